@@ -1,0 +1,44 @@
+# make study   train the study `decay` and write its report (everything it needs goes into .venv)
+# make test    lint, types, import contracts, doctests and the whole test suite
+# make bench   recorded updates against torch's own, side by side
+PYTHON ?= python3
+INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# One thread a process: two spinning threads on a busy machine are many times slower than one.
+export OMP_NUM_THREADS = 1
+
+.PHONY: study test lint types contracts bench clean
+
+study: .venv/installed
+	.venv/bin/rnn-exp study=decay
+	@echo "The report:"
+	@.venv/bin/rnn-exp-report outputs/decay
+
+test: lint types contracts
+	.venv/bin/pytest -n 2 -q
+
+lint: .venv/installed-for-tests
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: .venv/installed-for-tests
+	.venv/bin/mypy
+
+contracts: .venv/installed-for-tests
+	.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
+
+bench: .venv/installed
+	.venv/bin/python scripts/benchmark.py
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/pip pyproject.toml constraints.txt
+	$(INSTALL) --editable .
+	touch $@
+
+.venv/installed-for-tests: .venv/installed
+	$(INSTALL) --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,61 @@
+"""Commands on results: ``rnn-exp-report`` and the drawing of one figure."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from rnn_exp import figures
+from rnn_exp.figures.style import in_style
+from rnn_exp.loading import Results, load
+from rnn_exp.report import write
+
+__all__ = ["draw", "report"]
+
+
+def report() -> None:
+    """Write figures, their tables and one page about a results folder; print the page's path."""
+    options = argparse.ArgumentParser(
+        "rnn-exp-report", description="Draw a results folder: figures, their tables, one page."
+    )
+    options.add_argument("folder", type=Path, help="a study's folder, or one run's")
+    options.add_argument("--out", type=Path, help="where to write (default: FOLDER/report)")
+    given = options.parse_args()
+    results = _load(options.prog, given.folder)
+    out = given.out or given.folder / "report"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        page = write(results, out, title=given.folder.resolve().name)
+    except OSError as error:
+        _leave(options.prog, f"{error.filename or out}: {error.strerror or error}")
+    print(page)
+
+
+def draw() -> None:
+    """Draw one named figure of a results folder into a file."""
+    options = argparse.ArgumentParser(
+        "draw.py", description=f"Draw one figure of a results folder: {', '.join(figures.names())}."
+    )
+    options.add_argument("name", help="the figure")
+    options.add_argument("folder", type=Path, help="a study's folder, or one run's")
+    options.add_argument("file", type=Path, help="where to draw it: .png, .svg or .pdf")
+    given = options.parse_args()
+    try:
+        figure = figures.figure(given.name)
+        table = figure.table(_load(options.prog, given.folder))
+        with in_style():
+            figure.draw(table).savefig(given.file, dpi=300)
+    except (ValueError, OSError) as error:
+        _leave(options.prog, str(error))
+    print(figure.caption(table))
+
+
+def _load(program: str, folder: Path) -> Results:
+    try:
+        return load(folder)
+    except OSError as error:
+        _leave(program, str(error))
+
+
+def _leave(program: str, why: str) -> NoReturn:
+    sys.exit(f"{program}: {why}")

@@ -1,0 +1,54 @@
+"""Decay: how fast the gradient norm shrinks or grows per time step, and the verdict on it.
+
+slope s of ln norm against lag  →  decay rate e^s (0.6: shrinks to 60 % per step back in time)
+half-life ln 2 / |s|, in time steps: lags until the norm has halved (or doubled)
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["RULE", "VERDICTS", "Decay", "measure"]
+
+VERDICTS = ("vanishing", "stable", "exploding", "diverged", "undetermined")
+RULE = (
+    "A straight line is fitted to ln ‖∂L/∂h_t‖ against lag, without the first and the last tenth "
+    "of the sequence and without norms that are zero, underflowed or not finite. Over the whole "
+    "sequence that line falls by more than a factor of ten: vanishing; rises by more than a factor "
+    "of ten: exploding; neither: stable. The run met NaN or infinity: diverged. Fewer than three "
+    "usable norms: undetermined."
+)
+_FACTOR = 10.0
+_FEWEST = 3
+
+
+class Decay(NamedTuple):
+    """Decay rate (factor per step back in time), half-life (time steps), verdict."""
+
+    rate: float
+    half_life: float
+    verdict: str
+
+
+def measure(log10_total: np.ndarray, usable: np.ndarray) -> Decay:
+    """Fit the decay of one profile, given at times 1…T.
+
+    Example:
+        >>> halving = np.log10(0.5) * np.arange(20)[::-1]
+        >>> decay = measure(halving, np.ones(20, dtype=bool))
+        >>> round(decay.rate, 6), round(decay.half_life, 6), decay.verdict
+        (0.5, 1.0, 'vanishing')
+    """
+    T = len(log10_total)
+    lag = np.arange(T)[::-1]
+    inside = (lag >= T // 10) & (lag < T - T // 10) & usable
+    if inside.sum() < _FEWEST:
+        return Decay(math.nan, math.nan, "undetermined")
+    x, y = lag[inside], log10_total[inside] * math.log(10)
+    x = x - x.mean()
+    slope = float(x @ y / (x @ x))
+    change = slope * (T - 1)
+    limit = math.log(_FACTOR)
+    verdict = "stable" if abs(change) <= limit else "exploding" if change > 0 else "vanishing"
+    return Decay(math.exp(slope), math.log(2) / abs(slope) if slope else math.inf, verdict)

@@ -1,0 +1,139 @@
+"""Two engines, one answer: loss, parameter gradients, and ∂L/∂h_t of every layer and time step.
+
+`scan_engine` runs this package's recurrence over many runs at once; the total gradient is the
+adjoint's own intermediate. `torch_engine` runs the genuine ``torch.nn.RNN`` for one run and gets
+the total gradient from the same adjoint on the module's outputs.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rnn_exp.network import Network, layer
+from rnn_exp.readout import LossOf, Reading, read
+from rnn_exp.recurrence import Adjoint, States, adjoint, forward
+from rnn_exp.shapes import Float
+from rnn_exp.torch_rnn import torch_weights
+
+__all__ = ["ENGINES", "Gradients", "scan_engine", "torch_engine"]
+
+
+class Gradients(NamedTuple):
+    """One backward pass: what the loss is, and how it changes with parameters and states.
+
+    ``states``, ``direct`` and ``total`` hold one (time, run, batch, hidden) tensor a layer, from
+    the lowest; a ``direct`` that is shorter belongs to the last time steps and is 0 before.
+    """
+
+    loss: Float[Tensor, " run"]
+    outputs: Float[Tensor, "run batch output"]
+    parameters: dict[str, Tensor]
+    states: list[Tensor]
+    direct: list[Tensor]
+    total: list[Tensor]
+
+
+def _start(x: Tensor, network: Network) -> Tensor:
+    return x.new_zeros(x.shape[1], x.shape[2], network.hidden_size)
+
+
+def _climb(
+    parameters: dict[str, Tensor], x: Tensor, network: Network, below: int = 0
+) -> list[States]:
+    """Return the states of every layer (but for the top ones, if told how many to leave)."""
+    layers: list[States] = []
+    for number in range(network.num_layers - below):
+        inputs = layers[-1].now if layers else x
+        layers.append(forward(inputs, layer(parameters, number), _start(x, network), network.phi))
+    return layers
+
+
+def _read(states: Tensor, parameters: dict[str, Tensor], loss_of: LossOf) -> Reading:
+    return read(states, parameters["readout.weight"], parameters["readout.bias"], loss_of)
+
+
+def _descend(
+    parameters: dict[str, Tensor], x: Tensor, network: Network, layers: list[States], direct: Tensor
+) -> tuple[list[Tensor], list[Adjoint]]:
+    """Return the direct gradients and the adjoint of every layer, going down from the top's."""
+    directs = [direct]
+    adjoints: list[Adjoint] = []
+    for number in reversed(range(network.num_layers)):
+        inputs = layers[number - 1].now if number else x
+        adjoints.insert(0, adjoint(directs[0], layers[number], inputs, layer(parameters, number),
+                                   network.phi, inputs_wanted=number > 0))  # fmt: skip
+        below = adjoints[0].inputs
+        if below is not None:
+            directs.insert(0, below)
+    return directs, adjoints
+
+
+def scan_engine(
+    parameters: dict[str, Tensor],
+    x: Float[Tensor, "time run batch input"],
+    loss_of: LossOf,
+    network: Network,
+) -> Gradients:
+    """Differentiate each run's loss by its parameters and by the states of every layer.
+
+    Autograd sees the loss as a function of the outputs only; the rest is the adjoint recursion.
+    """
+    layers = _climb(parameters, x, network)
+    reading = _read(layers[-1].now[-1], parameters, loss_of)
+    directs, adjoints = _descend(parameters, x, network, layers, reading.states.unsqueeze(0))
+    gradients = {"readout.weight": reading.weight, "readout.bias": reading.bias}
+    for number, one in enumerate(adjoints):
+        gradients |= {f"weight_ih_l{number}": one.weight_ih, f"weight_hh_l{number}": one.weight_hh}
+        gradients |= {f"bias_ih_l{number}": one.bias, f"bias_hh_l{number}": one.bias}
+    return Gradients(reading.loss, reading.outputs, gradients, [h.now for h in layers], directs,
+                     [one.total for one in adjoints])  # fmt: skip
+
+
+class _OneRun(nn.Module):
+    """A genuine ``torch.nn.RNN`` whose weights are replaced at each call, and its states' map."""
+
+    def __init__(self, input_size: int, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        kind = "relu" if network.activation == "relu" else "tanh"
+        self.rnn = nn.RNN(input_size, network.hidden_size, network.num_layers, nonlinearity=kind,
+                          dtype=network.torch_dtype)  # fmt: skip
+
+    def states(self, leaves: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Return the top layer's states h, (time, batch, hidden)."""
+        one = {name: value[0] for name, value in leaves.items()}
+        sigmoid = self.network.activation == "sigmoid"
+        s0 = x.new_full((self.network.num_layers, x.shape[1], self.network.hidden_size), -1.0)
+        call = (x, s0 if sigmoid else torch.zeros_like(s0))
+        out, _ = torch.func.functional_call(self.rnn, torch_weights(one, self.network), call)
+        return (1 + out) / 2 if sigmoid else out
+
+
+def torch_engine(
+    parameters: dict[str, Tensor],
+    x: Float[Tensor, "time 1 batch input"],
+    loss_of: LossOf,
+    network: Network,
+) -> Gradients:
+    """Do as `scan_engine` with the genuine ``torch.nn.RNN`` and its own backward pass.
+
+    The module returns the states of its top layer only; those below are computed from the same
+    weights. The adjoint on these states turns direct into total gradients.
+    """
+    names = [name for name in parameters if not name.startswith("readout")]
+    leaves = {name: parameters[name].detach().requires_grad_() for name in names}
+    top = _OneRun(x.shape[-1], network).to(x.device).states(leaves, x[:, 0])
+    reading = _read(top[-1:].detach(), parameters, loss_of)
+    by_weight = torch.autograd.grad(top[-1:], list(leaves.values()), reading.states)
+    gradients = dict(zip(names, by_weight, strict=True))
+    gradients |= {"readout.weight": reading.weight, "readout.bias": reading.bias}
+    layers = _climb(parameters, x, network, below=1)
+    own = torch.cat([_start(x, network).unsqueeze(0), top.detach().unsqueeze(1)])
+    layers.append(States(own[1:], own[:-1]))
+    directs, adjoints = _descend(parameters, x, network, layers, reading.states.unsqueeze(0))
+    return Gradients(reading.loss, reading.outputs, gradients, [h.now for h in layers], directs,
+                     [one.total for one in adjoints])  # fmt: skip
+
+
+ENGINES = {"scan": scan_engine, "torch": torch_engine}

@@ -1,0 +1,120 @@
+"""Gradient norm against lag, at initialisation: the picture of every textbook, measured."""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from rnn_exp.figures import edges, legends, panels
+from rnn_exp.figures.choice import KEYS, choose
+from rnn_exp.figures.intervals import gradient_interval
+from rnn_exp.figures.prose import agreement, closing, extremes, reach
+from rnn_exp.figures.source import Tables, at_start, top_layer
+from rnn_exp.figures.style import MEASURED, THEORY, darker, in_style
+from rnn_exp.figures.words import sentences
+
+QUESTION: Final = "How far back in time does the gradient reach?"
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """The median and range over seeds of log10 of the gradient norm, and the predicted line."""
+    choice = choose(tables.runs)
+    rows = at_start(top_layer(tables.gradients), "gradients")
+    frame = choice.runs.merge(rows.astype({"run": str}), on="run")
+    frame = frame.sort_values("lag", kind="stable")
+    plotted = gradient_interval(frame, [*KEYS, "lag"], "log10_total")
+    plotted = _in_order(choice.runs[KEYS].drop_duplicates(), plotted)
+    plotted = plotted.merge(_rates(tables.runs, choice.runs), on=KEYS, how="left")
+    plotted["predicted"] = _predicted(plotted)
+    plotted.attrs["notes"] = list(choice.notes)
+    return plotted
+
+
+def _in_order(order: pd.DataFrame, plotted: pd.DataFrame) -> pd.DataFrame:
+    return order.merge(plotted, on=KEYS)
+
+
+def _rates(runs: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    names = {"decay_rate": "measured_rate", "predicted_rate": "predicted_rate"}
+    rates = runs.reindex(columns=["run", *names]).rename(columns=names).astype({"run": str})
+    joined = chosen.merge(rates, on="run")
+    medians = joined.groupby(KEYS, dropna=False)[list(names.values())].median()
+    return medians.astype(float).reset_index()
+
+
+def _predicted(plotted: pd.DataFrame) -> pd.Series:
+    """A straight line through the first finite measured value: only the slope is predicted."""
+    finite = plotted[np.isfinite(plotted["median"])].drop_duplicates(KEYS)[[*KEYS, "lag", "median"]]
+    anchored = plotted[KEYS].merge(finite, on=KEYS, how="left")
+    slope = np.log10(plotted["predicted_rate"].where(plotted["predicted_rate"] > 0))
+    lags = plotted["lag"] - anchored["lag"].to_numpy()
+    line: pd.Series = (anchored["median"].to_numpy() + slope * lags).where(lags >= 0)
+    return line
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Panels by activation and length, a line a series, dashed where theory says it should go."""
+    with in_style():
+        activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
+        size = (len(lengths), len(activations))
+        figure, grid = panels.grid(*size, height=1.75, sharex="row", sharey="row")
+        palette = legends.colours(table)
+        for (row, column), axes in np.ndenumerate(grid):
+            where = (table["activation"] == activations[column]) & (table["length"] == lengths[row])
+            _panel(axes, table[where], palette)
+            panels.title(axes, activations[column], legends.lone(table), lengths[row])
+        _limits(table, lengths, grid)
+        norm = r"gradient norm $\|\partial L/\partial h_t\|$"
+        panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", norm)
+        legends.legend(figure, _entries(table, palette))
+    return figure
+
+
+def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
+    for series, rows in part.groupby("series", sort=False):
+        colour = palette[str(series)]
+        finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
+        axes.plot(rows["lag"], finite["median"], MEASURED, color=colour)
+        low, high = finite["low"].fillna(finite["median"]), finite["high"].fillna(finite["median"])
+        axes.fill_between(rows["lag"], low, high, color=colour, alpha=0.22, linewidth=0)
+        if rows["predicted"].notna().any():
+            axes.plot(rows["lag"], rows["predicted"], THEORY, color=darker(colour), linewidth=0.8)
+        edges.mark(axes, rows.loc[rows["floor"] > 0, "lag"], edges.FLOOR, colour)
+        edges.mark(axes, rows.loc[rows["ceiling"] > 0, "lag"], edges.CEILING, colour)
+    panels.powers(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+
+
+def _limits(table: pd.DataFrame, lengths: list[int], grid: np.ndarray) -> None:
+    # The measured values set the limits: a wrong prediction may leave the panel, not empty it.
+    finite = table.replace([np.inf, -np.inf], np.nan)
+    for length, axes in zip(lengths, grid[:, 0], strict=True):
+        part = finite[finite["length"] == length]
+        low, high = part[["low", "median"]].min().min(), part[["high", "median"]].max().max()
+        low, high = (low, high) if low == low else (-1.0, 1.0)
+        margin = max(0.08 * (high - low), 0.3)
+        axes.set_ylim(low - margin * (2 if part["floor"].any() else 1), high + margin)
+
+
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[legends.Entry]:
+    entries = [*legends.series_entries(palette), legends.line_entry("measured", MEASURED)]
+    if table["predicted"].notna().any():
+        entries.append(legends.line_entry("mean-field slope", THEORY))
+    return entries + edges.entries(bool(table["floor"].any()), bool(table["ceiling"].any()))
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: the fastest and slowest decay, how far it goes, and whether theory agrees."""
+    return sentences(
+        extremes(table, "measured_rate"),
+        reach(table),
+        agreement(table, "measured_rate", "predicted_rate"),
+        "Solid: median of log10 over seeds; band: lowest to highest seed.",
+        "Dashed: the mean-field slope, drawn through the measured value at the smallest lag."
+        if table["predicted"].notna().any()
+        else "",
+        closing(table),
+    )

@@ -1,0 +1,151 @@
+"""Update by lag: how the reach of the gradient changes while the network trains."""
+
+from typing import Any, Final, cast
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from rnn_exp.figures import legends, panels
+from rnn_exp.figures.changes import change
+from rnn_exp.figures.choice import KEYS, choose
+from rnn_exp.figures.intervals import gradient_interval
+from rnn_exp.figures.source import CannotDraw, Tables, top_layer
+from rnn_exp.figures.style import VERMILLION, in_style
+from rnn_exp.figures.thinning import thin
+from rnn_exp.figures.words import plural, sentences
+
+QUESTION: Final = "Does training change how far back the gradient reaches?"
+
+# Beyond these factors nothing is learned, or nothing stays finite, in single precision; a map that
+# went on to the smallest float would show only that one panel is darker than all others.
+DARKEST, BRIGHTEST = -12.0, 12.0
+# Hatched, because a grey print has no colour to tell a lost gradient from a large one.
+FLOOR: Final[dict[str, Any]] = {
+    "facecolor": "0.92",
+    "edgecolor": "0.55",
+    "hatch": "/////",
+    "linewidth": 0,
+}
+COLOURS: Final = {"ceiling": VERMILLION, "none": "white"}
+KINDS: Final = ("value", "floor", "ceiling", "none")
+_UPDATES = 80
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """The median over seeds of log10 of the norm at each lag relative to lag 0 of that update."""
+    choice = choose(tables.runs, lengths=1, series=4, panels=3)
+    rows = top_layer(tables.gradients).astype({"run": str})
+    rows = rows[rows["run"].isin(choice.runs["run"])]
+    if len(rows["update"].unique()) < 2:
+        raise CannotDraw("Gradients were recorded at fewer than two updates: nothing changes.")
+    rows, note = thin(rows, _UPDATES)
+    frame = choice.runs.merge(_relative(rows), on="run").sort_values(["update", "lag"])
+    cells = gradient_interval(frame, [*KEYS, "update", "lag"], "relative")
+    plotted = choice.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)
+    plotted = plotted.drop(columns=["low", "high"]).assign(kind=_kind)
+    plotted.attrs["notes"] = [*choice.notes, *note]
+    return plotted
+
+
+def _relative(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each norm divided by the norm at lag 0 (in log10), where that one is finite."""
+    last = rows.loc[rows["lag"] == 0, ["run", "update", "log10_total"]]
+    last = last.rename(columns={"log10_total": "last"}).replace([np.inf, -np.inf], np.nan)
+    joined = rows.merge(last, on=["run", "update"], how="left")
+    return joined.assign(relative=joined["log10_total"] - joined["last"])
+
+
+def _kind(cells: pd.DataFrame) -> np.ndarray:
+    """What is seen in a cell: its value, or that it has none."""
+    median = cells["median"]
+    over = (median == np.inf) | (median.isna() & (cells["ceiling"] > 0))
+    return np.select([np.isfinite(median), median == -np.inf, over], KINDS[:3], KINDS[3])
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Panels by activation (rows) and series (columns), one colour scale for all."""
+    with in_style():
+        pairs = table[["activation", "series"]].drop_duplicates()
+        rows, columns = list(pairs["activation"].unique()), list(pairs["series"].unique())
+        figure, grid = panels.grid(len(rows), len(columns), height=1.6)
+        scale = _scale(table)
+        for (row, column), axes in np.ndenumerate(grid):
+            where = (table["activation"] == rows[row]) & (table["series"] == columns[column])
+            _panel(axes, table[where], scale)
+            panels.title(axes, rows[row], columns[column])
+        panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", "update")
+        _scale_bar(figure, grid, scale)
+        legends.legend(figure, _entries(table))
+    return figure
+
+
+def _scale(table: pd.DataFrame) -> ScalarMappable:
+    finite = table.loc[table["kind"] == "value", "median"]
+    low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 0.0)
+    low = max(float(np.floor(low)), DARKEST)
+    high = min(max(float(np.ceil(high)), low + 1), BRIGHTEST)
+    return ScalarMappable(Normalize(low, high), "viridis")
+
+
+def _panel(axes: Axes, part: pd.DataFrame, scale: ScalarMappable) -> None:
+    if part.empty:
+        axes.text(0.5, 0.5, "not in the study", ha="center", transform=axes.transAxes, color="0.4")
+        return
+    lags, updates = np.sort(part["lag"].unique()), np.sort(part["update"].unique())
+    every = pd.MultiIndex.from_product([updates, lags], names=["update", "lag"])
+    cells = part.set_index(["update", "lag"]).reindex(every)
+    shape = (len(updates), len(lags))
+    x, y = panels.cell_edges(lags), panels.cell_edges(updates)
+    finite = np.ma.masked_invalid(cells["median"].to_numpy(dtype=float).reshape(shape))
+    axes.pcolormesh(
+        x, y, finite, cmap=scale.cmap, norm=cast(Normalize, scale.norm), rasterized=True
+    )
+    mesh = Rectangle((x[0], y[0]), x[-1] - x[0], y[-1] - y[0], zorder=0, **FLOOR)
+    axes.add_patch(mesh)
+    for kind, colour in COLOURS.items():
+        here = (cells["kind"] == kind).to_numpy(dtype=float).reshape(shape)
+        mask = np.ma.masked_equal(here, 0.0)
+        axes.pcolormesh(x, y, mask, cmap=ListedColormap([colour]), rasterized=True, gid=kind)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _scale_bar(figure: Figure, grid: np.ndarray, scale: ScalarMappable) -> None:
+    ends = (scale.norm.vmin == DARKEST, scale.norm.vmax == BRIGHTEST)
+    names = {(True, True): "both", (True, False): "min", (False, True): "max"}
+    bar = figure.colorbar(scale, ax=grid, extend=names.get(ends, "neither"), aspect=20, pad=0.02)
+    bar.set_label(r"$\|\partial L/\partial h_t\| \,/\, \|\partial L/\partial h_T\|$")
+    bar.outline.set_visible(False)
+    panels.powers(bar.ax, bins=6)
+
+
+def _entries(table: pd.DataFrame) -> list[legends.Entry]:
+    floor, ceiling = Patch(**FLOOR), Patch(color=COLOURS["ceiling"])
+    entries = {"floor": (floor, "zero or underflow"), "ceiling": (ceiling, "overflow or NaN")}
+    return [entry for kind, entry in entries.items() if (table["kind"] == kind).any()]
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: where training changes the reach of the gradient most."""
+    length = int(table["length"].iloc[0])
+    return sentences(
+        f"Longest sequences of the study (T = {length})." if length else "",
+        change(table[table["kind"] == "value"]),
+        "Colour: median over seeds, relative to lag 0 of the same update; white: runs had ended.",
+        _lost(table),
+        *table.attrs.get("notes", []),
+    )
+
+
+def _lost(table: pd.DataFrame) -> str:
+    said = []
+    for kind, what in (("floor", "zero or underflowed (hatched)"), ("ceiling", "not finite (red)")):
+        count = int((table["kind"] == kind).sum())
+        said.append(f"{plural(count, 'cell')} of {len(table)}: {what}." if count else "")
+    return sentences(*said)

@@ -1,0 +1,112 @@
+"""Loss against update: does the network learn what its gradient cannot reach?"""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from rnn_exp.figures import edges, legends, panels
+from rnn_exp.figures.choice import KEYS, choose
+from rnn_exp.figures.intervals import interval
+from rnn_exp.figures.prose import closing
+from rnn_exp.figures.source import CannotDraw, Tables, required
+from rnn_exp.figures.style import MEASURED, in_style
+from rnn_exp.figures.thinning import thin
+from rnn_exp.figures.words import number, place, plural, sentences
+
+QUESTION: Final = "Does it learn?"
+
+_UPDATES = 200
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """The median and range over seeds of the loss at each recorded update."""
+    choice = choose(tables.runs)
+    rows = required(tables.updates, ["run", "update", "loss"], "updates").astype({"run": str})
+    rows = rows[rows["run"].isin(choice.runs["run"])]
+    if len(rows["update"].unique()) < 2:
+        raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
+    rows, note = thin(rows, _UPDATES)
+    frame = choice.runs.merge(rows, on="run").astype({"loss": float}).sort_values("update")
+    plotted = interval(frame, [*KEYS, "update"], "loss")
+    lost = (
+        (~np.isfinite(frame["loss"]))
+        .groupby([frame[k] for k in (*KEYS, "update")], dropna=False, sort=False)
+        .sum()
+    )
+    plotted = plotted.assign(ceiling=lost.to_numpy())
+    plotted = choice.runs[KEYS].drop_duplicates().merge(plotted, on=KEYS)
+    plotted.attrs["notes"] = [*choice.notes, *note]
+    return plotted
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Panels by activation and length, a line a series, its band the range over seeds."""
+    with in_style():
+        activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
+        figure, grid = panels.grid(len(lengths), len(activations), height=1.25)
+        palette = legends.colours(table)
+        for (row, column), axes in np.ndenumerate(grid):
+            where = (table["activation"] == activations[column]) & (table["length"] == lengths[row])
+            _panel(axes, table[where], palette)
+            panels.title(axes, activations[column], legends.lone(table), lengths[row])
+        _scale(table, grid[0, 0])
+        panels.name_axes(figure, grid, "update", "loss")
+        ceiling = bool((table["ceiling"] > 0).any())
+        legends.legend(figure, [*legends.series_entries(palette), *edges.entries(False, ceiling)])
+    return figure
+
+
+def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
+    for series, rows in part.groupby("series", sort=False):
+        colour = palette[str(series)]
+        finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
+        marker = "o" if len(rows) == 1 else ""
+        axes.plot(rows["update"], finite["median"], MEASURED, color=colour, marker=marker)
+        low, high = finite["low"], finite["high"].fillna(finite["median"])
+        axes.fill_between(rows["update"], low, high, color=colour, alpha=0.22, linewidth=0)
+        edges.mark(axes, rows.loc[rows["ceiling"] > 0, "update"], edges.CEILING, colour)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _scale(table: pd.DataFrame, axes: Axes) -> None:
+    finite = table.loc[np.isfinite(table["median"]), "median"]
+    if len(finite) and finite.min() > 0 and finite.max() / finite.min() > 10:
+        panels.plain_log(axes, "y")
+    elif len(finite) and finite.min() >= 0:
+        axes.set_ylim(bottom=0)
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: where the loss fell most, where it did not fall, and who diverged."""
+    ends = _ends(table)
+    if ends.empty:
+        return sentences("No loss was finite.", closing(table))
+    best, worst = (ends.iloc[int(i)] for i in (ends["part"].argmin(), ends["part"].argmax()))
+    said = [f"The loss falls most with {place(best)}: {_fall(best)}."]
+    if len(ends) > 1:
+        said.append(f"It falls least with {place(worst)}: {_fall(worst)}.")
+        halved = int((ends["part"] < 0.5).sum())
+        said.append(f"It is at least halved in {halved} of {plural(len(ends), 'case')}.")
+    return sentences(
+        *said,
+        "Line: median over the seeds still training; band: lowest to highest.",
+        closing(table),
+    )
+
+
+def _ends(table: pd.DataFrame) -> pd.DataFrame:
+    finite = table[np.isfinite(table["median"])]
+    grouped = finite.groupby(KEYS, dropna=False, sort=False)
+    ends = grouped.agg(first=("median", "first"), last=("median", "last"), at=("update", "last"))
+    ends = ends.reset_index()
+    ends["part"] = ends["last"] / ends["first"]
+    known: pd.DataFrame = ends.dropna(subset="part")
+    return known
+
+
+def _fall(row: pd.Series) -> str:
+    return f"from {number(row['first'])} to {number(row['last'])} at update {row['at']}"

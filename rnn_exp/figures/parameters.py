@@ -1,0 +1,132 @@
+"""Why parameter gradients hide the effect: what the optimiser sees beside what reaches step 1."""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rnn_exp.figures import edges, legends, panels
+from rnn_exp.figures.changes import contrast
+from rnn_exp.figures.choice import KEYS, choose
+from rnn_exp.figures.horizontal import is_numeric, numeric_x, positions, series_label, set_x
+from rnn_exp.figures.intervals import gradient_interval
+from rnn_exp.figures.prose import closing
+from rnn_exp.figures.source import CannotDraw, Tables, at_start, required, top_layer
+from rnn_exp.figures.style import BLUE, MEASURED, in_style
+from rnn_exp.figures.words import sentences
+
+QUESTION: Final = "Would the gradient of the weights have shown it?"
+
+TITLES: Final = {
+    "weights": r"what the optimiser sees: $\|\partial L/\partial W_{hh}\|$",
+    "ratio": r"what reaches step 1: $\|\partial L/\partial h_1\|\,/\,\|\partial L/\partial h_T\|$",
+}
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """log10 of both quantities at update 0: median and range over seeds, against T or gain."""
+    choice = choose(tables.runs, lengths=12, series=4, panels=3)
+    if len(choice.runs["length"].unique()) < 2:
+        choice = choose(tables.runs, lengths=1, series=12, panels=3)
+    frame = choice.runs.merge(_quantities(tables), on="run")
+    plotted = gradient_interval(frame, [*KEYS, "quantity"], "log10")
+    by_length = len(plotted["length"].unique()) > 1
+    plotted["x"] = plotted["length"].astype(float) if by_length else positions(plotted)
+    plotted["line"] = plotted["series"] if by_length else ""
+    if len(plotted["x"].unique()) < 2:
+        raise CannotDraw("The study has one sequence length and one gain: there is no trend.")
+    plotted = plotted.sort_values("x", kind="stable", ignore_index=True)
+    plotted.attrs["notes"] = list(choice.notes)
+    return plotted
+
+
+def _quantities(tables: Tables) -> pd.DataFrame:
+    """Both quantities in long form: run, quantity, log10, status."""
+    columns = ["run", "update", "recurrent_grad_norm"]
+    weights = at_start(required(tables.updates, columns, "updates"), "updates")
+    norm = weights["recurrent_grad_norm"].astype(float)
+    with np.errstate(divide="ignore"):
+        weights = weights.assign(log10=np.log10(norm), quantity="weights", status=_status(norm))
+    both = [weights.drop(columns="recurrent_grad_norm"), _ratio(tables)]
+    return pd.concat(both, ignore_index=True).astype({"run": str})
+
+
+def _status(norm: pd.Series) -> np.ndarray:
+    return np.select([norm.isna(), np.isinf(norm), norm == 0], ["nan", "inf", "zero"], "ok")
+
+
+def _ratio(tables: Tables) -> pd.DataFrame:
+    rows = at_start(top_layer(tables.gradients), "gradients")
+    first = rows.loc[rows["time"] == 1, ["run", "log10_total", "status"]]
+    last = rows.loc[rows["lag"] == 0, ["run", "log10_total"]].rename(columns={"log10_total": "at"})
+    joined = first.merge(last.replace([np.inf, -np.inf], np.nan), on="run")
+    joined = joined.assign(log10=joined["log10_total"] - joined["at"], quantity="ratio")
+    return joined[["run", "quantity", "log10", "status"]]
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A row an activation; left the weights, right the states, on one scale of powers of ten."""
+    with in_style():
+        activations = list(table["activation"].unique())
+        figure, grid = panels.grid(len(activations), len(TITLES), height=1.7, sharey="row")
+        lines = list(table["line"].unique())
+        palette = legends.colours(table) if lines != [""] else {"": BLUE}
+        for (row, column), axes in np.ndenumerate(grid):
+            quantity = list(TITLES)[column]
+            part = table[table["activation"] == activations[row]]
+            _panel(axes, part[part["quantity"] == quantity], palette)
+            title = TITLES[quantity] if row == 0 else ""
+            axes.set_title(title + "\n" * bool(title) + _name(table, activations[row]))
+        _axis(table, figure, grid)
+        legends.legend(figure, _entries(table, palette))
+    return figure
+
+
+def _name(table: pd.DataFrame, activation: str) -> str:
+    return panels.plain(", ".join(filter(None, [activation, legends.lone(table)])))
+
+
+def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
+    for line, rows in part.groupby("line", sort=False):
+        colour = palette[str(line)]
+        finite = rows[np.isfinite(rows["median"])].replace([np.inf, -np.inf], np.nan)
+        low, high = (finite[k].fillna(finite["median"]) for k in ("low", "high"))
+        # Names have no order that a line could show; lengths and gains have.
+        joined = MEASURED if len(rows["length"].unique()) > 1 or is_numeric(rows) else "none"
+        axes.plot(finite["x"], finite["median"], linestyle=joined, color=colour, marker="o")
+        if joined == "none":
+            axes.vlines(finite["x"], low, high, color=colour, linewidth=0.8)
+        else:
+            axes.fill_between(finite["x"], low, high, color=colour, alpha=0.22, linewidth=0)
+        edges.mark(axes, rows.loc[rows["floor"] > 0, "x"], edges.FLOOR, colour)
+        edges.mark(axes, rows.loc[rows["ceiling"] > 0, "x"], edges.CEILING, colour)
+    # Room for the triangles below the last point.
+    axes.margins(y=0.2 if (part["floor"] > 0).any() else 0.08)
+    panels.powers(axes)
+
+
+def _axis(table: pd.DataFrame, figure: Figure, grid: np.ndarray) -> None:
+    by_length = len(table["length"].unique()) > 1
+    label = "sequence length $T$" if by_length else series_label(table)
+    panels.name_axes(figure, grid, label, "norm (left), ratio (right)")
+    if by_length:
+        numeric_x(grid[0, 0], table["x"])
+    else:
+        set_x(grid, table)
+
+
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[legends.Entry]:
+    lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
+    return [*legends.series_entries(palette), *edges.entries(*lost)]
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: how the two quantities change along the axis, where they differ most."""
+    return sentences(
+        contrast(table),
+        "At initialisation, both sides on the same scale. Line: median over seeds; band: lowest "
+        "to highest.",
+        closing(table),
+    )

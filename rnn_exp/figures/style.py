@@ -1,0 +1,90 @@
+"""One style for all figures: a dict to enter with `matplotlib.rc_context`.
+
+A line style means one thing everywhere: solid is measured, dashed is theory, dotted is a bound.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+import matplotlib
+import matplotlib.colors
+
+COLUMN: Final = 3.4
+"""Width of one column of a paper, in inches."""
+PAGE: Final = 7.0
+"""Width of two columns, in inches."""
+
+MEASURED: Final = "-"
+THEORY: Final = "--"
+BOUND: Final = ":"
+
+BLUE: Final = "#0072B2"
+VERMILLION: Final = "#D55E00"
+# Okabe and Ito (2008), without black (text, theory) and yellow (too light on white).
+CATEGORIES: Final = (BLUE, "#E69F00", "#009E73", VERMILLION, "#CC79A7", "#56B4E9")
+
+_LINES: Final = {
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "hatch.linewidth": 0.4,
+}
+_FRAME: Final = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+# Text stays text: it can be searched, read aloud and edited. The salt makes SVG ids repeatable.
+_FILES: Final = {"svg.fonttype": "none", "svg.hashsalt": "rnn-exp", "pdf.fonttype": 42}
+
+
+@contextmanager
+def in_style() -> Iterator[None]:
+    """A context in which figures are made and saved in this style; what was set before returns."""
+    # The stubs list every key as a literal; these keys come partly from matplotlib's defaults.
+    with matplotlib.rc_context(cast(Any, style())):
+        yield
+
+
+def style() -> dict[str, object]:
+    """The rcParams of every figure: 8 pt text, two spines, thin lines, text kept as text."""
+    large = dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize", "figure.labelsize"), 8)
+    small = dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7)
+    # From matplotlib's defaults, so that nobody's own settings change a published figure. The
+    # backend is no matter of style, and a context would not put it back.
+    defaults: dict[str, object] = {
+        key: value
+        for key, value in matplotlib.rcParamsDefault.items()
+        if not key.startswith("backend")
+    }
+    return {**defaults, **large, **small, **_LINES, **_FRAME, **_FILES}
+
+
+def ordered(count: int) -> list[str]:
+    """Colours for an ordered setting: dark to light, the lightest still visible on white."""
+    # Equal steps of viridis are equal steps of lightness, so that grey prints stay readable;
+    # its last fifth is yellow and disappears on paper.
+    ramp = matplotlib.colormaps["viridis"]
+    stops = [0.4] if count == 1 else [0.84 * i / (count - 1) for i in range(count)]
+    return [matplotlib.colors.to_hex(ramp(stop)) for stop in stops]
+
+
+def categories(count: int) -> list[str]:
+    """Colours for unordered settings: the palette of Okabe and Ito, repeated when it runs out."""
+    return [CATEGORIES[i % len(CATEGORIES)] for i in range(count)]
+
+
+def darker(colour: str) -> tuple[float, float, float]:
+    """The colour of theory beside a measurement: its own hue, dark enough to be seen on top."""
+    red, green, blue = matplotlib.colors.to_rgb(colour)
+    return 0.5 * red, 0.5 * green, 0.5 * blue

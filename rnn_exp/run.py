@@ -1,0 +1,82 @@
+"""A run: one network, one seed, one configuration, as a frozen value."""
+
+import dataclasses
+import hashlib
+import json
+import shlex
+from typing import Any
+
+import torch
+
+from rnn_exp.inits import Gaussian, Init
+from rnn_exp.network import Network
+from rnn_exp.recording import Recording
+from rnn_exp.settings import SettingError, check, whole
+from rnn_exp.tasks import Adding, Task
+from rnn_exp.training import Training
+
+__all__ = ["Run"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One network, one seed, one configuration."""
+
+    task: Task = dataclasses.field(default_factory=Adding)
+    network: Network = dataclasses.field(default_factory=Network)
+    init: Init = dataclasses.field(default_factory=Gaussian)
+    training: Training = dataclasses.field(default_factory=Training)
+    recording: Recording = dataclasses.field(default_factory=Recording)
+    seed: int = whole(0)
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        check(self)
+        if self.device != "cpu" and not (
+            self.device.startswith("cuda") and torch.cuda.is_available()
+        ):
+            here = "cpu, auto" + (", cuda" if torch.cuda.is_available() else " (no CUDA here)")
+            raise SettingError("device", self.device, f"one of {here}")
+
+    def settings(self) -> dict[str, Any]:
+        """Return every setting under its configuration key: ``{"task.length": 50, …}``."""
+        result: dict[str, Any] = {"task": self.task.name, "init": self.init.name}
+        for group in ("task", "network", "init", "training", "recording"):
+            part = dataclasses.asdict(getattr(self, group))
+            result |= {f"{group}.{key}": value for key, value in part.items()}
+        return result | {"seed": self.seed, "device": self.device}
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of what decides the results: every setting but the device."""
+        what = {key: value for key, value in self.settings().items() if key != "device"}
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """The folder's name: readable, and unique by its digest.
+
+        Example:
+            >>> Run(seed=3).name.startswith("adding-T50-tanh-gaussian1-seed3-")
+            True
+        """
+        gain = getattr(self.init, "gain", None)
+        strength = "" if gain is None else f"{gain:g}"
+        return (f"{self.task.name}-T{self.task.length}-{self.network.activation}-"
+                f"{self.init.name}{strength}-seed{self.seed}-{self.digest[:8]}")  # fmt: skip
+
+    @property
+    def command(self) -> str:
+        """The shell command that reproduces this run: every setting that is not the default.
+
+        Example:
+            >>> Run(init=Gaussian(gain=1.5), seed=2).command
+            'rnn-exp init.gain=1.5 seed=2'
+        """
+        settings = self.settings()
+        usual = Run(task=type(self.task)(), init=type(self.init)()).settings()
+        usual |= {"task": "adding", "init": "gaussian"}
+        changed = [f"{key}={'null' if value is None else value}"
+                   for key, value in settings.items() if value != usual[key]]  # fmt: skip
+        return " ".join(["rnn-exp", *(shlex.quote(word) for word in changed)])

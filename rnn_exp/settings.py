@@ -1,0 +1,86 @@
+"""Settings: frozen dataclasses whose fields say what is allowed and refuse everything else.
+
+A field is declared with what it accepts, and `check` (called from ``__post_init__``) refuses a
+wrong value in one line: the key, what came, what is allowed.
+"""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = ["SettingError", "check", "choice", "number", "refuse_choice", "whole"]
+
+
+class SettingError(ValueError):
+    """A setting that cannot be: its key, what came, and what is allowed.
+
+    Example:
+        >>> print(SettingError("length", 0, "a whole number of at least 1").under("task"))
+        task.length=0 is not possible: allowed is a whole number of at least 1
+    """
+
+    def __init__(self, key: str, value: object, allowed: str) -> None:
+        super().__init__(f"{key}={value} is not possible: allowed is {allowed}")
+        self.key, self.value, self.allowed = key, value, allowed
+
+    def under(self, group: str) -> "SettingError":
+        """Return the same refusal with the key's group in front of it."""
+        return SettingError(f"{group}.{self.key}", self.value, self.allowed)
+
+
+def _field(allowed: str, test: Callable[[Any], bool], default: Any) -> Any:  # noqa: ANN401
+    return dataclasses.field(default=default, metadata={"allowed": allowed, "test": test})
+
+
+def whole(default: int, least: int = 0) -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
+    """Declare a field that accepts whole numbers of at least ``least``."""
+    return _field(
+        f"a whole number of at least {least}",
+        lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least,
+        default,
+    )
+
+
+def number(default: float | None, *, above: float | None = None, least: float | None = None) -> Any:  # noqa: ANN401
+    """Declare a field that accepts finite numbers in a range, and null if the default is null."""
+    bound = f" above {above:g}" if above is not None else f" of at least {least:g}"
+    low = -math.inf if above is None else above
+    floor = -math.inf if least is None else least
+
+    def test(v: object) -> bool:
+        if v is None:
+            return default is None
+        real = isinstance(v, (int, float)) and not isinstance(v, bool)
+        return real and math.isfinite(v) and v > low and v >= floor  # type: ignore[operator,arg-type]
+
+    return _field(f"a number{bound}" + (" or null" if default is None else ""), test, default)
+
+
+def choice(default: str, options: Sequence[str]) -> Any:  # noqa: ANN401
+    """Declare a field that accepts one of a few words."""
+    return _field(f"one of {', '.join(options)}", lambda v: v in options, default)
+
+
+def refuse_choice(key: str, value: object, options: Sequence[str]) -> SettingError:
+    """Return the refusal of a word that is not among the options, with the nearest one named."""
+    near = difflib.get_close_matches(str(value), options, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return SettingError(key, value, f"one of {', '.join(options)}{hint}")
+
+
+def check(settings: Any) -> None:  # noqa: ANN401 - any dataclass
+    """Refuse the first field whose value is not allowed.
+
+    Raises:
+        SettingError: naming key, value and what is allowed.
+    """
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if "test" not in field.metadata or field.metadata["test"](value):
+            continue
+        allowed = field.metadata["allowed"]
+        if allowed.startswith("one of "):
+            raise refuse_choice(field.name, value, allowed.removeprefix("one of ").split(", "))
+        raise SettingError(field.name, value, allowed)

@@ -1,0 +1,134 @@
+"""Storage: one folder a run, written atomically, read back without running any of its code.
+
+``run.json`` (settings, status, results), ``updates.parquet``, ``gradients.parquet`` and
+``weights.safetensors``. ``run.json`` is written last, so a folder whose run.json says finished
+is whole. Nothing is pickled.
+"""
+
+import functools
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import safetensors.torch
+import torch
+
+from rnn_exp.decay import RULE
+from rnn_exp.outcome import Outcome
+from rnn_exp.run import Run
+
+__all__ = ["DONE", "TABLES", "describe", "is_done", "replace_file", "write", "write_status"]
+
+DONE = ("finished", "solved", "diverged")
+TABLES = ("updates", "gradients")
+
+
+def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
+    """Write a file by filling a temporary neighbour and renaming it: whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        fill(Path(name))
+        with open(name, "rb") as written:  # noqa: PTH123 - a file descriptor is needed
+            os.fsync(written.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """Return what run.json says of a run before it has run."""
+    return {
+        "run": run.name,
+        "digest": run.digest,
+        "settings": run.settings(),
+        "seed": run.seed,
+        "device": run.device,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__,
+                     "numpy": np.__version__, "rnn-exp": version("rnn-exp")},
+        "command": run.command,
+    }  # fmt: skip
+
+
+def write_status(folder: Path, run: Run, status: str, **more: object) -> None:
+    """Write a run.json that has no results: ``running``, or ``failed`` and why."""
+    _write_json(folder / "run.json", describe(run) | {"status": status, **more})
+
+
+def write(folder: Path, outcome: Outcome, seconds: float | None = None) -> None:
+    """Write all files of a run, run.json last.
+
+    Raises:
+        OSError: if a file cannot be written; the folder then has no run.json that says finished.
+    """
+    for name in TABLES:
+        table = pa.table(getattr(outcome, name))
+        replace_file(folder / f"{name}.parquet", functools.partial(pq.write_table, table))
+    weights = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
+    save = functools.partial(safetensors.torch.save_file, weights)
+    replace_file(folder / "weights.safetensors", save)
+    _write_json(folder / "run.json", describe(outcome.run) | _results(outcome, seconds))
+
+
+def is_done(folder: Path, run: Run) -> bool:
+    """Say whether the folder holds this very run, done and whole.
+
+    Raises:
+        FileExistsError: if it holds another run.
+        ValueError: if its run.json cannot be read.
+    """
+    path = folder / "run.json"
+    if not path.exists():
+        return False
+    found = json.loads(path.read_text())
+    if found.get("digest") != run.digest:
+        raise FileExistsError(
+            f"{folder} holds another run ({found.get('run')}); choose another folder or move it"
+        )
+    return found.get("status") in DONE and all(
+        (folder / f"{name}.parquet").exists() for name in TABLES
+    )
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _results(outcome: Outcome, seconds: float | None) -> dict[str, Any]:
+    first, last, prediction = outcome.first, outcome.last, outcome.prediction
+    return {
+        "status": outcome.status,
+        "seconds": seconds,
+        "diverged": outcome.divergence._asdict() if outcome.divergence else None,
+        "decay_rate": _finite_or_none(first.rate),
+        "half_life": _finite_or_none(first.half_life),
+        "verdict": first.verdict,
+        "verdict_rule": RULE,
+        "final": {
+            "decay_rate": _finite_or_none(last.rate),
+            "half_life": _finite_or_none(last.half_life),
+            "verdict": last.verdict,
+        },
+        "prediction": {
+            "drive": _finite_or_none(prediction.drive),
+            "decay_rate": prediction.rate,
+            "bound": _finite_or_none(prediction.bound),
+        },
+    }
+
+
+def _finite_or_none(value: float) -> float | None:
+    """Return a finite number, or None where there is none (JSON knows no NaN)."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,117 @@
+r"""What theory predicts: the mean field of random networks, and the singular-value bound.
+
+u_t = W h_{t-1} + a_t, h = φ(u), W_ij ~ N(0, g²/n), drive s² = mean square of a_t over units.
+Length map (Sompolinsky, Crisanti & Sommers 1988; Poole et al. 2016, eq. 3, for recurrent weights):
+
+    q = g² E[φ(√q z)²] + s²,    χ = g² E[φ'(√q* z)²],    z ~ N(0, 1).
+
+Going back one time step multiplies ‖∂L/∂h_t‖ by √χ. Valid for wide networks with independent
+random weights in their stationary state, for lags well below n.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnn_exp.activations import ACTIVATIONS
+from rnn_exp.shapes import Float
+
+__all__ = ["MeanField", "gaussian_mean", "mean_field", "norm_bound"]
+
+_NODES = 400
+_RANGE = 10.0
+
+
+class MeanField(NamedTuple):
+    """The fixed point q* of the length map, χ, and the decay rate √χ per step back in time."""
+
+    q: float
+    chi: float
+    rate: float
+
+    @property
+    def exponent(self) -> float:
+        """The Lyapunov exponent λ₁ = ½ ln χ, in nats per time step."""
+        return 0.5 * math.log(self.chi) if self.chi > 0 else -math.inf
+
+
+def gaussian_mean(values: Float[Tensor, " node"]) -> float:
+    r"""Return E[f(z)], z ~ N(0, 1), from f at `nodes`: the midpoint rule on [−10, 10].
+
+    For smooth f the error falls faster than any power of the spacing; 400 midpoints beat 128
+    Gauss–Hermite nodes by ten orders at q = 25, and a kink at 0 falls between two nodes.
+    """
+    z = nodes()
+    weights = torch.exp(-0.5 * z * z) * (2 * _RANGE / _NODES / math.sqrt(2 * math.pi))
+    return float(weights @ values)
+
+
+def nodes() -> Float[Tensor, " node"]:
+    """Return the midpoints at which `gaussian_mean` wants the integrand."""
+    spacing = 2 * _RANGE / _NODES
+    return -_RANGE + spacing * (torch.arange(_NODES, dtype=torch.float64) + 0.5)
+
+
+def mean_field(activation: str, gain: float, drive: float) -> MeanField:
+    """Return q*, χ and the predicted decay rate √χ for a gain and a drive s².
+
+    The drive has no default: it can turn exploding into vanishing.
+
+    Raises:
+        ValueError: for a negative gain or drive.
+
+    Example:
+        >>> round(mean_field("tanh", 2.0, 0.0).rate, 4)
+        1.1673
+        >>> round(mean_field("sigmoid", 1.0, 0.0).rate, 4)
+        0.2361
+    """
+    if not (gain >= 0 and drive >= 0):
+        raise ValueError(f"gain and drive are at least 0, got {gain=}, {drive=}")
+    phi = ACTIVATIONS[activation]
+    z = nodes()
+
+    def length_map(q: float) -> float:
+        return gain**2 * gaussian_mean(phi(math.sqrt(q) * z).square()) + drive
+
+    q = _fixed_point(length_map, gain, drive, bounded=phi.bounded)
+    # For relu and identity the slope does not depend on the size of q, not even where q → ∞.
+    at = math.sqrt(q) if math.isfinite(q) else 1.0
+    slope = phi.slope(phi(at * z)) if q > 0 or activation != "relu" else (z > 0).double()
+    chi = gain**2 * gaussian_mean(slope.square())
+    return MeanField(q, chi, math.sqrt(chi))
+
+
+def _fixed_point(length_map, gain: float, drive: float, *, bounded: bool) -> float:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Return the stable fixed point of the length map: the largest one, by bisection on q."""
+    if not bounded:  # linear in q: φ(√q z)² = q φ(z)²
+        slope = length_map(1.0) - drive
+        if drive == 0 and slope <= 1:
+            return 0.0
+        return drive / (1 - slope) if slope < 1 else math.inf
+    # The map is concave above its first point and stays under g² + s², so it crosses q once
+    # from above; with no drive and a weak gain, tanh crosses at 0 alone.
+    low, high = 0.0, gain**2 + drive
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if length_map(middle) > middle else (low, middle)
+    q = 0.5 * (low + high)
+    return q if q > 1e-12 else 0.0
+
+
+def norm_bound(
+    weight_hh: Float[Tensor, "run hidden hidden"], activation: str
+) -> Float[Tensor, " run"]:
+    r"""Return γ σ_max(W): no step back in time can multiply ‖∂L/∂h_t‖ by more.
+
+    ‖g_{t-1}‖ ≤ γ σ_max(W) ‖g_t‖ where only the last step has a direct part, γ = sup φ'. Exact for
+    every network and sequence (Pascanu, Mikolov & Bengio 2013, §2.1). Below 1 it is sufficient
+    for vanishing; above 1 it is only necessary for exploding.
+
+    Example:
+        >>> norm_bound(2 * torch.eye(3).unsqueeze(0), "sigmoid").item()
+        0.5
+    """
+    return ACTIVATIONS[activation].largest_slope * torch.linalg.svdvals(weight_hh)[..., 0]

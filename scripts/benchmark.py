@@ -1,0 +1,157 @@
+"""Time a recorded update against torch's own, side by side in one process on one thread.
+
+    python scripts/benchmark.py            all ratios (a few minutes)
+    python scripts/benchmark.py --quick    the main ones
+
+Every number is the median of paired rounds: each round runs the rivals one after another, so a
+change in the machine's speed hits both. Ratios are of those medians' pairs, not of separate runs.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # before torch: the library's own setting
+
+import torch
+from torch import nn
+
+from rnn_exp.engines import scan_engine
+from rnn_exp.inits import Gaussian
+from rnn_exp.network import Network, Parameters, shapes
+from rnn_exp.recording import log10_norm, profile
+from rnn_exp.tasks import Adding
+
+Update = Callable[[], object]
+
+
+def scan_update(T: int, B: int, H: int, runs: int = 1, everything: bool = False) -> Update:
+    """Return one recorded update of this package: all T norms, and Adam."""
+    network, task = Network(hidden_size=H), Adding(T)
+    sizes = shapes(network, task.input_size, task.output_size)
+    drawn = [Gaussian(0.9).draw(sizes, seed) for seed in range(runs)]
+    parameters = Parameters.stack(drawn, torch.float32)
+    flat = parameters.flat.requires_grad_()
+    optimizer = torch.optim.Adam([flat], lr=1e-4)
+    batch = task.draw(B, torch.Generator().manual_seed(0))
+    x = batch.inputs.unsqueeze(1).expand(-1, runs, -1, -1).contiguous()
+    y = batch.targets.expand(runs, -1)
+
+    def update() -> object:
+        now = Parameters(flat.detach(), parameters.shapes)
+        gradients = scan_engine(now.views(), x, lambda outputs: task.loss(outputs, y), network)
+        norms = profile(gradients, network.phi) if everything else log10_norm(gradients.total[0])
+        flat.grad = now.pack(gradients.parameters)
+        optimizer.step()
+        return norms
+
+    return update
+
+
+class _Fused(nn.Module):
+    """The usual way: torch's fused RNN and a linear read-out."""
+
+    def __init__(self, H: int) -> None:
+        super().__init__()
+        self.rnn, self.readout = nn.RNN(2, H), nn.Linear(H, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.readout(self.rnn(x)[0][-1])
+
+
+def fused_update(T: int, B: int, H: int) -> Update:
+    """Return the same update on torch's fused nn.RNN, nothing recorded."""
+    model, task = _Fused(H), Adding(T)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    batch = task.draw(B, torch.Generator().manual_seed(0))
+
+    def update() -> object:
+        optimizer.zero_grad()
+        loss = (model(batch.inputs).squeeze(-1) - batch.targets).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return update
+
+
+def cell_update(T: int, B: int, H: int) -> Update:
+    """Return the same update on an RNNCell loop that retains the gradient of every state."""
+    cell, readout, task = nn.RNNCell(2, H), nn.Linear(H, 1), Adding(T)
+    optimizer = torch.optim.Adam([*cell.parameters(), *readout.parameters()], lr=1e-4)
+    batch = task.draw(B, torch.Generator().manual_seed(0))
+
+    def update() -> object:
+        optimizer.zero_grad()
+        h, states = torch.zeros(B, H), []
+        for x in batch.inputs:
+            h = cell(x, h)
+            h.retain_grad()
+            states.append(h)
+        (readout(h).squeeze(-1) - batch.targets).square().mean().backward()
+        norms = torch.stack([state.grad.norm() for state in states if state.grad is not None])
+        optimizer.step()
+        return norms
+
+    return update
+
+
+def paired(ours: Update, theirs: Update, seconds: float) -> tuple[float, float, float]:
+    """Return the median milliseconds of both, and the median of the paired ratios."""
+    for update in (ours, theirs):
+        update()
+    times: list[tuple[float, float]] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 5:
+        pair = []
+        for update in (ours, theirs):
+            start = time.perf_counter()
+            update()
+            pair.append(time.perf_counter() - start)
+        times.append((pair[0], pair[1]))
+    mine, other = (1e3 * statistics.median(column) for column in zip(*times, strict=True))
+    return mine, other, statistics.median(a / b for a, b in times)
+
+
+def report(name: str, goal: float, mine: float, other: float, ratio: float) -> bool:
+    """Print one line of the benchmark and say whether its goal is met."""
+    met = ratio <= goal
+    verdict = "met" if met else "MISSED"
+    print(f"{name:52s} {mine:8.2f} {other:8.2f} {ratio:7.2f} {goal:7.2f}  {verdict}")
+    return met
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    options = argparse.ArgumentParser(description="recorded updates against torch's own")
+    options.add_argument("--quick", action="store_true", help="only the main ratios")
+    options.add_argument("--seconds", type=float, default=2.0, help="time for each ratio")
+    chosen = options.parse_args()
+    torch.set_num_threads(1)
+    s = chosen.seconds
+    head = f"{'one update, float32, one thread':52s}"
+    print(f"{head} {'ours/ms':>8s} {'its/ms':>8s} {'ratio':>7s} {'goal':>7s}")
+    main_size = (100, 20, 50)
+    fused = fused_update(*main_size)
+    report(
+        "T=100 B=20 H=50, T norms / fused nn.RNN, none",
+        0.6,
+        *paired(scan_update(*main_size), fused, s),
+    )
+    report("T=100 B=20 H=50, all columns / fused nn.RNN, none", 1.0,
+           *paired(scan_update(*main_size, everything=True), fused, s))  # fmt: skip
+    report("T=100 B=20 H=50, T norms / RNNCell + retain_grad", 0.35,
+           *paired(scan_update(*main_size), cell_update(*main_size), s))  # fmt: skip
+    mine, other, ratio = paired(scan_update(100, 16, 32, runs=32), scan_update(100, 16, 32), s)
+    report("T=100 B=16 H=32, 32 runs, a run / 1 run", 0.35, mine / 32, other, ratio / 32)
+    if not chosen.quick:
+        for H in (32, 50, 64, 128, 256):
+            for T in (50, 100, 500):
+                report(f"T={T} B=20 H={H}, T norms / fused nn.RNN, none", 1.0,
+                       *paired(scan_update(T, 20, H), fused_update(T, 20, H), s))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

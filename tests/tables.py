@@ -1,0 +1,185 @@
+"""Synthetic studies with known answers: every gradient is an exact power of the rate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+SETTINGS = (
+    "task",
+    "task.length",
+    "network.activation",
+    "network.hidden_size",
+    "network.num_layers",
+    "init",
+    "init.gain",
+    "training.updates",
+    "training.optimizer",
+    "training.learning_rate",
+    "training.clip_norm",
+    "seed",
+)
+SMALLEST = -45.0
+"""log10 of the smallest float32: below it the synthetic gradients underflow."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """The four tables of a study."""
+
+    runs: pd.DataFrame
+    updates: pd.DataFrame
+    gradients: pd.DataFrame
+    broken: pd.DataFrame
+
+
+def rate(activation: str, gain: float) -> float:
+    """The known decay rate of a synthetic run."""
+    gain = 0.577 if np.isnan(gain) else gain
+    return {"tanh": gain**0.5 * 0.9, "sigmoid": gain / 4, "relu": gain / 2**0.5}.get(
+        activation, 0.5
+    )
+
+
+def study(
+    activations: tuple[str, ...] = ("tanh", "sigmoid"),
+    gains: tuple[float, ...] = (0.5, 1.0, 2.0),
+    lengths: tuple[int, ...] = (10, 30, 100),
+    seeds: int = 3,
+    updates: tuple[int, ...] = (0, 10, 20, 30, 40),
+    theory: bool = True,
+    **settings: object,
+) -> Study:
+    """A finished study over the product of these settings; extra settings are constants."""
+    runs = [
+        run(activation, gain, length, seed, theory=theory, settings=settings)
+        for activation in activations
+        for gain in gains
+        for length in lengths
+        for seed in range(seeds)
+    ]
+    return measured(pd.DataFrame(runs), updates)
+
+
+def measured(runs: pd.DataFrame, updates: tuple[int, ...] = (0, 10)) -> Study:
+    """The study of these runs: what each would have recorded at these updates."""
+    chosen = runs.to_dict("records")
+    profiles = [gradients(r, u) for r in chosen for u in updates]
+    losses = [row(r, u) for r in chosen for u in updates]
+    broken = pd.DataFrame({"run": ["half"], "why": ["run.json is not readable"]})
+    return Study(runs, pd.DataFrame(losses), pd.concat(profiles, ignore_index=True), broken)
+
+
+def run(
+    activation: str,
+    gain: float,
+    length: int,
+    seed: int,
+    *,
+    theory: bool = True,
+    settings: dict[str, object] | None = None,
+) -> dict[str, object]:
+    """One row of the table of runs."""
+    name = f"{activation}-{gain}-{length}-{seed}"
+    known = rate(activation, gain)
+    values = ("adding", length, activation, 64, 1, "gaussian", gain, 40, "sgd", 0.01, np.nan, seed)
+    return {
+        "run": name,
+        "digest": name[:8],
+        "status": "finished",
+        "verdict": "vanishing" if known < 0.98 else "exploding" if known > 1.02 else "stable",
+        "verdict_rule": "vanishing when the rate is below 0.98, exploding above 1.02",
+        "decay_rate": known * 1.03 ** (seed - 1),
+        "half_life": np.log(2) / abs(np.log(known)) if known != 1 else np.inf,
+        "final_decay_rate": known**0.9,
+        "final_half_life": np.log(2) / abs(np.log(known**0.9)) if known != 1 else np.inf,
+        "final_verdict": "vanishing" if known < 0.98 else "exploding",
+        "predicted_rate": known if theory else np.nan,
+        "drive": 0.05,
+        "bound": 2 * (0.577 if np.isnan(gain) else gain) * (0.25 if activation == "sigmoid" else 1),
+        "diverged_update": np.nan,
+        "diverged_time": np.nan,
+        "diverged_direction": None,
+        "failure": None,
+        "command": f"rnn-exp network.activation={activation} init.gain={gain} seed={seed}",
+        **dict(zip(SETTINGS, values, strict=True)),
+        **(settings or {}),
+    }
+
+
+def gradients(run: dict[str, object], update: int) -> pd.DataFrame:
+    """The profile of one run at one update: a straight line of known slope, and a small wave."""
+    length, seed = int(run["task.length"]), int(run["seed"])
+    lag = np.arange(length - 1, -1, -1)
+    known = rate(str(run["network.activation"]), float(run["init.gain"])) * 1.03 ** (seed - 1)
+    slope = np.log10(known) * (1 - 0.1 * update / 40)
+    exact = -0.5 + 0.1 * seed + lag * slope + 0.1 * np.sin(lag + seed)
+    lost = exact < SMALLEST
+    frame = pd.DataFrame({key: run[key] for key in ("run", *SETTINGS)}, index=lag)
+    return frame.assign(
+        update=update,
+        layer=0,
+        time=length - lag,
+        lag=lag,
+        log10_total=np.where(lost, -np.inf, exact),
+        log10_direct=np.where(lag == 0, exact, -np.inf),
+        saturation=0.8,
+        state_rms=0.4,
+        status=np.where(lost, "underflow", "ok"),
+    )
+
+
+def row(run: dict[str, object], update: int) -> dict[str, object]:
+    """One row of the table of updates: the loss falls by half every ten updates, to a floor."""
+    gain = float(run["init.gain"])
+    reach = rate(str(run["network.activation"]), gain) ** (int(run["task.length"]) / 20)
+    return {
+        "run": run["run"],
+        "update": update,
+        "loss": 0.17 * (1 - min(reach, 0.98) * (1 - 2 ** (-update / 10))) + 0.004 * run["seed"],
+        "error": 0.5,
+        "grad_norm": 0.3,
+        "recurrent_grad_norm": 0.05 * int(run["task.length"]) ** 0.5 * (1 + 0.1 * run["seed"]),
+        "clipped": False,
+        "spectral_radius": gain,
+        "largest_singular_value": 2 * gain,
+        **{key: run[key] for key in SETTINGS},
+    }
+
+
+def concatenated(first: Study, second: Study) -> Study:
+    """Both studies as one; the runs of the second get names of their own."""
+    pairs = zip(frames(first), frames(second), strict=True)
+    joined = [
+        pd.concat([a, b.assign(run="other-" + b["run"].astype(str))], ignore_index=True)
+        for a, b in pairs
+    ]
+    return Study(*joined, first.broken)
+
+
+def frames(study: Study) -> list[pd.DataFrame]:
+    """Runs, updates and gradients."""
+    return [study.runs, study.updates, study.gradients]
+
+
+def diverged(study: Study, name: str, update: int = 20, time: int = 4) -> Study:
+    """The same study with one run that overflowed at this update and time step, backward."""
+    bad = study.runs["run"] == name
+    runs = study.runs.assign(
+        status=study.runs["status"].mask(bad, "diverged"),
+        verdict=study.runs["verdict"].mask(bad, "diverged"),
+        diverged_update=study.runs["diverged_update"].mask(bad, update),
+        diverged_time=study.runs["diverged_time"].mask(bad, time),
+        diverged_direction=study.runs["diverged_direction"].mask(bad, "backward"),
+    )
+    updates, rows = (
+        f[~((f["run"] == name) & (f["update"] > update))] for f in (study.updates, study.gradients)
+    )
+    here = (rows["run"] == name) & (rows["update"] == update)
+    over, under = here & (rows["time"] == time), here & (rows["time"] < time)
+    rows = rows.assign(
+        log10_total=rows["log10_total"].mask(over, np.inf).mask(under, np.nan),
+        status=rows["status"].mask(over, "inf").mask(under, "nan"),
+    )
+    last = (updates["run"] == name) & (updates["update"] == update)
+    return Study(runs, updates.assign(loss=updates["loss"].mask(last, np.nan)), rows, study.broken)
