@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,9 @@ def job(config: DictConfig) -> str:
     run = run_of(config)
     folder = Path(HydraConfig.get().runtime.output_dir)
     waiting = OUTCOMES.get()
+    if storage.is_done(folder, run):  # only another launcher than ours starts such a job
+        log.info("already there")
+        return "already there"
     storage.write_status(folder, run, "running")
     log.info("%s", run.command)
     started = time.perf_counter()
@@ -96,7 +100,7 @@ def _train(run: "Run") -> "Outcome":
     from rnn_exp.progress import RunBar
 
     torch.set_num_threads(1)
-    with RunBar(run) as bar:
+    with closing(RunBar(run)) as bar:
         return execute([run], bar.watch)[0]
 
 

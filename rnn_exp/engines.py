@@ -8,13 +8,13 @@ the total gradient from the same adjoint on the module's outputs.
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rnn_exp.network import Network, layer
 from rnn_exp.readout import LossOf, Reading, read
 from rnn_exp.recurrence import Adjoint, States, adjoint, forward
 from rnn_exp.shapes import Float
-from rnn_exp.torch_rnn import torch_weights
+from rnn_exp.torch_rnn import empty_module, states_of
 
 __all__ = ["ENGINES", "Gradients", "scan_engine", "torch_engine"]
 
@@ -90,26 +90,6 @@ def scan_engine(
                      [one.total for one in adjoints])  # fmt: skip
 
 
-class _OneRun(nn.Module):
-    """A genuine ``torch.nn.RNN`` whose weights are replaced at each call, and its states' map."""
-
-    def __init__(self, input_size: int, network: Network) -> None:
-        super().__init__()
-        self.network = network
-        kind = "relu" if network.activation == "relu" else "tanh"
-        self.rnn = nn.RNN(input_size, network.hidden_size, network.num_layers, nonlinearity=kind,
-                          dtype=network.torch_dtype)  # fmt: skip
-
-    def states(self, leaves: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Return the top layer's states h, (time, batch, hidden)."""
-        one = {name: value[0] for name, value in leaves.items()}
-        sigmoid = self.network.activation == "sigmoid"
-        s0 = x.new_full((self.network.num_layers, x.shape[1], self.network.hidden_size), -1.0)
-        call = (x, s0 if sigmoid else torch.zeros_like(s0))
-        out, _ = torch.func.functional_call(self.rnn, torch_weights(one, self.network), call)
-        return (1 + out) / 2 if sigmoid else out
-
-
 def torch_engine(
     parameters: dict[str, Tensor],
     x: Float[Tensor, "time 1 batch input"],
@@ -123,7 +103,8 @@ def torch_engine(
     """
     names = [name for name in parameters if not name.startswith("readout")]
     leaves = {name: parameters[name].detach().requires_grad_() for name in names}
-    top = _OneRun(x.shape[-1], network).to(x.device).states(leaves, x[:, 0])
+    module = empty_module(network, x.shape[-1], x.device)
+    top = states_of(module, {name: leaf[0] for name, leaf in leaves.items()}, x[:, 0], network)
     reading = _read(top[-1:].detach(), parameters, loss_of)
     by_weight = torch.autograd.grad(top[-1:], list(leaves.values()), reading.states)
     gradients = dict(zip(names, by_weight, strict=True))

@@ -41,6 +41,7 @@ def execute(runs: Iterable[Run], watch: Callable[[Update], None] | None = None) 
     """Train the runs and return their outcomes in the same order.
 
     Example:
+        >>> from rnn_exp.training import Training
         >>> [outcome] = execute([Run(training=Training(updates=2))])
         >>> outcome.status, outcome.updates["update"].tolist()
         ('finished', [0, 1])

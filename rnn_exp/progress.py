@@ -1,8 +1,6 @@
 """Progress: one bar for a run, one for a sweep; silent where there is no terminal."""
 
 import time
-from types import TracebackType
-from typing import NoReturn, Self
 
 import numpy as np
 from tqdm import tqdm
@@ -18,27 +16,13 @@ _TOTAL = COLUMNS.index("log10_total")
 _SECONDS_BETWEEN_LOOKS = 0.2
 
 
-class _Bar:
-    """A tqdm bar that closes itself."""
-
-    bar: "tqdm[NoReturn]"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        self.bar.close()
-
-
-class RunBar(_Bar):
+class RunBar:
     """Shows a single run's update, loss, gradient norm and decay rate."""
 
     def __init__(self, run: Run) -> None:
         self.bar = tqdm(total=run.training.updates, unit="update", disable=None)
         self.rate, self.next_look = float("nan"), 0.0
+        self.close = self.bar.close
 
     def watch(self, update: Update) -> None:
         """Move on by one update."""
@@ -56,7 +40,7 @@ class RunBar(_Bar):
             )
 
 
-class SweepBar(_Bar):
+class SweepBar:
     """Shows what is running, how many runs are done, diverged and failed, and the time left."""
 
     def __init__(self, name: str, runs: int) -> None:
@@ -66,6 +50,7 @@ class SweepBar(_Bar):
         )  # fmt: skip
         self.counts = dict.fromkeys(("done", "diverged", "failed"), 0)
         self.total, self.begun = runs, 0.0
+        self.close = self.bar.close
 
     def start(self, runs: list[Run]) -> None:
         """Say which runs are training now."""

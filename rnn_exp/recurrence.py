@@ -140,6 +140,9 @@ def adjoint(
     of_x, of_W = V.new_zeros(R, V.shape[-1] + 1, H), torch.zeros_like(W)
     of_inputs = x.new_empty(x.shape) if inputs_wanted else None
     x = _with_ones(x)
+    # One column more than there are inputs: with a single one the product would be
+    # matrix–vector, which rounds differently for one run than for many.
+    V1 = torch.nn.functional.pad(V, (0, 1))
     later = torch.zeros_like(total[0])
     for now in reversed(_stretches(T, B, H)):
         delta = activation.slope(states.now[now])
@@ -156,6 +159,7 @@ def adjoint(
         of_W.baddbmm_(rows.transpose(1, 2), _rows(states.before[now]))
         of_x.baddbmm_(_rows(x[now]).transpose(1, 2), rows)
         if of_inputs is not None:
-            of_inputs[now] = torch.bmm(rows, V).view(R, -1, B, V.shape[-1]).transpose(0, 1)
+            of_x_t = torch.bmm(rows, V1).view(R, -1, B, V1.shape[-1])
+            of_inputs[now] = of_x_t[..., :-1].transpose(0, 1)
     of_V, of_b = of_x[:, :-1].transpose(1, 2), of_x[:, -1]
     return Adjoint(total, of_V, of_W, of_b, of_inputs, initial=torch.bmm(later, W))

@@ -30,8 +30,8 @@ class SettingError(ValueError):
         return SettingError(f"{group}.{self.key}", self.value, self.allowed)
 
 
-def _field(allowed: str, test: Callable[[Any], bool], default: Any) -> Any:  # noqa: ANN401
-    return dataclasses.field(default=default, metadata={"allowed": allowed, "test": test})
+def _field(allowed: str, test: Callable[[Any], bool], default: Any, **more: object) -> Any:  # noqa: ANN401
+    return dataclasses.field(default=default, metadata={"allowed": allowed, "test": test, **more})
 
 
 def whole(default: int, least: int = 0) -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
@@ -52,10 +52,15 @@ def number(default: float | None, *, above: float | None = None, least: float | 
     def test(v: object) -> bool:
         if v is None:
             return default is None
-        real = isinstance(v, (int, float)) and not isinstance(v, bool)
-        return real and math.isfinite(v) and v > low and v >= floor  # type: ignore[operator,arg-type]
+        if isinstance(v, bool) or not isinstance(v, (int, float)):
+            return False
+        try:
+            return math.isfinite(v) and v > low and v >= floor
+        except OverflowError:  # a whole number beyond every float
+            return False
 
-    return _field(f"a number{bound}" + (" or null" if default is None else ""), test, default)
+    allowed = f"a number{bound}" + (" or null" if default is None else "")
+    return _field(allowed, test, default, is_number=True)
 
 
 def choice(default: str, options: Sequence[str]) -> Any:  # noqa: ANN401
@@ -71,7 +76,7 @@ def refuse_choice(key: str, value: object, options: Sequence[str]) -> SettingErr
 
 
 def check(settings: Any) -> None:  # noqa: ANN401 - any dataclass
-    """Refuse the first field whose value is not allowed.
+    """Refuse the first field whose value is not allowed; make numbers such as 1 floats, 1.0.
 
     Raises:
         SettingError: naming key, value and what is allowed.
@@ -79,6 +84,9 @@ def check(settings: Any) -> None:  # noqa: ANN401 - any dataclass
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if "test" not in field.metadata or field.metadata["test"](value):
+            if field.metadata.get("is_number") and value is not None:
+                # 1 and 1.0 (0.0 and -0.0) are one setting: one digest, one folder.
+                object.__setattr__(settings, field.name, float(value) + 0.0)
             continue
         allowed = field.metadata["allowed"]
         if allowed.startswith("one of "):

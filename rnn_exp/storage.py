@@ -85,13 +85,17 @@ def is_done(folder: Path, run: Run) -> bool:
     """Say whether the folder holds this very run, done and whole.
 
     Raises:
-        FileExistsError: if it holds another run.
-        ValueError: if its run.json cannot be read.
+        FileExistsError: if it holds another run, or a run.json that cannot be read.
     """
     path = folder / "run.json"
     if not path.exists():
         return False
-    found = json.loads(path.read_text())
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise FileExistsError(f"{path} cannot be read; move or remove it")
     if found.get("digest") != run.digest:
         raise FileExistsError(
             f"{folder} holds another run ({found.get('run')}); choose another folder or move it"

@@ -1,11 +1,13 @@
 """The genuine ``torch.nn.RNN``: this package's networks as torch's modules, and back, exactly."""
 
+import torch
 from torch import Tensor, nn
 
 from rnn_exp.network import Network, layer, shapes
 from rnn_exp.settings import SettingError
+from rnn_exp.shapes import Float
 
-__all__ = ["from_torch", "to_torch", "torch_weights"]
+__all__ = ["empty_module", "from_torch", "states_of", "to_torch", "torch_weights"]
 
 
 def torch_weights(parameters: dict[str, Tensor], network: Network) -> dict[str, Tensor]:
@@ -27,6 +29,38 @@ def torch_weights(parameters: dict[str, Tensor], network: Network) -> dict[str, 
     return result
 
 
+def empty_module(network: Network, input_size: int, device: torch.device | str) -> nn.RNN:
+    """Return a torch.nn.RNN of the right shape and kind whose weights are yet to be given.
+
+    torch draws the weights of a new module from its global generator; here nothing is drawn.
+
+    Raises:
+        SettingError: for the identity, which torch.nn.RNN cannot compute.
+    """
+    if network.activation == "identity":
+        raise SettingError("activation", "identity", "tanh, sigmoid, relu (torch.nn.RNN)")
+    kind = "relu" if network.activation == "relu" else "tanh"
+    module = nn.RNN(
+        input_size, network.hidden_size, network.num_layers,
+        nonlinearity=kind, dtype=network.torch_dtype, device="meta",
+    )  # fmt: skip
+    return module.to_empty(device=device)
+
+
+def states_of(
+    module: nn.RNN,
+    parameters: dict[str, Tensor],
+    x: Float[Tensor, "time batch input"],
+    network: Network,
+) -> Float[Tensor, "time batch hidden"]:
+    """Run the module with one run's parameters and return h of its top layer, from h₀ = 0."""
+    shape = (network.num_layers, x.shape[1], network.hidden_size)
+    start = x.new_full(shape, -1.0 if network.activation == "sigmoid" else 0.0)
+    weights = torch_weights(parameters, network)
+    out, _ = torch.func.functional_call(module, weights, (x, start))
+    return (1 + out) / 2 if network.activation == "sigmoid" else out
+
+
 def to_torch(parameters: dict[str, Tensor], network: Network) -> nn.RNN:
     """Return a real ``torch.nn.RNN`` that computes this network's states (of one run).
 
@@ -36,14 +70,9 @@ def to_torch(parameters: dict[str, Tensor], network: Network) -> nn.RNN:
     Raises:
         SettingError: for the identity, which torch.nn.RNN cannot compute.
     """
-    if network.activation == "identity":
-        raise SettingError("activation", "identity", "tanh, sigmoid, relu (torch.nn.RNN)")
-    weights = torch_weights(parameters, network)
-    module = nn.RNN(
-        weights["weight_ih_l0"].shape[-1], network.hidden_size, network.num_layers,
-        nonlinearity="relu" if network.activation == "relu" else "tanh", dtype=network.torch_dtype,
-    )  # fmt: skip
-    module.load_state_dict(weights)
+    V = parameters["weight_ih_l0"]
+    module = empty_module(network, V.shape[-1], V.device)
+    module.load_state_dict(torch_weights(parameters, network))
     return module
 
 

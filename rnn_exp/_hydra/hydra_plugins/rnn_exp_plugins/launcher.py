@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,6 +60,18 @@ def prepare(jobs: list[DictConfig], folder: Path) -> list[Prepared]:
     return result
 
 
+def refuse_shared_folders(jobs: list[Prepared]) -> None:
+    """Refuse a sweep in which two different runs would write into one folder."""
+    owners: dict[Path, Run] = {}
+    for job in jobs:
+        first = owners.setdefault(job.folder, job.run)
+        if first != job.run:
+            raise FileExistsError(
+                f"hydra.sweep.subdir gives {first.name} and {job.run.name} the same folder "
+                f"{job.folder}; let it differ, as ${{hydra.job.num}} does"
+            )
+
+
 class ChunkLauncher(Launcher):
     """Train runs that share shapes as one tensor program, each bit-identical to itself alone."""
 
@@ -84,7 +97,8 @@ class ChunkLauncher(Launcher):
         jobs = self.prepared[initial_job_idx : initial_job_idx + len(job_overrides)]
         left = dict.fromkeys(job.run for job in jobs if not job.done)
         results: dict[Run, JobReturn] = {}
-        with SweepBar(Path(self.config.hydra.sweep.dir).name, len(left)) as bar:
+        name = Path(self.config.hydra.sweep.dir).name
+        with closing(SweepBar(name, len(left))) as bar:
             for chunk in chunks(left):
                 bar.start(chunk)
                 for run, outcome in zip(chunk, _train(chunk, bar), strict=True):

@@ -8,7 +8,13 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
-from hydra_plugins.rnn_exp_plugins.launcher import ChunkLauncher, compose, prepare
+from hydra_plugins.rnn_exp_plugins.launcher import (
+    ChunkLauncher,
+    Prepared,
+    compose,
+    prepare,
+    refuse_shared_folders,
+)
 from omegaconf import OmegaConf
 
 
@@ -25,10 +31,12 @@ class CheckedSweeper(BasicSweeper):
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         batches = self.split_arguments(overrides, self.max_batch_size)
         folder = Path(config.hydra.sweep.dir)
+        prepared: list[Prepared] = []
         for batch in batches:
-            prepared = prepare(compose(context, config, batch), folder)
-            if isinstance(launcher, ChunkLauncher):
-                launcher.prepared += prepared
+            prepared += prepare(compose(context, config, batch, len(prepared)), folder)
+        refuse_shared_folders(prepared)
+        if isinstance(launcher, ChunkLauncher):
+            launcher.prepared = prepared
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, folder / "multirun.yaml")
         results: list[Sequence[JobReturn]] = []

@@ -1,0 +1,50 @@
+"""Decay rate, half-life and verdict of profiles whose answer is known."""
+
+import math
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from rnn_exp.decay import RULE, VERDICTS, measure
+
+
+def line(rate, T):
+    return np.arange(T)[::-1] * math.log10(rate)
+
+
+@given(st.floats(0.05, 20), st.integers(6, 300))
+def test_a_straight_line_gives_its_own_rate(rate, T):
+    decay = measure(line(rate, T), np.ones(T, dtype=bool))
+    assert decay.rate == pytest.approx(rate, rel=1e-9)
+    if abs(math.log(rate)) > 1e-6:
+        assert decay.half_life == pytest.approx(math.log(2) / abs(math.log(rate)), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rate", "T", "verdict"),
+    [(0.5, 20, "vanishing"), (2.0, 20, "exploding"), (1.0, 20, "stable"), (0.99, 50, "stable"),
+     (0.99, 500, "vanishing"), (1.01, 500, "exploding")],
+)  # fmt: skip
+def test_verdict_is_about_a_factor_of_ten_over_the_sequence(rate, T, verdict):
+    assert measure(line(rate, T), np.ones(T, dtype=bool)).verdict == verdict
+
+
+def test_unusable_norms_do_not_count():
+    profile, usable = line(0.5, 40), np.ones(40, dtype=bool)
+    profile[:20], usable[:20] = -np.inf, False
+    assert measure(profile, usable).rate == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("T", [1, 2])
+def test_two_norms_make_no_line(T):
+    decay = measure(line(0.5, T), np.ones(T, dtype=bool))
+    assert decay.verdict == "undetermined"
+    assert math.isnan(decay.rate)
+    assert math.isnan(decay.half_life)
+
+
+def test_the_printed_rule_names_every_verdict():
+    assert all(verdict in RULE or verdict == "undetermined" for verdict in VERDICTS)
+    assert "undetermined" in RULE
