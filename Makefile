@@ -24,7 +24,7 @@ types: .venv/installed-for-tests
 	.venv/bin/mypy
 
 contracts: .venv/installed-for-tests
-	.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 
 bench: .venv/installed
 	.venv/bin/python scripts/benchmark.py

@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rnn_exp import process
 from rnn_exp._hydra.refusal import in_one_line
 from rnn_exp._hydra.waiting import OUTCOMES
 
@@ -35,9 +36,7 @@ log = logging.getLogger("rnn_exp")
 
 def main() -> None:
     """Run the command line: one run, a sweep (-m), or a study (study=…)."""
-    # Before torch is imported: matrix products must not depend on where a matrix lies in memory,
-    # or a run's bits would depend on the runs beside it.
-    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    process.settle()
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on; they are told in one line
     sys.path.append(str(_HERE / "_hydra"))  # the namespace package hydra_plugins
@@ -94,12 +93,10 @@ def run_of(config: DictConfig) -> "Run":
 
 
 def _train(run: "Run") -> "Outcome":
-    import torch
-
     from rnn_exp.experiment import execute
     from rnn_exp.progress import RunBar
 
-    torch.set_num_threads(1)
+    process.use_one_thread()
     with closing(RunBar(run)) as bar:
         return execute([run], bar.watch)[0]
 

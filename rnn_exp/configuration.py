@@ -55,7 +55,8 @@ def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of th
 def _refuse_unknown(prefix: str, given: Mapping[str, Any], known: list[str]) -> None:
     for key, value in given.items():
         if key not in known:
-            raise refuse_choice(f"{prefix}{key}", value, [f"{prefix}{name}" for name in known])
+            full, options = f"{prefix}{key}", [f"{prefix}{name}" for name in known]
+            raise refuse_choice(full, value, options, typed=full)
 
 
 def _device(name: object) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -87,8 +88,13 @@ def _read_run(place: Path) -> tuple[dict[str, Any], dict[str, pa.Table]]:
     missing = [key for key in _NEEDED if not isinstance(found, dict) or key not in found]
     if missing:
         raise ValueError(f"run.json has no {', '.join(missing)}")
+    if not isinstance(found["settings"], dict):
+        raise ValueError("run.json: settings is not an object")
     row = {name: _at(found, path) for name, path in _RESULTS.items()} | found["settings"]
     row["run"] = place.name
+    for name in _NUMBERS:
+        if not isinstance(row[name], (int, float, NoneType)):
+            raise ValueError(f"run.json: {name} is not a number")
     if found["status"] in ("running", "failed"):
         return row, {}
     tables = {name: pq.read_table(place / f"{name}.parquet") for name in ("updates", "gradients")}

@@ -20,9 +20,6 @@ __all__ = ["Network", "Parameters", "layer", "shapes"]
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
-# Rows start on a cache line and hold no vector tail, so that a run's bits are its own.
-_ALIGNMENT = 64
-
 
 @dataclasses.dataclass(frozen=True)
 class Network:
@@ -88,11 +85,8 @@ class Parameters:
     def stack(cls, runs: list[dict[str, Tensor]], dtype: torch.dtype) -> "Parameters":
         """Copy the named parameters of each run into one row."""
         names = {name: tuple(tensor.shape) for name, tensor in runs[0].items()}
-        size = sum(math.prod(shape) for shape in names.values())
-        flat = torch.zeros(len(runs), -(-size // _ALIGNMENT) * _ALIGNMENT, dtype=dtype)
-        for row, run in zip(flat, runs, strict=True):
-            row[:size] = torch.cat([run[name].flatten() for name in names])
-        return cls(flat, names)
+        rows = [torch.cat([run[name].flatten().to(dtype) for name in names]) for run in runs]
+        return cls(torch.stack(rows), names)
 
     def views(self) -> dict[str, Tensor]:
         """Return the parameters by name, each (run, *shape), sharing memory with ``flat``."""
@@ -108,10 +102,8 @@ class Parameters:
         return {name: view[run].clone() for name, view in self.views().items()}
 
     def pack(self, by_name: dict[str, Tensor]) -> Float[Tensor, "run size"]:
-        """Lay named tensors (gradients, say) out as ``flat`` is laid out, padded with zeros."""
-        rows = [by_name[name].flatten(1) for name in self.shapes]
-        padding = self.flat.shape[1] - sum(row.shape[1] for row in rows)
-        return torch.cat([*rows, rows[0].new_zeros(len(self.flat), padding)], dim=1)
+        """Lay named tensors (gradients, say) out as ``flat`` is laid out."""
+        return torch.cat([by_name[name].flatten(1) for name in self.shapes], dim=1)
 
 
 def layer(parameters: dict[str, Tensor], number: int) -> LayerWeights:

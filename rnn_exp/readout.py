@@ -44,8 +44,8 @@ def read(
     reader = pad(torch.cat([weight, bias.unsqueeze(-1)], dim=-1), (0, 0, 0, spare))
     y = torch.bmm(h, reader.transpose(1, 2))[..., :outputs].contiguous().requires_grad_()
     loss = loss_of(y)
-    # The loss of a run depends on its own outputs alone: the sum differentiates them all.
-    (of_y,) = torch.autograd.grad(loss.sum(), y)
+    # The loss of a run depends on its own outputs alone: one call differentiates them all.
+    (of_y,) = torch.autograd.grad(loss, y, torch.ones_like(loss))
     of_y = pad(of_y, (0, spare))
     of_reader = torch.bmm(of_y.transpose(1, 2), h)[:, :outputs]
     return Reading(

@@ -7,6 +7,7 @@ itself could overflow, and kept as log10: float32 norms of 64 entries of 1e-23 a
 """
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -18,13 +19,16 @@ from rnn_exp.engines import Gradients
 from rnn_exp.settings import check, whole
 from rnn_exp.shapes import Float
 
-__all__ = ["COLUMNS", "STATUSES", "Recording", "log10_norm", "norm_statuses", "profile"]
+__all__ = ["COLUMNS", "STATUSES", "Recording", "log10_norm", "norm64", "norm_statuses", "profile"]
 
 COLUMNS = ("log10_total", "log10_direct", "saturation", "state_rms")
 STATUSES = ("ok", "zero", "underflow", "inf", "nan")
 
 # A norm this many decades above the smallest normal number can be followed by a rounded-off zero.
 _UNDERFLOW_REACH = 8
+
+# Numbers that fit the second-level cache together with their float64 copy.
+_CACHEFUL = 65536
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +62,19 @@ def log10_norm(values: Float[Tensor, "*kept batch hidden"]) -> Float[Tensor, "*k
         scale = torch.where((largest > 0) & largest.isfinite(), largest, 1.0)
         norm = torch.linalg.vector_norm(values / scale, dim=(-2, -1))
         return norm.log10() + scale[..., 0, 0].log10()
-    return torch.linalg.vector_norm(values, dim=(-2, -1), dtype=torch.float64).log10()
+    return norm64(values).log10()
+
+
+def norm64(values: Float[Tensor, "*kept batch hidden"]) -> Float[Tensor, "*kept"]:
+    """Return the Frobenius norm over the last two axes, accumulated in float64.
+
+    torch widens a copy of what it is given; a cacheful at a time that copy costs little.
+    """
+    norm = functools.partial(torch.linalg.vector_norm, dim=(-2, -1), dtype=torch.float64)
+    if values.dim() == 2:
+        return norm(values)
+    steps = max(1, _CACHEFUL // max(1, values[0].numel()))
+    return torch.cat([norm(part) for part in torch.split(values, steps)])
 
 
 def profile(gradients: Gradients, activation: Activation) -> Float[Tensor, "column layer time run"]:
@@ -73,7 +89,7 @@ def profile(gradients: Gradients, activation: Activation) -> Float[Tensor, "colu
     ):
         B, H = states.shape[-2:]
         per_sequence = 0.5 * math.log10(B)
-        rms = torch.linalg.vector_norm(states, dim=(-2, -1), dtype=torch.float64)
+        rms = norm64(states)
         layers.append(
             torch.stack([
                 log10_norm(total) + per_sequence,

@@ -32,6 +32,9 @@ _VECTOR = 32
 # of summation over time decides the bits.
 _STRETCH = 32768
 
+# Numbers that fit the second-level cache together with what is computed from them.
+_CACHEFUL = 65536
+
 
 class LayerWeights(NamedTuple):
     """The parameters of one recurrent layer, for every run: V, W and the two biases of torch."""
@@ -73,6 +76,15 @@ def _with_ones(x: Tensor) -> Tensor:
 def _stretches(T: int, B: int, H: int) -> list[slice]:
     length = max(1, _STRETCH // (B * H))
     return [slice(start, min(start + length, T)) for start in range(0, T, length)]
+
+
+def _slopes(states: Tensor, activation: Activation) -> Tensor:
+    """Return φ' at the states, a cacheful at a time (each number on its own: no bit changes)."""
+    slopes = torch.empty_like(states, memory_format=torch.contiguous_format)
+    steps = max(1, _CACHEFUL // states[0].numel())
+    for h, slope in zip(torch.split(states, steps), torch.split(slopes, steps), strict=True):
+        slope.copy_(activation.slope(h))
+    return slopes
 
 
 def _allocate(T: int, initial: Tensor, *, padded: bool) -> tuple[Tensor, Tensor]:
@@ -136,7 +148,8 @@ def adjoint(
     V, W = weights.weight_ih, weights.weight_hh
     T, R, B, H = states.now.shape
     total = torch.empty_like(states.now, memory_format=torch.contiguous_format)
-    total[T - len(direct) :] = direct
+    first_direct = T - len(direct)
+    total[first_direct:] = direct
     of_x, of_W = V.new_zeros(R, V.shape[-1] + 1, H), torch.zeros_like(W)
     of_inputs = x.new_empty(x.shape) if inputs_wanted else None
     x = _with_ones(x)
@@ -145,12 +158,12 @@ def adjoint(
     V1 = torch.nn.functional.pad(V, (0, 1))
     later = torch.zeros_like(total[0])
     for now in reversed(_stretches(T, B, H)):
-        delta = activation.slope(states.now[now])
-        known = [time >= T - len(direct) for time in range(now.start, now.stop)]
-        for g, d, has_direct in zip(
-            reversed(total[now].unbind()), reversed(delta.unbind()), reversed(known), strict=True
+        delta = _slopes(states.now[now], activation)
+        times = range(now.stop - 1, now.start - 1, -1)
+        for t, g, d in zip(
+            times, reversed(total[now].unbind()), reversed(delta.unbind()), strict=True
         ):
-            if has_direct:
+            if t >= first_direct:
                 g.baddbmm_(later, W)
             else:
                 torch.bmm(later, W, out=g)

@@ -68,9 +68,14 @@ def choice(default: str, options: Sequence[str]) -> Any:  # noqa: ANN401
     return _field(f"one of {', '.join(options)}", lambda v: v in options, default)
 
 
-def refuse_choice(key: str, value: object, options: Sequence[str]) -> SettingError:
-    """Return the refusal of a word that is not among the options, with the nearest one named."""
-    near = difflib.get_close_matches(str(value), options, n=1)
+def refuse_choice(
+    key: str, value: object, options: Sequence[str], typed: str | None = None
+) -> SettingError:
+    """Return the refusal of a word that is not among the options, with the nearest one named.
+
+    ``typed`` is the word that was meant to be an option: the value, unless it is said otherwise.
+    """
+    near = difflib.get_close_matches(str(value) if typed is None else typed, options, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return SettingError(key, value, f"one of {', '.join(options)}{hint}")
 

@@ -26,10 +26,20 @@ from rnn_exp.decay import RULE
 from rnn_exp.outcome import Outcome
 from rnn_exp.run import Run
 
-__all__ = ["DONE", "TABLES", "describe", "is_done", "replace_file", "write", "write_status"]
+__all__ = [
+    "DONE",
+    "TABLES",
+    "WEIGHTS",
+    "describe",
+    "is_done",
+    "replace_file",
+    "write",
+    "write_status",
+]
 
 DONE = ("finished", "solved", "diverged")
 TABLES = ("updates", "gradients")
+WEIGHTS = "weights.safetensors"
 
 
 def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
@@ -77,7 +87,7 @@ def write(folder: Path, outcome: Outcome, seconds: float | None = None) -> None:
         replace_file(folder / f"{name}.parquet", functools.partial(pq.write_table, table))
     weights = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
     save = functools.partial(safetensors.torch.save_file, weights)
-    replace_file(folder / "weights.safetensors", save)
+    replace_file(folder / WEIGHTS, save)
     _write_json(folder / "run.json", describe(outcome.run) | _results(outcome, seconds))
 
 
@@ -100,9 +110,8 @@ def is_done(folder: Path, run: Run) -> bool:
         raise FileExistsError(
             f"{folder} holds another run ({found.get('run')}); choose another folder or move it"
         )
-    return found.get("status") in DONE and all(
-        (folder / f"{name}.parquet").exists() for name in TABLES
-    )
+    files = [*(f"{name}.parquet" for name in TABLES), WEIGHTS]
+    return found.get("status") in DONE and all((folder / name).exists() for name in files)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

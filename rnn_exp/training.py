@@ -84,11 +84,12 @@ def train(
     left = list(range(len(seeds)))
     flat = parameters.flat.clone().requires_grad_()
     optimizer = _optimizer(flat, training)
+    now = Parameters(flat.detach(), parameters.shapes)
+    views = now.views()
     for update in range(training.updates):
         inputs, targets = data.draw(left)
-        now = Parameters(flat.detach(), parameters.shapes)
         loss_of = functools.partial(task.loss, targets=targets)
-        gradients = ENGINES[network.engine](now.views(), inputs, loss_of, network)
+        gradients = ENGINES[network.engine](views, inputs, loss_of, network)
         flat.grad = now.pack(gradients.parameters)
         norm = torch.linalg.vector_norm(flat.grad, dim=1, dtype=torch.float64)
         divergences = find_divergences(update, left, gradients, norm, network)
@@ -101,6 +102,8 @@ def train(
             for place, run in enumerate(left):
                 parameters.flat[run] = flat.detach()[place]
             flat, optimizer = _keep(flat, optimizer, training, keep)
+            now = Parameters(flat.detach(), parameters.shapes)
+            views = now.views()
             left, norm = [left[place] for place in keep], norm[keep]
         if not left:
             return

@@ -3,21 +3,20 @@
     python scripts/benchmark.py            all ratios (a few minutes)
     python scripts/benchmark.py --quick    the main ones
 
-Every number is the median of paired rounds: each round runs the rivals one after another, so a
-change in the machine's speed hits both. Ratios are of those medians' pairs, not of separate runs.
+Every number is the median of paired rounds: a round times a few updates of one rival, then as many
+of the other, so that a change in the machine's speed hits both and each works in its own cache, as
+it does in training. Ratios are taken round by round.
 """
 
 import argparse
-import os
 import statistics
 import time
 from collections.abc import Callable
 
-os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # before torch: the library's own setting
-
 import torch
 from torch import nn
 
+from rnn_exp import process
 from rnn_exp.engines import scan_engine
 from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network, Parameters, shapes
@@ -25,6 +24,7 @@ from rnn_exp.recording import log10_norm, profile
 from rnn_exp.tasks import Adding
 
 Update = Callable[[], object]
+_UPDATES_A_ROUND = 5
 
 
 def scan_update(T: int, B: int, H: int, runs: int = 1, everything: bool = False) -> Update:
@@ -35,13 +35,14 @@ def scan_update(T: int, B: int, H: int, runs: int = 1, everything: bool = False)
     parameters = Parameters.stack(drawn, torch.float32)
     flat = parameters.flat.requires_grad_()
     optimizer = torch.optim.Adam([flat], lr=1e-4)
+    now = Parameters(flat.detach(), parameters.shapes)
+    views = now.views()
     batch = task.draw(B, torch.Generator().manual_seed(0))
     x = batch.inputs.unsqueeze(1).expand(-1, runs, -1, -1).contiguous()
     y = batch.targets.expand(runs, -1)
 
     def update() -> object:
-        now = Parameters(flat.detach(), parameters.shapes)
-        gradients = scan_engine(now.views(), x, lambda outputs: task.loss(outputs, y), network)
+        gradients = scan_engine(views, x, lambda outputs: task.loss(outputs, y), network)
         norms = profile(gradients, network.phi) if everything else log10_norm(gradients.total[0])
         flat.grad = now.pack(gradients.parameters)
         optimizer.step()
@@ -108,8 +109,9 @@ def paired(ours: Update, theirs: Update, seconds: float) -> tuple[float, float, 
         pair = []
         for update in (ours, theirs):
             start = time.perf_counter()
-            update()
-            pair.append(time.perf_counter() - start)
+            for _ in range(_UPDATES_A_ROUND):
+                update()
+            pair.append((time.perf_counter() - start) / _UPDATES_A_ROUND)
         times.append((pair[0], pair[1]))
     mine, other = (1e3 * statistics.median(column) for column in zip(*times, strict=True))
     return mine, other, statistics.median(a / b for a, b in times)
@@ -129,7 +131,8 @@ def main() -> None:
     options.add_argument("--quick", action="store_true", help="only the main ratios")
     options.add_argument("--seconds", type=float, default=2.0, help="time for each ratio")
     chosen = options.parse_args()
-    torch.set_num_threads(1)
+    process.settle()
+    process.use_one_thread()
     s = chosen.seconds
     head = f"{'one update, float32, one thread':52s}"
     print(f"{head} {'ours/ms':>8s} {'its/ms':>8s} {'ratio':>7s} {'goal':>7s}")

@@ -1,17 +1,15 @@
-"""Every test: one torch thread, no torch-wide random state, settings of the real command line."""
-
-import os
-
-# Before torch is imported, as rnn_exp.app does: the bits of a matrix product must not depend on
-# where the matrix lies in memory.
-os.environ["MKL_CBWR"] = "AUTO,STRICT"
-os.environ.setdefault("MPLBACKEND", "agg")
+"""Every test: the process as the command line settles it, no use of torch's global generator."""
 
 import hypothesis
+import matplotlib
 import pytest
 import torch
 
-torch.set_num_threads(1)
+from rnn_exp import process
+
+process.settle()
+process.use_one_thread()
+matplotlib.use("agg")
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("quick")
 

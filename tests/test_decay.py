@@ -48,3 +48,10 @@ def test_two_norms_make_no_line(T):
 def test_the_printed_rule_names_every_verdict():
     assert all(verdict in RULE or verdict == "undetermined" for verdict in VERDICTS)
     assert "undetermined" in RULE
+
+
+def test_the_first_and_the_last_tenth_of_the_sequence_do_not_count():
+    profile = line(0.5, 40)
+    profile[:4] += 3
+    profile[-4:] -= 3
+    assert measure(profile, np.ones(40, dtype=bool)).rate == pytest.approx(0.5)

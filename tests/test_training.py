@@ -43,7 +43,7 @@ def usual_loop(run):
             for leaf in leaves:
                 leaf.grad *= scale
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     return losses, norms, {**dict(rnn.named_parameters()), "readout.weight": readout.weight}
 
 

@@ -88,12 +88,11 @@ class ChunkLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run all jobs and return one result each, in order."""
-        import torch
-
+        from rnn_exp import process
         from rnn_exp.experiment import chunks
         from rnn_exp.progress import SweepBar
 
-        torch.set_num_threads(1)
+        process.use_one_thread()
         jobs = self.prepared[initial_job_idx : initial_job_idx + len(job_overrides)]
         left = dict.fromkeys(job.run for job in jobs if not job.done)
         results: dict[Run, JobReturn] = {}

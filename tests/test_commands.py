@@ -1,0 +1,180 @@
+"""Commands on results: rnn-exp-report and scripts/draw.py."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from matplotlib import pyplot
+
+from rnn_exp import figures
+from rnn_exp.commands import draw, report
+from rnn_exp.experiment import execute
+from rnn_exp.inits import Gaussian
+from rnn_exp.network import Network
+from rnn_exp.run import Run
+from rnn_exp.storage import write
+from rnn_exp.tasks import Adding
+from rnn_exp.training import Training
+
+ROOT = Path(__file__).parents[1]
+MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "csv": b""}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    """A small study; to be left as it is."""
+    folder = tmp_path_factory.mktemp("results") / "small"
+    runs = [
+        Run(Adding(10), Network(hidden_size=4), Gaussian(gain), Training(updates=3), seed=seed)
+        for gain in (0.5, 2.0) for seed in (0, 1)
+    ]  # fmt: skip
+    for outcome in execute(runs):
+        (folder / outcome.run.name).mkdir(parents=True)
+        write(folder / outcome.run.name, outcome)
+    return folder
+
+
+def call(monkeypatch, command, program: str, *words: object) -> None:
+    monkeypatch.setattr(sys, "argv", [program, *map(str, words)])
+    try:
+        command()
+    finally:
+        pyplot.close("all")
+
+
+def test_the_report_has_a_page_and_every_figure_in_every_format(
+    study, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+
+    call(monkeypatch, report, "rnn-exp-report", study, "--out", "there/report")
+
+    told = capsys.readouterr()
+    out = tmp_path / "there" / "report"
+    assert told.out == f"{Path('there/report/index.html')}\n"
+    assert told.err == ""
+    drawn = {path.stem for path in out.glob("*.csv")}
+    assert "decay" in drawn
+    assert drawn <= set(figures.names())
+    assert {path.name for path in out.iterdir()} == {
+        "index.html", *(f"{name}.{suffix}" for name in drawn for suffix in MAGIC)
+    }  # fmt: skip
+    for name in drawn:
+        for suffix, magic in MAGIC.items():
+            content = (out / f"{name}.{suffix}").read_bytes()
+            assert content.startswith(magic)
+            assert len(content) > 20
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "<h1>small</h1>" in page
+    assert "The study has 4 runs: 4 finished." in page
+    assert all(name in page for name in figures.names())
+
+
+def test_the_report_of_a_folder_goes_into_the_folder_itself(study, monkeypatch, capsys):
+    written = []
+    monkeypatch.setattr(
+        "rnn_exp.commands.write",
+        lambda results, out, title: written.append((len(results.runs), title)) or out / "page",
+    )
+
+    call(monkeypatch, report, "rnn-exp-report", study)
+
+    assert written == [(4, "small")]
+    assert capsys.readouterr().out == f"{study / 'report' / 'page'}\n"
+    (study / "report").rmdir()
+
+
+def test_a_missing_folder_is_one_clear_line_of_the_report(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as left:
+        call(monkeypatch, report, "rnn-exp-report", tmp_path / "decai")
+
+    assert left.value.code == f"rnn-exp-report: there is no folder {tmp_path}/decai"
+    assert capsys.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_runs_is_one_clear_line_of_the_report(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit) as left:
+        call(monkeypatch, report, "rnn-exp-report", tmp_path)
+
+    assert left.value.code == (f"rnn-exp-report: there are no runs in {tmp_path} (no */run.json)")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_that_cannot_be_written_is_one_clear_line(study, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(SystemExit, match=r"^rnn-exp-report: .*file/out: Not a directory$"):
+        call(monkeypatch, report, "rnn-exp-report", study, "--out", tmp_path / "file" / "out")
+
+
+def test_the_installed_command_ends_with_one_line_and_an_exit_code(tmp_path):
+    script = Path(sys.executable).with_name("rnn-exp-report")
+
+    ended = subprocess.run(
+        [script, "nowhere"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr == "rnn-exp-report: there is no folder nowhere\n"
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_the_script_draws_one_figure(study, tmp_path, monkeypatch, capsys, suffix):
+    file = tmp_path / f"picture.{suffix}"
+
+    call(monkeypatch, lambda: runpy.run_path(str(ROOT / "scripts" / "draw.py"),
+         run_name="__main__"), "draw.py", "decay", study, file)  # fmt: skip
+
+    assert file.read_bytes().startswith(MAGIC[suffix])
+    figure = figures.figure("decay")
+    caption = figure.caption(figure.table(_tables(study)))
+    assert capsys.readouterr().out == f"{caption}\n"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def _tables(study: Path):
+    from rnn_exp.loading import load
+
+    return load(study)
+
+
+def test_an_unknown_figure_is_refused_with_the_list(study, tmp_path, monkeypatch):
+    with pytest.raises(SystemExit) as left:
+        call(monkeypatch, draw, "draw.py", "decai", study, tmp_path / "picture.png")
+
+    assert left.value.code == (
+        f"draw.py: There is no figure 'decai'; choose one of {', '.join(figures.names())}."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_drawing_from_a_missing_folder_is_one_clear_line(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit) as left:
+        call(monkeypatch, draw, "draw.py", "decay", tmp_path / "none", tmp_path / "picture.png")
+
+    assert left.value.code == f"draw.py: there is no folder {tmp_path}/none"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("picture.docx", "docx"), ("none/picture.png", "No such file")]
+)
+def test_a_picture_that_cannot_be_written_is_one_clear_line(
+    study, tmp_path, monkeypatch, name, why
+):
+    with pytest.raises(SystemExit) as left:
+        call(monkeypatch, draw, "draw.py", "decay", study, tmp_path / name)
+
+    assert left.value.code.startswith("draw.py: ")
+    assert why in left.value.code
+    assert "\n" not in left.value.code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report_script_is_the_command(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match="there is no folder nowhere"):
+        call(monkeypatch, lambda: runpy.run_path(str(ROOT / "scripts" / "report.py"),
+             run_name="__main__"), "report.py", "nowhere")  # fmt: skip

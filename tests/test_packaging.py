@@ -1,0 +1,113 @@
+"""The wheel: everything the commands need is inside it, and they work from anywhere."""
+
+import configparser
+import json
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SMALL = ("task.length=10", "training.updates=3", "network.hidden_size=4")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel of the working tree."""
+    out = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), ROOT],
+        check=True, capture_output=True, cwd=out,
+    )  # fmt: skip
+    [built] = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory) -> Path:
+    """The python of a fresh environment with the wheel in it; this one's site-packages behind."""
+    place = tmp_path_factory.mktemp("environment")
+    venv.create(place, with_pip=False)
+    python = place / "bin" / "python"
+    asked = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    # A path in a .pth file comes after the folder that holds it, and its own .pth files (that of
+    # the editable install) are not read.
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def test_the_wheel_has_configuration_page_and_plugins(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+
+    plugins = "rnn_exp/_hydra/hydra_plugins/rnn_exp_plugins"
+    assert "rnn_exp/report/page.html.jinja" in names
+    assert {f"{plugins}/__init__.py", f"{plugins}/launcher.py", f"{plugins}/sweeper.py"} <= names
+    # A namespace package of Hydra's must not have an __init__.py, or it would hide all others.
+    assert "rnn_exp/_hydra/hydra_plugins/__init__.py" not in names
+    for path in (ROOT / "conf").rglob("*.yaml"):
+        assert f"rnn_exp/conf/{path.relative_to(ROOT / 'conf')}" in names
+    for path in (ROOT / "rnn_exp").rglob("*.py"):
+        assert str(path.relative_to(ROOT)) in names
+    assert {name.partition("/")[0].rpartition(".")[2] for name in names} == {
+        "rnn_exp", "dist-info"
+    }  # fmt: skip
+    assert not [name for name in names if "__pycache__" in name]
+
+
+def test_the_wheel_names_its_commands_and_its_license(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        [points] = [name for name in archive.namelist() if name.endswith("/entry_points.txt")]
+        parser = configparser.ConfigParser()
+        parser.read_string(archive.read(points).decode())
+        licenses = [name for name in archive.namelist() if name.endswith("/LICENSE")]
+
+    assert dict(parser["console_scripts"]) == {
+        "rnn-exp": "rnn_exp.app:main", "rnn-exp-report": "rnn_exp.commands:report"
+    }  # fmt: skip
+    assert len(licenses) == 1
+
+
+def test_the_installed_commands_work_in_an_unrelated_empty_folder(python, tmp_path):
+    def run(*words: str) -> str:
+        return subprocess.run(
+            [python, *words], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout
+
+    run("-m", "rnn_exp", *SMALL)
+
+    [folder] = (tmp_path / "outputs" / "single").iterdir()
+    assert json.loads((folder / "run.json").read_text())["status"] == "finished"
+
+    told = run(
+        "-c",
+        "import sys, pathlib, rnn_exp, rnn_exp.figures\n"
+        "rnn_exp.figures.names = lambda: ['decay']  # one figure is enough\n"
+        "from importlib.metadata import entry_points\n"
+        "assert pathlib.Path(rnn_exp.__file__).is_relative_to(sys.prefix), rnn_exp.__file__\n"
+        "for name, *words in (['rnn-exp', '-m', 'seed=0,1', *sys.argv[1:]],\n"
+        "                     ['rnn-exp-report', 'outputs/mine']):\n"
+        "    [command] = entry_points(group='console_scripts', name=name)\n"
+        "    sys.argv = [name, *words]\n"
+        "    command.load()()\n",
+        "hydra.sweep.dir=outputs/mine", *SMALL,
+    )  # fmt: skip
+
+    assert told == (
+        "2 runs: 2 done, 0 of them diverged, 0 failed, 0 already there\noutputs/mine\n"
+        "outputs/mine/report/index.html\n"
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"outputs"}
+    runs = [path.parent for path in (tmp_path / "outputs" / "mine").glob("*/run.json")]
+    assert len(runs) == 2
+    for name in ("gradients.parquet", "updates.parquet", "weights.safetensors"):
+        assert (folder / name).read_bytes() in [(run / name).read_bytes() for run in runs]
+    page = (tmp_path / "outputs" / "mine" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "<h1>mine</h1>" in page
