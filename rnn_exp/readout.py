@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rnn_exp.blocks import with_ones
 from rnn_exp.shapes import Float
 
 __all__ = ["LossOf", "Reading", "read"]
@@ -40,7 +41,7 @@ def read(
     outputs = weight.shape[1]
     spare = max(0, 2 - outputs)
     pad = torch.nn.functional.pad
-    h = pad(states, (0, 1), value=1.0)
+    h = with_ones(states)
     reader = pad(torch.cat([weight, bias.unsqueeze(-1)], dim=-1), (0, 0, 0, spare))
     y = torch.bmm(h, reader.transpose(1, 2))[..., :outputs].contiguous().requires_grad_()
     loss = loss_of(y)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from rnn_exp.activations import Activation
+from rnn_exp.blocks import cachefuls
 from rnn_exp.engines import Gradients
 from rnn_exp.settings import check, whole
 from rnn_exp.shapes import Float
@@ -26,9 +27,6 @@ STATUSES = ("ok", "zero", "underflow", "inf", "nan")
 
 # A norm this many decades above the smallest normal number can be followed by a rounded-off zero.
 _UNDERFLOW_REACH = 8
-
-# Numbers that fit the second-level cache together with their float64 copy.
-_CACHEFUL = 65536
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +71,7 @@ def norm64(values: Float[Tensor, "*kept batch hidden"]) -> Float[Tensor, "*kept"
     norm = functools.partial(torch.linalg.vector_norm, dim=(-2, -1), dtype=torch.float64)
     if values.dim() == 2:
         return norm(values)
-    steps = max(1, _CACHEFUL // max(1, values[0].numel()))
-    return torch.cat([norm(part) for part in torch.split(values, steps)])
+    return torch.cat([norm(part) for part in cachefuls(values)])
 
 
 def profile(gradients: Gradients, activation: Activation) -> Float[Tensor, "column layer time run"]:

@@ -18,22 +18,10 @@ import torch
 from torch import Tensor
 
 from rnn_exp.activations import Activation
+from rnn_exp.blocks import allocate_states, cachefuls, rows, stretches, with_ones
 from rnn_exp.shapes import Float
 
 __all__ = ["Adjoint", "LayerWeights", "States", "adjoint", "forward"]
-
-# Elementwise kernels treat the last few numbers of a block by another code path than the rest
-# (for the sigmoid: with other rounding). Blocks that are a multiple of two vector registers long
-# have no such tail, so a run's bits do not depend on the runs beside it.
-_VECTOR = 32
-
-# Time steps are worked through in stretches of about this many numbers a run, so that what the
-# large GEMMs re-read is still in the cache. It must not depend on the number of runs: the order
-# of summation over time decides the bits.
-_STRETCH = 32768
-
-# Numbers that fit the second-level cache together with what is computed from them.
-_CACHEFUL = 65536
 
 
 class LayerWeights(NamedTuple):
@@ -63,41 +51,6 @@ class Adjoint(NamedTuple):
     initial: Float[Tensor, "run batch hidden"]
 
 
-def _rows(x: Tensor) -> Tensor:
-    """Lay (time, run, batch, k) out as (run, time·batch, k): one matrix a run, one GEMM in all."""
-    return x.transpose(0, 1).reshape(x.shape[1], -1, x.shape[3])
-
-
-def _with_ones(x: Tensor) -> Tensor:
-    """Append a column of ones, so that the bias and its gradient belong to the input's GEMM."""
-    return torch.nn.functional.pad(x, (0, 1), value=1.0)
-
-
-def _stretches(T: int, B: int, H: int) -> list[slice]:
-    length = max(1, _STRETCH // (B * H))
-    return [slice(start, min(start + length, T)) for start in range(0, T, length)]
-
-
-def _slopes(states: Tensor, activation: Activation) -> Tensor:
-    """Return φ' at the states, a cacheful at a time (each number on its own: no bit changes)."""
-    slopes = torch.empty_like(states, memory_format=torch.contiguous_format)
-    steps = max(1, _CACHEFUL // states[0].numel())
-    for h, slope in zip(torch.split(states, steps), torch.split(slopes, steps), strict=True):
-        slope.copy_(activation.slope(h))
-    return slopes
-
-
-def _allocate(T: int, initial: Tensor, *, padded: bool) -> tuple[Tensor, Tensor]:
-    """Return states h_0…h_T, h_0 filled in, and the contiguous (time, number) block they are in."""
-    size = initial.numel()
-    whole = -(-size // _VECTOR) * _VECTOR if padded else size
-    block = initial.new_empty(T + 1, whole)
-    block[:, size:] = 0
-    states = block[:, :size].view(T + 1, *initial.shape)
-    states[0] = initial
-    return states, block
-
-
 @torch.inference_mode()
 def forward(
     x: Float[Tensor, "time run batch input"],
@@ -115,10 +68,10 @@ def forward(
     bias = (weights.bias_ih + weights.bias_hh).unsqueeze(-1)
     VT = torch.cat([weights.weight_ih, bias], dim=-1).transpose(1, 2)
     WT = weights.weight_hh.transpose(1, 2)
-    states, block = _allocate(T, initial, padded=activation.rounds_tails)
-    h, x = states[0], _with_ones(x)
-    for now in _stretches(T, B, H):
-        drive = torch.bmm(_rows(x[now]), VT).view(R, -1, B, H).transpose(0, 1)
+    states, block = allocate_states(T, initial, padded=activation.rounds_tails)
+    h, x = states[0], with_ones(x)
+    for now in stretches(T, B, H):
+        drive = torch.bmm(rows(x[now]), VT).view(R, -1, B, H).transpose(0, 1)
         states[1:][now] = drive
         ahead = states[1:][now].unbind()
         numbers = block[1:][now].unbind() if activation.rounds_tails else ahead
@@ -148,31 +101,51 @@ def adjoint(
     V, W = weights.weight_ih, weights.weight_hh
     T, R, B, H = states.now.shape
     total = torch.empty_like(states.now, memory_format=torch.contiguous_format)
-    first_direct = T - len(direct)
-    total[first_direct:] = direct
+    total[T - len(direct) :] = direct
     of_x, of_W = V.new_zeros(R, V.shape[-1] + 1, H), torch.zeros_like(W)
     of_inputs = x.new_empty(x.shape) if inputs_wanted else None
-    x = _with_ones(x)
-    # One column more than there are inputs: with a single one the product would be
-    # matrix–vector, which rounds differently for one run than for many.
-    V1 = torch.nn.functional.pad(V, (0, 1))
-    later = torch.zeros_like(total[0])
-    for now in reversed(_stretches(T, B, H)):
+    x1, later = with_ones(x), torch.zeros_like(total[0])
+    for now in reversed(stretches(T, B, H)):
         delta = _slopes(states.now[now], activation)
-        times = range(now.stop - 1, now.start - 1, -1)
-        for t, g, d in zip(
-            times, reversed(total[now].unbind()), reversed(delta.unbind()), strict=True
-        ):
-            if t >= first_direct:
-                g.baddbmm_(later, W)
-            else:
-                torch.bmm(later, W, out=g)
-            later = d.mul_(g)
-        rows = _rows(delta)
-        of_W.baddbmm_(rows.transpose(1, 2), _rows(states.before[now]))
-        of_x.baddbmm_(_rows(x[now]).transpose(1, 2), rows)
+        later = _step_back(total[now], delta, later, W, known=T - len(direct) - now.start)
+        by_run = rows(delta)
+        of_W.baddbmm_(by_run.transpose(1, 2), rows(states.before[now]))
+        of_x.baddbmm_(rows(x1[now]).transpose(1, 2), by_run)
         if of_inputs is not None:
-            of_x_t = torch.bmm(rows, V1).view(R, -1, B, V1.shape[-1])
-            of_inputs[now] = of_x_t[..., :-1].transpose(0, 1)
+            of_inputs[now] = _onto_inputs(by_run, V, B)
     of_V, of_b = of_x[:, :-1].transpose(1, 2), of_x[:, -1]
     return Adjoint(total, of_V, of_W, of_b, of_inputs, initial=torch.bmm(later, W))
+
+
+def _slopes(states: Tensor, activation: Activation) -> Tensor:
+    """Return φ' at the states."""
+    slopes = torch.empty_like(states, memory_format=torch.contiguous_format)
+    for h, slope in zip(cachefuls(states), cachefuls(slopes), strict=True):
+        slope.copy_(activation.slope(h))
+    return slopes
+
+
+def _step_back(total: Tensor, delta: Tensor, later: Tensor, W: Tensor, known: int) -> Tensor:
+    """Go back through a stretch of time, in place: d_t becomes g_t, φ'_t becomes δ_t.
+
+    From index ``known`` on, total holds d_t; before it d_t = 0 and total holds nothing yet.
+    Returns the δ of the first step.
+    """
+    times = range(len(total) - 1, -1, -1)
+    for t, g, d in zip(times, reversed(total.unbind()), reversed(delta.unbind()), strict=True):
+        if t >= known:
+            g.baddbmm_(later, W)
+        else:
+            torch.bmm(later, W, out=g)
+        later = d.mul_(g)
+    return later
+
+
+def _onto_inputs(delta: Tensor, V: Tensor, B: int) -> Tensor:
+    """Return Vᵀ δ as (time, run, batch, input).
+
+    One column more than there are inputs is computed: with a single one the product would be
+    matrix–vector, which rounds differently for one run than for many.
+    """
+    V1 = torch.nn.functional.pad(V, (0, 1))
+    return torch.bmm(delta, V1).view(len(V), -1, B, V1.shape[-1])[..., :-1].transpose(0, 1)

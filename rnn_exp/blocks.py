@@ -1,0 +1,65 @@
+"""Blocks of memory: how many numbers are worked on at a time, and where states lie.
+
+None of this changes a number; all of it decides how fast they come, and that a run's numbers do
+not depend on the runs beside it.
+"""
+
+import torch
+from torch import Tensor
+
+from rnn_exp.shapes import Float
+
+__all__ = ["allocate_states", "cachefuls", "rows", "stretches", "with_ones"]
+
+# Elementwise kernels treat the last few numbers of a block by another code path than the rest
+# (for the sigmoid: with other rounding). Blocks that are a multiple of two vector registers long
+# have no such tail.
+_VECTOR = 32
+
+# Time steps are worked through in stretches of about this many numbers a run, so that what the
+# large GEMMs re-read is still in the cache. It must not depend on the number of runs: the order
+# of summation over time decides the bits.
+_STRETCH = 32768
+
+# Numbers that fit the second-level cache together with what is computed from them.
+_CACHEFUL = 65536
+
+
+def stretches(T: int, B: int, H: int) -> list[slice]:
+    """Cut time into stretches; the last may be shorter.
+
+    Example:
+        >>> stretches(T=100, B=16, H=32)
+        [slice(0, 64, None), slice(64, 100, None)]
+    """
+    length = max(1, _STRETCH // (B * H))
+    return [slice(start, min(start + length, T)) for start in range(0, T, length)]
+
+
+def cachefuls(values: Float[Tensor, "first ..."]) -> tuple[Tensor, ...]:
+    """Cut a tensor along its first axis into pieces that fit the cache."""
+    steps = max(1, _CACHEFUL // max(1, values[0].numel()))
+    return torch.split(values, steps)
+
+
+def rows(x: Float[Tensor, "time run batch k"]) -> Float[Tensor, "run time_batch k"]:
+    """Lay sequences out as one matrix a run, so that one GEMM serves all time steps."""
+    return x.transpose(0, 1).reshape(x.shape[1], -1, x.shape[3])
+
+
+def with_ones(x: Float[Tensor, "*any k"]) -> Float[Tensor, "*any k+1"]:
+    """Append an input that is always 1, so that the bias and its gradient are part of a GEMM."""
+    return torch.nn.functional.pad(x, (0, 1), value=1.0)
+
+
+def allocate_states(
+    T: int, initial: Float[Tensor, "run batch hidden"], *, padded: bool
+) -> tuple[Float[Tensor, "step run batch hidden"], Float[Tensor, "step number"]]:
+    """Return room for h_0…h_T, h_0 filled in, and the contiguous block it lies in."""
+    size = initial.numel()
+    whole = -(-size // _VECTOR) * _VECTOR if padded else size
+    block = initial.new_empty(T + 1, whole)
+    block[:, size:] = 0
+    states = block[:, :size].view(T + 1, *initial.shape)
+    states[0] = initial
+    return states, block
