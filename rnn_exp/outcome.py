@@ -9,8 +9,9 @@ from torch import Tensor
 
 from rnn_exp.decay import Decay, measure
 from rnn_exp.divergence import Divergence
+from rnn_exp.norms import STATUSES, norm_statuses
 from rnn_exp.prediction import Prediction
-from rnn_exp.recording import COLUMNS, STATUSES, norm_statuses
+from rnn_exp.recording import COLUMNS
 from rnn_exp.run import Run
 from rnn_exp.training import Update
 

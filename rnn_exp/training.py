@@ -3,21 +3,22 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Container, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from rnn_exp.divergence import Divergence, find_divergences
-from rnn_exp.engines import ENGINES, Gradients
+from rnn_exp.engines import ENGINES
 from rnn_exp.network import Network, Parameters
-from rnn_exp.recording import Recording, profile
+from rnn_exp.norms import norm
+from rnn_exp.recording import Recorded, Recording, record
 from rnn_exp.settings import check, choice, number, whole
-from rnn_exp.shapes import Float
+from rnn_exp.shapes import Float, Shaped
 from rnn_exp.tasks import Stream, Task
 
-__all__ = ["Recorded", "Training", "Update", "train"]
+__all__ = ["Training", "Update", "train"]
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}
 
@@ -52,18 +53,7 @@ class Update(NamedTuple):
     loss: Float[Tensor, " run"]
     grad_norm: Float[Tensor, " run"]
     divergences: dict[int, Divergence]
-    recorded: "Recorded | None"
-
-
-class Recorded(NamedTuple):
-    """What is measured at a recorded update, before the weights move."""
-
-    error: Float[Tensor, " run"]
-    clipped: Float[Tensor, " run"]
-    recurrent_grad_norm: Float[Tensor, " run"]
-    spectral_radius: Float[Tensor, " run"]
-    largest_singular_value: Float[Tensor, " run"]
-    profile: Float[Tensor, "column layer time run"]
+    recorded: Recorded | None
 
 
 def train(
@@ -81,78 +71,76 @@ def train(
     leaves the batch without changing a bit of the others.
     """
     data = Stream(task, seeds, training.batch_size, parameters.flat)
-    left = list(range(len(seeds)))
-    flat = parameters.flat.clone().requires_grad_()
-    optimizer = _optimizer(flat, training)
-    now = Parameters(flat.detach(), parameters.shapes)
-    views = now.views()
+    runs = _Runs(parameters, training)
     for update in range(training.updates):
-        inputs, targets = data.draw(left)
+        inputs, targets = data.draw(runs.left)
         loss_of = functools.partial(task.loss, targets=targets)
-        gradients = ENGINES[network.engine](views, inputs, loss_of, network)
-        flat.grad = now.pack(gradients.parameters)
-        norm = torch.linalg.vector_norm(flat.grad, dim=1, dtype=torch.float64)
-        divergences = find_divergences(update, left, gradients, norm, network)
+        gradients = ENGINES[network.engine](runs.views, inputs, loss_of, network)
+        norms = runs.take(gradients.parameters)
+        divergences = find_divergences(update, runs.left, gradients, norms, network)
         recorded = None
         if divergences or recording.wanted(update, training.updates):
-            recorded = _record(now, network, task, gradients, targets, norm, training.clip_norm)
-        yield Update(update, list(left), gradients.loss, norm, divergences, recorded)
-        keep = [place for place, run in enumerate(left) if run not in divergences]
+            W = runs.views[f"weight_hh_l{network.num_layers - 1}"]
+            error = task.error(gradients.outputs, targets)
+            recorded = record(gradients, W, error, runs.too_large(norms), network)
+        yield Update(update, runs.left, gradients.loss, norms, divergences, recorded)
         if divergences:
-            for place, run in enumerate(left):
-                parameters.flat[run] = flat.detach()[place]
-            flat, optimizer = _keep(flat, optimizer, training, keep)
-            now = Parameters(flat.detach(), parameters.shapes)
-            views = now.views()
-            left, norm = [left[place] for place in keep], norm[keep]
-        if not left:
+            norms = norms[runs.drop(divergences)]
+        if not runs.left:
             return
-        _clip(flat, norm, training.clip_norm)
-        optimizer.step()
-    for place, run in enumerate(left):
-        parameters.flat[run] = flat.detach()[place]
+        runs.step(norms)
+    runs.store()
 
 
-def _optimizer(flat: Tensor, training: Training) -> torch.optim.Optimizer:
-    kind: type[torch.optim.Optimizer] = OPTIMIZERS[training.optimizer]
-    return kind([flat], lr=training.learning_rate)  # type: ignore[call-arg]
+class _Runs:
+    """The runs that are left: their parameters, their optimiser, and which runs they are."""
 
+    def __init__(self, parameters: Parameters, training: Training) -> None:
+        self.given, self.training = parameters, training
+        self.left = list(range(len(parameters.flat)))
+        self._settle(parameters.flat.clone(), {})
 
-def _keep(
-    flat: Tensor, optimizer: torch.optim.Optimizer, training: Training, keep: list[int]
-) -> tuple[Tensor, torch.optim.Optimizer]:
-    """Return parameters, gradient and optimiser state of the runs to keep, and of no other."""
-    assert flat.grad is not None
-    rows = flat.detach()[keep].requires_grad_()
-    rows.grad = flat.grad[keep]
-    fresh = _optimizer(rows, training)
-    fresh.state[rows] = {
-        name: value[keep] if torch.is_tensor(value) and value.shape == flat.shape else value
-        for name, value in optimizer.state[flat].items()
-    }
-    return rows, fresh
+    def _settle(self, flat: Tensor, state: dict[str, Any]) -> None:
+        """Take rows of parameters, and the optimiser's memory of them."""
+        self.flat = flat.requires_grad_()
+        self.now = Parameters(flat.detach(), self.given.shapes)
+        self.views = self.now.views()
+        kind: type[torch.optim.Optimizer] = OPTIMIZERS[self.training.optimizer]
+        self.optimizer = kind([self.flat], lr=self.training.learning_rate)  # type: ignore[call-arg]
+        self.optimizer.state[self.flat] = state
 
+    def take(self, gradients: dict[str, Tensor]) -> Float[Tensor, " run"]:
+        """Take the gradients in and return each run's norm over all parameters."""
+        self.flat.grad = self.now.pack(gradients)
+        return norm(self.flat.grad.unsqueeze(1))
 
-def _clip(flat: Tensor, norm: Tensor, limit: float | None) -> None:
-    """Scale each run's gradient to at most the limit; one whose norm is below keeps its bits."""
-    if limit is not None and flat.grad is not None:
-        flat.grad *= (limit / norm).clamp(max=1.0).unsqueeze(1).to(flat.dtype)
+    def too_large(self, norms: Float[Tensor, " run"]) -> Shaped[Tensor, " run"]:
+        """Say whose gradient will be clipped."""
+        return norms > (math.inf if self.training.clip_norm is None else self.training.clip_norm)
 
+    def step(self, norms: Float[Tensor, " run"]) -> None:
+        """Clip and move; a run whose norm is below the limit keeps the bits of its gradient."""
+        limit = self.training.clip_norm
+        if limit is not None and self.flat.grad is not None:
+            self.flat.grad *= (limit / norms).clamp(max=1.0).unsqueeze(1).to(self.flat.dtype)
+        self.optimizer.step()
 
-def _record(
-    parameters: Parameters, network: Network, task: Task, gradients: Gradients,
-    targets: Tensor, norm: Tensor, limit: float | None,
-) -> Recorded:  # fmt: skip
-    W = parameters.views()[f"weight_hh_l{network.num_layers - 1}"]
-    sane = W.isfinite().all(-1).all(-1)
-    safe = torch.where(sane[:, None, None], W, 0.0).double()
-    nothing = torch.full_like(norm, math.nan)
-    grad = gradients.parameters[f"weight_hh_l{network.num_layers - 1}"]
-    return Recorded(
-        error=task.error(gradients.outputs, targets),
-        clipped=norm > (math.inf if limit is None else limit),
-        recurrent_grad_norm=torch.linalg.vector_norm(grad, dim=(1, 2), dtype=torch.float64),
-        spectral_radius=torch.where(sane, torch.linalg.eigvals(safe).abs().amax(-1), nothing),
-        largest_singular_value=torch.where(sane, torch.linalg.svdvals(safe)[:, 0], nothing),
-        profile=profile(gradients, network.phi),
-    )
+    def store(self) -> None:
+        """Put the parameters back where they came from."""
+        self.given.flat[self.left] = self.flat.detach()
+
+    def drop(self, divergences: Container[int]) -> list[int]:
+        """Let runs go; return the places of those that stay."""
+        self.store()
+        keep = [place for place, run in enumerate(self.left) if run not in divergences]
+        gradient, state = self.flat.grad, self.optimizer.state[self.flat]
+        state = {
+            name: value[keep]
+            if torch.is_tensor(value) and value.shape == self.flat.shape
+            else value
+            for name, value in state.items()
+        }
+        self.left = [self.left[place] for place in keep]
+        self._settle(self.flat.detach()[keep], state)
+        self.flat.grad = None if gradient is None else gradient[keep]
+        return keep

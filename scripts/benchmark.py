@@ -20,7 +20,8 @@ from rnn_exp import process
 from rnn_exp.engines import scan_engine
 from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network, Parameters, shapes
-from rnn_exp.recording import log10_norm, profile
+from rnn_exp.norms import log10_norm
+from rnn_exp.recording import profile
 from rnn_exp.tasks import Adding
 
 Update = Callable[[], object]

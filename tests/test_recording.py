@@ -12,7 +12,8 @@ from rnn_exp.engines import scan_engine
 from rnn_exp.experiment import execute
 from rnn_exp.inits import TorchDefault
 from rnn_exp.network import Network, Parameters, shapes
-from rnn_exp.recording import COLUMNS, STATUSES, Recording, log10_norm, norm_statuses, profile
+from rnn_exp.norms import STATUSES, log10_norm, norm, norm_statuses
+from rnn_exp.recording import COLUMNS, Recording, profile
 from rnn_exp.run import Run
 from rnn_exp.tasks import Adding
 from rnn_exp.training import Training
@@ -25,6 +26,7 @@ def test_norm_of_64_equal_entries_is_eight_times_the_entry(size, dtype):
     values = torch.full((1, 8, 8), size, dtype=dtype)
     expected = math.log10(8) + math.log10(float(values[0, 0, 0]))
     assert float(log10_norm(values)) == pytest.approx(expected, abs=1e-12)
+    assert float(norm(values)) == pytest.approx(8 * float(values[0, 0, 0]), rel=1e-12)
 
 
 @pytest.mark.parametrize("size", [1e-300, 5e-324, 1e-200, 1e200, 1e300])

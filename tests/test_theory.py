@@ -9,7 +9,7 @@ import torch
 from rnn_exp.activations import ACTIVATIONS
 from rnn_exp.decay import measure
 from rnn_exp.inits import Gaussian
-from rnn_exp.recording import log10_norm
+from rnn_exp.norms import log10_norm
 from rnn_exp.recurrence import LayerWeights, States, adjoint, forward
 from rnn_exp.theory import gaussian_mean, mean_field, nodes, norm_bound
 
