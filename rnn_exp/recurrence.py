@@ -108,7 +108,7 @@ def adjoint(
     for now in reversed(stretches(T, B, H)):
         delta = _slopes(states.now[now], activation)
         later = _step_back(total[now], delta, later, W, known=T - len(direct) - now.start)
-        by_run = rows(delta)
+        by_run = rows(delta)  # a view: delta lies run by run
         of_W.baddbmm_(by_run.transpose(1, 2), rows(states.before[now]))
         of_x.baddbmm_(rows(x1[now]).transpose(1, 2), by_run)
         if of_inputs is not None:
@@ -118,8 +118,9 @@ def adjoint(
 
 
 def _slopes(states: Tensor, activation: Activation) -> Tensor:
-    """Return φ' at the states."""
-    slopes = torch.empty_like(states, memory_format=torch.contiguous_format)
+    """Return φ' at the states, in memory run by run: the large GEMMs then need no copy of δ."""
+    T, R, B, H = states.shape
+    slopes = states.new_empty(R, T, B, H).transpose(0, 1)
     for h, slope in zip(cachefuls(states), cachefuls(slopes), strict=True):
         slope.copy_(activation.slope(h))
     return slopes
