@@ -50,8 +50,9 @@ def plain_log(axes: Axes, which: Literal["x", "y"]) -> None:
     low, high = sorted(axes.get_xlim() if which == "x" else axes.get_ylim())
     if high / low > 1e4:
         return
-    subs = (1, 2, 5) if high / low > 3 else (1, 1.2, 1.5, 2, 3, 5)
-    axis.set_major_locator(LogLocator(subs=subs if high / low < 100 else (1,)))
+    # Within a factor of three no power of ten need lie: evenly spaced values then.
+    powers = LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,))
+    axis.set_major_locator(powers if high / low > 3 else MaxNLocator(4, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
