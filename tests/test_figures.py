@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from rnn_exp import figures
+from rnn_exp.figures import panels
 from rnn_exp.figures.choice import choose
 from rnn_exp.figures.style import categories, in_style, ordered, style
 from tests.tables import Study, concatenated, diverged, rate, study
@@ -271,3 +272,32 @@ def test_palettes_grow_lighter_in_order_and_stay_visible_on_white() -> None:
 def test_the_style_is_a_dict_that_matplotlib_accepts() -> None:
     with in_style():
         assert matplotlib.rcParams["font.size"] == style()["font.size"] == 8
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (-0.4, 0.45, ["0.5", "1", "2"]),
+        (-1.0, 0.5, ["0.1", "0.2", "0.5", "1", "2"]),
+        (-30, 10, ["$10^{-30}$", "$10^{-20}$", "$10^{-10}$", "$10^{0}$", "$10^{10}$"]),
+        (-400.0, 0.0, ["$10^{-400}$", "$10^{-300}$", "$10^{-200}$", "$10^{-100}$", "$10^{0}$"]),
+    ],
+)
+def test_ticks_of_an_axis_of_exponents_name_the_numbers_they_stand_for(low, high, labels):
+    axes = Figure().subplots()
+    axes.set_ylim(low, high)
+    panels.powers(axes)
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert axes.yaxis.get_major_formatter().format_ticks(ticks) == labels
+
+
+def test_a_run_without_a_rate_is_an_overflow_only_if_it_diverged():
+    tables = study(("tanh",), (0.5, 1.0), (10,), 1)
+    tables.runs.loc[0, ["decay_rate", "verdict"]] = [NAN, "undetermined"]
+
+    table = figures.figure("rates").table(tables)
+
+    assert table["overflowed"].tolist() == [0, 0]
+    assert "1 run with too few usable norms" in figures.figure("rates").caption(table)
+    tables.runs.loc[0, "verdict"] = "diverged"
+    assert figures.figure("rates").table(tables)["overflowed"].tolist() == [1, 0]

@@ -1,13 +1,13 @@
 """A grid of panels, axes labelled with powers of ten, and one legend for all of them."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from rnn_exp.figures.style import COLUMN, PAGE
 
@@ -30,17 +30,38 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+class _Exponents(MaxNLocator):
+    """Ticks at whole exponents; where the axis spans few decades, at 1, 2 and 5 times each."""
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        if vmax - vmin > 2:
+            return [float(tick) for tick in super().tick_values(vmin, vmax)]
+        decades = np.arange(np.floor(vmin), np.ceil(vmax) + 1)
+        ticks: list[float] = (decades[:, None] + np.log10([1, 2, 5])).ravel().tolist()
+        return ticks
+
+
+class _PowersOfTen(Formatter):
+    """10ⁿ where all ticks are whole exponents, plain numbers where they are not."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        del pos
+        return f"$10^{{{x:.0f}}}$"
+
+    def format_ticks(self, values: Any) -> list[str]:  # noqa: ANN401 - matplotlib's
+        """Return the labels of all ticks together, so that they agree in kind."""
+        exponents = np.asarray(values, dtype=float)
+        if np.allclose(exponents, exponents.round(), atol=1e-9):
+            return [self(exponent) for exponent in exponents]
+        return [f"{10**exponent:.3g}" for exponent in exponents]
+
+
 def powers(axes: Axes, which: Literal["x", "y"] = "y", bins: int = 6) -> None:
-    """Label an axis that carries log10 values with powers of ten, whole exponents only."""
+    """Label an axis that carries log10 values with the numbers they stand for."""
     # The values are exponents already: 1e-400 is a result here, and no float could hold it.
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(MaxNLocator(bins, integer=True, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(power_label))
-
-
-def power_label(exponent: float, _position: object = None) -> str:
-    """The tick label of a log10 value."""
-    return f"$10^{{{exponent:.0f}}}$"
+    axis.set_major_locator(_Exponents(bins, integer=True, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(_PowersOfTen())
 
 
 def plain_log(axes: Axes, which: Literal["x", "y"]) -> None:
@@ -63,7 +84,8 @@ def cell_edges(centres: np.ndarray) -> np.ndarray:
     if values.size == 1:
         return np.array([values[0] - 0.5, values[0] + 0.5])
     middle = (values[1:] + values[:-1]) / 2
-    ends = 2 * values[0] - middle[0], 2 * values[-1] - middle[-1]
+    # The outermost cells end where their values do: no axis then speaks of updates before 0.
+    ends = values[0] - 0.5, values[-1] + 0.5
     return np.concatenate([[ends[0]], middle, [ends[1]]])
 
 

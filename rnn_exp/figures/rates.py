@@ -16,7 +16,7 @@ from rnn_exp.figures.intervals import interval
 from rnn_exp.figures.prose import agreement, closing, extremes
 from rnn_exp.figures.source import CannotDraw, Tables, required
 from rnn_exp.figures.style import BLUE, BOUND, THEORY, in_style
-from rnn_exp.figures.words import sentences
+from rnn_exp.figures.words import plural, sentences
 
 QUESTION: Final = "At which gain does the gradient neither vanish nor explode?"
 
@@ -28,19 +28,24 @@ def table(tables: Tables) -> pd.DataFrame:
     """The median and range over seeds of the decay rate; medians of prediction and bound."""
     choice = choose(tables.runs, series=30)
     names = {"decay_rate": "measured", "predicted_rate": "predicted"}
-    runs = required(tables.runs, ["run", "decay_rate"], "runs").astype({"run": str})
+    runs = required(tables.runs, ["run", "decay_rate", "verdict"], "runs").astype({"run": str})
     extra = tables.runs.reindex(columns=["predicted_rate", "bound"]).astype(float)
     runs = runs.join(extra).rename(columns=names)
     frame = choice.runs.merge(runs, on="run").astype({"measured": float})
     if frame["measured"].isna().all():
         raise CannotDraw("No run of the study has a decay rate.")
     plotted = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
-    lost = frame["measured"].isna() | ~np.isfinite(frame["measured"])
-    grouped = frame.assign(unmeasured=lost.astype(int)).groupby(KEYS, dropna=False, sort=False)
-    theory = grouped.agg({"predicted": "median", "bound": "median", "unmeasured": "sum"})
+    lost = ~np.isfinite(frame["measured"])
+    overflowed = lost & (frame["verdict"] == "diverged")
+    grouped = frame.assign(overflowed=overflowed.astype(int)).groupby(
+        KEYS, dropna=False, sort=False
+    )
+    theory = grouped.agg({"predicted": "median", "bound": "median", "overflowed": "sum"})
     plotted = plotted.merge(theory.reset_index(), on=KEYS)
     plotted["x"] = positions(plotted)
-    plotted.attrs["notes"] = list(choice.notes)
+    few = int((lost & ~overflowed).sum())
+    note = f"{plural(few, 'run')} with too few usable norms for a rate: not drawn." if few else ""
+    plotted.attrs["notes"] = [*choice.notes, *filter(None, [note])]
     return plotted
 
 
@@ -70,7 +75,7 @@ def _panel(axes: Axes, part: pd.DataFrame, lengths: list[int]) -> None:
         apart = beside(shown["x"], place - (len(lengths) - 1) / 2, part["x"])
         axes.errorbar(apart, shown["measured"], spread, **_points(place, len(lengths)))
         edges.mark(axes, rows.loc[rows["measured"] <= 0, "x"], edges.FLOOR, BLUE)
-        edges.mark(axes, rows.loc[rows["unmeasured"] > 0, "x"], edges.CEILING, BLUE)
+        edges.mark(axes, rows.loc[rows["overflowed"] > 0, "x"], edges.CEILING, BLUE)
     for column, line in (("predicted", THEORY), ("bound", BOUND)):
         for x, y in _pieces(part, column):
             axes.plot(x, y, line, color="0.1", linewidth=1, gid=column)
@@ -126,7 +131,7 @@ def _entries(table: pd.DataFrame) -> list[legends.Entry]:
     known = table[["predicted", "bound"]].notna().any()
     entries += [entry for entry, used in zip((dashed, dotted), known, strict=True) if used]
     unplaced = bool((table["measured"] <= 0).any())
-    return entries + edges.entries(unplaced, bool((table["unmeasured"] > 0).any()))
+    return entries + edges.entries(unplaced, bool((table["overflowed"] > 0).any()))
 
 
 def caption(table: pd.DataFrame) -> str:
