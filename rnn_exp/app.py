@@ -8,7 +8,6 @@ import hashlib
 import logging
 import os
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,12 +65,11 @@ def job(config: DictConfig) -> str:
         return "already there"
     storage.write_status(folder, run, "running")
     log.info("%s", run.command)
-    started = time.perf_counter()
     try:
         outcome = waiting[run.digest] if run.digest in waiting else _train(run)
         if isinstance(outcome, Exception):
             raise outcome
-        storage.write(folder, outcome, time.perf_counter() - started)
+        storage.write(folder, outcome)
     except Exception as error:
         log.exception("failed")
         storage.write_status(folder, run, "failed", failure=f"{type(error).__name__}: {error}")

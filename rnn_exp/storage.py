@@ -76,7 +76,7 @@ def write_status(folder: Path, run: Run, status: str, **more: object) -> None:
     _write_json(folder / "run.json", describe(run) | {"status": status, **more})
 
 
-def write(folder: Path, outcome: Outcome, seconds: float | None = None) -> None:
+def write(folder: Path, outcome: Outcome) -> None:
     """Write all files of a run, run.json last.
 
     Raises:
@@ -88,7 +88,7 @@ def write(folder: Path, outcome: Outcome, seconds: float | None = None) -> None:
     weights = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
     save = functools.partial(safetensors.torch.save_file, weights)
     replace_file(folder / WEIGHTS, save)
-    _write_json(folder / "run.json", describe(outcome.run) | _results(outcome, seconds))
+    _write_json(folder / "run.json", describe(outcome.run) | _results(outcome))
 
 
 def is_done(folder: Path, run: Run) -> bool:
@@ -119,11 +119,10 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def _results(outcome: Outcome, seconds: float | None) -> dict[str, Any]:
+def _results(outcome: Outcome) -> dict[str, Any]:
     first, last, prediction = outcome.first, outcome.last, outcome.prediction
     return {
         "status": outcome.status,
-        "seconds": seconds,
         "diverged": outcome.divergence._asdict() if outcome.divergence else None,
         "decay_rate": _finite_or_none(first.rate),
         "half_life": _finite_or_none(first.half_life),

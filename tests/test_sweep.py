@@ -167,10 +167,10 @@ def _unwritable() -> None:
 
     write = storage.write
 
-    def refuse_seed_1(folder, outcome, seconds=None) -> None:
+    def refuse_seed_1(folder, outcome) -> None:
         if outcome.run.seed == 1:
             raise OSError(28, "No space left on device", "updates.parquet")
-        write(folder, outcome, seconds)
+        write(folder, outcome)
 
     storage.write = refuse_seed_1
 
