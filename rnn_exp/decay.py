@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["RULE", "VERDICTS", "Decay", "measure"]
+__all__ = ["RULE", "Decay", "measure"]
 
-VERDICTS = ("vanishing", "stable", "exploding", "diverged", "undetermined")
 RULE = (
     "A straight line is fitted to ln ‖∂L/∂h_t‖ against lag, without the first and the last tenth "
     "of the sequence and without norms that are zero, underflowed or not finite. Over the whole "

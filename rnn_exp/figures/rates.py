@@ -21,7 +21,6 @@ from rnn_exp.figures.words import plural, sentences
 QUESTION: Final = "At which gain does the gradient neither vanish nor explode?"
 
 MARKERS: Final = ("o", "s", "D")
-_MEASURES = ["measured", "predicted", "bound"]
 
 
 def table(tables: Tables) -> pd.DataFrame:

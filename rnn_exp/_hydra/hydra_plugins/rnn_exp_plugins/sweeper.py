@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -44,9 +43,6 @@ class CheckedSweeper(BasicSweeper):
             results.append(launcher.launch(batch, sum(map(len, results))))
         _leave_if_failed([job for batch in results for job in batch])
         return results
-
-    def validate_batch_is_legal(self, batch: Any) -> None:  # noqa: ANN401 - Hydra's
-        """Do nothing: `sweep` has composed every job already."""
 
 
 def _leave_if_failed(jobs: list[JobReturn]) -> None:
