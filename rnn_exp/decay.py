@@ -12,11 +12,11 @@ import numpy as np
 __all__ = ["RULE", "Decay", "measure"]
 
 RULE = (
-    "A straight line is fitted to ln ‖∂L/∂h_t‖ against lag, without the first and the last tenth "
-    "of the sequence and without norms that are zero, underflowed or not finite. Over the whole "
+    "A straight line is fitted to ln ‖∂L/∂h_t‖ against lag. Norms that are zero, underflowed or "
+    "not finite do not count, nor do the first and the last tenth of those that do. Over the whole "
     "sequence that line falls by more than a factor of ten: vanishing; rises by more than a factor "
     "of ten: exploding; neither: stable. The run met NaN or infinity: diverged. Fewer than three "
-    "usable norms: undetermined."
+    "usable norms: vanishing if all the others are zero or underflowed, else undetermined."
 )
 _FACTOR = 10.0
 _FEWEST = 3
@@ -41,9 +41,11 @@ def measure(log10_total: np.ndarray, usable: np.ndarray) -> Decay:
     """
     T = len(log10_total)
     lag = np.arange(T)[::-1]
-    inside = (lag >= T // 10) & (lag < T - T // 10) & usable
-    if inside.sum() < _FEWEST:
-        return Decay(math.nan, math.nan, "undetermined")
+    found = np.flatnonzero(usable)
+    inside = found[len(found) // 10 : len(found) - len(found) // 10]
+    if len(inside) < _FEWEST:
+        gone = ~usable.all() and usable[-1] and (log10_total[~usable] < log10_total[-1]).all()
+        return Decay(math.nan, math.nan, "vanishing" if gone else "undetermined")
     x, y = lag[inside], log10_total[inside] * math.log(10)
     x = x - x.mean()
     slope = float(x @ y / (x @ x))

@@ -1,8 +1,8 @@
 """Weight scales: what the network's weights are before training.
 
 Each init is a frozen description; `draw` turns it into named parameters (torch's names and
-shapes). Draws are in float64 and rounded to the network's precision, except torch's default,
-which is drawn as torch draws it.
+shapes). W_hh is drawn in float64 and rounded to the network's precision; what follows torch's
+default is drawn in float32, as torch draws it.
 """
 
 import dataclasses

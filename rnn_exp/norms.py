@@ -23,7 +23,7 @@ _UNDERFLOW_REACH = 8
 
 
 def norm(values: Float[Tensor, "*kept rows columns"]) -> Float[Tensor, "*kept"]:
-    r"""Return √(Σ v²) over the last two axes, in float64.
+    r"""Return √(Σ v²) over the last two axes, in float64; inf where even that cannot hold it.
 
     Example:
         >>> round(norm(torch.full((1, 4, 25), 1e-30)).item() / 1e-29, 6)
@@ -56,14 +56,16 @@ def _scaled_norm(values: Tensor) -> tuple[Tensor, Tensor]:
     return found, torch.ones_like(found)
 
 
-def norm_statuses(log10_total: np.ndarray, entries: int, dtype: torch.dtype) -> np.ndarray:
-    """Return an index into `STATUSES` for every norm; time is the last axis.
+def norm_statuses(log10_total: np.ndarray, B: int, H: int, dtype: torch.dtype) -> np.ndarray:
+    """Return an index into `STATUSES` for every gradient norm; time is the last axis.
+
+    B sequences and H units with entries of size e make a gradient norm √B ‖G‖_F = e B √H.
 
     ``underflow``: the entries are below the smallest normal number of the precision (so digits are
     lost), or they are zero right after (in the order of the backward pass) norms that were within
     a few decades of it. ``zero``: any other exact zero, as behind a dead relu.
     """
-    floor = math.log10(torch.finfo(dtype).tiny) + 0.5 * math.log10(entries)
+    floor = math.log10(torch.finfo(dtype).tiny) + math.log10(B) + 0.5 * math.log10(H)
     backwards = log10_total[..., ::-1]
     finite = np.isfinite(backwards)
     position = np.maximum.accumulate(np.where(finite, np.arange(backwards.shape[-1]), 0), axis=-1)

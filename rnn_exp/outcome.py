@@ -88,8 +88,8 @@ def _gradient_table(
         for update in kept if update.recorded is not None
     ])  # fmt: skip
     total = profiles[:, COLUMNS.index("log10_total")]
-    entries = run.training.batch_size * run.network.hidden_size
-    status = norm_statuses(total, entries, run.network.torch_dtype)
+    size = run.training.batch_size, run.network.hidden_size
+    status = norm_statuses(total, *size, run.network.torch_dtype)
     update, layer_number, time = np.meshgrid(
         [item.update for item in kept], np.arange(L), np.arange(1, T + 1), indexing="ij"
     )

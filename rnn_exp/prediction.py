@@ -1,5 +1,6 @@
 """A prediction: what theory says of a run before its first update."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ _SAMPLE = 256
 
 
 class Prediction(NamedTuple):
-    """The drive s² of the top layer, the rate √χ (None: no theory), and the bound γ σ_max(W)."""
+    """The drive s² of the top layer, the rate √χ (None: no theory for it), the bound γ σ_max(W)."""
 
     drive: float
     rate: float | None
@@ -37,5 +38,8 @@ def predict(run: Run, parameters: Parameters, place: int) -> Prediction:
     a = torch.einsum("trbi,rhi->trbh", x, V) + (b_ih + b_hh).unsqueeze(1)
     drive = float(a.double().square().mean())
     gain = run.init.mean_field_gain
-    rate = None if gain is None else mean_field(run.network.activation, gain, drive).rate
-    return Prediction(drive, rate, float(norm_bound(W.double(), run.network.activation)[0]))
+    rate = math.nan
+    if gain is not None and math.isfinite(drive):
+        rate = mean_field(run.network.activation, gain, drive).rate
+    bound = norm_bound(W.double(), run.network.activation) if W.isfinite().all() else math.inf
+    return Prediction(drive, rate if math.isfinite(rate) else None, float(bound))

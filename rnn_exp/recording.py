@@ -64,12 +64,14 @@ def record(
     """Measure an update; ``weight_hh`` is the top layer's, NaN where it is not all finite."""
     sane = weight_hh.isfinite().all(-1).all(-1)
     safe = torch.where(sane[:, None, None], weight_hh, 0.0).double()
+    # Not abs(): that of complex numbers rounds the last few of a block in another way.
+    radius = torch.view_as_real(torch.linalg.eigvals(safe)).square().sum(-1).amax(-1).sqrt()
     nothing = torch.full_like(sane, math.nan, dtype=torch.float64)
     return Recorded(
         error=error,
         clipped=clipped,
         recurrent_grad_norm=norm(gradients.parameters[f"weight_hh_l{network.num_layers - 1}"]),
-        spectral_radius=torch.where(sane, torch.linalg.eigvals(safe).abs().amax(-1), nothing),
+        spectral_radius=torch.where(sane, radius, nothing),
         largest_singular_value=torch.where(sane, torch.linalg.svdvals(safe)[:, 0], nothing),
         profile=profile(gradients, network.phi),
     )

@@ -33,10 +33,12 @@ class Run:
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
-        if self.device != "cpu" and not (
-            self.device.startswith("cuda") and torch.cuda.is_available()
-        ):
-            here = "cpu, auto" + (", cuda" if torch.cuda.is_available() else " (no CUDA here)")
+        if self.device == "cpu":
+            return
+        there = torch.cuda.is_available()
+        cuda = ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        if not there or self.device not in cuda:
+            here = ", ".join(["cpu", "auto", *cuda]) if there else "cpu, auto (no CUDA here)"
             raise SettingError("device", self.device, f"one of {here}")
 
     def settings(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rnn_exp.experiment import execute
 from rnn_exp.inits import TorchDefault
 from rnn_exp.network import Network, Parameters, shapes
 from rnn_exp.norms import STATUSES, log10_norm, norm, norm_statuses
-from rnn_exp.recording import COLUMNS, Recording, profile
+from rnn_exp.recording import COLUMNS, Recording, profile, record
 from rnn_exp.run import Run
 from rnn_exp.tasks import Adding
 from rnn_exp.training import Training
@@ -47,7 +47,7 @@ def test_norm_equals_exact_rational_arithmetic(numbers):
 @pytest.mark.parametrize(("bad", "expected"), [(math.inf, "inf"), (math.nan, "nan"), (0.0, "zero")])
 def test_what_has_no_logarithm_has_a_status(bad, expected):
     values = torch.full((1, 3, 4), bad)
-    status = norm_statuses(log10_norm(values).numpy(), 12, torch.float32)
+    status = norm_statuses(log10_norm(values).numpy(), 3, 4, torch.float32)
     assert STATUSES[status[0]] == expected
 
 
@@ -55,7 +55,7 @@ def test_a_zero_behind_tiny_norms_is_an_underflow_and_behind_large_ones_a_true_z
     falling = np.array([-np.inf, -np.inf, -44.0, -36.5, -20.0, 0.0])
     cut = np.array([-np.inf, -np.inf, -2.0, -1.0, -0.5, 0.0])
 
-    found = norm_statuses(np.stack([falling, cut]), 1, torch.float32)
+    found = norm_statuses(np.stack([falling, cut]), 1, 1, torch.float32)
 
     assert [STATUSES[i] for i in found[0]] == ["underflow"] * 3 + ["ok"] * 3
     assert [STATUSES[i] for i in found[1]] == ["zero"] * 2 + ["ok"] * 4
@@ -78,7 +78,7 @@ def test_default_network_at_200_steps_shows_every_norm_or_says_it_underflowed():
     ok = single_status == "ok"
     np.testing.assert_allclose(single[ok], exact[ok], atol=1e-3)
     assert set(single_status[~ok]) == {"underflow"}
-    floor = math.log10(torch.finfo(torch.float32).tiny) + 0.5 * math.log10(16 * 64)
+    floor = math.log10(torch.finfo(torch.float32).tiny) + math.log10(16 * 8)
     assert (ok == (exact > floor)).mean() > 0.99
 
 
@@ -136,3 +136,35 @@ def test_columns_equal_their_definitions_on_the_unrolled_network():
 def test_first_and_last_update_are_always_recorded(every, updates, expected):
     recording = Recording(every)
     assert [u for u in range(updates) if recording.wanted(u, updates)] == expected
+
+
+@pytest.mark.parametrize(("entry", "expected"), [(0.5, "underflow"), (2.0, "ok")])
+def test_entries_below_the_smallest_normal_number_are_an_underflow(entry, expected):
+    B, H = 16, 64
+    values = torch.full((1, B, H), entry * torch.finfo(torch.float32).tiny)
+    gradient_norm = log10_norm(values).numpy() + 0.5 * math.log10(B)
+    status = norm_statuses(gradient_norm, B, H, torch.float32)
+    assert STATUSES[status[0]] == expected
+
+
+@pytest.mark.parametrize("H", [2, 3, 5, 7])
+def test_recorded_spectra_do_not_depend_on_the_runs_beside(H):
+    draw = torch.Generator().manual_seed(H)
+    W = torch.randn(200, H, H, generator=draw)
+    network = Network(hidden_size=H)
+    *_, x, y, found = gradients_of(1)
+    del x, y
+
+    def spectra(weights):
+        grad = {"weight_hh_l0": weights}
+        error = torch.zeros(len(weights))
+        recorded = record(found._replace(parameters=grad), weights, error, error > 0, network)
+        return recorded.spectral_radius, recorded.largest_singular_value
+
+    for start in range(0, 200, 13):
+        together = spectra(W[start : start + 13])
+        for place in range(len(together[0])):
+            alone = spectra(W[start + place : start + place + 1].clone())
+            for many, one in zip(together, alone, strict=True):
+                assert torch.equal(many[place], one[0])
+    torch.testing.assert_close(spectra(W)[0], torch.linalg.eigvals(W.double()).abs().amax(-1))

@@ -53,6 +53,24 @@ def test_relu_chi_is_half_the_squared_gain_whatever_the_drive(gain, drive):
     assert found.q == pytest.approx(drive / (1 - gain**2 / 2), abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("activation", "gain", "rate"),
+    [("tanh", 16, 2.9549), ("tanh", 25, 3.68), ("tanh", 40, 4.64), ("tanh", 100, 7.31),
+     ("sigmoid", 100, 3.08), ("sigmoid", 200, 4.34)],
+)  # fmt: skip
+def test_steep_networks_equal_two_million_nodes(activation, gain, rate):
+    assert mean_field(activation, gain, 0.0).rate == pytest.approx(rate, abs=0.006)
+
+
+def test_what_is_too_steep_to_integrate_has_no_prediction():
+    assert math.isnan(mean_field("tanh", 2000.0, 0.0).rate)
+    assert mean_field("relu", 2000.0, 0.0).rate == pytest.approx(2000 / math.sqrt(2))
+
+
+def test_relu_fixed_point_holds_for_any_drive():
+    assert mean_field("relu", 1.0, 1e20).q == pytest.approx(2e20, rel=1e-12)
+
+
 def test_beyond_criticality_relu_has_no_finite_fixed_point_but_a_chi():
     found = mean_field("relu", 2.0, 0.25)
     assert found.q == math.inf

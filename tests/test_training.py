@@ -171,3 +171,13 @@ def test_a_torch_module_can_be_trained_here():
     updates = list(train(parameters, network, Adding(6), Training(3), Recording(), [0]))
     assert [update.update for update in updates] == [0, 1, 2]
     assert all(update.loss.isfinite().all() for update in updates)
+
+
+@pytest.mark.parametrize("gain", [40.0, 1e300])
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_a_network_that_overflows_before_any_theory_diverges_all_the_same(num_layers, gain):
+    run = Run(Adding(100), Network("relu", 8, num_layers), Gaussian(gain), Training(2))
+    [outcome] = execute([run])
+    assert outcome.status == "diverged"
+    assert (outcome.divergence.update, outcome.divergence.direction) == (0, "forward")
+    assert outcome.prediction.rate is None or math.isfinite(outcome.prediction.rate)

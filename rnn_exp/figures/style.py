@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import matplotlib
 import matplotlib.colors
+import seaborn
 
 COLUMN: Final = 3.4
 """Width of one column of a paper, in inches."""
@@ -74,7 +75,7 @@ def ordered(count: int) -> list[str]:
     """Colours for an ordered setting: dark to light, the lightest still visible on white."""
     # Equal steps of viridis are equal steps of lightness, so that grey prints stay readable;
     # its last fifth is yellow and disappears on paper.
-    ramp = matplotlib.colormaps["viridis"]
+    ramp = seaborn.color_palette("viridis", as_cmap=True)
     stops = [0.4] if count == 1 else [0.84 * i / (count - 1) for i in range(count)]
     return [matplotlib.colors.to_hex(ramp(stop)) for stop in stops]
 
