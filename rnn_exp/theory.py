@@ -10,6 +10,7 @@ random weights in their stationary state, for lags well below n.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -45,14 +46,17 @@ def gaussian_mean(values: Float[Tensor, " node"]) -> float:
     For smooth f the error falls faster than any power of the spacing; 400 midpoints beat 128
     Gauss–Hermite nodes by ten orders at q = 25, and a kink at 0 falls between two nodes.
     """
+    z = _midpoints(len(values))
     spacing = 2 * _RANGE / len(values)
-    z = -_RANGE + spacing * (torch.arange(len(values), dtype=torch.float64) + 0.5)
     return float(torch.exp(-0.5 * z * z) @ values) * spacing / math.sqrt(2 * math.pi)
 
 
 def nodes(steepness: float = 1.0) -> Float[Tensor, " node"]:
     """Return the midpoints at which `gaussian_mean` wants the integrand φ(steepness · z)."""
-    count = _NODES * math.ceil(max(1.0, steepness / _RESOLVED))
+    return _midpoints(_NODES * math.ceil(max(1.0, steepness / _RESOLVED)))
+
+
+def _midpoints(count: int) -> Tensor:
     spacing = 2 * _RANGE / count
     return -_RANGE + spacing * (torch.arange(count, dtype=torch.float64) + 0.5)
 
@@ -64,7 +68,7 @@ def mean_field(activation: str, gain: float, drive: float) -> MeanField:
     integrals of tanh and sigmoid are not resolved, and all three are NaN.
 
     Raises:
-        ValueError: for a negative gain or drive.
+        ValueError: for a gain or drive that is negative or NaN.
 
     Example:
         >>> round(mean_field("tanh", 2.0, 0.0).rate, 4)
@@ -91,7 +95,9 @@ def mean_field(activation: str, gain: float, drive: float) -> MeanField:
     return MeanField(q, chi, math.sqrt(chi))
 
 
-def _fixed_point(length_map, phi: Activation, gain: float, drive: float) -> float:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _fixed_point(
+    length_map: Callable[[float], float], phi: Activation, gain: float, drive: float
+) -> float:
     """Return the stable fixed point of the length map: the largest one, by bisection on q."""
     if not phi.bounded:  # linear in q: φ(√q z)² = q φ(z)²
         slope = gain * gain * gaussian_mean(phi(nodes()).square())

@@ -4,7 +4,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -12,7 +11,6 @@ from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator,
 from rnn_exp.figures.style import COLUMN, PAGE
 
 Share = bool | Literal["none", "all", "row", "col"]
-Entry = tuple[Artist, str]
 
 
 def grid(
