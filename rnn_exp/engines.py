@@ -16,7 +16,7 @@ from rnn_exp.recurrence import Adjoint, States, adjoint, forward
 from rnn_exp.shapes import Float
 from rnn_exp.torch_rnn import empty_module, states_of
 
-__all__ = ["ENGINES", "Gradients", "scan_engine", "torch_engine"]
+__all__ = ["ENGINES", "Gradients", "answer", "scan_engine", "torch_engine"]
 
 
 class Gradients(NamedTuple):
@@ -47,6 +47,15 @@ def _climb(
         inputs = layers[-1].now if layers else x
         layers.append(forward(inputs, layer(parameters, number), _start(x, network), network.phi))
     return layers
+
+
+def answer(
+    parameters: dict[str, Tensor], x: Float[Tensor, "time run batch input"], network: Network
+) -> Float[Tensor, "run batch output"]:
+    """Return the outputs y = C h_T + c, without any gradient."""
+    h = _climb(parameters, x, network)[-1].now[-1]
+    bias = parameters["readout.bias"].unsqueeze(1)
+    return torch.baddbmm(bias, h, parameters["readout.weight"].transpose(1, 2))
 
 
 def _read(states: Tensor, parameters: dict[str, Tensor], loss_of: LossOf) -> Reading:

@@ -5,36 +5,85 @@ one of them gets the bits it would have got alone (one torch thread, CPU).
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from rnn_exp.inits import Gaussian
+import numpy as np
+from torch import Tensor
+
+from rnn_exp.divergence import Divergence
+from rnn_exp.history import History
 from rnn_exp.network import Parameters, shapes
 from rnn_exp.outcome import Outcome, outcome_of
+from rnn_exp.planning import chunks
 from rnn_exp.prediction import predict
 from rnn_exp.run import Run
-from rnn_exp.training import Update, train
+from rnn_exp.trainees import Trainees
+from rnn_exp.updates import Update, train
 
-__all__ = ["chunks", "execute", "train_together"]
-
-# 8–32 runs of usual sizes keep an update's working set in the cache; more are slower, not faster.
-_CHUNK = 32
+__all__ = ["Chunk", "Snapshot", "execute"]
 
 
-def chunks(runs: Iterable[Run]) -> list[list[Run]]:
-    """Group runs that can train together, in the order of their first member.
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """A run in the middle of training: the updates it has made, its state, and its history."""
 
-    They share all but init and seed. Networks of one unit go alone (their matrix products are
-    dot products, which round differently in company), and so do those of ``engine=torch``.
+    updates: int
+    state: Mapping[str, Tensor]
+    history: Mapping[str, np.ndarray]
+
+
+class Chunk:
+    """Runs that train as one tensor program, from their beginning or from their snapshots.
+
+    All snapshots must have been taken after the same number of updates.
     """
-    groups: dict[Run, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(dataclasses.replace(run, init=Gaussian(), seed=0), []).append(run)
-    result = []
-    for shared, members in groups.items():
-        alone = shared.network.engine == "torch" or shared.network.hidden_size == 1
-        size = 1 if alone else _CHUNK
-        result += [members[start : start + size] for start in range(0, len(members), size)]
-    return result
+
+    def __init__(self, runs: Sequence[Run], snapshots: Sequence[Snapshot] = ()) -> None:
+        self.runs, first = list(runs), runs[0]
+        self.made = snapshots[0].updates if snapshots else 0
+        sizes = shapes(first.network, first.task.input_size, first.task.output_size)
+        drawn = [run.init.draw(sizes, run.seed) for run in runs]
+        self.parameters = Parameters.stack(drawn, first.network.torch_dtype)
+        self.parameters.flat = self.parameters.flat.to(first.device)
+        self.predictions = [predict(run, self.parameters, i) for i, run in enumerate(runs)]
+        self.histories = [History(i) for i in range(len(runs))]
+        for history, snapshot in zip(self.histories, snapshots):  # noqa: B905 - none, or all
+            history.folded = dict(snapshot.history)
+        seeds, states = [run.seed for run in runs], [dict(one.state) for one in snapshots]
+        self.trainees = Trainees(self.parameters, first.task, first.training, seeds, states)
+
+    def train(self) -> Iterator[tuple[Update, list[Outcome]]]:
+        """Yield every update when it is made, and the outcomes of the runs that ended at it."""
+        first = self.runs[0]
+        for update in train(self.trainees, first.network, first.recording, self.made):
+            self.made = update.update + 1
+            self._keep(update)
+            ended = [run for run in update.runs if run in update.divergences or run in update.solved]
+            if self.made == first.training.updates:
+                ended = update.runs
+            yield update, [self._outcome(run, update) for run in ended]
+
+    def _keep(self, update: Update) -> None:
+        if update.recorded is None:
+            return
+        first = self.runs[0]
+        wanted = first.recording.wanted(update.update, first.training.updates)
+        for run in update.runs if wanted else update.divergences:
+            self.histories[run].add(update)
+
+    def _outcome(self, run: int, update: Update) -> Outcome:
+        divergence: Divergence | None = update.divergences.get(run)
+        return outcome_of(
+            self.runs[run], self.histories[run].arrays(), self.predictions[run],
+            self.parameters.of_run(run), divergence, run in update.solved,
+        )  # fmt: skip
+
+    def snapshots(self) -> Iterator[tuple[Run, Snapshot]]:
+        """Yield every run that is still training, with all that it needs to go on."""
+        all_made = self.made == self.runs[0].training.updates
+        for run in () if all_made else self.trainees.left:
+            history = self.histories[run].arrays()
+            yield self.runs[run], Snapshot(self.made, self.trainees.state_of(run), history)
 
 
 def execute(runs: Iterable[Run], watch: Callable[[Update], None] | None = None) -> list[Outcome]:
@@ -49,31 +98,8 @@ def execute(runs: Iterable[Run], watch: Callable[[Update], None] | None = None) 
     runs = list(runs)
     outcomes: dict[Run, Outcome] = {}
     for chunk in chunks(dict.fromkeys(runs)):
-        outcomes |= dict(zip(chunk, train_together(chunk, watch), strict=True))
+        for update, ended in Chunk(chunk).train():
+            if watch is not None:
+                watch(update)
+            outcomes |= {outcome.run: outcome for outcome in ended}
     return [outcomes[run] for run in runs]
-
-
-def train_together(runs: list[Run], watch: Callable[[Update], None] | None = None) -> list[Outcome]:
-    """Train the runs of one chunk as one tensor program."""
-    first = runs[0]
-    sizes = shapes(first.network, first.task.input_size, first.task.output_size)
-    drawn = [run.init.draw(sizes, run.seed) for run in runs]
-    parameters = Parameters.stack(drawn, first.network.torch_dtype)
-    parameters.flat = parameters.flat.to(first.device)
-    predictions = [predict(run, parameters, place) for place, run in enumerate(runs)]
-    kept: list[list[Update]] = [[] for _ in runs]
-    seeds = [run.seed for run in runs]
-    for update in train(
-        parameters, first.network, first.task, first.training, first.recording, seeds
-    ):
-        if watch is not None:
-            watch(update)
-        for run in update.runs if update.recorded is not None else ():
-            if run in update.divergences or first.recording.wanted(
-                update.update, first.training.updates
-            ):
-                kept[run].append(update)
-    return [
-        outcome_of(run, place, kept[place], predictions[place], parameters.of_run(place))
-        for place, run in enumerate(runs)
-    ]

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from rnn_exp.decay import measure
 from rnn_exp.recording import COLUMNS
 from rnn_exp.run import Run
-from rnn_exp.training import Update
+from rnn_exp.updates import Update
 
 __all__ = ["RunBar", "SweepBar"]
 

@@ -79,6 +79,11 @@ class Run:
         settings = self.settings()
         usual = Run(task=type(self.task)(), init=type(self.init)()).settings()
         usual |= {"task": "adding", "init": "gaussian"}
-        changed = [f"{key}={'null' if value is None else value}"
+        changed = [f"{key}={_as_typed(value)}"
                    for key, value in settings.items() if value != usual[key]]  # fmt: skip
         return " ".join(["rnn-exp", *(shlex.quote(word) for word in changed)])
+
+
+def _as_typed(value: object) -> str:
+    """Return a value as it is typed on the command line."""
+    return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["SettingError", "check", "choice", "number", "refuse_choice", "whole"]
+__all__ = ["SettingError", "check", "choice", "flag", "number", "refuse_choice", "whole"]
 
 
 class SettingError(ValueError):
@@ -61,6 +61,11 @@ def number(default: float | None, *, above: float | None = None, least: float | 
 
     allowed = f"a number{bound}" + (" or null" if default is None else "")
     return _field(allowed, test, default, is_number=True)
+
+
+def flag(default: bool) -> Any:  # noqa: ANN401
+    """Declare a field that accepts true and false."""
+    return _field("true or false", lambda v: isinstance(v, bool), default)
 
 
 def choice(default: str, options: Sequence[str]) -> Any:  # noqa: ANN401

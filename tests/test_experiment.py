@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from rnn_exp.experiment import chunks, execute
+from rnn_exp.experiment import execute
 from rnn_exp.inits import Gaussian, Identity, Orthogonal, TorchDefault
 from rnn_exp.network import Network
+from rnn_exp.planning import chunks
 from rnn_exp.recording import Recording
 from rnn_exp.run import Run
 from rnn_exp.settings import SettingError
@@ -79,7 +80,7 @@ def test_runs_that_differ_in_init_and_seed_alone_train_together():
     runs = [Run(Adding(T), Network(hidden_size=4), init, seed=seed)
             for init in INITS for T in (5, 9) for seed in range(10)]  # fmt: skip
     found = chunks(runs)
-    assert sorted(map(len, found)) == [18, 18, 32, 32]
+    assert sorted(map(len, found)) == [25, 25, 25, 25]
     for chunk in found:
         assert len({run.task for run in chunk}) == 1
     assert {run for chunk in found for run in chunk} == set(runs)

@@ -14,7 +14,9 @@ from rnn_exp.recording import Recording
 from rnn_exp.run import Run
 from rnn_exp.tasks import Adding
 from rnn_exp.torch_rnn import from_torch
-from rnn_exp.training import Training, train
+from rnn_exp.trainees import Trainees
+from rnn_exp.training import Training
+from rnn_exp.updates import train
 from tests import reference
 
 
@@ -158,7 +160,7 @@ def test_training_changes_the_parameters_it_was_given():
     network = Network(hidden_size=4)
     parameters = Parameters.stack([TorchDefault().draw(shapes(network, 2, 1), 0)], torch.float32)
     before = parameters.flat.clone()
-    for _ in train(parameters, network, Adding(5), Training(2), Recording(), [0]):
+    for _ in train(Trainees(parameters, Adding(5), Training(2), [0]), network, Recording()):
         pass
     assert not torch.equal(parameters.flat, before)
 
@@ -168,7 +170,8 @@ def test_a_torch_module_can_be_trained_here():
     read = {name: value for name, value in TorchDefault().draw(shapes(network, 2, 1), 0).items()
             if "readout" in name}  # fmt: skip
     parameters = Parameters.stack([own | read], torch.float32)
-    updates = list(train(parameters, network, Adding(6), Training(3), Recording(), [0]))
+    trainees = Trainees(parameters, Adding(6), Training(3), [0])
+    updates = list(train(trainees, network, Recording()))
     assert [update.update for update in updates] == [0, 1, 2]
     assert all(update.loss.isfinite().all() for update in updates)
 

@@ -18,6 +18,10 @@ class Stream:
         self.seeds = seeds
         self.generators = {seed: generator(seed, "data") for seed in seeds}
 
+    def generator_of(self, run: int) -> torch.Generator:
+        """Return the generator that draws a run's sequences."""
+        return self.generators[self.seeds[run]]
+
     def draw(
         self, runs: list[int]
     ) -> tuple[Float[Tensor, "time run batch input"], Shaped[Tensor, "run batch"]]:

@@ -1,0 +1,52 @@
+"""The history of a run: what was recorded of it so far, as arrays that can be put aside."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from rnn_exp.updates import Update
+
+__all__ = ["SCALARS", "History"]
+
+_RECORDED = (
+    "error", "clipped", "recurrent_grad_norm", "spectral_radius", "largest_singular_value",
+)  # fmt: skip
+SCALARS = ("update", "loss", "error", "grad_norm", *_RECORDED[1:])
+
+
+class History:
+    """What was recorded of the run at ``place`` of its chunk; ``before`` is an earlier `arrays`."""
+
+    def __init__(self, place: int, before: Mapping[str, np.ndarray] | None = None) -> None:
+        self.place, self.folded, self.kept = place, dict(before or {}), list[Update]()
+
+    def add(self, update: Update) -> None:
+        """Keep a recorded update; its numbers are read when they are wanted, not now."""
+        self.kept.append(update)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return `SCALARS`, an entry a recorded update, and ``profile`` (update column layer time)."""
+        if self.kept:
+            rows = [self._row(update) for update in self.kept]
+            new = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+            old = self.folded
+            self.folded = {
+                name: np.concatenate([old[name], values]) if old else values
+                for name, values in new.items()
+            }
+            self.kept = []
+        return self.folded
+
+    def _row(self, update: Update) -> dict[str, object]:
+        recorded = update.recorded
+        assert recorded is not None
+        here = update.runs.index(self.place)
+        row = {"update": update.update, "loss": update.loss, "grad_norm": update.grad_norm}
+        row |= {name: getattr(recorded, name) for name in _RECORDED}
+        plain = {
+            name: value[here].item() if torch.is_tensor(value) else value
+            for name, value in row.items()
+        }
+        profile = recorded.profile[..., here].cpu().numpy()
+        return {name: plain[name] for name in SCALARS} | {"profile": profile}
