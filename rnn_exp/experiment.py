@@ -58,9 +58,9 @@ class Chunk:
         for update in train(self.trainees, first.network, first.recording, self.made):
             self.made = update.update + 1
             self._keep(update)
-            ended = [run for run in update.runs if run in update.divergences or run in update.solved]
-            if self.made == first.training.updates:
-                ended = update.runs
+            leaving = {*update.divergences, *update.solved}
+            all_made = self.made == first.training.updates
+            ended = [run for run in update.runs if all_made or run in leaving]
             yield update, [self._outcome(run, update) for run in ended]
 
     def _keep(self, update: Update) -> None:

@@ -26,7 +26,7 @@ class History:
         self.kept.append(update)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return `SCALARS`, an entry a recorded update, and ``profile`` (update column layer time)."""
+        """Return `SCALARS` and ``profile`` (column layer time), an entry a recorded update."""
         if self.kept:
             rows = [self._row(update) for update in self.kept]
             new = {name: np.array([row[name] for row in rows]) for name in rows[0]}

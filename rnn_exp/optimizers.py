@@ -22,7 +22,7 @@ Move = Callable[[Float[Tensor, "run size"], Float[Tensor, "run size"], Memory, f
 
 
 def _sgd(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> None:
-    """w ← w − η g."""
+    """W ← w − η g."""
     del memory
     sgd([flat], [gradient], [None], foreach=False, fused=False, lr=rate, weight_decay=0.0,
         momentum=0.0, dampening=0.0, nesterov=False, maximize=False)  # fmt: skip
@@ -50,7 +50,8 @@ def memory_of(name: str, flat: Float[Tensor, "run size"]) -> Memory:
     """Return what an optimiser remembers before its first step: zeros, a row a run, and ``step``.
 
     Example:
-        >>> {name: tuple(tensor.shape) for name, tensor in memory_of("adam", torch.ones(2, 3)).items()}
+        >>> memory = memory_of("adam", torch.ones(2, 3))
+        >>> {name: tuple(tensor.shape) for name, tensor in memory.items()}
         {'step': (), 'mean': (2, 3), 'square': (2, 3)}
     """
     memory = {"step": torch.zeros(())} if _REMEMBERS[name] else {}

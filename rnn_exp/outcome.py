@@ -14,7 +14,7 @@ from rnn_exp.prediction import Prediction
 from rnn_exp.recording import COLUMNS
 from rnn_exp.run import Run
 
-__all__ = ["Outcome", "outcome_of"]
+__all__ = ["Outcome", "in_words", "outcome_of"]
 
 Table = dict[str, np.ndarray]
 
@@ -79,3 +79,14 @@ def _gradient_table(
     table["status"] = np.array(STATUSES)[status.ravel()]
     usable = (status == STATUSES.index("ok")) & np.isfinite(total)
     return table, total, usable
+
+
+def in_words(outcome: Outcome) -> str:
+    """Say in a line how a run ended."""
+    first, last, theory = outcome.first, outcome.last, outcome.prediction.rate
+    if outcome.divergence is not None:
+        update, when, direction = outcome.divergence
+        return f"diverged: not finite at update {update}, time step {when}, {direction} pass"
+    predicted = "" if theory is None else f" (predicted {theory:.3f})"
+    return (f"{outcome.status}: {first.verdict} at the start, decay rate {first.rate:.3f} per time "
+            f"step{predicted}; {last.verdict} at the end, {last.rate:.3f}")  # fmt: skip

@@ -4,7 +4,7 @@ import ctypes
 import os
 import platform
 
-__all__ = ["settle", "use_one_thread"]
+__all__ = ["cores", "settle", "use_one_thread"]
 
 # glibc's mallopt, by its own numbers: how much free memory may stay at the end of the heap, and
 # from which size on a block is mapped on its own. 32 MiB is the most that the second may be.
@@ -32,3 +32,9 @@ def use_one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1

@@ -1,11 +1,17 @@
 """Progress: one bar for a run, one for a sweep; silent where there is no terminal."""
 
+import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from rnn_exp.decay import measure
+from rnn_exp.heartbeat import fractions
+from rnn_exp.ledger import Standing, in_words
 from rnn_exp.recording import COLUMNS
 from rnn_exp.run import Run
 from rnn_exp.updates import Update
@@ -41,41 +47,76 @@ class RunBar:
 
 
 class SweepBar:
-    """Shows what is running, how many runs are done, diverged and failed, and the time left."""
+    """Shows how a sweep stands; it moves with the work that is done, not with the runs.
 
-    def __init__(self, name: str, runs: int) -> None:
-        self.bar = tqdm(
-            total=runs, disable=None, desc=name, bar_format=
-            "{desc}: {percentage:3.0f}%|{bar}| {elapsed} so far, {remaining} left{postfix}",
-        )  # fmt: skip
+    ``work`` is an estimate for all runs that are to be trained, in seconds of one core.
+    """
+
+    def __init__(self, sweep: Path, runs: int, there: int, work: float) -> None:
+        self.sweep, self.work, self.finished = sweep, work, 0.0
+        self.in_hand: dict[str, float] = {}
         self.counts = dict.fromkeys(("done", "diverged", "failed"), 0)
-        self.total, self.begun = runs, 0.0
-        self.close = self.bar.close
+        self.runs, self.there, self.begun = runs, there, time.monotonic()
+        self.bar = tqdm(
+            total=1.0, disable=None, dynamic_ncols=True, desc=sweep.name,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}|{postfix}",
+        )  # fmt: skip
+        self.next_look = 0.0
 
-    def start(self, runs: list[Run]) -> None:
-        """Say which runs are training now."""
-        first = runs[0]
-        now = f"T={first.task.length} {first.network.activation}"
-        self._show(f"{len(runs)} runs of {now}" if len(runs) > 1 else first.name)
-        self.begun = float(self.counts["done"] + self.counts["failed"])
+    def begin(self, name: str, work: float) -> None:
+        """Note that a chunk is in somebody's hands."""
+        self.in_hand[name] = work
 
-    def watch(self, update: Update, runs: int, updates: int) -> None:
-        """Move on by one update of a chunk of runs."""
-        self._move_to(self.begun + runs * (update.update + 1) / updates)
-
-    def finish(self, statuses: list[str]) -> None:
+    def finish(self, name: str, statuses: Sequence[str]) -> None:
         """Count how the runs of a chunk ended."""
         for status in statuses:
             self.counts["failed" if status == "failed" else "done"] += 1
             self.counts["diverged"] += status == "diverged"
-        self._move_to(float(self.counts["done"] + self.counts["failed"]))
-        self._show("")
+        self.finished += self.in_hand.pop(name, 0.0)
+        self.next_look = 0.0
+        self.look()
 
-    def _move_to(self, place: float) -> None:
-        self.bar.update(min(place, float(self.total)) - self.bar.n)
+    def look(self) -> None:
+        """Move, about once a second; chunks in hand say how far they are."""
+        if self.bar.disable or time.monotonic() < self.next_look:
+            return
+        self.next_look = time.monotonic() + 1.0
+        alive = fractions(self.sweep)
+        part = sum(self.in_hand.get(name, 0.0) * fraction for name, _, fraction in alive)
+        self._show(min(1.0, (self.finished + part) / self.work) if self.work else 1.0)
 
-    def _show(self, now: str) -> None:
-        counts = self.counts
-        told = (f"{counts['done']}/{self.total} done, {counts['diverged']} diverged, "
-                f"{counts['failed']} failed")  # fmt: skip
-        self.bar.set_postfix_str(f"{told}; {now}" if now else told)
+    def _show(self, part: float) -> None:
+        taken = time.monotonic() - self.begun
+        ended = part * (self.runs - self.there)
+        now = Standing(
+            runs=self.runs,
+            done=self.there + self.counts["done"],
+            diverged=self.counts["diverged"],
+            failed=self.counts["failed"],
+            training=0,
+            per_minute=60 * ended / taken if part else None,
+            seconds_left=taken * (1 - part) / part if part else None,
+        )
+        self.bar.n = part
+        self.bar.set_postfix_str(in_words(now))
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look from time to time while somebody else works."""
+        stop = threading.Event()
+
+        def watch() -> None:
+            while not stop.wait(1.0):
+                self.look()
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self.bar.close()

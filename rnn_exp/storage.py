@@ -8,10 +8,7 @@ is whole. Nothing is pickled.
 import functools
 import json
 import math
-import os
 import platform
-import tempfile
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,42 +16,29 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import safetensors
 import safetensors.torch
 import torch
 
 from rnn_exp.decay import RULE
+from rnn_exp.files import replace_file
+from rnn_exp.ledger import DONE
 from rnn_exp.outcome import Outcome
 from rnn_exp.run import Run
 
 __all__ = [
-    "DONE",
     "TABLES",
     "WEIGHTS",
     "describe",
     "is_done",
-    "replace_file",
+    "status_of",
+    "tidy",
     "write",
     "write_status",
 ]
 
-DONE = ("finished", "solved", "diverged")
 TABLES = ("updates", "gradients")
 WEIGHTS = "weights.safetensors"
-
-
-def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
-    """Write a file by filling a temporary neighbour and renaming it: whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    try:
-        fill(Path(name))
-        with open(name, "rb") as written:  # noqa: PTH123 - a file descriptor is needed
-            os.fsync(written.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -110,8 +94,29 @@ def is_done(folder: Path, run: Run) -> bool:
         raise FileExistsError(
             f"{folder} holds another run ({found.get('run')}); choose another folder or move it"
         )
-    files = [*(f"{name}.parquet" for name in TABLES), WEIGHTS]
-    return found.get("status") in DONE and all((folder / name).exists() for name in files)
+    return found.get("status") in DONE and _is_whole(folder)
+
+
+def status_of(folder: Path) -> str:
+    """Return the status in a run's run.json."""
+    return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["status"])
+
+
+def _is_whole(folder: Path) -> bool:
+    """Say whether tables and weights are there and their headers can be read."""
+    try:
+        for name in TABLES:
+            pq.read_metadata(folder / f"{name}.parquet")
+        with safetensors.safe_open(folder / WEIGHTS, "pt"):
+            return True
+    except (OSError, pa.ArrowException, safetensors.SafetensorError):
+        return False
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a killed process may have left in a run's folder: half-written files."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -91,7 +91,7 @@ class Trainees:
     def state_of(self, run: int) -> State:
         """Return a copy of all that a run needs to go on as if nothing had been."""
         place = self.left.index(run)
-        memory = {name: value[place] if value.ndim else value for name, value in self.memory.items()}
-        state = {_WEIGHTS: self.now.flat[place], **memory}
+        state = {_WEIGHTS: self.now.flat[place]}
+        state |= {name: row[place] if row.ndim else row for name, row in self.memory.items()}
         copies = {name: tensor.cpu().clone() for name, tensor in state.items()}
         return copies | {_GENERATOR: self.stream.generator_of(run).get_state()}

@@ -36,9 +36,8 @@ class Ended(NamedTuple):
 # exit codes, streams and the working directory.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    # torch imports torch._dynamo when the first optimiser is made
-    ["torch._dynamo", "pytest", "pandas", "pyarrow.parquet", "hypothesis", "rnn_exp.app",
-     "rnn_exp.storage", "rnn_exp.experiment", "rnn_exp.progress", "rnn_exp.configuration"]
+    ["pytest", "pandas", "pyarrow.parquet", "hypothesis", "rnn_exp.app",
+     "rnn_exp.worker", "rnn_exp.pool", "rnn_exp.progress", "rnn_exp.configuration"]
 )  # fmt: skip
 
 
@@ -363,7 +362,8 @@ REFUSED = {
     ("training.learning_rate=1" + 400 * "0",): "is not possible: allowed is a number above 0",
     ("training.lerning_rate=1",): "training.lerning_rate=1: there is no such setting; allowed is "
         "one of training.batch_size, training.clip_norm, training.learning_rate, "
-        "training.optimizer, training.updates (did you mean training.learning_rate?)",
+        "training.optimizer, training.stop_when_solved, training.updates "
+        "(did you mean training.learning_rate?)",
     ("sede=1",): "(did you mean seed?)",
     ("study=decai",): "study=decai is not there: allowed is one of ",
     ("task=addin",): "task=addin is not there: allowed is one of adding, temporal_order "
@@ -450,19 +450,19 @@ def test_a_full_disk_ends_a_run_in_one_line_and_its_run_json_says_failed(tmp_pat
 
 
 def _interrupted() -> None:
-    from rnn_exp import experiment
+    from rnn_exp.experiment import Chunk
 
-    def train_together(*args: object) -> None:
+    def train(self: Chunk) -> None:
         raise KeyboardInterrupt
 
-    experiment.train_together = train_together
+    Chunk.train = train
 
 
 def test_an_interrupted_run_says_so_and_is_not_taken_for_finished(tmp_path):
     ended = start(tmp_path, *SMALL, "hydra.run.dir=own", prepare=_interrupted)
 
     assert ended.code == 1
-    assert "rnn-exp: stopped; finished runs are kept" in ended.err
+    assert "rnn-exp: stopped; the same command goes on from there" in ended.err
     assert "Traceback" not in ended.err
     assert json.loads((tmp_path / "own" / "run.json").read_text())["status"] == "running"
     assert start(tmp_path, *SMALL, "hydra.run.dir=own").out.startswith("finished: ")

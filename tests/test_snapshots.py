@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from rnn_exp.experiment import Chunk, execute
 from rnn_exp.inits import Gaussian
-from rnn_exp.network import Network
+from rnn_exp.network import Network, shapes
 from rnn_exp.randomness import generator
 from rnn_exp.recording import Recording
 from rnn_exp.run import Run
@@ -66,7 +66,6 @@ def test_a_run_that_has_made_all_updates_has_no_snapshot():
     assert snapshots == {}
 
 
-# A constant guess of 1 is right to 0.04 often enough if being wrong needs more than 1.
 class Easy(Adding):
     """The adding problem with every answer counted as right."""
 
@@ -98,9 +97,8 @@ def test_a_task_is_solved_when_fewer_than_one_percent_of_ten_thousand_answers_ar
     wrong, expected
 ):
     network = Network(hidden_size=2)
-    parameters = {name: torch.zeros(1, *shape) for name, shape in
-                  {"weight_ih_l0": (2, 6), "weight_hh_l0": (2, 2), "bias_ih_l0": (2,),
-                   "bias_hh_l0": (2,), "readout.weight": (4, 2), "readout.bias": (4,)}.items()}  # fmt: skip
+    sizes = shapes(network, TemporalOrder.input_size, TemporalOrder.output_size)
+    parameters = {name: torch.zeros(1, *shape) for name, shape in sizes.items()}
 
     class Counted(TemporalOrder):
         left = wrong

@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import rnn_exp
-from rnn_exp import storage
+from rnn_exp import files, storage
 from rnn_exp.engines import torch_engine
 from rnn_exp.experiment import execute
+from rnn_exp.files import replace_file
 from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network
 from rnn_exp.outcome import Outcome
 from rnn_exp.run import Run
-from rnn_exp.storage import is_done, replace_file, write, write_status
+from rnn_exp.storage import is_done, write, write_status
 from rnn_exp.tasks import Adding
 from rnn_exp.torch_rnn import from_torch, to_torch
 from rnn_exp.training import Training
@@ -95,7 +96,7 @@ def test_while_a_file_is_filled_readers_see_the_old_one(tmp_path):
 
 def test_a_file_reaches_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
     path, synced = tmp_path / "file", []
-    monkeypatch.setattr(storage.os, "fsync", lambda _: synced.append(path.exists()))
+    monkeypatch.setattr(files.os, "fsync", lambda _: synced.append(path.exists()))
 
     replace_file(path, lambda temporary: temporary.write_text("new"))
 

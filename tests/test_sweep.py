@@ -1,6 +1,7 @@
 """Sweeps: every run as if it were alone, one failure harms no other, nothing is trained twice."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ def runs(folder: Path) -> dict[str, Path]:
     return {path.parent.name: path.parent for path in folder.rglob("run.json")}
 
 
-def without_multirun(found: dict[str, bytes]) -> dict[str, bytes]:
-    """All files but multirun.yaml, which says what was started last."""
-    return {path: content for path, content in found.items() if "multirun.yaml" not in path}
+def of_runs(found: dict[str, bytes]) -> dict[str, bytes]:
+    """All files but those of the sweep itself, which say what was started last."""
+    own = ("multirun.yaml", "sweep.json")
+    return {path: content for path, content in found.items() if not path.endswith(own)}
 
 
 def settings_of(run: Path) -> dict[str, object]:
@@ -44,7 +46,7 @@ def test_every_run_of_a_sweep_leaves_the_files_of_the_contract(swept):
     assert len(found) == 4
     assert all(set(files(run)) == FILES for run in found.values())
     [sweep] = {run.parent for run in found.values()}
-    assert {path.name for path in sweep.iterdir()} == {*found, "multirun.yaml"}
+    assert {path.name for path in sweep.iterdir()} == {*found, "multirun.yaml", "sweep.json"}
     assert [*(folder / "outputs").iterdir()] == [sweep]
     assert ended.out == (
         "4 runs: 4 done, 0 of them diverged, 0 failed, 0 already there\n"
@@ -85,7 +87,7 @@ def test_a_finished_sweep_started_again_trains_nothing(swept):
 
     assert ended.code == 0
     assert "4 runs: 0 done, 0 of them diverged, 0 failed, 4 already there" in ended.out
-    assert without_multirun(files(folder)) == without_multirun(before)
+    assert of_runs(files(folder)) == of_runs(before)
 
 
 def test_a_larger_grid_in_the_same_folder_trains_only_what_is_new(tmp_path):
@@ -95,8 +97,8 @@ def test_a_larger_grid_in_the_same_folder_trains_only_what_is_new(tmp_path):
     ended = start(tmp_path, "-m", *SMALL, "seed=0,1,2", "hydra.sweep.dir=grid")
 
     assert "3 runs: 1 done, 0 of them diverged, 0 failed, 2 already there" in ended.out
-    after = without_multirun(files(tmp_path / "grid"))
-    assert {path: after[path] for path in without_multirun(before)} == without_multirun(before)
+    after = of_runs(files(tmp_path / "grid"))
+    assert {path: after[path] for path in of_runs(before)} == of_runs(before)
     assert len(runs(tmp_path)) == 3
 
 
@@ -127,7 +129,7 @@ def test_runs_go_where_hydra_is_told_and_are_numbered_across_batches(tmp_path):
     assert ended.code == 0
     assert set(runs(tmp_path)) == {"0-5", "1-6", "2-7"}
     assert {path.name for path in (tmp_path / "here" / "adding").iterdir()} == {
-        "0-5", "1-6", "2-7", "multirun.yaml"
+        "0-5", "1-6", "2-7", "multirun.yaml", "sweep.json"
     }  # fmt: skip
 
 
@@ -135,7 +137,7 @@ def test_a_run_named_twice_in_a_sweep_is_trained_once(tmp_path):
     ended = start(tmp_path, "-m", *SMALL, "init.gain=1,1.0")
 
     assert ended.code == 0
-    assert "2 runs: 1 done" in ended.out
+    assert "1 run: 1 done" in ended.out
     assert only_run(tmp_path).name.startswith("adding-T10-tanh-gaussian1-seed0-")
 
 
@@ -183,14 +185,14 @@ def test_a_run_that_fails_stops_no_other_and_is_listed(swept, tmp_path, launcher
     ended = start(tmp_path, *words, prepare=_unwritable)
 
     assert ended.code == 1
-    *listed, last = ended.err.splitlines()
-    assert [line for line in listed if line.startswith("failed: ")] == [
-        "failed: task.length=10 training.updates=3 network.hidden_size=4 init.gain=0.5 seed=1: "
-        "OSError: [Errno 28] No space left on device: 'updates.parquet'"
-    ]
-    assert last == "rnn-exp: 1 of 3 runs failed; see run.log in their folders"
-    assert "Traceback" not in ended.err
     [failed] = [run for run in runs(tmp_path).values() if settings_of(run)["seed"] == 1]
+    head, row, last = ended.err.splitlines()
+    assert head.split() == ["job", "overrides", "cause", "log"]
+    assert re.split("  +", row) == [
+        "1", "seed=1", "updates.parquet: No space left on device",
+        str(failed.relative_to(tmp_path) / "run.log"),
+    ]  # fmt: skip
+    assert last == "rnn-exp: 1 of 3 runs failed; the same command tries them again"
     found = json.loads((failed / "run.json").read_text())
     assert found["status"] == "failed"
     assert "No space left on device" in found["failure"]
@@ -212,23 +214,23 @@ def test_a_run_that_fails_stops_no_other_and_is_listed(swept, tmp_path, launcher
 
 
 def _cannot_train() -> None:
-    from rnn_exp import experiment
+    from rnn_exp.experiment import Chunk
 
-    train_together = experiment.train_together
+    train = Chunk.train
 
-    def refuse_seed_1(chunk, watch=None):
-        if any(run.seed == 1 for run in chunk):
+    def refuse_seed_1(chunk):
+        if any(run.seed == 1 for run in chunk.runs):
             raise RuntimeError("no memory for seed 1")
-        return train_together(chunk, watch)
+        return train(chunk)
 
-    experiment.train_together = refuse_seed_1
+    Chunk.train = refuse_seed_1
 
 
 def test_a_chunk_that_fails_as_a_whole_is_trained_run_by_run(swept, tmp_path):
     ended = start(tmp_path, "-m", *SMALL, "init.gain=0.5", "seed=0,1", prepare=_cannot_train)
 
     assert ended.code == 1
-    assert "seed=1: RuntimeError: no memory for seed 1" in ended.err
+    assert "seed=1     RuntimeError: no memory for seed 1" in ended.err
     by_seed = {settings_of(run)["seed"]: run for run in runs(tmp_path).values()}
     assert json.loads((by_seed[1] / "run.json").read_text())["status"] == "failed"
     assert tables(by_seed[0]) == tables(runs(swept[0])[by_seed[0].name])

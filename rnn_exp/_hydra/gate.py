@@ -7,6 +7,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from rnn_exp._hydra.described import run_of
 from rnn_exp._hydra.refusal import in_one_line
 
 __all__ = ["Gate"]
@@ -21,7 +22,6 @@ class Gate(Callback):
         Hydra turns a callback's exceptions into warnings; SystemExit it lets pass.
         """
         del kwargs
-        from rnn_exp.app import run_of
         from rnn_exp.storage import is_done
 
         try:

@@ -1,82 +1,36 @@
-"""A launcher that trains the runs of a sweep together and gives each its own Hydra job."""
+"""A launcher that trains the runs of a sweep together, on every core or on a cluster."""
 
-import logging
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from hydra.core.utils import (
-    JobReturn,
-    JobStatus,
-    configure_log,
-    run_job,
-)
+from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from rnn_exp.outcome import Outcome
-    from rnn_exp.run import Run
-
-log = logging.getLogger("rnn_exp")
-
-
-class Prepared(NamedTuple):
-    """A job of the sweep, composed and checked: its run, its folder, and whether it is there."""
-
-    config: DictConfig
-    run: "Run"
-    folder: Path
-    done: bool
-
-
-def compose(
-    context: HydraContext, config: DictConfig, batch: Sequence[Sequence[str]], first: int = 0
-) -> list[DictConfig]:
-    """Compose the configuration of every job of a sweep."""
-    result = []
-    for number, overrides in enumerate(batch, start=first):
-        job = context.config_loader.load_sweep_config(config, list(overrides))
-        with open_dict(job):
-            job.hydra.job.id = number
-            job.hydra.job.num = number
-            job.hydra.sweep.dir = config.hydra.sweep.dir
-        result.append(job)
-    return result
-
-
-def prepare(jobs: list[DictConfig], folder: Path) -> list[Prepared]:
-    """Turn configurations into runs, refusing what cannot be; nothing is written."""
-    from rnn_exp.app import run_of
-    from rnn_exp.storage import is_done
-
-    result = []
-    for job in jobs:
-        run = run_of(job)
-        own = folder / str(job.hydra.sweep.subdir)
-        result.append(Prepared(job, run, own, is_done(own, run)))
-    return result
-
-
-def refuse_shared_folders(jobs: list[Prepared]) -> None:
-    """Refuse a sweep in which two different runs would write into one folder."""
-    owners: dict[Path, Run] = {}
-    for job in jobs:
-        first = owners.setdefault(job.folder, job.run)
-        if first != job.run:
-            raise FileExistsError(
-                f"hydra.sweep.subdir gives {first.name} and {job.run.name} the same folder "
-                f"{job.folder}; let it differ, as ${{hydra.job.num}} does"
-            )
+    from rnn_exp._hydra.composition import Composer
+    from rnn_exp._hydra.plan import Planned
+    from rnn_exp.pool import Pool
 
 
 class ChunkLauncher(Launcher):
-    """Train runs that share shapes as one tensor program, each bit-identical to itself alone."""
+    """Train runs that share shapes as one tensor program, each bit-identical to itself alone.
 
-    def __init__(self) -> None:
-        self.prepared: list[Prepared] = []
+    Any other task function is run as Hydra's own launcher runs it, one job after the other.
+    """
+
+    def __init__(
+        self,
+        backend: str = "processes",
+        processes: int | None = None,
+        address: str | None = None,
+        checkpoint_seconds: float = 60.0,
+    ) -> None:
+        self.backend, self.processes, self.address = backend, processes, address
+        self.checkpoint_seconds = checkpoint_seconds
+        self.planned: list[Planned] = []
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -88,66 +42,53 @@ class ChunkLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run all jobs and return one result each, in order."""
+        from rnn_exp._hydra.composition import Composer
+        from rnn_exp._hydra.job import job
+
+        setup_globals()
+        composer = Composer(self.context.config_loader, self.config)
+        try:
+            if self.task_function is job:
+                return self._train(composer, job_overrides, initial_job_idx)
+            return self._run(composer, job_overrides, initial_job_idx)
+        finally:
+            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+
+    def _train(
+        self, composer: "Composer", jobs: Sequence[Sequence[str]], first: int
+    ) -> list[JobReturn]:
         from rnn_exp import process
-        from rnn_exp.experiment import chunks
-        from rnn_exp.progress import SweepBar
+        from rnn_exp._hydra.plan import plan
+        from rnn_exp._hydra.sweep import Sweep
 
         process.use_one_thread()
-        jobs = self.prepared[initial_job_idx : initial_job_idx + len(job_overrides)]
-        left = dict.fromkeys(job.run for job in jobs if not job.done)
-        results: dict[Run, JobReturn] = {}
-        name = Path(self.config.hydra.sweep.dir).name
-        with closing(SweepBar(name, len(left))) as bar:
-            for chunk in chunks(left):
-                bar.start(chunk)
-                for run, outcome in zip(chunk, _train(chunk, bar), strict=True):
-                    job = next(job for job in jobs if job.run == run)
-                    results[run] = self._run_job(job, outcome)
-                bar.finish([_status(results[run]) for run in chunk])
+        planned = self.planned[first : first + len(jobs)]
+        if not planned:  # a sweeper that is not ours
+            planned = plan(composer, jobs, first)
+        sweep = Sweep(self.context, self.task_function, composer)
+        return sweep.train(planned, self.pool(planned), self.checkpoint_seconds)
+
+    def pool(self, planned: "Sequence[Planned]") -> "Pool":
+        """Return where the chunks go: by default as many processes as there are cores and work."""
+        from rnn_exp import process
+        from rnn_exp.planning import processes_for
+        from rnn_exp.pool import Pool
+
+        count = self.processes
+        if count is None:
+            count = processes_for((job.run for job in planned), process.cores())
+        return Pool(self.backend, count, self.address)
+
+    def _run(
+        self, composer: "Composer", jobs: Sequence[Sequence[str]], first: int
+    ) -> list[JobReturn]:
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        _summarise(bar, len(jobs), sum(job.done for job in jobs), self.config.hydra.sweep.dir)
-        return [results.get(job.run) or _already_there(job) for job in jobs]
-
-    def _run_job(self, job: Prepared, outcome: "Outcome | Exception") -> JobReturn:
-        """Let Hydra run the job; it finds its outcome waiting."""
-        from rnn_exp._hydra.waiting import OUTCOMES
-
-        token = OUTCOMES.set({job.run.digest: outcome})
-        try:
-            return run_job(
-                hydra_context=self.context, task_function=self.task_function, config=job.config,
+        Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
+        return [
+            run_job(
+                hydra_context=self.context, task_function=self.task_function,
+                config=composer.compose(overrides, number),
                 job_dir_key="hydra.sweep.dir", job_subdir_key="hydra.sweep.subdir",
-            )  # fmt: skip
-        finally:
-            OUTCOMES.reset(token)
-
-
-def _train(chunk: "list[Run]", bar: Any) -> "list[Outcome | Exception]":  # noqa: ANN401
-    """Train a chunk; if it fails as a whole, its runs one by one, so that one harms no other."""
-    from rnn_exp.experiment import train_together
-
-    updates = chunk[0].training.updates
-    try:
-        return list(train_together(chunk, lambda now: bar.watch(now, len(chunk), updates)))
-    except Exception as error:
-        if len(chunk) == 1:
-            return [error]
-        log.exception("a chunk of %d runs failed; training them one by one", len(chunk))
-        return [outcome for run in chunk for outcome in _train([run], bar)]
-
-
-def _status(job: JobReturn) -> str:
-    return "failed" if job.status == JobStatus.FAILED else str(job.return_value)
-
-
-def _already_there(job: Prepared) -> JobReturn:
-    return JobReturn(
-        overrides=list(job.config.hydra.overrides.task), cfg=job.config, status=JobStatus.COMPLETED,
-        working_dir=str(job.folder), _return_value="already there",
-    )  # fmt: skip
-
-
-def _summarise(bar: Any, jobs: int, there: int, folder: str) -> None:  # noqa: ANN401
-    counts = bar.counts
-    print(f"{jobs} runs: {counts['done']} done, {counts['diverged']} of them diverged, "
-          f"{counts['failed']} failed, {there} already there\n{folder}")  # fmt: skip
+            )
+            for number, overrides in enumerate(jobs, start=first)
+        ]  # fmt: skip

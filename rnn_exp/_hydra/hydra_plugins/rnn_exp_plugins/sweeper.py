@@ -1,58 +1,99 @@
 """A sweeper that looks at every run of the sweep before anything is written."""
 
-import sys
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.utils import JobReturn, JobStatus
-from hydra_plugins.rnn_exp_plugins.launcher import (
-    ChunkLauncher,
-    Prepared,
-    compose,
-    prepare,
-    refuse_shared_folders,
-)
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn
+from hydra_plugins.rnn_exp_plugins.launcher import ChunkLauncher
 from omegaconf import OmegaConf
 
 
 class CheckedSweeper(BasicSweeper):
-    """Hydra's own grid; all runs are composed and checked before the first starts."""
+    """Hydra's own grid, and paired values; all runs are planned and checked before the first.
+
+    ``paired`` is a list of combinations, each a mapping from keys to values: the grid of all
+    other values is trained with each of them. The command line wins over both.
+    """
+
+    def __init__(
+        self,
+        max_batch_size: int | None,
+        params: Mapping[str, Any] | None = None,
+        paired: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(max_batch_size, dict(params or {}))
+        self.paired = paired
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch the grid. Exit code 1 if a run failed, when all others are done."""
+        """Launch the grid; what failed is told when all others are done."""
+        from rnn_exp import ledger
+        from rnn_exp._hydra import failures
+        from rnn_exp._hydra.composition import Composer
+        from rnn_exp._hydra.plan import plan
+        from rnn_exp.locks import held
+
         context, config, launcher = self.hydra_context, self.config, self.launcher
         assert context is not None
         assert config is not None
         assert launcher is not None
-        parser = OverridesParser.create(config_loader=context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        batches = self.split_arguments(overrides, self.max_batch_size)
-        folder = Path(config.hydra.sweep.dir)
-        prepared: list[Prepared] = []
-        for batch in batches:
-            prepared += prepare(compose(context, config, batch, len(prepared)), folder)
-        refuse_shared_folders(prepared)
+        jobs = self._jobs(arguments)
+        planned = plan(Composer(context.config_loader, config), jobs)
         if isinstance(launcher, ChunkLauncher):
-            launcher.prepared = prepared
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, folder / "multirun.yaml")
-        results: list[Sequence[JobReturn]] = []
-        for batch in batches:
-            results.append(launcher.launch(batch, sum(map(len, results))))
-        _leave_if_failed([job for batch in results for job in batch])
+            launcher.planned = planned
+        folder = Path(config.hydra.sweep.dir)
+        with held(folder, patience=0):
+            OmegaConf.save(config, folder / "multirun.yaml")
+            names = dict.fromkeys(str(job.folder.relative_to(folder)) for job in planned)
+            ledger.write(folder, list(names))
+            results: list[Sequence[JobReturn]] = []
+            for batch in self.split_overrides_to_chunks(jobs, self.max_batch_size):
+                results.append(launcher.launch(batch, sum(map(len, results))))
+        failures.tell([job for batch in results for job in batch])
         return results
 
+    def _jobs(self, arguments: list[str]) -> list[list[str]]:
+        """Return the words of every job: each combination of paired values with the whole grid."""
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        typed = parser.parse_overrides(arguments)
+        given = {override.get_key_element() for override in typed}
+        combinations = self._combinations(given)
+        keys = {key for combination in combinations for key in combination}
+        grid = [word for word in parser.parse_overrides(self._parse_config())
+                if word.get_key_element() not in keys]  # fmt: skip
+        [jobs] = self.split_arguments([*grid, *typed], None)
+        words = [[_word(parser, key, value) for key, value in combination.items()]
+                 for combination in combinations]  # fmt: skip
+        return [[*pair, *job] for pair, job in itertools.product(words, jobs)]
 
-def _leave_if_failed(jobs: list[JobReturn]) -> None:
-    """Print each failure in a line, and leave with exit code 1 if there was one."""
-    failed = [job for job in jobs if job.status != JobStatus.COMPLETED]
-    for job in failed:
-        reason = job._return_value
-        print(
-            f"failed: {' '.join(job.overrides or [])}: {type(reason).__name__}: {reason}",
-            file=sys.stderr,
-        )
-    if failed:
-        sys.exit(f"rnn-exp: {len(failed)} of {len(jobs)} runs failed; see run.log in their folders")
+    def _combinations(self, given: set[str]) -> list[dict[str, Any]]:
+        """Return the paired values without what the command line gives, each combination once."""
+        from rnn_exp.settings import SettingError
+
+        result: list[dict[str, Any]] = []
+        for pair in self.paired or [{}]:
+            if not isinstance(pair, Mapping):
+                raise SettingError("hydra.sweeper.paired", pair, "a list of {key: value, …}")
+            left = {str(key): value for key, value in pair.items() if str(key) not in given}
+            if left not in result:
+                result.append(left)
+        if len({frozenset(pair) for pair in result}) > 1:
+            raise SettingError("hydra.sweeper.paired", list(map(list, result)),
+                               "combinations that all have the same keys")  # fmt: skip
+        return result
+
+
+def _word(parser: OverridesParser, key: str, value: object) -> str:
+    """Return a paired value as a word of the command line."""
+    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
+    [override] = parser.parse_overrides([f"{key}={text}"])
+    return _plain(override)
+
+
+def _plain(override: Override) -> str:
+    return f"{override.get_key_element()}={override.get_value_element_as_str()}"

@@ -1,0 +1,43 @@
+"""The job: what Hydra runs for one run, alone or under a launcher that is not ours."""
+
+import logging
+from contextlib import closing
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from rnn_exp import process
+from rnn_exp._hydra.described import run_of
+
+__all__ = ["Failed", "job"]
+
+log = logging.getLogger("rnn_exp")
+
+
+class Failed(RuntimeError):  # noqa: N818 - as a value it reads better
+    """A run has failed; its folder has the log."""
+
+
+def job(config: DictConfig) -> str:
+    """Train one run and write its folder; return how it ended.
+
+    Raises:
+        Failed: if it could not be trained or written.
+    """
+    from rnn_exp.progress import RunBar
+    from rnn_exp.worker import THERE, Job, work
+
+    run, hydra = run_of(config), HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    process.use_one_thread()
+    with closing(RunBar(run)) as bar:
+        [ended] = work([Job(run, folder)], bar.watch, hydra.launcher.get("checkpoint_seconds", 60))
+    if ended.failure:
+        raise Failed(ended.failure)
+    if ended.status == THERE:  # only another launcher than ours starts such a job
+        log.info(THERE)
+    if hydra.mode == RunMode.RUN:
+        print(f"{ended.told}\n{folder}")
+    return ended.status

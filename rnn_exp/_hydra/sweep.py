@@ -1,0 +1,117 @@
+"""A sweep in progress: planned jobs go out as chunks, and what became of them comes back."""
+
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from rnn_exp import planning
+from rnn_exp._hydra.composition import Composer
+from rnn_exp._hydra.described import run_of
+from rnn_exp._hydra.job import Failed
+from rnn_exp._hydra.plan import Planned
+from rnn_exp._hydra.texts import texts
+from rnn_exp.pool import Lost, Pool, spread
+from rnn_exp.progress import SweepBar
+from rnn_exp.run import Run
+from rnn_exp.worker import THERE, Assignment, Ended, Job, carry_out
+
+__all__ = ["Sweep"]
+
+
+class Sweep:
+    """The jobs of one sweep, from their plan to their ends."""
+
+    def __init__(self, context: HydraContext, task: TaskFunction, composer: Composer) -> None:
+        self.context, self.task, self.composer = context, task, composer
+        self.folder = Path(composer.master.hydra.sweep.dir)
+        self.configs: dict[Run, DictConfig] = {}
+
+    def train(self, jobs: Sequence[Planned], pool: Pool, seconds: float) -> list[JobReturn]:
+        """Train what is not there yet, and say of each job how it ended.
+
+        Raises:
+            ConnectionError: if the cluster cannot be reached.
+        """
+        planned = {job.run: job for job in jobs}
+        left = [run for run, job in planned.items() if not job.done]
+        ends = {run: Ended(THERE) for run, job in planned.items() if job.done}
+        chunks = planning.chunks(left, processes=pool.processes)
+        work = sum(map(planning.seconds, left))
+        with closing(pool.open()) as workers, closing(
+            SweepBar(self.folder, len(planned), len(ends), work)
+        ) as bar:  # fmt: skip
+            here = pool.is_here
+            function = functools.partial(carry_out, look=bar.look) if here else carry_out
+            others: AbstractContextManager[None] = nullcontext() if here else bar.watching()
+            with others:
+                sent = self._assignments(chunks, planned, bar, seconds)
+                for sending, result in spread(function, sent, workers):
+                    ended = self._received(sending, result)
+                    bar.finish(sending.name, [how.status for how in ended.values()])
+                    ends |= ended
+        _summarise(ends, self.folder)
+        return [_returned(job, ends[job.run]) for job in jobs]
+
+    def _assignments(
+        self, chunks: Sequence[Sequence[Run]], planned: dict[Run, Planned], bar: SweepBar,
+        seconds: float,
+    ) -> Iterator[Assignment]:  # fmt: skip
+        """Compose the jobs of one chunk after the other, each when it is due."""
+        for number, runs in enumerate(chunks):
+            name = f"chunk-{number}"
+            jobs = [self._job(planned[run]) for run in runs]
+            bar.begin(name, sum(map(planning.seconds, runs)))
+            yield Assignment(name, jobs, self.folder, seconds)
+
+    def _job(self, planned: Planned) -> Job:
+        config = self.composer.compose(planned.overrides, planned.number)
+        folder = planned.folder.absolute()
+        with open_dict(config.hydra.runtime):
+            config.hydra.runtime.output_dir = str(folder)
+        if run_of(config) != planned.run:
+            raise AssertionError(f"{planned.run.name} was planned, {run_of(config).name} composed")
+        self.configs[planned.run] = config
+        self.context.callbacks.on_job_start(config=config, task_function=self.task)
+        logging: Any = OmegaConf.to_container(config.hydra.job_logging, resolve=True)
+        return Job(planned.run, folder, texts(config), logging)
+
+    def _received(self, sent: Assignment, result: list[Ended] | Lost) -> dict[Run, Ended]:
+        """Note how the jobs of a chunk ended, and tell Hydra's callbacks."""
+        runs = [job.run for job in sent.jobs]
+        if isinstance(result, Lost):
+            result = [Ended("failed", failure=f"Lost: {result}") for _ in runs]
+        ended = {
+            # Done by a process that then was killed: this sweep trained it all the same.
+            run: Ended(how.told) if how.status == THERE else how
+            for run, how in zip(runs, result, strict=True)
+        }
+        for run, how in ended.items():
+            config = self.configs.pop(run)
+            folder = Path(config.hydra.runtime.output_dir)
+            end = _returned(Planned(0, config.hydra.overrides.task, run, folder, done=True), how)
+            self.context.callbacks.on_job_end(config=config, job_return=end)
+        return ended
+
+
+def _returned(job: Planned, ended: Ended) -> JobReturn:
+    """Return what Hydra is told of a job: no configuration, so that it takes no memory."""
+    failed = bool(ended.failure)
+    return JobReturn(
+        overrides=list(job.overrides), working_dir=str(job.folder), task_name="run",
+        status=JobStatus.FAILED if failed else JobStatus.COMPLETED,
+        _return_value=Failed(ended.failure) if failed else ended.status,
+    )  # fmt: skip
+
+
+def _summarise(ends: dict[Run, Ended], folder: Path) -> None:
+    statuses = [how.status for how in ends.values()]
+    failed, there = statuses.count("failed"), statuses.count(THERE)
+    print(f"{len(ends)} run{'s' if len(ends) != 1 else ''}: {len(ends) - failed - there} done, "
+          f"{statuses.count('diverged')} of them diverged, {failed} failed, {there} already there\n"
+          f"{folder}")  # fmt: skip

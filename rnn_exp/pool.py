@@ -1,0 +1,269 @@
+"""The pool: who trains chunks. This process, processes beside it, a Dask cluster, or Ray.
+
+Whatever ends a process (a kill, the memory, a lost machine), what it had in hand is done again,
+the second time alone, before it counts as lost.
+"""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from rnn_exp.settings import SettingError, check, choice, whole
+
+__all__ = ["Lost", "Pool", "spread"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_TRIES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """Where chunks are trained: on this machine, on a Dask cluster, or on Ray.
+
+    ``processes``: of this machine; 1 is this process itself. ``address``: of Dask's scheduler
+    (``tcp://host:8786``) or of Ray's head (null: a Ray of its own on this machine).
+
+    Raises:
+        SettingError: for an unknown backend, or Dask without an address.
+    """
+
+    backend: str = choice("processes", ["processes", "dask", "ray"])
+    processes: int = whole(1, least=1)
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        check(self)
+        if self.backend == "dask" and self.address is None:
+            raise SettingError(
+                "address", "null", "the address of a Dask scheduler, tcp://host:8786"
+            )
+
+    @property
+    def is_here(self) -> bool:
+        """Say whether this process itself is the pool."""
+        return self.backend == "processes" and self.processes == 1
+
+    def open(self) -> "Workers":
+        """Start the processes, or connect.
+
+        Raises:
+            SettingError: if the library for it is not installed.
+            ConnectionError: if the cluster cannot be reached.
+        """
+        if self.backend == "processes":
+            return _Here() if self.is_here else _Processes(self.processes)
+        return _Dask(str(self.address)) if self.backend == "dask" else _Ray(self.address)
+
+
+class Lost(RuntimeError):  # noqa: N818 - as a value it reads better
+    """The process that had an item in hand ended before it was done, every time it was tried."""
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """Processes that take items, as many at once as there are."""
+
+    def count(self) -> int:
+        """Return how many there are now."""
+        ...
+
+    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
+        """Hand an item over."""
+        ...
+
+    def mend(self) -> None:
+        """Replace what broke, if it does not do so by itself."""
+        ...
+
+    def close(self) -> None:
+        """End them at once, whatever they do."""
+        ...
+
+
+def spread(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: Workers
+) -> Iterator[tuple[Item, Result | Lost]]:
+    """Yield every item with what ``function`` returns for it, in the order they are done.
+
+    Items are drawn from the iterable when there is somebody to take them. ``function`` must not
+    raise: what is raised is the pool's, and the item is tried again.
+    """
+    source, again = iter(items), deque[tuple[Item, int]]()
+    in_hand: dict[Future[Result], tuple[Item, int]] = {}
+    while True:
+        for item, tries in _next(source, again, in_hand, 2 * workers.count()):
+            in_hand[workers.submit(function, item)] = (item, tries)
+        if not in_hand:
+            return
+        broken = False
+        for future in wait(in_hand, return_when=FIRST_COMPLETED).done:
+            item, tries = in_hand.pop(future)
+            error = _error(future)
+            if error is None:
+                yield item, future.result()
+            elif tries < _TRIES:
+                again.append((item, tries + 1))
+            else:
+                yield item, Lost(f"its process ended before it was done ({type(error).__name__})")
+            broken |= error is not None
+        if broken:
+            workers.mend()
+
+
+def _next(
+    source: Iterator[Item], again: deque[tuple[Item, int]],
+    in_hand: dict[Future[Result], tuple[Item, int]], most: int,
+) -> Iterator[tuple[Item, int]]:  # fmt: skip
+    """Yield what to hand over now; what has failed in company is tried alone."""
+    if any(tries == _TRIES for _, tries in in_hand.values()):
+        return
+    while len(in_hand) < most:
+        if again and again[0][1] < _TRIES:
+            yield again.popleft()
+        elif again:
+            if not in_hand:
+                yield again.popleft()
+            return
+        elif (item := next(source, again)) is not again:
+            yield item, 1  # type: ignore[misc]
+        else:
+            return
+
+
+def _error(future: "Future[Any]") -> BaseException | None:
+    try:
+        return future.exception()
+    except BaseException as error:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        return error
+
+
+class _Here:
+    """This process itself."""
+
+    def count(self) -> int:
+        return 1
+
+    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
+        future: Future[Result] = Future()
+        future.set_result(function(item))
+        return future
+
+    def mend(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Processes:
+    """Processes of this machine, forked from one that has imported what they need."""
+
+    def __init__(self, count: int) -> None:
+        self.processes = count
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(["rnn_exp.worker"])
+        self.mend()
+
+    def count(self) -> int:
+        return self.processes
+
+    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
+        return self.executor.submit(function, item)
+
+    def mend(self) -> None:
+        self.executor = ProcessPoolExecutor(
+            self.processes, self.context, initializer=_attend, initargs=(os.getpid(),)
+        )
+
+    def close(self) -> None:
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join()
+
+
+def _attend(starter: int) -> None:
+    """Leave Ctrl-C to the process that started this one, and end when it is no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while _alive(starter):
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class _Dask:
+    """The workers of a Dask cluster; its scheduler gives a dead worker's items to another."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            import distributed as dask
+        except ImportError:
+            raise _not_installed("dask") from None
+        library: Any = dask  # it has types in part
+        try:
+            self.client = library.Client(address, timeout=10, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ConnectionError(f"no Dask scheduler answers at {address}: {error}") from error
+        self.executor = self.client.get_executor(pure=False)
+
+    def count(self) -> int:
+        return max(1, sum(self.client.ncores().values()))
+
+    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
+        return self.executor.submit(function, item)
+
+    def mend(self) -> None: ...
+
+    def close(self) -> None:
+        self.executor.shutdown(wait=False)
+        self.client.close()
+
+
+class _Ray:
+    """The processes of a Ray cluster; Ray starts a dead one's items again."""
+
+    def __init__(self, address: str | None) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise _not_installed("ray") from None
+        self.ray: Any = ray
+        self.ray.init(address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+
+    def count(self) -> int:
+        return max(1, int(self.ray.cluster_resources().get("CPU", 1)))
+
+    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
+        call = self.ray.remote(max_retries=_TRIES, num_cpus=1)(function)
+        return call.remote(item).future()
+
+    def mend(self) -> None: ...
+
+    def close(self) -> None:
+        self.ray.shutdown()
+
+
+def _not_installed(backend: str) -> SettingError:
+    return SettingError(
+        "backend", backend, f"what is installed; pip install 'rnn-exp[{backend}]' brings it"
+    )
