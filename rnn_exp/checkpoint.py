@@ -6,7 +6,6 @@ run, device and versions that wrote it; else training begins anew, which gives t
 
 import functools
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
@@ -16,7 +15,7 @@ import torch
 from rnn_exp.experiment import Snapshot
 from rnn_exp.files import replace_file
 from rnn_exp.run import Run
-from rnn_exp.storage import describe
+from rnn_exp.storage import versions
 
 __all__ = ["FILE", "Clock", "read", "write"]
 
@@ -77,5 +76,4 @@ def read(folder: Path, run: Run) -> Snapshot | None:
 
 def _identity(run: Run) -> dict[str, str]:
     """Return what must agree for the bits to agree."""
-    versions: Mapping[str, str] = describe(run)["versions"]
-    return {"digest": run.digest, "device": run.device, **versions}
+    return {"digest": run.digest, "device": run.device, **versions()}

@@ -1,10 +1,10 @@
 """Progress: one bar for a run, one for a sweep; silent where there is no terminal."""
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +20,7 @@ __all__ = ["RunBar", "SweepBar"]
 
 _TOTAL = COLUMNS.index("log10_total")
 _SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_OF_A_LOOK = 1.0
 
 
 class RunBar:
@@ -38,8 +39,8 @@ class RunBar:
         if update.recorded is not None:
             norms = update.recorded.profile[_TOTAL, -1, :, 0].cpu().numpy()
             self.rate = measure(norms, np.isfinite(norms)).rate
-        if time.monotonic() >= self.next_look:  # reading a number makes a GPU wait
-            self.next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
+        if monotonic() >= self.next_look:  # reading a number makes a GPU wait
+            self.next_look = monotonic() + _SECONDS_BETWEEN_LOOKS
             loss, norm = float(update.loss[0]), float(update.grad_norm[0])
             self.bar.set_postfix_str(
                 f"loss {loss:.3g}, gradient norm {norm:.2e}, decay rate {self.rate:.3f}"
@@ -56,7 +57,7 @@ class SweepBar:
         self.sweep, self.work, self.finished = sweep, work, 0.0
         self.in_hand: dict[str, float] = {}
         self.counts = dict.fromkeys(("done", "diverged", "failed"), 0)
-        self.runs, self.there, self.begun = runs, there, time.monotonic()
+        self.runs, self.there, self.begun = runs, there, monotonic()
         self.bar = tqdm(
             total=1.0, disable=None, dynamic_ncols=True, desc=sweep.name,
             bar_format="{desc}: {percentage:3.0f}%|{bar}|{postfix}",
@@ -78,15 +79,15 @@ class SweepBar:
 
     def look(self) -> None:
         """Move, about once a second; chunks in hand say how far they are."""
-        if self.bar.disable or time.monotonic() < self.next_look:
+        if self.bar.disable or monotonic() < self.next_look:
             return
-        self.next_look = time.monotonic() + 1.0
+        self.next_look = monotonic() + _SECONDS_OF_A_LOOK
         alive = fractions(self.sweep)
         part = sum(self.in_hand.get(name, 0.0) * fraction for name, _, fraction in alive)
         self._show(min(1.0, (self.finished + part) / self.work) if self.work else 1.0)
 
     def _show(self, part: float) -> None:
-        taken = time.monotonic() - self.begun
+        taken = monotonic() - self.begun
         ended = part * (self.runs - self.there)
         now = Standing(
             runs=self.runs,
@@ -106,7 +107,7 @@ class SweepBar:
         stop = threading.Event()
 
         def watch() -> None:
-            while not stop.wait(1.0):
+            while not stop.wait(_SECONDS_OF_A_LOOK):
                 self.look()
 
         thread = threading.Thread(target=watch, daemon=True)

@@ -33,6 +33,7 @@ __all__ = [
     "is_done",
     "status_of",
     "tidy",
+    "versions",
     "write",
     "write_status",
 ]
@@ -49,9 +50,17 @@ def describe(run: Run) -> dict[str, Any]:
         "settings": run.settings(),
         "seed": run.seed,
         "device": run.device,
-        "versions": {"python": platform.python_version(), "torch": torch.__version__,
-                     "numpy": np.__version__, "rnn-exp": version("rnn-exp")},
+        "versions": versions(),
         "command": run.command,
+    }  # fmt: skip
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions that a run's bits may depend on."""
+    return {
+        "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
+        "rnn-exp": version("rnn-exp"),
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ Going back one time step multiplies ‖∂L/∂h_t‖ by √χ. Valid for wide n
 random weights in their stationary state, for lags well below n.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -25,6 +26,7 @@ _NODES = 400
 _RANGE = 10.0
 _RESOLVED = 5.0  # up to this steepness of φ(√q z), 400 midpoints are exact to rounding
 _STEEPEST = 1000.0
+_NOTHING = 1e-12  # a fixed point below this is 0
 
 
 class MeanField(NamedTuple):
@@ -46,9 +48,8 @@ def gaussian_mean(values: Float[Tensor, " node"]) -> float:
     For smooth f the error falls faster than any power of the spacing; 400 midpoints beat 128
     Gauss–Hermite nodes by ten orders at q = 25, and a kink at 0 falls between two nodes.
     """
-    z = _midpoints(len(values))
     spacing = 2 * _RANGE / len(values)
-    return float(torch.exp(-0.5 * z * z) @ values) * spacing / math.sqrt(2 * math.pi)
+    return float(_bell(len(values)) @ values) * spacing / math.sqrt(2 * math.pi)
 
 
 def nodes(steepness: float = 1.0) -> Float[Tensor, " node"]:
@@ -56,6 +57,13 @@ def nodes(steepness: float = 1.0) -> Float[Tensor, " node"]:
     return _midpoints(_NODES * math.ceil(max(1.0, steepness / _RESOLVED)))
 
 
+@functools.lru_cache(8)
+def _bell(count: int) -> Tensor:
+    z = _midpoints(count)
+    return torch.exp(-0.5 * z * z)
+
+
+@functools.lru_cache(8)
 def _midpoints(count: int) -> Tensor:
     spacing = 2 * _RANGE / count
     return -_RANGE + spacing * (torch.arange(count, dtype=torch.float64) + 0.5)
@@ -107,11 +115,9 @@ def _fixed_point(
     # The map is concave above its first point and stays under g² + s², so it crosses q once
     # from above; with no drive and a weak gain, tanh crosses at 0 alone.
     low, high = 0.0, gain * gain + drive
-    for _ in range(200):
-        middle = 0.5 * (low + high)
+    while low < (middle := 0.5 * (low + high)) < high and high > _NOTHING:
         low, high = (middle, high) if length_map(middle) > middle else (low, middle)
-    q = 0.5 * (low + high)
-    return q if q > 1e-12 else 0.0
+    return middle if high > _NOTHING else 0.0
 
 
 def norm_bound(

@@ -70,7 +70,8 @@ def test_the_wheel_names_its_commands_and_its_license(wheel):
         licenses = [name for name in archive.namelist() if name.endswith("/LICENSE")]
 
     assert dict(parser["console_scripts"]) == {
-        "rnn-exp": "rnn_exp.app:main", "rnn-exp-report": "rnn_exp.commands:report"
+        "rnn-exp": "rnn_exp.app:main", "rnn-exp-report": "rnn_exp.commands:report",
+        "rnn-exp-status": "rnn_exp.status:main",
     }  # fmt: skip
     assert len(licenses) == 1
 
