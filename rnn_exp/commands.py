@@ -1,12 +1,14 @@
 """Commands on results: ``rnn-exp-report`` and the drawing of one figure."""
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 from rnn_exp import figures
 from rnn_exp.figures.style import in_style
+from rnn_exp.files import replace_file
 from rnn_exp.loading import Results, load
 from rnn_exp.report import write
 
@@ -44,9 +46,13 @@ def draw() -> None:
         figure = figures.figure(given.name)
         table = figure.table(_load(options.prog, given.folder))
         with in_style():
-            figure.draw(table).savefig(given.file, dpi=300)
-    except (ValueError, OSError) as error:
+            # The temporary neighbour has another ending, so the format is said apart.
+            look = {"format": given.file.suffix.removeprefix("."), "dpi": 300}
+            replace_file(given.file, functools.partial(figure.draw(table).savefig, **look))
+    except ValueError as error:
         _leave(options.prog, str(error))
+    except OSError as error:
+        _leave(options.prog, f"{given.file}: {error.strerror or error}")
     print(figure.caption(table))
 
 

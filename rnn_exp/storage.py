@@ -8,10 +8,7 @@ is whole. Nothing is pickled.
 import functools
 import json
 import math
-import os
 import platform
-import tempfile
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ import safetensors.torch
 import torch
 
 from rnn_exp.decay import RULE
+from rnn_exp.files import replace_file
 from rnn_exp.outcome import Outcome
 from rnn_exp.run import Run
 
@@ -32,7 +30,6 @@ __all__ = [
     "WEIGHTS",
     "describe",
     "is_done",
-    "replace_file",
     "write",
     "write_status",
 ]
@@ -40,21 +37,6 @@ __all__ = [
 DONE = ("finished", "solved", "diverged")
 TABLES = ("updates", "gradients")
 WEIGHTS = "weights.safetensors"
-
-
-def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
-    """Write a file by filling a temporary neighbour and renaming it: whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    try:
-        fill(Path(name))
-        with open(name, "rb") as written:  # noqa: PTH123 - a file descriptor is needed
-            os.fsync(written.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def describe(run: Run) -> dict[str, Any]:

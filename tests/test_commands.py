@@ -178,3 +178,28 @@ def test_the_report_script_is_the_command(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="there is no folder nowhere"):
         call(monkeypatch, lambda: runpy.run_path(str(ROOT / "scripts" / "report.py"),
              run_name="__main__"), "report.py", "nowhere")  # fmt: skip
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), ValueError("no")])
+def test_a_picture_that_fails_half_way_leaves_the_old_one(study, tmp_path, monkeypatch, failure):
+    file = tmp_path / "picture.png"
+    file.write_text("old")
+
+    def half(self, place, **look):
+        Path(place).write_text("half")
+        raise failure
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", half)
+
+    with pytest.raises(SystemExit, match=r"^draw.py: .*(No space left on device|no)$"):
+        call(monkeypatch, draw, "draw.py", "decay", study, file)
+
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_picture_without_an_ending_is_refused_with_the_endings(study, tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match=r"^draw.py: .*png"):
+        call(monkeypatch, draw, "draw.py", "decay", study, tmp_path / "picture")
+
+    assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,6 @@ import errno
 import json
 import math
 import os
-import stat
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network
 from rnn_exp.outcome import Outcome
 from rnn_exp.run import Run
-from rnn_exp.storage import is_done, replace_file, write, write_status
+from rnn_exp.storage import is_done, write, write_status
 from rnn_exp.tasks import Adding
 from rnn_exp.torch_rnn import from_torch, to_torch
 from rnn_exp.training import Training
@@ -47,59 +46,6 @@ def outcome() -> Outcome:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_file_is_replaced(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-
-    replace_file(path, lambda temporary: temporary.write_text("new"))
-
-    assert path.read_text() == "new"
-    assert names(tmp_path) == ["file"]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
-
-
-@pytest.mark.parametrize("failure", [ValueError, OSError, KeyboardInterrupt])
-@pytest.mark.parametrize("there", [True, False])
-def test_a_file_whose_filling_fails_is_as_before_and_leaves_nothing(tmp_path, failure, there):
-    path = tmp_path / "file"
-    if there:
-        path.write_text("old")
-
-    def half(temporary: Path) -> None:
-        temporary.write_text("half of")
-        raise failure("in the middle")
-
-    with pytest.raises(failure, match="in the middle"):
-        replace_file(path, half)
-
-    assert names(tmp_path) == (["file"] if there else [])
-    assert not there or path.read_text() == "old"
-
-
-def test_while_a_file_is_filled_readers_see_the_old_one(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-    seen = []
-
-    def fill(temporary: Path) -> None:
-        temporary.write_text("new")
-        seen.append(path.read_text())
-        assert temporary.parent == path.parent  # else the rename would not be atomic
-
-    replace_file(path, fill)
-
-    assert seen == ["old"]
-
-
-def test_a_file_reaches_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
-    path, synced = tmp_path / "file", []
-    monkeypatch.setattr(storage.os, "fsync", lambda _: synced.append(path.exists()))
-
-    replace_file(path, lambda temporary: temporary.write_text("new"))
-
-    assert synced == [False]
 
 
 def test_a_run_is_written_whole_and_is_then_done(tmp_path, outcome):
