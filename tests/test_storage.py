@@ -167,12 +167,15 @@ def test_run_json_has_every_setting_and_the_verdict_rule(tmp_path, outcome):
 def test_every_float_survives_the_disk_with_infinities_and_nan(tmp_path_factory, values):
     folder = tmp_path_factory.mktemp("floats")
     base = _outcome_once()
-    table = {"update": np.arange(len(values)), "log10_total": values}
-    changed = Outcome(**vars(base) | {"gradients": table})
+    count, length = len(values), base.run.task.length
+    updates = {name: np.resize(column, count) for name, column in base.updates.items()}
+    table = {name: np.resize(column, count * length) for name, column in base.gradients.items()}
+    table["log10_total"] = np.repeat(values, length)
+    changed = Outcome(**vars(base) | {"updates": updates, "gradients": table})
 
     write(folder, changed)
 
-    found = rnn_exp.load(folder).gradients["log10_total"].to_numpy()
+    found = rnn_exp.load(folder).gradients["log10_total"].to_numpy()[::length]
     assert found.dtype == np.float64
     np.testing.assert_array_equal(found, values)
     np.testing.assert_array_equal(np.signbit(found), np.signbit(values))
