@@ -35,7 +35,9 @@ class Results:
     """
 
     def __init__(self, found: Sequence[Found], broken: Sequence[dict[str, str]]) -> None:
-        self.runs = _runs_frame([run.row for run in found])
+        self._runs = _runs_frame([run.row for run in found])
+        # Whoever sorts or extends the table of runs changes no other table.
+        self.runs = self._runs.copy()
         self._tables = [run.tables for run in found]
         self._broken = list(broken)
 
@@ -80,7 +82,7 @@ class Results:
         return self._frame("gradients", Wanted(columns, updates, layer), runs)
 
     def _columns(self, table: str) -> list[str]:
-        settings = (str(name) for name in self.runs if name not in RESULTS)
+        settings = (str(name) for name in self._runs if name not in RESULTS)
         return [*TABLES[table], "run", *settings]
 
     def _frame(self, table: str, wanted: Wanted, runs: Iterable[str] | None = None) -> pd.DataFrame:
@@ -88,7 +90,7 @@ class Results:
         chosen = None if runs is None else set(runs)
         places = [
             place
-            for place, run in enumerate(self.runs["run"])
+            for place, run in enumerate(self._runs["run"])
             if self._tables[place] and (chosen is None or run in chosen)
         ]
         sources = [self._tables[place][table] for place in places]
@@ -98,7 +100,7 @@ class Results:
             self._tell(sources[place], why)
         rows = {
             name: column_of(table, name, gathered.columns[name]) if name in TABLES[table]
-            else _repeated(self.runs[name], places, gathered.counts)
+            else _repeated(self._runs[name], places, gathered.counts)
             for name in wanted.columns
         }  # fmt: skip
         # Not copied: a frame that owned one block for each type would need the memory twice.

@@ -14,17 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-__all__ = [
-    "STATUSES",
-    "TABLES",
-    "Gathered",
-    "Source",
-    "Wanted",
-    "column_of",
-    "gather",
-    "promised",
-    "reason",
-]
+__all__ = ["STATUSES", "TABLES", "Source", "Wanted", "column_of", "gather", "promised", "reason"]
 
 STATUSES: Final = ("ok", "zero", "underflow", "inf", "nan")
 
@@ -34,7 +24,7 @@ _KINDS: Final[Mapping[Any, tuple[str, Callable[[Any], bool], type]]] = {
     _WHOLE: ("whole numbers", pa.types.is_integer, np.int32),
     _REAL: ("numbers", pa.types.is_floating, np.float64),
     _TRUTH: ("true or false", pa.types.is_boolean, np.bool_),
-    _STATUS: ("text", pa.types.is_string, np.int8),
+    _STATUS: ("text", lambda found: found in (pa.string(), pa.large_string()), np.int8),
 }
 TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "updates": {
@@ -94,8 +84,8 @@ def promised(path: Path) -> Source:
 def gather(table: str, sources: Sequence[Source], wanted: Wanted) -> Gathered:
     """Read the wanted part of every source; one that is damaged counts no rows and is told."""
     room = sum(source.rows for source in sources)
-    # Memory that is never written is never taken: room for all rows costs what is kept.
     kinds = TABLES[table]
+    # Memory that is never written is never taken: room for all rows costs what is kept.
     columns: dict[str, np.ndarray] = {
         name: np.empty(room, dtype=_KINDS[kinds[name]][2]) for name in wanted.columns
     }
@@ -111,12 +101,7 @@ def gather(table: str, sources: Sequence[Source], wanted: Wanted) -> Gathered:
             columns[name][end : end + count] = values
         counts[place] = count
         end += count
-    whole = end == room
-    return Gathered(
-        {name: values if whole else values[:end].copy() for name, values in columns.items()},
-        counts,
-        failures,
-    )
+    return Gathered({name: values[:end] for name, values in columns.items()}, counts, failures)
 
 
 def column_of(table: str, name: str, values: np.ndarray) -> Any:  # noqa: ANN401 - array or pandas'
@@ -158,7 +143,7 @@ def _part(
 def _values(column: Any, kind: Any) -> np.ndarray:  # noqa: ANN401 - pyarrow has no types
     """Return a column of a file as numbers; statuses as their place in `STATUSES`."""
     if kind == _STATUS:
-        column = pc.index_in(column, value_set=pa.array(STATUSES))
+        column = pc.index_in(column.cast(_STATUS), value_set=pa.array(STATUSES))
     if kind != _REAL and column.null_count:
         raise ValueError("a value is missing, or is no status that this version knows")
     values: np.ndarray = column.cast(pa.int8() if kind == _STATUS else kind).to_numpy()

@@ -336,12 +336,14 @@ def test_the_package_has_nothing_else_that_is_not_there():
         _ = rnn_exp.lood
 
 
-@pytest.fixture
-def deep(study) -> Results:
-    """The study and a run of three layers."""
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory, outcomes) -> Results:
+    """The study and a run of three layers; to be left as it is."""
+    study = tmp_path_factory.mktemp("deep")
     run = Run(Adding(5), Network(hidden_size=4, num_layers=3), training=Training(updates=20))
-    (study / run.name).mkdir()
-    write(study / run.name, execute([run])[0])
+    for outcome in [*outcomes, *execute([run])]:
+        (study / outcome.run.name).mkdir()
+        write(study / outcome.run.name, outcome)
     return rnn_exp.load(study)
 
 
@@ -584,6 +586,15 @@ def test_runs_join_their_rows_by_name(study):
 
     assert joined["run"].dtype == results.runs["run"].dtype
     assert len(joined) == 46
+
+
+def test_changes_to_the_table_of_runs_reach_no_other_table(study):
+    results, untouched = rnn_exp.load(study), rnn_exp.load(study)
+    results.runs["mine"] = 1
+    results.runs = results.runs.iloc[::-1]
+    results.runs["init.gain"] = 0.0
+
+    assert_frame_equal(results.gradients, untouched.gradients)
 
 
 def test_results_unpack_into_the_four_tables(study):
