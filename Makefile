@@ -1,6 +1,6 @@
 # make study   train the study `decay` and write its report (everything it needs goes into .venv)
 # make test    lint, types, import contracts, doctests and the whole test suite
-# make bench   recorded updates against torch's own, side by side
+# make bench   recorded updates against torch's own, side by side; a study of 1,000 runs
 PYTHON ?= python3
 INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # One thread a process: two spinning threads on a busy machine are many times slower than one.
@@ -28,6 +28,7 @@ contracts: .venv/installed-for-tests
 
 bench: .venv/installed
 	.venv/bin/python scripts/benchmark.py
+	.venv/bin/python scripts/benchmark_load.py
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

@@ -1,13 +1,18 @@
 """Commands on results: ``rnn-exp-report`` and the drawing of one figure."""
 
 import argparse
+import functools
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from rnn_exp import figures
 from rnn_exp.figures.style import in_style
-from rnn_exp.loading import Results, load
+from rnn_exp.files import replace_file
+from rnn_exp.loading import DamagedWarning, Results, load
 from rnn_exp.report import write
 
 __all__ = ["draw", "report"]
@@ -25,7 +30,8 @@ def report() -> None:
     out = given.out or given.folder / "report"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        page = write(results, out, title=given.folder.resolve().name)
+        with _damage_told(options.prog):
+            page = write(results, out, title=given.folder.resolve().name)
     except OSError as error:
         _leave(options.prog, f"{error.filename or out}: {error.strerror or error}")
     print(page)
@@ -42,11 +48,16 @@ def draw() -> None:
     given = options.parse_args()
     try:
         figure = figures.figure(given.name)
-        table = figure.table(_load(options.prog, given.folder))
+        with _damage_told(options.prog):
+            table = figure.table(_load(options.prog, given.folder))
         with in_style():
-            figure.draw(table).savefig(given.file, dpi=300)
-    except (ValueError, OSError) as error:
+            # The temporary neighbour has another ending, so the format is said apart.
+            look = {"format": given.file.suffix.removeprefix("."), "dpi": 300}
+            replace_file(given.file, functools.partial(figure.draw(table).savefig, **look))
+    except ValueError as error:
         _leave(options.prog, str(error))
+    except OSError as error:
+        _leave(options.prog, f"{given.file}: {error.strerror or error}")
     print(figure.caption(table))
 
 
@@ -55,6 +66,17 @@ def _load(program: str, folder: Path) -> Results:
         return load(folder)
     except OSError as error:
         _leave(program, str(error))
+
+
+@contextmanager
+def _damage_told(program: str) -> Iterator[None]:
+    """A context in which a run that is left out for its damage is told in one line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DamagedWarning)
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"{program}: {message}", file=sys.stderr
+        )
+        yield
 
 
 def _leave(program: str, why: str) -> NoReturn:

@@ -1,42 +1,116 @@
 """Loading: the runs of a folder as tidy tables, settings joined from each run.json."""
 
-import json
+import functools
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import NoneType
-from typing import Any, NamedTuple
+from typing import Any, Final, cast
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-__all__ = ["Results", "load"]
+from rnn_exp.folders import NUMBERS, RESULTS, TEXTS, Found, find, read
+from rnn_exp.rows import TABLES, Source, Wanted, column_of, gather, reason
 
-_RESULTS = {
-    "run": "run", "digest": "digest", "status": "status", "verdict": "verdict",
-    "verdict_rule": "verdict_rule", "decay_rate": "decay_rate", "half_life": "half_life",
-    "final_decay_rate": "final.decay_rate", "final_half_life": "final.half_life",
-    "final_verdict": "final.verdict", "predicted_rate": "prediction.decay_rate",
-    "drive": "prediction.drive", "bound": "prediction.bound",
-    "diverged_update": "diverged.update", "diverged_time": "diverged.time",
-    "diverged_direction": "diverged.direction", "failure": "failure", "command": "command",
-}  # fmt: skip
-_NUMBERS = [name for name in _RESULTS if name.endswith(("rate", "life", "_update", "_time"))]
-_NUMBERS += ["drive", "bound"]
-_NEEDED = ("run", "digest", "status", "settings", "command")
+__all__ = ["DamagedWarning", "Results", "load"]
+
+# What pandas makes of text: `object` before its version 3, `str` since.
+_TEXT: Final = pd.Series([""]).dtype
 
 
-class Results(NamedTuple):
-    """The tables of a results folder.
+class DamagedWarning(UserWarning):
+    """A table whose footer was whole could not be read; the rows of its run are left out."""
+
+
+class Results:
+    """The tables of a results folder; the large ones are read when they are first asked for.
 
     ``runs``: a row a run. ``updates``: a row a recorded update. ``gradients``: a row a (recorded
     update, layer, time). ``broken``: a row a folder that could not be read, and why. All but
     ``broken`` carry every setting as a column under its configuration key, such as ``init.gain``.
+
+    A run whose table turns out to be damaged only when it is read is left out of that table with a
+    `DamagedWarning`, and listed in ``broken`` from then on.
     """
 
-    runs: pd.DataFrame
-    updates: pd.DataFrame
-    gradients: pd.DataFrame
-    broken: pd.DataFrame
+    def __init__(self, found: Sequence[Found], broken: Sequence[dict[str, str]]) -> None:
+        self._runs = _runs_frame([run.row for run in found])
+        # Whoever sorts or extends the table of runs changes no other table.
+        self.runs = self._runs.copy()
+        self._tables = [run.tables for run in found]
+        self._broken = list(broken)
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        return iter((self.runs, self.updates, self.gradients, self.broken))
+
+    @property
+    def broken(self) -> pd.DataFrame:
+        """A row a folder that could not be read: ``run``, ``why``."""
+        return pd.DataFrame(self._broken, columns=["run", "why"])
+
+    @functools.cached_property
+    def updates(self) -> pd.DataFrame:
+        """A row a run and recorded update."""
+        return self._frame("updates", Wanted(self._columns("updates")))
+
+    @functools.cached_property
+    def gradients(self) -> pd.DataFrame:
+        """A row a run, recorded update, layer and time step."""
+        return self._frame("gradients", Wanted(self._columns("gradients")))
+
+    def gradient_rows(
+        self,
+        columns: Sequence[str],
+        *,
+        runs: Iterable[str] | None = None,
+        updates: Collection[int] | None = None,
+        layer: int | None = None,
+    ) -> pd.DataFrame:
+        """Read some columns and rows of ``gradients``, and nothing else.
+
+        Args:
+            columns: of ``gradients``, in this order.
+            runs: by name; None for all, as in the next two.
+            updates: the recorded updates.
+            layer: its number; -1 is the top layer of each run.
+        """
+        known = self._columns("gradients")
+        unknown = [name for name in columns if name not in known]
+        if unknown:
+            raise KeyError(f"the table of gradients has no column {', '.join(unknown)}")
+        return self._frame("gradients", Wanted(columns, updates, layer), runs)
+
+    def _columns(self, table: str) -> list[str]:
+        settings = (str(name) for name in self._runs if name not in RESULTS)
+        return [*TABLES[table], "run", *settings]
+
+    def _frame(self, table: str, wanted: Wanted, runs: Iterable[str] | None = None) -> pd.DataFrame:
+        """Return the wanted rows, each with the wanted settings of its run."""
+        chosen = None if runs is None else set(runs)
+        places = [
+            place
+            for place, run in enumerate(self._runs["run"])
+            if self._tables[place] and (chosen is None or run in chosen)
+        ]
+        sources = [self._tables[place][table] for place in places]
+        own = [name for name in wanted.columns if name in TABLES[table]]
+        gathered = gather(table, sources, wanted._replace(columns=own))
+        for place, why in gathered.failures.items():
+            self._tell(sources[place], why)
+        rows = {
+            name: column_of(table, name, gathered.columns[name]) if name in TABLES[table]
+            else _repeated(self._runs[name], places, gathered.counts)
+            for name in wanted.columns
+        }  # fmt: skip
+        # Not copied: a frame that owned one block for each type would need the memory twice.
+        return pd.DataFrame(rows, index=pd.RangeIndex(gathered.counts.sum()), copy=False)
+
+    def _tell(self, source: Source, why: str) -> None:
+        row = {"run": source.path.parent.name, "why": why}
+        if row not in self._broken:
+            self._broken.append(row)
+            warnings.warn(f"{row['run']} is left out: {why}", DamagedWarning, stacklevel=4)
 
 
 def load(folder: str | Path) -> Results:
@@ -48,78 +122,33 @@ def load(folder: str | Path) -> Results:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    rows: list[dict[str, Any]] = []
+    found: list[Found] = []
     broken: list[dict[str, str]] = []
-    tables: dict[str, list[pa.Table]] = {"updates": [], "gradients": []}
-    for place in _run_folders(folder):
+    for place in find(folder):
         try:
-            row, own = _read_run(place)
+            found.append(read(place))
         except (OSError, ValueError, pa.ArrowException) as error:
-            broken.append({"run": place.name, "why": f"{type(error).__name__}: {error}"})
-            continue
-        rows.append(row)
-        for name, table in own.items():
-            tables[name].append(table)
-    if not rows and not broken:
+            broken.append({"run": place.name, "why": reason(error)})
+    if not found and not broken:
         raise FileNotFoundError(f"there are no runs in {folder} (no */run.json)")
-    runs = _runs_frame(rows)
-    settings = runs[["run", *(name for name in runs.columns if name not in _RESULTS)]]
-    return Results(
-        runs,
-        _joined(tables["updates"], settings),
-        _joined(tables["gradients"], settings),
-        pd.DataFrame(broken, columns=["run", "why"]),
-    )
-
-
-def _run_folders(folder: Path) -> list[Path]:
-    """Return the folders that are, or should have become, runs."""
-    if (folder / "run.json").exists():
-        return [folder]
-    return [
-        place for place in sorted(folder.iterdir())
-        if place.is_dir() and ((place / "run.json").exists() or (place / ".hydra").exists())
-    ]  # fmt: skip
-
-
-def _read_run(place: Path) -> tuple[dict[str, Any], dict[str, pa.Table]]:
-    """Read one run's description and, if it is done, its tables."""
-    found = json.loads((place / "run.json").read_text(encoding="utf-8"))
-    missing = [key for key in _NEEDED if not isinstance(found, dict) or key not in found]
-    if missing:
-        raise ValueError(f"run.json has no {', '.join(missing)}")
-    if not isinstance(found["settings"], dict):
-        raise ValueError("run.json: settings is not an object")
-    row = {name: _at(found, path) for name, path in _RESULTS.items()} | found["settings"]
-    row["run"] = place.name
-    for name in _NUMBERS:
-        if not isinstance(row[name], (int, float, NoneType)):
-            raise ValueError(f"run.json: {name} is not a number")
-    if found["status"] in ("running", "failed"):
-        return row, {}
-    tables = {name: pq.read_table(place / f"{name}.parquet") for name in ("updates", "gradients")}
-    return row, {
-        name: table.append_column("run", pa.array([place.name] * len(table)).dictionary_encode())
-        for name, table in tables.items()
-    }
-
-
-def _at(found: dict[str, Any], path: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value at a dotted path, None where there is none."""
-    value: Any = found
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+    return Results(found, broken)
 
 
 def _runs_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(_RESULTS))
-    return frame.astype(dict.fromkeys(_NUMBERS, float))
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(RESULTS))
+    # What is null in every run is a number that nobody gave, as it is where some gave it.
+    empty = [name for name in frame if name not in RESULTS and frame[name].isna().all()]
+    types = dict.fromkeys(TEXTS, _TEXT) | dict.fromkeys([*NUMBERS, *empty], np.dtype(float))
+    frame = frame.astype(cast(Any, types))
+    return frame.assign(run=pd.Categorical(frame["run"]))
 
 
-def _joined(tables: list[pa.Table], settings: pd.DataFrame) -> pd.DataFrame:
-    if not tables:
-        return pd.DataFrame(columns=settings.columns)
-    frame: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
-    frame["run"] = frame["run"].astype(settings["run"].dtype)
-    return frame.merge(settings, on="run", how="left", validate="many_to_one")
+def _repeated(values: pd.Series, places: list[int], counts: np.ndarray) -> Any:  # noqa: ANN401
+    """Return a value a run as a column of its rows: names by number, whole numbers in 32 bits."""
+    if pd.api.types.infer_dtype(values, skipna=True) in ("string", "categorical"):
+        names = pd.Categorical(values)
+        return pd.Categorical.from_codes(np.repeat(names.codes[places], counts), dtype=names.dtype)
+    numbers = values.to_numpy()
+    if numbers.dtype == np.int64 and (numbers == numbers.astype(np.int32)).all():
+        numbers = numbers.astype(np.int32)
+    return np.repeat(numbers[places], counts)

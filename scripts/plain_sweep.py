@@ -22,7 +22,8 @@ class Network(nn.Module):
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
-        self.rnn, self.readout = nn.RNN(2, hidden_size), nn.Linear(hidden_size, 1)
+        self.rnn = nn.RNN(2, hidden_size)
+        self.readout = nn.Linear(hidden_size, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the answers to a batch of sequences."""

@@ -1,5 +1,6 @@
 """Synthetic studies with known answers: every gradient is an exact power of the rate."""
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,25 @@ class Study:
     updates: pd.DataFrame
     gradients: pd.DataFrame
     broken: pd.DataFrame
+
+    def gradient_rows(
+        self,
+        columns: Sequence[str],
+        *,
+        runs: Iterable[str] | None = None,
+        updates: Collection[int] | None = None,
+        layer: int | None = None,
+    ) -> pd.DataFrame:
+        """These columns of the rows of these runs, updates and layer (-1: the top one)."""
+        rows = self.gradients
+        if runs is not None:
+            rows = rows[rows["run"].isin(list(runs))]
+        if updates is not None:
+            rows = rows[rows["update"].isin(list(updates))]
+        if layer is not None:
+            layers = rows.groupby("run")["layer"].transform("max") + 1 if layer < 0 else 0
+            rows = rows[rows["layer"] == layers + layer]
+        return rows[list(columns)].reset_index(drop=True)
 
 
 def rate(activation: str, gain: float) -> float:

@@ -1,6 +1,7 @@
 """Commands on results: rnn-exp-report and scripts/draw.py."""
 
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -178,3 +179,63 @@ def test_the_report_script_is_the_command(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="there is no folder nowhere"):
         call(monkeypatch, lambda: runpy.run_path(str(ROOT / "scripts" / "report.py"),
              run_name="__main__"), "report.py", "nowhere")  # fmt: skip
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), ValueError("no")])
+def test_a_picture_that_fails_half_way_leaves_the_old_one(study, tmp_path, monkeypatch, failure):
+    file = tmp_path / "picture.png"
+    file.write_text("old")
+
+    def half(self, place, **look):
+        Path(place).write_text("half")
+        raise failure
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", half)
+
+    with pytest.raises(SystemExit, match=r"^draw.py: .*(No space left on device|no)$"):
+        call(monkeypatch, draw, "draw.py", "decay", study, file)
+
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_picture_without_an_ending_is_refused_with_the_endings(study, tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match=r"^draw.py: .*png"):
+        call(monkeypatch, draw, "draw.py", "decay", study, tmp_path / "picture")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def damaged(study, tmp_path) -> Path:
+    """The study with one run whose gradients have a footer, but nothing else that can be read."""
+    copy = tmp_path / "damaged"
+    shutil.copytree(study, copy)
+    path = min(copy.glob("*/gradients.parquet"))
+    content = path.read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    path.write_bytes(b"PAR1" + b"\xff" * (len(content) - footer - 4) + content[-footer:])
+    return copy
+
+
+def test_a_damaged_run_is_one_line_of_the_report_and_listed_on_its_page(
+    damaged, monkeypatch, capsys
+):
+    run = min(damaged.iterdir()).name
+
+    call(monkeypatch, report, "rnn-exp-report", damaged)
+
+    told = capsys.readouterr()
+    assert told.err.startswith(f"rnn-exp-report: {run} is left out: gradients.parquet: OSError: ")
+    assert told.err.count("\n") == 1
+    page = (damaged / "report" / "index.html").read_text(encoding="utf-8")
+    assert f"<li><code>{run}</code>: gradients.parquet: OSError: " in page
+    assert "1 folder could not be read" in page
+    assert (damaged / "report" / "decay.png").exists()
+
+
+def test_a_damaged_run_is_one_line_beside_a_drawing(damaged, tmp_path, monkeypatch, capsys):
+    call(monkeypatch, draw, "draw.py", "decay", damaged, tmp_path / "picture.svg")
+
+    assert (tmp_path / "picture.svg").exists()
+    assert capsys.readouterr().err.startswith(f"draw.py: {min(damaged.iterdir()).name} is left out")

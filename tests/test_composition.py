@@ -9,7 +9,7 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from omegaconf import OmegaConf, open_dict
 
 from rnn_exp import app
@@ -65,9 +65,11 @@ def plain(config):
     return OmegaConf.to_container(config, resolve=False)
 
 
-@given(jobs=st.lists(JOB, min_size=1, max_size=4), hydras=st.sampled_from(
-    [[], ["hydra.sweep.subdir=${hydra.job.override_dirname}"], ["hydra.job.name=other"]]))  # fmt: skip
-@settings(max_examples=12)
+HYDRAS = [[], ["hydra.sweep.subdir=${hydra.job.override_dirname}"], ["hydra.job.name=other"]]
+
+
+@given(jobs=st.lists(JOB, min_size=1, max_size=4), hydras=st.sampled_from(HYDRAS))
+@settings(max_examples=12, phases=(Phase.explicit, Phase.generate))  # a job takes 60 ms
 def test_a_job_is_composed_as_hydra_composes_it(hydra, jobs, hydras):
     master = master_of(hydra, ["study=decay", *hydras])
     composer = Composer(hydra.config_loader, master)
@@ -103,7 +105,7 @@ def test_one_job_leaves_no_trace_in_the_next(hydra):
 
 
 @given(JOB)
-@settings(max_examples=10)
+@settings(max_examples=10, phases=(Phase.explicit, Phase.generate))
 def test_the_texts_of_a_job_are_the_bytes_that_hydra_writes(hydra, words):
     job = Composer(hydra.config_loader, master_of(hydra, [])).compose(
         [*words, "+note='a: \"b\"'"], 0
@@ -117,7 +119,7 @@ def test_the_texts_of_a_job_are_the_bytes_that_hydra_writes(hydra, words):
 
 
 @given(jobs=st.lists(JOB, min_size=1, max_size=4, unique_by=tuple))
-@settings(max_examples=12)
+@settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
 def test_a_planned_run_is_the_run_of_the_composed_job(hydra, tmp_path_factory, jobs):
     folder = tmp_path_factory.mktemp("sweep")
     master = master_of(hydra, [f"hydra.sweep.dir={folder}"])

@@ -301,3 +301,59 @@ def test_a_run_without_a_rate_is_an_overflow_only_if_it_diverged():
     assert "1 run with too few usable norms" in figures.figure("rates").caption(table)
     tables.runs.loc[0, "verdict"] = "diverged"
     assert figures.figure("rates").table(tables)["overflowed"].tolist() == [1, 0]
+
+
+class Asked(Study):
+    """A study that notes which rows of its gradients it is asked for, and has no whole table."""
+
+    def gradient_rows(self, columns, **which):
+        noted = vars(self).setdefault("noted", [])
+        noted.append({"columns": list(columns), **which, "runs": sorted(which["runs"])})
+        return super().gradient_rows(columns, **which)
+
+
+def asked(name: str, tables: Study) -> list[dict[str, object]]:
+    study = Asked(tables.runs, tables.updates, tables.gradients, tables.broken)
+    figures.figure(name).table(study)
+    return vars(study).get("noted", [])
+
+
+def test_figures_ask_for_no_rows_but_those_that_they_draw():
+    tables = study(("tanh",), (0.5, 1.0), (10, 20), 1, tuple(range(100)))
+    every = sorted(tables.runs["run"])
+
+    columns = ["run", "update", "time", "lag", "log10_total", "status"]
+    start = [{"columns": columns, "runs": every, "updates": [0], "layer": -1}]
+    assert asked("decay", tables) == asked("parameters", tables) == start
+    assert asked("learning", tables) == asked("rates", tables) == []
+    [heatmap] = asked("heatmap", tables)
+    assert heatmap["runs"] == [run for run in every if "-20-" in run]
+    assert len(heatmap["updates"]) == 80
+    assert {0, 99} <= set(heatmap["updates"])
+
+
+def test_updates_of_runs_that_are_not_shown_leave_no_shown_one_out():
+    shown = study(("tanh",), (0.5,), (20,), 1, tuple(range(50)))
+    other = study(("tanh",), (0.5,), (10,), 1, tuple(range(100)))
+    both = concatenated(other, shown)
+
+    assert set(figures.figure("heatmap").table(both)["update"]) == set(range(50))
+
+
+def test_the_heat_map_says_which_updates_it_leaves_out():
+    tables = study(("tanh",), (0.5,), (10,), 1, tuple(range(100)))
+
+    table, _, caption = drawn("heatmap", tables)
+
+    assert table["update"].nunique() == 80
+    assert "Drawn are 80 of 100 recorded updates" in caption
+
+
+@pytest.mark.parametrize("name", ["decay", "heatmap", "parameters"])
+def test_only_the_top_layer_is_drawn(name):
+    tables = study(("tanh",), (0.5, 1.0), (10, 20), 2)
+    lower = tables.gradients.assign(log10_total=-7.0, status="zero")
+    rows = pd.concat([lower, tables.gradients.assign(layer=1)], ignore_index=True)
+    deep = Study(tables.runs, tables.updates, rows, tables.broken)
+
+    assert_frame_equal(figures.figure(name).table(deep), figures.figure(name).table(tables))

@@ -2,15 +2,22 @@
 
 import json
 import pickle
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pandas.testing import assert_frame_equal, assert_series_equal
 
 import rnn_exp
+from rnn_exp import norms, rows
 from rnn_exp.experiment import execute
 from rnn_exp.inits import Gaussian, TorchDefault
-from rnn_exp.loading import Results
+from rnn_exp.loading import DamagedWarning, Results
 from rnn_exp.network import Network
 from rnn_exp.run import Run
 from rnn_exp.storage import write, write_status
@@ -164,6 +171,42 @@ def _text_for_a_number(run: Path) -> None:
     edit(run, decay_rate="fast")
 
 
+def rewrite(run: Path, table: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Replace a table of a run by another."""
+    path = run / f"{table}.parquet"
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def _no_column(run: Path) -> None:
+    rewrite(run, "gradients", lambda table: table.drop_columns("lag"))
+
+
+def _two_columns_of_a_name(run: Path) -> None:
+    rewrite(run, "gradients", lambda table: table.append_column("lag", table["lag"]))
+
+
+def _text_for_a_column_of_numbers(run: Path) -> None:
+    rewrite(run, "updates", lambda table: table.set_column(
+        table.column_names.index("loss"), "loss", table["loss"].cast(pa.string())))  # fmt: skip
+
+
+def _fewer_gradients_than_updates(run: Path) -> None:
+    rewrite(run, "gradients", lambda table: table.slice(1))
+
+
+def _more_updates_than_gradients(run: Path) -> None:
+    rewrite(run, "updates", lambda table: pa.concat_tables([table, table]))
+
+
+def _number_for_a_text(run: Path) -> None:
+    edit(run, verdict=3)
+
+
+def _setting_named_like_a_result(run: Path) -> None:
+    found = json.loads((run / "run.json").read_text(encoding="utf-8"))["settings"]
+    edit(run, settings=found | {"lag": 3, "verdict": "mine"})
+
+
 class _Explosive:
     """Unpickled, it would end the tests."""
 
@@ -183,6 +226,13 @@ BREAKS = {
     _missing_keys: "ValueError: run.json has no settings, command",
     _settings_no_object: "ValueError: run.json: settings is not an object",
     _text_for_a_number: "ValueError: run.json: decay_rate is not a number",
+    _number_for_a_text: "ValueError: run.json: verdict is not text",
+    _setting_named_like_a_result: "ValueError: .* name of a result: lag, verdict",
+    _no_column: "ValueError: gradients.parquet has no column lag",
+    _two_columns_of_a_name: "ValueError: gradients.parquet: lag is there 2 times",
+    _text_for_a_column_of_numbers: "ValueError: updates.parquet: loss holds string, not numbers",
+    _fewer_gradients_than_updates: "ValueError: gradients.parquet has 19 rows, updates.parquet 2",
+    _more_updates_than_gradients: "ValueError: gradients.parquet has 20 rows, updates.parquet 4",
 }
 
 
@@ -208,7 +258,8 @@ def test_a_study_of_broken_runs_alone_has_empty_tables(study):
     assert len(results.broken) == 3
     assert len(results.runs) == len(results.updates) == len(results.gradients) == 0
     assert {"run", "status", "verdict", "decay_rate"} <= set(results.runs)
-    assert "run" in results.gradients
+    assert list(results.updates) == [*rows.TABLES["updates"], "run"]
+    assert list(results.gradients) == [*rows.TABLES["gradients"], "run"]
 
 
 @pytest.mark.parametrize("status", ["running", "failed"])
@@ -238,11 +289,18 @@ def test_what_is_no_run_is_passed_over(study):
     (study / "report").mkdir()
     (study / "report" / "index.html").write_text("")
     (study / "multirun.yaml").write_text("")
+    folder_of(study, 0).rename(study / ".hidden")
 
     results = rnn_exp.load(study)
 
-    assert len(results.runs) == 3
+    assert set(results.runs["run"]) == {RUNS[1].name, RUNS[2].name}
     assert results.broken.empty
+
+
+def test_a_run_loaded_from_inside_its_folder_has_its_name(study, monkeypatch):
+    monkeypatch.chdir(folder_of(study, 1))
+
+    assert rnn_exp.load(".").runs["run"].tolist() == [RUNS[1].name]
 
 
 def test_a_renamed_run_goes_by_the_name_of_its_folder(study):
@@ -276,3 +334,274 @@ def test_a_folder_without_runs_is_named(tmp_path):
 def test_the_package_has_nothing_else_that_is_not_there():
     with pytest.raises(AttributeError, match="module 'rnn_exp' has no attribute 'lood'"):
         _ = rnn_exp.lood
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory, outcomes) -> Results:
+    """The study and a run of three layers; to be left as it is."""
+    study = tmp_path_factory.mktemp("deep")
+    run = Run(Adding(5), Network(hidden_size=4, num_layers=3), training=Training(updates=20))
+    for outcome in [*outcomes, *execute([run])]:
+        (study / outcome.run.name).mkdir()
+        write(study / outcome.run.name, outcome)
+    return rnn_exp.load(study)
+
+
+@pytest.mark.parametrize("runs", [None, [], ["none"], [RUNS[1].name], [run.name for run in RUNS]])
+@pytest.mark.parametrize("updates", [None, [], [0], [2, 10, 999]])
+@pytest.mark.parametrize("layer", [None, 0, 2, -1, -3])
+def test_chosen_rows_are_those_of_the_whole_table(deep, runs, updates, layer):
+    columns = ["lag", "run", "log10_total", "init.gain", "status"]
+
+    got = deep.gradient_rows(columns, runs=runs, updates=updates, layer=layer)
+
+    whole = deep.gradients
+    layers = whole["network.num_layers"] if layer is not None and layer < 0 else 0
+    keep = pd.Series(True, index=whole.index) if layer is None else whole["layer"] == layers + layer
+    if runs is not None:
+        keep &= whole["run"].isin(runs)
+    if updates is not None:
+        keep &= whole["update"].isin(updates)
+    assert_frame_equal(got, whole.loc[keep, columns].reset_index(drop=True))
+
+
+def test_a_column_that_is_not_there_is_named(study):
+    with pytest.raises(KeyError, match="the table of gradients has no column lags, gain"):
+        rnn_exp.load(study).gradient_rows(["lags", "run", "gain"])
+
+
+def test_nothing_is_read_before_it_is_asked_for_and_then_no_more_than_that(study, monkeypatch):
+    reads = []
+    read = pq.ParquetFile.read
+
+    def noted(self, columns=None, **more):
+        reads.append(columns)
+        return read(self, columns=columns, **more)
+
+    monkeypatch.setattr(pq.ParquetFile, "read", noted)
+    results = rnn_exp.load(study)
+
+    assert results.broken.empty
+    assert reads == []
+    results.gradient_rows(["lag", "run", "init.gain"], runs=[RUNS[0].name], updates=[0])
+    assert reads == [["lag", "update"]]
+    assert results.updates is results.updates
+    assert len(reads) == 1 + 3
+
+
+def damage(path: Path) -> None:
+    """Overwrite the pages of a parquet file and leave its footer whole."""
+    content = path.read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    path.write_bytes(b"PAR1" + b"\xff" * (len(content) - footer - 4) + content[-footer:])
+
+
+def replace(run: Path, name: str, values: pa.Array) -> None:
+    """Replace a column of a run's gradients by another."""
+    rewrite(run, "gradients", lambda table: table.set_column(
+        table.column_names.index(name), name, values))  # fmt: skip
+
+
+def _unknown_status(run: Path) -> None:
+    replace(run, "status", pa.array(["fine"] * 20))
+
+
+def _missing_lag(run: Path) -> None:
+    replace(run, "lag", pa.array([None] * 20, pa.int64()))
+
+
+def _lag_beyond_32_bits(run: Path) -> None:
+    replace(run, "lag", pa.array([2**40] * 20))
+
+
+DAMAGES = {
+    lambda run: damage(run / "gradients.parquet"): "gradients.parquet: OSError: ",
+    _unknown_status: "gradients.parquet: ValueError: a value is missing, or is no status",
+    _missing_lag: "gradients.parquet: ValueError: a value is missing",
+    _lag_beyond_32_bits: "gradients.parquet: ArrowInvalid: Integer value 1099511627776",
+}
+
+
+@pytest.mark.parametrize("damage_it", DAMAGES, ids=["pages", "status", "missing", "large"])
+def test_a_table_found_damaged_when_read_is_told_listed_and_left_out(study, damage_it):
+    run = folder_of(study, 0)
+    damage_it(run)
+    results = rnn_exp.load(study)
+    assert results.broken.empty
+
+    with pytest.warns(DamagedWarning, match=f"{run.name} is left out: {DAMAGES[damage_it]}"):
+        gradients = results.gradients
+
+    assert set(gradients["run"]) == {RUNS[1].name, RUNS[2].name}
+    assert set(gradients.loc[gradients["run"] == RUNS[2].name, "seed"]) == {2}
+    assert results.broken["run"].tolist() == [run.name]
+    assert results.broken["why"].str.match(DAMAGES[damage_it]).all()
+    assert set(results.updates["run"]) == set(results.runs["run"]) == {run.name for run in RUNS}
+
+
+def test_a_damaged_table_is_told_and_listed_once(study):
+    damage(folder_of(study, 0) / "gradients.parquet")
+    results = rnn_exp.load(study)
+    with pytest.warns(DamagedWarning):
+        results.gradient_rows(["lag"])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results.gradient_rows(["lag", "status"], updates=[0])
+    assert len(results.broken) == 1
+
+
+def test_damage_does_no_harm_to_those_who_do_not_read_it(study):
+    damage(folder_of(study, 0) / "gradients.parquet")
+    results = rnn_exp.load(study)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(results.gradient_rows(["lag"], runs=[RUNS[1].name])) == 20
+        assert len(results.updates) == 5
+
+
+def test_a_table_that_changed_after_loading_is_left_out(study):
+    results = rnn_exp.load(study)
+    _fewer_gradients_than_updates(folder_of(study, 0))
+
+    with pytest.warns(DamagedWarning, match="19 rows where there were 20"):
+        assert set(results.gradients["run"]) == {RUNS[1].name, RUNS[2].name}
+
+
+def test_columns_of_tomorrow_do_no_harm(study):
+    run = folder_of(study, 0)
+    rewrite(run, "gradients", lambda table: table.append_column("new", table["lag"]))
+
+    results = rnn_exp.load(study)
+
+    assert results.broken.empty
+    assert "new" not in results.gradients
+    assert len(results.gradients) == 46
+
+
+def test_what_is_read_is_what_a_run_writes(outcomes):
+    for name, columns in rows.TABLES.items():
+        assert list(getattr(outcomes[0], name)) == list(columns)
+    assert rows.STATUSES == norms.STATUSES
+
+
+def test_an_empty_table_has_the_columns_and_types_of_a_full_one(study):
+    full = rnn_exp.load(study)
+    for place, status in enumerate(("running", "running", "failed")):
+        write_status(folder_of(study, place), RUNS[place], status)
+
+    empty = rnn_exp.load(study)
+
+    for name in ("runs", "updates", "gradients"):
+        assert_series_equal(getattr(empty, name).dtypes, getattr(full, name).dtypes)
+    assert len(empty.gradients) == len(empty.updates) == 0
+    assert_series_equal(
+        empty.gradient_rows(["lag", "seed"]).dtypes, full.gradients[["lag", "seed"]].dtypes
+    )
+
+
+def test_columns_of_the_large_tables_are_small_and_numbers_stay_numbers(study):
+    edit_settings(study, 0, {"seed": 2**40})
+
+    gradients = rnn_exp.load(study).gradients
+
+    assert {str(gradients[name].dtype) for name in ("update", "layer", "time", "lag")} == {"int32"}
+    assert gradients["task.length"].dtype == np.int32
+    assert gradients["seed"].dtype == np.int64
+    assert gradients["init.gain"].dtype == gradients["log10_total"].dtype == float
+    for name in ("run", "status", "network.activation", "init"):
+        assert isinstance(gradients[name].dtype, pd.CategoricalDtype)
+    assert gradients["seed"].max() == 2**40
+
+
+def edit_settings(study: Path, number: int, changes: dict[str, object]) -> None:
+    """Change some settings in the run.json of a run."""
+    run = folder_of(study, number)
+    found = json.loads((run / "run.json").read_text(encoding="utf-8"))["settings"]
+    edit(run, settings=found | changes)
+
+
+def test_a_setting_that_is_null_in_every_run_is_a_number_that_is_missing(study):
+    edit_settings(study, 1, {"training.clip_norm": None})
+
+    results = rnn_exp.load(study)
+
+    for table in (results.runs, results.gradients):
+        assert table["training.clip_norm"].dtype == float
+        assert table["training.clip_norm"].isna().all()
+
+
+@pytest.mark.parametrize("value", [True, [1, 2], {"a": 1}, "auto"])
+def test_a_setting_of_any_kind_reaches_every_row(study, value):
+    edit_settings(study, 0, {"odd": value})
+
+    gradients = rnn_exp.load(study).gradients
+
+    own = gradients["run"] == RUNS[0].name
+    assert all(found == value for found in gradients.loc[own, "odd"])
+    assert gradients.loc[~own, "odd"].isna().all()
+
+
+USES: dict[str, Callable[[pd.DataFrame], object]] = {
+    "query": lambda frame: frame.query("`init.gain` == 0.5 and status == 'ok'"),
+    "group": lambda frame: frame.groupby(["run", "init.gain"], observed=True)["lag"].mean(),
+    "merge": lambda frame: frame.merge(frame[["run", "seed"]].drop_duplicates(), on="run"),
+    "pivot": lambda frame: frame.pivot_table(index="lag", columns="seed", values="state_rms"),
+    "column": lambda frame: frame.__setitem__("twice", 2 * frame["seed"]),
+    "cell": lambda frame: frame.loc.__setitem__((0, "init.gain"), 3.0),
+    "mask": lambda frame: frame.loc.__setitem__((frame["lag"] > 2, "seed"), 3),
+    "sort": lambda frame: frame.sort_values(["run", "lag"]),
+    "concatenate": lambda frame: pd.concat([frame, frame]),
+    "copy": lambda frame: frame.copy(),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_large_table_is_a_frame_like_any_other(study, use):
+    results = rnn_exp.load(study)
+    plain = pd.DataFrame({name: column.copy() for name, column in results.gradients.items()})
+
+    got, expected = use(results.gradients), use(plain)
+
+    assert_frame_equal(results.gradients, plain)
+    if isinstance(expected, pd.DataFrame):
+        assert_frame_equal(got, expected)
+    elif isinstance(expected, pd.Series):
+        assert_series_equal(got, expected)
+
+
+def test_a_large_table_can_be_saved_and_sent(study, tmp_path):
+    gradients = rnn_exp.load(study).gradients
+    gradients.to_parquet(tmp_path / "all.parquet")
+
+    assert_frame_equal(pd.read_parquet(tmp_path / "all.parquet"), gradients)
+    assert_frame_equal(pickle.loads(pickle.dumps(gradients)), gradients)
+
+
+def test_runs_join_their_rows_by_name(study):
+    results = rnn_exp.load(study)
+
+    joined = results.gradients.merge(results.runs[["run", "verdict"]], on="run")
+
+    assert joined["run"].dtype == results.runs["run"].dtype
+    assert len(joined) == 46
+
+
+def test_changes_to_the_table_of_runs_reach_no_other_table(study):
+    results, untouched = rnn_exp.load(study), rnn_exp.load(study)
+    results.runs["mine"] = 1
+    results.runs = results.runs.iloc[::-1]
+    results.runs["init.gain"] = 0.0
+
+    assert_frame_equal(results.gradients, untouched.gradients)
+
+
+def test_results_unpack_into_the_four_tables(study):
+    results = rnn_exp.load(study)
+    runs, updates, gradients, broken = results
+
+    assert runs is results.runs
+    assert updates is results.updates
+    assert gradients is results.gradients
+    assert_frame_equal(broken, results.broken)

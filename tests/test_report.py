@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures, report
-from rnn_exp.report import files, pictures
+from rnn_exp.report import pictures
 from tests.tables import Study, diverged, study
 
 EVIL = "<script>alert(1)</script>"
@@ -160,19 +160,3 @@ def test_a_study_with_nothing_but_broken_runs_still_has_a_page(tmp_path: Path) -
     assert "The study has no readable run." in html
     assert "&lt;script&gt;" in html
     assert html.count("Not drawn.") == len(figures.names())
-
-
-def test_an_interrupted_write_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "page"
-    files.replace(path, b"old")
-
-    def fails(self: Path, target: Path) -> Path:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(Path, "replace", fails)
-    with pytest.raises(OSError, match="disk full"):
-        files.replace(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["page"]

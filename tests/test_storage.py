@@ -4,7 +4,6 @@ import errno
 import json
 import math
 import os
-import stat
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import rnn_exp
-from rnn_exp import files, storage
+from rnn_exp import storage
 from rnn_exp.engines import torch_engine
 from rnn_exp.experiment import execute
-from rnn_exp.files import replace_file
 from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network
 from rnn_exp.outcome import Outcome
@@ -48,59 +46,6 @@ def outcome() -> Outcome:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_file_is_replaced(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-
-    replace_file(path, lambda temporary: temporary.write_text("new"))
-
-    assert path.read_text() == "new"
-    assert names(tmp_path) == ["file"]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
-
-
-@pytest.mark.parametrize("failure", [ValueError, OSError, KeyboardInterrupt])
-@pytest.mark.parametrize("there", [True, False])
-def test_a_file_whose_filling_fails_is_as_before_and_leaves_nothing(tmp_path, failure, there):
-    path = tmp_path / "file"
-    if there:
-        path.write_text("old")
-
-    def half(temporary: Path) -> None:
-        temporary.write_text("half of")
-        raise failure("in the middle")
-
-    with pytest.raises(failure, match="in the middle"):
-        replace_file(path, half)
-
-    assert names(tmp_path) == (["file"] if there else [])
-    assert not there or path.read_text() == "old"
-
-
-def test_while_a_file_is_filled_readers_see_the_old_one(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-    seen = []
-
-    def fill(temporary: Path) -> None:
-        temporary.write_text("new")
-        seen.append(path.read_text())
-        assert temporary.parent == path.parent  # else the rename would not be atomic
-
-    replace_file(path, fill)
-
-    assert seen == ["old"]
-
-
-def test_a_file_reaches_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
-    path, synced = tmp_path / "file", []
-    monkeypatch.setattr(files.os, "fsync", lambda _: synced.append(path.exists()))
-
-    replace_file(path, lambda temporary: temporary.write_text("new"))
-
-    assert synced == [False]
 
 
 def test_a_run_is_written_whole_and_is_then_done(tmp_path, outcome):
@@ -222,12 +167,15 @@ def test_run_json_has_every_setting_and_the_verdict_rule(tmp_path, outcome):
 def test_every_float_survives_the_disk_with_infinities_and_nan(tmp_path_factory, values):
     folder = tmp_path_factory.mktemp("floats")
     base = _outcome_once()
-    table = {"update": np.arange(len(values)), "log10_total": values}
-    changed = Outcome(**vars(base) | {"gradients": table})
+    count, length = len(values), base.run.task.length
+    updates = {name: np.resize(column, count) for name, column in base.updates.items()}
+    table = {name: np.resize(column, count * length) for name, column in base.gradients.items()}
+    table["log10_total"] = np.repeat(values, length)
+    changed = Outcome(**vars(base) | {"updates": updates, "gradients": table})
 
     write(folder, changed)
 
-    found = rnn_exp.load(folder).gradients["log10_total"].to_numpy()
+    found = rnn_exp.load(folder).gradients["log10_total"].to_numpy()[::length]
     assert found.dtype == np.float64
     np.testing.assert_array_equal(found, values)
     np.testing.assert_array_equal(np.signbit(found), np.signbit(values))

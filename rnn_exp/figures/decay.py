@@ -22,8 +22,8 @@ QUESTION: Final = "How far back in time does the gradient reach?"
 def table(tables: Tables) -> pd.DataFrame:
     """The median and range over seeds of log10 of the gradient norm, and the predicted line."""
     choice = choose(tables.runs)
-    rows = at_start(top_layer(tables.gradients), "gradients")
-    frame = choice.runs.merge(rows.astype({"run": str}), on="run")
+    rows = at_start(top_layer(tables, choice.runs["run"], [0]), "gradients")
+    frame = choice.runs.merge(rows, on="run")
     frame = frame.sort_values("lag", kind="stable")
     plotted = gradient_interval(frame, [*KEYS, "lag"], "log10_total")
     plotted = _in_order(choice.runs[KEYS].drop_duplicates(), plotted)

@@ -15,7 +15,7 @@ from rnn_exp.figures import legends, panels
 from rnn_exp.figures.changes import change
 from rnn_exp.figures.choice import KEYS, choose
 from rnn_exp.figures.intervals import gradient_interval
-from rnn_exp.figures.source import CannotDraw, Tables, top_layer
+from rnn_exp.figures.source import CannotDraw, Tables, required, top_layer
 from rnn_exp.figures.style import VERMILLION, in_style
 from rnn_exp.figures.thinning import thin
 from rnn_exp.figures.words import plural, sentences
@@ -40,11 +40,13 @@ _UPDATES = 80
 def table(tables: Tables) -> pd.DataFrame:
     """The median over seeds of log10 of the norm at each lag relative to lag 0 of that update."""
     choice = choose(tables.runs, lengths=1, series=4, panels=3)
-    rows = top_layer(tables.gradients).astype({"run": str})
-    rows = rows[rows["run"].isin(choice.runs["run"])]
-    if len(rows["update"].unique()) < 2:
+    runs = choice.runs["run"]
+    recorded = required(tables.updates, ["run", "update"], "updates").astype({"run": str})
+    recorded = recorded[recorded["run"].isin(runs)]
+    if len(recorded["update"].unique()) < 2:
         raise CannotDraw("Gradients were recorded at fewer than two updates: nothing changes.")
-    rows, note = thin(rows, _UPDATES)
+    kept, note = thin(recorded["update"], _UPDATES)
+    rows = top_layer(tables, runs, kept)
     frame = choice.runs.merge(_relative(rows), on="run").sort_values(["update", "lag"])
     cells = gradient_interval(frame, [*KEYS, "update", "lag"], "relative")
     plotted = choice.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)

@@ -29,7 +29,8 @@ def table(tables: Tables) -> pd.DataFrame:
     rows = rows[rows["run"].isin(choice.runs["run"])]
     if len(rows["update"].unique()) < 2:
         raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
-    rows, note = thin(rows, _UPDATES)
+    kept, note = thin(rows["update"], _UPDATES)
+    rows = rows[rows["update"].isin(kept)]
     frame = choice.runs.merge(rows, on="run").astype({"loss": float}).sort_values("update")
     plotted = interval(frame, [*KEYS, "update"], "loss")
     lost = (

@@ -30,7 +30,7 @@ def table(tables: Tables) -> pd.DataFrame:
     choice = choose(tables.runs, lengths=12, series=4, panels=3)
     if len(choice.runs["length"].unique()) < 2:
         choice = choose(tables.runs, lengths=1, series=12, panels=3)
-    frame = choice.runs.merge(_quantities(tables), on="run")
+    frame = choice.runs.merge(_quantities(tables, choice.runs["run"]), on="run")
     plotted = gradient_interval(frame, [*KEYS, "quantity"], "log10")
     by_length = len(plotted["length"].unique()) > 1
     plotted["x"] = plotted["length"].astype(float) if by_length else positions(plotted)
@@ -42,14 +42,14 @@ def table(tables: Tables) -> pd.DataFrame:
     return plotted
 
 
-def _quantities(tables: Tables) -> pd.DataFrame:
+def _quantities(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     """Both quantities in long form: run, quantity, log10, status."""
     columns = ["run", "update", "recurrent_grad_norm"]
     weights = at_start(required(tables.updates, columns, "updates"), "updates")
     norm = weights["recurrent_grad_norm"].astype(float)
     with np.errstate(divide="ignore"):
         weights = weights.assign(log10=np.log10(norm), quantity="weights", status=_status(norm))
-    both = [weights.drop(columns="recurrent_grad_norm"), _ratio(tables)]
+    both = [weights.drop(columns="recurrent_grad_norm"), _ratio(tables, runs)]
     return pd.concat(both, ignore_index=True).astype({"run": str})
 
 
@@ -57,8 +57,8 @@ def _status(norm: pd.Series) -> np.ndarray:
     return np.select([norm.isna(), np.isinf(norm), norm == 0], ["nan", "inf", "zero"], "ok")
 
 
-def _ratio(tables: Tables) -> pd.DataFrame:
-    rows = at_start(top_layer(tables.gradients), "gradients")
+def _ratio(tables: Tables, runs: pd.Series) -> pd.DataFrame:
+    rows = at_start(top_layer(tables, runs, [0]), "gradients")
     first = rows.loc[rows["time"] == 1, ["run", "log10_total", "status"]]
     last = rows.loc[rows["lag"] == 0, ["run", "log10_total"]].rename(columns={"log10_total": "at"})
     joined = first.merge(last.replace([np.inf, -np.inf], np.nan), on="run")

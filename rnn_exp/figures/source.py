@@ -1,6 +1,6 @@
 """Where figures get their numbers: the tables of a study, and how a figure refuses them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import pandas as pd
@@ -12,7 +12,10 @@ class CannotDraw(ValueError):  # noqa: N818 - it reads as a sentence where it is
 
 @runtime_checkable
 class Tables(Protocol):
-    """What a study leaves behind: four tidy tables, settings joined as dotted columns."""
+    """What a study leaves behind: tidy tables, settings joined as dotted columns.
+
+    The table of gradients may be too large to hold: a figure asks for the rows that it draws.
+    """
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -23,12 +26,18 @@ class Tables(Protocol):
         """One row a run and recorded update."""
 
     @property
-    def gradients(self) -> pd.DataFrame:
-        """One row a run, recorded update, layer and time step."""
-
-    @property
     def broken(self) -> pd.DataFrame:
         """One row a folder that could not be read: `run`, `why`."""
+
+    def gradient_rows(
+        self,
+        columns: Sequence[str],
+        *,
+        runs: Iterable[str] | None = None,
+        updates: Collection[int] | None = None,
+        layer: int | None = None,
+    ) -> pd.DataFrame:
+        """One row a run, recorded update, layer and time step: only those named, -1 the top."""
 
 
 def required(frame: pd.DataFrame, columns: Sequence[str], what: str) -> pd.DataFrame:
@@ -41,12 +50,11 @@ def required(frame: pd.DataFrame, columns: Sequence[str], what: str) -> pd.DataF
     return frame.loc[:, list(columns)].copy()
 
 
-def top_layer(gradients: pd.DataFrame, *columns: str) -> pd.DataFrame:
+def top_layer(tables: Tables, runs: Iterable[str], updates: Collection[int]) -> pd.DataFrame:
     """Gradient rows of the highest layer of each run: the one whose state is read out."""
-    wanted = ["run", "update", "layer", "time", "lag", "log10_total", "status", *columns]
-    rows = required(gradients, list(dict.fromkeys(wanted)), "gradients")
-    highest = rows.groupby("run", observed=True)["layer"].transform("max")
-    return rows[rows["layer"] == highest].drop(columns="layer")
+    columns = ["run", "update", "time", "lag", "log10_total", "status"]
+    rows = tables.gradient_rows(columns, runs=runs, updates=updates, layer=-1)
+    return rows.astype({"run": str})
 
 
 def at_start(frame: pd.DataFrame, what: str) -> pd.DataFrame:

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 
 
-def thin(frame: pd.DataFrame, most: int) -> tuple[pd.DataFrame, list[str]]:
+def thin(updates: pd.Series, most: int) -> tuple[list[int], list[str]]:
     """At most so many of the recorded updates, evenly spread, and the sentence that says so."""
-    recorded = np.sort(frame["update"].unique())
+    recorded = np.sort(updates.unique())
     if len(recorded) <= most:
-        return frame, []
+        return recorded.tolist(), []
     kept = recorded[np.unique(np.linspace(0, len(recorded) - 1, most).round().astype(int))]
     return (
-        frame[frame["update"].isin(kept)],
+        kept.tolist(),
         [f"Drawn are {len(kept)} of {len(recorded)} recorded updates, evenly spread."],
     )

@@ -8,7 +8,7 @@ import jinja2
 import pandas as pd
 
 from rnn_exp.figures import Tables
-from rnn_exp.report.files import replace
+from rnn_exp.files import replace_bytes
 from rnn_exp.report.pictures import FORMATS, Picture, draw_all
 from rnn_exp.report.prose import divergences, rules, summary
 from rnn_exp.report.runs import commands, run_table
@@ -31,7 +31,8 @@ def write(tables: Tables, folder: Path | str, *, title: str = "", dpi: int = 300
     place.mkdir(parents=True, exist_ok=True)
     pictures = draw_all(tables, place, dpi)
     html = render(tables, pictures, title or _title(place))
-    return replace(place / _PAGE, html.encode())
+    replace_bytes(place / _PAGE, html.encode())
+    return place / _PAGE
 
 
 def _title(folder: Path) -> str:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rnn_exp import figures
 from rnn_exp.figures import CannotDraw, Tables
 from rnn_exp.figures.style import in_style
-from rnn_exp.report.files import replace
+from rnn_exp.files import replace_bytes
 
 PICTURES: Final = ("png", "svg", "pdf")
 FORMATS: Final = (*PICTURES, "csv")
@@ -59,7 +59,7 @@ def _draw(name: str, tables: Tables, folder: Path, dpi: int) -> Picture:
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
         return Picture(name, module.QUESTION, refusal=str(reason))
     for suffix, content in {**rendered, "csv": plotted(table)}.items():
-        replace(folder / f"{name}.{suffix}", content)
+        replace_bytes(folder / f"{name}.{suffix}", content)
     return Picture(name, module.QUESTION, module.caption(table), svg=rendered["svg"])
 
 

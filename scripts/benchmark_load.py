@@ -1,0 +1,174 @@
+"""Time the loading and the report of a large study against their goals.
+
+    python scripts/benchmark_load.py                          1,000 runs of 10,000 gradient rows
+    python scripts/benchmark_load.py --runs 100 --rows 2000   a small one
+
+The study is made up, in a temporary folder: the run.json of real runs, plausible numbers, nothing
+trained. Loading and the report each run in a process of their own, so that the peak memory is
+theirs alone.
+"""
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rnn_exp.decay import RULE
+from rnn_exp.inits import Gaussian
+from rnn_exp.network import Network
+from rnn_exp.recording import Recording
+from rnn_exp.run import Run
+from rnn_exp.storage import describe
+from rnn_exp.tasks import Adding
+from rnn_exp.training import Training
+
+_EVERY = 10
+_SLOPES = {"tanh": 0.9, "sigmoid": 0.24}
+# What a process that loads everything does, and says of itself at its end. Linux counts the memory
+# of the process that started it where that is more, as it is for a small study.
+_LOADING = """
+import resource, sys, time
+start = time.perf_counter()
+import rnn_exp
+results = rnn_exp.load(sys.argv[1])
+rows = len(results.gradients), len(results.updates), len(results.runs), len(results.broken)
+seconds = time.perf_counter() - start
+print(*rows, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def runs_of(count: int, rows: int) -> list[Run]:
+    """Return so many runs over length, gain, activation and seed, all with as many rows."""
+    grid = itertools.product(
+        range(count), np.geomspace(0.25, 4, 10).round(3), _SLOPES, (20, 50, 100, 200, 500)
+    )
+    return [
+        Run(
+            Adding(length), Network(activation, 64), Gaussian(float(gain)),
+            Training(updates=(max(rows // length, 1) - 1) * _EVERY + 1), Recording(_EVERY), seed,
+        )
+        for seed, gain, activation, length in itertools.islice(grid, count)
+    ]  # fmt: skip
+
+
+def gradients_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return the gradient table of a run: straight lines in the logarithm, and noise."""
+    T = run.task.length
+    update, time_step = np.meshgrid(recorded(run), np.arange(1, T + 1), indexing="ij")
+    update, time_step = update.ravel(), time_step.ravel()
+    lag = T - time_step
+    slope = np.log10(rate(run))
+    total = -1 + slope * lag + random.normal(0, 0.05, lag.size)
+    lost = total < -45
+    return {
+        "update": update, "layer": np.zeros_like(lag), "time": time_step, "lag": lag,
+        "log10_total": np.where(lost, -np.inf, total),
+        "log10_direct": np.where(lag == 0, total, -np.inf),
+        "saturation": random.uniform(0.2, 0.9, lag.size),
+        "state_rms": random.uniform(0.1, 0.8, lag.size),
+        "status": np.where(lost, "underflow", "ok"),
+    }  # fmt: skip
+
+
+def updates_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return the table of updates of a run: a falling loss, and noise."""
+    update = recorded(run)
+    noise = random.uniform(0.9, 1.1, (6, update.size))
+    names = ("error", "grad_norm", "recurrent_grad_norm", "spectral_radius",
+             "largest_singular_value")  # fmt: skip
+    return {
+        "update": update, "loss": noise[0] * (0.05 + 0.12 * np.exp(-update / 200)),
+        **dict(zip(names, noise[1:], strict=True)), "clipped": noise[1] > 1.05,
+    }  # fmt: skip
+
+
+def recorded(run: Run) -> np.ndarray:
+    """Return the updates that a run records."""
+    return np.arange(0, run.training.updates, _EVERY)
+
+
+def rate(run: Run) -> float:
+    """Return the decay rate that a made-up run has."""
+    return _SLOPES[run.network.activation] * run.settings()["init.gain"] ** 0.5
+
+
+def results_of(run: Run) -> dict[str, Any]:
+    """Return what run.json says of a run that has ended."""
+    known = {"decay_rate": rate(run), "half_life": float(np.log(2) / abs(np.log(rate(run)))),
+             "verdict": "vanishing" if rate(run) < 1 else "exploding"}  # fmt: skip
+    prediction = {"drive": 0.05, "decay_rate": 1.02 * rate(run), "bound": 2 * rate(run)}
+    return {"status": "finished", "diverged": None, **known, "verdict_rule": RULE, "final": known,
+            "prediction": prediction}  # fmt: skip
+
+
+def generate(study: Path, count: int, rows: int) -> None:
+    """Write the folders of a made-up study."""
+    random = np.random.default_rng(0)
+    for run in runs_of(count, rows):
+        folder = study / run.name
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table(updates_of(run, random)), folder / "updates.parquet")
+        pq.write_table(pa.table(gradients_of(run, random)), folder / "gradients.parquet")
+        text = json.dumps(describe(run) | results_of(run), indent=2, ensure_ascii=False)
+        (folder / "run.json").write_text(text, encoding="utf-8")
+
+
+def report(name: str, unit: str, goal: float, value: float) -> bool:
+    """Print one line of the benchmark and say whether its goal is met."""
+    met = value <= goal
+    print(f"{name:52s} {value:8.2f} {goal:8.2f} {unit:3s} {'met' if met else 'MISSED'}")
+    return met
+
+
+def loaded(study: Path, count: int) -> tuple[float, float]:
+    """Return the seconds and the peak gigabytes of a process that loads all of a study."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _LOADING, study], capture_output=True, text=True, check=True
+    )
+    rows, updates, runs, broken, seconds, peak = ended.stdout.split()
+    print(f"{rows} gradient rows, {updates} updates, {runs} runs, {broken} broken")
+    if (int(runs), int(broken)) != (count, 0):
+        raise SystemExit("not every run was loaded")
+    return float(seconds), float(peak) * 1024 / 1e9
+
+
+def reported(study: Path) -> tuple[float, float]:
+    """Return the seconds that a report takes, and the megabytes of its page."""
+    command = "from rnn_exp.commands import report; report()"
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", command, study], capture_output=True, check=True)
+    seconds = time.perf_counter() - start
+    return seconds, (study / "report" / "index.html").stat().st_size / 1e6
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    options = argparse.ArgumentParser(description="loading and report of a large study")
+    options.add_argument("--runs", type=int, default=1000)
+    options.add_argument("--rows", type=int, default=10_000, help="gradient rows of each run")
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        study = Path(place) / "large"
+        start = time.perf_counter()
+        generate(study, chosen.runs, chosen.rows)
+        print(f"{chosen.runs} runs made up in {time.perf_counter() - start:.0f} s")
+        seconds, peak = loaded(study, chosen.runs)
+        print(f"{'':52s} {'measured':>8s} {'goal':>8s}")
+        report("load, all tables read", "s", 10, seconds)
+        report("load, peak memory of the process", "GB", 1.5, peak)
+        seconds, page = reported(study)
+        report("rnn-exp-report", "s", 60, seconds)
+        report("its page", "MB", 5, page)
+
+
+if __name__ == "__main__":
+    main()
