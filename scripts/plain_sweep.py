@@ -44,8 +44,8 @@ def job(config: DictConfig) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     model = Network(config.network.hidden_size)
-    with torch.no_grad():
-        model.rnn.weight_hh_l0.normal_(0, config.init.gain / config.network.hidden_size**0.5)
+    deviation = config.init.gain / config.network.hidden_size**0.5
+    nn.init.normal_(model.rnn.get_parameter("weight_hh_l0"), 0, deviation)
     optimizer = torch.optim.SGD(model.parameters(), lr=config.training.learning_rate)
     losses = []
     for _ in range(config.training.updates):
