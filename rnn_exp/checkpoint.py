@@ -4,7 +4,6 @@ A checkpoint is a safetensors file: numbers and a few words, no code. It counts 
 run, device and versions that wrote it; else training begins anew, which gives the same result.
 """
 
-import functools
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import safetensors.torch
 import torch
 
 from rnn_exp.experiment import Snapshot
-from rnn_exp.files import replace_file
+from rnn_exp.files import replace_bytes
 from rnn_exp.run import Run
 from rnn_exp.storage import versions
 
@@ -49,8 +48,8 @@ def write(folder: Path, run: Run, snapshot: Snapshot) -> None:
     tensors |= {f"{_HISTORY}{name}": torch.from_numpy(array).clone()
                 for name, array in snapshot.history.items()}  # fmt: skip
     words = _identity(run) | {"updates": str(snapshot.updates)}
-    save = functools.partial(safetensors.torch.save_file, tensors, metadata=words)
-    replace_file(folder / FILE, save)
+    # Not save_file, which has an error of its own for a full disk.
+    replace_bytes(folder / FILE, safetensors.torch.save(tensors, metadata=words))
 
 
 def read(folder: Path, run: Run) -> Snapshot | None:

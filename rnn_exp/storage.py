@@ -21,7 +21,7 @@ import safetensors.torch
 import torch
 
 from rnn_exp.decay import RULE
-from rnn_exp.files import replace_file
+from rnn_exp.files import replace_bytes, replace_file
 from rnn_exp.ledger import DONE
 from rnn_exp.outcome import Outcome
 from rnn_exp.run import Run
@@ -79,8 +79,7 @@ def write(folder: Path, outcome: Outcome) -> None:
         table = pa.table(getattr(outcome, name))
         replace_file(folder / f"{name}.parquet", functools.partial(pq.write_table, table))
     weights = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
-    save = functools.partial(safetensors.torch.save_file, weights)
-    replace_file(folder / WEIGHTS, save)
+    replace_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
     _write_json(folder / "run.json", describe(outcome.run) | _results(outcome))
 
 

@@ -3,10 +3,11 @@
 import dataclasses
 import logging
 import logging.config
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,7 @@ def _begin(job: Job) -> Ended | None:
             (job.folder / name).parent.mkdir(exist_ok=True)
             (job.folder / name).write_text(text, encoding="utf-8")
         storage.write_status(job.folder, job.run, "running")
-        with _logging(job):
-            log.info("%s", job.run.command)
+        _note(job, job.run.command)
     except Exception as error:
         return _failed(job, error)
     return None
@@ -152,8 +152,7 @@ def _train_together(
     by_run = {job.run: job for job in jobs}
     chunk = Chunk(list(by_run), start)
     for job in jobs if start else []:
-        with _logging(job):
-            log.info("going on after update %d", chunk.made)
+        _note(job, f"going on after update {chunk.made}")
     try:
         for update, outcomes in chunk.train():
             for outcome in outcomes:
@@ -184,11 +183,10 @@ def _finish(job: Job, outcome: Outcome) -> Ended:
     try:
         storage.write(job.folder, outcome)
         _remove_leftovers(job.folder)
-        told = in_words(outcome)
-        with _logging(job):
-            log.info("%s", told)
     except Exception as error:
         return _failed(job, error)
+    told = in_words(outcome)
+    _note(job, told)
     return Ended(outcome.status, told)
 
 
@@ -200,9 +198,8 @@ def _remove_leftovers(folder: Path) -> None:
 def _failed(job: Job, error: Exception) -> Ended:
     """Note a failure where it can be noted: a full disk may refuse even that."""
     failure = _cause(error)
+    _note(job, "failed", error)
     try:
-        with _logging(job):
-            log.error("failed", exc_info=error)
         storage.write_status(job.folder, job.run, "failed", failure=failure)
     except OSError as other:
         failure += f" (and this could not be written down: {other})"
@@ -215,16 +212,19 @@ def _cause(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-@contextmanager
-def _logging(job: Job) -> Iterator[None]:
-    """Let what is logged go to the job's own log."""
-    if job.logging is None:
-        yield
-        return
-    logging.config.dictConfig(dict(job.logging))
+def _note(job: Job, message: str, error: Exception | None = None) -> None:
+    """Write a line to the job's own log. A log that cannot be written fails no run."""
+    loud, logging.raiseExceptions = logging.raiseExceptions, False
     try:
-        yield
+        if job.logging is not None:
+            logging.config.dictConfig(dict(job.logging))
+        log.log(logging.INFO if error is None else logging.ERROR, "%s", message, exc_info=error)
+    except (OSError, ValueError) as refused:  # the file of the log could not be opened
+        print(f"{job.folder}: no log can be written: {refused}", file=sys.stderr)
     finally:
-        for handler in list(logging.root.handlers):
-            logging.root.removeHandler(handler)
-            handler.close()
+        logging.raiseExceptions = loud
+        if job.logging is not None:
+            for handler in list(logging.root.handlers):
+                logging.root.removeHandler(handler)
+                with suppress(OSError):  # a full disk: what it has kept cannot be written
+                    handler.close()

@@ -4,9 +4,11 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +34,8 @@ class Ended(NamedTuple):
     err: str
 
 
+Prepare = Callable[[], object] | None
+
 # Processes of their own, forked from one that has imported torch already: quick, and honest about
 # exit codes, streams and the working directory.
 FORKS = multiprocessing.get_context("forkserver")
@@ -41,23 +45,58 @@ FORKS.set_forkserver_preload(
 )  # fmt: skip
 
 
-def start(folder: Path, *words: str, prepare: Callable[[], object] | None = None) -> Ended:
-    """Run ``rnn-exp`` with these words in this folder, in a process of its own."""
-    with tempfile.TemporaryDirectory() as elsewhere:
-        out, err = Path(elsewhere) / "out", Path(elsewhere) / "err"
-        process = FORKS.Process(target=_child, args=(folder, words, out, err, prepare))
-        process.start()
-        process.join(60)
-        process.kill()
-        process.join()
-        code = process.exitcode
-        process.close()
-        return Ended(code, out.read_text(), err.read_text())
+class Going:
+    """A command that has been started, in a process of its own."""
+
+    def __init__(self, folder: Path, words: tuple[str, ...], prepare: Prepare) -> None:
+        self.streams = tempfile.TemporaryDirectory()
+        self.out, self.err = (Path(self.streams.name) / name for name in ("out", "err"))
+        self.process = FORKS.Process(
+            target=_child, args=(folder, words, self.out, self.err, prepare)
+        )
+        self.process.start()
+
+    def ended(self, seconds: float = 60) -> Ended:
+        """Wait for it, but not for ever."""
+        self.process.join(seconds)
+        return self.kill(signal.SIGKILL)
+
+    def interrupt(self, seconds: float) -> Ended:
+        """Press Ctrl-C, and wait for the end."""
+        os.kill(self.process.pid, signal.SIGINT)
+        return self.ended(seconds)
+
+    def kill(self, how: int) -> Ended:
+        """End it, if it has not ended yet, and say how it did."""
+        if self.process.is_alive():
+            os.kill(self.process.pid, how)
+        self.process.join()
+        code = self.process.exitcode
+        self.process.close()
+        told = [path.read_text() if path.exists() else "" for path in (self.out, self.err)]
+        self.streams.cleanup()
+        return Ended(code, *told)
+
+    def wait_for(self, condition: Callable[[], object], seconds: float = 30) -> None:
+        """Wait until something is so, while the command runs."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert self.process.is_alive(), self.kill(signal.SIGKILL)
+            assert time.monotonic() < end, self.kill(signal.SIGKILL)
+            time.sleep(0.01)
 
 
-def _child(
-    folder: Path, words: tuple[str, ...], out: Path, err: Path, prepare: Callable[[], object] | None
-) -> None:
+def begin(folder: Path, *words: str, prepare: Prepare = None) -> Going:
+    """Start ``rnn-exp`` with these words in this folder."""
+    return Going(folder, words, prepare)
+
+
+def start(folder: Path, *words: str, prepare: Prepare = None) -> Ended:
+    """Run ``rnn-exp`` with these words in this folder, and wait until it has ended."""
+    return begin(folder, *words, prepare=prepare).ended()
+
+
+def _child(folder: Path, words: tuple[str, ...], out: Path, err: Path, prepare: Prepare) -> None:
     os.chdir(folder)
     for stream, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), stream)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import rnn_exp
-from rnn_exp import storage
+from rnn_exp import files, storage
 from rnn_exp.engines import torch_engine
 from rnn_exp.experiment import execute
 from rnn_exp.inits import Gaussian
@@ -69,14 +69,15 @@ def test_the_same_outcome_gives_the_same_bytes(tmp_path, outcome):
 @pytest.mark.parametrize("broken", ["updates", "gradients", "weights", "run"])
 def test_a_full_disk_leaves_no_run_json_that_says_finished(tmp_path, monkeypatch, outcome, broken):
     write_status(tmp_path, outcome.run, "running")
-    replace = storage.replace_file
+    replace = files.replace_file
 
     def full(path, fill):
         if path.name.startswith(broken):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         replace(path, fill)
 
-    monkeypatch.setattr(storage, "replace_file", full)
+    for module in (files, storage):  # files: for what is written as bytes
+        monkeypatch.setattr(module, "replace_file", full)
 
     with pytest.raises(OSError, match="No space left on device"):
         write(tmp_path, outcome)

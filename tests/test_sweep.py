@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import rnn_exp
-from tests.test_app import FILES, SMALL, Ended, files, only_run, start, tables
+from tests.test_app import FILES, SMALL, Ended, begin, files, only_run, start, tables
 
 GRID = ("seed=0,1", "init.gain=0.5,2")
 
@@ -57,14 +57,50 @@ def test_every_run_of_a_sweep_leaves_the_files_of_the_contract(swept):
     assert yaml.safe_load((sweep / "multirun.yaml").read_text())["task"]["length"] == 10
 
 
-def test_a_run_of_a_sweep_has_the_same_bytes_as_the_run_alone(swept, tmp_path):
-    folder, _ = swept
+def in_another_mode(hydra: dict) -> dict:
+    """What .hydra/hydra.yaml says, without what has to differ between a sweep's run and one alone.
 
-    for name, run in runs(folder).items():
-        found = settings_of(run)
-        start(tmp_path, *SMALL, f"seed={found['seed']}", f"init.gain={found['init.gain']}")
+    These are paths, the number in the sweep, and the words of the command line about both.
+    """
+    hydra = hydra["hydra"]
+    for key in ("mode", "sweep", "run"):
+        del hydra[key]
+    for key in ("num", "id", "override_dirname"):
+        del hydra["job"][key]
+    for key in ("cwd", "output_dir"):
+        del hydra["runtime"][key]
+    hydra["overrides"] = sorted(hydra["overrides"]["task"])
+    return hydra
 
-        assert tables(tmp_path / "outputs" / "single" / name) == tables(run)
+
+def without_times(log: Path) -> list[str]:
+    """The lines of a log without the times in front of them."""
+    return [line.partition("][")[2] for line in log.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_file_by_file_a_run_of_a_sweep_is_the_run_alone(tmp_path, processes):
+    start(tmp_path, "-m", *SMALL, *GRID, f"hydra.launcher.processes={processes}",
+          "network.activation=tanh,relu")  # fmt: skip
+
+    found = runs(tmp_path)
+    assert len(found) == 8
+    for name, run in [*found.items()][::3]:
+        settings = settings_of(run)
+        words = (f"seed={settings['seed']}", f"init.gain={settings['init.gain']:g}",
+                 f"network.activation={settings['network.activation']}")  # fmt: skip
+        start(tmp_path, *SMALL, *words, f"hydra.launcher.processes={processes}")
+        alone = tmp_path / "outputs" / "single" / name
+        ours, theirs = files(run), files(alone)
+        assert ours.keys() == theirs.keys() == FILES
+        for path in FILES - {".hydra/hydra.yaml", ".hydra/overrides.yaml", "run.log"}:
+            assert ours[path] == theirs[path], path
+        first, second = (yaml.safe_load(each[".hydra/hydra.yaml"]) for each in (ours, theirs))
+        assert in_another_mode(first) == in_another_mode(second)
+        assert sorted(ours[".hydra/overrides.yaml"].splitlines()) == sorted(
+            theirs[".hydra/overrides.yaml"].splitlines()
+        )
+        assert without_times(run / "run.log") == without_times(alone / "run.log")
 
 
 def test_the_overrides_of_each_run_are_its_own(swept):
@@ -256,3 +292,113 @@ def test_a_study_writes_into_the_folder_of_its_name(tmp_path):
     assert ended.out.endswith("\noutputs/decay\n")
     assert len(runs(tmp_path)) == 2
     assert {settings_of(run)["task"] for run in runs(tmp_path).values()} == {"temporal_order"}
+
+
+def two_at_once(folder: Path, *words: str) -> tuple[Ended, Ended]:
+    """Start a long command and, when it trains, the same one again; end the first with Ctrl-C."""
+    first = begin(folder, *words)
+    first.wait_for(lambda: [*folder.rglob("run.json")])
+    second = begin(folder, *words).ended(20)
+    return first.interrupt(20), second
+
+
+def test_a_sweep_on_a_folder_where_one_is_at_work_is_refused(tmp_path):
+    words = ("-m", "training.updates=100000", "seed=0,1", "hydra.sweep.dir=grid")
+
+    first, second = two_at_once(tmp_path, *words)
+
+    assert second.code == 1
+    assert second.err == "rnn-exp: another process is writing grid\n"
+    assert first.err.endswith("the same command goes on from there\n")
+    assert not (tmp_path / "grid" / ".lock").exists()
+
+
+def test_of_two_commands_for_one_run_the_second_waits_and_finds_it_there(tmp_path):
+    words = ("task.length=10", "training.updates=1500", "network.hidden_size=8")
+    first = begin(tmp_path, *words, "hydra.run.dir=own")
+    first.wait_for((tmp_path / "own" / "run.json").exists)
+
+    second = begin(tmp_path, *words, "hydra.run.dir=own").ended()
+
+    assert first.ended().code == 0
+    assert second.code == 0
+    assert "This run is already there" in second.out
+    assert [*(tmp_path / "own").glob(".*.part"), *(tmp_path / "own").glob(".lock")] == []
+    assert start(tmp_path, *words, "hydra.run.dir=alone").code == 0
+    assert tables(tmp_path / "own") == tables(tmp_path / "alone")
+
+
+def pairs_of(folder: Path) -> set[tuple[object, object, object]]:
+    return {(found["task.length"], found["training.updates"], found["seed"])
+            for found in map(settings_of, runs(folder).values())}  # fmt: skip
+
+
+PAIRED = ("hydra.sweeper.paired=[{task.length: 10, training.updates: 3}, "
+          "{task.length: 12, training.updates: 2}]")  # fmt: skip
+
+
+def test_paired_values_are_combined_with_the_grid_and_not_with_each_other(tmp_path):
+    ended = start(tmp_path, "-m", "network.hidden_size=4", "seed=0,1", PAIRED)
+
+    assert "4 runs: 4 done" in ended.out
+    assert pairs_of(tmp_path) == {(10, 3, 0), (10, 3, 1), (12, 2, 0), (12, 2, 1)}
+
+
+def test_the_command_line_wins_over_paired_values(tmp_path):
+    ended = start(tmp_path, "-m", "network.hidden_size=4", "training.updates=1", PAIRED)
+
+    assert "2 runs: 2 done" in ended.out
+    assert pairs_of(tmp_path) == {(10, 1, 0), (12, 1, 0)}
+
+
+def test_paired_values_in_a_study_file(tmp_path):
+    (tmp_path / "my" / "study").mkdir(parents=True)
+    (tmp_path / "my" / "study" / "pairs.yaml").write_text("""# @package _global_
+network: {hidden_size: 4}
+training: {updates: 1}
+hydra:
+  mode: MULTIRUN
+  sweeper:
+    params:
+      seed: range(2)
+      init.gain: 1
+    paired:
+      - {task: adding, task.length: 10, training.clip_norm: null}
+      - {task: temporal_order, task.length: 20, training.clip_norm: 1.5}
+""")
+
+    ended = start(tmp_path, "--config-dir", "my", "study=pairs")
+
+    assert ended.err == ""
+    found = [*map(settings_of, runs(tmp_path / "outputs" / "pairs").values())]
+    assert sorted((one["task"], one["task.length"], one["training.clip_norm"] or 0, one["seed"])
+                  for one in found) == [
+        ("adding", 10, 0, 0), ("adding", 10, 0, 1),
+        ("temporal_order", 20, 1.5, 0), ("temporal_order", 20, 1.5, 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("paired", "expected"), [
+    ("[{seed: 1}, {init.gain: 2}]", "hydra.sweeper.paired=[['seed'], ['init.gain']] is not "
+     "possible: allowed is combinations that all have the same keys"),
+    ("[1, 2]", "hydra.sweeper.paired=1 is not possible: allowed is a list of {key: value, …}"),
+    ("[{seed: -1}]", "seed=-1 is not possible: allowed is a whole number of at least 0"),
+    ("[{sede: 1}]", "sede"),
+])  # fmt: skip
+def test_paired_values_that_cannot_be_are_refused_in_a_line(tmp_path, paired, expected):
+    ended = start(tmp_path, "-m", *SMALL, f"hydra.sweeper.paired={paired}")
+
+    assert ended.code == 1
+    assert expected in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert files(tmp_path) == {}
+
+
+def test_ranges_choices_and_globs_make_a_grid(tmp_path):
+    ended = start(tmp_path, "-m", *SMALL, "seed=range(3)", "init=glob(*,exclude=[torch,ident*])",
+                  "init.gain=choice(0.5,1)")  # fmt: skip
+
+    assert "12 runs: 12 done" in ended.out
+    assert {settings_of(run)["init"] for run in runs(tmp_path).values()} == {
+        "gaussian", "orthogonal"
+    }  # fmt: skip

@@ -8,6 +8,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from rnn_exp._hydra.described import run_of
+from rnn_exp._hydra.job import THERE_ALREADY
 from rnn_exp._hydra.refusal import in_one_line
 
 __all__ = ["Gate"]
@@ -35,5 +36,5 @@ class Gate(Callback):
                 raise
             sys.exit(f"rnn-exp: {line}")
         if done:
-            print(f"{folder}\nThis run is already there; to train it again, remove its folder.")
+            print(f"{folder}\n{THERE_ALREADY}")
             sys.exit(0)

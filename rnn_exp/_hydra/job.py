@@ -1,6 +1,5 @@
 """The job: what Hydra runs for one run, alone or under a launcher that is not ours."""
 
-import logging
 from contextlib import closing
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from omegaconf import DictConfig
 from rnn_exp import process
 from rnn_exp._hydra.described import run_of
 
-__all__ = ["Failed", "job"]
+__all__ = ["THERE_ALREADY", "Failed", "job"]
 
-log = logging.getLogger("rnn_exp")
+THERE_ALREADY = "This run is already there; to train it again, remove its folder."
 
 
 class Failed(RuntimeError):  # noqa: N818 - as a value it reads better
@@ -36,8 +35,6 @@ def job(config: DictConfig) -> str:
         [ended] = work([Job(run, folder)], bar.watch, hydra.launcher.get("checkpoint_seconds", 60))
     if ended.failure:
         raise Failed(ended.failure)
-    if ended.status == THERE:  # only another launcher than ours starts such a job
-        log.info(THERE)
     if hydra.mode == RunMode.RUN:
-        print(f"{ended.told}\n{folder}")
+        print(f"{folder}\n{THERE_ALREADY}" if ended.status == THERE else f"{ended.told}\n{folder}")
     return ended.status
