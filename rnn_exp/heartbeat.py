@@ -6,12 +6,13 @@ They work over whatever starts the workers, and for whoever looks: the sweep's o
 
 import json
 import os
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FOLDER", "Heartbeat", "fractions"]
+__all__ = ["FOLDER", "Heartbeat", "forget", "fractions"]
 
 FOLDER = ".progress"
 _SECONDS = 1.0
@@ -41,6 +42,11 @@ class Heartbeat:
         self.path.unlink(missing_ok=True)
         with suppress(OSError):  # another chunk's is there
             self.path.parent.rmdir()
+
+
+def forget(sweep: Path) -> None:
+    """Remove what killed processes left; to be called while the sweep is held."""
+    shutil.rmtree(sweep / FOLDER, ignore_errors=True)
 
 
 def fractions(sweep: Path) -> list[tuple[str, int, float]]:

@@ -20,7 +20,7 @@ from rnn_exp.planning import chunks
 from rnn_exp.run import Run
 from rnn_exp.updates import Update
 
-__all__ = ["THERE", "Assignment", "Ended", "Job", "carry_out", "work"]
+__all__ = ["THERE", "Assignment", "Ended", "Job", "carry_out", "clear", "work"]
 
 THERE = "already there"
 _PATIENCE = 60.0
@@ -195,6 +195,14 @@ def _remove_leftovers(folder: Path) -> None:
     (folder / checkpoint.FILE).unlink(missing_ok=True)
 
 
+def clear(folder: Path) -> None:
+    """Remove what a process killed just after a run was done may have left in its folder."""
+    left = [path for path in folder.glob(".*") if path.is_file()]
+    if left or (folder / checkpoint.FILE).exists():
+        with suppress(BlockingIOError), held(folder, patience=0):  # unless it is still at it
+            _remove_leftovers(folder)
+
+
 def _failed(job: Job, error: Exception) -> Ended:
     """Note a failure where it can be noted: a full disk may refuse even that."""
     failure = _cause(error)
@@ -207,8 +215,9 @@ def _failed(job: Job, error: Exception) -> Ended:
 
 
 def _cause(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, OSError):
+        why = error.strerror or str(error)
+        return f"{error.filename}: {why}" if error.filename else why
     return f"{type(error).__name__}: {error}"
 
 

@@ -8,13 +8,14 @@ import pytest
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from hypothesis import Phase, given, settings
 from omegaconf import OmegaConf, open_dict
 
 from rnn_exp import app
 from rnn_exp._hydra import plan as planning
-from rnn_exp._hydra.composition import Composer
+from rnn_exp._hydra.composition import Composer, _whole_number
 from rnn_exp._hydra.described import run_of
 from rnn_exp._hydra.plan import plan
 from rnn_exp._hydra.texts import texts
@@ -95,6 +96,17 @@ def test_adding_deleting_and_overriding_keep_their_order(hydra, words):
     assert (ours is None) == (theirs is None)
     if ours is not None:
         assert plain(ours) == plain(theirs)
+
+
+@given(st.from_regex(r"[a-z_][a-z0-9_.]{0,6}=[-+]?[0-9_]{1,12}(\.|e)?[0-9]?", fullmatch=True))
+@settings(max_examples=200)
+def test_a_whole_number_is_parsed_as_hydra_parses_it(word):
+    ours = _whole_number(word)
+    if ours is None:
+        return
+    [theirs] = OverridesParser.create().parse_overrides([word])
+    assert ours == theirs
+    assert type(ours.value()) is type(theirs.value())
 
 
 def test_one_job_leaves_no_trace_in_the_next(hydra):

@@ -15,7 +15,7 @@ from tests.test_app import begin, files, tables
 from tests.test_sweep import of_runs, runs
 
 KILLS = int(os.environ.get("RNN_EXP_KILLS", "4"))
-SWEEP = ("-m", "task.length=10,12", "network.hidden_size=8", "training.updates=40",
+SWEEP = ("-m", "task.length=10,12", "network.hidden_size=8", "training.updates=400",
          "training.optimizer=adam", "seed=0,1", "init.gain=0.5,1", "hydra.sweep.dir=grid",
          "hydra.launcher.checkpoint_seconds=0")  # fmt: skip
 LEFTOVERS = (".part", ".lock", ".progress", "checkpoint.safetensors")
@@ -45,7 +45,7 @@ def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path, e
     for _ in range(max(1, KILLS // 2)):
         before = statuses(tmp_path)
         going = begin(tmp_path, *words)
-        going.process.join(draws.uniform(0.0, 1.5 + processes))
+        going.process.join(draws.uniform(0.0, 2.0 if processes == 1 else 6.0))
         going.kill(signal.SIGKILL)
         after = statuses(tmp_path)
         assert {name for name, status in before.items() if status == "finished"} <= {

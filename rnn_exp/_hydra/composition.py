@@ -7,12 +7,13 @@ jobs with the same choices, so it is done once, and the second on a copy.
 
 import copy
 import functools
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -35,7 +36,8 @@ class Composer:
         own: Any = OmegaConf.to_container(master.hydra.overrides.hydra)
         name = master.hydra.job.config_name
         self.repository = loader._parse_overrides_and_create_caching_repo(name, own)[1]
-        self.parse = functools.cache(self._parse)
+        self.is_group = functools.cache(self.repository.group_exists)
+        self.parse, self.parser = functools.cache(self._parse), OverridesParser.create()
 
     def compose(self, overrides: Sequence[str], number: int) -> DictConfig:
         """Return the configuration of a job, as ``load_sweep_config`` and a launcher would."""
@@ -64,8 +66,22 @@ class Composer:
         return self.bases[choices]
 
     def _parse(self, text: str) -> Word:
-        [override] = OverridesParser.create().parse_overrides([text])
+        override = _whole_number(text) or self.parser.parse_overrides([text])[0]
         self.loader.validate_sweep_overrides_legal([override], RunMode.RUN, from_shell=True)
-        is_group: bool = self.repository.group_exists(override.key_or_group)
         # A dictionary given to a group is a value of it.
-        return Word(override, is_group and not isinstance(override.value(), dict))
+        is_choice = self.is_group(override.key_or_group) and not isinstance(override.value(), dict)
+        return Word(override, is_choice)
+
+
+def _whole_number(text: str) -> Override | None:
+    """Parse ``seed=17`` and the like as Hydra's grammar does, which takes a millisecond for it.
+
+    A sweep over ten thousand seeds has ten thousand such words, and all others in common.
+    """
+    found = re.fullmatch(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)=(0|[1-9]\d*)", text, re.ASCII)
+    if found is None:
+        return None
+    return Override(
+        type=OverrideType.CHANGE, key_or_group=found[1], value_type=ValueType.ELEMENT,
+        _value=int(found[2]), input_line=text,
+    )  # fmt: skip

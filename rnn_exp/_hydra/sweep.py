@@ -19,7 +19,7 @@ from rnn_exp._hydra.texts import texts
 from rnn_exp.pool import Lost, Pool, spread
 from rnn_exp.progress import SweepBar
 from rnn_exp.run import Run
-from rnn_exp.worker import THERE, Assignment, Ended, Job, carry_out
+from rnn_exp.worker import THERE, Assignment, Ended, Job, carry_out, clear
 
 __all__ = ["Sweep"]
 
@@ -39,6 +39,9 @@ class Sweep:
             ConnectionError: if the cluster cannot be reached.
         """
         planned = {job.run: job for job in jobs}
+        for job in planned.values():
+            if job.done:
+                clear(job.folder)
         left = [run for run, job in planned.items() if not job.done]
         ends = {run: Ended(THERE) for run, job in planned.items() if job.done}
         chunks = planning.chunks(left, processes=pool.processes)

@@ -31,7 +31,7 @@ class CheckedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Launch the grid; what failed is told when all others are done."""
-        from rnn_exp import ledger
+        from rnn_exp import heartbeat, ledger
         from rnn_exp._hydra import failures
         from rnn_exp._hydra.composition import Composer
         from rnn_exp._hydra.plan import plan
@@ -47,6 +47,7 @@ class CheckedSweeper(BasicSweeper):
             launcher.planned = planned
         folder = Path(config.hydra.sweep.dir)
         with held(folder, patience=0):
+            heartbeat.forget(folder)
             OmegaConf.save(config, folder / "multirun.yaml")
             names = dict.fromkeys(str(job.folder.relative_to(folder)) for job in planned)
             ledger.write(folder, list(names))
