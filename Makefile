@@ -1,12 +1,13 @@
 # make study   train the study `decay` and write its report (everything it needs goes into .venv)
 # make test    lint, types, import contracts, doctests and the whole test suite
+# make kills   sweeps killed at sixty random moments, and started again
 # make bench   recorded updates against torch's own, side by side; a study of 1,000 runs
 PYTHON ?= python3
 INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # One thread a process: two spinning threads on a busy machine are many times slower than one.
 export OMP_NUM_THREADS = 1
 
-.PHONY: study test lint types contracts bench clean
+.PHONY: study test lint types contracts kills bench clean
 
 study: .venv/installed
 	.venv/bin/rnn-exp study=decay
@@ -25,6 +26,9 @@ types: .venv/installed-for-tests
 
 contracts: .venv/installed-for-tests
 	.venv/bin/lint-imports --no-logo
+
+kills: .venv/installed-for-tests
+	RNN_EXP_KILLS=60 .venv/bin/pytest -n 2 -q tests/test_kills.py
 
 bench: .venv/installed
 	.venv/bin/python scripts/benchmark.py

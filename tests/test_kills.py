@@ -15,7 +15,7 @@ from tests.test_app import begin, files, tables
 from tests.test_sweep import of_runs, runs
 
 KILLS = int(os.environ.get("RNN_EXP_KILLS", "4"))
-SWEEP = ("-m", "task.length=10,12", "network.hidden_size=8", "training.updates=400",
+SWEEP = ("-m", "task.length=10,12", "network.hidden_size=8", "training.updates=1000",
          "training.optimizer=adam", "seed=0,1", "init.gain=0.5,1", "hydra.sweep.dir=grid",
          "hydra.launcher.checkpoint_seconds=0")  # fmt: skip
 LEFTOVERS = (".part", ".lock", ".progress", "checkpoint.safetensors")
@@ -38,28 +38,37 @@ def statuses(folder: Path) -> dict[str, str]:
     return dict(zip(results.runs["run"].astype(str), results.runs["status"], strict=True))
 
 
+def is_whole(folder: Path, expected: dict[str, dict[str, str]]) -> bool:
+    """Whether a sweep that has ended by itself left what an uninterrupted one leaves."""
+    assert {name: tables(run) for name, run in runs(folder).items()} == expected
+    assert set(statuses(folder).values()) == {"finished"}
+    return not [path for path in folder.rglob("*") if path.name.endswith(LEFTOVERS)]
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path, expected, processes):
     words = (*SWEEP, f"hydra.launcher.processes={processes}")
-    draws, went_on = random.Random(processes), 0
-    for _ in range(max(1, KILLS // 2)):
-        before = statuses(tmp_path)
-        going = begin(tmp_path, *words)
+    draws, kills, lives = random.Random(processes), 0, 0
+    while kills < KILLS // 2:
+        folder = tmp_path / str(lives)
+        folder.mkdir(exist_ok=True)
+        before = {name for name, status in statuses(folder).items() if status == "finished"}
+        going = begin(folder, *words)
         going.process.join(draws.uniform(0.0, 2.0 if processes == 1 else 6.0))
-        going.kill(signal.SIGKILL)
-        after = statuses(tmp_path)
-        assert {name for name, status in before.items() if status == "finished"} <= {
-            name for name, status in after.items() if status == "finished"
-        }
-        went_on += sum("going on" in log.read_text() for log in tmp_path.rglob("run.log"))
-
-    assert begin(tmp_path, *words).ended(120).code == 0
-
-    assert {name: tables(run) for name, run in runs(tmp_path).items()} == expected
-    left = [path for path in tmp_path.rglob("*") if path.name.endswith(LEFTOVERS)]
-    assert left == []
-    assert set(statuses(tmp_path).values()) == {"finished"}
-    assert KILLS < 40 or went_on > 0  # some were resumed in the middle
+        if going.process.is_alive():
+            going.kill(signal.SIGKILL)
+            kills += 1
+            after = statuses(folder)
+            assert before <= {name for name, status in after.items() if status == "finished"}
+            continue
+        assert going.ended().code == 0
+        assert is_whole(folder, expected)
+        lives += 1
+    (tmp_path / str(lives)).mkdir(exist_ok=True)
+    assert begin(tmp_path / str(lives), *words).ended(120).code == 0
+    assert is_whole(tmp_path / str(lives), expected)
+    resumed = [log for log in tmp_path.rglob("run.log") if "going on" in log.read_text()]
+    assert KILLS < 40 or resumed  # some went on from the middle
 
 
 def test_a_single_run_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path):

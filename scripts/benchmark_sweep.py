@@ -1,0 +1,92 @@
+"""Time a sweep from the shell to its last file, side by side with the usual way of doing it.
+
+    python scripts/benchmark_sweep.py            96 runs of n=32, T=50, batch 16, 50 updates
+    python scripts/benchmark_sweep.py --quick    8 of them
+
+The usual way is ``plain_sweep.py``: Hydra's own launcher and sweeper with a plain nn.RNN loop that
+records nothing. A round times each command once, one after the other; ratios are taken round by
+round, and what is printed is the median.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SIZES = ("task.length=50", "network.hidden_size=32", "training.batch_size=16",
+         "training.updates=50")  # fmt: skip
+PLAIN = ("hydra/launcher=basic", "hydra/sweeper=basic", "hydra.sweep.subdir=${hydra.job.num}",
+         "hydra.sweep.dir=usual")  # fmt: skip
+COMMAND = "import sys; from rnn_exp.app import main; sys.argv[0] = 'rnn-exp'; main()"
+# The same runs, trained and written by the same worker, with no command line in front of it.
+WITHOUT = """
+import sys
+from pathlib import Path
+from rnn_exp import process
+process.settle()
+from rnn_exp.inits import Gaussian
+from rnn_exp.network import Network
+from rnn_exp.planning import chunks
+from rnn_exp.run import Run
+from rnn_exp.training import Training
+from rnn_exp.worker import Assignment, Job, carry_out
+runs = [Run(network=Network(hidden_size=32), init=Gaussian(gain), training=Training(50), seed=seed)
+        for gain in map(float, sys.argv[1].split(",")) for seed in range(int(sys.argv[2]))]
+for number, chunk in enumerate(chunks(runs)):
+    jobs = [Job(run, Path(run.name)) for run in chunk]
+    for ended in carry_out(Assignment(f"chunk-{number}", jobs, Path(), 60.0)):
+        assert ended.status == "finished", ended
+"""
+
+
+def seconds(words: Sequence[str]) -> float:
+    """Run a Python command in an empty folder and return how long it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, *words], cwd=folder, check=True, capture_output=True,
+            env=os.environ | {"PYTHONPATH": str(HERE.parent)},
+        )  # fmt: skip
+        return time.perf_counter() - start
+
+
+def report(name: str, unit: str, found: float, goal: float) -> None:
+    """Print one line of the benchmark."""
+    verdict = "met" if found <= goal else "MISSED"
+    print(f"{name:58s} {found:8.3f} {unit:3s} {goal:8.3f}  {verdict}", flush=True)
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    options = argparse.ArgumentParser(description="a sweep against the usual way of doing it")
+    options.add_argument("--quick", action="store_true", help="8 runs, one round")
+    options.add_argument("--rounds", type=int, default=3)
+    chosen = options.parse_args()
+    gains, seeds = ("0.5,1", 4) if chosen.quick else ("0.5,0.8,1,1.5", 24)
+    runs = (gains.count(",") + 1) * seeds
+    sweep = ("-m", *SIZES, f"init.gain={gains}", f"seed=range({seeds})")
+    ours, usual, bare = [], [], []
+    for _ in range(1 if chosen.quick else chosen.rounds):
+        ours.append(seconds(["-c", COMMAND, *sweep]))
+        usual.append(seconds([str(HERE / "plain_sweep.py"), *sweep, *PLAIN]))
+        bare.append(seconds(["-c", WITHOUT, gains, str(seeds)]))
+    middle = statistics.median
+    print(f"{runs} runs: {middle(ours):.2f} s; plain nn.RNN under Hydra's launcher "
+          f"{middle(usual):.2f} s; this package without Hydra {middle(bare):.2f} s")  # fmt: skip
+    print(f"{'':58s} {'found':>8s}     {'goal':>8s}")
+    ratio = middle(a / b for a, b in zip(ours, usual, strict=True))
+    report("a sweep / the usual way, wall time", "", ratio, 0.25)
+    share = middle(1e3 * (a - b) / runs for a, b in zip(ours, bare, strict=True))
+    report("Hydra's share of a run", "ms", share, 15.0)
+    started = middle(seconds(["-c", COMMAND, "--help"]) for _ in range(5))
+    report("rnn-exp --help", "s", started, 0.4)
+
+
+if __name__ == "__main__":
+    main()
