@@ -6,6 +6,7 @@ completion are quick.
 
 import hashlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,7 @@ _HERE = Path(__file__).parent
 def main() -> None:
     """Run the command line: one run, a sweep (-m), or a study (study=…)."""
     process.settle()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a scheduler sends: as Ctrl-C
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on; they are told in one line
     sys.path.append(str(_HERE / "_hydra"))  # the namespace package hydra_plugins

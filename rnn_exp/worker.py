@@ -130,7 +130,7 @@ def _train(jobs: Sequence[Job], watch: Watch | None, clock: checkpoint.Clock) ->
     made = {run: snapshot.updates for run, snapshot in snapshots.items()}
     ended: dict[Run, Ended] = {}
     for runs in chunks(by_run, made):
-        mine = [by_run[run] for run in runs]
+        mine, left = [by_run[run] for run in runs], list[Job]()
         try:
             start = [snapshots[run] for run in runs if run in snapshots]  # all of them, or none
             for job, how in _train_together(mine, start, watch, clock):
@@ -138,11 +138,12 @@ def _train(jobs: Sequence[Job], watch: Watch | None, clock: checkpoint.Clock) ->
         except Exception as error:
             left = [job for job in mine if job.run not in ended]
             if len(left) == 1:
-                ended[left[0].run] = _failed(left[0], error)
-                continue
-            half = len(left) // 2
-            for part in (left[:half], left[half:]):
-                ended |= _train(part, watch, clock)
+                job = left.pop()
+                ended[job.run] = _failed(job, error)
+        # Not above: what is being handled there holds the memory that may have been too small.
+        half = len(left) // 2
+        for part in (left[:half], left[half:]) if left else ():
+            ended |= _train(part, watch, clock)
     return ended
 
 

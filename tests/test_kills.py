@@ -89,6 +89,17 @@ def test_a_single_run_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path)
     assert set(of_runs(files(tmp_path / "own"))) == set(files(tmp_path / "alone"))
 
 
+def test_a_polite_kill_is_as_ctrl_c(tmp_path):
+    going = begin(tmp_path, "training.updates=100000", "network.hidden_size=8", "hydra.run.dir=own")
+    going.wait_for((tmp_path / "own" / "run.json").exists)
+
+    os.kill(going.process.pid, signal.SIGTERM)
+    ended = going.ended(10)
+
+    assert ended.code == 1
+    assert ended.err.endswith("the same command goes on from there\n")
+
+
 @pytest.mark.parametrize("words", [
     ("-m", "seed=0,1", "hydra.launcher.processes=1", "hydra.sweep.dir=grid"),
     ("-m", "network.num_layers=1,2", "hydra.launcher.processes=2", "hydra.sweep.dir=grid"),

@@ -394,6 +394,16 @@ def test_paired_values_that_cannot_be_are_refused_in_a_line(tmp_path, paired, ex
     assert files(tmp_path) == {}
 
 
+def test_variables_of_the_environment_for_each_job_are_refused(tmp_path):
+    ended = start(tmp_path, "-m", *SMALL, "+hydra.job.env_set.A=b")
+
+    assert ended.code == 1
+    assert ended.err == (
+        "rnn-exp: hydra.job.env_set={'A': 'b'} is not possible: allowed is nothing in a sweep, "
+        "whose runs share processes; set it in the shell, or use hydra/launcher=basic\n"
+    )
+
+
 def test_ranges_choices_and_globs_make_a_grid(tmp_path):
     ended = start(tmp_path, "-m", *SMALL, "seed=range(3)", "init=glob(*,exclude=[torch,ident*])",
                   "init.gain=choice(0.5,1)")  # fmt: skip

@@ -62,11 +62,22 @@ class ChunkLauncher(Launcher):
         from rnn_exp._hydra.sweep import Sweep
 
         process.use_one_thread()
+        self._refuse_environment()
         planned = self.planned[first : first + len(jobs)]
         if not planned:  # a sweeper that is not ours
             planned = plan(composer, jobs, first)
         sweep = Sweep(self.context, self.task_function, composer)
         return sweep.train(planned, self.pool(planned), self.checkpoint_seconds)
+
+    def _refuse_environment(self) -> None:
+        """Refuse variables that would have to differ between runs of one process."""
+        from rnn_exp.settings import SettingError
+
+        wanted = dict(self.config.hydra.job.env_set)
+        if wanted:
+            raise SettingError("hydra.job.env_set", wanted,
+                               "nothing in a sweep, whose runs share processes; set it in the "
+                               "shell, or use hydra/launcher=basic")  # fmt: skip
 
     def pool(self, planned: "Sequence[Planned]") -> "Pool":
         """Return where the chunks go: by default as many processes as there are cores and work."""
