@@ -71,7 +71,7 @@ def in_words(now: Standing) -> str:
     words = [f"{now.done}/{now.runs} done", f"{now.diverged} diverged", f"{now.failed} failed",
              f"{now.left} left"]  # fmt: skip
     if now.per_minute is not None and now.seconds_left is not None:
-        words.append(f"{now.per_minute:.3g} runs/min")
+        words.append(f"{now.per_minute:.{0 if now.per_minute >= 10 else 1}f}/min")
         words.append(f"{_clock(now.seconds_left)} to go")
     return ", ".join(words)
 

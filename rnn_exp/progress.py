@@ -60,7 +60,7 @@ class SweepBar:
         self.runs, self.there, self.begun = runs, there, monotonic()
         self.bar = tqdm(
             total=1.0, disable=None, dynamic_ncols=True, desc=sweep.name,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}|{postfix}",
+            bar_format="{desc} |{bar:8}|",
         )  # fmt: skip
         self.next_look = 0.0
 
@@ -99,7 +99,8 @@ class SweepBar:
             seconds_left=taken * (1 - part) / part if part else None,
         )
         self.bar.n = part
-        self.bar.set_postfix_str(in_words(now))
+        self.bar.bar_format = f"{{desc}} |{{bar:8}}| {in_words(now)}"
+        self.bar.refresh()
 
     @contextmanager
     def watching(self) -> Iterator[None]:

@@ -52,13 +52,13 @@ def test_speed_counts_what_ended_since_the_sweep_began_and_what_is_in_training(
     assert now.training == 4
     assert now.per_minute == pytest.approx(8, rel=0.01)
     assert now.seconds_left == pytest.approx(22.5, rel=0.01)
-    assert in_words(now) == "2/8 done, 0 diverged, 1 failed, 5 left, 8 runs/min, 0:22 to go"
+    assert in_words(now) == "2/8 done, 0 diverged, 1 failed, 5 left, 8.0/min, 0:22 to go"
 
 
 def test_hours_are_told_as_hours():
     now = Standing(9, 0, 0, 0, 9, per_minute=0.1, seconds_left=3600 * 2 + 61.0)
 
-    assert in_words(now).endswith("0.1 runs/min, 2:01:01 to go")
+    assert in_words(now).endswith("0.1/min, 2:01:01 to go")
 
 
 def test_the_command_says_in_a_line_how_a_sweep_stands_without_torch(tmp_path):

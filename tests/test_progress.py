@@ -59,8 +59,9 @@ def test_a_sweep_shows_what_is_done_diverged_failed_left_how_fast_and_the_time_l
     # A quarter of the work took 30 seconds: three times that are left, and 2 of 8 runs' worth
     # was done in half a minute.
     last = terminal.getvalue().split("\r")[-1]
-    assert last.startswith("decay:  25%|")
-    assert "4/10 done, 1 diverged, 1 failed, 5 left, 4 runs/min, 1:30 to go" in last
+    assert last.startswith("decay |##      | 4/10 done")
+    assert len(last) <= 80
+    assert "4/10 done, 1 diverged, 1 failed, 5 left, 4.0/min, 1:30 to go" in last
 
 
 def test_a_bar_moves_with_the_chunks_that_are_in_training(tmp_path, monkeypatch):
