@@ -16,7 +16,7 @@ from rnn_exp._hydra.described import run_of
 from rnn_exp._hydra.job import Failed
 from rnn_exp._hydra.plan import Planned
 from rnn_exp._hydra.texts import texts
-from rnn_exp.pool import Lost, Pool, spread
+from rnn_exp.pool import Lost, Workers, spread
 from rnn_exp.progress import SweepBar
 from rnn_exp.run import Run
 from rnn_exp.worker import THERE, Assignment, Ended, Job, carry_out
@@ -32,22 +32,23 @@ class Sweep:
         self.folder = Path(composer.master.hydra.sweep.dir)
         self.configs: dict[Run, DictConfig] = {}
 
-    def train(self, jobs: Sequence[Planned], pool: Pool, seconds: float) -> list[JobReturn]:
+    def train(
+        self, jobs: Sequence[Planned], workers: Workers, seconds: float
+    ) -> list[JobReturn]:
         """Train what is not there yet, and say of each job how it ended.
 
         Raises:
-            ConnectionError: if the cluster cannot be reached.
+            ConnectionError: if the cluster is gone.
         """
         planned = {job.run: job for job in jobs}
         left = [run for run, job in planned.items() if not job.done]
         ends = {run: Ended(THERE) for run, job in planned.items() if job.done}
-        chunks = planning.chunks(left, processes=pool.processes)
+        chunks = planning.chunks(left, processes=workers.count())
         work = sum(map(planning.seconds, left))
-        with closing(pool.open()) as workers, closing(
-            SweepBar(self.folder, len(planned), len(ends), work)
-        ) as bar:  # fmt: skip
-            here = pool.is_here
-            function = functools.partial(carry_out, look=bar.look) if here else carry_out
+        with closing(SweepBar(self.folder, len(planned), len(ends), work)) as bar:
+            here = workers.is_here
+            look = bar.look if here else workers.look()
+            function = functools.partial(carry_out, look=look)
             others: AbstractContextManager[None] = nullcontext() if here else bar.watching()
             with others:
                 sent = self._assignments(chunks, planned, bar, seconds)
