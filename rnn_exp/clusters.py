@@ -84,9 +84,9 @@ def _stop_if_unwanted() -> None:
         KeyboardInterrupt: if the sweep was stopped, or its process is no more.
     """
     from distributed import get_worker
-    from distributed.worker import thread_state
 
-    task = get_worker().state.tasks.get(thread_state.key)
+    worker: Any = get_worker()
+    task = worker.state.tasks.get(worker.get_current_task())
     if task is None or task.state == "cancelled":
         raise KeyboardInterrupt
 

@@ -32,9 +32,7 @@ class Sweep:
         self.folder = Path(composer.master.hydra.sweep.dir)
         self.configs: dict[Run, DictConfig] = {}
 
-    def train(
-        self, jobs: Sequence[Planned], workers: Workers, seconds: float
-    ) -> list[JobReturn]:
+    def train(self, jobs: Sequence[Planned], workers: Workers, seconds: float) -> list[JobReturn]:
         """Train what is not there yet, and say of each job how it ended.
 
         Raises:
