@@ -38,7 +38,7 @@ bench: .venv/installed
 	touch $@
 
 .venv/installed-for-tests: .venv/installed
-	$(INSTALL) --editable '.[test]'
+	$(INSTALL) --editable '.[test,dask,ray]'
 	touch $@
 
 clean:

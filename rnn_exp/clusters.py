@@ -110,7 +110,7 @@ class Ray:
         self.ray: Any = ray
         where = {"address": address} if address else {"address": "local", "num_cpus": processes}
         try:
-            _reach(address)
+            _reach(os.environ.get("RAY_ADDRESS") if address == "auto" else address)
             self.ray.init(
                 **where, log_to_driver=False, logging_level=_SILENT, include_dashboard=False
             )
