@@ -260,7 +260,6 @@ def _impatient() -> None:
         (("backend=dask",), "hydra.launcher.address=null is not possible: allowed is the address"),
         (("backend=ray", "address=127.0.0.1:1"),
          "no Ray answers at 127.0.0.1:1: Connection refused"),
-        (("backend=ray", "address=auto"), "no Ray answers at auto: "),
         (("backend=slurm",), "hydra.launcher.backend=slurm is not possible: allowed is one of "),
     ],
 )  # fmt: skip
