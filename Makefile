@@ -42,7 +42,7 @@ bench: .venv/installed
 	touch $@
 
 .venv/installed-for-tests: .venv/installed
-	$(INSTALL) --editable '.[test]'
+	$(INSTALL) --editable '.[test,dask,ray]'
 	touch $@
 
 clean:

@@ -1,7 +1,7 @@
 """The pool: who trains chunks. This process, processes beside it, a Dask cluster, or Ray.
 
 Whatever ends a process (a kill, the memory, a lost machine), what it had in hand is done again,
-the second time alone, before it counts as lost.
+and in the end alone, before it counts as lost.
 """
 
 import dataclasses
@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from rnn_exp.clusters import Dask, Ray
 from rnn_exp.settings import SettingError, check, choice, whole
 
-__all__ = ["Lost", "Pool", "spread"]
+__all__ = ["Lost", "Pool", "Workers", "spread"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_TRIES = 3
+_SECONDS_BETWEEN_LOOKS = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Pool:
     """Where chunks are trained: on this machine, on a Dask cluster, or on Ray.
 
     ``processes``: of this machine; 1 is this process itself. ``address``: of Dask's scheduler
-    (``tcp://host:8786``) or of Ray's head (null: a Ray of its own on this machine).
+    (``tcp://host:8786``) or of Ray's head (null: a Ray of its own, of as many ``processes``).
 
     Raises:
         SettingError: for an unknown backend, or Dask without an address.
@@ -47,11 +48,6 @@ class Pool:
                 "address", "null", "the address of a Dask scheduler, tcp://host:8786"
             )
 
-    @property
-    def is_here(self) -> bool:
-        """Say whether this process itself is the pool."""
-        return self.backend == "processes" and self.processes == 1
-
     def open(self) -> "Workers":
         """Start the processes, or connect.
 
@@ -59,9 +55,11 @@ class Pool:
             SettingError: if the library for it is not installed.
             ConnectionError: if the cluster cannot be reached.
         """
-        if self.backend == "processes":
-            return _Here() if self.is_here else _Processes(self.processes)
-        return _Dask(str(self.address)) if self.backend == "dask" else _Ray(self.address)
+        if self.backend == "dask":
+            return Dask(str(self.address))
+        if self.backend == "ray":
+            return Ray(self.address, self.processes)
+        return _Here() if self.processes == 1 else _Processes(self.processes)
 
 
 class Lost(RuntimeError):  # noqa: N818 - as a value it reads better
@@ -70,7 +68,15 @@ class Lost(RuntimeError):  # noqa: N818 - as a value it reads better
 
 @runtime_checkable
 class Workers(Protocol):
-    """Processes that take items, as many at once as there are."""
+    """Processes that take items, as many at once as there are.
+
+    ``is_here``: it is this process itself. ``tries``: how often an item is handed over before it
+    is lost; from the try ``alone`` on while nothing else is in hand, which may be what kills.
+    """
+
+    is_here: bool
+    tries: int
+    alone: int
 
     def count(self) -> int:
         """Return how many there are now."""
@@ -78,6 +84,10 @@ class Workers(Protocol):
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
         """Hand an item over."""
+        ...
+
+    def look(self) -> Callable[[], object] | None:
+        """Return what an item's function must call from time to time so that it can be ended."""
         ...
 
     def mend(self) -> None:
@@ -96,21 +106,25 @@ def spread(
 
     Items are drawn from the iterable when there is somebody to take them. ``function`` must not
     raise: what is raised is the pool's, and the item is tried again.
+
+    Raises:
+        ConnectionError: if the cluster is gone.
     """
     source, again = iter(items), deque[tuple[Item, int]]()
     in_hand: dict[Future[Result], tuple[Item, int]] = {}
     while True:
-        for item, tries in _next(source, again, in_hand, 2 * workers.count()):
+        for item, tries in _next(source, again, in_hand, 2 * workers.count(), workers.alone):
             in_hand[workers.submit(function, item)] = (item, tries)
         if not in_hand:
             return
         broken = False
-        for future in wait(in_hand, return_when=FIRST_COMPLETED).done:
+        # Workers of a cluster may come later: they are counted again, whether anything ends or not.
+        for future in wait(in_hand, _SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED).done:
             item, tries = in_hand.pop(future)
             error = _error(future)
             if error is None:
                 yield item, future.result()
-            elif tries < _TRIES:
+            elif tries < workers.tries:
                 again.append((item, tries + 1))
             else:
                 yield item, Lost(f"its process ended before it was done ({type(error).__name__})")
@@ -121,13 +135,13 @@ def spread(
 
 def _next(
     source: Iterator[Item], again: deque[tuple[Item, int]],
-    in_hand: dict[Future[Result], tuple[Item, int]], most: int,
+    in_hand: dict[Future[Result], tuple[Item, int]], most: int, alone: int,
 ) -> Iterator[tuple[Item, int]]:  # fmt: skip
     """Yield what to hand over now; what has failed in company is tried alone."""
-    if any(tries == _TRIES for _, tries in in_hand.values()):
+    if any(tries >= alone for _, tries in in_hand.values()):
         return
     while len(in_hand) < most:
-        if again and again[0][1] < _TRIES:
+        if again and again[0][1] < alone:
             yield again.popleft()
         elif again:
             if not in_hand:
@@ -151,6 +165,8 @@ def _error(future: "Future[Any]") -> BaseException | None:
 class _Here:
     """This process itself."""
 
+    is_here, tries, alone = True, 1, 2
+
     def count(self) -> int:
         return 1
 
@@ -159,6 +175,8 @@ class _Here:
         future.set_result(function(item))
         return future
 
+    def look(self) -> None: ...
+
     def mend(self) -> None: ...
 
     def close(self) -> None: ...
@@ -166,6 +184,8 @@ class _Here:
 
 class _Processes:
     """Processes of this machine, forked from one that has imported what they need."""
+
+    is_here, tries, alone = False, 4, 3
 
     def __init__(self, count: int) -> None:
         self.processes = count
@@ -178,6 +198,8 @@ class _Processes:
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
         return self.executor.submit(function, item)
+
+    def look(self) -> None: ...
 
     def mend(self) -> None:
         self.executor = ProcessPoolExecutor(
@@ -209,61 +231,3 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-class _Dask:
-    """The workers of a Dask cluster; its scheduler gives a dead worker's items to another."""
-
-    def __init__(self, address: str) -> None:
-        try:
-            import distributed as dask
-        except ImportError:
-            raise _not_installed("dask") from None
-        library: Any = dask  # it has types in part
-        try:
-            self.client = library.Client(address, timeout=10, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise ConnectionError(f"no Dask scheduler answers at {address}: {error}") from error
-        self.executor = self.client.get_executor(pure=False)
-
-    def count(self) -> int:
-        return max(1, sum(self.client.ncores().values()))
-
-    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-        return self.executor.submit(function, item)
-
-    def mend(self) -> None: ...
-
-    def close(self) -> None:
-        self.executor.shutdown(wait=False)
-        self.client.close()
-
-
-class _Ray:
-    """The processes of a Ray cluster; Ray starts a dead one's items again."""
-
-    def __init__(self, address: str | None) -> None:
-        try:
-            import ray
-        except ImportError:
-            raise _not_installed("ray") from None
-        self.ray: Any = ray
-        self.ray.init(address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
-
-    def count(self) -> int:
-        return max(1, int(self.ray.cluster_resources().get("CPU", 1)))
-
-    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-        call = self.ray.remote(max_retries=_TRIES, num_cpus=1)(function)
-        return call.remote(item).future()
-
-    def mend(self) -> None: ...
-
-    def close(self) -> None:
-        self.ray.shutdown()
-
-
-def _not_installed(backend: str) -> SettingError:
-    return SettingError(
-        "backend", backend, f"what is installed; pip install 'rnn-exp[{backend}]' brings it"
-    )

@@ -68,6 +68,10 @@ class SweepBar:
         """Note that a chunk is in somebody's hands."""
         self.in_hand[name] = work
 
+    def give_back(self, name: str) -> None:
+        """Note that a chunk is in nobody's hands any more, and not done."""
+        self.in_hand.pop(name, None)
+
     def finish(self, name: str, statuses: Sequence[str]) -> None:
         """Count how the runs of a chunk ended."""
         for status in statuses:

@@ -20,7 +20,7 @@ from rnn_exp.planning import chunks
 from rnn_exp.run import Run
 from rnn_exp.updates import Update
 
-__all__ = ["THERE", "Assignment", "Ended", "Job", "carry_out", "clear", "work"]
+__all__ = ["THERE", "Assignment", "Ended", "Job", "carry_out", "clear", "lose", "work"]
 
 THERE = "already there"
 _PATIENCE = 60.0
@@ -194,6 +194,13 @@ def _finish(job: Job, outcome: Outcome) -> Ended:
 def _remove_leftovers(folder: Path) -> None:
     storage.tidy(folder)
     (folder / checkpoint.FILE).unlink(missing_ok=True)
+
+
+def lose(job: Job, why: Exception) -> Ended:
+    """Note that the process of a run ended before the run did, if it did not end in time."""
+    if storage.is_done(job.folder, job.run):
+        return Ended(storage.status_of(job.folder))
+    return _failed(job, why)
 
 
 def clear(folder: Path) -> None:

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -89,6 +91,39 @@ def test_an_item_that_always_kills_is_lost_alone(tmp_path):
     assert isinstance(lost, Lost)
     assert str(lost) == "its process ended before it was done (BrokenProcessPool)"
     assert found == {item: item.name for item in items if item.name != "bad"}
+
+
+class Growing:
+    """Threads as workers: one at first, more when others have come."""
+
+    is_here, tries, alone = False, 1, 2
+
+    def __init__(self) -> None:
+        self.executor, self.counts = ThreadPoolExecutor(8), [1]
+
+    def count(self) -> int:
+        return self.counts.pop(0) if self.counts else 4
+
+    def submit(self, function, item):
+        return self.executor.submit(function, item)
+
+    def look(self) -> None: ...
+
+    def mend(self) -> None: ...
+
+    def close(self) -> None:
+        self.executor.shutdown()
+
+
+def test_workers_that_come_later_are_given_work_while_the_first_are_busy(monkeypatch):
+    monkeypatch.setattr("rnn_exp.pool._SECONDS_BETWEEN_LOOKS", 0.02)
+    together = threading.Barrier(8)  # passed by eight at once, where two were sent at first
+
+    with closing(Growing()) as workers:
+        found = dict(spread(lambda _: together.wait(20), range(8), workers))
+
+    assert set(found) == set(range(8))
+    assert sorted(found.values()) == list(range(8))
 
 
 STARTER = """

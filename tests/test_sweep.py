@@ -1,7 +1,10 @@
 """Sweeps: every run as if it were alone, one failure harms no other, nothing is trained twice."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -412,3 +415,40 @@ def test_ranges_choices_and_globs_make_a_grid(tmp_path):
     assert {settings_of(run)["init"] for run in runs(tmp_path).values()} == {
         "gaussian", "orthogonal"
     }  # fmt: skip
+
+
+POISON = """
+import os, signal
+from rnn_exp.experiment import Chunk
+
+def kill(chunk, train=Chunk.train):
+    if any(run.seed == 1 for run in chunk.runs):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return train(chunk)
+
+Chunk.train = kill
+"""
+
+
+def test_a_run_that_kills_its_process_fails_alone_and_not_with_its_chunk(swept, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(POISON)
+    root = str(Path(rnn_exp.__file__).parent.parent)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "rnn_exp", "-m", *SMALL, *GRID, "hydra.sweep.dir=grid",
+         "hydra.launcher.processes=2"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), root])},
+    )  # fmt: skip
+
+    assert ended.returncode == 1
+    assert "4 runs: 2 done, 0 of them diverged, 2 failed, 0 already there" in ended.stdout
+    assert ended.stderr.splitlines()[-1].startswith("rnn-exp: 2 of 4 runs failed")
+    alone = runs(swept[0])
+    for name, run in runs(tmp_path).items():
+        found = json.loads((run / "run.json").read_text())
+        if found["seed"] == 1:
+            assert found["status"] == "failed"
+            assert "its process ended before it was done" in found["failure"]
+        else:
+            assert tables(run) == tables(alone[name])

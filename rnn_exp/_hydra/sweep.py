@@ -1,6 +1,7 @@
 """A sweep in progress: planned jobs go out as chunks, and what became of them comes back."""
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
@@ -16,10 +17,10 @@ from rnn_exp._hydra.described import run_of
 from rnn_exp._hydra.job import Failed
 from rnn_exp._hydra.plan import Planned
 from rnn_exp._hydra.texts import texts
-from rnn_exp.pool import Lost, Pool, spread
+from rnn_exp.pool import Lost, Workers, spread
 from rnn_exp.progress import SweepBar
 from rnn_exp.run import Run
-from rnn_exp.worker import THERE, Assignment, Ended, Job, carry_out, clear
+from rnn_exp.worker import THERE, Assignment, Ended, Job, carry_out, clear, lose
 
 __all__ = ["Sweep"]
 
@@ -31,12 +32,13 @@ class Sweep:
         self.context, self.task, self.composer = context, task, composer
         self.folder = Path(composer.master.hydra.sweep.dir)
         self.configs: dict[Run, DictConfig] = {}
+        self.numbers = itertools.count()
 
-    def train(self, jobs: Sequence[Planned], pool: Pool, seconds: float) -> list[JobReturn]:
+    def train(self, jobs: Sequence[Planned], workers: Workers, seconds: float) -> list[JobReturn]:
         """Train what is not there yet, and say of each job how it ended.
 
         Raises:
-            ConnectionError: if the cluster cannot be reached.
+            ConnectionError: if the cluster is gone.
         """
         planned = {job.run: job for job in jobs}
         for job in planned.values():
@@ -44,20 +46,24 @@ class Sweep:
                 clear(job.folder)
         left = [run for run, job in planned.items() if not job.done]
         ends = {run: Ended(THERE) for run, job in planned.items() if job.done}
-        chunks = planning.chunks(left, processes=pool.processes)
+        chunks = planning.chunks(left, processes=workers.count())
         work = sum(map(planning.seconds, left))
-        with closing(pool.open()) as workers, closing(
-            SweepBar(self.folder, len(planned), len(ends), work)
-        ) as bar:  # fmt: skip
-            here = pool.is_here
-            function = functools.partial(carry_out, look=bar.look) if here else carry_out
+        with closing(SweepBar(self.folder, len(planned), len(ends), work)) as bar:
+            here = workers.is_here
+            look = bar.look if here else workers.look()
+            function = functools.partial(carry_out, look=look)
             others: AbstractContextManager[None] = nullcontext() if here else bar.watching()
             with others:
-                sent = self._assignments(chunks, planned, bar, seconds)
-                for sending, result in spread(function, sent, workers):
-                    ended = self._received(sending, result)
-                    bar.finish(sending.name, [how.status for how in ended.values()])
-                    ends |= ended
+                while chunks:
+                    sent, chunks = self._assignments(chunks, planned, bar, seconds), []
+                    for sending, result in spread(function, sent, workers):
+                        if isinstance(result, Lost) and len(sending.jobs) > 1:
+                            bar.give_back(sending.name)
+                            chunks += _halves(sending)
+                            continue
+                        ended = self._received(sending, result)
+                        bar.finish(sending.name, [how.status for how in ended.values()])
+                        ends |= ended
         _summarise(ends, self.folder)
         return [_returned(job, ends[job.run]) for job in jobs]
 
@@ -66,8 +72,8 @@ class Sweep:
         seconds: float,
     ) -> Iterator[Assignment]:  # fmt: skip
         """Compose the jobs of one chunk after the other, each when it is due."""
-        for number, runs in enumerate(chunks):
-            name = f"chunk-{number}"
+        for runs in chunks:
+            name = f"chunk-{next(self.numbers)}"
             jobs = [self._job(planned[run]) for run in runs]
             bar.begin(name, sum(map(planning.seconds, runs)))
             yield Assignment(name, jobs, self.folder, seconds)
@@ -88,7 +94,7 @@ class Sweep:
         """Note how the jobs of a chunk ended, and tell Hydra's callbacks."""
         runs = [job.run for job in sent.jobs]
         if isinstance(result, Lost):
-            result = [Ended("failed", failure=f"Lost: {result}") for _ in runs]
+            result = [lose(job, result) for job in sent.jobs]
         ended = {
             # Done by a process that then was killed: this sweep trained it all the same.
             run: Ended(how.told) if how.status == THERE else how
@@ -100,6 +106,12 @@ class Sweep:
             end = _returned(Planned(0, config.hydra.overrides.task, run, folder, done=True), how)
             self.context.callbacks.on_job_end(config=config, job_return=end)
         return ended
+
+
+def _halves(sent: Assignment) -> list[list[Run]]:
+    """Return the runs of a lost chunk in two parts: one of them ends its process, maybe."""
+    runs = [job.run for job in sent.jobs]
+    return [runs[: len(runs) // 2], runs[len(runs) // 2 :]]
 
 
 def _returned(job: Planned, ended: Ended) -> JobReturn:

@@ -1,6 +1,7 @@
 """A launcher that trains the runs of a sweep together, on every core or on a cluster."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from omegaconf import DictConfig
 if TYPE_CHECKING:
     from rnn_exp._hydra.composition import Composer
     from rnn_exp._hydra.plan import Planned
-    from rnn_exp.pool import Pool
+    from rnn_exp.pool import Pool, Workers
 
 
 class ChunkLauncher(Launcher):
@@ -31,6 +32,7 @@ class ChunkLauncher(Launcher):
         self.backend, self.processes, self.address = backend, processes, address
         self.checkpoint_seconds = checkpoint_seconds
         self.planned: list[Planned] = []
+        self.workers: Workers | None = None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -67,7 +69,8 @@ class ChunkLauncher(Launcher):
         if not planned:  # a sweeper that is not ours
             planned = plan(composer, jobs, first)
         sweep = Sweep(self.context, self.task_function, composer)
-        return sweep.train(planned, self.pool(planned), self.checkpoint_seconds)
+        with self.opened(planned) as workers:
+            return sweep.train(planned, workers, self.checkpoint_seconds)
 
     def _refuse_environment(self) -> None:
         """Refuse variables that would have to differ between runs of one process."""
@@ -79,16 +82,36 @@ class ChunkLauncher(Launcher):
                                "nothing in a sweep, whose runs share processes; set it in the "
                                "shell, or use hydra/launcher=basic")  # fmt: skip
 
-    def pool(self, planned: "Sequence[Planned]") -> "Pool":
+    @contextmanager
+    def opened(self, planned: "Sequence[Planned]") -> Iterator["Workers"]:
+        """Have the workers ready: before anything is written, for a cluster may not answer."""
+        from rnn_exp.settings import SettingError
+
+        if self.workers is not None:
+            yield self.workers
+            return
+        try:
+            workers = self._pool(planned).open()
+        except SettingError as error:
+            raise error.under("hydra.launcher") from None
+        with closing(workers) as self.workers:
+            try:
+                yield workers
+            finally:
+                self.workers = None
+
+    def _pool(self, planned: "Sequence[Planned]") -> "Pool":
         """Return where the chunks go: by default as many processes as there are cores and work."""
         from rnn_exp import process
         from rnn_exp.planning import processes_for
         from rnn_exp.pool import Pool
 
+        left = [job.run for job in planned if not job.done]
         count = self.processes
         if count is None:
-            count = processes_for((job.run for job in planned), process.cores())
-        return Pool(self.backend, count, self.address)
+            count = processes_for(left, process.cores())
+        pool = Pool(self.backend, count, self.address)
+        return pool if left else Pool()  # nobody is needed where nothing is left to do
 
     def _run(
         self, composer: "Composer", jobs: Sequence[Sequence[str]], first: int

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,12 @@ class CheckedSweeper(BasicSweeper):
         assert launcher is not None
         jobs = self._jobs(arguments)
         planned = plan(Composer(context.config_loader, config), jobs)
-        if isinstance(launcher, ChunkLauncher):
-            launcher.planned = planned
         folder = Path(config.hydra.sweep.dir)
-        with held(folder, patience=0):
+        with ExitStack() as stack:
+            if isinstance(launcher, ChunkLauncher):
+                launcher.planned = planned
+                stack.enter_context(launcher.opened(planned))
+            stack.enter_context(held(folder, patience=0))
             heartbeat.forget(folder)
             OmegaConf.save(config, folder / "multirun.yaml")
             names = dict.fromkeys(str(job.folder.relative_to(folder)) for job in planned)
