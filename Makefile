@@ -1,13 +1,14 @@
 # make study   train the study `decay` and write its report (everything it needs goes into .venv)
 # make test    lint, types, import contracts, doctests and the whole test suite
-# make kills   sweeps killed at sixty random moments, and started again
+# make slow    sweeps killed at sixty random moments (KILLS=60) and started again; clusters that die
 # make bench   recorded updates against torch's own, side by side; a study of 1,000 runs
 PYTHON ?= python3
+KILLS ?= 60
 INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # One thread a process: two spinning threads on a busy machine are many times slower than one.
 export OMP_NUM_THREADS = 1
 
-.PHONY: study test lint types contracts kills bench clean
+.PHONY: study test lint types contracts slow bench clean
 
 study: .venv/installed
 	.venv/bin/rnn-exp study=decay
@@ -15,7 +16,7 @@ study: .venv/installed
 	@.venv/bin/rnn-exp-report outputs/decay
 
 test: lint types contracts
-	.venv/bin/pytest -n 2 -q
+	.venv/bin/pytest -n 2 -q -m "not slow"
 
 lint: .venv/installed-for-tests
 	.venv/bin/ruff check .
@@ -27,12 +28,13 @@ types: .venv/installed-for-tests
 contracts: .venv/installed-for-tests
 	.venv/bin/lint-imports --no-logo
 
-kills: .venv/installed-for-tests
-	RNN_EXP_KILLS=60 .venv/bin/pytest -n 2 -q tests/test_kills.py
+slow: .venv/installed-for-tests
+	RNN_EXP_KILLS=$(KILLS) .venv/bin/pytest -n 2 -q -m "slow or kills"
 
 bench: .venv/installed
 	.venv/bin/python scripts/benchmark.py
 	.venv/bin/python scripts/benchmark_load.py
+	.venv/bin/python scripts/benchmark_sweep.py
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

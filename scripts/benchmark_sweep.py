@@ -10,6 +10,7 @@ round, and what is printed is the median.
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,7 @@ SIZES = ("task.length=50", "network.hidden_size=32", "training.batch_size=16",
 PLAIN = ("hydra/launcher=basic", "hydra/sweeper=basic", "hydra.sweep.subdir=${hydra.job.num}",
          "hydra.sweep.dir=usual")  # fmt: skip
 COMMAND = "import sys; from rnn_exp.app import main; sys.argv[0] = 'rnn-exp'; main()"
+HELP = f"import sys; sys.argv.append('--help'); {COMMAND}"
 # The same runs, trained and written by the same worker, with no command line in front of it.
 WITHOUT = """
 import sys
@@ -45,15 +47,16 @@ for number, chunk in enumerate(chunks(runs)):
 """
 
 
-def seconds(words: Sequence[str]) -> float:
-    """Run a Python command in an empty folder and return how long it took."""
+def run(words: Sequence[str]) -> tuple[float, float]:
+    """Run a Python command in an empty folder; return the seconds it took, and those of a core."""
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
             [sys.executable, *words], cwd=folder, check=True, capture_output=True,
             env=os.environ | {"PYTHONPATH": str(HERE.parent)},
         )  # fmt: skip
-        return time.perf_counter() - start
+        wall, now = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
 
 
 def report(name: str, unit: str, found: float, goal: float) -> None:
@@ -73,19 +76,23 @@ def main() -> None:
     sweep = ("-m", *SIZES, f"init.gain={gains}", f"seed=range({seeds})")
     ours, usual, bare = [], [], []
     for _ in range(1 if chosen.quick else chosen.rounds):
-        ours.append(seconds(["-c", COMMAND, *sweep]))
-        usual.append(seconds([str(HERE / "plain_sweep.py"), *sweep, *PLAIN]))
-        bare.append(seconds(["-c", WITHOUT, gains, str(seeds)]))
+        ours.append(run(["-c", COMMAND, *sweep]))
+        usual.append(run([str(HERE / "plain_sweep.py"), *sweep, *PLAIN]))
+        bare.append(run(["-c", WITHOUT, gains, str(seeds)]))
     middle = statistics.median
-    print(f"{runs} runs: {middle(ours):.2f} s; plain nn.RNN under Hydra's launcher "
-          f"{middle(usual):.2f} s; this package without Hydra {middle(bare):.2f} s")  # fmt: skip
+    walls = [middle(wall for wall, _ in each) for each in (ours, usual, bare)]
+    print(f"{runs} runs: {walls[0]:.2f} s; plain nn.RNN under Hydra's launcher "
+          f"{walls[1]:.2f} s; this package without Hydra {walls[2]:.2f} s")  # fmt: skip
     print(f"{'':58s} {'found':>8s}     {'goal':>8s}")
-    ratio = middle(a / b for a, b in zip(ours, usual, strict=True))
+    ratio = middle(a / b for (a, _), (b, _) in zip(ours, usual, strict=True))
     report("a sweep / the usual way, wall time", "", ratio, 0.25)
-    share = middle(1e3 * (a - b) / runs for a, b in zip(ours, bare, strict=True))
-    report("Hydra's share of a run", "ms", share, 15.0)
-    started = middle(seconds(["-c", COMMAND, "--help"]) for _ in range(5))
+    share = middle(1e3 * (a - b) / runs for (_, a), (_, b) in zip(ours, bare, strict=True))
+    report("Hydra's share of a run, time of a core", "ms", share, 15.0)
+    started, imported = (
+        middle(run(["-c", code])[0] for _ in range(7)) for code in (HELP, "import hydra")
+    )
     report("rnn-exp --help", "s", started, 0.4)
+    print(f"({imported:.3f} s of it are Hydra's own import)")
 
 
 if __name__ == "__main__":

@@ -173,6 +173,7 @@ def test_a_ray_process_that_is_killed_changes_nothing_in_a_sweep(alone, tmp_path
     assert_complete(tmp_path, told, alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_the_workers_of_a_dask_stop_with_the_sweep_and_stay(dask, tmp_path, how):
     dask.have(2)
@@ -210,6 +211,7 @@ Chunk.train = kill
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_kills_its_dask_worker_each_time_is_told_and_stops_no_other(tmp_path):
     (tmp_path / "poison.py").write_text(POISON)
     cluster = Cluster(tmp_path, 3, "--preload", str(tmp_path / "poison.py"), failures=0)
@@ -233,6 +235,7 @@ def test_a_run_that_kills_its_dask_worker_each_time_is_told_and_stops_no_other(t
     assert "4 runs: 3 done, 0 of them diverged, 1 failed, 0 already there" in told.out
 
 
+@pytest.mark.slow
 def test_a_dask_scheduler_that_goes_away_ends_the_sweep_in_one_line(tmp_path):
     cluster = Cluster(tmp_path, 1)
 

@@ -32,7 +32,7 @@ def small_disk(tmp_path):
     pytest.fail("the small disk could not be taken away")
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_on_a_full_disk_what_fits_is_kept_and_the_rest_is_named(small_disk, tmp_path, processes):
     words = (*SWEEP, "network.activation=tanh,relu", f"hydra.launcher.processes={processes}")
 

@@ -33,6 +33,7 @@ class Composer:
     def __init__(self, loader: ConfigLoaderImpl, master: DictConfig) -> None:
         self.loader, self.master = loader, master
         self.bases: dict[tuple[str, ...], DictConfig] = {}
+        self.folder: str = master.hydra.sweep.dir
         own: Any = OmegaConf.to_container(master.hydra.overrides.hydra)
         name = master.hydra.job.config_name
         self.repository = loader._parse_overrides_and_create_caching_repo(name, own)[1]
@@ -54,7 +55,7 @@ class Composer:
         )
         with open_dict(job):
             job.id, job.num = number, number
-        hydra.sweep.dir = self.master.hydra.sweep.dir
+        hydra.sweep.dir = self.folder
         OmegaConf.copy_cache(from_config=self.master, to_config=config)
         return config
 
