@@ -14,12 +14,24 @@ import torch
 from rnn_exp.experiment import Snapshot
 from rnn_exp.files import replace_bytes
 from rnn_exp.run import Run
+from rnn_exp.settings import SettingError
 from rnn_exp.storage import versions
 
-__all__ = ["FILE", "Clock", "read", "write"]
+__all__ = ["FILE", "Clock", "read", "seconds_from", "write"]
 
 FILE = "checkpoint.safetensors"
 _STATE, _HISTORY = "state.", "history."
+
+
+def seconds_from(value: object) -> float:
+    """Return a setting as the seconds between two checkpoints.
+
+    Raises:
+        SettingError: if it is no number of at least 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise SettingError("hydra.launcher.checkpoint_seconds", value, "a number of at least 0")
+    return float(value)
 
 
 class Clock:

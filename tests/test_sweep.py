@@ -407,6 +407,18 @@ def test_variables_of_the_environment_for_each_job_are_refused(tmp_path):
     )
 
 
+@pytest.mark.parametrize("mode", [("-m",), ()])
+@pytest.mark.parametrize("value", ["x", "-1", "null", "true"])
+def test_seconds_between_checkpoints_that_cannot_be_are_refused_in_a_line(tmp_path, mode, value):
+    ended = start(tmp_path, *mode, *SMALL, f"hydra.launcher.checkpoint_seconds={value}")
+
+    assert ended.code == 1
+    assert ended.err.startswith("rnn-exp: hydra.launcher.checkpoint_seconds=")
+    assert ended.err.endswith("is not possible: allowed is a number of at least 0\n")
+    assert len(ended.err.splitlines()) == 1
+    assert files(tmp_path) == {}
+
+
 def test_ranges_choices_and_globs_make_a_grid(tmp_path):
     ended = start(tmp_path, "-m", *SMALL, "seed=range(3)", "init=glob(*,exclude=[torch,ident*])",
                   "init.gain=choice(0.5,1)")  # fmt: skip

@@ -23,10 +23,12 @@ class Gate(Callback):
         Hydra turns a callback's exceptions into warnings; SystemExit it lets pass.
         """
         del kwargs
+        from rnn_exp.checkpoint import seconds_from
         from rnn_exp.storage import is_done
 
         try:
             run = run_of(config)
+            seconds_from(config.hydra.launcher.get("checkpoint_seconds", 60))
             folder = Path(config.hydra.run.dir)
             done = is_done(folder, run)
             folder.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ def job(config: DictConfig) -> str:
     Raises:
         Failed: if it could not be trained or written.
     """
+    from rnn_exp.checkpoint import seconds_from
     from rnn_exp.progress import RunBar
     from rnn_exp.worker import THERE, Job, work
 
@@ -32,7 +33,8 @@ def job(config: DictConfig) -> str:
     folder = Path(hydra.runtime.output_dir)
     process.use_one_thread()
     with closing(RunBar(run)) as bar:
-        [ended] = work([Job(run, folder)], bar.watch, hydra.launcher.get("checkpoint_seconds", 60))
+        seconds = seconds_from(hydra.launcher.get("checkpoint_seconds", 60))
+        [ended] = work([Job(run, folder)], bar.watch, seconds)
     if ended.failure:
         raise Failed(ended.failure)
     if hydra.mode == RunMode.RUN:

@@ -85,8 +85,10 @@ class ChunkLauncher(Launcher):
     @contextmanager
     def opened(self, planned: "Sequence[Planned]") -> Iterator["Workers"]:
         """Have the workers ready: before anything is written, for a cluster may not answer."""
+        from rnn_exp.checkpoint import seconds_from
         from rnn_exp.settings import SettingError
 
+        seconds_from(self.checkpoint_seconds)
         if self.workers is not None:
             yield self.workers
             return
