@@ -109,6 +109,16 @@ def test_a_whole_number_is_parsed_as_hydra_parses_it(word):
     assert type(ours.value()) is type(theirs.value())
 
 
+@given(jobs=st.lists(JOB, min_size=2, max_size=6))
+@settings(max_examples=10, phases=(Phase.explicit, Phase.generate))
+def test_a_revised_configuration_is_the_composed_one(hydra, jobs):
+    composer = Composer(hydra.config_loader, master_of(hydra, []))
+    alike = [[f"task.length={T}", f"init.gain={g}", f"seed={T}"] for T in (3, 4) for g in (1, 0.5)]
+    for number, words in enumerate([*jobs, *alike, *jobs[::-1], *alike]):
+        revised = plain(composer.revise(words, number))
+        assert revised == plain(composer.compose(words, number))
+
+
 def test_one_job_leaves_no_trace_in_the_next(hydra):
     composer = Composer(hydra.config_loader, master_of(hydra, []))
     before = plain(composer.compose(["seed=1"], 0))

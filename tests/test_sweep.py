@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.experimental.callback import Callback
 
 import rnn_exp
 from tests.test_app import FILES, SMALL, Ended, begin, files, only_run, start, tables
@@ -417,6 +418,34 @@ def test_seconds_between_checkpoints_that_cannot_be_are_refused_in_a_line(tmp_pa
     assert ended.err.endswith("is not possible: allowed is a number of at least 0\n")
     assert len(ended.err.splitlines()) == 1
     assert files(tmp_path) == {}
+
+
+class Note(Callback):
+    """Writes down what Hydra's callbacks are told of each job."""
+
+    def on_job_start(self, config, *, task_function, **kwargs):
+        self._write("start", config, task_function.__name__)
+
+    def on_job_end(self, config, job_return, **kwargs):
+        self._write("end", config, job_return.return_value)
+
+    def on_multirun_end(self, config, **kwargs):
+        with Path("notes").open("a") as file:
+            file.write("all\n")
+
+    def _write(self, what, config, told):
+        with Path("notes").open("a") as file:
+            file.write(f"{what} {config.hydra.job.num} {config.seed} {told}\n")
+
+
+def test_callbacks_of_the_users_own_see_every_job_begin_and_end(tmp_path):
+    ended = start(tmp_path, "-m", *SMALL, "seed=5,6",
+                  "+hydra.callbacks.note._target_=tests.test_sweep.Note")  # fmt: skip
+
+    assert ended.code == 0
+    assert (tmp_path / "notes").read_text().splitlines() == [
+        "start 0 5 job", "start 1 6 job", "end 0 5 finished", "end 1 6 finished", "all"
+    ]  # fmt: skip
 
 
 def test_ranges_choices_and_globs_make_a_grid(tmp_path):

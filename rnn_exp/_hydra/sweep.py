@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rnn_exp import planning
 from rnn_exp._hydra.composition import Composer
 from rnn_exp._hydra.described import run_of
+from rnn_exp._hydra.gate import Gate
 from rnn_exp._hydra.job import Failed
 from rnn_exp._hydra.plan import Planned
 from rnn_exp._hydra.texts import texts
@@ -33,6 +34,10 @@ class Sweep:
         self.folder = Path(composer.master.hydra.sweep.dir)
         self.configs: dict[Run, DictConfig] = {}
         self.numbers = itertools.count()
+        # Only callbacks of the user's own want to see each job's configuration, until it ends.
+        self.is_listened_to = any(
+            not isinstance(callback, Gate) for callback in context.callbacks.callbacks
+        )
 
     def train(self, jobs: Sequence[Planned], workers: Workers, seconds: float) -> list[JobReturn]:
         """Train what is not there yet, and say of each job how it ended.
@@ -79,14 +84,16 @@ class Sweep:
             yield Assignment(name, jobs, self.folder, seconds)
 
     def _job(self, planned: Planned) -> Job:
-        config = self.composer.compose(planned.overrides, planned.number)
+        compose = self.composer.compose if self.is_listened_to else self.composer.revise
+        config = compose(planned.overrides, planned.number)
         folder = planned.folder.absolute()
         with open_dict(config.hydra.runtime):
             config.hydra.runtime.output_dir = str(folder)
         if run_of(config) != planned.run:
             raise AssertionError(f"{planned.run.name} was planned, {run_of(config).name} composed")
-        self.configs[planned.run] = config
-        self.context.callbacks.on_job_start(config=config, task_function=self.task)
+        if self.is_listened_to:
+            self.configs[planned.run] = config
+            self.context.callbacks.on_job_start(config=config, task_function=self.task)
         logging: Any = OmegaConf.to_container(config.hydra.job_logging, resolve=True)
         return Job(planned.run, folder, texts(config), logging)
 
@@ -100,7 +107,7 @@ class Sweep:
             run: Ended(how.told) if how.status == THERE else how
             for run, how in zip(runs, result, strict=True)
         }
-        for run, how in ended.items():
+        for run, how in ended.items() if self.is_listened_to else ():
             config = self.configs.pop(run)
             folder = Path(config.hydra.runtime.output_dir)
             end = _returned(Planned(0, config.hydra.overrides.task, run, folder, done=True), how)
