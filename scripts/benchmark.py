@@ -21,6 +21,7 @@ from rnn_exp.engines import scan_engine
 from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network, Parameters, shapes
 from rnn_exp.norms import log10_norm
+from rnn_exp.optimizers import OPTIMIZERS, memory_of
 from rnn_exp.recording import profile
 from rnn_exp.tasks import Adding
 
@@ -34,10 +35,8 @@ def scan_update(T: int, B: int, H: int, runs: int = 1, everything: bool = False)
     sizes = shapes(network, task.input_size, task.output_size)
     drawn = [Gaussian(0.9).draw(sizes, seed) for seed in range(runs)]
     parameters = Parameters.stack(drawn, torch.float32)
-    flat = parameters.flat.requires_grad_()
-    optimizer = torch.optim.Adam([flat], lr=1e-4)
-    now = Parameters(flat.detach(), parameters.shapes)
-    views = now.views()
+    move, memory = OPTIMIZERS["adam"], memory_of("adam", parameters.flat)
+    views = parameters.views()
     batch = task.draw(B, torch.Generator().manual_seed(0))
     x = batch.inputs.unsqueeze(1).expand(-1, runs, -1, -1).contiguous()
     y = batch.targets.expand(runs, -1)
@@ -45,8 +44,7 @@ def scan_update(T: int, B: int, H: int, runs: int = 1, everything: bool = False)
     def update() -> object:
         gradients = scan_engine(views, x, lambda outputs: task.loss(outputs, y), network)
         norms = profile(gradients, network.phi) if everything else log10_norm(gradients.total[0])
-        flat.grad = now.pack(gradients.parameters)
-        optimizer.step()
+        move(parameters.flat, parameters.pack(gradients.parameters), memory, 1e-4)
         return norms
 
     return update
