@@ -41,6 +41,7 @@ class Chunk:
     def __init__(self, runs: Sequence[Run], snapshots: Sequence[Snapshot] = ()) -> None:
         self.runs, first = list(runs), runs[0]
         self.made = snapshots[0].updates if snapshots else 0
+        self.is_whole = False  # true between two updates, when snapshots are what they say
         sizes = shapes(first.network, first.task.input_size, first.task.output_size)
         drawn = [run.init.draw(sizes, run.seed) for run in runs]
         self.parameters = Parameters.stack(drawn, first.network.torch_dtype)
@@ -61,7 +62,9 @@ class Chunk:
             leaving = {*update.divergences, *update.solved}
             all_made = self.made == first.training.updates
             ended = [run for run in update.runs if all_made or run in leaving]
+            self.is_whole = True
             yield update, [self._outcome(run, update) for run in ended]
+            self.is_whole = False
 
     def _keep(self, update: Update) -> None:
         if update.recorded is None:

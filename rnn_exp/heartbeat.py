@@ -33,14 +33,15 @@ class Heartbeat:
         self.next = time.monotonic() + _SECONDS
         text = json.dumps({"runs": runs, "fraction": made / self.updates})
         part = self.path.with_suffix(f".{os.getpid()}.part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.path)
+        with suppress(OSError):  # a full disk, or another chunk's close: no run fails for that
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(text, encoding="utf-8")
+            part.replace(self.path)
 
     def close(self) -> None:
         """Remove the file: the chunk is done, or its process is about to end."""
-        self.path.unlink(missing_ok=True)
         with suppress(OSError):  # another chunk's is there
+            self.path.unlink(missing_ok=True)
             self.path.parent.rmdir()
 
 

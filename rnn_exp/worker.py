@@ -164,7 +164,10 @@ def _train_together(
             if clock.due():
                 _save(by_run, chunk, clock)
     except KeyboardInterrupt:
-        _save(by_run, chunk, clock)
+        # In the middle of an update the sequences are ahead of the weights: the last checkpoint
+        # stands then.
+        if chunk.is_whole:
+            _save(by_run, chunk, clock)
         raise
 
 

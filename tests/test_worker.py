@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from rnn_exp import checkpoint, storage, worker
+from rnn_exp import checkpoint, storage, updates, worker
 from rnn_exp.experiment import Chunk, execute
 from rnn_exp.heartbeat import fractions
 from rnn_exp.inits import Gaussian
@@ -86,6 +86,28 @@ def test_an_interrupted_worker_leaves_checkpoints_and_another_goes_on(tmp_path, 
     for job in jobs:
         assert results(job) == expected[job.run]
         assert not (job.folder / checkpoint.FILE).exists()
+
+
+@pytest.mark.parametrize("draw", [1, 4, 6])
+def test_a_worker_interrupted_in_the_middle_of_an_update_goes_on_to_the_same_bits(
+    tmp_path, monkeypatch, expected, draw
+):
+    [job] = jobs_in(tmp_path, RUNS[:1])
+    engine, calls = updates.ENGINES["scan"], []
+
+    def interrupted(*given):
+        calls.append(1)
+        if len(calls) == draw:  # the sequences are drawn, and no weight has moved
+            raise KeyboardInterrupt
+        return engine(*given)
+
+    monkeypatch.setitem(updates.ENGINES, "scan", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        work([job], seconds=0)
+
+    work([job], seconds=0)
+
+    assert results(job) == expected[job.run]
 
 
 def test_runs_at_different_updates_each_go_on_from_their_own(tmp_path, expected):

@@ -81,7 +81,7 @@ class Sweep:
             name = f"chunk-{next(self.numbers)}"
             jobs = [self._job(planned[run]) for run in runs]
             bar.begin(name, sum(map(planning.seconds, runs)))
-            yield Assignment(name, jobs, self.folder, seconds)
+            yield Assignment(name, jobs, self.folder.absolute(), seconds)
 
     def _job(self, planned: Planned) -> Job:
         compose = self.composer.compose if self.is_listened_to else self.composer.revise
