@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from rnn_exp import checkpoint, storage, updates, worker
+from rnn_exp import checkpoint, storage, worker
+from rnn_exp.engines import ENGINES
 from rnn_exp.experiment import Chunk, execute
 from rnn_exp.heartbeat import fractions
 from rnn_exp.inits import Gaussian
@@ -93,7 +94,7 @@ def test_a_worker_interrupted_in_the_middle_of_an_update_goes_on_to_the_same_bit
     tmp_path, monkeypatch, expected, draw
 ):
     [job] = jobs_in(tmp_path, RUNS[:1])
-    engine, calls = updates.ENGINES["scan"], []
+    engine, calls = ENGINES["scan"], []
 
     def interrupted(*given):
         calls.append(1)
@@ -101,7 +102,7 @@ def test_a_worker_interrupted_in_the_middle_of_an_update_goes_on_to_the_same_bit
             raise KeyboardInterrupt
         return engine(*given)
 
-    monkeypatch.setitem(updates.ENGINES, "scan", interrupted)
+    monkeypatch.setitem(ENGINES, "scan", interrupted)
     with pytest.raises(KeyboardInterrupt):
         work([job], seconds=0)
 
