@@ -87,7 +87,8 @@ def work(jobs: Sequence[Job], watch: Watch | None = None, seconds: float = 60.0)
 
     A run that another process is writing is waited for, one that is done by then is left as it
     is, and one with a checkpoint goes on from there. What fails is one run's `Ended`, never an
-    exception. ``seconds`` lie between two checkpoints; one is also written on Ctrl-C.
+    exception. ``seconds`` lie between two checkpoints; one is also written on
+    Ctrl-C, if that comes between two updates.
     """
     ended: dict[Run, Ended] = {}
     with ExitStack() as locks:
