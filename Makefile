@@ -1,7 +1,7 @@
 # make study   train the study `decay` and write its report (everything it needs goes into .venv)
-# make test    lint, types, import contracts, doctests and the whole test suite
+# make test    lint, types, import contracts, doctests and the test suite
 # make slow    sweeps killed at sixty random moments (KILLS=60) and started again; clusters that die
-# make bench   recorded updates against torch's own, side by side; a study of 1,000 runs
+# make bench   recorded updates and a whole sweep beside the usual way; a study of 1,000 runs
 PYTHON ?= python3
 KILLS ?= 60
 INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt

@@ -41,15 +41,14 @@ class Chunk:
     def __init__(self, runs: Sequence[Run], snapshots: Sequence[Snapshot] = ()) -> None:
         self.runs, first = list(runs), runs[0]
         self.made = snapshots[0].updates if snapshots else 0
-        self.is_whole = False  # true between two updates, when snapshots are what they say
+        self._is_whole = False
         sizes = shapes(first.network, first.task.input_size, first.task.output_size)
         drawn = [run.init.draw(sizes, run.seed) for run in runs]
         self.parameters = Parameters.stack(drawn, first.network.torch_dtype)
         self.parameters.flat = self.parameters.flat.to(first.device)
         self.predictions = [predict(run, self.parameters, i) for i, run in enumerate(runs)]
-        self.histories = [History(i) for i in range(len(runs))]
-        for history, snapshot in zip(self.histories, snapshots):  # noqa: B905 - none, or all
-            history.folded = dict(snapshot.history)
+        before = [snapshot.history for snapshot in snapshots] or [{} for _ in runs]
+        self.histories = [History(i, history) for i, history in enumerate(before)]
         seeds, states = [run.seed for run in runs], [dict(one.state) for one in snapshots]
         self.trainees = Trainees(self.parameters, first.task, first.training, seeds, states)
 
@@ -62,9 +61,9 @@ class Chunk:
             leaving = {*update.divergences, *update.solved}
             all_made = self.made == first.training.updates
             ended = [run for run in update.runs if all_made or run in leaving]
-            self.is_whole = True
+            self._is_whole = True
             yield update, [self._outcome(run, update) for run in ended]
-            self.is_whole = False
+            self._is_whole = False
 
     def _keep(self, update: Update) -> None:
         if update.recorded is None:
@@ -82,9 +81,12 @@ class Chunk:
         )  # fmt: skip
 
     def snapshots(self) -> Iterator[tuple[Run, Snapshot]]:
-        """Yield every run that is still training, with all that it needs to go on."""
+        """Yield every run that is still training, with all that it needs to go on.
+
+        There is none in the middle of an update, where the sequences are ahead of the weights.
+        """
         all_made = self.made == self.runs[0].training.updates
-        for run in () if all_made else self.trainees.left:
+        for run in self.trainees.left if self._is_whole and not all_made else ():
             history = self.histories[run].arrays()
             yield self.runs[run], Snapshot(self.made, self.trainees.state_of(run), history)
 

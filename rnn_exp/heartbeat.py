@@ -5,12 +5,13 @@ They work over whatever starts the workers, and for whoever looks: the sweep's o
 """
 
 import json
-import os
 import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from rnn_exp.files import replace_bytes
 
 __all__ = ["FOLDER", "Heartbeat", "forget", "fractions"]
 
@@ -32,11 +33,9 @@ class Heartbeat:
             return
         self.next = time.monotonic() + _SECONDS
         text = json.dumps({"runs": runs, "fraction": made / self.updates})
-        part = self.path.with_suffix(f".{os.getpid()}.part")
         with suppress(OSError):  # a full disk, or another chunk's close: no run fails for that
-            part.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text, encoding="utf-8")
-            part.replace(self.path)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            replace_bytes(self.path, text.encode())
 
     def close(self) -> None:
         """Remove the file: the chunk is done, or its process is about to end."""

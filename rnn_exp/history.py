@@ -16,10 +16,10 @@ SCALARS = ("update", "loss", "error", "grad_norm", *_RECORDED[1:])
 
 
 class History:
-    """What was recorded of the run at ``place`` of its chunk; ``before`` is an earlier `arrays`."""
+    """What was recorded of the run at ``place`` of its chunk; ``before``: `arrays` so far."""
 
-    def __init__(self, place: int, before: Mapping[str, np.ndarray] | None = None) -> None:
-        self.place, self.folded, self.kept = place, dict(before or {}), list[Update]()
+    def __init__(self, place: int, before: Mapping[str, np.ndarray]) -> None:
+        self.place, self.folded, self.kept = place, dict(before), list[Update]()
 
     def add(self, update: Update) -> None:
         """Keep a recorded update; its numbers are read when they are wanted, not now."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rnn_exp.files import replace_file
+from rnn_exp.files import replace_bytes
 from rnn_exp.heartbeat import fractions
 
 __all__ = ["DONE", "FILE", "Standing", "in_words", "standing", "write"]
@@ -35,7 +35,7 @@ class Standing(NamedTuple):
 def write(sweep: Path, runs: Sequence[str]) -> None:
     """Write the names of a sweep's runs, and that it begins now."""
     text = json.dumps({"begun": time.time(), "runs": list(runs)}) + "\n"
-    replace_file(sweep / FILE, lambda part: part.write_text(text, encoding="utf-8"))
+    replace_bytes(sweep / FILE, text.encode())
 
 
 def standing(sweep: Path) -> Standing:

@@ -22,7 +22,7 @@ Move = Callable[[Float[Tensor, "run size"], Float[Tensor, "run size"], Memory, f
 
 
 def _sgd(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> None:
-    """W ← w − η g."""
+    """Make the plain step w ← w − η g."""
     del memory
     sgd([flat], [gradient], [None], foreach=False, fused=False, lr=rate, weight_decay=0.0,
         momentum=0.0, dampening=0.0, nesterov=False, maximize=False)  # fmt: skip

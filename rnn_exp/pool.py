@@ -5,17 +5,13 @@ and in the end alone, before it counts as lost.
 """
 
 import dataclasses
-import multiprocessing
-import os
-import signal
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from rnn_exp.clusters import Dask, Ray
+from rnn_exp.local import Here, Processes
 from rnn_exp.settings import SettingError, check, choice, whole
 
 __all__ = ["Lost", "Pool", "Workers", "spread"]
@@ -59,7 +55,7 @@ class Pool:
             return Dask(str(self.address))
         if self.backend == "ray":
             return Ray(self.address, self.processes)
-        return _Here() if self.processes == 1 else _Processes(self.processes)
+        return Here() if self.processes == 1 else Processes(self.processes)
 
 
 class Lost(RuntimeError):  # noqa: N818 - as a value it reads better
@@ -160,74 +156,3 @@ def _error(future: "Future[Any]") -> BaseException | None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
         return error
-
-
-class _Here:
-    """This process itself."""
-
-    is_here, tries, alone = True, 1, 2
-
-    def count(self) -> int:
-        return 1
-
-    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-        future: Future[Result] = Future()
-        future.set_result(function(item))
-        return future
-
-    def look(self) -> None: ...
-
-    def mend(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class _Processes:
-    """Processes of this machine, forked from one that has imported what they need."""
-
-    is_here, tries, alone = False, 4, 3
-
-    def __init__(self, count: int) -> None:
-        self.processes = count
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["rnn_exp.worker"])
-        self.mend()
-
-    def count(self) -> int:
-        return self.processes
-
-    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-        return self.executor.submit(function, item)
-
-    def look(self) -> None: ...
-
-    def mend(self) -> None:
-        self.executor = ProcessPoolExecutor(
-            self.processes, self.context, initializer=_attend, initargs=(os.getpid(),)
-        )
-
-    def close(self) -> None:
-        self.executor.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.kill()
-            process.join()
-
-
-def _attend(starter: int) -> None:
-    """Leave Ctrl-C to the process that started this one, and end when it is no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while _alive(starter):
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

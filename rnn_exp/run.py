@@ -11,7 +11,7 @@ import torch
 from rnn_exp.inits import Gaussian, Init
 from rnn_exp.network import Network
 from rnn_exp.recording import Recording
-from rnn_exp.settings import SettingError, check, whole
+from rnn_exp.settings import SettingError, as_typed, check, whole
 from rnn_exp.tasks import Adding, Task
 from rnn_exp.training import Training
 
@@ -79,11 +79,6 @@ class Run:
         settings = self.settings()
         usual = Run(task=type(self.task)(), init=type(self.init)()).settings()
         usual |= {"task": "adding", "init": "gaussian"}
-        changed = [f"{key}={_as_typed(value)}"
+        changed = [f"{key}={as_typed(value)}"
                    for key, value in settings.items() if value != usual[key]]  # fmt: skip
         return " ".join(["rnn-exp", *(shlex.quote(word) for word in changed)])
-
-
-def _as_typed(value: object) -> str:
-    """Return a value as it is typed on the command line."""
-    return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))

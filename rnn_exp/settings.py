@@ -10,7 +10,16 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["SettingError", "check", "choice", "flag", "number", "refuse_choice", "whole"]
+__all__ = [
+    "SettingError",
+    "as_typed",
+    "check",
+    "choice",
+    "flag",
+    "number",
+    "refuse_choice",
+    "whole",
+]
 
 
 class SettingError(ValueError):
@@ -28,6 +37,18 @@ class SettingError(ValueError):
     def under(self, group: str) -> "SettingError":
         """Return the same refusal with the key's group in front of it."""
         return SettingError(f"{group}.{self.key}", self.value, self.allowed)
+
+
+def as_typed(value: object) -> str:
+    """Return a value as it is typed on the command line.
+
+    Example:
+        >>> [as_typed(value) for value in (None, True, 0.5)]
+        ['null', 'true', '0.5']
+    """
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _field(allowed: str, test: Callable[[Any], bool], default: Any, **more: object) -> Any:  # noqa: ANN401

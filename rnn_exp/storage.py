@@ -129,7 +129,7 @@ def tidy(folder: Path) -> None:
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    replace_bytes(path, text.encode())
 
 
 def _results(outcome: Outcome) -> dict[str, Any]:

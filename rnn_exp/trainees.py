@@ -39,7 +39,7 @@ class Trainees:
         memory = memory_of(training.optimizer, parameters.flat)
         for run, state in enumerate(states):
             parameters.flat[run] = state[_WEIGHTS].to(parameters.flat)
-            self.stream.generators[seeds[run]].set_state(state[_GENERATOR])
+            self.stream.generator_of(run).set_state(state[_GENERATOR])
             for name, tensor in memory.items():
                 (tensor if tensor.ndim == 0 else tensor[run]).copy_(state[name])
         self._settle(parameters.flat.clone(), memory)

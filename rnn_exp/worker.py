@@ -2,25 +2,23 @@
 
 import dataclasses
 import logging
-import logging.config
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any
 
 from rnn_exp import checkpoint, process, storage
 from rnn_exp.experiment import Chunk, Snapshot
 from rnn_exp.heartbeat import Heartbeat
+from rnn_exp.jobs import Job, note
 from rnn_exp.locks import held
 from rnn_exp.outcome import Outcome, in_words
 from rnn_exp.planning import chunks
 from rnn_exp.run import Run
 from rnn_exp.updates import Update
 
-__all__ = ["THERE", "Assignment", "Ended", "Job", "carry_out", "clear", "lose", "work"]
+__all__ = ["THERE", "Assignment", "Ended", "carry_out", "clear", "lose", "work"]
 
 THERE = "already there"
 _PATIENCE = 60.0
@@ -28,19 +26,6 @@ log = logging.getLogger("rnn_exp")
 Watch = Callable[[Update], object]
 # A process may have threads that take work, as a Dask worker has: its log and its core are one.
 _ONE_AT_A_TIME = threading.Lock()
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """A run and its folder; files to write beside its results; how its log is written.
-
-    ``logging`` is a dictionary of ``logging.config``; None: logging is set up already.
-    """
-
-    run: Run
-    folder: Path
-    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    logging: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +102,7 @@ def _begin(job: Job) -> Ended | None:
             (job.folder / name).parent.mkdir(exist_ok=True)
             (job.folder / name).write_text(text, encoding="utf-8")
         storage.write_status(job.folder, job.run, "running")
-        _note(job, job.run.command)
+        note(job, job.run.command)
     except Exception as error:
         return _failed(job, error)
     return None
@@ -154,7 +139,7 @@ def _train_together(
     by_run = {job.run: job for job in jobs}
     chunk = Chunk(list(by_run), start)
     for job in jobs if start else []:
-        _note(job, f"going on after update {chunk.made}")
+        note(job, f"going on after update {chunk.made}")
     try:
         for update, outcomes in chunk.train():
             for outcome in outcomes:
@@ -165,10 +150,7 @@ def _train_together(
             if clock.due():
                 _save(by_run, chunk, clock)
     except KeyboardInterrupt:
-        # In the middle of an update the sequences are ahead of the weights: the last checkpoint
-        # stands then.
-        if chunk.is_whole:
-            _save(by_run, chunk, clock)
+        _save(by_run, chunk, clock)
         raise
 
 
@@ -191,7 +173,7 @@ def _finish(job: Job, outcome: Outcome) -> Ended:
     except Exception as error:
         return _failed(job, error)
     told = in_words(outcome)
-    _note(job, told)
+    note(job, told)
     return Ended(outcome.status, told)
 
 
@@ -218,7 +200,7 @@ def clear(folder: Path) -> None:
 def _failed(job: Job, error: Exception) -> Ended:
     """Note a failure where it can be noted: a full disk may refuse even that."""
     failure = _cause(error)
-    _note(job, "failed", error)
+    note(job, "failed", error)
     try:
         storage.write_status(job.folder, job.run, "failed", failure=failure)
     except OSError as other:
@@ -231,21 +213,3 @@ def _cause(error: Exception) -> str:
         why = error.strerror or str(error)
         return f"{error.filename}: {why}" if error.filename else why
     return f"{type(error).__name__}: {error}"
-
-
-def _note(job: Job, message: str, error: Exception | None = None) -> None:
-    """Write a line to the job's own log. A log that cannot be written fails no run."""
-    loud, logging.raiseExceptions = logging.raiseExceptions, False
-    try:
-        if job.logging is not None:
-            logging.config.dictConfig(dict(job.logging))
-        log.log(logging.INFO if error is None else logging.ERROR, "%s", message, exc_info=error)
-    except (OSError, ValueError) as refused:  # the file of the log could not be opened
-        print(f"{job.folder}: no log can be written: {refused}", file=sys.stderr)
-    finally:
-        logging.raiseExceptions = loud
-        if job.logging is not None:
-            for handler in list(logging.root.handlers):
-                logging.root.removeHandler(handler)
-                with suppress(OSError):  # a full disk: what it has kept cannot be written
-                    handler.close()

@@ -37,7 +37,8 @@ from rnn_exp.network import Network
 from rnn_exp.planning import chunks
 from rnn_exp.run import Run
 from rnn_exp.training import Training
-from rnn_exp.worker import Assignment, Job, carry_out
+from rnn_exp.jobs import Job
+from rnn_exp.worker import Assignment, carry_out
 runs = [Run(network=Network(hidden_size=32), init=Gaussian(gain), training=Training(50), seed=seed)
         for gain in map(float, sys.argv[1].split(",")) for seed in range(int(sys.argv[2]))]
 for number, chunk in enumerate(chunks(runs)):

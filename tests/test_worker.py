@@ -12,6 +12,7 @@ from rnn_exp.engines import ENGINES
 from rnn_exp.experiment import Chunk, execute
 from rnn_exp.heartbeat import fractions
 from rnn_exp.inits import Gaussian
+from rnn_exp.jobs import Job
 from rnn_exp.locks import held
 from rnn_exp.network import Network
 from rnn_exp.recording import Recording
@@ -19,7 +20,7 @@ from rnn_exp.run import Run
 from rnn_exp.storage import is_done, status_of
 from rnn_exp.tasks import Adding
 from rnn_exp.training import Training
-from rnn_exp.worker import THERE, Assignment, Ended, Job, carry_out, clear, work
+from rnn_exp.worker import THERE, Assignment, Ended, carry_out, clear, work
 
 RUNS = [Run(Adding(6), Network("relu", 4), Gaussian(gain), Training(9, optimizer="adam"),
             Recording(2), seed) for seed, gain in enumerate((0.5, 1e30, 1.0))]  # fmt: skip

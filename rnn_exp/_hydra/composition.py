@@ -26,6 +26,12 @@ class Word(NamedTuple):
     override: Override
     is_choice: bool
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it gives a key that is there a value of its own, and merges nothing."""
+        merges = isinstance(self.override.value(), (dict, list))
+        return self.override.type == OverrideType.CHANGE and not merges
+
 
 class Composer:
     """Composes the jobs of one sweep, whose own configuration is ``master``."""
@@ -54,7 +60,7 @@ class Composer:
         grid do; copying takes most of the time of composing.
         """
         words = [self.parse(word) for word in overrides]
-        plain = all(word.is_choice or _is_plain(word.override) for word in words)
+        plain = all(word.is_choice or word.is_plain for word in words)
         alike = [word.override.input_line if word.is_choice else word.override.key_or_group
                  for word in words] if plain else None  # fmt: skip
         if alike is None or self.last is None or self.last[0] != alike:
@@ -107,8 +113,3 @@ def _whole_number(text: str) -> Override | None:
         type=OverrideType.CHANGE, key_or_group=found[1], value_type=ValueType.ELEMENT,
         _value=int(found[2]), input_line=text,
     )  # fmt: skip
-
-
-def _is_plain(override: Override) -> bool:
-    """Say whether an override gives a key that is there a value of its own, and merges nothing."""
-    return override.type == OverrideType.CHANGE and not isinstance(override.value(), (dict, list))

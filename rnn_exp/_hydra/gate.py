@@ -7,7 +7,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from rnn_exp._hydra.described import run_of
+from rnn_exp._hydra.described import checkpoint_seconds_of, run_of
 from rnn_exp._hydra.job import THERE_ALREADY
 from rnn_exp._hydra.refusal import in_one_line
 
@@ -23,12 +23,11 @@ class Gate(Callback):
         Hydra turns a callback's exceptions into warnings; SystemExit it lets pass.
         """
         del kwargs
-        from rnn_exp.checkpoint import seconds_from
         from rnn_exp.storage import is_done
 
         try:
             run = run_of(config)
-            seconds_from(config.hydra.launcher.get("checkpoint_seconds", 60))
+            checkpoint_seconds_of(config.hydra)
             folder = Path(config.hydra.run.dir)
             done = is_done(folder, run)
             folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from rnn_exp import process
-from rnn_exp._hydra.described import run_of
+from rnn_exp._hydra.described import checkpoint_seconds_of, run_of
 
 __all__ = ["THERE_ALREADY", "Failed", "job"]
 
@@ -25,16 +25,15 @@ def job(config: DictConfig) -> str:
     Raises:
         Failed: if it could not be trained or written.
     """
-    from rnn_exp.checkpoint import seconds_from
+    from rnn_exp.jobs import Job
     from rnn_exp.progress import RunBar
-    from rnn_exp.worker import THERE, Job, work
+    from rnn_exp.worker import THERE, work
 
     run, hydra = run_of(config), HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     process.use_one_thread()
     with closing(RunBar(run)) as bar:
-        seconds = seconds_from(hydra.launcher.get("checkpoint_seconds", 60))
-        [ended] = work([Job(run, folder)], bar.watch, seconds)
+        [ended] = work([Job(run, folder)], bar.watch, checkpoint_seconds_of(hydra))
     if ended.failure:
         raise Failed(ended.failure)
     if hydra.mode == RunMode.RUN:

@@ -5,11 +5,10 @@ without composing a configuration, so that a sweep of ten thousand runs starts w
 full configuration is composed when a job is due, and must then describe the very same run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra.core.override_parser.types import OverrideType
 from omegaconf import OmegaConf
 
 from rnn_exp._hydra.composition import Composer, Word
@@ -81,8 +80,8 @@ class _Bases:
         if id(base) not in self.known:
             settings = settings_of(base, resolve=False)
             ours = OmegaConf.to_container(base.hydra.sweep)["subdir"] == _OWN_NAME  # type: ignore[index, call-overload]
-            has_names = any("${" in str(value) for value in _leaves(settings))
-            self.known[id(base)] = settings if ours and not has_names else None
+            refers = "${" in str(settings)
+            self.known[id(base)] = settings if ours and not refers else None
         plain = self.known[id(base)]
         if plain is None:
             return None
@@ -98,21 +97,9 @@ def _set(plain: Plain, word: Word) -> bool:
     override, value = word.override, word.override.value()
     group, _, key = override.key_or_group.rpartition(".")
     place = plain.get(group) if group else plain
-    if override.type != OverrideType.CHANGE or not isinstance(place, dict) or key not in place:
+    if not word.is_plain or not isinstance(place, dict) or key not in place:
         return False
-    if isinstance(place[key], dict) or not _is_plain(value):
+    if isinstance(place[key], dict) or "${" in str(value):
         return False
     place[key] = value
     return True
-
-
-def _is_plain(value: object) -> bool:
-    return value is None or (isinstance(value, (int, float, str)) and "${" not in str(value))
-
-
-def _leaves(value: object) -> Iterator[object]:
-    if isinstance(value, dict):
-        for inner in value.values():
-            yield from _leaves(inner)
-    else:
-        yield value

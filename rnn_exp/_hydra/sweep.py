@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from rnn_exp._hydra.gate import Gate
 from rnn_exp._hydra.job import Failed
 from rnn_exp._hydra.plan import Planned
 from rnn_exp._hydra.texts import texts
+from rnn_exp.jobs import Job
 from rnn_exp.pool import Lost, Workers, spread
 from rnn_exp.progress import SweepBar
 from rnn_exp.run import Run
-from rnn_exp.worker import THERE, Assignment, Ended, Job, carry_out, clear, lose
+from rnn_exp.worker import THERE, Assignment, Ended, carry_out, clear, lose
 
 __all__ = ["Sweep"]
 
@@ -55,22 +56,31 @@ class Sweep:
         work = sum(map(planning.seconds, left))
         with closing(SweepBar(self.folder, len(planned), len(ends), work)) as bar:
             here = workers.is_here
-            look = bar.look if here else workers.look()
-            function = functools.partial(carry_out, look=look)
+            function = functools.partial(carry_out, look=bar.look if here else workers.look())
             others: AbstractContextManager[None] = nullcontext() if here else bar.watching()
             with others:
                 while chunks:
-                    sent, chunks = self._assignments(chunks, planned, bar, seconds), []
-                    for sending, result in spread(function, sent, workers):
-                        if isinstance(result, Lost) and len(sending.jobs) > 1:
-                            bar.give_back(sending.name)
-                            chunks += _halves(sending)
-                            continue
-                        ended = self._received(sending, result)
-                        bar.finish(sending.name, [how.status for how in ended.values()])
-                        ends |= ended
+                    sent = self._assignments(chunks, planned, bar, seconds)
+                    ended, chunks = self._received(spread(function, sent, workers), bar)
+                    ends |= ended
         _summarise(ends, self.folder)
         return [_returned(job, ends[job.run]) for job in jobs]
+
+    def _received(
+        self, results: Iterable[tuple[Assignment, list[Ended] | Lost]], bar: SweepBar
+    ) -> tuple[dict[Run, Ended], list[list[Run]]]:
+        """Return how the runs ended, and the halves of the chunks that were lost."""
+        ends: dict[Run, Ended] = {}
+        halves: list[list[Run]] = []
+        for sent, result in results:
+            if isinstance(result, Lost) and len(sent.jobs) > 1:
+                bar.give_back(sent.name)
+                halves += _halves(sent)
+                continue
+            ended = self._ended(sent, result)
+            bar.finish(sent.name, [how.status for how in ended.values()])
+            ends |= ended
+        return ends, halves
 
     def _assignments(
         self, chunks: Sequence[Sequence[Run]], planned: dict[Run, Planned], bar: SweepBar,
@@ -97,7 +107,7 @@ class Sweep:
         logging: Any = OmegaConf.to_container(config.hydra.job_logging, resolve=True)
         return Job(planned.run, folder, texts(config), logging)
 
-    def _received(self, sent: Assignment, result: list[Ended] | Lost) -> dict[Run, Ended]:
+    def _ended(self, sent: Assignment, result: list[Ended] | Lost) -> dict[Run, Ended]:
         """Note how the jobs of a chunk ended, and tell Hydra's callbacks."""
         runs = [job.run for job in sent.jobs]
         if isinstance(result, Lost):

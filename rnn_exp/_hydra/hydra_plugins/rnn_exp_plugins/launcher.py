@@ -1,5 +1,6 @@
 """A launcher that trains the runs of a sweep together, on every core or on a cluster."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -44,31 +45,32 @@ class ChunkLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run all jobs and return one result each, in order."""
-        from rnn_exp._hydra.composition import Composer
         from rnn_exp._hydra.job import job
 
         setup_globals()
-        composer = Composer(self.context.config_loader, self.config)
         try:
             if self.task_function is job:
-                return self._train(composer, job_overrides, initial_job_idx)
-            return self._run(composer, job_overrides, initial_job_idx)
+                return self._train(job_overrides, initial_job_idx)
+            return self._run(job_overrides, initial_job_idx)
         finally:
             configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
 
-    def _train(
-        self, composer: "Composer", jobs: Sequence[Sequence[str]], first: int
-    ) -> list[JobReturn]:
-        from rnn_exp import process
+    @functools.cached_property
+    def composer(self) -> "Composer":
+        """What composes the jobs: one for the sweeper's plan and for all batches."""
+        from rnn_exp._hydra.composition import Composer
+
+        return Composer(self.context.config_loader, self.config)
+
+    def _train(self, jobs: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
         from rnn_exp._hydra.plan import plan
         from rnn_exp._hydra.sweep import Sweep
 
-        process.use_one_thread()
         self._refuse_environment()
         planned = self.planned[first : first + len(jobs)]
         if not planned:  # a sweeper that is not ours
-            planned = plan(composer, jobs, first)
-        sweep = Sweep(self.context, self.task_function, composer)
+            planned = plan(self.composer, jobs, first)
+        sweep = Sweep(self.context, self.task_function, self.composer)
         with self.opened(planned) as workers:
             return sweep.train(planned, workers, self.checkpoint_seconds)
 
@@ -115,15 +117,13 @@ class ChunkLauncher(Launcher):
         pool = Pool(self.backend, count, self.address)
         return pool if left else Pool()  # nobody is needed where nothing is left to do
 
-    def _run(
-        self, composer: "Composer", jobs: Sequence[Sequence[str]], first: int
-    ) -> list[JobReturn]:
+    def _run(self, jobs: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
         return [
             run_job(
                 hydra_context=self.context, task_function=self.task_function,
-                config=composer.compose(overrides, number),
+                config=self.composer.compose(overrides, number),
                 job_dir_key="hydra.sweep.dir", job_subdir_key="hydra.sweep.subdir",
             )
             for number, overrides in enumerate(jobs, start=first)

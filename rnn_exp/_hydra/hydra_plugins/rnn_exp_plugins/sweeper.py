@@ -8,7 +8,6 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 from hydra_plugins.rnn_exp_plugins.launcher import ChunkLauncher
 from omegaconf import OmegaConf
@@ -43,10 +42,12 @@ class CheckedSweeper(BasicSweeper):
         assert config is not None
         assert launcher is not None
         jobs = self._jobs(arguments)
-        planned = plan(Composer(context.config_loader, config), jobs)
+        ours = isinstance(launcher, ChunkLauncher)
+        composer = launcher.composer if ours else Composer(context.config_loader, config)
+        planned = plan(composer, jobs)
         folder = Path(config.hydra.sweep.dir)
         with ExitStack() as stack:
-            if isinstance(launcher, ChunkLauncher):
+            if ours:
                 launcher.planned = planned
                 stack.enter_context(launcher.opened(planned))
             stack.enter_context(held(folder, patience=0))
@@ -94,10 +95,7 @@ class CheckedSweeper(BasicSweeper):
 
 def _word(parser: OverridesParser, key: str, value: object) -> str:
     """Return a paired value as a word of the command line."""
-    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
-    [override] = parser.parse_overrides([f"{key}={text}"])
-    return _plain(override)
+    from rnn_exp.settings import as_typed
 
-
-def _plain(override: Override) -> str:
+    [override] = parser.parse_overrides([f"{key}={as_typed(value)}"])
     return f"{override.get_key_element()}={override.get_value_element_as_str()}"
