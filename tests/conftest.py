@@ -1,5 +1,7 @@
 """Every test: the process as the command line settles it, no use of torch's global generator."""
 
+import signal
+
 import hypothesis
 import matplotlib
 import pytest
@@ -7,6 +9,8 @@ import torch
 
 from rnn_exp import process
 
+# A shell that starts the tests in the background has Ctrl-C ignored by all they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 process.settle()
 process.use_one_thread()
 matplotlib.use("agg")
