@@ -11,16 +11,20 @@ __all__ = ["Batch", "Task"]
 
 
 class Batch(NamedTuple):
-    """Sequences, their answers, and the time steps (from 1) that hold what must be remembered."""
+    """Sequences, their answers, and the time steps (from 1) that hold what must be remembered.
+
+    The sequences of a batch are of one ``length``; inputs after it are 0 and mean nothing.
+    """
 
     inputs: Float[Tensor, "time batch input"]
-    targets: Shaped[Tensor, " batch"]
+    targets: Shaped[Tensor, "answer batch"]
     cues: Shaped[Tensor, "cue batch"]
+    length: int
 
 
 @runtime_checkable
 class Task(Protocol):
-    """A task with one answer a sequence, read out at the last time step."""
+    """A task whose answers are read out at the last ``answers`` time steps of a sequence."""
 
     @property
     def name(self) -> str:
@@ -29,7 +33,22 @@ class Task(Protocol):
 
     @property
     def length(self) -> int:
-        """T, the number of time steps."""
+        """L, the nominal length, as the task's paper counts it."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """T, the number of time steps of the longest sequence there can be."""
+        ...
+
+    @property
+    def shortest(self) -> int:
+        """The number of time steps of the shortest sequence; where it is less, answers is 1."""
+        ...
+
+    @property
+    def answers(self) -> int:
+        """How many time steps are read out: 1 (the last), or ``steps`` (every one)."""
         ...
 
     @property
@@ -57,13 +76,20 @@ class Task(Protocol):
         ...
 
     def loss(
-        self, outputs: Float[Tensor, "run batch output"], targets: Shaped[Tensor, "run batch"]
+        self,
+        outputs: Float[Tensor, "run answer batch output"],
+        targets: Shaped[Tensor, "run answer batch"],
     ) -> Float[Tensor, " run"]:
-        """Return each run's loss, the mean over its batch."""
+        """Return each run's loss, the mean over its answers and its batch.
+
+        It takes any number of answers: the last one alone, or one at every time step.
+        """
         ...
 
     def error(
-        self, outputs: Float[Tensor, "run batch output"], targets: Shaped[Tensor, "run batch"]
+        self,
+        outputs: Float[Tensor, "run answer batch output"],
+        targets: Shaped[Tensor, "run answer batch"],
     ) -> Float[Tensor, " run"]:
-        """Return each run's share of sequences with a wrong answer, from 0 to 1."""
+        """Return each run's share of sequences of which any answer is wrong, from 0 to 1."""
         ...

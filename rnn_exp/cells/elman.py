@@ -12,43 +12,55 @@ parameters, so recording them costs nothing:
 ``output.retain_grad()`` on a fused ``torch.nn.RNN`` shows d_t, not g_t, and says nothing.
 """
 
-from typing import NamedTuple
+import dataclasses
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from rnn_exp.activations import Activation
 from rnn_exp.blocks import allocate_states, cachefuls, rows, stretches, with_ones
+from rnn_exp.cells.base import Adjoint, LayerWeights, Trace
 from rnn_exp.shapes import Float
 
-__all__ = ["Adjoint", "LayerWeights", "States", "adjoint", "forward"]
+__all__ = ["Elman", "adjoint", "forward"]
 
 
-class LayerWeights(NamedTuple):
-    """The parameters of one recurrent layer, for every run: V, W and the two biases of torch."""
+@dataclasses.dataclass(frozen=True)
+class Elman:
+    """The plain recurrence h_t = φ(W h_{t-1} + V x_t + b), one gate: φ' comes from the state."""
 
-    weight_ih: Float[Tensor, "run hidden input"]
-    weight_hh: Float[Tensor, "run hidden hidden"]
-    bias_ih: Float[Tensor, "run hidden"]
-    bias_hh: Float[Tensor, "run hidden"]
+    activation: Activation
+    gates: ClassVar[int] = 1
 
+    def forward(
+        self,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        initial: Float[Tensor, "run batch hidden"],
+    ) -> Trace:
+        """Return the states h_1…h_T."""
+        return forward(x, weights, initial, self.activation)
 
-class States(NamedTuple):
-    """h_1…h_T, and the same moved back by one step: h_0…h_{T-1} (one memory)."""
+    def adjoint(
+        self,
+        direct: Float[Tensor, "last run batch hidden"],
+        trace: Trace,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        *,
+        inputs_wanted: bool = False,
+    ) -> Adjoint:
+        """Return the total gradient of every step and the gradients of the parameters."""
+        return adjoint(direct, trace, x, weights, self.activation, inputs_wanted=inputs_wanted)
 
-    now: Float[Tensor, "time run batch hidden"]
-    before: Float[Tensor, "time run batch hidden"]
+    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch hidden"]:
+        """Return δ_t = φ'(u_t) ⊙ g_t."""
+        return self.activation.slope(trace.now).mul_(found.total)
 
-
-class Adjoint(NamedTuple):
-    """What the adjoint pass yields: the total gradient and the gradients of the parameters."""
-
-    total: Float[Tensor, "time run batch hidden"]
-    weight_ih: Float[Tensor, "run hidden input"]
-    weight_hh: Float[Tensor, "run hidden hidden"]
-    bias: Float[Tensor, "run hidden"]
-    inputs: Float[Tensor, "time run batch input"] | None
-    initial: Float[Tensor, "run batch hidden"]
+    def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
+        """Return the mean of φ' over batch and units."""
+        return self.activation.slope(trace.now).mean(dim=(-2, -1))
 
 
 @torch.inference_mode()
@@ -57,7 +69,7 @@ def forward(
     weights: LayerWeights,
     initial: Float[Tensor, "run batch hidden"],
     activation: Activation,
-) -> States:
+) -> Trace:
     r"""Return the states h_1…h_T: h_t = φ(W h_{t-1} + V x_t + b).
 
     One GEMM brings a stretch of inputs in; then two operations a time step: a GEMM adds into the
@@ -79,13 +91,13 @@ def forward(
             h_next.baddbmm_(h, WT)
             activation.apply_(all_numbers)
             h = h_next
-    return States(states[1:], states[:-1])
+    return Trace(states[1:], states[:-1])
 
 
 @torch.inference_mode()
 def adjoint(
     direct: Float[Tensor, "last run batch hidden"],
-    states: States,
+    states: Trace,
     x: Float[Tensor, "time run batch input"],
     weights: LayerWeights,
     activation: Activation,
@@ -114,7 +126,7 @@ def adjoint(
         if of_inputs is not None:
             of_inputs[now] = _onto_inputs(by_run, V, B)
     of_V, of_b = of_x[:, :-1].transpose(1, 2), of_x[:, -1]
-    return Adjoint(total, of_V, of_W, of_b, of_inputs, initial=torch.bmm(later, W))
+    return Adjoint(total, None, LayerWeights(of_V, of_W, of_b, of_b), of_inputs)
 
 
 def _slopes(states: Tensor, activation: Activation) -> Tensor:
