@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
+from rnn_exp.criticality import weights_of
 from rnn_exp.divergence import Divergence
 from rnn_exp.history import History
-from rnn_exp.network import Parameters, shapes
+from rnn_exp.network import Parameters
 from rnn_exp.outcome import Outcome, outcome_of
 from rnn_exp.planning import chunks
 from rnn_exp.prediction import predict
@@ -42,15 +43,16 @@ class Chunk:
         self.runs, first = list(runs), runs[0]
         self.made = snapshots[0].updates if snapshots else 0
         self._is_whole = False
-        sizes = shapes(first.network, first.task.input_size, first.task.output_size)
-        drawn = [run.init.draw(sizes, run.seed) for run in runs]
+        drawn = [weights_of(run) for run in runs]
         self.parameters = Parameters.stack(drawn, first.network.torch_dtype)
         self.parameters.flat = self.parameters.flat.to(first.device)
-        self.predictions = [predict(run, self.parameters, i) for i, run in enumerate(runs)]
+        self.predictions = [predict(run, self.parameters.of_run(i)) for i, run in enumerate(runs)]
         before = [snapshot.history for snapshot in snapshots] or [{} for _ in runs]
         self.histories = [History(i, history) for i, history in enumerate(before)]
         seeds, states = [run.seed for run in runs], [dict(one.state) for one in snapshots]
-        self.trainees = Trainees(self.parameters, first.task, first.training, seeds, states)
+        self.trainees = Trainees(
+            self.parameters, first.network, first.task, first.training, seeds, states
+        )
 
     def train(self) -> Iterator[tuple[Update, list[Outcome]]]:
         """Yield every update when it is made, and the outcomes of the runs that ended at it."""

@@ -25,6 +25,7 @@ NUMBERS: Final = [
 ]
 TEXTS: Final = [name for name in RESULTS if name not in NUMBERS]
 _NEEDED: Final = ("run", "digest", "status", "settings", "command")
+_BOTH_ENDS: Final = 2
 _WITHOUT_RESULTS: Final = ("running", "failed")
 _TAKEN: Final = {*RESULTS, *(name for columns in TABLES.values() for name in columns)}
 
@@ -58,7 +59,7 @@ def read(place: Path) -> Found:
     if said["status"] in _WITHOUT_RESULTS:
         return Found(row, {})
     tables = {name: promised(place / f"{name}.parquet") for name in TABLES}
-    _agree(said["settings"], tables)
+    _agree(said, tables)
     return Found(row, tables)
 
 
@@ -80,16 +81,20 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     return row | settings
 
 
-def _agree(settings: dict[str, Any], tables: dict[str, Source]) -> None:
+def _agree(said: dict[str, Any], tables: dict[str, Source]) -> None:
     """Refuse tables that are not of the same updates: there is a row a layer and time of each."""
-    length, layers = (settings.get(key) for key in ("task.length", "network.num_layers"))
-    if not isinstance(length, int) or not isinstance(layers, int):
+    steps, layers = said.get("steps"), said["settings"].get("network.num_layers")
+    if not isinstance(layers, int) or not isinstance(steps, list) or len(steps) != _BOTH_ENDS:
+        return
+    if not all(isinstance(step, int) for step in steps):
         return
     updates, rows = tables["updates"].rows, tables["gradients"].rows
-    if rows != updates * layers * length:
+    least, most = (updates * layers * step for step in steps)
+    if not least <= rows <= most:
+        times = " to ".join(str(step) for step in dict.fromkeys(steps))
         raise ValueError(
             f"gradients.parquet has {rows} rows, updates.parquet {updates}: not {layers} "
-            f"(layers) times {length} (steps) as many"
+            f"(layers) times {times} (steps) as many"
         )
 
 

@@ -10,9 +10,10 @@ from rnn_exp.updates import Update
 __all__ = ["SCALARS", "History"]
 
 _RECORDED = (
-    "error", "clipped", "recurrent_grad_norm", "spectral_radius", "largest_singular_value",
+    "error", "clipped", "recurrent_grad_norm", "spectral_radius", "largest_singular_value", "omega",
+    "length",
 )  # fmt: skip
-SCALARS = ("update", "loss", "error", "grad_norm", *_RECORDED[1:])
+SCALARS = ("update", "length", "loss", "error", "grad_norm", *_RECORDED[1:-1])
 
 
 class History:
@@ -46,7 +47,7 @@ class History:
         row |= {name: getattr(recorded, name) for name in _RECORDED}
         plain = {
             name: value[here].item() if torch.is_tensor(value) else value
-            for name, value in row.items()
+            for name, value in (row | {"length": recorded.length[here]}).items()
         }
         profile = recorded.profile[..., here].cpu().numpy()
         return {name: plain[name] for name in SCALARS} | {"profile": profile}

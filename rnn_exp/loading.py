@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from rnn_exp.folders import NUMBERS, RESULTS, TEXTS, Found, find, read
-from rnn_exp.rows import TABLES, Source, Wanted, column_of, gather, reason
+from rnn_exp.rows import OPTIONAL, TABLES, Source, Wanted, column_of, gather, reason
 
 __all__ = ["DamagedWarning", "Results", "load"]
 
@@ -83,7 +83,8 @@ class Results:
 
     def _columns(self, table: str) -> list[str]:
         settings = (str(name) for name in self._runs if name not in RESULTS)
-        return [*TABLES[table], "run", *settings]
+        some = {name for tables in self._tables if tables for name in tables[table].optional}
+        return [*(name for name in TABLES[table] if name not in OPTIONAL - some), "run", *settings]
 
     def _frame(self, table: str, wanted: Wanted, runs: Iterable[str] | None = None) -> pd.DataFrame:
         """Return the wanted rows, each with the wanted settings of its run."""

@@ -12,41 +12,80 @@ import torch
 from torch import Tensor
 
 from rnn_exp.activations import ACTIVATIONS, Activation
-from rnn_exp.recurrence import LayerWeights
-from rnn_exp.settings import SettingError, check, choice, whole
+from rnn_exp.cells import Cell, Elman, LayerWeights
+from rnn_exp.settings import SettingError, as_typed, check, choice, number, whole
 from rnn_exp.shapes import Float
 
-__all__ = ["Network", "Parameters", "layer", "shapes"]
+__all__ = ["Network", "Parameters", "layer_of", "shapes"]
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
+# What a cell makes of a unit: rnn, leaky, residual, normed are h_t = φ(…) in four forms.
+CELLS = ("rnn", "leaky", "residual", "normed", "gru", "lstm")
+_GATED, _SKIPPING = ("gru", "lstm"), ("leaky", "residual")
+
+
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A stack of Elman layers h_t = φ(W_hh h_{t-1} + b_hh + W_ih x_t + b_ih) and a linear read-out.
+    """A stack of recurrent layers, from h_0 = ``initial_state``, and a linear read-out.
 
-    ``engine`` says who computes it: ``scan`` (this package, many runs at once) or ``torch`` (the
-    genuine ``torch.nn.RNN``, one run at a time). Both give the same tables.
+    ``cell``: ``rnn`` is h_t = φ(u_t), u_t = W_hh h_{t-1} + b_hh + W_ih x_t + b_ih; ``leaky`` is
+    (1 − α) h_{t-1} + α φ(u_t) and ``residual`` h_{t-1} + α φ(u_t), α = ``leak``; ``normed``
+    normalises u_t over the units; ``gru`` and ``lstm`` are torch's. ``parametrization``: with
+    ``orthogonal`` W_hh stays orthogonal in training. ``engine``: ``scan`` (this package, many runs
+    at once) or ``torch`` (the genuine module, one run at a time). Both give the same tables.
 
     Raises:
-        SettingError: for a size below 1, an unknown word, or identity with engine torch.
+        SettingError: for a size below 1, an unknown word, or settings that exclude each other.
     """
 
     activation: str = choice("tanh", list(ACTIVATIONS))
     hidden_size: int = whole(64, least=1)
     num_layers: int = whole(1, least=1)
-    cell: str = choice("rnn", ["rnn"])
+    cell: str = choice("rnn", CELLS)
+    leak: float | None = number(None, above=0)
+    initial_state: float = number(0.0)
+    parametrization: str = choice("free", ["free", "orthogonal"])
     engine: str = choice("scan", ["scan", "torch"])
     dtype: str = choice("float32", list(DTYPES))
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
-        if self.engine == "torch" and self.activation == "identity":
+        if self.gated and self.activation != "tanh":
+            raise SettingError("activation", self.activation, f"tanh with cell={self.cell}")
+        if self.cell in _SKIPPING and not (self.leak is not None and self.leak <= 1):
+            raise SettingError("leak", as_typed(self.leak), f"a number above 0 and at most 1 with "
+                               f"cell={self.cell}")  # fmt: skip
+        if self.cell not in _SKIPPING and self.leak is not None:
+            raise SettingError("leak", self.leak, f"null with cell={self.cell} (it is the step of "
+                               "leaky and residual)")  # fmt: skip
+        if self.parametrization == "orthogonal" and self.gated:
+            raise SettingError("parametrization", "orthogonal", f"free with cell={self.cell}: its "
+                               "W_hh is a stack of gates, not a square matrix")  # fmt: skip
+        if self.engine == "torch":
+            self._refuse_torch()
+
+    def _refuse_torch(self) -> None:
+        if self.activation == "identity":
             raise SettingError(
                 "activation", "identity", "tanh, sigmoid, relu with engine=torch (torch.nn.RNN has "
                 "no linear recurrence); use engine=scan",
             )  # fmt: skip
+        if self.cell not in ("rnn", *_GATED):
+            raise SettingError("cell", self.cell, "rnn, gru, lstm with engine=torch; use engine="
+                               "scan")  # fmt: skip
+
+    @property
+    def gated(self) -> bool:
+        """Whether W_hh is a stack of gates."""
+        return self.cell in _GATED
+
+    @property
+    def layer(self) -> Cell:
+        """The cell itself."""
+        return Elman(self.phi)
 
     @property
     def phi(self) -> Activation:
@@ -67,11 +106,12 @@ def shapes(network: Network, input_size: int, output_size: int) -> dict[str, tup
         [(3, 2), (3, 3), (3,), (3,), (1, 3), (1,)]
     """
     H = network.hidden_size
+    gates = network.layer.gates * H
     result: dict[str, tuple[int, ...]] = {}
-    for number in range(network.num_layers):
-        width = H if number else input_size
-        result |= {f"weight_ih_l{number}": (H, width), f"weight_hh_l{number}": (H, H)}
-        result |= {f"bias_ih_l{number}": (H,), f"bias_hh_l{number}": (H,)}
+    for depth in range(network.num_layers):
+        width = H if depth else input_size
+        result |= {f"weight_ih_l{depth}": (gates, width), f"weight_hh_l{depth}": (gates, H)}
+        result |= {f"bias_ih_l{depth}": (gates,), f"bias_hh_l{depth}": (gates,)}
     return result | {"readout.weight": (output_size, H), "readout.bias": (output_size,)}
 
 
@@ -106,7 +146,7 @@ class Parameters:
         return torch.cat([by_name[name].flatten(1) for name in self.shapes], dim=1)
 
 
-def layer(parameters: dict[str, Tensor], number: int) -> LayerWeights:
+def layer_of(parameters: dict[str, Tensor], number: int) -> LayerWeights:
     """Return one layer's weights from the named parameters."""
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     return LayerWeights(*(parameters[f"{name}_l{number}"] for name in names))

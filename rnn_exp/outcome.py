@@ -11,7 +11,7 @@ from rnn_exp.divergence import Divergence
 from rnn_exp.history import SCALARS
 from rnn_exp.norms import STATUSES, norm_statuses
 from rnn_exp.prediction import Prediction
-from rnn_exp.recording import COLUMNS
+from rnn_exp.recording import columns_of
 from rnn_exp.run import Run
 
 __all__ = ["Outcome", "in_words", "outcome_of"]
@@ -44,7 +44,9 @@ def outcome_of(
 ) -> Outcome:
     """Turn a run's history into tables and a verdict."""
     gradients, log10_total, usable = _gradient_table(run, history)
-    ends = [measure(log10_total[which, -1], usable[which, -1]) for which in (0, -1)]
+    lengths = history["length"]
+    ends = [measure(log10_total[which, -1, :length], usable[which, -1, :length])
+            for which, length in ((0, lengths[0]), (-1, lengths[-1]))]  # fmt: skip
     if divergence is not None:
         ends = [end._replace(verdict="diverged") for end in ends]
     status = "diverged" if divergence is not None else "solved" if solved else "finished"
@@ -65,18 +67,21 @@ def _gradient_table(
     run: Run, history: Mapping[str, np.ndarray]
 ) -> tuple[Table, np.ndarray, np.ndarray]:
     """Return one row a (recorded update, layer, time), the norms, and which of them are usable."""
-    T, L = run.task.length, run.network.num_layers
+    T, L = run.task.steps, run.network.num_layers
     profiles = history["profile"]
-    total = profiles[:, COLUMNS.index("log10_total")]
+    columns = columns_of(run.network, run.answers)
+    total = profiles[:, columns.index("log10_total")]
+    length = history["length"][:, np.newaxis, np.newaxis]
     size = run.training.batch_size, run.network.hidden_size
     status = norm_statuses(total, *size, run.network.torch_dtype)
     update, layer_number, time = np.meshgrid(
         history["update"], np.arange(L), np.arange(1, T + 1), indexing="ij"
     )
-    table = {"update": update.ravel(), "layer": layer_number.ravel(), "time": time.ravel(),
-             "lag": T - time.ravel()}  # fmt: skip
-    table |= {name: profiles[:, column].ravel() for column, name in enumerate(COLUMNS)}
-    table["status"] = np.array(STATUSES)[status.ravel()]
+    there = time <= length  # what lies after the end of the sequences is no part of them
+    table = {"update": update[there], "layer": layer_number[there], "time": time[there],
+             "lag": (length - time)[there]}  # fmt: skip
+    table |= {name: profiles[:, column][there] for column, name in enumerate(columns)}
+    table["status"] = np.array(STATUSES)[status[there]]
     usable = (status == STATUSES.index("ok")) & np.isfinite(total)
     return table, total, usable
 

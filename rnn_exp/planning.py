@@ -1,10 +1,8 @@
 """Planning: which runs train together, how much work that is, and what to start first."""
 
-import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 
-from rnn_exp.inits import Gaussian
 from rnn_exp.run import Run
 
 __all__ = ["chunks", "processes_for", "seconds"]
@@ -27,13 +25,13 @@ def chunks(
     alone (their matrix products are dot products, which round differently in company), and so do
     those of ``engine=torch``. Where there are runs enough, every process gets as many.
     """
-    groups: dict[tuple[Run, int], list[Run]] = {}
+    groups: dict[object, list[Run]] = {}
     for run in runs:
-        shared = dataclasses.replace(run, init=Gaussian(), seed=0)
+        shared = run.task, run.network, run.training, run.recording, run.device
         groups.setdefault((shared, (made or {}).get(run, 0)), []).append(run)
     result = []
-    for (shared, _), members in groups.items():
-        size = _size(shared, len(members), processes)
+    for members in groups.values():
+        size = _size(members[0], len(members), processes)
         result += [members[start : start + size] for start in range(0, len(members), size)]
     return sorted(result, key=lambda chunk: -sum(map(seconds, chunk)))
 
@@ -51,9 +49,10 @@ def _size(run: Run, members: int, processes: int) -> int:
 
 def seconds(run: Run) -> float:
     """Estimate how long a run trains on one core in company; a rough guess, never a result."""
-    T, B = run.task.length, run.training.batch_size
+    T, B = run.task.steps, run.training.batch_size
     H, L = run.network.hidden_size, run.network.num_layers
-    operations = T * L * B * H * (6 * (H + run.task.input_size) + _BESIDE)
+    units = H * run.network.layer.gates
+    operations = T * L * B * units * (6 * (H + run.task.input_size) + _BESIDE)
     return run.training.updates * operations / _SPEED
 
 

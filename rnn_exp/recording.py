@@ -12,16 +12,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rnn_exp.activations import Activation
+from rnn_exp.cells import Adjoint, Cell, Trace
+from rnn_exp.contributions import log10_contributions
 from rnn_exp.engines import Gradients
 from rnn_exp.network import Network
 from rnn_exp.norms import log10_norm, norm
 from rnn_exp.settings import check, whole
 from rnn_exp.shapes import Float, Shaped
 
-__all__ = ["COLUMNS", "Recorded", "Recording", "profile", "record"]
+__all__ = ["COLUMNS", "Recorded", "Recording", "columns_of", "profile", "record"]
 
-COLUMNS = ("log10_total", "log10_direct", "saturation", "state_rms")
+COLUMNS = ("log10_total", "log10_direct", "log10_contribution", "saturation", "state_rms")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,54 +52,89 @@ class Recorded(NamedTuple):
     recurrent_grad_norm: Float[Tensor, " run"]
     spectral_radius: Float[Tensor, " run"]
     largest_singular_value: Float[Tensor, " run"]
+    omega: Float[Tensor, " run"]
+    length: list[int]
     profile: Float[Tensor, "column layer time run"]
 
 
 def record(
     gradients: Gradients,
-    weight_hh: Float[Tensor, "run hidden hidden"],
-    error: Float[Tensor, " run"],
-    clipped: Shaped[Tensor, " run"],
+    weight_hh: Float[Tensor, "run gates_hidden hidden"],
     network: Network,
+    late: list[Tensor] | None,
+    **known: Tensor | list[int],
 ) -> Recorded:
-    """Measure an update; ``weight_hh`` is the top layer's, NaN where it is not all finite."""
-    sane = weight_hh.isfinite().all(-1).all(-1)
-    safe = torch.where(sane[:, None, None], weight_hh, 0.0).double()
+    """Measure an update; ``weight_hh`` is the top layer's, ``late`` as in `profile`.
+
+    The spectrum is that of W_hh, and in a gated cell that of the block of the candidate state
+    (GRU n, LSTM g), which is the third; NaN where it is not all finite.
+    """
+    n = network.hidden_size
+    W = weight_hh[:, 2 * n : 3 * n] if network.gated else weight_hh
+    sane = W.isfinite().all(-1).all(-1)
+    safe = torch.where(sane[:, None, None], W, 0.0).double()
     # Not abs(): that of complex numbers rounds the last few of a block in another way.
     radius = torch.view_as_real(torch.linalg.eigvals(safe)).square().sum(-1).amax(-1).sqrt()
     nothing = torch.full_like(sane, math.nan, dtype=torch.float64)
     return Recorded(
-        error=error,
-        clipped=clipped,
         recurrent_grad_norm=norm(gradients.parameters[f"weight_hh_l{network.num_layers - 1}"]),
         spectral_radius=torch.where(sane, radius, nothing),
         largest_singular_value=torch.where(sane, torch.linalg.svdvals(safe)[:, 0], nothing),
-        profile=profile(gradients, network.phi),
+        profile=profile(gradients, network.layer, late),
+        **known,  # type: ignore[arg-type]
     )
 
 
-def profile(gradients: Gradients, activation: Activation) -> Float[Tensor, "column layer time run"]:
-    """Return `COLUMNS` for every layer, time step and run.
+def columns_of(network: Network, answers: int) -> tuple[str, ...]:
+    """Return the columns of `profile`: `COLUMNS`, and what there is beside them.
 
-    total and direct: log10 of the gradient norm. saturation: mean φ' over batch and units (the
-    smaller, the more saturated). state_rms: root mean square of h over batch and units.
+    log10_total, log10_direct: log10 of the gradient norm. log10_contribution: log10 of the norm of
+    what a time step adds to ∂L/∂W_hh. saturation: mean φ' over batch, units and gates (the smaller,
+    the more saturated). state_rms: root mean square of h over batch and units. log10_memory: as
+    log10_total, of ∂L/∂c_t (LSTM only). log10_late: as log10_total, for the loss of the last answer
+    alone (losses at more than one time step only; with one it would be log10_total again).
+
+    Example:
+        >>> columns_of(Network(), answers=1)[:2]
+        ('log10_total', 'log10_direct')
     """
-    layers = []
-    for states, direct, total in zip(
-        gradients.states, gradients.direct, gradients.total, strict=True
-    ):
-        B, H = states.shape[-2:]
-        per_sequence = 0.5 * math.log10(B)
-        rms = norm(states)
-        layers.append(
-            torch.stack([
-                log10_norm(total) + per_sequence,
-                _from_the_end(log10_norm(direct) + per_sequence, len(states)),
-                activation.slope(states).mean(dim=(-2, -1)).double(),
-                rms / math.sqrt(B * H),
-            ])
-        )  # fmt: skip
-    return torch.stack(layers, dim=1)
+    memory = ("log10_memory",) if network.cell == "lstm" else ()
+    return (*COLUMNS, *memory, *(("log10_late",) if answers > 1 else ()))
+
+
+def profile(
+    gradients: Gradients, cell: Cell, late: list[Tensor] | None = None
+) -> Float[Tensor, "column layer time run"]:
+    """Return `columns_of` for every layer, time step and run.
+
+    ``late``: the total gradients of the last answer's loss, where there are more answers.
+    """
+    layers = zip(gradients.traces, gradients.direct, gradients.adjoints, strict=True)
+    columns = []
+    for number, (trace, direct, found) in enumerate(layers):
+        own = _layer_profile(trace, direct, found, cell)
+        if late is not None:
+            own.append(_log10_per_sequence(late[number]))
+        columns.append(torch.stack(own))
+    return torch.stack(columns, dim=1)
+
+
+def _layer_profile(trace: Trace, direct: Tensor, found: Adjoint, cell: Cell) -> list[Tensor]:
+    T, _, B, H = trace.now.shape
+    result = [
+        _log10_per_sequence(found.total),
+        _from_the_end(_log10_per_sequence(direct), T),
+        log10_contributions(trace, cell.deltas(trace, found)),
+        cell.saturation(trace).double(),
+        norm(trace.now) / math.sqrt(B * H),
+    ]
+    if found.memory is not None:
+        result.append(_log10_per_sequence(found.memory))
+    return result
+
+
+def _log10_per_sequence(gradient: Tensor) -> Tensor:
+    return log10_norm(gradient) + 0.5 * math.log10(gradient.shape[-2])
 
 
 def _from_the_end(norms: Tensor, T: int) -> Tensor:

@@ -14,7 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-__all__ = ["STATUSES", "TABLES", "Source", "Wanted", "column_of", "gather", "promised", "reason"]
+__all__ = [
+    "OPTIONAL",
+    "STATUSES",
+    "TABLES",
+    "Source",
+    "Wanted",
+    "column_of",
+    "gather",
+    "promised",
+    "reason",
+]
 
 STATUSES: Final = ("ok", "zero", "underflow", "inf", "nan")
 
@@ -28,22 +38,27 @@ _KINDS: Final[Mapping[Any, tuple[str, Callable[[Any], bool], type]]] = {
 }
 TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "updates": {
-        "update": _WHOLE, "loss": _REAL, "error": _REAL, "grad_norm": _REAL, "clipped": _TRUTH,
-        "recurrent_grad_norm": _REAL, "spectral_radius": _REAL, "largest_singular_value": _REAL,
+        "update": _WHOLE, "length": _WHOLE, "loss": _REAL, "error": _REAL, "grad_norm": _REAL,
+        "clipped": _TRUTH, "recurrent_grad_norm": _REAL, "spectral_radius": _REAL,
+        "largest_singular_value": _REAL, "omega": _REAL,
     },
     "gradients": {
         "update": _WHOLE, "layer": _WHOLE, "time": _WHOLE, "lag": _WHOLE, "log10_total": _REAL,
-        "log10_direct": _REAL, "saturation": _REAL, "state_rms": _REAL, "status": _STATUS,
+        "log10_direct": _REAL, "log10_contribution": _REAL, "saturation": _REAL,
+        "state_rms": _REAL, "log10_memory": _REAL, "log10_late": _REAL, "status": _STATUS,
     },
 }  # fmt: skip
 """The columns of each table and what they hold."""
+OPTIONAL: Final = frozenset({"log10_memory", "log10_late"})
+"""Columns that a file has only where there is something to say."""
 
 
 class Source(NamedTuple):
-    """A parquet file and the number of rows that its footer promised."""
+    """A parquet file, the number of rows that its footer promised, and its optional columns."""
 
     path: Path
     rows: int
+    optional: frozenset[str] = frozenset()
 
 
 class Wanted(NamedTuple):
@@ -71,6 +86,8 @@ def promised(path: Path) -> Source:
     with pq.ParquetFile(path) as file:
         found, rows = file.schema_arrow, file.metadata.num_rows
     for name, kind in TABLES[path.stem].items():
+        if name not in found.names and name in OPTIONAL:
+            continue
         if name not in found.names:
             raise ValueError(f"{path.name} has no column {name}")
         if found.names.count(name) > 1:
@@ -78,7 +95,7 @@ def promised(path: Path) -> Source:
         words, fits, _ = _KINDS[kind]
         if not fits(found.field(name).type):
             raise ValueError(f"{path.name}: {name} holds {found.field(name).type}, not {words}")
-    return Source(path, rows)
+    return Source(path, rows, OPTIONAL & set(found.names))
 
 
 def gather(table: str, sources: Sequence[Source], wanted: Wanted) -> Gathered:
@@ -123,10 +140,12 @@ def _part(
     conditions = {"update": wanted.updates, "layer": wanted.layer}
     needed = {*wanted.columns, *(name for name, only in conditions.items() if only is not None)}
     with pq.ParquetFile(source.path) as file:
-        table = file.read(columns=sorted(needed), use_threads=False)
+        there = [name for name in sorted(needed) if name not in OPTIONAL - source.optional]
+        table = file.read(columns=there, use_threads=False)
     if len(table) != source.rows:
         raise ValueError(f"{len(table)} rows where there were {source.rows}")
-    values = {name: _values(table[name], kinds[name]) for name in needed}
+    values = {name: _values(table[name], kinds[name]) for name in there}
+    values |= {name: np.full(len(table), np.nan) for name in needed - set(there)}
     keep = np.ones(len(table), dtype=bool)
     if wanted.updates is not None:
         keep &= np.isin(values["update"], list(wanted.updates))

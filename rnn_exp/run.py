@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from rnn_exp.inits import Gaussian, Init
+from rnn_exp.compatibility import refuse_nonsense
+from rnn_exp.inits import Chrono, Gaussian, Init
 from rnn_exp.network import Network
 from rnn_exp.recording import Recording
 from rnn_exp.settings import SettingError, as_typed, check, whole
@@ -33,6 +34,10 @@ class Run:
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+        if isinstance(self.init, Chrono) and self.init.longest is None:
+            filled = dataclasses.replace(self.init, longest=self.task.length)
+            object.__setattr__(self, "init", filled)
+        refuse_nonsense(self.task, self.network, self.init, self.training)
         if self.device == "cpu":
             return
         there = torch.cuda.is_available()
@@ -50,6 +55,11 @@ class Run:
         return result | {"seed": self.seed, "device": self.device}
 
     @property
+    def answers(self) -> int:
+        """How many time steps have a loss."""
+        return self.task.steps if self.training.loss_at == "every" else self.task.answers
+
+    @property
     def digest(self) -> str:
         """16 hex digits of what decides the results: every setting but the device."""
         what = {key: value for key, value in self.settings().items() if key != "device"}
@@ -65,7 +75,11 @@ class Run:
         """
         gain = getattr(self.init, "gain", None)
         strength = "" if gain is None else f"{gain:g}"
-        return (f"{self.task.name}-T{self.task.length}-{self.network.activation}-"
+        cell, activation = self.network.cell, self.network.activation
+        kind = (
+            cell if self.network.gated else activation if cell == "rnn" else f"{cell}-{activation}"
+        )
+        return (f"{self.task.name}-T{self.task.length}-{kind}-"
                 f"{self.init.name}{strength}-seed{self.seed}-{self.digest[:8]}")  # fmt: skip
 
     @property

@@ -55,18 +55,25 @@ def _field(allowed: str, test: Callable[[Any], bool], default: Any, **more: obje
     return dataclasses.field(default=default, metadata={"allowed": allowed, "test": test, **more})
 
 
-def whole(default: int, least: int = 0) -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
-    """Declare a field that accepts whole numbers of at least ``least``."""
-    return _field(
-        f"a whole number of at least {least}",
-        lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least,
-        default,
-    )
+def whole(default: int | None, least: int = 0) -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
+    """Declare a field that accepts whole numbers in a range, and null if the default is null."""
+
+    def test(v: object) -> bool:
+        if v is None:
+            return default is None
+        return isinstance(v, int) and not isinstance(v, bool) and v >= least
+
+    return _field(f"a whole number of at least {least}{_or_null(default)}", test, default)
+
+
+def _or_null(default: object) -> str:
+    return " or null" if default is None else ""
 
 
 def number(default: float | None, *, above: float | None = None, least: float | None = None) -> Any:  # noqa: ANN401
     """Declare a field that accepts finite numbers in a range, and null if the default is null."""
-    bound = f" above {above:g}" if above is not None else f" of at least {least:g}"
+    bound = "" if least is None else f" of at least {least:g}"
+    bound = bound if above is None else f" above {above:g}"
     low = -math.inf if above is None else above
     floor = -math.inf if least is None else least
 
@@ -80,8 +87,7 @@ def number(default: float | None, *, above: float | None = None, least: float | 
         except OverflowError:  # a whole number beyond every float
             return False
 
-    allowed = f"a number{bound}" + (" or null" if default is None else "")
-    return _field(allowed, test, default, is_number=True)
+    return _field(f"a number{bound}{_or_null(default)}", test, default, is_number=True)
 
 
 def flag(default: bool) -> Any:  # noqa: ANN401

@@ -37,7 +37,8 @@ def solves(parameters: dict[str, Tensor], network: Network, task: Task, seed: in
     like = parameters["readout.weight"]
     for _ in range(_SEQUENCES // _AT_ONCE):
         batch = task.draw(_AT_ONCE, draws)
-        outputs = answer(parameters, batch.inputs.unsqueeze(1).to(like), network)
+        inputs = batch.inputs[: batch.length].unsqueeze(1).to(like)
+        outputs = answer(parameters, inputs, network, task.answers)
         targets = batch.targets.unsqueeze(0).to(like.device)
         wrong += float(task.error(outputs, targets)) * _AT_ONCE
         if not wrong < _WRONG * _SEQUENCES:

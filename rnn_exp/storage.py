@@ -50,6 +50,7 @@ def describe(run: Run) -> dict[str, Any]:
         "settings": run.settings(),
         "seed": run.seed,
         "device": run.device,
+        "steps": [run.task.shortest, run.task.steps],
         "versions": versions(),
         "command": run.command,
     }  # fmt: skip
@@ -154,6 +155,6 @@ def _results(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _finite_or_none(value: float) -> float | None:
+def _finite_or_none(value: float | None) -> float | None:
     """Return a finite number, or None where there is none (JSON knows no NaN)."""
-    return value if math.isfinite(value) else None
+    return value if value is not None and math.isfinite(value) else None

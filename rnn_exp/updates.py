@@ -1,17 +1,22 @@
 """Updates of many runs at once; a run that has diverged or solved its task leaves the batch."""
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from rnn_exp.divergence import Divergence, find_divergences
-from rnn_exp.engines import ENGINES
+from rnn_exp.engines import ENGINES, Gradients, totals_of_last
 from rnn_exp.network import Network
+from rnn_exp.penalties import omega, orthogonality
+from rnn_exp.readout import Asked
 from rnn_exp.recording import Recorded, Recording, record
 from rnn_exp.shapes import Float
 from rnn_exp.solving import solved_by
+from rnn_exp.tasks import Drawn
 from rnn_exp.trainees import Trainees
 
 __all__ = ["Update", "train"]
@@ -56,16 +61,58 @@ def train(
 def _measure(number: int, trainees: Trainees, network: Network, recording: Recording) -> Update:
     """Do the forward and backward pass of an update, before any weight moves."""
     task, training, runs = trainees.task, trainees.training, trainees.left
-    inputs, targets = trainees.draw()
-    loss_of = functools.partial(task.loss, targets=targets)
-    gradients = ENGINES[network.engine](trainees.views, inputs, loss_of, network)
+    drawn = trainees.draw()
+    asked, targets = _asked(trainees, drawn)
+    engine = ENGINES[network.engine]
+    gradients = engine(trainees.views, drawn.inputs, asked, network, training.truncation)
+    omega = _penalise(gradients, trainees, network)
     norms = trainees.take(gradients.parameters)
     divergences = find_divergences(number, runs, gradients, norms, network)
     recorded, solved = None, []
     if divergences or recording.wanted(number, training.updates):
+        error = task.error(gradients.outputs[:, -task.answers :], drawn.targets)
         W = trainees.views[f"weight_hh_l{network.num_layers - 1}"]
-        error = task.error(gradients.outputs, targets)
-        recorded = record(gradients, W, error, trainees.too_large(norms), network)
+        recorded = record(
+            gradients, W, network, _late(gradients, trainees, network, drawn.inputs, targets),
+            error=error, clipped=trainees.too_large(norms), omega=omega, length=drawn.lengths,
+        )  # fmt: skip
         if training.stop_when_solved:
             solved = [run for run in solved_by(trainees, error, network) if run not in divergences]
     return Update(number, runs, gradients.loss, norms, divergences, solved, recorded)
+
+
+def _asked(trainees: Trainees, drawn: Drawn) -> tuple[Asked, Tensor]:
+    """Return what is asked at an update, and the answers wanted."""
+    task, targets = trainees.task, drawn.targets
+    if trainees.training.loss_at == "every":
+        targets = targets.expand(-1, task.steps, -1)
+    loss_of = functools.partial(task.loss, targets=targets)
+    if task.shortest < task.steps:
+        return Asked(loss_of, 1, drawn.lengths, task.shortest), targets
+    return Asked(loss_of, targets.shape[1]), targets
+
+
+def _late(
+    gradients: Gradients, trainees: Trainees, network: Network, inputs: Tensor, targets: Tensor
+) -> list[Tensor] | None:
+    """Return ∂L_T/∂h_t for the loss of the last answer, where there are more answers."""
+    if targets.shape[1] == 1:
+        return None
+    loss_of = functools.partial(trainees.task.loss, targets=targets[:, -1:])
+    return totals_of_last(trainees.views, inputs, gradients.traces, loss_of, network)
+
+
+def _penalise(gradients: Gradients, trainees: Trainees, network: Network) -> Tensor:
+    """Add the penalties of every W_hh to its gradient; return Ω of the top layer (NaN: unused)."""
+    training, value = trainees.training, torch.full_like(gradients.loss, math.nan)
+    for number, (trace, found) in enumerate(zip(gradients.traces, gradients.adjoints, strict=True)):
+        name = f"weight_hh_l{number}"
+        W = trainees.views[name]
+        if training.omega:
+            deltas = network.layer.deltas(trace, found)
+            value, slope = omega(found.total, deltas, W, training.omega_form)
+            gradients.parameters[name] = gradients.parameters[name] + training.omega * slope
+        if training.orthogonality:
+            slope = orthogonality(W).weight_hh
+            gradients.parameters[name] = gradients.parameters[name] + training.orthogonality * slope
+    return value

@@ -22,6 +22,7 @@ from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network, Parameters, shapes
 from rnn_exp.norms import log10_norm
 from rnn_exp.optimizers import OPTIMIZERS, memory_of
+from rnn_exp.readout import Asked
 from rnn_exp.recording import profile
 from rnn_exp.tasks import Adding
 
@@ -39,11 +40,12 @@ def scan_update(T: int, B: int, H: int, runs: int = 1, everything: bool = False)
     views = parameters.views()
     batch = task.draw(B, torch.Generator().manual_seed(0))
     x = batch.inputs.unsqueeze(1).expand(-1, runs, -1, -1).contiguous()
-    y = batch.targets.expand(runs, -1)
+    y = batch.targets.expand(runs, 1, -1)
 
     def update() -> object:
-        gradients = scan_engine(views, x, lambda outputs: task.loss(outputs, y), network)
-        norms = profile(gradients, network.phi) if everything else log10_norm(gradients.total[0])
+        asked = Asked(lambda outputs: task.loss(outputs, y))
+        gradients = scan_engine(views, x, asked, network)
+        norms = profile(gradients, network.layer) if everything else log10_norm(gradients.total[0])
         move(parameters.flat, parameters.pack(gradients.parameters), memory, 1e-4)
         return norms
 
@@ -69,7 +71,7 @@ def fused_update(T: int, B: int, H: int) -> Update:
 
     def update() -> object:
         optimizer.zero_grad()
-        loss = (model(batch.inputs).squeeze(-1) - batch.targets).square().mean()
+        loss = (model(batch.inputs).squeeze(-1) - batch.targets[0]).square().mean()
         loss.backward()
         optimizer.step()
         return loss
@@ -90,7 +92,7 @@ def cell_update(T: int, B: int, H: int) -> Update:
             h = cell(x, h)
             h.retain_grad()
             states.append(h)
-        (readout(h).squeeze(-1) - batch.targets).square().mean().backward()
+        (readout(h).squeeze(-1) - batch.targets[0]).square().mean().backward()
         norms = torch.stack([state.grad.norm() for state in states if state.grad is not None])
         optimizer.step()
         return norms

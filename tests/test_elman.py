@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 
 from rnn_exp.activations import ACTIVATIONS
-from rnn_exp.recurrence import LayerWeights, adjoint, forward
+from rnn_exp.cells import LayerWeights
+from rnn_exp.cells.elman import adjoint, forward
 from tests import reference
 
 SIZES = st.tuples(
@@ -230,7 +231,8 @@ def test_memory_grows_linearly_with_the_sequence():
     program = """
 import torch
 from rnn_exp.activations import ACTIVATIONS
-from rnn_exp.recurrence import LayerWeights, adjoint, forward
+from rnn_exp.cells import LayerWeights
+from rnn_exp.cells.elman import adjoint, forward
 torch.set_num_threads(1)
 H, B = 64, 32
 w = LayerWeights(torch.zeros(1, H, 2), torch.zeros(1, H, H), torch.zeros(1, H), torch.zeros(1, H))

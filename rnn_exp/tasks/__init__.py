@@ -2,10 +2,10 @@
 
 from rnn_exp.tasks.adding import Adding
 from rnn_exp.tasks.base import Batch, Task
-from rnn_exp.tasks.stream import Stream
+from rnn_exp.tasks.stream import Drawn, Stream
 from rnn_exp.tasks.temporal_order import TemporalOrder
 
-__all__ = ["TASKS", "Adding", "Batch", "Stream", "Task", "TemporalOrder"]
+__all__ = ["TASKS", "Adding", "Batch", "Drawn", "Stream", "Task", "TemporalOrder"]
 
 TASKS: dict[str, type[Adding] | type[TemporalOrder]] = {
     "adding": Adding,

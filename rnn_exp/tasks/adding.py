@@ -45,6 +45,18 @@ class Adding:
         """Refuse settings that cannot be."""
         check(self)
 
+    answers: ClassVar[int] = 1
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.length
+
+    @property
+    def shortest(self) -> int:
+        """T."""
+        return self.length
+
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw markers and values: channel 0 marks, channel 1 holds U(0, 1)."""
         T, half = self.length, self.length // 2
@@ -54,17 +66,21 @@ class Adding:
         positions = torch.stack([first, second])
         markers = torch.zeros_like(values).scatter_(0, positions, 1.0)
         targets = values.gather(0, positions).sum(0)
-        return Batch(torch.stack([markers, values], dim=-1), targets, positions + 1)
+        return Batch(torch.stack([markers, values], dim=-1), targets.unsqueeze(0), positions + 1, T)
 
     def loss(
-        self, outputs: Float[Tensor, "run batch 1"], targets: Shaped[Tensor, "run batch"]
+        self,
+        outputs: Float[Tensor, "run answer batch 1"],
+        targets: Shaped[Tensor, "run answer batch"],
     ) -> Float[Tensor, " run"]:
         """Return the mean squared error of each run."""
-        return (outputs.squeeze(-1) - targets).square().mean(-1)
+        return (outputs.squeeze(-1) - targets).square().mean((-2, -1))
 
     def error(
-        self, outputs: Float[Tensor, "run batch 1"], targets: Shaped[Tensor, "run batch"]
+        self,
+        outputs: Float[Tensor, "run answer batch 1"],
+        targets: Shaped[Tensor, "run answer batch"],
     ) -> Float[Tensor, " run"]:
         """Return the share of answers that are off by 0.04 or more (or not a number)."""
         close = (outputs.squeeze(-1) - targets).abs() < self.wrong_by
-        return 1 - close.to(outputs.dtype).mean(-1)
+        return 1 - close.to(outputs.dtype).mean((-2, -1))

@@ -1,5 +1,7 @@
 """A stream of fresh sequences for many runs at once."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,15 @@ from rnn_exp.randomness import generator
 from rnn_exp.shapes import Float, Shaped
 from rnn_exp.tasks.base import Batch, Task
 
-__all__ = ["Stream"]
+__all__ = ["Drawn", "Stream"]
+
+
+class Drawn(NamedTuple):
+    """Sequences of many runs, their answers, and how long each run's sequences are."""
+
+    inputs: Float[Tensor, "time run batch input"]
+    targets: Shaped[Tensor, "run answer batch"]
+    lengths: list[int]
 
 
 class Stream:
@@ -22,10 +32,8 @@ class Stream:
         """Return the generator that draws a run's sequences."""
         return self.generators[self.seeds[run]]
 
-    def draw(
-        self, runs: list[int]
-    ) -> tuple[Float[Tensor, "time run batch input"], Shaped[Tensor, "run batch"]]:
-        """Return the next inputs and targets of the runs that are left."""
+    def draw(self, runs: list[int]) -> "Drawn":
+        """Return the next sequences of the runs that are left."""
         wanted = [self.seeds[run] for run in runs]
         batches: dict[int, Batch] = {}
         for seed in dict.fromkeys(wanted):
@@ -34,4 +42,5 @@ class Stream:
         targets = torch.stack([batches[seed].targets for seed in wanted])
         if targets.is_floating_point():
             targets = targets.to(self.like.dtype)
-        return inputs.to(self.like), targets.to(self.like.device)
+        lengths = [batches[seed].length for seed in wanted]
+        return Drawn(inputs.to(self.like), targets.to(self.like.device), lengths)

@@ -43,6 +43,18 @@ class TemporalOrder:
         """Refuse settings that cannot be."""
         check(self)
 
+    answers: ClassVar[int] = 1
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.length
+
+    @property
+    def shortest(self) -> int:
+        """T."""
+        return self.length
+
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw distractors everywhere, then put the two cues in."""
         L, size = self.length, (batch_size,)
@@ -53,19 +65,23 @@ class TemporalOrder:
         positions = torch.stack([first, second])
         symbols.scatter_(0, positions, cues)
         inputs = torch.nn.functional.one_hot(symbols, self.input_size).float()
-        return Batch(inputs, cues[0] + 2 * cues[1], positions + 1)
+        return Batch(inputs, (cues[0] + 2 * cues[1]).unsqueeze(0), positions + 1, L)
 
     def loss(
-        self, outputs: Float[Tensor, "run batch 4"], targets: Shaped[Tensor, "run batch"]
+        self,
+        outputs: Float[Tensor, "run answer batch 4"],
+        targets: Shaped[Tensor, "run answer batch"],
     ) -> Float[Tensor, " run"]:
         """Return the mean cross-entropy of each run, in nats."""
         surprise = torch.nn.functional.cross_entropy(
-            outputs.flatten(0, 1), targets.flatten(), reduction="none"
+            outputs.flatten(0, 2), targets.flatten(), reduction="none"
         )
-        return surprise.view(targets.shape).mean(-1)
+        return surprise.view(targets.shape).mean((-2, -1))
 
     def error(
-        self, outputs: Float[Tensor, "run batch 4"], targets: Shaped[Tensor, "run batch"]
+        self,
+        outputs: Float[Tensor, "run answer batch 4"],
+        targets: Shaped[Tensor, "run answer batch"],
     ) -> Float[Tensor, " run"]:
         """Return the share of sequences whose most likely class is not the right one."""
-        return (outputs.argmax(-1) != targets).to(outputs.dtype).mean(-1)
+        return (outputs.argmax(-1) != targets).to(outputs.dtype).mean((-2, -1))

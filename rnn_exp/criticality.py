@@ -1,0 +1,57 @@
+"""Criticality: the weights a run starts from, with the gain matched to its own inputs if wanted."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from rnn_exp.inits import Critical
+from rnn_exp.network import layer_of, shapes
+from rnn_exp.randomness import generator
+from rnn_exp.run import Run
+from rnn_exp.shapes import Float
+from rnn_exp.theory import mean_field as critical_gain
+
+__all__ = ["drive_of", "inputs_of_layer", "weights_of"]
+
+_SAMPLE = 256
+
+
+def weights_of(run: Run) -> dict[str, Tensor]:
+    """Return all parameters of a run before its first update.
+
+    With `inits.Critical` every layer's W_hh is scaled to the gain at which the mean field, under
+    the drive that this layer's inputs and biases make, has χ = ``init.gain``².
+    """
+    sizes = shapes(run.network, run.task.input_size, run.task.output_size)
+    drawn = run.init.draw(sizes, run.seed)
+    if isinstance(run.init, Critical):
+        for number in range(run.network.num_layers):
+            drive = drive_of(run, drawn, number)
+            gain = critical_gain(run.network.activation, drive)
+            drawn[f"weight_hh_l{number}"] *= run.init.gain * gain
+    return drawn
+
+
+def inputs_of_layer(
+    run: Run, parameters: dict[str, Tensor], number: int
+) -> Float[Tensor, "time 1 batch input"]:
+    """Return what a layer reads of fresh sequences of the run's own; parameters of this run."""
+    batch = run.task.draw(_SAMPLE, generator(run.seed, "drive"))
+    own = {name: value.unsqueeze(0) for name, value in parameters.items()}
+    x = batch.inputs[: batch.length].unsqueeze(1).to(parameters["weight_hh_l0"])
+    for below in range(number):
+        start = x.new_full((1, _SAMPLE, run.network.hidden_size), run.network.initial_state)
+        weights = layer_of({name: value.to(x) for name, value in own.items()}, below)
+        x = run.network.layer.forward(x, weights, start).now
+    return x
+
+
+def drive_of(run: Run, parameters: dict[str, Tensor], number: int) -> float:
+    """Return the drive s² of a layer: the mean square of V x_t + b over units, time and batch."""
+    x = inputs_of_layer(run, parameters, number).double()
+    V, b_ih, b_hh = (parameters[f"{name}_l{number}"].double()
+                     for name in ("weight_ih", "bias_ih", "bias_hh"))  # fmt: skip
+    a = torch.einsum("trbi,hi->trbh", x, V) + (b_ih + b_hh)
+    drive = float(a.square().mean())
+    return drive if math.isfinite(drive) else math.nan
