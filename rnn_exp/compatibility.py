@@ -69,4 +69,4 @@ def _about_loss(task: Task, network: Network, training: Training) -> Iterator[Re
                "at every time step already")  # fmt: skip
     if network.engine == "torch" and training.truncation is not None:
         yield ("training.truncate_every", training.truncate_every, "null with network.engine="
-               "torch, whose module goes back to the beginning; use network.engine=scan")  # fmt: skip
+               "torch, whose module goes back to the start; use network.engine=scan")  # fmt: skip

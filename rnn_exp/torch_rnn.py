@@ -16,8 +16,9 @@ __all__ = ["empty_module", "from_torch", "states_of", "to_torch", "torch_weights
 def torch_weights(parameters: dict[str, Tensor], network: Network) -> dict[str, Tensor]:
     r"""Return the weights with which torch's own module computes this network.
 
-    GRU, LSTM, tanh and relu: the same.
-    sigmoid: with h = (1 + s)/2, the sigmoid network (W, V, b) *is* a tanh network in s with W/4, V/2, b/2 + W·1/4 and s₀ = 2 h₀ − 1, because σ(u) = (1 + tanh(u/2))/2.
+    GRU, LSTM, tanh and relu: the same. sigmoid: with h = (1 + s)/2, the sigmoid network (W, V, b)
+    *is* a tanh network in s with W/4, V/2, b/2 + W·1/4 and s₀ = 2 h₀ − 1, because
+    σ(u) = (1 + tanh(u/2))/2.
     A layer above another reads h as well, so its V too becomes V/4 and adds V·1/4 to the bias.
     """
     if network.activation != "sigmoid":

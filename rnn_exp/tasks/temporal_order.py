@@ -1,22 +1,24 @@
-"""Temporal order: which of two symbols came first, and which second?"""
+"""Temporal order: which symbol came first, which second (and which third)?"""
 
 import dataclasses
 import math
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from rnn_exp.settings import check, whole
-from rnn_exp.shapes import Float, Shaped
+from rnn_exp.settings import SettingError, check, whole
 from rnn_exp.tasks.base import Batch
+from rnn_exp.tasks.classification import Classification, one_hot
 
 __all__ = ["TemporalOrder"]
 
+# The tenth of the sequence in which each cue stands, by the number of cues.
+_TENTHS = {2: (1, 5), 3: (1, 3, 6)}
+
 
 @dataclasses.dataclass(frozen=True)
-class TemporalOrder:
-    """Name the two cues, each A or B, in their order (Pascanu, Mikolov & Bengio 2013, §4.2.1).
+class TemporalOrder(Classification):
+    """Name the two (or three) cues, each A or B, in their order (Pascanu, Mikolov & Bengio 2013).
 
     ::
 
@@ -24,64 +26,62 @@ class TemporalOrder:
         symbol   c A d f e B c c f d              answer (A, B): class 0 + 2·1 = 2 of 4
 
     One-hot inputs of six symbols: A, B = 0, 1 are cues, 2–5 distractors drawn uniformly. Counting
-    from 0, the first cue stands in [L/10, 2L/10), the second in [5L/10, 6L/10). The class is
-    v₀ + 2 v₁. Cross-entropy at the last step; guessing scores ln 4 and is wrong 75 % of the time.
+    from 0, the first of two cues stands in [L/10, 2L/10), the second in [5L/10, 6L/10) (§4.2.1).
+    Three cues stand in [L/10, 2L/10), [3L/10, 4L/10) and [6L/10, 7L/10). The class is
+    v₀ + 2 v₁ + 4 v₂. Cross-entropy at the last step; guessing scores ln 4 and is wrong 75 % of the
+    time, with three cues ln 8 and 87.5 %. Solved: fewer than 1 % of 10,000 sequences wrong.
 
     Raises:
-        SettingError: if the length is below 10.
+        SettingError: if the length is below 10, or the cues are not 2 or 3.
     """
 
     length: int = whole(50, least=10)
+    cues: int = whole(2, least=2)
 
     name: ClassVar[str] = "temporal_order"
     input_size: ClassVar[int] = 6
-    output_size: ClassVar[int] = 4
-    chance_loss: ClassVar[float] = math.log(4)
-    chance_error: ClassVar[float] = 0.75
+    answers: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
+        if type(self.cues) is not int or self.cues not in _TENTHS:
+            raise SettingError("cues", self.cues, "2 or 3")
         check(self)
-
-    answers: ClassVar[int] = 1
 
     @property
     def steps(self) -> int:
-        """T."""
+        """L."""
         return self.length
 
     @property
     def shortest(self) -> int:
-        """T."""
+        """L."""
         return self.length
 
+    @property
+    def output_size(self) -> int:
+        """A class for each order of the cues."""
+        return 2**self.cues
+
+    @property
+    def chance_loss(self) -> float:
+        """The cross-entropy of classes of which each is as likely as any other."""
+        return math.log(self.output_size)
+
+    @property
+    def chance_error(self) -> float:
+        """The share of all classes but one."""
+        return 1 - 1 / self.output_size
+
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
-        """Draw distractors everywhere, then put the two cues in."""
-        L, size = self.length, (batch_size,)
+        """Draw distractors everywhere, then put the cues in."""
+        L = self.length
         symbols = torch.randint(2, 6, (L, batch_size), generator=generator)
-        first = torch.randint(L // 10, 2 * L // 10, size, generator=generator)
-        second = torch.randint(5 * L // 10, 6 * L // 10, size, generator=generator)
-        cues = torch.randint(0, 2, (2, batch_size), generator=generator)
-        positions = torch.stack([first, second])
+        ranges = [(tenth * L // 10, (tenth + 1) * L // 10) for tenth in _TENTHS[self.cues]]
+        positions = torch.stack([
+            torch.randint(low, high, (batch_size,), generator=generator) for low, high in ranges
+        ])  # fmt: skip
+        cues = torch.randint(0, 2, (self.cues, batch_size), generator=generator)
         symbols.scatter_(0, positions, cues)
-        inputs = torch.nn.functional.one_hot(symbols, self.input_size).float()
-        return Batch(inputs, (cues[0] + 2 * cues[1]).unsqueeze(0), positions + 1, L)
-
-    def loss(
-        self,
-        outputs: Float[Tensor, "run answer batch 4"],
-        targets: Shaped[Tensor, "run answer batch"],
-    ) -> Float[Tensor, " run"]:
-        """Return the mean cross-entropy of each run, in nats."""
-        surprise = torch.nn.functional.cross_entropy(
-            outputs.flatten(0, 2), targets.flatten(), reduction="none"
-        )
-        return surprise.view(targets.shape).mean((-2, -1))
-
-    def error(
-        self,
-        outputs: Float[Tensor, "run answer batch 4"],
-        targets: Shaped[Tensor, "run answer batch"],
-    ) -> Float[Tensor, " run"]:
-        """Return the share of sequences whose most likely class is not the right one."""
-        return (outputs.argmax(-1) != targets).to(outputs.dtype).mean((-2, -1))
+        classes = (cues * 2 ** torch.arange(self.cues).unsqueeze(1)).sum(0, keepdim=True)
+        return Batch(one_hot(symbols, self.input_size), classes, positions + 1, L)
