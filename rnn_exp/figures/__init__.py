@@ -6,6 +6,8 @@ A figure module has a `QUESTION`, `table(tables)` (exactly the numbers plotted),
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
+from types import ModuleType
 from typing import Protocol, cast, runtime_checkable
 
 import pandas as pd
@@ -13,7 +15,7 @@ from matplotlib.figure import Figure
 
 from rnn_exp.figures.source import CannotDraw, Tables
 
-__all__ = ["CannotDraw", "FigureModule", "Tables", "figure", "names"]
+__all__ = ["CannotDraw", "FigureModule", "Tables", "figure", "names", "of_study", "study_names"]
 
 
 @runtime_checkable
@@ -33,18 +35,34 @@ class FigureModule(Protocol):
 
 
 def names() -> list[str]:
-    """The names of all figures, sorted."""
-    found = (info.name for info in pkgutil.iter_modules(__path__))
-    return sorted(name for name in found if "QUESTION" in vars(_module(name)))
+    """The names of the figures that any study may have, sorted."""
+    return sorted(_found(__name__, __path__))
+
+
+def study_names() -> list[str]:
+    """The names of the figures that belong to one study each, sorted."""
+    package = importlib.import_module(f"{__name__}.studies")
+    return sorted(_found(package.__name__, package.__path__))
+
+
+def of_study(study: str) -> list[str]:
+    """The figures on a study's page: its own and those beside it, or all general ones."""
+    if study not in study_names():
+        return names()
+    own = importlib.import_module(f"{__name__}.studies.{study}")
+    return [study, *own.BESIDE]
 
 
 def figure(name: str) -> FigureModule:
     """The figure of this name; an unknown name is refused with those that exist."""
-    allowed = names()
+    allowed = [*names(), *study_names()]
     if name not in allowed:
         raise ValueError(f"There is no figure {name!r}; choose one of {', '.join(allowed)}.")
-    return cast(FigureModule, _module(name))
+    place = f"{__name__}.studies.{name}" if name in study_names() else f"{__name__}.{name}"
+    return cast(FigureModule, importlib.import_module(place))
 
 
-def _module(name: str) -> object:
-    return importlib.import_module(f"{__name__}.{name}")
+def _found(package: str, path: Iterable[str]) -> dict[str, ModuleType]:
+    modules = {info.name: importlib.import_module(f"{package}.{info.name}")
+               for info in pkgutil.iter_modules(path)}  # fmt: skip
+    return {name: module for name, module in modules.items() if "QUESTION" in vars(module)}

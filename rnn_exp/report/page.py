@@ -7,7 +7,7 @@ from typing import Final
 import jinja2
 import pandas as pd
 
-from rnn_exp.figures import Tables
+from rnn_exp.figures import Tables, of_study
 from rnn_exp.files import replace_bytes
 from rnn_exp.report.pictures import FORMATS, Picture, draw_all
 from rnn_exp.report.prose import divergences, rules, summary
@@ -24,13 +24,14 @@ def write(tables: Tables, folder: Path | str, *, title: str = "", dpi: int = 300
     Args:
         tables: `runs`, `updates`, `gradients` and `broken` of one study.
         folder: where pictures, plotted tables and the page go; made if it is missing.
-        title: the name of the study; by default that of its folder.
+        title: the name of the study, which chooses the figures; by default that of its folder.
         dpi: resolution of the PNG files.
     """
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    pictures = draw_all(tables, place, dpi)
-    html = render(tables, pictures, title or _title(place))
+    name = title or _title(place)
+    pictures = draw_all(of_study(name), tables, place, dpi)
+    html = render(tables, pictures, name)
     replace_bytes(place / _PAGE, html.encode())
     return place / _PAGE
 

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,9 +43,9 @@ class Picture:
         return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode()
 
 
-def draw_all(tables: Tables, folder: Path, dpi: int = _DPI) -> list[Picture]:
-    """Every figure, in order of name, with its files in `folder`."""
-    return [_draw(name, tables, folder, dpi) for name in figures.names()]
+def draw_all(names: Iterable[str], tables: Tables, folder: Path, dpi: int = _DPI) -> list[Picture]:
+    """These figures, with their files in `folder`."""
+    return [_draw(name, tables, folder, dpi) for name in names]
 
 
 def _draw(name: str, tables: Tables, folder: Path, dpi: int) -> Picture:
