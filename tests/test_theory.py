@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rnn_exp.activations import ACTIVATIONS
-from rnn_exp.cells import LayerWeights, Trace
+from rnn_exp.cells import LayerWeights
 from rnn_exp.cells.elman import adjoint, forward
 from rnn_exp.decay import measure
 from rnn_exp.inits import Gaussian
@@ -121,7 +121,7 @@ def test_measured_slope_is_half_log_chi(activation, gain, drive, tolerance):
         x = torch.randn(T, 1, 2, n, dtype=torch.float64, generator=draw)
         start = torch.randn(1, 2, n, dtype=torch.float64, generator=draw)
         states = forward(x, weights, start, ACTIVATIONS[activation])
-        late = Trace(states.now[-60:], states.before[-60:])
+        late = states.between(T - 60, T)
         last = torch.randn(1, 1, 2, n, dtype=torch.float64, generator=draw)
         total = adjoint(last, late, x[-60:], weights, ACTIVATIONS[activation]).total
         norms = log10_norm(total)[:, 0].numpy()[-51:-5]
