@@ -198,8 +198,8 @@ def test_adding_marks_one_value_in_each_half_and_asks_for_their_sum():
 @pytest.mark.parametrize(
     ("task", "answer"),
     [
-        (Adding(30, "pascanu"), lambda marked: marked.sum(0) / 2),
-        (Multiplication(30), lambda marked: marked.prod(0)),
+        (Adding(38, "pascanu"), lambda marked: marked.sum(0) / 2),
+        (Multiplication(38), lambda marked: marked.prod(0)),
     ],
     ids=str,
 )
@@ -218,7 +218,7 @@ def test_pascanu_marks_a_value_of_the_first_tenth_and_one_of_the_rest_of_the_hal
         torch.testing.assert_close(batch.targets[0], answer(marked))
         assert (marker.gather(0, batch.cues - 1) == 1).all()
         lengths.add(length)
-    assert lengths == {30, 31, 32}
+    assert lengths == {38, 39, 40}
 
 
 def test_hochreiter_marks_two_values_before_the_half_and_both_ends():
