@@ -41,8 +41,8 @@ def draw() -> None:
     """Draw one named figure of a results folder into a file."""
     options = argparse.ArgumentParser(
         "draw.py",
-        description=f"Draw one figure of a results folder: {', '.join(figures.names())}; or that of "
-        f"a study: {', '.join(figures.study_names())}.",
+        description=f"Draw one figure of a results folder: {', '.join(figures.names())}; or the "
+        f"one of a study: {', '.join(figures.study_names())}.",
     )
     options.add_argument("name", help="the figure")
     options.add_argument("folder", type=Path, help="a study's folder, or one run's")

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor
 
+from rnn_exp.critical import critical_gain
 from rnn_exp.inits import Critical
 from rnn_exp.network import layer_of, shapes
 from rnn_exp.randomness import generator
 from rnn_exp.run import Run
 from rnn_exp.shapes import Float
-from rnn_exp.theory import mean_field as critical_gain
 
 __all__ = ["drive_of", "inputs_of_layer", "weights_of"]
 

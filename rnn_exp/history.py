@@ -11,7 +11,7 @@ __all__ = ["SCALARS", "History"]
 
 _RECORDED = (
     "error", "clipped", "recurrent_grad_norm", "spectral_radius", "largest_singular_value", "omega",
-    "length",
+    "moved", "length",
 )  # fmt: skip
 SCALARS = ("update", "length", "loss", "error", "grad_norm", *_RECORDED[1:-1])
 

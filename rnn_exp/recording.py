@@ -53,6 +53,7 @@ class Recorded(NamedTuple):
     spectral_radius: Float[Tensor, " run"]
     largest_singular_value: Float[Tensor, " run"]
     omega: Float[Tensor, " run"]
+    moved: Float[Tensor, " run"]
     length: list[int]
     profile: Float[Tensor, "column layer time run"]
 

@@ -40,7 +40,7 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "updates": {
         "update": _WHOLE, "length": _WHOLE, "loss": _REAL, "error": _REAL, "grad_norm": _REAL,
         "clipped": _TRUTH, "recurrent_grad_norm": _REAL, "spectral_radius": _REAL,
-        "largest_singular_value": _REAL, "omega": _REAL,
+        "largest_singular_value": _REAL, "omega": _REAL, "moved": _REAL,
     },
     "gradients": {
         "update": _WHOLE, "layer": _WHOLE, "time": _WHOLE, "lag": _WHOLE, "log10_total": _REAL,

@@ -39,6 +39,8 @@ class Trainees:
         self.given, self.task, self.training = parameters, task, training
         self.left = list(range(len(parameters.flat)))
         self.stream = Stream(task, seeds, training.batch_size, parameters.flat)
+        self.top = f"weight_hh_l{network.num_layers - 1}"
+        self.first = parameters.views()[self.top].clone()
         self.parametrization = parametrization_of(network, parameters)
         trained = self.parametrization.start(parameters.flat)
         memory = memory_of(training.optimizer, trained)
@@ -64,11 +66,19 @@ class Trainees:
         self.gradient = self.now.pack(self.parametrization.pull_back(self.trained, gradients))
         return norm(self.gradient.unsqueeze(1))
 
+    def moved(self) -> Float[Tensor, " run"]:
+        """Return how far the top layer's W_hh has gone from where it began, relative to its norm.
+
+        NaN: it began at 0.
+        """
+        first = self.first[self.left]
+        return norm(self.views[self.top] - first) / norm(first)
+
     def too_large(self, norms: Float[Tensor, " run"]) -> Shaped[Tensor, " run"]:
         """Say whose gradient will be clipped, by norm or by value."""
         assert self.gradient is not None
-        norm, value = self.training.clip_norm, self.training.clip_value
-        by_norm = norms > (math.inf if norm is None else norm)
+        limit, value = self.training.clip_norm, self.training.clip_value
+        by_norm = norms > (math.inf if limit is None else limit)
         if value is None:
             return by_norm
         return by_norm | (self.gradient.abs() > value).any(-1)

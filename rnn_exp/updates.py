@@ -65,16 +65,16 @@ def _measure(number: int, trainees: Trainees, network: Network, recording: Recor
     asked, targets = _asked(trainees, drawn)
     engine = ENGINES[network.engine]
     gradients = engine(trainees.views, drawn.inputs, asked, network, training.truncation)
-    omega = _penalise(gradients, trainees, network)
+    value = _penalise(gradients, trainees, network)
     norms = trainees.take(gradients.parameters)
     divergences = find_divergences(number, runs, gradients, norms, network)
     recorded, solved = None, []
     if divergences or recording.wanted(number, training.updates):
         error = task.error(gradients.outputs[:, -task.answers :], drawn.targets)
-        W = trainees.views[f"weight_hh_l{network.num_layers - 1}"]
+        late = _late(gradients, trainees, network, drawn.inputs, targets)
         recorded = record(
-            gradients, W, network, _late(gradients, trainees, network, drawn.inputs, targets),
-            error=error, clipped=trainees.too_large(norms), omega=omega, length=drawn.lengths,
+            gradients, trainees.views[trainees.top], network, late, error=error, omega=value,
+            clipped=trainees.too_large(norms), moved=trainees.moved(), length=drawn.lengths,
         )  # fmt: skip
         if training.stop_when_solved:
             solved = [run for run in solved_by(trainees, error, network) if run not in divergences]
