@@ -39,18 +39,21 @@ def table(tables: Tables) -> pd.DataFrame:
     frame = runs.merge(rows[rows["status"] == "ok"], on="run").astype({"weight": float})
     if frame.empty:
         raise CannotDraw("No gradient of a single unit was finite and above zero.")
-    by_run = frame.groupby("run", sort=False)
-    with np.errstate(divide="ignore"):
-        factor = np.log10((frame["saturation"] * frame["weight"]).abs())
-    # What leaves the state at lag n for the next is the slope at the next: D_0 = 1.
-    formula = factor.groupby(frame["run"]).cumsum() - factor
-    measured = frame["log10_total"] - by_run["log10_total"].transform("first")
-    plotted = frame.assign(panel=_panel_of(frame), measured=measured, formula=formula)
-    plotted["difference"] = np.expm1((measured - formula).abs() * np.log(10))
+    last = frame.groupby("run", sort=False)["log10_total"].transform("first")
+    measured, formula = frame["log10_total"] - last, _formula(frame)
+    frame = frame.assign(panel=_panel_of(frame), measured=measured, formula=formula)
+    frame["difference"] = np.expm1((measured - formula).abs() * np.log(10))
     columns = ["panel", "activation", "weight", "bias", "lag", "measured", "formula", "difference"]
-    order = ["_first", "panel", "weight", "lag"]
-    plotted["_first"] = plotted["activation"].ne("sigmoid")
-    return plotted.sort_values(order, kind="stable")[columns].reset_index(drop=True)
+    order = ["activation", "panel", "weight", "lag"]
+    return frame.sort_values(order, kind="stable")[columns].reset_index(drop=True)
+
+
+def _formula(frame: pd.DataFrame) -> pd.Series:
+    """log10 |D_n| at each lag n: what leaves a state goes through the slope at the next."""
+    factor = (frame["saturation"] * frame["weight"]).abs().map(np.log10)
+    # D_0 = 1 is the product of nothing.
+    product: pd.Series = factor.groupby(frame["run"]).cumsum() - factor
+    return product
 
 
 def _panel_of(frame: pd.DataFrame) -> pd.Series:
@@ -76,8 +79,9 @@ def draw(table: pd.DataFrame) -> Figure:
         size = r"$|\partial h_T / \partial h_{T-n}|$"
         panels.name_axes(figure, grid, "lag $n$ (steps back from the last)", size)
         entries = legends.series_entries({f"w = {w:g}": c for w, c in palette.items()})
-        both = [("measured", MEASURED), (r"$\Pi\,|\varphi'(z_t)\,w|$", THEORY)]
-        legends.legend(figure, [*entries, *(legends.line_entry(*one) for one in both)])
+        measured = legends.line_entry("measured", MEASURED)
+        product = legends.line_entry(r"$\Pi\,|\varphi'(z_t)\,w|$", THEORY)
+        legends.legend(figure, [*entries, measured, product])
     return figure
 
 
