@@ -5,7 +5,7 @@ correlation c = (u^a · u^b) / (n q*). One time step later, under inputs that co
 
     c' = (g² E[φ(√q* z₁) φ(√q* z₂)] + s² c_in) / q*,      z₁, z₂ ~ N(0, 1) with E[z₁ z₂] = c.
 
-(Poole et al. 2016, eq. 5; Schoenholz et al. 2017, eq. 3, for recurrent weights; Molgedey,
+(Poole et al. 2016, eq. 5; Schoenholz et al. 2017, for recurrent weights; Molgedey,
 Schuchhardt & Schuster 1992 for common drive.) Inputs that are the same, c_in = 1, make c = 1 a
 fixed point, whose slope is χ: χ < 1, and all states come together; χ > 1, and they part: chaos.
 """
@@ -46,7 +46,7 @@ def correlation_slope(activation: str, gain: float, drive: float, c: float) -> f
     """Return dc'/dc = g² E[φ'(√q* z₁) φ'(√q* z₂)]; at c = 1 it is χ.
 
     Below 1 at a fixed point, that point attracts: a small difference from it shrinks by the
-    slope every time step (Schoenholz et al. 2017, eq. 4).
+    slope every time step (Schoenholz et al. 2017).
 
     Raises:
         ValueError: as `correlation_map`.
@@ -104,12 +104,12 @@ def _pair_mean(activation: str, q: float, c: float, *, slopes: bool = False) -> 
 
 
 def _relu_products(c: float) -> float:
-    """Return E[relu(z₁) relu(z₂)] (Cho & Saul 2009, eq. 6): no grid in the plane fits its kink."""
+    """Return E[relu(z₁) relu(z₂)] (Cho & Saul 2009): no grid in the plane fits its kink."""
     return math.sqrt(1 - c * c) / (2 * math.pi) + c * _relu_slopes(c)
 
 
 def _relu_slopes(c: float) -> float:
-    """Return the probability that both are positive (Cho & Saul 2009, eq. 5)."""
+    """Return the probability that both are positive (Cho & Saul 2009)."""
     return 0.5 - math.acos(c) / (2 * math.pi)
 
 

@@ -118,6 +118,8 @@ def measured_slope(
 ) -> Measured:
     """Return the slope of ln ‖∂L/∂h_t‖ in nats per time step of lag; below 0 is vanishing.
 
+    NaN where a gradient norm is zero (gain 0) or the states overflow (relu, g > 20).
+
     Raises:
         ValueError: for a gain or drive that is negative, infinite or NaN.
 

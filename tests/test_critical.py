@@ -36,7 +36,7 @@ def test_tanh_without_drive_is_critical_at_one():
     assert critical_gain("tanh", 0.0) == pytest.approx(1, abs=1e-12)
 
 
-@hypothesis.settings(max_examples=15)
+@hypothesis.settings(max_examples=10)
 @hypothesis.given(st.sampled_from(["tanh", "sigmoid"]), st.floats(1e-3, 10))
 def test_chi_is_one_at_the_critical_gain(activation, drive):
     gain = critical_gain(activation, drive)

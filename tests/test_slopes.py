@@ -118,3 +118,20 @@ def test_a_summary_has_mean_standard_error_and_seeds():
 def test_gains_and_drives_that_cannot_be_are_refused(gain, drive):
     with pytest.raises(ValueError, match="finite and at least 0"):
         measured_slope("tanh", gain, drive, n=4)
+
+
+def test_a_gradient_that_is_zero_or_states_that_overflow_have_no_slope():
+    assert math.isnan(measured_slope("tanh", 0.0, 0.25, n=4).mean)
+    assert math.isnan(measured_slope("relu", 60.0, 0.25, n=16).mean)
+
+
+def test_the_edge_of_a_linear_network_is_one_over_its_growth_at_gain_one():
+    """Slope(g) = slope(1) + ln g for every seed: only the interpolation is approximate."""
+    growth = torch.tensor(measured_slope("identity", 1.0, 0.0, n=128).seeds).exp()
+    found = measured_edge("identity", 0.0, n=128)
+    assert found.seeds == pytest.approx((1 / growth).tolist(), rel=0.004)
+
+
+def test_what_explodes_at_no_gain_is_refused_by_name():
+    with pytest.raises(ValueError, match="tanh at drive 1e\\+12 explodes at no gain up to 1024"):
+        measured_edge("tanh", 1e12, n=4, burn_in=5)
