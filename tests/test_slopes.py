@@ -135,3 +135,11 @@ def test_the_edge_of_a_linear_network_is_one_over_its_growth_at_gain_one():
 def test_what_explodes_at_no_gain_is_refused_by_name():
     with pytest.raises(ValueError, match="tanh at drive 1e\\+12 explodes at no gain up to 1024"):
         measured_edge("tanh", 1e12, n=4, burn_in=5)
+
+
+def test_orthogonal_weights_carry_the_gradient_of_a_linear_network_a_thousand_steps_unchanged():
+    drawn = WideNetworks.draw("identity", 1.0, 0.25, n=32, seeds=2, T=1000, burn_in=0)
+    Q = torch.linalg.qr(drawn.weights.weight_hh).Q
+    orthogonal = drawn._replace(weights=drawn.weights._replace(weight_hh=Q))
+    log_norms = orthogonal.log_gradient_norms("identity")
+    assert (log_norms - log_norms[-1]).abs().max() < 1e-10
