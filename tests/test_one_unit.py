@@ -157,3 +157,19 @@ def test_the_wall_is_ten_thousand_times_steeper_than_the_plain_and_follows_the_s
     first, second = saddle_nodes(w[50].item())
     assert first < steepest < second
     assert steepest == pytest.approx(-2.5, abs=0.001)
+
+
+@hypothesis.given(st.integers(0, 32), st.integers(1, 60))
+def test_on_the_wall_the_gradient_is_a_geometric_sum(sixteenths, T):
+    w = double([4.5 + sixteenths / 16])  # exact in binary, so that x stays at ½ exactly
+    surface = loss_surface(w, -w / 2, T=T)
+    by_b = 0.25 * sum((w.item() / 4) ** k for k in range(T))
+    assert surface.loss.item() == pytest.approx(0.04)
+    assert surface.of_b.item() == pytest.approx(-0.4 * by_b, rel=1e-12)
+    assert surface.of_w.item() == pytest.approx(-0.2 * by_b, rel=1e-12)
+
+
+def test_the_wall_is_too_thin_for_a_grid_that_misses_its_line():
+    w, b = torch.linspace(4.5, 6.5, 100).double(), torch.linspace(-3, -2, 100).double()
+    steepness = loss_surface(w, b).gradient_norm
+    assert steepness.max() < 100 * steepness.median()
