@@ -1,12 +1,14 @@
 """The wall in the error of one logistic unit, over its weight and its bias."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from rnn_exp.figures import legends, panels
 from rnn_exp.figures.settings import settings_of
@@ -20,9 +22,12 @@ BESIDE: Final = ()
 _PLACE: Final = {"init.weight": "weight", "init.bias": "bias", "network.initial_state": "start"}
 _GRADIENT: Final = r"gradient $|\partial E/\partial w|$"
 _DARKEST: Final = -6.0  # log10; lines along which ∂E/∂w changes its sign would stretch the scale
-# Light on the dark flats of both maps, and the wall itself is dark in the one and light in the other.
-_START: Final = "start on a fixed point"
-_LINES: Final = {"saddle-node": "white", _START: "#FF7F50"}
+_EXACT: Final = 1e-9
+# An edge, because no one colour is seen on all of a map and on the white behind the legend.
+_EDGE: Final = [withStroke(linewidth=1.8, foreground="0.2")]
+_START: Final = "start $x_0$ is the unstable fixed point"
+_NODE: Final = "saddle-node"
+_LINES: Final = {_NODE: "white", _START: "#FF7F50"}
 
 
 def table(tables: Tables) -> pd.DataFrame:
@@ -74,8 +79,7 @@ def draw(table: pd.DataFrame) -> Figure:
             _theory(axes, table)
             axes.set_title(name)
         panels.name_axes(figure, grid, "recurrent weight $w$", "bias $b$")
-        lines = [legends.line_entry(name, THEORY, colour) for name, colour in _LINES.items()]
-        legends.legend(figure, lines)
+        legends.legend(figure, [(Line2D([], [], **_look(name)), name) for name in _LINES])
     return figure
 
 
@@ -102,10 +106,14 @@ def _theory(axes: Axes, table: pd.DataFrame) -> None:
     limits = axes.get_xlim(), axes.get_ylim()
     w = np.linspace(*limits[0], 400)
     start = _fixed(w, float(table["start"].iloc[0]))
-    for b, name in zip((*saddle_nodes(w), start), (*["saddle-node"] * 2, "start"), strict=True):
-        colour = _LINES[_START if name == "start" else name]
-        axes.plot(w, b, THEORY, color=colour, linewidth=1, gid=name)
+    for node in saddle_nodes(w):
+        axes.plot(w, node, gid=_NODE, **_look(_NODE))
+    axes.plot(w, start, gid=_START, **_look(_START))
     axes.set(xlim=limits[0], ylim=limits[1])
+
+
+def _look(name: str) -> dict[str, Any]:
+    return {"linestyle": THEORY, "color": _LINES[name], "linewidth": 1, "path_effects": _EDGE}
 
 
 def caption(table: pd.DataFrame) -> str:
@@ -123,14 +131,15 @@ def caption(table: pd.DataFrame) -> str:
 
 
 def _wall(steepest: pd.DataFrame) -> str:
-    """How far the steepest point of each weight is from the two kinds of lines, at most."""
-    w, b = (steepest[name].to_numpy(dtype=float) for name in ("weight", "bias"))
-    bistable = w > 4
-    if not bistable.any():
-        return ""
-    w, b, start = w[bistable], b[bistable], steepest["start"].to_numpy(dtype=float)[bistable]
-    off = np.abs(b - _fixed(w, start))
-    merging = np.min([np.abs(b - node) for node in saddle_nodes(w)], axis=0)
-    return (f"At each weight it is steepest within {number(off.max())} (in b) of the line on which "
-            f"the start is a fixed point, and up to {number(merging.max())} from the "
-            "saddle-nodes.")  # fmt: skip
+    """How far from the line of the unstable fixed point the steepest point of each weight is."""
+    w, b, x = (steepest[name].to_numpy(dtype=float) for name in ("weight", "bias", "start"))
+    line = _fixed(w, x)
+    # Where its slope is above 1 the fixed point is unstable: the start lies between two basins.
+    crossed = (w * x * (1 - x) > 1) & (line >= b.min()) & (line <= b.max())
+    if not crossed.any():
+        return "The start is nowhere an unstable fixed point."
+    off = float(np.abs(b - line)[crossed].max())
+    where = "on" if off < _EXACT else f"within {number(off)} (in b) of"
+    return (f"At the {plural(int(crossed.sum()), 'weight')} whose line of the unstable fixed point "
+            f"is in the map, the gradient is largest {where} that line: there the two stable "
+            "states part, at neither saddle-node.")  # fmt: skip
