@@ -52,7 +52,9 @@ def test_the_lines_are_those_of_the_one_unit_theory():
 
     *nodes, start = axes.lines
 
-    for w, b in zip(nodes[0].get_xdata(), np.transpose([n.get_ydata() for n in nodes]), strict=True):
+    for w, b in zip(
+        nodes[0].get_xdata(), np.transpose([n.get_ydata() for n in nodes]), strict=True
+    ):
         np.testing.assert_allclose(b, one_unit.saddle_nodes(float(w)), rtol=1e-10)
     np.testing.assert_allclose(start.get_ydata(), -np.asarray(start.get_xdata()) / 2)
     assert {line.get_linestyle() for line in axes.lines} == {"--"}
@@ -99,7 +101,7 @@ def test_a_gradient_of_zero_leaves_its_cell_white():
         (unit("tanh"), "sigmoid unit"),
         (unit(**{"task.length": [20, 50] * 6}), r"differ in task\.length"),
         (Study(unit().runs.drop(columns="init.bias"), *[unit().updates] * 3), r"init\.bias"),
-        (Study(unit().runs, unit().updates.query("update == 1"), *[unit().updates] * 2), "update 0"),
+        (Study(unit().runs, *[unit().updates.query("update == 1")] * 3), "update 0"),
     ],
     ids=["another unit", "two lengths", "no bias", "no start"],
 )  # fmt: skip
