@@ -38,7 +38,7 @@ class Run:
         if isinstance(self.init, Chrono) and self.init.longest is None:
             filled = dataclasses.replace(self.init, longest=self.task.length)
             object.__setattr__(self, "init", filled)
-        refuse_nonsense(self.task, self.network, self.init, self.training)
+        refuse_nonsense(self.task, self.network, self.init, self.training, self.recording)
         if self.device == "cpu":
             return
         there = torch.cuda.is_available()
