@@ -4,9 +4,11 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rnn_exp.figures import legends, panels
 from rnn_exp.figures.fits import LAGS, crossing, settled_rates
@@ -17,6 +19,8 @@ from rnn_exp.figures.words import number, plural, sentences
 
 QUESTION: Final = "How far does the input move the gain at which the gradient explodes?"
 BESIDE: Final = ()
+
+_TICKS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10)
 
 _COLUMNS: Final = {
     "init.input_scale": "scale",
@@ -38,6 +42,8 @@ def table(tables: Tables) -> pd.DataFrame:
     plotted["drive"] = plotted["scale"].map(frame.groupby("scale")["drive"].median())
     if not (plotted["drive"] > 0).all():
         raise CannotDraw("A run has no drive: there is no place for it on a logarithmic axis.")
+    if plotted[["measured", "predicted"]].isna().all().any():
+        raise CannotDraw("No run has a mean-field prediction.")
     if min(plotted["drive"].nunique(), plotted["gain"].nunique()) < 2:
         raise CannotDraw("A map needs at least two drives and two gains.")
     columns = ["drive", "gain", "measured", "predicted", "seeds"]
@@ -66,13 +72,21 @@ def draw(table: pd.DataFrame) -> Figure:
             axes.plot(np.log10(found["drive"]), found[column], line, color="0.1", gid=column)
         axes.set(xlim=limits[0], ylim=limits[1])
         panels.powers(axes, "x")
-        bar = figure.colorbar(mesh, ax=axes, aspect=20, pad=0.02, label="decay rate per step back")
-        bar.outline.set_visible(False)
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{10**value:.2f}"))
+        _scale_bar(figure, axes, mesh)
         panels.name_axes(figure, grid, "drive $s^2$ (input variance of a unit)", "gain $g$")
         names = {"rate 1, measured": MEASURED, "mean field": THEORY}
         legends.legend(figure, [legends.line_entry(name, names[name], "0.1") for name in names])
     return figure
+
+
+def _scale_bar(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
+    """A scale of rates, as far as there are any; the colours are even in their logarithm."""
+    bar = figure.colorbar(mesh, ax=axes, aspect=20, pad=0.02, label="decay rate per step back")
+    bar.outline.set_visible(False)
+    bar.ax.set_ylim(np.min(mesh.get_array()), np.max(mesh.get_array()))
+    bar.ax.yaxis.set_major_locator(FixedLocator(np.log10(_TICKS).tolist()))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{10**value:.3g}"))
+    bar.ax.yaxis.set_minor_locator(NullLocator())
 
 
 def caption(table: pd.DataFrame) -> str:
