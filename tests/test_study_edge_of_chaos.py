@@ -102,3 +102,14 @@ def test_runs_that_differ_in_something_else_are_refused_by_its_name():
 
     with pytest.raises(figures.CannotDraw, match=r"differ in task\.length"):
         edge_of_chaos.table(Study(runs, tables.updates, tables.gradients, runs))
+
+
+def test_a_run_that_has_not_finished_is_left_out():
+    tables = driven()
+    lost = tables.runs["drive"].where(tables.runs.index > 0)
+
+    table = edge_of_chaos.table(
+        Study(tables.runs.assign(drive=lost), tables.updates, tables.gradients, tables.broken)
+    )
+
+    assert table["seeds"].tolist() == [1] + [2] * (len(DRIVES) * len(GAINS) - 1)

@@ -1,5 +1,6 @@
 """The rate of the gradient over gain and drive, and the edge: measured, and as predicted."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -35,12 +36,13 @@ def table(tables: Tables) -> pd.DataFrame:
     runs = required(tables.runs, ["run", *_COLUMNS], "runs").rename(columns=_COLUMNS)
     refuse_further(tables.runs, ["init.input_scale", "init.gain"])
     runs = runs.astype({"run": str, **dict.fromkeys(_COLUMNS.values(), float)})
+    runs = runs.dropna(subset="drive")  # of a run that has not finished nothing is known
     frame = runs.merge(settled_rates(tables, runs["run"]), on="run")
     places = frame.groupby(["scale", "gain"])
     plotted = places[["measured", "predicted"]].median().assign(seeds=places.size()).reset_index()
     # One drive a column: seeds, each with inputs of its own, differ in it by a percent.
     plotted["drive"] = plotted["scale"].map(frame.groupby("scale")["drive"].median())
-    if not (plotted["drive"] > 0).all():
+    if (plotted["drive"] <= 0).any():
         raise CannotDraw("A run has no drive: there is no place for it on a logarithmic axis.")
     if plotted[["measured", "predicted"]].isna().all().any():
         raise CannotDraw("No run has a mean-field prediction.")
@@ -74,8 +76,8 @@ def draw(table: pd.DataFrame) -> Figure:
         panels.powers(axes, "x")
         _scale_bar(figure, axes, mesh)
         panels.name_axes(figure, grid, "drive $s^2$ (input variance of a unit)", "gain $g$")
-        names = {"rate 1, measured": MEASURED, "mean field": THEORY}
-        legends.legend(figure, [legends.line_entry(name, names[name], "0.1") for name in names])
+        measured = legends.line_entry("rate 1, measured", MEASURED)
+        legends.legend(figure, [measured, legends.line_entry("mean field", THEORY)])
     return figure
 
 
@@ -83,7 +85,8 @@ def _scale_bar(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
     """A scale of rates, as far as there are any; the colours are even in their logarithm."""
     bar = figure.colorbar(mesh, ax=axes, aspect=20, pad=0.02, label="decay rate per step back")
     bar.outline.set_visible(False)
-    bar.ax.set_ylim(np.min(mesh.get_array()), np.max(mesh.get_array()))
+    shown = np.asarray(mesh.get_array())
+    bar.ax.set_ylim(float(np.nanmin(shown)), float(np.nanmax(shown)))
     bar.ax.yaxis.set_major_locator(FixedLocator(np.log10(_TICKS).tolist()))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{10**value:.3g}"))
     bar.ax.yaxis.set_minor_locator(NullLocator())
@@ -106,7 +109,7 @@ def _edge(found: pd.DataFrame) -> str:
         return "At no drive do both rates cross 1 within these gains."
     low, high = found.iloc[0], found.iloc[-1]
     gap = (found["measured"] - found["predicted"]).abs()
-    worst = found.loc[gap.idxmax()]
+    worst = found.iloc[int(gap.to_numpy().argmax())]
     course = " to ".join(f"g = {number(row['measured'])} at a drive of {number(row['drive'])}"
                          for row in ((low, high) if len(found) > 1 else (low,)))  # fmt: skip
     return (f"The measured edge goes from {course}. The mean field is off by at most "
@@ -116,10 +119,10 @@ def _edge(found: pd.DataFrame) -> str:
 
 
 def _off(table: pd.DataFrame) -> str:
-    gap = np.log(table["measured"] / table["predicted"]).abs()
+    gap = (table["measured"] / table["predicted"]).map(math.log).abs()
     if gap.empty:
         return ""
-    worst = table.loc[gap.idxmax()]
+    worst = table.iloc[int(gap.to_numpy().argmax())]
     where = f"drive {number(worst['drive'])}, g = {worst['gain']:g}"
     return (
         f"On the whole map ln rate is off its prediction by at most {number(gap.max())} ({where})."
