@@ -35,8 +35,11 @@ class Run:
         """Refuse settings that cannot be."""
         check(self)
         if isinstance(self.init, Chrono) and self.init.longest is None:
-            filled = dataclasses.replace(self.init, longest=self.task.length)
-            object.__setattr__(self, "init", filled)
+            longest = self.task.length
+            if longest < Chrono.least:
+                raise SettingError("task.length", longest, f"a whole number of at least "
+                                   f"{Chrono.least} with init=chrono (or give init.longest)")  # fmt: skip
+            object.__setattr__(self, "init", dataclasses.replace(self.init, longest=longest))
         refuse_nonsense(self.task, self.network, self.init, self.training)
         if self.device == "cpu":
             return
@@ -48,11 +51,10 @@ class Run:
 
     def settings(self) -> dict[str, Any]:
         """Return every setting under its configuration key: ``{"task.length": 50, …}``."""
-        result: dict[str, Any] = {"task": self.task.name, "init": self.init.name}
-        for group in ("task", "network", "init", "training", "recording"):
-            part = dataclasses.asdict(getattr(self, group))
-            result |= {f"{group}.{key}": value for key, value in part.items()}
-        return result | {"seed": self.seed, "device": self.device}
+        groups = ("task", "network", "init", "training", "recording")
+        parts = _flat({group: getattr(self, group) for group in groups})
+        words = {"task": self.task.name, "init": self.init.name}
+        return words | parts | {"seed": self.seed, "device": self.device}
 
     @property
     def answers(self) -> int:
@@ -91,8 +93,14 @@ class Run:
             'rnn-exp init.gain=1.5 seed=2'
         """
         settings = self.settings()
-        usual = Run(task=type(self.task)(), init=type(self.init)()).settings()
-        usual |= {"task": "adding", "init": "gaussian"}
+        # Not those of a run: an init may ask for another network than the usual one.
+        usual = Run().settings() | _flat({"task": type(self.task)(), "init": type(self.init)()})
         changed = [f"{key}={as_typed(value)}"
                    for key, value in settings.items() if value != usual[key]]  # fmt: skip
         return " ".join(["rnn-exp", *(shlex.quote(word) for word in changed)])
+
+
+def _flat(parts: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of groups under their configuration keys."""
+    return {f"{group}.{key}": value for group, part in parts.items()
+            for key, value in dataclasses.asdict(part).items()}  # fmt: skip

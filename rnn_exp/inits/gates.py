@@ -56,6 +56,7 @@ class Chrono:
 
     longest: int | None = whole(None, least=3)
     name: ClassVar[str] = "chrono"
+    least: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
