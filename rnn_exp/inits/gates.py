@@ -54,9 +54,9 @@ class Chrono:
     may be (null: the length of the task).
     """
 
-    longest: int | None = whole(None, least=3)
-    name: ClassVar[str] = "chrono"
     least: ClassVar[int] = 3
+    longest: int | None = whole(None, least=least)
+    name: ClassVar[str] = "chrono"
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
