@@ -3,6 +3,8 @@
 A network is a list of layers, a layer a tuple (V, W, b): h_t = φ(V x_t + W h_{t-1} + b), one run.
 """
 
+import typing
+
 import torch
 
 PHI = {
@@ -156,3 +158,89 @@ def cayley(A):
     """Return (1 + S)⁻¹ (1 − S) with S = A − Aᵀ."""
     one, S = torch.eye(len(A), dtype=A.dtype), A - A.T
     return torch.linalg.inv(one + S) @ (one - S)
+
+
+def module(kind, *sizes, **more):
+    """Return a torch.nn.RNN, GRU or LSTM without moving torch's global generator."""
+    with torch.random.fork_rng():
+        return getattr(torch.nn, kind)(*sizes, **more)
+
+
+class Unrolled(typing.NamedTuple):
+    """One run, an entry a time step: h, c (LSTM), W_hh h_{t-1} + b_hh, and φ' of all gates."""
+
+    h: list
+    c: list
+    hidden: list
+    slopes: list
+
+
+def slope(phi, u):
+    """Return φ'(u), by autograd."""
+    u = u.detach().requires_grad_()
+    return torch.autograd.grad(PHI[phi](u).sum(), u)[0]
+
+
+def gru(x, h, V, W, b, b_hidden):
+    """Cho et al. 2014, as torch has it: the rows of V and W are those of r, z, n."""
+    found, H = Unrolled([], [], [], []), h.shape[1]
+    for x_t in x:
+        drive, hidden = x_t @ V.T + b, h @ W.T + b_hidden
+        u_r = drive[:, :H] + hidden[:, :H]
+        u_z = drive[:, H : 2 * H] + hidden[:, H : 2 * H]
+        r, z = torch.sigmoid(u_r), torch.sigmoid(u_z)
+        u_n = drive[:, 2 * H :] + r * hidden[:, 2 * H :]
+        h = (1 - z) * torch.tanh(u_n) + z * h
+        slopes = [slope("sigmoid", u_r), slope("sigmoid", u_z), slope("tanh", u_n)]
+        found.h.append(h)
+        found.hidden.append(hidden)
+        found.slopes.append(torch.cat(slopes, dim=1))
+    return found
+
+
+def lstm(x, h, V, W, b, b_hidden, c=None):
+    """Hochreiter & Schmidhuber 1997 with a forget gate: the rows are those of i, f, g, o."""
+    found, H = Unrolled([], [], [], []), h.shape[1]
+    c = torch.zeros_like(h) if c is None else c
+    for x_t in x:
+        hidden = h @ W.T + b_hidden
+        u_i, u_f, u_g, u_o = (x_t @ V.T + b + hidden).split(H, dim=1)
+        i, f, o = torch.sigmoid(u_i), torch.sigmoid(u_f), torch.sigmoid(u_o)
+        c = f * c + i * torch.tanh(u_g)
+        h = o * torch.tanh(c)
+        slopes = [slope("sigmoid", u_i), slope("sigmoid", u_f), slope("tanh", u_g),
+                  slope("sigmoid", u_o)]  # fmt: skip
+        found.h.append(h)
+        found.c.append(c)
+        found.hidden.append(hidden)
+        found.slopes.append(torch.cat(slopes, dim=1))
+    return found
+
+
+def skip(x, h, V, W, b, b_hidden, phi, keep, add):
+    """h_t = keep h_{t-1} + add φ(V x_t + W h_{t-1} + b)."""
+    found = Unrolled([], [], [], [])
+    for x_t in x:
+        hidden = h @ W.T + b_hidden
+        u = x_t @ V.T + b + hidden
+        h = keep * h + add * PHI[phi](u)
+        found.h.append(h)
+        found.hidden.append(hidden)
+        found.slopes.append(slope(phi, u))
+    return found
+
+
+def normed(x, h, V, W, b, b_hidden, phi):
+    """h_t = φ(norm(V x_t + W h_{t-1}) + b): here ``hidden`` is without a bias."""
+    found = Unrolled([], [], [], [])
+    for x_t in x:
+        hidden = h @ W.T
+        a = x_t @ V.T + hidden
+        mean = a.mean(dim=1, keepdim=True)
+        variance = ((a - mean) ** 2).mean(dim=1, keepdim=True)
+        u = (a - mean) / torch.sqrt(variance + 1e-5) + b + b_hidden
+        h = PHI[phi](u)
+        found.h.append(h)
+        found.hidden.append(hidden)
+        found.slopes.append(slope(phi, u))
+    return found
