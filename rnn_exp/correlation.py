@@ -5,11 +5,12 @@ correlation c = (u^a · u^b) / (n q*). One time step later, under inputs that co
 
     c' = (g² E[φ(√q* z₁) φ(√q* z₂)] + s² c_in) / q*,      z₁, z₂ ~ N(0, 1) with E[z₁ z₂] = c.
 
-(Poole et al. 2016, eq. 5; Schoenholz et al. 2017, eq. 3, for recurrent weights; Molgedey,
+(Poole et al. 2016, eq. 5; Schoenholz et al. 2017, for recurrent weights; Molgedey,
 Schuchhardt & Schuster 1992 for common drive.) Inputs that are the same, c_in = 1, make c = 1 a
 fixed point, whose slope is χ: χ < 1, and all states come together; χ > 1, and they part: chaos.
 """
 
+import functools
 import math
 
 from rnn_exp.activations import ACTIVATIONS
@@ -45,7 +46,7 @@ def correlation_slope(activation: str, gain: float, drive: float, c: float) -> f
     """Return dc'/dc = g² E[φ'(√q* z₁) φ'(√q* z₂)]; at c = 1 it is χ.
 
     Below 1 at a fixed point, that point attracts: a small difference from it shrinks by the
-    slope every time step (Schoenholz et al. 2017, eq. 4).
+    slope every time step (Schoenholz et al. 2017).
 
     Raises:
         ValueError: as `correlation_map`.
@@ -91,6 +92,8 @@ def fixed_correlation(
 def _pair_mean(activation: str, q: float, c: float, *, slopes: bool = False) -> float:
     """Return E[φ(√q z₁) φ(√q z₂)], or of φ' instead of φ, where z₂ = c z₁ + √(1 − c²) z."""
     _check_correlation("c", c)
+    if activation == "relu":
+        return _relu_slopes(c) if slopes else q * _relu_products(c)
     phi, length = ACTIVATIONS[activation], math.sqrt(q)
     z = nodes(length if phi.bounded else 1.0)
     first = phi(length * z)
@@ -100,6 +103,17 @@ def _pair_mean(activation: str, q: float, c: float, *, slopes: bool = False) -> 
     return gaussian_mean(first * gaussian_means(second))
 
 
+def _relu_products(c: float) -> float:
+    """Return E[relu(z₁) relu(z₂)] (Cho & Saul 2009): no grid in the plane fits its kink."""
+    return math.sqrt(1 - c * c) / (2 * math.pi) + c * _relu_slopes(c)
+
+
+def _relu_slopes(c: float) -> float:
+    """Return the probability that both are positive (Cho & Saul 2009)."""
+    return 0.5 - math.acos(c) / (2 * math.pi)
+
+
+@functools.lru_cache(64)
 def _stationary_length(activation: str, gain: float, drive: float) -> float:
     """Return q*, if it is one at which states can correlate."""
     q = mean_field(activation, gain, drive).q

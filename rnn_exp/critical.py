@@ -23,7 +23,7 @@ def critical_gain(activation: str, drive: float) -> float:
     a theorem here. Where it is not one point: relu without drive keeps any length q at g = √2,
     and with drive q diverges there, yet χ = g²/2 holds for every q. Without drive tanh has q* = 0
     up to g = 1, and above it χ − 1 grows only as (g − 1)². The drive has no default: for tanh it
-    moves the edge up from 1 (Molgedey, Schuchhardt & Schuster 1992; Schoenholz et al. 2017, §3).
+    moves the edge up from 1 (Molgedey, Schuchhardt & Schuster 1992).
 
     Raises:
         ValueError: for a drive that is negative, infinite or NaN, and for one so large that the

@@ -56,7 +56,7 @@ def spectrum(
     found = local[burn_in:].mean(dim=0).sort(descending=True).values
     # A product of Jacobians has at most the rank of the poorest of them.
     rank = ACTIVATIONS[activation].slope(states).ne(0).sum(dim=-1).amin(dim=0)
-    lost = torch.arange(found.shape[-1]) >= rank.unsqueeze(-1)
+    lost = torch.arange(found.shape[-1], device=rank.device) >= rank.unsqueeze(-1)
     return found.masked_fill(lost, -torch.inf)
 
 
@@ -126,7 +126,7 @@ def local_exponents(
     phi, W = ACTIVATIONS[activation], weight_hh.double()
     sequences = states.reshape(*states.shape[:2], -1, n)
     grown = W.new_empty(*sequences.shape[:3], k)
-    tangents = _tangents(n, k).expand(*sequences.shape[1:3], n, k)
+    tangents = _tangents(n, k).to(W.device).expand(*sequences.shape[1:3], n, k)
     for h, local in zip(sequences, grown, strict=True):
         slopes = phi.slope(h.double()).unsqueeze(-1)
         ahead = slopes * torch.einsum("rij,rbjk->rbik", W, tangents)

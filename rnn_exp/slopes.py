@@ -85,11 +85,15 @@ class WideNetworks(NamedTuple):
         return cls(weights, x[burn_in:], trace.between(burn_in, burn_in + T))
 
     def log_gradient_norms(self, activation: str) -> Float[Tensor, "time run"]:
-        """Return ln ‖∂L/∂h_t‖ over batch and units for a random ∂L/∂h_T."""
-        _, seeds, batch, n = self.x.shape
-        last = _normals(seeds, "wide losses", batch, n).unsqueeze(0)
-        found = adjoint(last, self.trace, self.x, self.weights, ACTIVATIONS[activation])
+        """Return ln ‖∂L/∂h_t‖, over batch and units, behind `last_gradients`."""
+        last, phi = self.last_gradients(), ACTIVATIONS[activation]
+        found = adjoint(last, self.trace, self.x, self.weights, phi)
         return log10_norm(found.total) * math.log(10)
+
+    def last_gradients(self) -> Float[Tensor, "1 run batch hidden"]:
+        """Return ∂L/∂h_T ~ N(0, 1): the loss is a read-out that knows nothing of W."""
+        _, seeds, batch, n = self.x.shape
+        return _normals(seeds, "wide losses", batch, n).unsqueeze(0)
 
 
 def slope_against_lag(
@@ -114,6 +118,8 @@ def measured_slope(
 ) -> Measured:
     """Return the slope of ln ‖∂L/∂h_t‖ in nats per time step of lag; below 0 is vanishing.
 
+    NaN where a gradient norm is zero (gain 0) or the states overflow (relu, g > 20).
+
     Raises:
         ValueError: for a gain or drive that is negative, infinite or NaN.
 
@@ -134,6 +140,8 @@ def measured_edge(
     From g = ½, where the slope is below 0, the gain doubles until the slope is above 0; the
     bracket is halved (in ln g) on the mean over seeds down to a tenth, and each seed's slope is
     interpolated in it. A narrower bracket would fit the noise: above the edge states are chaotic.
+    For tanh without drive expect more than 1: up to g ≈ 1.2 finite networks end in fixed points
+    or cycles, where nothing grows, and χ − 1 is no larger than the square of g − 1.
 
     Raises:
         ValueError: for a drive that is negative, infinite or NaN, or where no gain up to 1000
