@@ -21,6 +21,8 @@ _UPDATES, _SERIES, _LENGTHS = 200, 6, 3
 _BY: Final = ["length", "series"]
 SMOOTH: Final = 5
 """A loss is of one batch: drawn is each run's median over so many recorded updates."""
+STUCK: Final = 0.9
+"""A loss above this part of chance is counted as chance."""
 
 
 def table(tables: Tables, book: Book) -> pd.DataFrame:
@@ -132,9 +134,8 @@ def caption(table: pd.DataFrame) -> str:
 
 
 def _length(length: int, part: pd.DataFrame) -> str:
-    ends = part.groupby("series", observed=True, sort=False).tail(1).dropna(subset="median")
     chance = float(part["chance"].iloc[0])
-    best_first = ends.sort_values("median", kind="stable")
+    best_first = _ends(part).sort_values("median", kind="stable")
     said = [f"{row['series']} {number(row['median'])}" for _, row in best_first.iterrows()]
     level = f" (chance {number(chance)})" if chance == chance else ""
     stuck = best_first.loc[best_first["median"] > STUCK * chance, "series"].astype(str)
@@ -143,5 +144,8 @@ def _length(length: int, part: pd.DataFrame) -> str:
     return f"T = {length}: the loss ends at {'; '.join(said)}{level}.{told}"
 
 
-STUCK: Final = 0.9
-"""A loss above this part of chance is counted as chance."""
+def _ends(part: pd.DataFrame) -> pd.DataFrame:
+    """The median of the last tenth of each line: what is drawn still has the noise of batches."""
+    groups = part.dropna(subset="median").groupby("series", observed=True, sort=False)["median"]
+    ends = groups.agg(lambda line: line.tail(max(1, len(line) // 10)).median())
+    return ends.reset_index()

@@ -1,0 +1,165 @@
+"""Remedies: what each does to the decay of the gradient, and to what is learned."""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from rnn_exp.figures import endings, legends, panels
+from rnn_exp.figures.recipes import ANY, Book
+from rnn_exp.figures.source import Tables
+from rnn_exp.figures.style import BLUE, PAGE, THEORY, VERMILLION, in_style
+from rnn_exp.figures.words import listing, number, plural, sentences
+
+QUESTION: Final = "What mends a vanishing gradient?"
+BESIDE: Final = ()
+
+_CELL, _INIT = "network.cell", "init"
+BOOK: Final = Book(
+    plain={
+        _CELL: "rnn", _INIT: "torch", "network.parametrization": "free",
+        "training.clip_norm": "none", "training.clip_value": "none", "training.omega": "0",
+        "training.omega_form": "squared", "training.orthogonality": "0",
+        "training.truncate_every": "none", "training.truncate_back": "none",
+        "network.leak": "none",
+    },
+    name="plain tanh network",
+    recipes={
+        "clip by norm": {"training.clip_norm": ANY},
+        "clip by value": {"training.clip_value": ANY},
+        "Ω (squared)": {"training.omega": ANY, "training.omega_form": "squared"},
+        "Ω (ratio)": {"training.omega": ANY, "training.omega_form": "ratio"},
+        "truncated BPTT": {"training.truncate_every": ANY, "training.truncate_back": ANY},
+        "soft orthogonality": {"training.orthogonality": ANY},
+        "critical init": {_INIT: "critical"},
+        "orthogonal init": {_INIT: "orthogonal"},
+        "kept orthogonal": {_INIT: "orthogonal", "network.parametrization": "orthogonal"},
+        "leaky": {_CELL: "leaky", "network.leak": ANY},
+        "residual": {_CELL: "residual", "network.leak": ANY},
+        "layer norm": {_CELL: "normed"},
+        "GRU": {_CELL: "gru"},
+        "LSTM": {_CELL: "lstm"},
+        "LSTM, forget bias": {_CELL: "lstm", _INIT: "forget_bias"},
+        "LSTM, chrono init": {_CELL: "lstm", _INIT: "chrono"},
+    },
+)  # fmt: skip
+_RATES: Final = ("start", "end")
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """A row a remedy: decay rate at the start and at the end, final loss in parts of chance."""
+    plotted = endings.table(tables, BOOK)
+    longest = int(plotted["length"].max())
+    shorter = sorted(set(plotted["length"]) - {longest})
+    notes = [f"Only T = {longest} is shown (not {listing(map(str, shorter))})."] if shorter else []
+    plotted = plotted[plotted["length"] == longest]
+    plotted = plotted.assign(rest=plotted["series"].astype(str) != BOOK.name)
+    plotted = plotted.sort_values(["rest", "loss"], kind="stable").drop(columns="rest")
+    plotted = plotted.reset_index(drop=True)
+    plotted.attrs["notes"] = notes
+    return plotted
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A row a remedy: left the decay rate before and after training, right the final loss."""
+    with in_style():
+        figure = Figure(figsize=(PAGE, 0.19 * len(table) + 1.1), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        places = np.arange(len(table))
+        _rates(left, table, places)
+        _losses(right, table, places)
+        left.set_yticks(places, [panels.plain(str(name)) for name in table["series"]])
+        left.set_ylim(len(table) - 0.4, -0.6)
+        for axes in (left, right):
+            axes.tick_params(axis="y", length=0)
+            axes.grid(axis="y", color="0.92", linewidth=0.6)
+        legends.legend(figure, _entries(table))
+    return figure
+
+
+def _rates(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
+    for end, face in zip(_RATES, ("white", BLUE), strict=True):
+        low, middle, high = (table[f"{end}{what}"] for what in ("_low", "", "_high"))
+        axes.hlines(places, low, high, color=BLUE, linewidth=0.8, alpha=0.6)
+        axes.plot(
+            middle, places, linestyle="none", marker="o", color=BLUE, markerfacecolor=face,
+            markersize=4.5, gid=end, zorder=3 if end == "end" else 4,
+        )  # fmt: skip
+    axes.axvline(1, color="0.6", linewidth=0.8, zorder=0)
+    _plain_at(axes, table, "start")
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.set_xlabel("decay rate per step back in time")
+
+
+def _losses(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
+    finite = np.isfinite(table["loss"])
+    axes.hlines(places[finite], table["loss_low"][finite],
+                table["loss_high"][finite].replace(np.inf, np.nan).fillna(table["loss"][finite]),
+                color=VERMILLION, linewidth=0.8, alpha=0.6)  # fmt: skip
+    axes.plot(table["loss"][finite], places[finite], "D", color=VERMILLION, gid="loss")
+    for place in places[~finite]:
+        axes.text(0.98, place, "diverged", transform=axes.get_yaxis_transform(), ha="right",
+                  va="center", fontsize=7, color=VERMILLION)  # fmt: skip
+    axes.axvline(1, color="0.1", linestyle=THEORY, linewidth=0.9, zorder=0)
+    _plain_at(axes, table, "loss")
+    if finite.any() and (table["loss_low"][finite] > 0).all():
+        panels.plain_log(axes, "x")
+    axes.set_xlabel("final loss (1: chance)")
+
+
+def _plain_at(axes: Axes, table: pd.DataFrame, column: str) -> None:
+    plain = table.loc[table["series"].astype(str) == BOOK.name, column]
+    if len(plain) and np.isfinite(plain.iloc[0]):
+        axes.axvline(plain.iloc[0], color="0.75", linewidth=2.5, alpha=0.5, zorder=0, gid="plain")
+
+
+def _entries(table: pd.DataFrame) -> list[legends.Entry]:
+    dot = {"linestyle": "none", "marker": "o", "color": BLUE, "markersize": 4.5}
+    entries: list[legends.Entry] = [
+        (Line2D([], [], **dot, markerfacecolor="white"), "before training"),
+        (Line2D([], [], **dot), "after training"),
+        (Line2D([], [], linestyle="none", marker="D", color=VERMILLION), "final loss"),
+        legends.line_entry("chance", THEORY),
+    ]
+    if (table["series"].astype(str) == BOOK.name).any():
+        band = Line2D([], [], color="0.75", linewidth=2.5, alpha=0.5)
+        entries.append((band, "plain network"))
+    return entries
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: which remedies learn, and what each does to the gradient."""
+    known = table[np.isfinite(table["loss"])]
+    learned = known[known["loss"] < endings.LEARNED]
+    diverged = int(table["diverged"].sum())
+    stuck = table.loc[~table.index.isin(learned.index), "series"].astype(str)
+    said = [_one(row) for _, row in learned.sort_values("loss").iterrows()]
+    return sentences(
+        f"T = {table['length'].iloc[0]}: below half of the loss of chance end {listing(said)}."
+        if said else f"T = {table['length'].iloc[0]}: no network ends below half of chance.",
+        f"Not {listing(stuck)}." if len(stuck) and said else "",
+        _kept(table),
+        "Points: median over seeds; bars: lowest to highest.",
+        f"Up to {plural(int(table['seeds'].max()), 'seed')}; {plural(diverged, 'run')} diverged.",
+        *table.attrs.get("notes", []),
+    )  # fmt: skip
+
+
+def _one(row: pd.Series) -> str:
+    return f"{row['series']} ({number(row['loss'])})"
+
+
+def _kept(table: pd.DataFrame) -> str:
+    """Who starts nearest to a gradient that keeps its norm, and where the plain network starts."""
+    known = table.dropna(subset="start")
+    if known.empty:
+        return "No decay rate could be measured."
+    best = known.loc[(known["start"] - 1).abs().idxmin()]
+    plain = known.loc[known["series"].astype(str) == BOOK.name, "start"]
+    beside = f" (the plain network: {number(plain.iloc[0])})" if len(plain) else ""
+    rate = number(best["start"])
+    return f"Before training the rate is nearest to 1 with {best['series']}: {rate}{beside}."
