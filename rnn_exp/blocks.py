@@ -4,12 +4,22 @@ None of this changes a number; all of it decides how fast they come, and that a 
 not depend on the runs beside it.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
 from rnn_exp.shapes import Float
 
-__all__ = ["allocate_states", "cachefuls", "rows", "stretches", "with_ones"]
+__all__ = [
+    "allocate_states",
+    "allocate_steps",
+    "cachefuls",
+    "onto_inputs",
+    "rows",
+    "stretches",
+    "with_ones",
+]
 
 # Elementwise kernels treat the last few numbers of a block by another code path than the rest
 # (for the sigmoid: with other rounding). Blocks that are a multiple of two vector registers long
@@ -56,10 +66,32 @@ def allocate_states(
     T: int, initial: Float[Tensor, "run batch hidden"], *, padded: bool
 ) -> tuple[Float[Tensor, "step run batch hidden"], Float[Tensor, "step number"]]:
     """Return room for h_0…h_T, h_0 filled in, and the contiguous block it lies in."""
-    size = initial.numel()
-    whole = -(-size // _VECTOR) * _VECTOR if padded else size
-    block = initial.new_empty(T + 1, whole)
-    block[:, size:] = 0
-    states = block[:, :size].view(T + 1, *initial.shape)
+    states, block = allocate_steps(T + 1, tuple(initial.shape), like=initial, padded=padded)
     states[0] = initial
     return states, block
+
+
+def allocate_steps(
+    T: int, shape: tuple[int, ...], like: Tensor, *, padded: bool = True
+) -> tuple[Float[Tensor, "step run batch k"], Float[Tensor, "step number"]]:
+    """Return room for T steps of a shape, and the block that it lies in, a row a step.
+
+    Padded rows are whole vector registers long; what is after the step's own numbers is 0.
+    """
+    size = math.prod(shape)
+    whole = -(-size // _VECTOR) * _VECTOR if padded else size
+    block = like.new_empty(T, whole)
+    block[:, size:] = 0
+    return block[:, :size].view(T, *shape), block
+
+
+def onto_inputs(
+    delta: Float[Tensor, "run time_batch k"], V: Float[Tensor, "run k input"], B: int
+) -> Float[Tensor, "time run batch input"]:
+    """Return Vᵀ δ as (time, run, batch, input).
+
+    One column more than there are inputs is computed: with a single one the product would be
+    matrix–vector, which rounds differently for one run than for many.
+    """
+    V1 = torch.nn.functional.pad(V, (0, 1))
+    return torch.bmm(delta, V1).view(len(V), -1, B, V1.shape[-1])[..., :-1].transpose(0, 1)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rnn_exp.activations import ACTIVATIONS, Activation
-from rnn_exp.cells import Cell, Elman, LayerWeights
+from rnn_exp.cells import GRU, LSTM, Cell, Elman, LayerWeights, Normed, Skip
 from rnn_exp.settings import SettingError, as_typed, check, choice, number, whole
 from rnn_exp.shapes import Float
 
@@ -85,7 +85,15 @@ class Network:
     @property
     def layer(self) -> Cell:
         """The cell itself."""
-        return Elman(self.phi)
+        if self.cell == "gru":
+            return GRU()
+        if self.cell == "lstm":
+            return LSTM()
+        if self.cell == "normed":
+            return Normed(self.phi)
+        if self.leak is None:
+            return Elman(self.phi)
+        return Skip(self.phi, 1 - self.leak if self.cell == "leaky" else 1.0, self.leak)
 
     @property
     def phi(self) -> Activation:

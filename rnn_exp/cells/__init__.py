@@ -2,5 +2,9 @@
 
 from rnn_exp.cells.base import Adjoint, Cell, LayerWeights, Trace
 from rnn_exp.cells.elman import Elman
+from rnn_exp.cells.gru import GRU
+from rnn_exp.cells.lstm import LSTM
+from rnn_exp.cells.normed import Normed
+from rnn_exp.cells.skip import Skip
 
-__all__ = ["Adjoint", "Cell", "Elman", "LayerWeights", "Trace"]
+__all__ = ["GRU", "LSTM", "Adjoint", "Cell", "Elman", "LayerWeights", "Normed", "Skip", "Trace"]

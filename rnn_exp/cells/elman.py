@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from rnn_exp.activations import Activation
-from rnn_exp.blocks import allocate_states, cachefuls, rows, stretches, with_ones
+from rnn_exp.blocks import allocate_states, cachefuls, onto_inputs, rows, stretches, with_ones
 from rnn_exp.cells.base import Adjoint, LayerWeights, Trace
 from rnn_exp.shapes import Float
 
@@ -124,7 +124,7 @@ def adjoint(
         of_W.baddbmm_(by_run.transpose(1, 2), rows(states.before[now]))
         of_x.baddbmm_(rows(x1[now]).transpose(1, 2), by_run)
         if of_inputs is not None:
-            of_inputs[now] = _onto_inputs(by_run, V, B)
+            of_inputs[now] = onto_inputs(by_run, V, B)
     of_V, of_b = of_x[:, :-1].transpose(1, 2), of_x[:, -1]
     return Adjoint(total, None, LayerWeights(of_V, of_W, of_b, of_b), of_inputs)
 
@@ -152,13 +152,3 @@ def _step_back(total: Tensor, delta: Tensor, later: Tensor, W: Tensor, known: in
             torch.bmm(later, W, out=g)
         later = d.mul_(g)
     return later
-
-
-def _onto_inputs(delta: Tensor, V: Tensor, B: int) -> Tensor:
-    """Return Vᵀ δ as (time, run, batch, input).
-
-    One column more than there are inputs is computed: with a single one the product would be
-    matrix–vector, which rounds differently for one run than for many.
-    """
-    V1 = torch.nn.functional.pad(V, (0, 1))
-    return torch.bmm(delta, V1).view(len(V), -1, B, V1.shape[-1])[..., :-1].transpose(0, 1)
