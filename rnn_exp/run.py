@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -48,11 +49,8 @@ class Run:
 
     def settings(self) -> dict[str, Any]:
         """Return every setting under its configuration key: ``{"task.length": 50, …}``."""
-        result: dict[str, Any] = {"task": self.task.name, "init": self.init.name}
-        for group in ("task", "network", "init", "training", "recording"):
-            part = dataclasses.asdict(getattr(self, group))
-            result |= {f"{group}.{key}": value for key, value in part.items()}
-        return result | {"seed": self.seed, "device": self.device}
+        fields = dataclasses.fields(self)
+        return _settings({field.name: getattr(self, field.name) for field in fields})
 
     @property
     def answers(self) -> int:
@@ -91,8 +89,23 @@ class Run:
             'rnn-exp init.gain=1.5 seed=2'
         """
         settings = self.settings()
-        usual = Run(task=type(self.task)(), init=type(self.init)()).settings()
+        # Not those of a run: the defaults of an init and of a network may exclude each other.
+        usual = _settings({
+            "task": type(self.task)(), "network": Network(), "init": type(self.init)(),
+            "training": Training(), "recording": Recording(), "seed": 0, "device": "cpu",
+        })  # fmt: skip
         usual |= {"task": "adding", "init": "gaussian"}
         changed = [f"{key}={as_typed(value)}"
                    for key, value in settings.items() if value != usual[key]]  # fmt: skip
         return " ".join(["rnn-exp", *(shlex.quote(word) for word in changed)])
+
+
+def _settings(parts: Mapping[str, Any]) -> dict[str, Any]:
+    result = {"task": parts["task"].name, "init": parts["init"].name}
+    for group, part in parts.items():
+        if dataclasses.is_dataclass(part) and not isinstance(part, type):
+            values = dataclasses.asdict(part)
+            result |= {f"{group}.{key}": value for key, value in values.items()}
+        else:
+            result[group] = part
+    return result

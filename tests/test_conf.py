@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from rnn_exp.app import run_of
-from rnn_exp.inits import INITS, Gaussian, Identity, Orthogonal, TorchDefault
+from rnn_exp.inits import INITS, Gaussian, Identity, Orthogonal, TorchDefault, Unit
 from rnn_exp.network import Network
 from rnn_exp.recording import Recording
 from rnn_exp.run import Run
-from rnn_exp.tasks import TASKS, Adding, TemporalOrder
+from rnn_exp.settings import as_typed
+from rnn_exp.tasks import TASKS, Adding, Hold, TemporalOrder
 from rnn_exp.training import Training
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -86,7 +87,11 @@ def test_every_run_of_a_study_is_valid_and_no_two_are_the_same(name):
         for axis in OverridesParser.create().parse_overrides(words)
     ]  # fmt: skip
 
-    runs = [_run_of_study(name, choices) for choices in itertools.product(*axes)]
+    paired = [[(key, as_typed(value)) for key, value in pair.items()]
+              for pair in config.hydra.sweeper.paired or [{}]]  # fmt: skip
+
+    runs = [_run_of_study(name, (*pair, *choices))
+            for pair in paired for choices in itertools.product(*axes)]  # fmt: skip
 
     assert config.hydra.mode.name == "MULTIRUN"
     assert len(runs) > 1
@@ -138,6 +143,7 @@ SPECIAL = [
     Run(init=Gaussian(gain=1)),
     Run(init=Gaussian(gain=5e-324, input_scale=1.7976931348623157e308)),
     Run(init=TorchDefault(), task=TemporalOrder(), seed=2**63),
+    Run(task=Hold(), network=Network(hidden_size=1), init=Unit(bias=-2.0)),
 ]
 
 

@@ -1,0 +1,146 @@
+"""A loss at every time step beside the loss of the last answer alone, in the same networks."""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from rnn_exp.figures import edges, legends, panels
+from rnn_exp.figures.choice import choose
+from rnn_exp.figures.intervals import gradient_interval
+from rnn_exp.figures.prose import closing
+from rnn_exp.figures.source import CannotDraw, Tables, at_start, required
+from rnn_exp.figures.style import BLUE, MEASURED, VERMILLION, in_style
+from rnn_exp.figures.words import listing, number, power, sentences
+
+QUESTION: Final = "Does a loss at every time step hide that the gradient vanishes?"
+BESIDE: Final = ()
+
+EVERY, LATE, LAST = "every", "late", "last"
+LABELS: Final = {
+    EVERY: "loss at every step",
+    LATE: "the last of these losses alone",
+    LAST: "loss at the last step only",
+}
+_COLOURS: Final = {EVERY: BLUE, LATE: VERMILLION, LAST: VERMILLION}
+_POINTS = 8
+_ROWS: Final = ["run", "update", "time", "lag", "log10_total", "log10_late"]
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """log10 of the norm at each lag for each loss: median and range over seeds."""
+    runs = required(tables.runs, ["run", "training.loss_at"], "runs")
+    every = runs["training.loss_at"] == "every"
+    if not every.any():
+        raise CannotDraw("No run has training.loss_at=every, a loss at every time step.")
+    parts, notes = [], dict[str, None]()
+    for chosen, columns in (
+        (~every, {LAST: "log10_total"}),
+        (every, {EVERY: "log10_total", LATE: "log10_late"}),
+    ):
+        if chosen.any():
+            choice = choose(tables.runs[chosen], series=1, panels=1)
+            rows = choice.runs.merge(_rows(tables, choice.runs["run"]), on="run")
+            parts += [_norms(rows, loss, column) for loss, column in columns.items()]
+            notes |= dict.fromkeys(choice.notes)
+    plotted = pd.concat(parts, ignore_index=True)
+    plotted.attrs["notes"] = list(notes)
+    return plotted
+
+
+def _rows(tables: Tables, runs: pd.Series) -> pd.DataFrame:
+    try:
+        rows = tables.gradient_rows(_ROWS, runs=runs, updates=[0], layer=-1)
+    except KeyError:
+        raise CannotDraw("The gradient of the last answer alone was not recorded.") from None
+    return at_start(rows.astype({"run": str}), "gradients").sort_values("lag", kind="stable")
+
+
+def _norms(rows: pd.DataFrame, loss: str, column: str) -> pd.DataFrame:
+    """One kind of loss; what no number says is told by its status."""
+    value = rows[column].to_numpy(dtype=float)
+    status = np.select([np.isnan(value), np.isposinf(value), np.isneginf(value)],
+                       ["nan", "inf", "underflow"], "ok")  # fmt: skip
+    frame = rows.assign(loss=loss, log10=value, status=status)
+    return gradient_interval(frame, ["activation", "length", "loss", "lag"], "log10")
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A panel a length: a loss at every step, and the last answer alone in both kinds of runs."""
+    with in_style():
+        lengths = panels.lengths_of(table)
+        figure, grid = panels.grid(1, len(lengths), height=2.1, sharex=False)
+        for axes, length in zip(grid[0], lengths, strict=True):
+            for loss, rows in table[table["length"] == length].groupby("loss"):
+                _line(axes, rows, str(loss))
+            panels.title(axes, "", "", length)
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        panels.powers(grid[0, 0])
+        norm = r"gradient norm $\|\partial L/\partial h_t\|$"
+        panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", norm)
+        legends.legend(figure, _entries(table))
+    return figure
+
+
+def _line(axes: Axes, rows: pd.DataFrame, loss: str) -> None:
+    colour = _COLOURS[loss]
+    finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
+    if loss == LAST:
+        # Points, because they lie on the line of the last answer: that they do is the result.
+        few = np.unique(np.linspace(0, len(rows) - 1, _POINTS).round().astype(int))
+        axes.plot(rows["lag"].iloc[few], finite["median"].iloc[few], "o", mfc="none", color=colour)
+        return
+    axes.plot(rows["lag"], finite["median"], MEASURED, color=colour, gid=loss)
+    low, high = finite["low"].fillna(finite["median"]), finite["high"].fillna(finite["median"])
+    axes.fill_between(rows["lag"], low, high, color=colour, alpha=0.22, linewidth=0)
+    edges.mark(axes, rows.loc[rows["floor"] > 0, "lag"], edges.FLOOR, colour)
+    edges.mark(axes, rows.loc[rows["ceiling"] > 0, "lag"], edges.CEILING, colour)
+
+
+def _entries(table: pd.DataFrame) -> list[legends.Entry]:
+    losses = set(table["loss"])
+    entries = [legends.line_entry(LABELS[k], MEASURED, _COLOURS[k]) for k in (EVERY, LATE)]
+    if LAST in losses:
+        points = Line2D([], [], linestyle="none", marker="o", mfc="none", color=_COLOURS[LAST])
+        entries.append((points, LABELS[LAST]))
+    lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
+    return [*entries, *edges.entries(*lost)]
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: first over last norm for both losses at each length."""
+    by_loss = {str(loss): _ratios(part) for loss, part in table.groupby("loss", sort=False)}
+    shown = ", ".join(f"T = {length}" for length in by_loss[EVERY].index)
+    flat = listing(number(10.0**ratio) for ratio in by_loss[EVERY])
+    lost = listing(power(ratio) for ratio in by_loss[LATE])
+    return sentences(
+        "The norm at the first time step, relative to the last: with a loss at every step "
+        f"{flat} ({shown}), for the last answer of the very same networks {lost}.",
+        "The flat line does not say that the gradient of a late answer reaches the first step: "
+        "every step has a loss of its own close by.",
+        _agreement(table),
+        "Line: median over seeds at initialisation; band: lowest to highest.",
+        closing(table),
+    )
+
+
+def _ratios(part: pd.DataFrame) -> pd.Series:
+    """log10 of the first over the last norm, a length each."""
+    ends = part.sort_values("lag").groupby("length")["median"].agg(["first", "last"])
+    ratios: pd.Series = ends["last"] - ends["first"]
+    return ratios
+
+
+def _agreement(table: pd.DataFrame) -> str:
+    """Whether what is looked at is what training on the last answer alone would have."""
+    wide = table.pivot_table(index=["length", "lag"], columns="loss", values="median")
+    if LAST not in wide:
+        return ""
+    gap = (wide[LATE] - wide[LAST]).abs().max()
+    return (
+        f"With a loss at the last step only the norms are these to a factor of {number(10**gap)}."
+    )
