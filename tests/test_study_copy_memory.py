@@ -1,6 +1,7 @@
 """Learning curves against chance: what is drawn is the smoothed loss, and the caption counts it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,7 @@ def test_a_loss_that_is_not_finite_is_marked_and_told():
 
 def test_runs_without_a_chance_level_are_drawn_without_one():
     study = copying()
-    bare = Study(study.runs.drop(columns="chance_loss"), study.updates, study.gradients, study.broken)
+    bare = replace(study, runs=study.runs.drop(columns="chance_loss"))
 
     table = FIGURE.table(bare)
 
@@ -94,7 +95,7 @@ def test_an_untrained_study_is_refused():
 
 def test_a_study_without_lengths_is_refused():
     study = copying()
-    bare = Study(study.runs.drop(columns="task.length"), study.updates, study.gradients, study.broken)
+    bare = replace(study, runs=study.runs.drop(columns="task.length"))
 
     with pytest.raises(figures.CannotDraw, match=r"no column task\.length"):
         FIGURE.table(bare)

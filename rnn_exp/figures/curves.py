@@ -92,9 +92,8 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for series, rows in part.groupby("series", sort=False, observed=True):
         colour = palette[str(series)]
         axes.plot(rows["update"], rows["median"], MEASURED, color=colour)
-        axes.fill_between(
-            rows["update"], rows["low"], rows["high"], color=colour, alpha=0.22, linewidth=0
-        )
+        band = rows["update"], rows["low"], rows["high"]
+        axes.fill_between(*band, color=colour, alpha=0.22, linewidth=0)
         edges.mark(axes, rows.loc[rows["ceiling"] > 0, "update"], edges.CEILING, colour)
     if part["chance"].notna().any():
         axes.axhline(part["chance"].iloc[0], linestyle=THEORY, color="0.1", linewidth=0.9)

@@ -33,7 +33,11 @@ def table(tables: Tables, book: Book) -> pd.DataFrame:
     columns = {"seeds": grouped.size(), "diverged": grouped["diverged"].sum()}
     for name in ("start", "end", "loss"):
         values = grouped[name]
-        columns |= {name: values.median(), f"{name}_low": values.min(), f"{name}_high": values.max()}
+        columns |= {
+            name: values.median(),
+            f"{name}_low": values.min(),
+            f"{name}_high": values.max(),
+        }
     return pd.DataFrame(columns).reset_index()
 
 

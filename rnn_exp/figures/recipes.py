@@ -93,9 +93,9 @@ def _words(key: str, value: str) -> str:
 
 def _unpooled(names: pd.Series, settings: pd.DataFrame) -> pd.Series:
     """Names that would pool different settings get the values of those settings."""
-    result = names.copy()
+    result = names.to_dict()
     for _, rows in settings.groupby(names, sort=False):
         for key in (key for key in rows if len(rows[key].unique()) > 1):
-            words = [_words(str(key), str(value)) for value in rows[key]]
-            result[rows.index] = [", ".join(pair) for pair in zip(result[rows.index], words, strict=True)]
-    return result
+            for place, value in rows[key].items():
+                result[place] += f", {_words(str(key), str(value))}"
+    return pd.Series(result, dtype=object)

@@ -7,13 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures import edges, endings, legends, panels
+from rnn_exp.figures import edges, endings, legends, panels, profiles
 from rnn_exp.figures.horizontal import beside, numeric_x
-from rnn_exp.figures.intervals import gradient_interval
 from rnn_exp.figures.recipes import Book, named
-from rnn_exp.figures.source import Tables, at_start, required, top_layer
+from rnn_exp.figures.source import Tables, required
 from rnn_exp.figures.style import PAGE, THEORY, categories, in_style
 from rnn_exp.figures.words import listing, number, plural, power, sentences
 
@@ -31,8 +29,8 @@ BOOK: Final = Book(
     },
 )
 GATES: Final = {"gru": 3, "lstm": 4}
+_RANGE: Final = ("median", "low", "high")
 _MARKERS: Final = ("o", "s", "D", "^", "v", "P")
-_MEMORY: Final = "log10_memory"
 
 
 def table(tables: Tables) -> pd.DataFrame:
@@ -41,49 +39,36 @@ def table(tables: Tables) -> pd.DataFrame:
     ``quantity``: loss (in parts of chance; x is the length), state (log10 of ∂L/∂h_t relative to
     lag 0, in the longest sequences; x is the lag) or memory (∂L/∂c_t).
     """
-    runs = required(tables.runs, ["run", "task.length", "network.cell", "network.hidden_size"],
-                    "runs").astype({"run": str})  # fmt: skip
-    runs["series"] = named(tables.runs, BOOK)
-    gates = runs["network.cell"].map(GATES).fillna(1)
-    runs["weights"] = (gates * runs["network.hidden_size"] ** 2).astype(int)
+    runs = _runs(tables.runs)
+    longest = runs[runs["length"] == runs["length"].max()]
     losses = endings.table(tables, BOOK).rename(
         columns={"length": "x", "loss": "median", "loss_low": "low", "loss_high": "high"}
     )
-    longest = runs[runs["task.length"] == runs["task.length"].max()]
-    states = _norms(top_layer(tables, longest["run"], [0]), longest)
-    plotted = pd.concat([losses.assign(quantity="loss"), states.assign(quantity="state"),
-                         _memories(tables, longest).assign(quantity="memory")],
-                        ignore_index=True)  # fmt: skip
-    plotted["weights"] = plotted["series"].map(runs.groupby("series", observed=True)["weights"].max())
-    columns = ["quantity", "series", "x", "median", "low", "high", "seeds", "weights", "diverged"]
-    plotted = plotted[columns].assign(diverged=plotted["diverged"].fillna(0).astype(int))
-    plotted["series"] = pd.Categorical(plotted["series"], runs["series"].cat.categories)
-    plotted.attrs["longest"] = int(longest["task.length"].iloc[0])
+    parts = {"loss": losses, "state": profiles.states(tables, longest),
+             "memory": profiles.memories(tables, longest)}  # fmt: skip
+    plotted = pd.concat(
+        [part.assign(quantity=name) for name, part in parts.items() if len(part)], ignore_index=True
+    )
+    weights = runs.groupby("series", observed=True)["weights"].max()
+    plotted = plotted.assign(
+        series=pd.Categorical(plotted["series"], runs["series"].cat.categories),
+        weights=plotted["series"].map(weights).astype(int),
+        diverged=plotted["diverged"].fillna(0).astype(int),
+    )
+    plotted = plotted[["quantity", "series", "x", *_RANGE, "seeds", "weights", "diverged"]]
+    plotted.attrs["longest"] = int(longest["length"].iloc[0])
     return plotted
 
 
-def _norms(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Median and range over seeds of the norm relative to that at lag 0 of the same run."""
-    rows = at_start(rows, "gradients").sort_values(["run", "lag"])
-    finite = rows[np.isfinite(rows["log10_total"])]
-    first = finite.groupby("run")["log10_total"].first()
-    rows["log10_total"] -= rows["run"].map(first)
-    frame = runs[["run", "series"]].merge(rows, on="run").sort_values(["series", "lag"])
-    return gradient_interval(frame, ["series", "lag"], "log10_total").rename(columns={"lag": "x"})
-
-
-def _memories(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
-    """The same of ∂L/∂c_t, where a cell has a c."""
-    lstm = runs[runs["network.cell"] == "lstm"]
-    columns = ["run", "update", "lag", _MEMORY, "status"]
-    try:
-        rows = tables.gradient_rows(columns, runs=lstm["run"], updates=[0], layer=-1)
-    except KeyError:
-        rows = pd.DataFrame(columns=columns)
-    rows = rows.dropna(subset=_MEMORY)
-    if rows.empty:
-        return pd.DataFrame(columns=["series", "x", "median", "low", "high", "seeds"])
-    return _norms(rows.rename(columns={_MEMORY: "log10_total"}).astype({"run": str}), lstm)
+def _runs(runs: pd.DataFrame) -> pd.DataFrame:
+    needed = ["run", "task.length", "network.cell", "network.hidden_size"]
+    frame = required(runs, needed, "runs").astype({"run": str})
+    gates = frame["network.cell"].map(GATES).fillna(1)
+    return frame.assign(
+        length=frame["task.length"].astype(int),
+        series=named(runs, BOOK),
+        weights=(gates * frame["network.hidden_size"] ** 2).astype(int),
+    )
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -94,7 +79,7 @@ def draw(table: pd.DataFrame) -> Figure:
         names = [name for name in table["series"].cat.categories if (table["series"] == name).any()]
         palette = dict(zip(names, categories(len(names)), strict=True))
         _losses(left, table[table["quantity"] == "loss"], palette)
-        _gradients(right, table[table["quantity"] != "loss"], palette)
+        profiles.draw(right, table[table["quantity"] != "loss"], palette)
         panels.title(right, "at initialisation", length=table.attrs.get("longest", 0))
         legends.legend(figure, _entries(table, palette))
     return figure
@@ -121,31 +106,17 @@ def _look(place: int, colour: str) -> dict[str, Any]:
     return {"color": colour, "marker": _MARKERS[place % len(_MARKERS)], "markersize": 3.5}
 
 
-def _gradients(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
-    for (quantity, name), rows in part.groupby(["quantity", "series"], observed=True, sort=False):
-        finite = rows[np.isfinite(rows["median"])]
-        dashes: Any = "-" if quantity == "state" else (0, (4, 1, 1, 1))
-        colour = palette[str(name)]
-        axes.plot(finite["x"], finite["median"], linestyle=dashes, color=colour, gid=str(quantity))
-        axes.fill_between(
-            finite["x"], finite["low"].replace(-np.inf, np.nan), finite["high"], color=colour,
-            alpha=0.22, linewidth=0,
-        )  # fmt: skip
-        lost = rows.loc[rows["median"] == -np.inf, "x"]
-        edges.mark(axes, lost, edges.FLOOR, colour)
-    panels.powers(axes)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set(xlabel="lag $T-t$", ylabel="gradient norm relative to lag 0")
-
-
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[legends.Entry]:
     weights = table.groupby("series", observed=True)["weights"].max()
     entries: list[legends.Entry] = [
-        (Line2D([], [], **_look(place, colour)), f"{name} ({int(weights[name]):,} weights in $W_{{hh}}$)")
+        (
+            Line2D([], [], **_look(place, colour)),
+            f"{name} ({int(weights[name]):,} weights in $W_{{hh}}$)",
+        )
         for place, (name, colour) in enumerate(palette.items())
     ]
     if (table["quantity"] == "memory").any():
-        line = Line2D([], [], color="0.2", linestyle=(0, (4, 1, 1, 1)))
+        line = Line2D([], [], color="0.2", linestyle=profiles.DASHES)
         entries.append((line, r"$\partial L/\partial c_t$ of the LSTM"))
     entries.append(legends.line_entry("chance", THEORY))
     floor = bool((table["median"] == -np.inf).any())
@@ -156,30 +127,27 @@ def caption(table: pd.DataFrame) -> str:
     """What is seen: up to which length each cell learns, and how much gradient is left."""
     losses = table[table["quantity"] == "loss"]
     said = [_reach(str(name), rows) for name, rows in losses.groupby("series", observed=True)]
-    left = [_left(key, rows) for key, rows in
-            table[table["quantity"] != "loss"].groupby(["quantity", "series"], observed=True,
-                                                       sort=False)]  # fmt: skip
+    norms = table[table["quantity"] != "loss"]
+    groups = norms.groupby(["quantity", "series"], observed=True, sort=False)
+    left = [_left(str(quantity), str(name), rows) for (quantity, name), rows in groups]
     return sentences(
         *said,
-        f"At initialisation, of the gradient at lag 0 there is left, {listing(left)}.",
+        "Learned: a final loss below half of chance; weights: those of W_hh.",
+        f"At initialisation, there is left of the gradient at lag 0: {listing(left)}.",
         "Median over seeds; bars and bands: lowest to highest.",
         f"Up to {plural(int(table['seeds'].max()), 'seed')}.",
     )
 
 
 def _reach(name: str, rows: pd.DataFrame) -> str:
-    learned = rows.loc[rows["median"] < endings.LEARNED, "x"]
-    count = f"{name} ({int(rows['weights'].max()):,} recurrent weights)"
-    if learned.empty:
-        return f"{count} ends below half of the loss of chance at no length."
-    lengths = listing(f"{int(x)}" for x in sorted(learned))
-    at = rows.sort_values("x").iloc[-1]
-    last = f"at T = {int(at['x'])} it is {number(at['median'])}"
-    return f"{count} ends below half of the loss of chance at T = {lengths}; {last}."
+    learned = sorted(rows.loc[rows["median"] < endings.LEARNED, "x"])
+    lengths = f"T = {listing(f'{int(x)}' for x in learned)}" if learned else "no length"
+    last = rows.sort_values("x").iloc[-1]
+    end = f"at T = {int(last['x'])} its loss is {number(last['median'])}"
+    return f"{name} ({last['weights']:,} weights) learns {lengths}; {end}."
 
 
-def _left(key: object, rows: pd.DataFrame) -> str:
-    quantity, name = key  # type: ignore[misc]
+def _left(quantity: str, name: str, rows: pd.DataFrame) -> str:
     end = rows.sort_values("x").iloc[-1]
     what = " in its memory c" if quantity == "memory" else ""
     return f"{power(float(end['median']))} at lag {int(end['x'])} with {name}{what}"

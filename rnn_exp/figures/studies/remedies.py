@@ -4,15 +4,11 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures import endings, legends, panels
+from rnn_exp.figures import dots, endings
 from rnn_exp.figures.recipes import ANY, Book
 from rnn_exp.figures.source import Tables
-from rnn_exp.figures.style import BLUE, PAGE, THEORY, VERMILLION, in_style
 from rnn_exp.figures.words import listing, number, plural, sentences
 
 QUESTION: Final = "What mends a vanishing gradient?"
@@ -47,7 +43,6 @@ BOOK: Final = Book(
         "LSTM, chrono init": {_CELL: "lstm", _INIT: "chrono"},
     },
 )  # fmt: skip
-_RATES: Final = ("start", "end")
 
 
 def table(tables: Tables) -> pd.DataFrame:
@@ -66,69 +61,7 @@ def table(tables: Tables) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A row a remedy: left the decay rate before and after training, right the final loss."""
-    with in_style():
-        figure = Figure(figsize=(PAGE, 0.19 * len(table) + 1.1), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        places = np.arange(len(table))
-        _rates(left, table, places)
-        _losses(right, table, places)
-        left.set_yticks(places, [panels.plain(str(name)) for name in table["series"]])
-        left.set_ylim(len(table) - 0.4, -0.6)
-        for axes in (left, right):
-            axes.tick_params(axis="y", length=0)
-            axes.grid(axis="y", color="0.92", linewidth=0.6)
-        legends.legend(figure, _entries(table))
-    return figure
-
-
-def _rates(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
-    for end, face in zip(_RATES, ("white", BLUE), strict=True):
-        low, middle, high = (table[f"{end}{what}"] for what in ("_low", "", "_high"))
-        axes.hlines(places, low, high, color=BLUE, linewidth=0.8, alpha=0.6)
-        axes.plot(
-            middle, places, linestyle="none", marker="o", color=BLUE, markerfacecolor=face,
-            markersize=4.5, gid=end, zorder=3 if end == "end" else 4,
-        )  # fmt: skip
-    axes.axvline(1, color="0.6", linewidth=0.8, zorder=0)
-    _plain_at(axes, table, "start")
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.set_xlabel("decay rate per step back in time")
-
-
-def _losses(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
-    finite = np.isfinite(table["loss"])
-    axes.hlines(places[finite], table["loss_low"][finite],
-                table["loss_high"][finite].replace(np.inf, np.nan).fillna(table["loss"][finite]),
-                color=VERMILLION, linewidth=0.8, alpha=0.6)  # fmt: skip
-    axes.plot(table["loss"][finite], places[finite], "D", color=VERMILLION, gid="loss")
-    for place in places[~finite]:
-        axes.text(0.98, place, "diverged", transform=axes.get_yaxis_transform(), ha="right",
-                  va="center", fontsize=7, color=VERMILLION)  # fmt: skip
-    axes.axvline(1, color="0.1", linestyle=THEORY, linewidth=0.9, zorder=0)
-    _plain_at(axes, table, "loss")
-    if finite.any() and (table["loss_low"][finite] > 0).all():
-        panels.plain_log(axes, "x")
-    axes.set_xlabel("final loss (1: chance)")
-
-
-def _plain_at(axes: Axes, table: pd.DataFrame, column: str) -> None:
-    plain = table.loc[table["series"].astype(str) == BOOK.name, column]
-    if len(plain) and np.isfinite(plain.iloc[0]):
-        axes.axvline(plain.iloc[0], color="0.75", linewidth=2.5, alpha=0.5, zorder=0, gid="plain")
-
-
-def _entries(table: pd.DataFrame) -> list[legends.Entry]:
-    dot = {"linestyle": "none", "marker": "o", "color": BLUE, "markersize": 4.5}
-    entries: list[legends.Entry] = [
-        (Line2D([], [], **dot, markerfacecolor="white"), "before training"),
-        (Line2D([], [], **dot), "after training"),
-        (Line2D([], [], linestyle="none", marker="D", color=VERMILLION), "final loss"),
-        legends.line_entry("chance", THEORY),
-    ]
-    if (table["series"].astype(str) == BOOK.name).any():
-        band = Line2D([], [], color="0.75", linewidth=2.5, alpha=0.5)
-        entries.append((band, "plain network"))
-    return entries
+    return dots.draw(table, BOOK.name)
 
 
 def caption(table: pd.DataFrame) -> str:
