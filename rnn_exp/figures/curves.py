@@ -120,7 +120,7 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[legends.Entry
 
 def caption(table: pd.DataFrame) -> str:
     """What is seen: who ends below chance, and how far."""
-    said = [_length(int(length), part) for length, part in table.groupby("length")]
+    said = [_length(length, table[table["length"] == length]) for length in lengths_of(table)]
     most = int(table["seeds"].max())
     lost = int(table.groupby(_BY, observed=True)["ceiling"].max().sum())
     return sentences(

@@ -1,6 +1,6 @@
 """Dots: a row a recipe, left the decay rate before and after training, right the final loss."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -71,7 +71,7 @@ def _plain_at(axes: Axes, table: pd.DataFrame, column: str, plain: str) -> None:
 
 
 def _entries(table: pd.DataFrame, plain: str) -> list[legends.Entry]:
-    dot = {"linestyle": "none", "marker": "o", "color": BLUE, "markersize": 4.5}
+    dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": BLUE, "markersize": 4.5}
     entries: list[legends.Entry] = [
         (Line2D([], [], **dot, markerfacecolor="white"), "before training"),
         (Line2D([], [], **dot), "after training"),

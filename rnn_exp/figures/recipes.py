@@ -46,7 +46,7 @@ def named(runs: pd.DataFrame, book: Book, apart: Sequence[str] = ()) -> pd.Serie
     """
     settings = settings_of(runs)
     settings = settings[_told(settings, book, [*_SILENT, *apart])]
-    usual = {key: str(settings[key].value_counts(sort=False).idxmax()) for key in settings}
+    usual = {str(key): str(settings[key].value_counts(sort=False).idxmax()) for key in settings}
     usual |= {key: value for key, value in book.plain.items() if key in usual}
     rows = [{str(key): str(value) for key, value in row.items()}
             for row in settings.to_dict("records")]  # fmt: skip
@@ -65,9 +65,10 @@ def _told(settings: pd.DataFrame, book: Book, silent: Sequence[str]) -> list[str
     """
     spoken = {*book.plain, *(key for recipe in book.recipes.values() for key in recipe)}
     length = [key for key in ("task.length",) if key in settings]
-    varying = [key for key in settings if key not in silent and not follows(settings, key, length)]
-    own = [key for key in varying if not _told_by_init(settings, str(key))]
-    return [key for key in settings if key in own or (key in spoken and key not in silent)]
+    keys = [str(key) for key in settings if key not in silent]
+    varying = [key for key in keys if not follows(settings, key, length)]
+    own = [key for key in varying if not _told_by_init(settings, key)]
+    return [key for key in keys if key in own or key in spoken]
 
 
 def _told_by_init(settings: pd.DataFrame, key: str) -> bool:

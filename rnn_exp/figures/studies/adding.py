@@ -19,6 +19,8 @@ BOOK: Final = Book(
         "relu, identity (IRNN)": {"network.activation": "relu", "init": "identity"},
         "GRU": {"network.cell": "gru"},
         "LSTM": {"network.cell": "lstm"},
+        "LSTM, forget bias": {"network.cell": "lstm", "init": "forget_bias"},
+        "LSTM, chrono init": {"network.cell": "lstm", "init": "chrono"},
     },
 )
 

@@ -91,7 +91,7 @@ def _kept(table: pd.DataFrame) -> str:
     known = table.dropna(subset="start")
     if known.empty:
         return "No decay rate could be measured."
-    best = known.loc[(known["start"] - 1).abs().idxmin()]
+    best = known.iloc[int((known["start"] - 1).abs().to_numpy().argmin())]
     plain = known.loc[known["series"].astype(str) == BOOK.name, "start"]
     beside = f" (the plain network: {number(plain.iloc[0])})" if len(plain) else ""
     rate = number(best["start"])
