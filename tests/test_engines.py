@@ -8,6 +8,7 @@ from rnn_exp.engines import scan_engine
 from rnn_exp.experiment import execute
 from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network, Parameters, shapes
+from rnn_exp.readout import Asked
 from rnn_exp.run import Run
 from rnn_exp.settings import SettingError
 from rnn_exp.tasks import Adding, TemporalOrder
@@ -65,14 +66,14 @@ def test_every_gradient_equals_autograd_through_the_unrolled_network(activation,
     x = torch.stack([batch.inputs for batch in batches], dim=1).double()
     y = torch.stack([batch.targets for batch in batches])
 
-    found = scan_engine(parameters.views(), x, lambda out: task.loss(out, y), network)
+    found = scan_engine(parameters.views(), x, Asked(lambda out: task.loss(out, y)), network)
 
     for run in range(2):
         leaves = {k: v.double().requires_grad_() for k, v in parameters.of_run(run).items()}
         layers = reference.layers_of(leaves, num_layers)
         h = reference.states(layers, x[:, run], activation)
         out = h[-1][-1] @ leaves["readout.weight"].T + leaves["readout.bias"]
-        loss = torch.nn.functional.cross_entropy(out, y[run])
+        loss = torch.nn.functional.cross_entropy(out, y[run, 0])
         flat = [state for own in h for state in own]
         (*total,) = torch.autograd.grad(loss, flat, retain_graph=True, allow_unused=True)
         by_parameter = torch.autograd.grad(loss, list(leaves.values()))
