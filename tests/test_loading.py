@@ -67,6 +67,8 @@ def test_every_run_is_a_row_with_its_settings_and_its_end(study):
         row = runs.loc[run.name]
         assert row["digest"] == run.digest
         assert row["command"] == run.command
+        assert row["chance_loss"] == run.task.chance_loss
+        assert row["chance_error"] == run.task.chance_error
         for key, value in run.settings().items():
             assert row[key] == value or (value is None and pd.isna(row[key]))
     assert runs.loc[RUNS[0].name, "status"] == "finished"
@@ -82,7 +84,7 @@ def test_numbers_are_numbers_even_where_some_are_missing(study):
     runs = rnn_exp.load(study).runs
 
     for name in ("decay_rate", "half_life", "final_decay_rate", "predicted_rate", "drive", "bound",
-                 "diverged_update", "diverged_time"):  # fmt: skip
+                 "diverged_update", "diverged_time", "chance_loss", "chance_error"):  # fmt: skip
         assert runs[name].dtype == float
 
 

@@ -156,6 +156,9 @@ def test_run_json_has_every_setting_and_the_verdict_rule(tmp_path, outcome):
     assert found["decay_rate"] == outcome.first.rate
     assert found["final"]["decay_rate"] == outcome.last.rate
     assert found["prediction"]["decay_rate"] == outcome.prediction.rate
+    assert found["chance"] == {
+        "loss": outcome.run.task.chance_loss, "error": outcome.run.task.chance_error,
+    }  # fmt: skip
     assert "factor of ten" in found["verdict_rule"]
     assert found["versions"]["torch"] == torch.__version__
 
