@@ -110,15 +110,19 @@ def test_nothing_measured_is_no_success():
     assert measured(claim(), quick=False).verdict == "failed"
 
 
-def test_what_raises_an_interrupt_is_not_swallowed():
+def test_what_is_there_at_an_interrupt_stays(alone, tmp_path, capsys):
     class Stopped(Given):
         """Stand-in that is interrupted."""
 
         def __call__(self):
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        measured(dataclasses.replace(claim(1.0), full=Stopped()), quick=False)
+    claims = [claim(1.0), dataclasses.replace(claim(1.0), full=Stopped())]
+    with pytest.raises(SystemExit) as stopped:
+        main(["--out", str(tmp_path)], claims)
+    assert stopped.value.code == 130
+    assert "stopped with 1 of 2 claims measured" in capsys.readouterr().err
+    assert [row["met"] for row in _csv(tmp_path)] == ["met"]
 
 
 def test_a_quick_dose_says_what_is_less():

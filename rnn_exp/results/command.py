@@ -19,6 +19,8 @@ from rnn_exp.results.table import as_csv, as_markdown
 
 __all__ = ["main"]
 
+_MARKDOWN, _CSV = "results.md", "results.csv"
+
 
 def main(words: Sequence[str] | None = None, claims: Sequence[Claim] = CLAIMS) -> int:
     """Measure, write and print; return 1 if a claim could not be measured, and 0 if all could."""
@@ -31,15 +33,26 @@ def main(words: Sequence[str] | None = None, claims: Sequence[Claim] = CLAIMS) -
     process.settle()
     process.use_one_thread()
     chosen = [claim for claim in claims if not given.only or claim.group in given.only]
-    processes = min(process.cores(), len(chosen))
-    begun, rows = time.perf_counter(), list[Row]()
-    for row in reproduce(chosen, given.quick, processes):
-        rows = in_order([*rows, row], chosen)
-        taken = time.perf_counter() - begun
-        _write(given.out, rows, _made_by(given, processes, taken))
-        _tell(row, len(rows), len(chosen))
-    print((given.out / "results.md").read_text(encoding="utf-8"), end="")
+    rows: list[Row] = []
+    try:
+        _measure(given, chosen, rows)
+    except KeyboardInterrupt:
+        options.exit(130, f"{options.prog}: stopped with {len(rows)} of {len(chosen)} claims "
+                     f"measured; they are in {given.out}\n")  # fmt: skip
+    print((given.out / _MARKDOWN).read_text(encoding="utf-8"), end="")
     return 1 if any(row.failure for row in rows) else 0
+
+
+def _measure(given: argparse.Namespace, chosen: Sequence[Claim], rows: list[Row]) -> None:
+    """Measure the chosen claims into ``rows``; the files always hold what there is of them."""
+    processes, begun = min(process.cores(), len(chosen)), time.perf_counter()
+    for row in reproduce(chosen, given.quick, processes):
+        rows.append(row)
+        made_by = _made_by(given, processes, time.perf_counter() - begun)
+        ordered = in_order(rows, chosen)
+        replace_bytes(given.out / _MARKDOWN, as_markdown(ordered, made_by).encode())
+        replace_bytes(given.out / _CSV, as_csv(ordered).encode())
+        _tell(row, len(rows), len(chosen))
 
 
 def _options(claims: Sequence[Claim]) -> argparse.ArgumentParser:
@@ -61,12 +74,6 @@ def _options(claims: Sequence[Claim]) -> argparse.ArgumentParser:
     add("--out", type=Path, metavar="FOLDER", default=Path("outputs/reproduce"),
         help="where results.md and results.csv go (default: %(default)s)")  # fmt: skip
     return options
-
-
-def _write(out: Path, rows: Sequence[Row], made_by: str) -> None:
-    """Write both tables, whole, as far as they have come."""
-    replace_bytes(out / "results.md", as_markdown(rows, made_by).encode())
-    replace_bytes(out / "results.csv", as_csv(rows).encode())
 
 
 def _made_by(given: argparse.Namespace, processes: int, seconds: float) -> str:

@@ -15,8 +15,8 @@ from rnn_exp.training import Training
 __all__ = ["CLAIMS"]
 
 _ADAM = Training(optimizer="adam", learning_rate=1e-3, clip_norm=1.0)
-_ADDING = dataclasses.replace(_ADAM, updates=1500, batch_size=50)
-_COPY = dataclasses.replace(_ADAM, updates=1500, batch_size=32)
+_ADDING = dataclasses.replace(_ADAM, updates=1200, batch_size=50)
+_COPY = dataclasses.replace(_ADAM, updates=1200, batch_size=32)
 _EVERY = Recording(every=10)
 
 

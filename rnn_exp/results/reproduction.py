@@ -9,12 +9,15 @@ from rnn_exp import process
 from rnn_exp.local import Processes
 from rnn_exp.results.claims import Claim
 
-__all__ = ["Row", "measured", "reproduce"]
+__all__ = ["Row", "in_order", "measured", "reproduce"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A claim beside what was measured for it; ``failure``: why nothing was."""
+    """A claim beside what was measured for it; ``failure``: why nothing was.
+
+    ``seconds`` are those of one core: what else the machine does is no part of them.
+    """
 
     claim: Claim
     quick: bool
@@ -45,7 +48,7 @@ def measured(claim: Claim, quick: bool) -> Row:
     """Measure a claim in this process; whatever it raises becomes the row's failure."""
     process.settle()
     process.use_one_thread()
-    measure, begun = claim.measure(quick), time.perf_counter()
+    measure, begun = claim.measure(quick), time.process_time()
     if measure is None:
         return Row(claim, quick)
     try:
@@ -53,8 +56,8 @@ def measured(claim: Claim, quick: bool) -> Row:
         if not values:
             raise ValueError("nothing was measured")
     except Exception as error:
-        return _failed(claim, quick, error, time.perf_counter() - begun)
-    return Row(claim, quick, values, time.perf_counter() - begun)
+        return _failed(claim, quick, error, time.process_time() - begun)
+    return Row(claim, quick, values, time.process_time() - begun)
 
 
 def reproduce(claims: Iterable[Claim], quick: bool = False, processes: int = 1) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from rnn_exp.results.reproduction import Row
 
 __all__ = ["COLUMNS", "as_csv", "as_markdown"]
 
-COLUMNS = ("claim", "says", "source", "setting", "reference", "ours", "met", "dose", "seconds")
+COLUMNS = ("claim", "says", "source", "setting", "reference", "ours", "met", "dose", "core_seconds")
 _SPECIAL = "\\`*_|<>[]~#$"  # what Markdown would take for itself within a cell
 
 

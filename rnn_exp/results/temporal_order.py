@@ -42,7 +42,7 @@ def _run(variant: str, length: int, training: Training) -> Run:
 _STUCK = dataclasses.replace(
     _run("sigmoid", 20, _CLIPPED),
     network=Network(activation="sigmoid", hidden_size=50),
-    recording=Recording(every=2),
+    recording=Recording(every=5),
 )
 _STUCK_QUICK = dataclasses.replace(_STUCK, training=dataclasses.replace(_CLIPPED, updates=1000))
 _EASY = _run("basic_tanh", 20, dataclasses.replace(_CLIPPED, updates=2000, stop_when_solved=True))
