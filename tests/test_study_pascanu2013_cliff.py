@@ -52,7 +52,9 @@ def test_the_lines_are_those_of_the_one_unit_theory():
 
     *nodes, start = axes.lines
 
-    for w, b in zip(nodes[0].get_xdata(), np.transpose([n.get_ydata() for n in nodes]), strict=True):
+    for w, b in zip(
+        nodes[0].get_xdata(), np.transpose([n.get_ydata() for n in nodes]), strict=True
+    ):
         np.testing.assert_allclose(b, one_unit.saddle_nodes(float(w)), rtol=1e-10)
     np.testing.assert_allclose(start.get_ydata(), -np.asarray(start.get_xdata()) / 2)
     assert {line.get_linestyle() for line in axes.lines} == {"--"}
