@@ -5,17 +5,35 @@ import math
 import pytest
 import torch
 
-from rnn_exp.inits import INITS, Gaussian, Identity, Orthogonal, TorchDefault
+from rnn_exp.inits import INITS, Chrono, ForgetBias, Gaussian, Identity, Orthogonal, TorchDefault
 from rnn_exp.network import Network, shapes
 
 SIZES = shapes(Network(hidden_size=200, num_layers=2), 3, 2)
 
 
-@pytest.mark.parametrize("init", [kind() for kind in INITS.values()], ids=lambda i: i.name)
-def test_draws_fit_repeat_and_differ_by_seed(init):
-    one, again, other = init.draw(SIZES, 0), init.draw(SIZES, 0), init.draw(SIZES, 1)
-    assert {name: tuple(value.shape) for name, value in one.items()} == SIZES
-    assert all(torch.equal(one[name], again[name]) for name in SIZES)
+def gated(sizes, gates):
+    """The same network with so many pre-activations a unit."""
+    return {name: shape if "readout" in name else (gates * shape[0], *shape[1:])
+            for name, shape in sizes.items()}  # fmt: skip
+
+
+DRAWS = [
+    *((kind(), SIZES) for name, kind in INITS.items() if name not in ("forget_bias", "chrono")),
+    *((init, gated(SIZES, gates)) for gates in (3, 4)
+      for init in (Gaussian(), TorchDefault(), ForgetBias(), Chrono(50))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("init", "sizes"), DRAWS, ids=[f"{i.name}-{s['weight_hh_l0'][0]}" for i, s in DRAWS]
+)
+def test_draws_fit_repeat_and_differ_by_seed(init, sizes):
+    one, again, other = init.draw(sizes, 0), init.draw(sizes, 0), init.draw(sizes, 1)
+    assert {name: tuple(value.shape) for name, value in one.items()} == sizes
+    assert all(torch.equal(one[name], again[name]) for name in sizes)
+    if init.name == "unit":  # of which nothing is random
+        assert all(torch.equal(one[name], other[name]) for name in sizes)
+        return
     assert not torch.equal(one["weight_ih_l0"], other["weight_ih_l0"])
     assert not torch.equal(one["readout.weight"], other["readout.weight"])
 
@@ -68,7 +86,7 @@ def test_identity_is_the_identity():
 def test_torch_default_is_a_gain_of_one_over_root_three():
     W = TorchDefault().draw(SIZES, 0)["weight_hh_l0"]
     assert float(W.std() * math.sqrt(200)) == pytest.approx(
-        TorchDefault().mean_field_gain, rel=0.02
+        TorchDefault().mean_field_gain(200), rel=0.02
     )
-    assert Identity().mean_field_gain is None
-    assert Orthogonal(gain=2.0).mean_field_gain == 2.0
+    assert Identity().mean_field_gain(200) is None
+    assert Orthogonal(gain=2.0).mean_field_gain(200) == 2.0

@@ -37,7 +37,7 @@ def usual_loop(run):
         batch = run.task.draw(run.training.batch_size, data)
         optimizer.zero_grad()
         out = readout(rnn(batch.inputs.double())[0][-1]).squeeze(-1)
-        loss = torch.nn.functional.mse_loss(out, batch.targets.double())
+        loss = torch.nn.functional.mse_loss(out, batch.targets[0].double())
         loss.backward()
         norms.append(float(torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in leaves]))))
         if run.training.clip_norm is not None:
@@ -86,7 +86,7 @@ def test_recurrent_gradient_norm_is_that_of_the_recurrent_weights():
     batch = run.task.draw(16, generator(0, "data"))
     h = reference.states(layers, batch.inputs.double(), "tanh")[-1][-1]
     out = h @ drawn["readout.weight"].double().T + drawn["readout.bias"].double()
-    loss = ((out[:, 0] - batch.targets.double()) ** 2).mean()
+    loss = ((out[:, 0] - batch.targets[0].double()) ** 2).mean()
     (expected,) = torch.autograd.grad(loss, layers[0][1])
     found = outcome.updates["recurrent_grad_norm"][0]
     assert found == pytest.approx(float(expected.norm()), rel=1e-10)
@@ -160,7 +160,8 @@ def test_training_changes_the_parameters_it_was_given():
     network = Network(hidden_size=4)
     parameters = Parameters.stack([TorchDefault().draw(shapes(network, 2, 1), 0)], torch.float32)
     before = parameters.flat.clone()
-    for _ in train(Trainees(parameters, Adding(5), Training(2), [0]), network, Recording()):
+    trainees = Trainees(parameters, network, Adding(5), Training(2), [0])
+    for _ in train(trainees, network, Recording()):
         pass
     assert not torch.equal(parameters.flat, before)
 
@@ -170,7 +171,7 @@ def test_a_torch_module_can_be_trained_here():
     read = {name: value for name, value in TorchDefault().draw(shapes(network, 2, 1), 0).items()
             if "readout" in name}  # fmt: skip
     parameters = Parameters.stack([own | read], torch.float32)
-    trainees = Trainees(parameters, Adding(6), Training(3), [0])
+    trainees = Trainees(parameters, network, Adding(6), Training(3), [0])
     updates = list(train(trainees, network, Recording()))
     assert [update.update for update in updates] == [0, 1, 2]
     assert all(update.loss.isfinite().all() for update in updates)

@@ -27,7 +27,7 @@ __all__ = ["GRU"]
 class _Kept(NamedTuple):
     """The gates r and z, the hidden part m of the candidate, and the candidate n."""
 
-    gates: Float[Tensor, "time run batch 2*hidden"]
+    gates: Float[Tensor, "time run batch gates_hidden"]
     m: Float[Tensor, "time run batch hidden"]
     n: Float[Tensor, "time run batch hidden"]
 
@@ -110,7 +110,7 @@ class GRU:
         return Adjoint(total, None, found, of_inputs)
 
     @torch.inference_mode()
-    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch 3*hidden"]:
+    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch gates_hidden"]:
         """Return ∂L/∂(W h_{t-1} + b'), in torch's order r, z, n."""
         factors, _ = _factors(_Kept(*trace.kept), trace.before)
         return factors * found.total.repeat(1, 1, 1, 3)
@@ -122,7 +122,7 @@ class GRU:
         return (slopes + (1 - kept.n * kept.n).mean((-2, -1))) / 3
 
 
-def _with_bias(weights: LayerWeights) -> Float[Tensor, "run 3*hidden input+1"]:
+def _with_bias(weights: LayerWeights) -> Float[Tensor, "run gates_hidden inputs_and_one"]:
     """Return V with, as its last column, all biases that are added to V x (of r and z: both)."""
     H = weights.weight_hh.shape[-1]
     bias = weights.bias_ih.clone()
@@ -132,7 +132,7 @@ def _with_bias(weights: LayerWeights) -> Float[Tensor, "run 3*hidden input+1"]:
 
 def _factors(
     kept: _Kept, before: Float[Tensor, "time run batch hidden"]
-) -> tuple[Float[Tensor, "time run batch 3*hidden"], Float[Tensor, "time run batch hidden"]]:
+) -> tuple[Float[Tensor, "time run batch gates_hidden"], Float[Tensor, "time run batch hidden"]]:
     """Return δ_r, δ_z, δ_m over ∂h, in memory run by run, and δ_n over ∂h."""
     r, z, m, n = kept.split()
     T, R, B, H = n.shape

@@ -30,7 +30,7 @@ _INSIDE, _TORCHS = (3, 0, 1, 2), (1, 2, 3, 0)
 
 
 class _Kept(NamedTuple):
-    gates: Float[Tensor, "time run batch 4*hidden"]
+    gates: Float[Tensor, "time run batch gates_hidden"]
     c: Float[Tensor, "time run batch hidden"]
     c_before: Float[Tensor, "time run batch hidden"]
     tanh_c: Float[Tensor, "time run batch hidden"]
@@ -39,7 +39,7 @@ class _Kept(NamedTuple):
 class _Later(NamedTuple):
     """What a step hears from the one after it: δ_{t+1} and f_{t+1} ∂L/∂c_{t+1}."""
 
-    delta: Float[Tensor, "run batch 4*hidden"]
+    delta: Float[Tensor, "run batch gates_hidden"]
     carried: Float[Tensor, "run batch hidden"]
 
 
@@ -117,7 +117,7 @@ class LSTM:
         return Adjoint(total, memory, found, of_inputs)
 
     @torch.inference_mode()
-    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch 4*hidden"]:
+    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch gates_hidden"]:
         """Return ∂L/∂(W h_{t-1} + b), in torch's order of gates."""
         assert found.memory is not None
         T, R, B, H = trace.now.shape
@@ -135,8 +135,8 @@ class LSTM:
 
 
 def _ordered(
-    blocks: Float[Tensor, "run 4*hidden *any"], order: tuple[int, ...]
-) -> Float[Tensor, "run 4*hidden *any"]:
+    blocks: Float[Tensor, "run gates_hidden *any"], order: tuple[int, ...]
+) -> Float[Tensor, "run gates_hidden *any"]:
     """Put the gates' blocks of rows into another order."""
     return torch.cat([blocks.chunk(4, dim=1)[gate] for gate in order], dim=1)
 
@@ -148,7 +148,7 @@ def _inside(weights: LayerWeights) -> tuple[Tensor, Tensor]:
     return _ordered(V, _INSIDE), _ordered(weights.weight_hh, _INSIDE)
 
 
-def _doubled(blocks: Float[Tensor, "run 4*hidden k"]) -> Float[Tensor, "run 4*hidden k"]:
+def _doubled(blocks: Float[Tensor, "run gates_hidden k"]) -> Float[Tensor, "run gates_hidden k"]:
     """Double the rows of g (the last): tanh u = 2 σ(2u) − 1, and one σ serves all gates."""
     H = blocks.shape[1] // 4
     result = blocks.clone()
@@ -156,7 +156,7 @@ def _doubled(blocks: Float[Tensor, "run 4*hidden k"]) -> Float[Tensor, "run 4*hi
     return result
 
 
-def _factors(kept: _Kept) -> Float[Tensor, "time run batch 4*hidden"]:
+def _factors(kept: _Kept) -> Float[Tensor, "time run batch gates_hidden"]:
     """Return what ∂h (first block) and ∂c (the others) are multiplied by, laid out run by run."""
     T, R, B, four = kept.gates.shape
     H = four // 4

@@ -1,0 +1,145 @@
+"""The wall in the error of one logistic unit, over its weight and its bias."""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from rnn_exp.figures import legends, panels
+from rnn_exp.figures.settings import settings_of
+from rnn_exp.figures.source import CannotDraw, Tables, at_start, required
+from rnn_exp.figures.style import THEORY, in_style
+from rnn_exp.figures.words import number, plural, power, sentences
+
+QUESTION: Final = "Where is the wall in the error of one unit, and what stands behind it?"
+BESIDE: Final = ()
+
+_PLACE: Final = {"init.weight": "weight", "init.bias": "bias", "network.initial_state": "start"}
+_GRADIENT: Final = r"gradient $|\partial E/\partial w|$"
+_DARKEST: Final = -6.0  # log10; lines along which ∂E/∂w changes its sign would stretch the scale
+_EXACT: Final = 1e-9
+# An edge, because no one colour is seen on all of a map and on the white behind the legend.
+_EDGE: Final = [withStroke(linewidth=1.8, foreground="0.2")]
+_START: Final = "start $x_0$ is the unstable fixed point"
+_NODE: Final = "saddle-node"
+_LINES: Final = {_NODE: "white", _START: "#FF7F50"}
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """The error and log10 of |∂E/∂w| at each weight and bias, before the first update."""
+    runs = required(tables.runs, ["run", "network.activation", *_PLACE], "runs")
+    if set(runs["network.activation"]) != {"sigmoid"}:
+        raise CannotDraw("The saddle-nodes are those of a sigmoid unit; the study has another.")
+    others = settings_of(tables.runs).drop(columns=["init.weight", "init.bias"])
+    differing = [name for name in others if others[name].nunique() > 1]
+    if differing:
+        raise CannotDraw(f"One map holds runs that differ in {', '.join(differing)}.")
+    columns = ["run", "update", "loss", "recurrent_grad_norm"]
+    start = at_start(required(tables.updates, columns, "updates"), "updates")
+    joined = runs.astype({"run": str}).merge(start.astype({"run": str}), on="run")
+    grid = joined.rename(columns=_PLACE).drop_duplicates(["weight", "bias"])
+    if min(grid["weight"].nunique(), grid["bias"].nunique()) < 2:
+        raise CannotDraw("A map needs at least two weights and two biases.")
+    with np.errstate(divide="ignore"):
+        grid = grid.assign(log10_gradient=np.log10(grid["recurrent_grad_norm"].astype(float)))
+    kept = grid[["weight", "bias", "start", "loss", "log10_gradient"]].astype(float)
+    return kept.sort_values(["weight", "bias"], ignore_index=True)
+
+
+def saddle_nodes(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The biases at which two fixed points of a logistic unit merge; NaN for weights below 4.
+
+    There the map touches the diagonal: x (1 − x) w = 1, and b = ln(x / (1 − x)) − w x
+    (Pascanu, Mikolov & Bengio 2013, §2.2.1).
+    """
+    w = np.where(weight >= 4, weight, np.nan)
+    root = np.sqrt(1 - 4 / w)
+    upper, lower = _fixed(w, (1 + root) / 2), _fixed(w, (1 - root) / 2)
+    return upper, lower
+
+
+def _fixed(weight: np.ndarray, x: np.ndarray | float) -> np.ndarray:
+    """The bias with which x is a fixed point of x = σ(w x + b)."""
+    return np.asarray(np.log(x / (1 - x)) - weight * x)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """The error and its gradient as maps; dashed the lines that theory gives."""
+    with in_style():
+        figure, grid = panels.grid(1, 2, height=2.3)
+        _map(figure, grid[0, 0], table, "loss", Normalize(0))
+        scale = Normalize(max(float(table["log10_gradient"].min()), _DARKEST))
+        _map(figure, grid[0, 1], table, "log10_gradient", scale)
+        for axes, name in zip(grid[0], ("error $E$", _GRADIENT), strict=True):
+            _theory(axes, table)
+            axes.set_title(name)
+        panels.name_axes(figure, grid, "recurrent weight $w$", "bias $b$")
+        legends.legend(figure, [(Line2D([], [], **_look(name)), name) for name in _LINES])
+    return figure
+
+
+def _map(figure: Figure, axes: Axes, table: pd.DataFrame, column: str, scale: Normalize) -> None:
+    cells = table.pivot_table(index="bias", columns="weight", values=column, dropna=False)
+    x, y = (_edges(places.to_numpy(dtype=float)) for places in (cells.columns, cells.index))
+    values = np.ma.masked_invalid(cells.to_numpy(dtype=float))
+    mesh = axes.pcolormesh(x, y, values, cmap="viridis", norm=scale, rasterized=True, gid=column)
+    low = "min" if column != "loss" and table[column].min() < _DARKEST else "neither"
+    bar = figure.colorbar(mesh, ax=axes, extend=low, aspect=20, pad=0.02)
+    bar.outline.set_visible(False)
+    if column != "loss":
+        panels.powers(bar.ax, bins=6)
+
+
+def _edges(centres: np.ndarray) -> np.ndarray:
+    """Edges half-way between the centres; the outermost cells are as wide as their neighbours."""
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.array([2 * centres[0] - middle[0], *middle, 2 * centres[-1] - middle[-1]])
+
+
+def _theory(axes: Axes, table: pd.DataFrame) -> None:
+    """The lines at which fixed points come and go, and that on which the start is one."""
+    limits = axes.get_xlim(), axes.get_ylim()
+    w = np.linspace(*limits[0], 400)
+    start = _fixed(w, float(table["start"].iloc[0]))
+    for node in saddle_nodes(w):
+        axes.plot(w, node, gid=_NODE, **_look(_NODE))
+    axes.plot(w, start, gid=_START, **_look(_START))
+    axes.set(xlim=limits[0], ylim=limits[1])
+
+
+def _look(name: str) -> dict[str, Any]:
+    return {"linestyle": THEORY, "color": _LINES[name], "linewidth": 1, "path_effects": _EDGE}
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: how much steeper the wall is than the rest, and where it stands."""
+    gradient = table["log10_gradient"]
+    top, steep = table.loc[gradient.idxmax()], table.groupby("weight")["log10_gradient"].idxmax()
+    largest, middle = float(gradient.max()), float(gradient.median())
+    return sentences(
+        f"The gradient is at most {power(largest)}, at w = {top['weight']:g}, "
+        f"b = {top['bias']:g}: {power(largest - middle)} times its median, {power(middle)}.",
+        _wall(table.loc[steep]),
+        "White: where two fixed points merge; between these lines the unit has two stable states.",
+        f"{plural(len(table), 'grid point')}, one run each; the gradient before the first update.",
+    )
+
+
+def _wall(steepest: pd.DataFrame) -> str:
+    """How far from the line of the unstable fixed point the steepest point of each weight is."""
+    w, b, x = (steepest[name].to_numpy(dtype=float) for name in ("weight", "bias", "start"))
+    line = _fixed(w, x)
+    # Where its slope is above 1 the fixed point is unstable: the start lies between two basins.
+    crossed = (w * x * (1 - x) > 1) & (line >= b.min()) & (line <= b.max())
+    if not crossed.any():
+        return "The start is nowhere an unstable fixed point."
+    off = float(np.abs(b - line)[crossed].max())
+    where = "on" if off < _EXACT else f"within {number(off)} (in b) of"
+    return (f"At the {plural(int(crossed.sum()), 'weight')} whose line of the unstable fixed point "
+            f"is in the map, the gradient is largest {where} that line: there the two stable "
+            "states part, at neither saddle-node.")  # fmt: skip

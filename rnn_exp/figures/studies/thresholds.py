@@ -1,0 +1,150 @@
+"""Three thresholds of the gain: promised vanishing, true vanishing, exploding."""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from rnn_exp.figures import legends, panels
+from rnn_exp.figures.choice import KEYS, choose
+from rnn_exp.figures.fits import LAGS, crossing, settled_rates
+from rnn_exp.figures.intervals import interval
+from rnn_exp.figures.prose import closing
+from rnn_exp.figures.source import CannotDraw, Tables, required
+from rnn_exp.figures.style import BLUE, BOUND, THEORY, VERMILLION, in_style
+from rnn_exp.figures.words import listing, number, sentences
+
+QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
+BESIDE: Final = ()
+
+_THEORY: Final = ["predicted", "bound"]
+# Light enough for black lines on them; in grey, too, the middle one is the lightest.
+_REGIONS: Final = (
+    (BLUE, 0.2, "vanishing, as the bound promises"),
+    ("0.5", 0.06, "vanishing, without a promise"),
+    (VERMILLION, 0.2, "exploding"),
+)
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """The median and range over seeds of the measured rate; medians of prediction and bound."""
+    choice = choose(tables.runs, lengths=1, series=1000)
+    if choice.runs["value"].isna().any():
+        raise CannotDraw("The runs differ in more than their gain: there is no axis for them.")
+    theory = required(tables.runs, ["run", "predicted_rate", "bound"], "runs")
+    theory = theory.astype({"run": str, "predicted_rate": float, "bound": float})
+    frame = choice.runs.merge(settled_rates(tables, choice.runs["run"]), on="run")
+    frame = frame.merge(theory.rename(columns={"predicted_rate": "predicted"}), on="run")
+    plotted = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
+    medians = frame.groupby(KEYS, sort=False)[_THEORY].median().reset_index()
+    plotted = plotted.merge(medians, on=KEYS).rename(columns={"value": "gain"})
+    if plotted[_THEORY].isna().all().any():
+        raise CannotDraw("No run has both a mean-field prediction and a bound.")
+    plotted = plotted.drop(columns="series").sort_values("gain", kind="stable", ignore_index=True)
+    plotted.attrs["notes"] = list(choice.notes)
+    return plotted
+
+
+def thresholds(part: pd.DataFrame) -> dict[str, float]:
+    """The gains of one activation at which bound, prediction and measurement cross 1."""
+    return {name: crossing(part["gain"], part[name]) for name in (*_THEORY, "measured")}
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A panel an activation: points measured, dashed predicted, dotted bound, regions between."""
+    with in_style():
+        parts = _parts(table)
+        figure, grid = panels.grid(1, len(parts), height=2.4, sharex=False)
+        for (activation, part), axes in zip(parts.items(), grid[0], strict=True):
+            _panel(axes, part)
+            panels.title(axes, activation)
+        panels.plain_log(grid[0, 0], "y")
+        gain = r"gain $g$ (weights have standard deviation $g/\sqrt{n}$)"
+        panels.name_axes(figure, grid, gain, "decay rate per step back in time")
+        legends.legend(figure, _entries())
+    return figure
+
+
+def _parts(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    names = [name for name in ("tanh", "sigmoid", "relu") if name in set(table["activation"])]
+    names += [name for name in table["activation"].unique() if name not in names]
+    return {name: table[table["activation"] == name] for name in names}
+
+
+def _panel(axes: Axes, part: pd.DataFrame) -> None:
+    shown, x = part[np.isfinite(part["measured"])], part["gain"]
+    spread = np.abs(shown[["low", "high"]].to_numpy().T - shown["measured"].to_numpy())
+    axes.axhline(1, color="0.5", linewidth=0.6, zorder=0.5)
+    axes.errorbar(shown["gain"], shown["measured"], spread, fmt="o", color=BLUE,
+                  markersize=3.2, elinewidth=0.8, zorder=3)  # fmt: skip
+    axes.plot(x, part["predicted"], THEORY, color="0.1", linewidth=1, gid="predicted", zorder=4)
+    axes.plot(x, part["bound"], BOUND, color="0.1", linewidth=1, gid="bound")
+    axes.set_xlim(float(x.min()) / 1.08, float(x.max()) * 1.08)
+    panels.plain_log(axes, "x")
+    _regions(axes, thresholds(part))
+
+
+def _regions(axes: Axes, at: dict[str, float]) -> None:
+    """Colour what lies between the thresholds, and write each at its line."""
+    low, high = axes.get_xlim()
+    marks = [low, *(at[name] if at[name] == at[name] else high for name in ("bound", "predicted"))]
+    for (colour, alpha, _), left, right in zip(_REGIONS, marks, [*marks[1:], high], strict=True):
+        axes.axvspan(left, right, color=colour, alpha=alpha, linewidth=0, zorder=0)
+    for name in ("bound", "predicted"):
+        if at[name] == at[name]:
+            axes.axvline(at[name], color="0.3", linewidth=0.6, zorder=1, gid=f"{name} edge")
+            axes.annotate(number(at[name]), (at[name], 0), (2, 3), ha="left", fontsize=7,
+                          xycoords=axes.get_xaxis_transform(), textcoords="offset points")  # fmt: skip
+
+
+def _entries() -> list[legends.Entry]:
+    points = Line2D([], [], linestyle="none", marker="o", color=BLUE, markersize=3.2)
+    lines: list[legends.Entry] = [
+        (points, "measured"),
+        legends.line_entry(r"mean field $\sqrt{\chi}$", THEORY),
+        legends.line_entry("singular-value bound", BOUND),
+    ]
+    areas = [(Patch(color=c, alpha=a, linewidth=0), label) for c, a, label in _REGIONS]
+    return [entry for pair in zip(lines, areas, strict=True) for entry in pair]
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: the three thresholds of each activation, and how far theory is off."""
+    parts = _parts(table)
+    first, last = LAGS
+    return sentences(
+        *(_thresholds(name, thresholds(part)) for name, part in parts.items()),
+        f"Of ln rate, measured and predicted differ by at most {listing(_gaps(parts))}.",
+        _bounded(table),
+        f"Rates are slopes over lags {first} to {last} at update 0. Points: median over seeds; "
+        "bars: lowest to highest seed. Thresholds are read off the lines drawn.",
+        closing(table.drop(columns=["low", "high"])),
+    )
+
+
+def _thresholds(name: str, at: dict[str, float]) -> str:
+    promise, edge, seen = (number(at[key]) for key in ("bound", "predicted", "measured"))
+    if at["bound"] != at["bound"]:
+        return f"With {name} the bound stays on one side of 1."
+    if at["predicted"] != at["predicted"]:
+        return f"With {name} the bound promises vanishing below g = {promise}; no gain explodes."
+    return (f"With {name} the bound promises vanishing below g = {promise}; the mean field explodes "
+            f"from {edge} on, the measured rate from {seen}.")  # fmt: skip
+
+
+def _gaps(parts: dict[str, pd.DataFrame]) -> list[str]:
+    said = []
+    for name, part in parts.items():
+        gap = np.log(part["measured"] / part["predicted"]).abs().dropna()
+        if len(gap):
+            said.append(f"{number(gap.max())} ({name}, g = {part.loc[gap.idxmax(), 'gain']:g})")
+    return said
+
+
+def _bounded(table: pd.DataFrame) -> str:
+    above = int((table["high"] > table["bound"]).sum())
+    return f"{above} points lie above the bound." if above else "No seed lies above the bound."
