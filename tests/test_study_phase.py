@@ -73,6 +73,7 @@ def test_the_caption_counts_what_is_solved_on_either_side():
 
     caption = phase.caption(table)
 
+    assert "At most 40 updates." in caption
     assert "where it is more than ten times smaller, 0 of 18 runs solve" in caption
     assert "where it keeps within a factor of ten, 7 of 18 runs solve" in caption
     assert "where it is more than ten times larger, 0 of 18 runs solve" in caption

@@ -37,8 +37,9 @@ _SCALES: Final = {
 def table(tables: Tables) -> pd.DataFrame:
     """A row a cell: log10 of the first over the last norm (median), and how many seeds solve."""
     choice = choose(tables.runs, lengths=12, series=40, panels=3)
-    known = required(tables.runs, ["run", "status", "training.stop_when_solved"], "runs")
-    if not known["training.stop_when_solved"].astype(bool).all():
+    asked, most = "training.stop_when_solved", "training.updates"
+    known = required(tables.runs, ["run", "status", asked, most], "runs")
+    if not known[asked].astype(bool).all():
         raise CannotDraw("Whether a task was solved is known with training.stop_when_solved=true.")
     frame = choice.runs.rename(columns={"value": "gain"}).merge(
         known.astype({"run": str}), on="run"
@@ -50,7 +51,8 @@ def table(tables: Tables) -> pd.DataFrame:
     cells = frame.assign(solved=frame["status"] == "solved").groupby(_CELL, sort=False)
     # The lower of two middle ones: a half of minus infinity would be no number.
     plotted = cells["ratio"].quantile(0.5, interpolation="lower").to_frame()
-    plotted = plotted.assign(solved=cells["solved"].sum(), seeds=cells.size()).reset_index()
+    plotted = plotted.assign(solved=cells["solved"].sum(), seeds=cells.size())
+    plotted = plotted.assign(updates=cells[most].max()).reset_index()
     plotted.attrs["notes"] = list(choice.notes)
     return plotted
 
@@ -103,17 +105,15 @@ def _panel(axes: Axes, part: pd.DataFrame, name: str) -> None:
 
 def _bars(figure: Figure, grid: np.ndarray) -> None:
     ratio = r"$\|\partial L/\partial h_1\|\,/\,\|\partial L/\partial h_T\|$"
-    for row, label in zip(grid, (ratio, "seeds that solve the task"), strict=True):
-        name = "ratio" if label == ratio else "solved"
-        extend = "both" if name == "ratio" else "neither"
-        bar = figure.colorbar(_SCALES[name], ax=row, extend=extend, aspect=12, pad=0.02)
-        bar.set_label(label)
-        bar.outline.set_visible(False)
-        if name == "ratio":
-            panels.powers(bar.ax, bins=5)
-        else:
-            bar.ax.set_ylim(0, 1)
-            bar.set_ticks([0, 0.5, 1], labels=["none", "half", "all"])
+    bar = figure.colorbar(_SCALES["ratio"], ax=grid[0], extend="both", aspect=12, pad=0.02)
+    bar.set_label(ratio)
+    panels.powers(bar.ax, bins=5)
+    share = figure.colorbar(_SCALES["solved"], ax=grid[1], aspect=12, pad=0.02)
+    share.set_label("seeds that solve the task")
+    share.ax.set_ylim(0, 1)
+    share.set_ticks([0, 0.5, 1], labels=["none", "half", "all"])
+    for one in (bar, share):
+        one.outline.set_visible(False)
 
 
 def caption(table: pd.DataFrame) -> str:
@@ -122,8 +122,8 @@ def caption(table: pd.DataFrame) -> str:
     said = [_solved(words, table[side == which]) for which, words in _SIDES.items()]
     seeds = int(table["seeds"].max())
     return sentences(
-        f"By the gradient at the first time step beside that at the last, at initialisation: "
-        f"{'; '.join(filter(None, said))}.",
+        f"At most {table['updates'].max():.0f} updates. By the gradient at the first time step "
+        f"beside that at the last, at initialisation: {'; '.join(filter(None, said))}.",
         _farthest(table),
         f"Colour above: median over {plural(seeds, 'seed')}; lines, in both rows: a factor of ten.",
         *table.attrs.get("notes", []),
@@ -141,11 +141,8 @@ def _farthest(table: pd.DataFrame) -> str:
     if sure.empty:
         return "Nowhere is it solved by every seed."
     ends = [sure.loc[sure["ratio"].idxmin()], sure.loc[sure["ratio"].idxmax()]]
-    small, large = (
-        f"{power(round(float(row['ratio']), 1))} ({row['activation']}, g = {row['gain']:g}, "
-        f"T = {row['length']})"
-        for row in ends
-    )
+    small, large = (f"{power(round(float(row['ratio']), 1))} ({row['activation']}, "
+                    f"g = {row['gain']:g}, T = {row['length']})" for row in ends)  # fmt: skip
     longest = int(sure["length"].max())
     return (f"Cells in which every seed solves the task have ratios from {small} to {large}, and "
             f"lengths up to T = {longest}.")  # fmt: skip
