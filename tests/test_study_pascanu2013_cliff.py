@@ -101,7 +101,7 @@ def test_a_gradient_of_zero_leaves_its_cell_white():
         (unit("tanh"), "sigmoid unit"),
         (unit(**{"task.length": [20, 50] * 6}), r"differ in task\.length"),
         (Study(unit().runs.drop(columns="init.bias"), *[unit().updates] * 3), r"init\.bias"),
-        (Study(unit().runs, unit().updates.query("update == 1"), *[unit().updates] * 2), "update 0"),
+        (Study(unit().runs, *[unit().updates.query("update == 1")] * 3), "update 0"),
     ],
     ids=["another unit", "two lengths", "no bias", "no start"],
 )  # fmt: skip

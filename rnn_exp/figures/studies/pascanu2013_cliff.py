@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from rnn_exp.figures import legends, panels
-from rnn_exp.figures.settings import settings_of
+from rnn_exp.figures.maps import cells, refuse_further
 from rnn_exp.figures.source import CannotDraw, Tables, at_start, required
 from rnn_exp.figures.style import THEORY, in_style
 from rnn_exp.figures.words import number, plural, power, sentences
@@ -35,10 +35,7 @@ def table(tables: Tables) -> pd.DataFrame:
     runs = required(tables.runs, ["run", "network.activation", *_PLACE], "runs")
     if set(runs["network.activation"]) != {"sigmoid"}:
         raise CannotDraw("The saddle-nodes are those of a sigmoid unit; the study has another.")
-    others = settings_of(tables.runs).drop(columns=["init.weight", "init.bias"])
-    differing = [name for name in others if others[name].nunique() > 1]
-    if differing:
-        raise CannotDraw(f"One map holds runs that differ in {', '.join(differing)}.")
+    refuse_further(tables.runs, ["init.weight", "init.bias"])
     columns = ["run", "update", "loss", "recurrent_grad_norm"]
     start = at_start(required(tables.updates, columns, "updates"), "updates")
     joined = runs.astype({"run": str}).merge(start.astype({"run": str}), on="run")
@@ -84,21 +81,14 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _map(figure: Figure, axes: Axes, table: pd.DataFrame, column: str, scale: Normalize) -> None:
-    cells = table.pivot_table(index="bias", columns="weight", values=column, dropna=False)
-    x, y = (_edges(places.to_numpy(dtype=float)) for places in (cells.columns, cells.index))
-    values = np.ma.masked_invalid(cells.to_numpy(dtype=float))
-    mesh = axes.pcolormesh(x, y, values, cmap="viridis", norm=scale, rasterized=True, gid=column)
+    values = table.pivot_table(index="bias", columns="weight", values=column, dropna=False)
+    mesh = cells(axes, values, scale, "viridis")
+    mesh.set_gid(column)
     low = "min" if column != "loss" and table[column].min() < _DARKEST else "neither"
     bar = figure.colorbar(mesh, ax=axes, extend=low, aspect=20, pad=0.02)
     bar.outline.set_visible(False)
     if column != "loss":
         panels.powers(bar.ax, bins=6)
-
-
-def _edges(centres: np.ndarray) -> np.ndarray:
-    """Edges half-way between the centres; the outermost cells are as wide as their neighbours."""
-    middle = (centres[1:] + centres[:-1]) / 2
-    return np.array([2 * centres[0] - middle[0], *middle, 2 * centres[-1] - middle[-1]])
 
 
 def _theory(axes: Axes, table: pd.DataFrame) -> None:

@@ -21,7 +21,7 @@ from rnn_exp.figures.words import listing, number, sentences
 QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
 BESIDE: Final = ()
 
-_THEORY: Final = ["predicted", "bound"]
+_THEORY: Final = ["bound", "predicted"]
 # Light enough for black lines on them; in grey, too, the middle one is the lightest.
 _REGIONS: Final = (
     (BLUE, 0.2, "vanishing, as the bound promises"),
@@ -70,8 +70,8 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _parts(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    names = [name for name in ("tanh", "sigmoid", "relu") if name in set(table["activation"])]
-    names += [name for name in table["activation"].unique() if name not in names]
+    known, found = ("tanh", "sigmoid", "relu"), list(table["activation"].unique())
+    names = sorted(found, key=lambda name: known.index(name) if name in known else len(known))
     return {name: table[table["activation"] == name] for name in names}
 
 
@@ -85,26 +85,27 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     axes.plot(x, part["bound"], BOUND, color="0.1", linewidth=1, gid="bound")
     axes.set_xlim(float(x.min()) / 1.08, float(x.max()) * 1.08)
     panels.plain_log(axes, "x")
-    _regions(axes, thresholds(part))
+    _regions(axes, part, thresholds(part))
 
 
-def _regions(axes: Axes, at: dict[str, float]) -> None:
+def _regions(axes: Axes, part: pd.DataFrame, at: dict[str, float]) -> None:
     """Colour what lies between the thresholds, and write each at its line."""
     low, high = axes.get_xlim()
-    marks = [low, *(at[name] if at[name] == at[name] else high for name in ("bound", "predicted"))]
+    # A rate that does not cross 1 is above it at every gain, or below it.
+    ends = {name: low if (part[name] > 1).any() else high for name in _THEORY}
+    marks = [low, *(end if at[name] != at[name] else at[name] for name, end in ends.items())]
     for (colour, alpha, _), left, right in zip(_REGIONS, marks, [*marks[1:], high], strict=True):
         axes.axvspan(left, right, color=colour, alpha=alpha, linewidth=0, zorder=0)
-    for name in ("bound", "predicted"):
+    for name in _THEORY:
         if at[name] == at[name]:
             axes.axvline(at[name], color="0.3", linewidth=0.6, zorder=1, gid=f"{name} edge")
-            axes.annotate(number(at[name]), (at[name], 0), (2, 3), ha="left", fontsize=7,
-                          xycoords=axes.get_xaxis_transform(), textcoords="offset points")  # fmt: skip
+            axes.annotate(number(at[name]), (at[name], 0), (2, 3), fontsize=7,
+                          xycoords=("data", "axes fraction"), textcoords="offset points")  # fmt: skip
 
 
 def _entries() -> list[legends.Entry]:
-    points = Line2D([], [], linestyle="none", marker="o", color=BLUE, markersize=3.2)
     lines: list[legends.Entry] = [
-        (points, "measured"),
+        (Line2D([], [], linestyle="none", marker="o", color=BLUE, markersize=3.2), "measured"),
         legends.line_entry(r"mean field $\sqrt{\chi}$", THEORY),
         legends.line_entry("singular-value bound", BOUND),
     ]
@@ -130,10 +131,10 @@ def _thresholds(name: str, at: dict[str, float]) -> str:
     promise, edge, seen = (number(at[key]) for key in ("bound", "predicted", "measured"))
     if at["bound"] != at["bound"]:
         return f"With {name} the bound stays on one side of 1."
+    said = f"With {name} the bound promises vanishing below g = {promise}"
     if at["predicted"] != at["predicted"]:
-        return f"With {name} the bound promises vanishing below g = {promise}; no gain explodes."
-    return (f"With {name} the bound promises vanishing below g = {promise}; the mean field explodes "
-            f"from {edge} on, the measured rate from {seen}.")  # fmt: skip
+        return f"{said}; no gain explodes."
+    return f"{said}; the mean field is above 1 from {edge} on, the measured rate from {seen}."
 
 
 def _gaps(parts: dict[str, pd.DataFrame]) -> list[str]:
