@@ -37,8 +37,8 @@ class Run:
         if isinstance(self.init, Chrono) and self.init.longest is None:
             longest = self.task.length
             if longest < Chrono.least:
-                raise SettingError("task.length", longest, f"a whole number of at least "
-                                   f"{Chrono.least} with init=chrono (or give init.longest)")  # fmt: skip
+                allowed = f"a whole number of at least {Chrono.least} with init=chrono"
+                raise SettingError("task.length", longest, f"{allowed} (or give init.longest)")
             object.__setattr__(self, "init", dataclasses.replace(self.init, longest=longest))
         refuse_nonsense(self.task, self.network, self.init, self.training)
         if self.device == "cpu":

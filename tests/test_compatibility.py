@@ -1,4 +1,4 @@
-"""Settings that make no sense together are refused when a run is made, in one line that says why."""
+"""Settings that make no sense together are refused when a run is made, in a line that says why."""
 
 import pytest
 
@@ -32,7 +32,8 @@ REFUSED = [
     *(({"init": Pascanu(), "network": network}, "init=pascanu", "networks have no gates")
       for network in (GRU, LSTM)),
     *(({"init": Critical(), "network": network}, "init=critical",
-       "the mean field here is that of network.cell=rnn") for network in (GRU, LSTM, LEAKY, NORMED)),
+       "the mean field here is that of network.cell=rnn")
+      for network in (GRU, LSTM, LEAKY, NORMED)),
     ({"init": Unit()}, "network.hidden_size=64", "allowed is 1 (and network.num_layers=1)"),
     ({"init": Unit(), "network": Network(hidden_size=1, num_layers=2)}, "network.hidden_size=1",
      "and network.num_layers=1"),
@@ -58,7 +59,8 @@ REFUSED = [
       for task in (Memorization(), Copy())),
     ({"network": Network(engine="torch"), "training": Training(**WINDOWS)},
      "training.truncate_every=3", "null with network.engine=torch"),
-    ({"task": Adding(2), "init": Chrono(), "network": GRU}, "task.length=2", "or give init.longest"),
+    ({"task": Adding(2), "init": Chrono(), "network": GRU}, "task.length=2",
+     "or give init.longest"),
 ]  # fmt: skip
 
 

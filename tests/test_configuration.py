@@ -110,9 +110,9 @@ WORDS = {
     "training.loss_at": "task, every",
     "training.omega_form": "ratio, squared",
     "task.name": "temporal_order, adding, multiplication, permutation, memorization, copy, latch, "
-                 "digits, noise, hold",
+    "digits, noise, hold",
     "init.name": "gaussian, torch, orthogonal, identity, spectral_radius, critical, pascanu, unit, "
-                 "forget_bias, chrono",
+    "forget_bias, chrono",
 }
 REFUSALS = [
     *((key, value, "a whole number of at least 1")

@@ -202,9 +202,7 @@ def test_the_totals_of_the_last_answer_are_those_of_its_loss_alone(
     x, wanted = normal(seed, T, R, B, 2), normal(seed + 1, R, T, B, 3)
     found = scan_engine(parameters.views(), x, asked_for(wanted), network)
 
-    late = totals_of_last(
-        parameters.views(), x, found.traces, squares(wanted[:, -1:]), network
-    )
+    late = totals_of_last(parameters.views(), x, found.traces, squares(wanted[:, -1:]), network)
 
     for run in range(R):
         _, _, total = reference.gradients(

@@ -56,9 +56,7 @@ def test_a_window_of_the_whole_sequence_is_the_full_gradient_to_the_bit(num_laye
     network, parameters, x, wanted = case((20, 2, 3, 6), num_layers, 0, answers=answers)
 
     full = scan_engine(parameters.views(), x, asked_for(wanted), network)
-    cut = scan_engine(
-        parameters.views(), x, asked_for(wanted), network, Truncation(20, 20 + more)
-    )
+    cut = scan_engine(parameters.views(), x, asked_for(wanted), network, Truncation(20, 20 + more))
 
     for name, value in full.parameters.items():
         assert torch.equal(cut.parameters[name], value), name
@@ -123,7 +121,9 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(every, more, seed, by_e
     def bits(which):
         own = {name: view[which].clone() for name, view in views.items()}
         asked = asked_for(wanted[which].clone(), ends and ends[which], 12)
-        found = scan_engine(own, x[:, which].clone(), asked, network, Truncation(every, every + more))
+        found = scan_engine(
+            own, x[:, which].clone(), asked, network, Truncation(every, every + more)
+        )
         return [*found.parameters.values(), *(total.transpose(0, 1) for total in found.total)]
 
     together = bits(slice(None))
