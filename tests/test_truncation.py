@@ -28,7 +28,7 @@ SIZES = st.tuples(st.integers(1, 12), st.integers(1, 3), st.integers(1, 4), st.i
        st.booleans())  # fmt: skip
 def test_windows_equal_autograd_that_is_cut_off(sizes, num_layers, every, more, seed, last):
     network, parameters, x, wanted = case(sizes, num_layers, seed, answers=1 if last else None)
-    T, R, B, _ = sizes
+    T, R, _, _ = sizes
     cut = Truncation(every, every + more)
 
     found = scan_engine(parameters.views(), x, asked_for(wanted), network, cut)
