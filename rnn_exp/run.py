@@ -37,8 +37,8 @@ class Run:
         if isinstance(self.init, Chrono) and self.init.longest is None:
             longest = self.task.length
             if longest < Chrono.least:
-                allowed = f"a whole number of at least {Chrono.least} with init=chrono (or give "
-                raise SettingError("task.length", longest, f"{allowed}init.longest)")
+                allowed = f"a whole number of at least {Chrono.least} with init=chrono"
+                raise SettingError("task.length", longest, f"{allowed} (or give init.longest)")
             object.__setattr__(self, "init", dataclasses.replace(self.init, longest=longest))
         refuse_nonsense(self.task, self.network, self.init, self.training)
         if self.device == "cpu":
@@ -78,8 +78,9 @@ class Run:
         gain = getattr(self.init, "gain", None)
         strength = "" if gain is None else f"{gain:g}"
         cell, activation = self.network.cell, self.network.activation
-        plain, gated = cell == "rnn", self.network.gated
-        kind = activation if plain else cell if gated else f"{cell}-{activation}"
+        kind = (
+            cell if self.network.gated else activation if cell == "rnn" else f"{cell}-{activation}"
+        )
         return (f"{self.task.name}-T{self.task.length}-{kind}-"
                 f"{self.init.name}{strength}-seed{self.seed}-{self.digest[:8]}")  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Settings that make no sense together are refused when a run is made: in one line, with why."""
+"""Settings that make no sense together are refused when a run is made, in a line that says why."""
 
 import pytest
 

@@ -609,3 +609,58 @@ def test_results_unpack_into_the_four_tables(study):
     assert updates is results.updates
     assert gradients is results.gradients
     assert_frame_equal(broken, results.broken)
+
+
+def test_a_column_that_only_some_runs_have_is_missing_in_the_others(study):
+    run = Run(Adding(5), Network(hidden_size=4), training=Training(3, loss_at="every"))
+    before = rnn_exp.load(study).gradients
+    (study / run.name).mkdir()
+    [outcome] = execute([run])
+    write(study / run.name, outcome)
+
+    results = rnn_exp.load(study)
+
+    assert results.broken.empty
+    gradients = results.gradients
+    assert set(gradients) - set(before) == {"log10_late"}
+    own = gradients["run"] == run.name
+    assert gradients.loc[own, "log10_late"].tolist() == outcome.gradients["log10_late"].tolist()
+    assert gradients.loc[~own, "log10_late"].isna().all()
+    assert gradients["log10_late"].dtype == float
+    rows_of_one = results.gradient_rows(["log10_late", "lag"], runs=[RUNS[0].name])
+    assert rows_of_one["log10_late"].isna().all()
+    assert len(rows_of_one) == 20
+    with pytest.raises(KeyError, match="no column log10_memory"):
+        results.gradient_rows(["log10_memory"])
+
+
+def test_runs_of_several_lengths_load_with_the_rows_they_have(tmp_path):
+    run = Run(Adding(40, "pascanu"), Network(hidden_size=4), training=Training(5))
+    [outcome] = execute([run])
+    write(tmp_path, outcome)
+
+    runs, updates, gradients, broken = rnn_exp.load(tmp_path)
+
+    assert broken.empty
+    assert len(runs) == 1
+    lengths = outcome.updates["length"].tolist()
+    assert updates["length"].tolist() == lengths
+    assert len(gradients) == sum(lengths)
+    assert json.loads((tmp_path / "run.json").read_text())["steps"] == [40, 43]
+
+
+@pytest.mark.parametrize("kept", [79, 87])
+def test_a_table_with_fewer_rows_than_the_shortest_sequences_or_more_than_the_longest_is_broken(
+    tmp_path, kept
+):
+    run = Run(Adding(40, "pascanu"), Network(hidden_size=4), training=Training(2))
+    write(tmp_path, execute([run])[0])
+    rewrite(tmp_path, "gradients",
+            lambda table: pa.concat_tables([table, table]).slice(0, kept))  # fmt: skip
+
+    [why] = rnn_exp.load(tmp_path).broken["why"]
+
+    assert why == (
+        f"ValueError: gradients.parquet has {kept} rows, updates.parquet 2: not 1 (layers) times "
+        "40 to 43 (steps) as many"
+    )
