@@ -4,6 +4,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import hydra
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from rnn_exp.app import run_of
+from rnn_exp._hydra.described import run_of
 from rnn_exp.run import Run
 from tests.tables import Study, run
 
@@ -35,10 +36,11 @@ def runs_of(name: str) -> list[Run]:
         if axis.is_sweep_override() else [(axis.key_or_group, axis.get_value_element_as_str())]
         for axis in OverridesParser.create().parse_overrides(words)
     ]  # fmt: skip
+    combinations: Any = OmegaConf.to_container(sweeper.paired) if sweeper.paired else [{}]
     pairs = [
-        [(str(key), "null" if value is None else str(value)) for key, value in pair.items()]
-        for pair in OmegaConf.to_container(sweeper.paired) or [{}]
-    ] if sweeper.paired else [[]]  # fmt: skip
+        [(key, "null" if value is None else str(value)) for key, value in combination.items()]
+        for combination in combinations
+    ]
     assert len({frozenset(key for key, _ in pair) for pair in pairs}) == 1
     return [_run(name, [*pair, *grid]) for pair in pairs for grid in itertools.product(*axes)]
 

@@ -99,6 +99,28 @@ def test_tables_without_a_memory_are_drawn_without_one():
     FIGURE.draw(table)
 
 
+def test_a_run_that_has_not_ended_is_left_out_and_told():
+    study = compared()
+    first = study.runs["run"].iloc[0]
+    running = study.runs.assign(
+        status=study.runs["status"].mask(study.runs["run"] == first, "running")
+    )
+    updates = study.updates[study.updates["run"] != first]
+
+    table = FIGURE.table(replace(study, runs=running, updates=updates))
+
+    assert part(table, "loss", "RNN")["seeds"].tolist() == [2, 3, 3]
+    assert "1 run had not ended: not shown." in FIGURE.caption(table)
+
+
+def test_a_setting_that_follows_the_length_parts_no_recipe():
+    several = [{"network.cell": "lstm", "init": "chrono", "init.longest": 10}]
+    runs = recipes(several, lambda row, update: 1.0, (10, 20)).runs
+    runs["init.longest"] = runs["task.length"]
+
+    assert set(named(runs, FIGURE.BOOK)) == {"LSTM, chrono init"}
+
+
 def test_runs_that_do_not_know_what_guessing_scores_are_refused():
     study = compared()
 
@@ -111,5 +133,5 @@ def test_every_run_of_the_study_is_possible_and_has_a_name_of_the_book():
 
     assert len({run.digest for run in runs}) == len(runs)
     names = named(pd.DataFrame([run.settings() for run in runs]), FIGURE.BOOK)
-    assert set(names) == {"RNN", "GRU", "LSTM"}
+    assert set(names) == {"RNN", "GRU", "LSTM", "LSTM, chrono init"}
     assert len(set(names.value_counts())) == 1

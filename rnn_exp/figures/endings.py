@@ -7,6 +7,7 @@ import pandas as pd
 
 from rnn_exp.figures.recipes import Book, named
 from rnn_exp.figures.source import CannotDraw, Tables, required
+from rnn_exp.figures.words import plural
 
 __all__ = ["LEARNED", "table"]
 
@@ -27,8 +28,10 @@ def table(tables: Tables, book: Book) -> pd.DataFrame:
     if frame["loss"].isna().all():
         raise CannotDraw("No run of the study has a loss.")
     diverged = frame["status"] == "diverged"
-    frame["loss"] = (frame["loss"] / frame["chance"]).mask(diverged, np.inf)
-    frame["diverged"] = diverged.astype(int)
+    ended = frame["loss"].notna() | diverged
+    frame, diverged = frame[ended], diverged[ended]
+    losses = (frame["loss"] / frame["chance"]).mask(diverged, np.inf)
+    frame = frame.assign(loss=losses, diverged=diverged.astype(int))
     grouped = frame.groupby(_BY, observed=True, sort=True)
     columns = {"seeds": grouped.size(), "diverged": grouped["diverged"].sum()}
     for name in ("start", "end", "loss"):
@@ -38,7 +41,10 @@ def table(tables: Tables, book: Book) -> pd.DataFrame:
             f"{name}_low": values.min(),
             f"{name}_high": values.max(),
         }
-    return pd.DataFrame(columns).reset_index()
+    plotted = pd.DataFrame(columns).reset_index()
+    left = int((~ended).sum())
+    plotted.attrs["notes"] = [f"{plural(left, 'run')} had not ended: not shown."] if left else []
+    return plotted
 
 
 def _runs(runs: pd.DataFrame, book: Book) -> pd.DataFrame:

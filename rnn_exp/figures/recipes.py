@@ -44,14 +44,15 @@ def named(runs: pd.DataFrame, book: Book, apart: Sequence[str] = ()) -> pd.Serie
 
     Runs of one name differ in nothing but the seed, the length and the settings held ``apart``.
     """
-    settings = settings_of(runs)
-    settings = settings[_told(settings, book, [*_SILENT, *apart])]
+    everything = settings_of(runs)
+    settings = everything[_told(everything, book, [*_SILENT, *apart])]
     usual = {str(key): str(settings[key].value_counts(sort=False).idxmax()) for key in settings}
     usual |= {key: value for key, value in book.plain.items() if key in usual}
     rows = [{str(key): str(value) for key, value in row.items()}
             for row in settings.to_dict("records")]  # fmt: skip
     names = pd.Series([_name(row, usual, book) for row in rows], index=runs.index, dtype=object)
-    names = _unpooled(names, settings)
+    lengths = everything.get("task.length", pd.Series("", index=runs.index))
+    names = _unpooled(names, settings, lengths)
     known = [name for name in (book.name, *book.recipes) if (names == name).any()]
     order = [*known, *(name for name in names.unique() if name not in known)]
     return names.astype(pd.CategoricalDtype(order, ordered=True))
@@ -92,11 +93,12 @@ def _words(key: str, value: str) -> str:
     return f"{key.split('.')[-1].replace('_', ' ')} {value}"
 
 
-def _unpooled(names: pd.Series, settings: pd.DataFrame) -> pd.Series:
-    """Names that would pool different settings get the values of those settings."""
+def _unpooled(names: pd.Series, settings: pd.DataFrame, lengths: pd.Series) -> pd.Series:
+    """Names that would pool different settings of one length get the values of those settings."""
     result = names.to_dict()
     for _, rows in settings.groupby(names, sort=False):
-        for key in (key for key in rows if len(rows[key].unique()) > 1):
+        at = lengths[rows.index]
+        for key in (key for key in rows if rows[key].groupby(at).nunique().max() > 1):
             for place, value in rows[key].items():
                 result[place] += f", {_words(str(key), str(value))}"
     return pd.Series(result, dtype=object)

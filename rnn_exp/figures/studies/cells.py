@@ -56,6 +56,7 @@ def table(tables: Tables) -> pd.DataFrame:
         diverged=plotted["diverged"].fillna(0).astype(int),
     )
     plotted = plotted[["quantity", "series", "x", *_RANGE, "seeds", "weights", "diverged"]]
+    plotted.attrs["notes"] = losses.attrs["notes"]
     plotted.attrs["longest"] = int(longest["length"].iloc[0])
     return plotted
 
@@ -117,7 +118,7 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[legends.Entry
     ]
     if (table["quantity"] == "memory").any():
         line = Line2D([], [], color="0.2", linestyle=profiles.DASHES)
-        entries.append((line, r"$\partial L/\partial c_t$ of the LSTM"))
+        entries.append((line, r"$\partial L/\partial c_t$ (LSTM)"))
     entries.append(legends.line_entry("chance", THEORY))
     floor = bool((table["median"] == -np.inf).any())
     return entries + edges.entries(floor, bool((table["diverged"] > 0).any()))
@@ -136,6 +137,7 @@ def caption(table: pd.DataFrame) -> str:
         f"At initialisation, there is left of the gradient at lag 0: {listing(left)}.",
         "Median over seeds; bars and bands: lowest to highest.",
         f"Up to {plural(int(table['seeds'].max()), 'seed')}.",
+        *table.attrs.get("notes", []),
     )
 
 

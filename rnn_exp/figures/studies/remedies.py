@@ -48,6 +48,7 @@ BOOK: Final = Book(
 def table(tables: Tables) -> pd.DataFrame:
     """A row a remedy: decay rate at the start and at the end, final loss in parts of chance."""
     plotted = endings.table(tables, BOOK)
+    ended = plotted.attrs["notes"]
     longest = int(plotted["length"].max())
     shorter = sorted(set(plotted["length"]) - {longest})
     notes = [f"Only T = {longest} is shown (not {listing(map(str, shorter))})."] if shorter else []
@@ -55,7 +56,7 @@ def table(tables: Tables) -> pd.DataFrame:
     plotted = plotted.assign(rest=plotted["series"].astype(str) != BOOK.name)
     plotted = plotted.sort_values(["rest", "loss"], kind="stable").drop(columns="rest")
     plotted = plotted.reset_index(drop=True)
-    plotted.attrs["notes"] = notes
+    plotted.attrs["notes"] = [*ended, *notes]
     return plotted
 
 
