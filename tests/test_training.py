@@ -244,6 +244,7 @@ REMEDIES = {
     "all": {"loss_at": "every", "omega": 0.2, "orthogonality": 0.01, "clip_norm": 0.3,
             "clip_value": 0.05},
     "lengths": {"task": Adding(20, "pascanu"), "omega": 0.2, "clip_value": 0.05},
+    "lengths and windows": {"task": Adding(30, "pascanu"), "truncate_every": 4, "truncate_back": 6},
     "long lengths": {"task": Adding(30, "hochreiter")},
 }  # fmt: skip
 

@@ -100,6 +100,28 @@ def test_recorded_totals_are_the_sums_of_the_windows():
     torch.testing.assert_close(found.total[0][:, 0], expected, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize(("every", "back"), [(1, 1), (4, 4), (5, 7), (3, 12), (20, 20)])
+def test_the_last_window_of_a_sequence_ends_where_the_sequence_does(every, back):
+    network, parameters, x, wanted = case((15, 4, 3, 5), 2, seed=0, answers=1)
+    ends = [15, 12, 13, 12]
+
+    found = scan_engine(
+        parameters.views(), x, asked_for(wanted, ends, 12), network, Truncation(every, back)
+    )
+
+    for run, end in enumerate(ends):
+        one = slice(run, run + 1)
+        own = {name: view[one] for name, view in parameters.views().items()}
+        cut = scan_engine(
+            own, x[:end, one], asked_for(wanted[one]), network, Truncation(every, back)
+        )
+        for mine, theirs in zip(found.total, cut.total, strict=True):
+            assert torch.equal(mine[:end, one], theirs)
+            assert not mine[end:, one].any()
+        for name, theirs in cut.parameters.items():
+            torch.testing.assert_close(found.parameters[name][one], theirs, rtol=1e-13, atol=1e-14)
+
+
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 45), st.integers(0, 20))
 def test_every_loss_is_in_one_window_and_no_window_is_longer_than_allowed(T, last, every, more):
     last = min(last, T)
