@@ -29,7 +29,8 @@ BOOK: Final = Book(
     },
 )
 GATES: Final = {"gru": 3, "lstm": 4}
-_COLUMNS: Final = "quantity series x median low high seeds weights diverged".split()
+_INTERVAL: Final = ("median", "low", "high", "seeds")
+_COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, "weights", "diverged"]
 
 
 def table(tables: Tables) -> pd.DataFrame:
