@@ -32,19 +32,19 @@ def table(tables: Tables, book: Book) -> pd.DataFrame:
     frame, diverged = frame[ended], diverged[ended]
     losses = (frame["loss"] / frame["chance"]).mask(diverged, np.inf)
     frame = frame.assign(loss=losses, diverged=diverged.astype(int))
-    grouped = frame.groupby(_BY, observed=True, sort=True)
-    columns = {"seeds": grouped.size(), "diverged": grouped["diverged"].sum()}
-    for name in ("start", "end", "loss"):
-        values = grouped[name]
-        columns |= {
-            name: values.median(),
-            f"{name}_low": values.min(),
-            f"{name}_high": values.max(),
-        }
-    plotted = pd.DataFrame(columns).reset_index()
+    plotted = _intervals(frame)
     left = int((~ended).sum())
     plotted.attrs["notes"] = [f"{plural(left, 'run')} had not ended: not shown."] if left else []
     return plotted
+
+
+def _intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    grouped = frame.groupby(_BY, observed=True, sort=True)
+    columns = {"seeds": grouped.size(), "diverged": grouped["diverged"].sum()}
+    for name in ("start", "end", "loss"):
+        some = grouped[name]
+        columns |= {name: some.median(), f"{name}_low": some.min(), f"{name}_high": some.max()}
+    return pd.DataFrame(columns).reset_index()
 
 
 def _runs(runs: pd.DataFrame, book: Book) -> pd.DataFrame:

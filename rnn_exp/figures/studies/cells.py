@@ -12,7 +12,7 @@ from rnn_exp.figures import edges, endings, legends, panels, profiles
 from rnn_exp.figures.horizontal import beside, numeric_x
 from rnn_exp.figures.recipes import Book, named
 from rnn_exp.figures.source import Tables, required
-from rnn_exp.figures.style import PAGE, THEORY, categories, in_style
+from rnn_exp.figures.style import MARKERS, PAGE, THEORY, categories, in_style
 from rnn_exp.figures.words import listing, number, plural, power, sentences
 
 QUESTION: Final = "RNN, GRU or LSTM: which learns up to which length?"
@@ -29,8 +29,8 @@ BOOK: Final = Book(
     },
 )
 GATES: Final = {"gru": 3, "lstm": 4}
-_RANGE: Final = ("median", "low", "high")
-_MARKERS: Final = ("o", "s", "D", "^", "v", "P")
+_INTERVAL: Final = ("median", "low", "high", "seeds")
+_COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, "weights", "diverged"]
 
 
 def table(tables: Tables) -> pd.DataFrame:
@@ -44,20 +44,16 @@ def table(tables: Tables) -> pd.DataFrame:
     losses = endings.table(tables, BOOK).rename(
         columns={"length": "x", "loss": "median", "loss_low": "low", "loss_high": "high"}
     )
-    parts = {"loss": losses, "state": profiles.states(tables, longest),
-             "memory": profiles.memories(tables, longest)}  # fmt: skip
-    plotted = pd.concat(
-        [part.assign(quantity=name) for name, part in parts.items() if len(part)], ignore_index=True
-    )
+    parts = losses, profiles.states(tables, longest), profiles.memories(tables, longest)
+    told = zip(parts, ("loss", "state", "memory"), strict=True)
+    plotted = pd.concat([part.assign(quantity=q) for part, q in told if len(part)])
+    plotted = plotted.reset_index(drop=True)
     weights = runs.groupby("series", observed=True)["weights"].max()
-    plotted = plotted.assign(
-        series=pd.Categorical(plotted["series"], runs["series"].cat.categories),
-        weights=plotted["series"].map(weights).astype(int),
-        diverged=plotted["diverged"].fillna(0).astype(int),
-    )
-    plotted = plotted[["quantity", "series", "x", *_RANGE, "seeds", "weights", "diverged"]]
-    plotted.attrs["notes"] = losses.attrs["notes"]
-    plotted.attrs["longest"] = int(longest["length"].iloc[0])
+    plotted["series"] = pd.Categorical(plotted["series"], runs["series"].cat.categories)
+    plotted["weights"] = plotted["series"].map(weights).astype(int)
+    plotted["diverged"] = plotted["diverged"].fillna(0).astype(int)
+    plotted = plotted[_COLUMNS]
+    plotted.attrs |= losses.attrs | {"longest": int(longest["length"].iloc[0])}
     return plotted
 
 
@@ -104,16 +100,13 @@ def _losses(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
 
 
 def _look(place: int, colour: str) -> dict[str, Any]:
-    return {"color": colour, "marker": _MARKERS[place % len(_MARKERS)], "markersize": 3.5}
+    return {"color": colour, "marker": MARKERS[place % len(MARKERS)], "markersize": 3.5}
 
 
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[legends.Entry]:
     weights = table.groupby("series", observed=True)["weights"].max()
     entries: list[legends.Entry] = [
-        (
-            Line2D([], [], **_look(place, colour)),
-            f"{name} ({int(weights[name]):,} weights in $W_{{hh}}$)",
-        )
+        (Line2D([], [], **_look(place, colour)), f"{panels.plain(name)}, {weights[name]:,} weights")
         for place, (name, colour) in enumerate(palette.items())
     ]
     if (table["quantity"] == "memory").any():
@@ -128,9 +121,8 @@ def caption(table: pd.DataFrame) -> str:
     """What is seen: up to which length each cell learns, and how much gradient is left."""
     losses = table[table["quantity"] == "loss"]
     said = [_reach(str(name), rows) for name, rows in losses.groupby("series", observed=True)]
-    norms = table[table["quantity"] != "loss"]
-    groups = norms.groupby(["quantity", "series"], observed=True, sort=False)
-    left = [_left(str(quantity), str(name), rows) for (quantity, name), rows in groups]
+    norms = table[table["quantity"] != "loss"].groupby(["quantity", "series"], observed=True)
+    left = [_left(str(quantity), str(name), rows) for (quantity, name), rows in norms]
     return sentences(
         *said,
         "Learned: a final loss below half of chance; weights: those of W_hh.",

@@ -12,7 +12,7 @@ from rnn_exp.figures import edges, legends, panels
 from rnn_exp.figures.horizontal import beside, numeric_x
 from rnn_exp.figures.recipes import ANY, Book, named
 from rnn_exp.figures.source import CannotDraw, Tables, required
-from rnn_exp.figures.style import categories, in_style
+from rnn_exp.figures.style import MARKERS, categories, in_style
 from rnn_exp.figures.words import listing, plural, sentences
 
 QUESTION: Final = "How long a dependency can plain SGD, clipping, and clipping with Ω learn?"
@@ -28,7 +28,6 @@ BOOK: Final = Book(
     },
 )
 _BY: Final = ["init", "series", "length"]
-_MARKERS: Final = ("o", "s", "D", "^", "v", "P")
 
 
 def table(tables: Tables) -> pd.DataFrame:
@@ -86,7 +85,7 @@ def _series(
     lengths: pd.Series,
 ) -> None:  # fmt: skip
     x = beside(rows["length"].astype(float), 2 * (place - (count - 1) / 2), lengths)
-    look: dict[str, Any] = {"color": colour, "marker": _MARKERS[place % len(_MARKERS)]}
+    look: dict[str, Any] = {"color": colour, "marker": MARKERS[place % len(MARKERS)]}
     above.plot(x, 100 * rows["share"], **look)
     done = rows["solved"] > 0
     spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["median"].to_numpy())
@@ -106,7 +105,7 @@ def _axes(grid: np.ndarray, table: pd.DataFrame) -> None:
 
 def _entries(palette: dict[str, str], unsolved: bool) -> list[legends.Entry]:
     entries: list[legends.Entry] = [
-        (Line2D([], [], color=colour, marker=_MARKERS[place % len(_MARKERS)]), panels.plain(name))
+        (Line2D([], [], color=colour, marker=MARKERS[place % len(MARKERS)]), panels.plain(name))
         for place, (name, colour) in enumerate(palette.items())
     ]
     triangle = Line2D([], [], linestyle="none", marker=edges.CEILING, color="0.35", markersize=3.5)
