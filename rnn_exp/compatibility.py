@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rnn_exp.inits import Chrono, Critical, ForgetBias, Identity, Init, Orthogonal, Pascanu, Unit
 from rnn_exp.network import Network
+from rnn_exp.recording import Recording
 from rnn_exp.settings import SettingError
 from rnn_exp.tasks import Task
 from rnn_exp.training import Training
@@ -11,7 +12,9 @@ from rnn_exp.training import Training
 __all__ = ["refuse_nonsense"]
 
 
-def refuse_nonsense(task: Task, network: Network, init: Init, training: Training) -> None:
+def refuse_nonsense(
+    task: Task, network: Network, init: Init, training: Training, recording: Recording
+) -> None:
     """Refuse the first pair of settings that exclude each other.
 
     Raises:
@@ -21,6 +24,7 @@ def refuse_nonsense(task: Task, network: Network, init: Init, training: Training
         *_about_init(task, network, init),
         *_about_penalties(network, training),
         *_about_loss(task, network, training),
+        *_about_exponents(network, recording),
     ):
         raise SettingError(key, value, reason)
 
@@ -70,3 +74,12 @@ def _about_loss(task: Task, network: Network, training: Training) -> Iterator[Re
     if network.engine == "torch" and training.truncation is not None:
         yield ("training.truncate_every", training.truncate_every, "null with network.engine="
                "torch, whose module goes back to the start; use network.engine=scan")  # fmt: skip
+
+
+def _about_exponents(network: Network, recording: Recording) -> Iterator[Refusal]:
+    if recording.exponents and network.cell != "rnn":
+        yield ("recording.exponents", recording.exponents, f"0 with network.cell={network.cell}: "
+               "the Jacobian here is that of network.cell=rnn")  # fmt: skip
+    if recording.exponents > network.hidden_size:
+        yield ("recording.exponents", recording.exponents, f"at most {network.hidden_size} with "
+               f"network.hidden_size={network.hidden_size}")  # fmt: skip

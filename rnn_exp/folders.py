@@ -59,7 +59,9 @@ def read(place: Path) -> Found:
     row = _row(said) | {"run": place.name}
     if said["status"] in _WITHOUT_RESULTS:
         return Found(row, {})
-    tables = {name: promised(place / f"{name}.parquet") for name in TABLES}
+    asked = bool(said["settings"].get("recording.exponents"))
+    names = [name for name in TABLES if name != "exponents" or asked]
+    tables = {name: promised(place / f"{name}.parquet") for name in names}
     _agree(said, tables)
     return Found(row, tables)
 

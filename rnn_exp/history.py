@@ -27,7 +27,10 @@ class History:
         self.kept.append(update)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return `SCALARS` and ``profile`` (column layer time), an entry a recorded update."""
+        """Return `SCALARS`, ``profile`` (column layer time) and ``exponents`` (index).
+
+        Each has an entry a recorded update.
+        """
         if self.kept:
             rows = [self._row(update) for update in self.kept]
             new = {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -49,5 +52,6 @@ class History:
             name: value[here].item() if torch.is_tensor(value) else value
             for name, value in (row | {"length": recorded.length[here]}).items()
         }
-        profile = recorded.profile[..., here].cpu().numpy()
-        return {name: plain[name] for name in SCALARS} | {"profile": profile}
+        arrays = {"profile": recorded.profile[..., here], "exponents": recorded.exponents[here]}
+        arrays = {name: tensor.cpu().numpy() for name, tensor in arrays.items()}
+        return {name: plain[name] for name in SCALARS} | arrays

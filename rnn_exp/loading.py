@@ -27,8 +27,9 @@ class Results:
     """The tables of a results folder; the large ones are read when they are first asked for.
 
     ``runs``: a row a run. ``updates``: a row a recorded update. ``gradients``: a row a (recorded
-    update, layer, time). ``broken``: a row a folder that could not be read, and why. All but
-    ``broken`` carry every setting as a column under its configuration key, such as ``init.gain``.
+    update, layer, time). ``exponents``: a row a (recorded update, index), of runs that recorded
+    them. ``broken``: a row a folder that could not be read, and why. All but ``broken`` carry every
+    setting as a column under its configuration key, such as ``init.gain``.
 
     A run whose table turns out to be damaged only when it is read is left out of that table with a
     `DamagedWarning`, and listed in ``broken`` from then on.
@@ -59,6 +60,11 @@ class Results:
         """A row a run, recorded update, layer and time step."""
         return self._frame("gradients", Wanted(self._columns("gradients")))
 
+    @functools.cached_property
+    def exponents(self) -> pd.DataFrame:
+        """A row a run, recorded update and index (1: the largest); none where none was asked."""
+        return self._frame("exponents", Wanted(self._columns("exponents")))
+
     def gradient_rows(
         self,
         columns: Sequence[str],
@@ -83,7 +89,9 @@ class Results:
 
     def _columns(self, table: str) -> list[str]:
         settings = (str(name) for name in self._runs if name not in RESULTS)
-        some = {name for tables in self._tables if tables for name in tables[table].optional}
+        some = {
+            name for tables in self._tables if table in tables for name in tables[table].optional
+        }
         return [*(name for name in TABLES[table] if name not in OPTIONAL - some), "run", *settings]
 
     def _frame(self, table: str, wanted: Wanted, runs: Iterable[str] | None = None) -> pd.DataFrame:
@@ -92,7 +100,7 @@ class Results:
         places = [
             place
             for place, run in enumerate(self._runs["run"])
-            if self._tables[place] and (chosen is None or run in chosen)
+            if table in self._tables[place] and (chosen is None or run in chosen)
         ]
         sources = [self._tables[place][table] for place in places]
         own = [name for name in wanted.columns if name in TABLES[table]]

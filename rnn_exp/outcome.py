@@ -31,6 +31,7 @@ class Outcome:
     last: Decay
     updates: Table
     gradients: Table
+    exponents: Table
     weights: dict[str, Tensor]
 
 
@@ -59,6 +60,7 @@ def outcome_of(
         last=ends[-1],
         updates={name: history[name] for name in SCALARS},
         gradients=gradients,
+        exponents=_exponent_table(history),
         weights=weights,
     )
 
@@ -84,6 +86,14 @@ def _gradient_table(
     table["status"] = np.array(STATUSES)[status[there]]
     usable = (status == STATUSES.index("ok")) & np.isfinite(total)
     return table, total, usable
+
+
+def _exponent_table(history: Mapping[str, np.ndarray]) -> Table:
+    """Return one row a (recorded update, index): index 1 is the largest exponent."""
+    found = history["exponents"]
+    update, index = np.meshgrid(history["update"], np.arange(1, found.shape[1] + 1), indexing="ij")
+    columns = {"update": update, "index": index, "exponent": found}
+    return {name: values.ravel() for name, values in columns.items()}
 
 
 def in_words(outcome: Outcome) -> str:

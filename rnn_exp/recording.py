@@ -15,6 +15,7 @@ from torch import Tensor
 from rnn_exp.cells import Adjoint, Cell, Trace
 from rnn_exp.contributions import log10_contributions
 from rnn_exp.engines import Gradients
+from rnn_exp.lyapunov import spectrum
 from rnn_exp.network import Network
 from rnn_exp.norms import log10_norm, norm
 from rnn_exp.settings import check, whole
@@ -29,11 +30,14 @@ COLUMNS = ("log10_total", "log10_direct", "log10_contribution", "saturation", "s
 class Recording:
     """How often to record: at every ``every``-th update, and always at the first and the last.
 
+    ``exponents``: how many Lyapunov exponents of the top layer, the largest first (0: none).
+
     Raises:
-        SettingError: if ``every`` is below 1.
+        SettingError: if ``every`` is below 1, or ``exponents`` below 0.
     """
 
     every: int = whole(10, least=1)
+    exponents: int = whole(0)
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
@@ -56,6 +60,7 @@ class Recorded(NamedTuple):
     moved: Float[Tensor, " run"]
     length: list[int]
     profile: Float[Tensor, "column layer time run"]
+    exponents: Float[Tensor, "run k"]
 
 
 def record(
@@ -63,7 +68,9 @@ def record(
     weight_hh: Float[Tensor, "run gates_hidden hidden"],
     network: Network,
     late: list[Tensor] | None,
-    **known: Tensor | list[int],
+    exponents: int,
+    length: list[int],
+    **known: Tensor,
 ) -> Recorded:
     """Measure an update; ``weight_hh`` is the top layer's, ``late`` as in `profile`.
 
@@ -82,8 +89,28 @@ def record(
         spectral_radius=torch.where(sane, radius, nothing),
         largest_singular_value=torch.where(sane, torch.linalg.svdvals(safe)[:, 0], nothing),
         profile=profile(gradients, network.layer, late),
-        **known,  # type: ignore[arg-type]
+        exponents=_exponents(gradients, weight_hh, network, exponents, length),
+        length=length,
+        **known,
     )
+
+
+def _exponents(
+    gradients: Gradients, W: Tensor, network: Network, k: int, length: list[int]
+) -> Tensor:
+    """Return the k largest exponents of the top layer; NaN where a state or W is not finite.
+
+    The first tenth of the time steps only turns the tangent vectors (see `spectrum`).
+    """
+    found = W.new_full((len(W), k), math.nan, dtype=torch.float64)
+    trace = gradients.traces[-1]
+    fine = trace.now.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
+    # One run after the other: of many at once a QR may round in another way.
+    for run in fine.nonzero().flatten().tolist() if k else ():
+        one, T = slice(run, run + 1), length[run]
+        states = trace.now[:T, one]
+        found[run] = spectrum(W[one], states, network.activation, k=k, burn_in=T // 10).mean(1)[0]
+    return found
 
 
 def columns_of(network: Network, answers: int) -> tuple[str, ...]:

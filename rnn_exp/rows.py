@@ -47,6 +47,7 @@ TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "log10_direct": _REAL, "log10_contribution": _REAL, "saturation": _REAL,
         "state_rms": _REAL, "log10_memory": _REAL, "log10_late": _REAL, "status": _STATUS,
     },
+    "exponents": {"update": _WHOLE, "index": _WHOLE, "exponent": _REAL},
 }  # fmt: skip
 """The columns of each table and what they hold."""
 OPTIONAL: Final = frozenset({"log10_memory", "log10_late"})

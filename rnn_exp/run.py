@@ -40,7 +40,7 @@ class Run:
                 allowed = f"a whole number of at least {Chrono.least} with init=chrono"
                 raise SettingError("task.length", longest, f"{allowed} (or give init.longest)")
             object.__setattr__(self, "init", dataclasses.replace(self.init, longest=longest))
-        refuse_nonsense(self.task, self.network, self.init, self.training)
+        refuse_nonsense(self.task, self.network, self.init, self.training, self.recording)
         if self.device == "cpu":
             return
         there = torch.cuda.is_available()

@@ -1,14 +1,15 @@
 """Storage: one folder a run, written atomically, read back without running any of its code.
 
-``run.json`` (settings, status, results), ``updates.parquet``, ``gradients.parquet`` and
-``weights.safetensors``. ``run.json`` is written last, so a folder whose run.json says finished
-is whole. Nothing is pickled.
+``run.json`` (settings, status, results), ``updates.parquet``, ``gradients.parquet``,
+``exponents.parquet`` (where they are recorded) and ``weights.safetensors``. ``run.json`` is written
+last, so a folder whose run.json says finished is whole. Nothing is pickled.
 """
 
 import functools
 import json
 import math
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ __all__ = [
     "describe",
     "is_done",
     "status_of",
+    "tables_of",
     "tidy",
     "versions",
     "write",
@@ -40,6 +42,11 @@ __all__ = [
 
 TABLES = ("updates", "gradients")
 WEIGHTS = "weights.safetensors"
+
+
+def tables_of(run: Run) -> tuple[str, ...]:
+    """Return the names of the tables that a run leaves behind."""
+    return (*TABLES, "exponents") if run.recording.exponents else TABLES
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -77,7 +84,7 @@ def write(folder: Path, outcome: Outcome) -> None:
     Raises:
         OSError: if a file cannot be written; the folder then has no run.json that says finished.
     """
-    for name in TABLES:
+    for name in tables_of(outcome.run):
         table = pa.table(getattr(outcome, name))
         replace_file(folder / f"{name}.parquet", functools.partial(pq.write_table, table))
     weights = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
@@ -104,7 +111,7 @@ def is_done(folder: Path, run: Run) -> bool:
         raise FileExistsError(
             f"{folder} holds another run ({found.get('run')}); choose another folder or move it"
         )
-    return found.get("status") in DONE and _is_whole(folder)
+    return found.get("status") in DONE and _is_whole(folder, tables_of(run))
 
 
 def status_of(folder: Path) -> str:
@@ -112,10 +119,10 @@ def status_of(folder: Path) -> str:
     return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["status"])
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_whole(folder: Path, tables: Sequence[str]) -> bool:
     """Say whether tables and weights are there and their headers can be read."""
     try:
-        for name in TABLES:
+        for name in tables:
             pq.read_metadata(folder / f"{name}.parquet")
         with safetensors.safe_open(folder / WEIGHTS, "pt"):
             return True

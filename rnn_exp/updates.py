@@ -73,8 +73,9 @@ def _measure(number: int, trainees: Trainees, network: Network, recording: Recor
         error = task.error(gradients.outputs[:, -task.answers :], drawn.targets)
         late = _late(gradients, trainees, network, drawn.inputs, targets)
         recorded = record(
-            gradients, trainees.views[trainees.top], network, late, error=error, omega=value,
-            clipped=trainees.too_large(norms), moved=trainees.moved(), length=drawn.lengths,
+            gradients, trainees.views[trainees.top], network, late, recording.exponents,
+            drawn.lengths, error=error, omega=value, clipped=trainees.too_large(norms),
+            moved=trainees.moved(),
         )  # fmt: skip
         if training.stop_when_solved:
             solved = [run for run in solved_by(trainees, error, network) if run not in divergences]

@@ -99,13 +99,13 @@ def _regions(axes: Axes, part: pd.DataFrame, at: dict[str, float]) -> None:
     for name in _THEORY:
         if at[name] == at[name]:
             axes.axvline(at[name], color="0.3", linewidth=0.6, zorder=1, gid=f"{name} edge")
-            axes.annotate(number(at[name]), (at[name], 0), (2, 3), fontsize=7,
-                          xycoords=("data", "axes fraction"), textcoords="offset points")  # fmt: skip
+            place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+            axes.annotate(number(at[name]), (at[name], 0), (2, 3), fontsize=7, **place)
 
 
 def _entries() -> list[legends.Entry]:
     lines: list[legends.Entry] = [
-        (Line2D([], [], linestyle="none", marker="o", color=BLUE, markersize=3.2), "measured"),
+        (Line2D([], [], linestyle="", marker="o", color=BLUE, markersize=3.2), "measured"),
         legends.line_entry(r"mean field $\sqrt{\chi}$", THEORY),
         legends.line_entry("singular-value bound", BOUND),
     ]
@@ -147,5 +147,5 @@ def _gaps(parts: dict[str, pd.DataFrame]) -> list[str]:
 
 
 def _bounded(table: pd.DataFrame) -> str:
-    above = int((table["high"] > table["bound"]).sum())
+    above = (table["high"] > table["bound"]).sum()
     return f"{above} points lie above the bound." if above else "No seed lies above the bound."

@@ -1,0 +1,142 @@
+"""Lyapunov exponents before and after training: the largest against the gain, and all of some."""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rnn_exp.figures import legends, panels
+from rnn_exp.figures.choice import choose
+from rnn_exp.figures.intervals import interval
+from rnn_exp.figures.prose import closing
+from rnn_exp.figures.source import CannotDraw, Tables, required
+from rnn_exp.figures.style import BLUE, MEASURED, THEORY, VERMILLION, in_style
+from rnn_exp.figures.words import number, plural, sentences
+
+QUESTION: Final = "Which directions of the state grow, how fast, and what does training do to them?"
+BESIDE: Final = ("learning",)
+
+_COLOURS: Final = {"before": BLUE, "after": VERMILLION}
+_KEYS: Final = ["gain", "when", "index"]
+_SPECTRA: Final = 3
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """Every exponent before and after training: median and range over seeds; ½ ln χ for the first.
+
+    Columns: gain, when, index, median, low, high, seeds, share (index by units), predicted.
+    """
+    recorded = getattr(tables, "exponents", None)
+    if recorded is None or recorded.empty:
+        raise CannotDraw("The study recorded no exponents (recording.exponents).")
+    choice = choose(tables.runs, lengths=1, series=1000, panels=1)
+    if choice.runs["value"].isna().any():
+        raise CannotDraw("The runs differ in more than their gain: there is no axis for them.")
+    runs = required(tables.runs, ["run", "predicted_rate", "network.hidden_size"], "runs")
+    runs = choice.runs.merge(runs.astype({"run": str}), on="run").rename(columns={"value": "gain"})
+    rows = runs.merge(_ends(recorded), on="run")
+    plotted = interval(rows, _KEYS, "exponent").sort_values(_KEYS, ignore_index=True)
+    plotted["share"] = plotted["index"] / int(rows["network.hidden_size"].iloc[0])
+    with np.errstate(divide="ignore"):
+        theory = np.log(
+            rows.astype({"predicted_rate": float}).groupby("gain")["predicted_rate"].median()
+        )
+    plotted["predicted"] = plotted["gain"].map(theory).where(plotted["index"] == 1)
+    plotted.attrs["notes"] = list(choice.notes)
+    return plotted
+
+
+def _ends(recorded: pd.DataFrame) -> pd.DataFrame:
+    """The exponents of each run at update 0 and at its last update."""
+    rows = recorded[["run", "update", "index", "exponent"]].astype({"run": str})
+    last = rows.groupby("run")["update"].transform("max")
+    first, after = rows[rows["update"] == 0], rows[(rows["update"] == last) & (last > 0)]
+    if first.empty or after.empty:
+        raise CannotDraw("Exponents were not recorded both at update 0 and at a later one.")
+    return pd.concat([first.assign(when="before"), after.assign(when="after")])
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """The largest exponent against the gain (dashed: theory), and the spectra of some gains."""
+    with in_style():
+        gains = _some(table)
+        figure, grid = panels.grid(1, 1 + len(gains), height=2.0, sharex=False, sharey=False)
+        first, *others = grid[0]
+        _largest(first, table[table["index"] == 1])
+        for axes, gain in zip(others, gains, strict=True):
+            _spectrum(axes, table[table["gain"] == gain])
+            axes.set_title(f"g = {gain:g}")
+            axes.set_xlabel("index / n")
+            axes.sharey(others[0])
+        others[0].set_ylabel(r"exponent $\lambda_i$")
+        for axes in others[1:]:
+            axes.tick_params(labelleft=False)
+        entries = [legends.line_entry(f"{when} training", MEASURED, colour)
+                   for when, colour in _COLOURS.items()]  # fmt: skip
+        legends.legend(figure, [*entries, legends.line_entry(r"mean field ½ ln $\chi$", THEORY)])
+    return figure
+
+
+def _some(table: pd.DataFrame) -> list[float]:
+    """The gains whose spectra are shown: the ends and the middle."""
+    gains = sorted(table["gain"].unique())
+    places = np.linspace(0, len(gains) - 1, min(_SPECTRA, len(gains))).round().astype(int)
+    return [float(gains[place]) for place in places]
+
+
+def _largest(axes: Axes, rows: pd.DataFrame) -> None:
+    axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
+    for when, colour in _COLOURS.items():
+        part = rows[rows["when"] == when].replace([np.inf, -np.inf], np.nan).dropna(subset="median")
+        spread = np.abs(part[["low", "high"]].to_numpy().T - part["median"].to_numpy())
+        axes.errorbar(part["gain"], part["median"], spread, fmt="o-", color=colour, markersize=3,
+                      linewidth=0.7, elinewidth=0.8)  # fmt: skip
+    theory = rows[rows["when"] == "before"]
+    axes.plot(
+        theory["gain"], theory["predicted"], THEORY, color="0.1", linewidth=1, gid="predicted"
+    )
+    axes.set(xlabel="gain $g$", ylabel=r"largest exponent $\lambda_1$")
+
+
+def _spectrum(axes: Axes, part: pd.DataFrame) -> None:
+    axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
+    for when, colour in _COLOURS.items():
+        rows = part[part["when"] == when].replace([np.inf, -np.inf], np.nan)
+        axes.plot(rows["share"], rows["median"], MEASURED, color=colour, gid=when)
+        axes.fill_between(rows["share"], rows["low"], rows["high"], color=colour, alpha=0.22,
+                          linewidth=0)  # fmt: skip
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: how good ½ ln χ is, and where training moves the largest exponent."""
+    first = table[table["index"] == 1]
+    sides = first.pivot_table(index="gain", columns="when", values="median", dropna=False)
+    theory = first.drop_duplicates("gain").set_index("gain")["predicted"]
+    return sentences(
+        _agreement(sides["before"] - theory),
+        _moved(sides),
+        "Exponents in nats per time step, along the sequences of an update (mean over the batch). "
+        "Points and lines: median over seeds; bars and bands: lowest to highest seed.",
+        closing(table.drop(columns=["low", "high"])),
+    )
+
+
+def _agreement(gap: pd.Series) -> str:
+    gap = gap.abs().replace(np.inf, np.nan).dropna()
+    if gap.empty:
+        return "No mean-field prediction is available for these runs."
+    return (f"Before training the largest exponent is within {number(gap.max())} of ½ ln χ "
+            f"(farthest at g = {gap.idxmax():g}).")  # fmt: skip
+
+
+def _moved(sides: pd.DataFrame) -> str:
+    nearer = int((sides["after"].abs() < sides["before"].abs()).sum())
+    before, after = (int((sides[when] > 0).sum()) for when in _COLOURS)
+    change = sides["after"] - sides["before"]
+    most = change.abs().idxmax()
+    return (f"It is positive at {before} of {plural(len(sides), 'gain')} before training and at "
+            f"{after} after it, nearer to 0 at {nearer}; it moves most at g = {most:g}, from "
+            f"{number(sides.loc[most, 'before'])} to "
+            f"{number(sides.loc[most, 'after'])}.")  # fmt: skip
