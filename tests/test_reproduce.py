@@ -9,8 +9,9 @@ from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
+import torch
 
-from rnn_exp import process
+from rnn_exp import lyapunov, process
 from rnn_exp.experiment import execute
 from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network
@@ -202,6 +203,15 @@ def test_ours_differ_between_seeds_and_come_again(measure):
     values = measure()
     assert len(set(values)) == 3
     assert list(values) == list(measure())
+
+
+def test_a_saturated_unit_costs_the_exponents_no_digits():
+    draw = torch.Generator().manual_seed(1)
+    W = torch.randn(1, 40, 40, generator=draw, dtype=torch.float64)
+    h = torch.rand(5, 1, 40, generator=draw, dtype=torch.float64)
+    h[:, :, 7] = 1 - 1e-12
+    by_qr = lyapunov.spectrum(W, h, "tanh").sum(-1)
+    assert (by_qr - lyapunov.sum_rule(W, h, "tanh")).abs().item() < 1e-11
 
 
 def test_ours_of_one_unit_follow_the_settings():

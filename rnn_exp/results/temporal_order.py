@@ -45,7 +45,9 @@ _STUCK = dataclasses.replace(
     recording=Recording(every=5),
 )
 _STUCK_QUICK = dataclasses.replace(_STUCK, training=dataclasses.replace(_CLIPPED, updates=1000))
-_EASY = _run("basic_tanh", 20, dataclasses.replace(_CLIPPED, updates=2000, stop_when_solved=True))
+_SOLVING = dataclasses.replace(_CLIPPED, stop_when_solved=True)
+_EASY = SolvedAt(_run("basic_tanh", 20, dataclasses.replace(_SOLVING, updates=2000)))
+_EASY_IN_TIME = SolvedAt(_run("basic_tanh", 20, _SOLVING))
 _ADVERSARIAL = "sigmoid init, L=20: 6000 updates teach nothing"
 
 
@@ -67,7 +69,9 @@ CLAIMS = (
     Claim("H6", f"{_ADVERSARIAL}, the loss", f"{_PAPER}, §4.1; ln 4", Near(1.386, 0.01),
           LateLoss(_STUCK), LateLoss(_STUCK_QUICK)),
     Claim("H7", "basic tanh init, L=20: solved within 2000 updates", f"{_PAPER}, §4.1, fig. 7",
-          Solved(3, 3), SolvedAt(_EASY), SolvedAt(_EASY)),
+          Solved(3, 3), _EASY, _EASY),
+    Claim("H7", "basic tanh init, L=20: solved within the 6000 updates of H6", f"{_PAPER}, §4.1, "
+          "fig. 7", Solved(3, 3), _EASY_IN_TIME, _EASY_IN_TIME),
     *(claim for remedy in _REMEDIES for claim in _lengths(remedy)),
     Claim("–", "length generalisation: trained at 50–200, tested to 5000 steps",
           f"{_PAPER}, §4.1.2 (336,000 updates in the authors' own log)", None, None),
