@@ -52,6 +52,6 @@ class History:
             name: value[here].item() if torch.is_tensor(value) else value
             for name, value in (row | {"length": recorded.length[here]}).items()
         }
-        arrays = {"profile": recorded.profile[..., here], "exponents": recorded.exponents[here]}
-        arrays = {name: tensor.cpu().numpy() for name, tensor in arrays.items()}
+        tensors = {"profile": recorded.profile[..., here], "exponents": recorded.exponents[here]}
+        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
         return {name: plain[name] for name in SCALARS} | arrays

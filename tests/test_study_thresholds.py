@@ -111,7 +111,7 @@ def test_the_caption_gives_thresholds_and_the_largest_gaps():
     assert ("With relu the bound promises vanishing below g = 0.5; the mean field is above 1 from "
             "1.41 on, the measured rate from 1.4.") in caption  # fmt: skip
     assert "at most 0.01 (tanh, g = " in caption
-    assert "No seed lies above the bound." in caption
+    assert "lies above the bound: 0." in caption
     assert "Up to 3 seeds." in caption
 
 
@@ -123,7 +123,7 @@ def test_a_seed_above_the_bound_is_told():
         thresholds.table(Study(runs, tables.updates, tables.gradients, runs))
     )
 
-    assert "2 points lie above the bound." in caption
+    assert "lies above the bound: 2." in caption
 
 
 def test_gains_that_never_explode_have_no_third_region():

@@ -19,7 +19,9 @@ def refuse_further(runs: pd.DataFrame, axes: Collection[str]) -> None:
         CannotDraw: naming the settings.
     """
     settings = settings_of(runs)
-    names = [name for name in settings if name not in axes and len(settings[name].unique()) > 1]
+    names = [
+        str(name) for name in settings if name not in axes and len(settings[name].unique()) > 1
+    ]
     if names:
         raise CannotDraw(f"The map has one place for runs that differ in {', '.join(names)}.")
 

@@ -1,12 +1,15 @@
 """The rate of the gradient over gain and drive, and the edge: measured, and as predicted."""
 
+import math
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rnn_exp.figures import legends, panels
 from rnn_exp.figures.fits import LAGS, crossing, settled_rates
@@ -17,6 +20,8 @@ from rnn_exp.figures.words import number, plural, sentences
 
 QUESTION: Final = "How far does the input move the gain at which the gradient explodes?"
 BESIDE: Final = ()
+
+_TICKS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10)
 
 _COLUMNS: Final = {
     "init.input_scale": "scale",
@@ -31,13 +36,16 @@ def table(tables: Tables) -> pd.DataFrame:
     runs = required(tables.runs, ["run", *_COLUMNS], "runs").rename(columns=_COLUMNS)
     refuse_further(tables.runs, ["init.input_scale", "init.gain"])
     runs = runs.astype({"run": str, **dict.fromkeys(_COLUMNS.values(), float)})
+    runs = runs.dropna(subset="drive")  # of a run that has not finished nothing is known
     frame = runs.merge(settled_rates(tables, runs["run"]), on="run")
     places = frame.groupby(["scale", "gain"])
     plotted = places[["measured", "predicted"]].median().assign(seeds=places.size()).reset_index()
     # One drive a column: seeds, each with inputs of its own, differ in it by a percent.
     plotted["drive"] = plotted["scale"].map(frame.groupby("scale")["drive"].median())
-    if not (plotted["drive"] > 0).all():
+    if (plotted["drive"] <= 0).any():
         raise CannotDraw("A run has no drive: there is no place for it on a logarithmic axis.")
+    if plotted[["measured", "predicted"]].isna().all().any():
+        raise CannotDraw("No run has a mean-field prediction.")
     if min(plotted["drive"].nunique(), plotted["gain"].nunique()) < 2:
         raise CannotDraw("A map needs at least two drives and two gains.")
     columns = ["drive", "gain", "measured", "predicted", "seeds"]
@@ -66,13 +74,22 @@ def draw(table: pd.DataFrame) -> Figure:
             axes.plot(np.log10(found["drive"]), found[column], line, color="0.1", gid=column)
         axes.set(xlim=limits[0], ylim=limits[1])
         panels.powers(axes, "x")
-        bar = figure.colorbar(mesh, ax=axes, aspect=20, pad=0.02, label="decay rate per step back")
-        bar.outline.set_visible(False)
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{10**value:.2f}"))
+        _scale_bar(figure, axes, mesh)
         panels.name_axes(figure, grid, "drive $s^2$ (input variance of a unit)", "gain $g$")
-        names = {"rate 1, measured": MEASURED, "mean field": THEORY}
-        legends.legend(figure, [legends.line_entry(name, names[name], "0.1") for name in names])
+        measured = legends.line_entry("rate 1, measured", MEASURED)
+        legends.legend(figure, [measured, legends.line_entry("mean field", THEORY)])
     return figure
+
+
+def _scale_bar(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
+    """A scale of rates, as far as there are any; the colours are even in their logarithm."""
+    bar = figure.colorbar(mesh, ax=axes, aspect=20, pad=0.02, label="decay rate per step back")
+    bar.outline.set_visible(False)
+    shown = np.asarray(mesh.get_array())
+    bar.ax.set_ylim(float(np.nanmin(shown)), float(np.nanmax(shown)))
+    bar.ax.yaxis.set_major_locator(FixedLocator(np.log10(_TICKS).tolist()))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{10**value:.3g}"))
+    bar.ax.yaxis.set_minor_locator(NullLocator())
 
 
 def caption(table: pd.DataFrame) -> str:
@@ -92,7 +109,7 @@ def _edge(found: pd.DataFrame) -> str:
         return "At no drive do both rates cross 1 within these gains."
     low, high = found.iloc[0], found.iloc[-1]
     gap = (found["measured"] - found["predicted"]).abs()
-    worst = found.loc[gap.idxmax()]
+    worst = found.iloc[int(gap.to_numpy().argmax())]
     course = " to ".join(f"g = {number(row['measured'])} at a drive of {number(row['drive'])}"
                          for row in ((low, high) if len(found) > 1 else (low,)))  # fmt: skip
     return (f"The measured edge goes from {course}. The mean field is off by at most "
@@ -102,10 +119,10 @@ def _edge(found: pd.DataFrame) -> str:
 
 
 def _off(table: pd.DataFrame) -> str:
-    gap = np.log(table["measured"] / table["predicted"]).abs()
+    gap = (table["measured"] / table["predicted"]).map(math.log).abs()
     if gap.empty:
         return ""
-    worst = table.loc[gap.idxmax()]
+    worst = table.iloc[int(gap.to_numpy().argmax())]
     where = f"drive {number(worst['drive'])}, g = {worst['gain']:g}"
     return (
         f"On the whole map ln rate is off its prediction by at most {number(gap.max())} ({where})."

@@ -135,8 +135,8 @@ def _moved(sides: pd.DataFrame) -> str:
     nearer = int((sides["after"].abs() < sides["before"].abs()).sum())
     before, after = (int((sides[when] > 0).sum()) for when in _COLOURS)
     change = sides["after"] - sides["before"]
-    most = change.abs().idxmax()
+    most = sides.iloc[int(change.abs().to_numpy().argmax())]
     return (f"It is positive at {before} of {plural(len(sides), 'gain')} before training and at "
-            f"{after} after it, nearer to 0 at {nearer}; it moves most at g = {most:g}, from "
-            f"{number(sides.loc[most, 'before'])} to "
-            f"{number(sides.loc[most, 'after'])}.")  # fmt: skip
+            f"{after} after it, nearer to 0 at {nearer}; it moves most at g = {most.name:g}, from "
+            f"{number(most['before'])} to "
+            f"{number(most['after'])}.")  # fmt: skip

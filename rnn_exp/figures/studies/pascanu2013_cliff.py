@@ -109,7 +109,10 @@ def _look(name: str) -> dict[str, Any]:
 def caption(table: pd.DataFrame) -> str:
     """What is seen: how much steeper the wall is than the rest, and where it stands."""
     gradient = table["log10_gradient"]
-    top, steep = table.loc[gradient.idxmax()], table.groupby("weight")["log10_gradient"].idxmax()
+    top, steep = (
+        table.iloc[int(gradient.argmax())],
+        table.groupby("weight")["log10_gradient"].idxmax(),
+    )
     largest, middle = float(gradient.max()), float(gradient.median())
     return sentences(
         f"The gradient is at most {power(largest)}, at w = {top['weight']:g}, "

@@ -1,5 +1,6 @@
 """Three thresholds of the gain: promised vanishing, true vanishing, exploding."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -99,8 +100,8 @@ def _regions(axes: Axes, part: pd.DataFrame, at: dict[str, float]) -> None:
     for name in _THEORY:
         if at[name] == at[name]:
             axes.axvline(at[name], color="0.3", linewidth=0.6, zorder=1, gid=f"{name} edge")
-            place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-            axes.annotate(number(at[name]), (at[name], 0), (2, 3), fontsize=7, **place)
+            axes.text(at[name], 0.02, f" {number(at[name])}", fontsize=7,
+                      transform=axes.get_xaxis_transform())  # fmt: skip
 
 
 def _entries() -> list[legends.Entry]:
@@ -120,7 +121,7 @@ def caption(table: pd.DataFrame) -> str:
     return sentences(
         *(_thresholds(name, thresholds(part)) for name, part in parts.items()),
         f"Of ln rate, measured and predicted differ by at most {listing(_gaps(parts))}.",
-        _bounded(table),
+        f"Points of which a seed lies above the bound: {(table['high'] > table['bound']).sum()}.",
         f"Rates are slopes over lags {first} to {last} at update 0. Points: median over seeds; "
         "bars: lowest to highest seed. Thresholds are read off the lines drawn.",
         closing(table.drop(columns=["low", "high"])),
@@ -140,12 +141,8 @@ def _thresholds(name: str, at: dict[str, float]) -> str:
 def _gaps(parts: dict[str, pd.DataFrame]) -> list[str]:
     said = []
     for name, part in parts.items():
-        gap = np.log(part["measured"] / part["predicted"]).abs().dropna()
+        rates = part.set_index("gain")
+        gap = (rates["measured"] / rates["predicted"]).dropna().map(math.log).abs()
         if len(gap):
-            said.append(f"{number(gap.max())} ({name}, g = {part.loc[gap.idxmax(), 'gain']:g})")
+            said.append(f"{number(gap.max())} ({name}, g = {gap.idxmax():g})")
     return said
-
-
-def _bounded(table: pd.DataFrame) -> str:
-    above = (table["high"] > table["bound"]).sum()
-    return f"{above} points lie above the bound." if above else "No seed lies above the bound."
