@@ -1,14 +1,16 @@
 # make study   train the study `decay` and write its report (everything it needs goes into .venv)
 # make test    lint, types, import contracts, doctests and the test suite
 # make slow    sweeps killed at sixty random moments (KILLS=60) and started again; clusters that die
+# make results published results made again, as a table (DOSE=--quick: three minutes)
 # make bench   recorded updates and a whole sweep beside the usual way; a study of 1,000 runs
 PYTHON ?= python3
 KILLS ?= 60
+DOSE ?=
 INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # One thread a process: two spinning threads on a busy machine are many times slower than one.
 export OMP_NUM_THREADS = 1
 
-.PHONY: study test lint types contracts slow bench clean
+.PHONY: study test lint types contracts slow results bench clean
 
 study: .venv/installed
 	.venv/bin/rnn-exp study=decay
@@ -31,8 +33,12 @@ contracts: .venv/installed-for-tests
 slow: .venv/installed-for-tests
 	RNN_EXP_KILLS=$(KILLS) .venv/bin/pytest -n 2 -q -m "slow or kills"
 
+results: .venv/installed
+	.venv/bin/python scripts/reproduce.py $(DOSE)
+
 bench: .venv/installed
 	.venv/bin/python scripts/benchmark.py
+	.venv/bin/python scripts/benchmark_cells.py
 	.venv/bin/python scripts/benchmark_load.py
 	.venv/bin/python scripts/benchmark_sweep.py
 

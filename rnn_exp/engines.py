@@ -123,7 +123,7 @@ def scan_engine(
     if truncation is None:
         directs, adjoints = _descend(parameters, x, network, traces, direct)
     else:
-        directs, adjoints = _truncated(parameters, x, network, traces, direct, truncation)
+        directs, adjoints = _truncated(parameters, x, network, traces, direct, asked, truncation)
     return Gradients(reading.loss, reading.outputs, _by_name(reading, adjoints), traces, directs,
                      adjoints)  # fmt: skip
 
@@ -134,14 +134,19 @@ def _truncated(
     network: Network,
     traces: Sequence[Trace],
     direct: Tensor,
+    asked: Asked,
     truncation: Truncation,
 ) -> tuple[list[Tensor], list[Adjoint]]:
-    """Do as `_descend` in windows of time, and sum."""
-    summed = truncation.sums(traces)
-    for window in truncation.windows(len(x), len(direct)):
+    """Do as `_descend` in windows of time, and sum.
+
+    The last window of a sequence ends where it does; at that time no longer one has a loss.
+    """
+    summed, before = truncation.sums(traces), len(x) - len(direct)
+    ends = [(len(x), len(direct))] if asked.ends is None else [(e, 1) for e in {*asked.ends}]
+    for window in (one for end, last in sorted(ends) for one in truncation.windows(end, last)):
         start, end, first = window
         cut = [trace.between(start, end) for trace in traces]
-        own = direct[first - (len(x) - len(direct)) : end - (len(x) - len(direct))]
+        own = direct[first - before : end - before]
         summed.add(window, *_descend(parameters, x[start:end], network, cut, own))
     return summed.directs, summed.adjoints
 

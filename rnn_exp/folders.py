@@ -15,13 +15,14 @@ RESULTS: Final = {
     "final_decay_rate": "final.decay_rate", "final_half_life": "final.half_life",
     "final_verdict": "final.verdict", "predicted_rate": "prediction.decay_rate",
     "drive": "prediction.drive", "bound": "prediction.bound",
+    "chance_loss": "chance.loss", "chance_error": "chance.error",
     "diverged_update": "diverged.update", "diverged_time": "diverged.time",
     "diverged_direction": "diverged.direction", "failure": "failure", "command": "command",
 }  # fmt: skip
 """Columns of the table of runs that are no settings, and where run.json has them."""
 NUMBERS: Final = [
     *(name for name in RESULTS if name.endswith(("rate", "life", "_update", "_time"))),
-    *("drive", "bound"),
+    *("drive", "bound", "chance_loss", "chance_error"),
 ]
 TEXTS: Final = [name for name in RESULTS if name not in NUMBERS]
 _NEEDED: Final = ("run", "digest", "status", "settings", "command")

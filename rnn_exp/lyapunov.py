@@ -130,9 +130,23 @@ def local_exponents(
     for h, local in zip(sequences, grown, strict=True):
         slopes = phi.slope(h.double()).unsqueeze(-1)
         ahead = slopes * torch.einsum("rij,rbjk->rbik", W, tangents)
-        tangents, stretched = torch.linalg.qr(ahead)
+        tangents, stretched = _qr_by_size(ahead, slopes)
         torch.log(stretched.diagonal(dim1=-2, dim2=-1).abs(), out=local)
     return grown.view(*states.shape[:-1], k)
+
+
+def _qr_by_size(
+    ahead: Float[Tensor, "run batch n k"], size: Float[Tensor, "run batch n 1"]
+) -> tuple[Tensor, Tensor]:
+    """Return QR with the rows in the order of their size, and Q's rows in the order given.
+
+    Rows of saturated units are smaller by many orders (φ' = 1e-11). Householder's QR keeps their
+    digits only if the large rows come first (Higham 2002, §19.4): without that the sum of 300
+    exponents at g = 3 is off by 5e-8 instead of 2e-13.
+    """
+    order = size.argsort(dim=-2, descending=True).expand_as(ahead)
+    Q, R = torch.linalg.qr(ahead.gather(-2, order))
+    return torch.empty_like(Q).scatter_(-2, order, Q), R
 
 
 def sum_rule(

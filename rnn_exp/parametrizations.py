@@ -108,4 +108,5 @@ def parametrization_of(network: Network, given: Parameters) -> Parametrization:
 def _cayley(A: Float[Tensor, "run hidden hidden"]) -> Float[Tensor, "run hidden hidden"]:
     one = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
     S = A - A.mT
-    return torch.linalg.solve(one + S, one - S)
+    # 1 + S is singular only where S is so large that the 1 is rounded off: no number, no error.
+    return torch.linalg.solve_ex(one + S, one - S).result

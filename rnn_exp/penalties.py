@@ -23,7 +23,7 @@ from rnn_exp.shapes import Float
 __all__ = ["OMEGA_FORMS", "Penalty", "omega", "orthogonality"]
 
 OMEGA_FORMS = ("ratio", "squared")
-_VALID = 1e-20
+_VALID = 1e-10  # of ‖δ_t‖
 
 
 class Penalty(NamedTuple):
@@ -42,21 +42,21 @@ def omega(
 ) -> Penalty:
     """Return Ω and its immediate gradient; ``deltas`` are φ'(u_t) ⊙ ``total``, as a row δ_t φ'.
 
-    With a = φ' ⊙ δ_t, J_tᵀ δ_t is Wᵀ a, and the gradient of ‖Wᵀ a‖² by W is 2 a (Wᵀ a)ᵀ: the sum
-    over time and batch is one GEMM.
+    With a = φ' ⊙ δ_t / ‖δ_t‖, Wᵀ a is what a step back leaves of a gradient of size 1, and the
+    gradient of ‖Wᵀ a‖² by W is 2 a (Wᵀ a)ᵀ: the sum over time and batch is one GEMM.
     """
-    before, a = rows(total[1:]).square().sum(-1), rows(deltas[1:])
+    size = torch.linalg.vector_norm(rows(total[1:]), dim=-1, dtype=torch.float64)
+    valid = size >= _VALID
+    a = rows(deltas[1:]) / torch.where(valid, size, 1.0).to(weight_hh.dtype).unsqueeze(-1)
     after = torch.bmm(a, weight_hh)
-    valid = before >= _VALID
-    safe = torch.where(valid, before, 1.0)
-    ratio = after.square().sum(-1) / safe
+    ratio = after.square().sum(-1)
     if form == "squared":
         missed, slope = ratio - 1, torch.full_like(ratio, 2.0)
     else:
         root = ratio.sqrt()
         missed, slope = root - 1, torch.where(root > 0, 1 / root, 0.0)
-    counted = valid / valid.sum(-1, keepdim=True).clamp(min=1)
-    share = (2 * counted * missed * slope / safe).unsqueeze(-1)
+    counted = valid.to(ratio.dtype) / valid.sum(-1, keepdim=True).clamp(min=1)
+    share = (2 * counted * missed * slope).unsqueeze(-1)
     return Penalty((counted * missed.square()).sum(-1), torch.bmm((share * a).mT, after))
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -36,8 +35,11 @@ class Run:
         """Refuse settings that cannot be."""
         check(self)
         if isinstance(self.init, Chrono) and self.init.longest is None:
-            filled = dataclasses.replace(self.init, longest=self.task.length)
-            object.__setattr__(self, "init", filled)
+            longest = self.task.length
+            if longest < Chrono.least:
+                allowed = f"a whole number of at least {Chrono.least} with init=chrono"
+                raise SettingError("task.length", longest, f"{allowed} (or give init.longest)")
+            object.__setattr__(self, "init", dataclasses.replace(self.init, longest=longest))
         refuse_nonsense(self.task, self.network, self.init, self.training, self.recording)
         if self.device == "cpu":
             return
@@ -49,8 +51,10 @@ class Run:
 
     def settings(self) -> dict[str, Any]:
         """Return every setting under its configuration key: ``{"task.length": 50, …}``."""
-        fields = dataclasses.fields(self)
-        return _settings({field.name: getattr(self, field.name) for field in fields})
+        groups = ("task", "network", "init", "training", "recording")
+        parts = _flat({group: getattr(self, group) for group in groups})
+        words = {"task": self.task.name, "init": self.init.name}
+        return words | parts | {"seed": self.seed, "device": self.device}
 
     @property
     def answers(self) -> int:
@@ -89,23 +93,14 @@ class Run:
             'rnn-exp init.gain=1.5 seed=2'
         """
         settings = self.settings()
-        # Not those of a run: the defaults of an init and of a network may exclude each other.
-        usual = _settings({
-            "task": type(self.task)(), "network": Network(), "init": type(self.init)(),
-            "training": Training(), "recording": Recording(), "seed": 0, "device": "cpu",
-        })  # fmt: skip
-        usual |= {"task": "adding", "init": "gaussian"}
+        # Not those of a run: an init may ask for another network than the usual one.
+        usual = Run().settings() | _flat({"task": type(self.task)(), "init": type(self.init)()})
         changed = [f"{key}={as_typed(value)}"
                    for key, value in settings.items() if value != usual[key]]  # fmt: skip
         return " ".join(["rnn-exp", *(shlex.quote(word) for word in changed)])
 
 
-def _settings(parts: Mapping[str, Any]) -> dict[str, Any]:
-    result = {"task": parts["task"].name, "init": parts["init"].name}
-    for group, part in parts.items():
-        if dataclasses.is_dataclass(part) and not isinstance(part, type):
-            values = dataclasses.asdict(part)
-            result |= {f"{group}.{key}": value for key, value in values.items()}
-        else:
-            result[group] = part
-    return result
+def _flat(parts: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of groups under their configuration keys."""
+    return {f"{group}.{key}": value for group, part in parts.items()
+            for key, value in dataclasses.asdict(part).items()}  # fmt: skip

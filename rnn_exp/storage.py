@@ -58,6 +58,7 @@ def describe(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "device": run.device,
         "steps": [run.task.shortest, run.task.steps],
+        "chance": {"loss": run.task.chance_loss, "error": run.task.chance_error},
         "versions": versions(),
         "command": run.command,
     }  # fmt: skip

@@ -3,6 +3,8 @@
 A network is a list of layers, a layer a tuple (V, W, b): h_t = φ(V x_t + W h_{t-1} + b), one run.
 """
 
+import typing
+
 import torch
 
 PHI = {
@@ -22,12 +24,16 @@ def layers_of(parameters, num_layers):
     ]
 
 
-def states(layers, x, phi, nudges=None):
-    """Return h[layer][t], unrolled one step at a time; nudges[layer][t] is added to h."""
+def states(layers, x, phi, nudges=None, start=None):
+    """Return h[layer][t], unrolled one step at a time; nudges[layer][t] is added to h.
+
+    start[layer] is h_0, which is 0 if it is not given.
+    """
     all_states = []
     inputs = list(x)
     for number, (V, W, b) in enumerate(layers):
         h = torch.zeros(x.shape[1], len(W), dtype=torch.float64)
+        h = h if start is None else h + start[number]
         own = []
         for t, x_t in enumerate(inputs):
             h = PHI[phi](x_t @ V.T + h @ W.T + b)
@@ -90,3 +96,151 @@ def torch_module(*sizes, **more):
     """Return a torch.nn.RNN without moving torch's global generator."""
     with torch.random.fork_rng():
         return torch.nn.RNN(*sizes, **more)
+
+
+def gradients(parameters, x, num_layers, phi, loss_of, times, start=None):
+    """Return the loss of the outputs at these time steps (from 1), and its gradients by autograd.
+
+    They are those of the parameters, by name, and ∂L/∂h[layer][t]; loss_of takes (answer, batch,
+    output).
+    """
+    leaves = {name: value.double().clone().requires_grad_() for name, value in parameters.items()}
+    h = states(layers_of(leaves, num_layers), x, phi, start=start)
+    loss = loss_of(torch.stack([read(leaves, h[-1][t - 1]) for t in times]))
+    flat = [state for own in h for state in own]
+    found = torch.autograd.grad(loss, [*leaves.values(), *flat], allow_unused=True)
+    filled = [torch.zeros_like(of) if g is None else g
+              for of, g in zip([*leaves.values(), *flat], found, strict=True)]  # fmt: skip
+    by_name = dict(zip(leaves, filled, strict=False))
+    total = torch.stack(filled[len(leaves) :]).view(num_layers, len(x), *flat[0].shape)
+    return loss.detach(), by_name, total
+
+
+def read(parameters, h):
+    """Return C h + c."""
+    return h @ parameters["readout.weight"].double().T + parameters["readout.bias"].double()
+
+
+def truncated_gradients(parameters, x, num_layers, phi, loss_at, every, back):
+    """Return the gradients by name, summed over windows; nothing is differentiated before them.
+
+    After every k1 steps the losses of these steps, loss_at(t, output), t from 1, go back k2 steps.
+    """
+    T, own = len(x), {name: value.double() for name, value in parameters.items()}
+    result = {name: torch.zeros_like(value) for name, value in own.items()}
+    past = states(layers_of(own, num_layers), x, phi)
+    for done in range(0, T, every):
+        end = min(done + every, T)
+        first = max(0, end - back)
+        leaves = {name: value.clone().requires_grad_() for name, value in own.items()}
+        start = [layer[first - 1].detach() if first else 0.0 for layer in past]
+        h = states(layers_of(leaves, num_layers), x[first:end], phi, start=start)
+        loss = sum(loss_at(t + 1, read(leaves, h[-1][t - first])) for t in range(done, end))
+        found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        for name, value in zip(leaves, found, strict=True):
+            result[name] += 0 if value is None else value
+    return result
+
+
+def omega(total, deltas, W, form):
+    """Return Ω of one run, as a function of W alone: total and deltas are constants."""
+    terms = []
+    for t in range(1, len(total)):
+        for b in range(total.shape[1]):
+            before = (total[t, b] ** 2).sum()
+            if before >= 1e-20:
+                ratio = ((deltas[t, b] @ W) ** 2).sum() / before
+                terms.append((ratio - 1) ** 2 if form == "squared" else (ratio.sqrt() - 1) ** 2)
+    return sum(terms) / len(terms) if terms else 0 * W.sum()
+
+
+def cayley(A):
+    """Return (1 + S)⁻¹ (1 − S) with S = A − Aᵀ."""
+    one, S = torch.eye(len(A), dtype=A.dtype), A - A.T
+    return torch.linalg.inv(one + S) @ (one - S)
+
+
+def module(kind, *sizes, **more):
+    """Return a torch.nn.RNN, GRU or LSTM without moving torch's global generator."""
+    with torch.random.fork_rng():
+        return getattr(torch.nn, kind)(*sizes, **more)
+
+
+class Unrolled(typing.NamedTuple):
+    """One run, an entry a time step: h, c (LSTM), W_hh h_{t-1} + b_hh, and φ' of all gates."""
+
+    h: list
+    c: list
+    hidden: list
+    slopes: list
+
+
+def slope(phi, u):
+    """Return φ'(u), by autograd."""
+    u = u.detach().requires_grad_()
+    return torch.autograd.grad(PHI[phi](u).sum(), u)[0]
+
+
+def gru(x, h, V, W, b, b_hidden):
+    """Cho et al. 2014, as torch has it: the rows of V and W are those of r, z, n."""
+    found, H = Unrolled([], [], [], []), h.shape[1]
+    for x_t in x:
+        drive, hidden = x_t @ V.T + b, h @ W.T + b_hidden
+        u_r = drive[:, :H] + hidden[:, :H]
+        u_z = drive[:, H : 2 * H] + hidden[:, H : 2 * H]
+        r, z = torch.sigmoid(u_r), torch.sigmoid(u_z)
+        u_n = drive[:, 2 * H :] + r * hidden[:, 2 * H :]
+        h = (1 - z) * torch.tanh(u_n) + z * h
+        slopes = [slope("sigmoid", u_r), slope("sigmoid", u_z), slope("tanh", u_n)]
+        found.h.append(h)
+        found.hidden.append(hidden)
+        found.slopes.append(torch.cat(slopes, dim=1))
+    return found
+
+
+def lstm(x, h, V, W, b, b_hidden, c=None):
+    """Hochreiter & Schmidhuber 1997 with a forget gate: the rows are those of i, f, g, o."""
+    found, H = Unrolled([], [], [], []), h.shape[1]
+    c = torch.zeros_like(h) if c is None else c
+    for x_t in x:
+        hidden = h @ W.T + b_hidden
+        u_i, u_f, u_g, u_o = (x_t @ V.T + b + hidden).split(H, dim=1)
+        i, f, o = torch.sigmoid(u_i), torch.sigmoid(u_f), torch.sigmoid(u_o)
+        c = f * c + i * torch.tanh(u_g)
+        h = o * torch.tanh(c)
+        slopes = [slope("sigmoid", u_i), slope("sigmoid", u_f), slope("tanh", u_g),
+                  slope("sigmoid", u_o)]  # fmt: skip
+        found.h.append(h)
+        found.c.append(c)
+        found.hidden.append(hidden)
+        found.slopes.append(torch.cat(slopes, dim=1))
+    return found
+
+
+def skip(x, h, V, W, b, b_hidden, phi, keep, add):
+    """h_t = keep h_{t-1} + add φ(V x_t + W h_{t-1} + b)."""
+    found = Unrolled([], [], [], [])
+    for x_t in x:
+        hidden = h @ W.T + b_hidden
+        u = x_t @ V.T + b + hidden
+        h = keep * h + add * PHI[phi](u)
+        found.h.append(h)
+        found.hidden.append(hidden)
+        found.slopes.append(slope(phi, u))
+    return found
+
+
+def normed(x, h, V, W, b, b_hidden, phi):
+    """h_t = φ(norm(V x_t + W h_{t-1}) + b): here ``hidden`` is without a bias."""
+    found = Unrolled([], [], [], [])
+    for x_t in x:
+        hidden = h @ W.T
+        a = x_t @ V.T + hidden
+        mean = a.mean(dim=1, keepdim=True)
+        variance = ((a - mean) ** 2).mean(dim=1, keepdim=True)
+        u = (a - mean) / torch.sqrt(variance + 1e-5) + b + b_hidden
+        h = PHI[phi](u)
+        found.h.append(h)
+        found.hidden.append(hidden)
+        found.slopes.append(slope(phi, u))
+    return found

@@ -18,7 +18,9 @@ import pytest
 
 import rnn_exp
 from rnn_exp.app import main
+from rnn_exp.inits import INITS
 from rnn_exp.recording import COLUMNS
+from rnn_exp.tasks import TASKS
 
 SMALL = ("task.length=10", "training.updates=3", "network.hidden_size=4")
 TABLES = ("gradients.parquet", "updates.parquet", "weights.safetensors")
@@ -345,8 +347,9 @@ def test_help_shows_commands_choices_and_defaults(tmp_path):
     ended = start(tmp_path, "--help")
 
     assert ended.code == 0
-    for told in ("rnn-exp -m task.length=10,30,100", "task: adding, temporal_order", "study: ",
-                 "init: gaussian, identity, orthogonal, torch", "batch_size: 16"):  # fmt: skip
+    for told in ("rnn-exp -m task.length=10,30,100", "study: ", "batch_size: 16",
+                 f"task: {', '.join(sorted(TASKS))}\n",
+                 f"init: {', '.join(sorted(INITS))}\n"):  # fmt: skip
         assert told in ended.out
     assert files(tmp_path) == {}
 
@@ -400,14 +403,17 @@ REFUSED = {
     ("init.gain=nan",): "init.gain=nan is not possible: allowed is a number of at least 0",
     ("training.learning_rate=1" + 400 * "0",): "is not possible: allowed is a number above 0",
     ("training.lerning_rate=1",): "training.lerning_rate=1: there is no such setting; allowed is "
-        "one of training.batch_size, training.clip_norm, training.learning_rate, "
-        "training.optimizer, training.stop_when_solved, training.updates "
+        "one of training.batch_size, training.clip_norm, training.clip_value, "
+        "training.learning_rate, training.loss_at, training.omega, training.omega_form, "
+        "training.optimizer, training.orthogonality, training.stop_when_solved, "
+        "training.truncate_back, training.truncate_every, training.updates "
         "(did you mean training.learning_rate?)",
     ("sede=1",): "(did you mean seed?)",
     ("study=decai",): "study=decai is not there: allowed is one of ",
-    ("task=addin",): "task=addin is not there: allowed is one of adding, temporal_order "
+    ("task=addin",): f"task=addin is not there: allowed is one of {', '.join(sorted(TASKS))} "
         "(did you mean adding?)",
-    ("+training.omega=1",): "training.omega=1 is not possible: allowed is one of training.updates",
+    ("+training.momentum=1",):
+        "training.momentum=1 is not possible: allowed is one of training.updates",
     ("+training.update=5",): "(did you mean training.updates?)",
     ("=3",): "Config group override must be a string or a list. Got int",
     ("seed",): "seed",
@@ -419,6 +425,12 @@ REFUSED = {
     ("init=torch", "init.gain=3"):
         "init.gain=3: there is no such setting; allowed is one of init.name",
     ("network.engine=torch", "network.activation=identity"): "use engine=scan",
+    ("init=unit",): "network.hidden_size=64 is not possible: allowed is 1 (and ",
+    ("init=chrono",): "init=chrono is not possible: allowed is another init with network.cell=rnn",
+    ("training.truncate_every=5", "network.engine=torch"):
+        "training.truncate_back=null is not possible: allowed is a whole number, as the other ",
+    ("-m", "training.loss_at=task,every", "task=temporal_order,memorization"):
+        "training.loss_at=every is not possible: allowed is task with task=memorization",
     ("-m", "task.length=10,0"):
         "task.length=0 is not possible: allowed is a whole number of at least 2",
     ("-m", "seed=0,1", "hydra.sweep.subdir=same"): "hydra.sweep.subdir gives",

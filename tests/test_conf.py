@@ -50,9 +50,18 @@ def test_the_file_of_a_task_has_the_dataclasss_defaults(name):
     assert run_of(composed(f"task={name}")) == Run(task=TASKS[name]())
 
 
+# The inits that ask for a network of their own.
+NETWORKS = {"unit": ("hidden_size", 1), "forget_bias": ("cell", "gru"), "chrono": ("cell", "lstm")}
+
+
 @pytest.mark.parametrize("name", INITS)
 def test_the_file_of_an_init_has_the_dataclasss_defaults(name):
-    assert run_of(composed(f"init={name}")) == Run(init=INITS[name]())
+    asked = dict([NETWORKS[name]] if name in NETWORKS else [])
+    words = [f"network.{key}={value}" for key, value in asked.items()]
+
+    run = run_of(composed(f"init={name}", *words))
+
+    assert run == Run(init=INITS[name](), network=Network(**asked))
 
 
 def test_every_setting_can_be_seen_in_the_composed_configuration():

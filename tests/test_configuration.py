@@ -13,14 +13,18 @@ from rnn_exp.run import Run
 from rnn_exp.settings import SettingError
 from rnn_exp.tasks import TASKS, Adding, TemporalOrder
 from tests.test_app import FORKS
+from tests.test_conf import NETWORKS
 
 USUAL = {
     "task": {"name": "adding", "length": 50},
     "init": {"name": "gaussian", "gain": 1.0, "input_scale": 1.0},
     "network": {"cell": "rnn", "activation": "tanh", "hidden_size": 64, "num_layers": 1,
-                "engine": "scan", "dtype": "float32"},
+                "leak": None, "initial_state": 0.0, "parametrization": "free", "engine": "scan",
+                "dtype": "float32"},
     "training": {"updates": 300, "batch_size": 16, "optimizer": "sgd", "learning_rate": 0.01,
-                 "clip_norm": None},
+                 "clip_norm": None, "clip_value": None, "loss_at": "task", "omega": 0.0,
+                 "omega_form": "squared", "orthogonality": 0.0, "truncate_every": None,
+                 "truncate_back": None},
     "recording": {"every": 10},
     "seed": 0,
     "device": "cpu",
@@ -63,6 +67,9 @@ def test_every_value_reaches_its_place():
         "network.hidden_size": 5, "network.num_layers": 3, "network.engine": "torch",
         "network.dtype": "float64", "training.updates": 9, "training.batch_size": 2,
         "training.optimizer": "adam", "training.learning_rate": 1e-5, "training.clip_norm": 0.1,
+        "training.clip_value": 0.2, "training.loss_at": "every", "training.omega": 2.0,
+        "training.omega_form": "ratio", "training.orthogonality": 0.5,
+        "network.initial_state": 0.5, "network.cell": "normed",
         "recording.every": 4, "seed": 12,
     }.items():  # fmt: skip
         run = run_from(changed(key, value))
@@ -73,15 +80,20 @@ def test_every_value_reaches_its_place():
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_name_of_a_task_chooses_its_class(name):
-    run = run_from(changed("task", {"name": name, "length": 20}))
+    run = run_from(changed("task", {"name": name, "length": 64}))  # the only one of digits
 
     assert type(run.task) is TASKS[name]
-    assert run.task.length == 20
+    assert run.task.length == 64
 
 
 @pytest.mark.parametrize("name", INITS)
 def test_the_name_of_an_init_chooses_its_class(name):
-    run = run_from(changed("init", {"name": name}))
+    config = changed("init", {"name": name})
+    if name in NETWORKS:
+        key, value = NETWORKS[name]
+        config["network"][key] = value
+
+    run = run_from(config)
 
     assert type(run.init) is INITS[name]
 
@@ -90,12 +102,17 @@ COUNTS = ["network.hidden_size", "network.num_layers", "training.updates", "trai
           "recording.every"]  # fmt: skip
 WORDS = {
     "network.activation": "tanh, sigmoid, relu, identity",
-    "network.cell": "rnn",
+    "network.cell": "rnn, leaky, residual, normed, gru, lstm",
+    "network.parametrization": "free, orthogonal",
     "network.engine": "scan, torch",
     "network.dtype": "float32, float64",
     "training.optimizer": "sgd, adam, rmsprop",
-    "task.name": "adding, temporal_order",
-    "init.name": "gaussian, torch, orthogonal, identity",
+    "training.loss_at": "task, every",
+    "training.omega_form": "ratio, squared",
+    "task.name": "temporal_order, adding, multiplication, permutation, memorization, copy, latch, "
+    "digits, noise, hold",
+    "init.name": "gaussian, torch, orthogonal, identity, spectral_radius, critical, pascanu, unit, "
+    "forget_bias, chrono",
 }
 REFUSALS = [
     *((key, value, "a whole number of at least 1")
@@ -107,8 +124,15 @@ REFUSALS = [
       for value in (-0.1, math.nan, math.inf, True, "1", None)),
     *(("training.learning_rate", value, "a number above 0")
       for value in (0, -1.0, math.nan, math.inf, True, "x", None)),
-    *(("training.clip_norm", value, "a number above 0 or null")
+    *((key, value, "a number above 0 or null")
+      for key in ("training.clip_norm", "training.clip_value", "network.leak")
       for value in (0, -1.0, math.nan, math.inf, True, "x")),
+    *((key, value, "a number of at least 0") for key in ("training.omega", "training.orthogonality")
+      for value in (-0.1, math.nan, math.inf, True, "1", None)),
+    *(("network.initial_state", value, "a number") for value in (math.nan, math.inf, "x", None)),
+    *((key, value, "a whole number of at least 1 or null")
+      for key in ("training.truncate_every", "training.truncate_back")
+      for value in (0, -1, 1.5, True, "3")),
     *((key, value, f"one of {words}")
       for key, words in WORDS.items() for value in ("?", None, 1)),
 ]  # fmt: skip

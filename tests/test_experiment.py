@@ -9,13 +9,21 @@ import torch
 from hypothesis import given, settings
 
 from rnn_exp.experiment import execute
-from rnn_exp.inits import Gaussian, Identity, Orthogonal, TorchDefault
+from rnn_exp.inits import (
+    Chrono,
+    ForgetBias,
+    Gaussian,
+    Identity,
+    Orthogonal,
+    TorchDefault,
+    Unit,
+)
 from rnn_exp.network import Network
 from rnn_exp.planning import chunks
 from rnn_exp.recording import Recording
 from rnn_exp.run import Run
 from rnn_exp.settings import SettingError
-from rnn_exp.tasks import Adding, TemporalOrder
+from rnn_exp.tasks import Adding, Memorization, TemporalOrder
 from rnn_exp.theory import mean_field
 from rnn_exp.training import Training
 
@@ -35,24 +43,41 @@ def assert_same(one, other):
         assert torch.equal(weights.view(torch.uint8), other.weights[name].view(torch.uint8)), name
 
 
+STAYING = [Orthogonal(), Orthogonal(0.5), Orthogonal(40.0), Identity(0.9)]
+TASKS = [Adding(2), Adding(13), TemporalOrder(24), Adding(20, "pascanu"), Adding(22, "hochreiter"),
+         Memorization(4, positions=2)]  # fmt: skip
+
+
 @st.composite
 def groups(draw):
     """Draw runs that can train together: all share task, network and training."""
-    task = draw(st.sampled_from([Adding(2), Adding(13), TemporalOrder(24)]))
+    task = draw(st.sampled_from(TASKS))
+    orthogonal = draw(st.sampled_from([False, False, True]))
     network = Network(
         draw(st.sampled_from(["tanh", "sigmoid", "relu", "identity"])),
         draw(st.sampled_from([1, 2, 5, 16, 33])),
         draw(st.integers(1, 2)),
+        initial_state=draw(st.sampled_from([0.0, 0.5])),
+        parametrization="orthogonal" if orthogonal else "free",
         dtype=draw(st.sampled_from(["float32", "float64"])),
     )
+    several = task.answers > 1 or task.shortest < task.steps
+    windows = draw(st.sampled_from([(None, None), (None, None), (3, 5), (50, 50)]))
     training = Training(
         6,
         draw(st.sampled_from([1, 3, 16])),
         draw(st.sampled_from(["sgd", "adam", "rmsprop"])),
         clip_norm=draw(st.sampled_from([None, 0.5])),
+        clip_value=draw(st.sampled_from([None, 0.01])),
+        loss_at="task" if several else draw(st.sampled_from(["task", "every"])),
+        omega=draw(st.sampled_from([0.0, 0.1])),
+        omega_form=draw(st.sampled_from(["ratio", "squared"])),
+        orthogonality=0.0 if orthogonal else draw(st.sampled_from([0.0, 0.1])),
+        truncate_every=windows[0],
+        truncate_back=windows[1],
     )
-    picks = draw(st.lists(st.tuples(st.sampled_from(INITS), st.integers(0, 3)), min_size=2,
-                          max_size=7, unique=True))  # fmt: skip
+    inits = st.sampled_from(STAYING if orthogonal else INITS)
+    picks = draw(st.lists(st.tuples(inits, st.integers(0, 3)), min_size=2, max_size=7, unique=True))
     return [Run(task, network, init, training, Recording(2), seed) for init, seed in picks]
 
 
@@ -102,6 +127,27 @@ def test_tables_have_a_row_for_every_recorded_update_layer_and_time():
     assert outcome.updates["update"].tolist() == [0, 2, 4]
 
 
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [(Run(init=Unit(), network=Network(hidden_size=1)), "init=unit network.hidden_size=1"),
+     (Run(init=Chrono(), network=Network(cell="lstm")),
+      "init=chrono network.cell=lstm init.longest=50"),
+     (Run(init=ForgetBias(2.0), network=Network(cell="gru")),
+      "init=forget_bias network.cell=gru init.bias=2.0"),
+     (Run(task=Memorization(5)), "task=memorization task.length=5")],
+)  # fmt: skip
+def test_the_command_says_what_is_not_usual_even_where_the_usual_would_not_fit(run, expected):
+    assert run.command == f"rnn-exp {expected}"
+
+
+def test_chrono_with_no_span_given_takes_the_tasks_and_is_one_run_with_that():
+    network = Network(cell="gru")
+    one, other = (Run(init=Chrono(longest), network=network) for longest in (None, 50))
+    assert one == other
+    assert one.digest == other.digest
+    assert one.init.longest == 50
+
+
 def test_digest_changes_with_every_setting_but_the_device():
     base = Run()
     others = [
@@ -109,10 +155,16 @@ def test_digest_changes_with_every_setting_but_the_device():
         Run(init=Orthogonal()), Run(init=Gaussian(input_scale=0.5)), Run(init=TorchDefault()),
         Run(recording=Recording(9)), Run(training=Training(clip_norm=1.0)),
         *(Run(training=Training(**{key: value})) for key, value in
-          {"updates": 9, "batch_size": 9, "optimizer": "adam", "learning_rate": 0.1}.items()),
+          {"updates": 9, "batch_size": 9, "optimizer": "adam", "learning_rate": 0.1,
+           "clip_value": 1.0, "loss_at": "every", "omega": 1.0, "omega_form": "ratio",
+           "orthogonality": 1.0, "stop_when_solved": True}.items()),
+        Run(training=Training(truncate_every=3, truncate_back=5)),
+        Run(training=Training(truncate_every=3, truncate_back=6)),
+        Run(network=Network(cell="leaky", leak=0.5)), Run(network=Network(cell="leaky", leak=0.6)),
+        Run(init=Orthogonal(), network=Network(parametrization="orthogonal")),
         *(Run(network=Network(**{key: value})) for key, value in
           {"activation": "relu", "hidden_size": 9, "num_layers": 2, "engine": "torch",
-           "dtype": "float64"}.items()),
+           "dtype": "float64", "cell": "lstm", "initial_state": 0.1}.items()),
     ]  # fmt: skip
     digests = {run.digest for run in [base, *others]}
     assert len(digests) == len(others) + 1

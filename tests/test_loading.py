@@ -67,6 +67,8 @@ def test_every_run_is_a_row_with_its_settings_and_its_end(study):
         row = runs.loc[run.name]
         assert row["digest"] == run.digest
         assert row["command"] == run.command
+        assert row["chance_loss"] == run.task.chance_loss
+        assert row["chance_error"] == run.task.chance_error
         for key, value in run.settings().items():
             assert row[key] == value or (value is None and pd.isna(row[key]))
     assert runs.loc[RUNS[0].name, "status"] == "finished"
@@ -82,7 +84,7 @@ def test_numbers_are_numbers_even_where_some_are_missing(study):
     runs = rnn_exp.load(study).runs
 
     for name in ("decay_rate", "half_life", "final_decay_rate", "predicted_rate", "drive", "bound",
-                 "diverged_update", "diverged_time"):  # fmt: skip
+                 "diverged_update", "diverged_time", "chance_loss", "chance_error"):  # fmt: skip
         assert runs[name].dtype == float
 
 
@@ -259,7 +261,8 @@ def test_a_study_of_broken_runs_alone_has_empty_tables(study):
     assert len(results.runs) == len(results.updates) == len(results.gradients) == 0
     assert {"run", "status", "verdict", "decay_rate"} <= set(results.runs)
     assert list(results.updates) == [*rows.TABLES["updates"], "run"]
-    assert list(results.gradients) == [*rows.TABLES["gradients"], "run"]
+    always = [name for name in rows.TABLES["gradients"] if name not in rows.OPTIONAL]
+    assert list(results.gradients) == [*always, "run"]
 
 
 @pytest.mark.parametrize("status", ["running", "failed"])
@@ -482,7 +485,8 @@ def test_columns_of_tomorrow_do_no_harm(study):
 
 def test_what_is_read_is_what_a_run_writes(outcomes):
     for name, columns in rows.TABLES.items():
-        assert list(getattr(outcomes[0], name)) == list(columns)
+        always = [column for column in columns if column not in rows.OPTIONAL]
+        assert list(getattr(outcomes[0], name)) == always
     assert rows.STATUSES == norms.STATUSES
 
 
@@ -605,3 +609,58 @@ def test_results_unpack_into_the_four_tables(study):
     assert updates is results.updates
     assert gradients is results.gradients
     assert_frame_equal(broken, results.broken)
+
+
+def test_a_column_that_only_some_runs_have_is_missing_in_the_others(study):
+    run = Run(Adding(5), Network(hidden_size=4), training=Training(3, loss_at="every"))
+    before = rnn_exp.load(study).gradients
+    (study / run.name).mkdir()
+    [outcome] = execute([run])
+    write(study / run.name, outcome)
+
+    results = rnn_exp.load(study)
+
+    assert results.broken.empty
+    gradients = results.gradients
+    assert set(gradients) - set(before) == {"log10_late"}
+    own = gradients["run"] == run.name
+    assert gradients.loc[own, "log10_late"].tolist() == outcome.gradients["log10_late"].tolist()
+    assert gradients.loc[~own, "log10_late"].isna().all()
+    assert gradients["log10_late"].dtype == float
+    rows_of_one = results.gradient_rows(["log10_late", "lag"], runs=[RUNS[0].name])
+    assert rows_of_one["log10_late"].isna().all()
+    assert len(rows_of_one) == 20
+    with pytest.raises(KeyError, match="no column log10_memory"):
+        results.gradient_rows(["log10_memory"])
+
+
+def test_runs_of_several_lengths_load_with_the_rows_they_have(tmp_path):
+    run = Run(Adding(40, "pascanu"), Network(hidden_size=4), training=Training(5))
+    [outcome] = execute([run])
+    write(tmp_path, outcome)
+
+    runs, updates, gradients, broken = rnn_exp.load(tmp_path)
+
+    assert broken.empty
+    assert len(runs) == 1
+    lengths = outcome.updates["length"].tolist()
+    assert updates["length"].tolist() == lengths
+    assert len(gradients) == sum(lengths)
+    assert json.loads((tmp_path / "run.json").read_text())["steps"] == [40, 43]
+
+
+@pytest.mark.parametrize("kept", [79, 87])
+def test_a_table_with_fewer_rows_than_the_shortest_sequences_or_more_than_the_longest_is_broken(
+    tmp_path, kept
+):
+    run = Run(Adding(40, "pascanu"), Network(hidden_size=4), training=Training(2))
+    write(tmp_path, execute([run])[0])
+    rewrite(tmp_path, "gradients",
+            lambda table: pa.concat_tables([table, table]).slice(0, kept))  # fmt: skip
+
+    [why] = rnn_exp.load(tmp_path).broken["why"]
+
+    assert why == (
+        f"ValueError: gradients.parquet has {kept} rows, updates.parquet 2: not 1 (layers) times "
+        "40 to 43 (steps) as many"
+    )

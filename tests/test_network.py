@@ -39,7 +39,7 @@ def test_packing_the_views_gives_the_tensor_back():
 @pytest.mark.parametrize(
     ("key", "value"),
     [("activation", "gelu"), ("hidden_size", 0), ("num_layers", True),
-     ("cell", "lstm"), ("engine", "jax"), ("dtype", "float16")],
+     ("cell", "ltsm"), ("engine", "jax"), ("dtype", "float16")],
 )  # fmt: skip
 def test_what_a_network_cannot_be_is_refused(key, value):
     with pytest.raises(SettingError, match=f"^{key}={value} is not possible: allowed is "):

@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -77,9 +78,12 @@ def test_the_wheel_names_its_commands_and_its_license(wheel):
 
 
 def test_the_installed_commands_work_in_an_unrelated_empty_folder(python, tmp_path):
+    # The tests' own path would put the working tree in front of what is installed.
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
     def run(*words: str) -> str:
         return subprocess.run(
-            [python, *words], cwd=tmp_path, check=True, capture_output=True, text=True
+            [python, *words], cwd=tmp_path, check=True, capture_output=True, text=True, env=own
         ).stdout
 
     run("-m", "rnn_exp", *SMALL)

@@ -13,6 +13,7 @@ from rnn_exp.experiment import execute
 from rnn_exp.inits import TorchDefault
 from rnn_exp.network import Network, Parameters, shapes
 from rnn_exp.norms import STATUSES, log10_norm, norm, norm_statuses
+from rnn_exp.readout import Asked
 from rnn_exp.recording import COLUMNS, Recording, profile, record
 from rnn_exp.run import Run
 from rnn_exp.tasks import Adding
@@ -88,27 +89,27 @@ def gradients_of(batch_copies):
     parameters = Parameters.stack([drawn], torch.float64)
     batch = task.draw(3, torch.Generator().manual_seed(0))
     x = batch.inputs.repeat(1, batch_copies, 1).unsqueeze(1).double()
-    y = batch.targets.repeat(batch_copies).unsqueeze(0).double()
-    found = scan_engine(parameters.views(), x, lambda out: task.loss(out, y), network)
+    y = batch.targets.repeat(1, batch_copies).unsqueeze(0).double()
+    found = scan_engine(parameters.views(), x, Asked(lambda out: task.loss(out, y)), network)
     return parameters, network, x, y, found
 
 
 def test_gradient_norm_does_not_depend_on_the_batch_size():
     once, four_times = gradients_of(1)[-1], gradients_of(4)[-1]
-    phi = Network().phi
-    torch.testing.assert_close(profile(once, phi), profile(four_times, phi))
+    cell = Network().layer
+    torch.testing.assert_close(profile(once, cell), profile(four_times, cell))
 
 
 def test_columns_equal_their_definitions_on_the_unrolled_network():
     parameters, network, x, y, found = gradients_of(1)
-    columns = dict(zip(COLUMNS, profile(found, network.phi)[..., 0], strict=True))
+    columns = dict(zip(COLUMNS, profile(found, network.layer)[..., 0], strict=True))
 
     layers = reference.layers_of(parameters.of_run(0), 2)
     own = parameters.of_run(0)
 
     def loss(h):
         out = h[-1][-1] @ own["readout.weight"].T + own["readout.bias"]
-        return ((out[:, 0] - y[0]) ** 2).mean()
+        return ((out[:, 0] - y[0, 0]) ** 2).mean()
 
     total = reference.total_gradients(layers, x[:, 0], "tanh", loss)
     h = torch.stack(
@@ -157,8 +158,11 @@ def test_recorded_spectra_do_not_depend_on_the_runs_beside(H):
 
     def spectra(weights):
         grad = {"weight_hh_l0": weights}
-        error = torch.zeros(len(weights))
-        recorded = record(found._replace(parameters=grad), weights, error, error > 0, network)
+        none = torch.zeros(len(weights))
+        recorded = record(
+            found._replace(parameters=grad), weights, network, None,
+            error=none, clipped=none > 0, omega=none, length=[12] * len(weights),
+        )  # fmt: skip
         return recorded.spectral_radius, recorded.largest_singular_value
 
     for start in range(0, 200, 13):

@@ -97,7 +97,8 @@ def test_a_task_is_solved_when_fewer_than_one_percent_of_ten_thousand_answers_ar
     wrong, expected
 ):
     network = Network(hidden_size=2)
-    sizes = shapes(network, TemporalOrder.input_size, TemporalOrder.output_size)
+    task = TemporalOrder(20)
+    sizes = shapes(network, task.input_size, task.output_size)
     parameters = {name: torch.zeros(1, *shape) for name, shape in sizes.items()}
 
     class Counted(TemporalOrder):

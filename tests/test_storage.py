@@ -22,6 +22,7 @@ from rnn_exp.experiment import execute
 from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network
 from rnn_exp.outcome import Outcome
+from rnn_exp.readout import Asked
 from rnn_exp.run import Run
 from rnn_exp.storage import is_done, write, write_status
 from rnn_exp.tasks import Adding
@@ -156,6 +157,9 @@ def test_run_json_has_every_setting_and_the_verdict_rule(tmp_path, outcome):
     assert found["decay_rate"] == outcome.first.rate
     assert found["final"]["decay_rate"] == outcome.last.rate
     assert found["prediction"]["decay_rate"] == outcome.prediction.rate
+    assert found["chance"] == {
+        "loss": outcome.run.task.chance_loss, "error": outcome.run.task.chance_error,
+    }  # fmt: skip
     assert "factor of ten" in found["verdict_rule"]
     assert found["versions"]["torch"] == torch.__version__
 
@@ -223,7 +227,7 @@ def test_the_weights_on_disk_are_those_of_a_torch_rnn(tmp_path, activation):
     states = (1 + states) / 2 if activation == "sigmoid" else states
     own = torch_engine(
         {name: value.unsqueeze(0) for name, value in weights.items()}, x.unsqueeze(1),
-        lambda outputs: outputs.sum((-1, -2)), network,
+        Asked(lambda outputs: outputs.sum((1, 2, 3))), network,
     ).states[-1].reshape(states.shape)  # fmt: skip
     torch.testing.assert_close(states, own)
     if activation != "sigmoid":
@@ -237,12 +241,10 @@ def test_the_tables_are_plain_parquet_that_pandas_reads(tmp_path, outcome):
     updates = pd.read_parquet(tmp_path / "updates.parquet")
     gradients = pd.read_parquet(tmp_path / "gradients.parquet")
 
-    assert {name: updates[name].tolist() for name in updates} == {
-        name: values.tolist() for name, values in outcome.updates.items()
-    }
-    assert {name: gradients[name].tolist() for name in gradients} == {
-        name: values.tolist() for name, values in outcome.gradients.items()
-    }
+    for found, written in ((updates, outcome.updates), (gradients, outcome.gradients)):
+        assert list(found) == list(written)
+        for name, values in written.items():
+            np.testing.assert_array_equal(found[name].to_numpy(), values)
     assert updates["clipped"].dtype == bool
 
 

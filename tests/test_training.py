@@ -12,7 +12,7 @@ from rnn_exp.network import Network, Parameters, shapes
 from rnn_exp.randomness import generator
 from rnn_exp.recording import Recording
 from rnn_exp.run import Run
-from rnn_exp.tasks import Adding
+from rnn_exp.tasks import Adding, Memorization
 from rnn_exp.torch_rnn import from_torch
 from rnn_exp.trainees import Trainees
 from rnn_exp.training import Training
@@ -37,7 +37,7 @@ def usual_loop(run):
         batch = run.task.draw(run.training.batch_size, data)
         optimizer.zero_grad()
         out = readout(rnn(batch.inputs.double())[0][-1]).squeeze(-1)
-        loss = torch.nn.functional.mse_loss(out, batch.targets.double())
+        loss = torch.nn.functional.mse_loss(out, batch.targets[0].double())
         loss.backward()
         norms.append(float(torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in leaves]))))
         if run.training.clip_norm is not None:
@@ -86,7 +86,7 @@ def test_recurrent_gradient_norm_is_that_of_the_recurrent_weights():
     batch = run.task.draw(16, generator(0, "data"))
     h = reference.states(layers, batch.inputs.double(), "tanh")[-1][-1]
     out = h @ drawn["readout.weight"].double().T + drawn["readout.bias"].double()
-    loss = ((out[:, 0] - batch.targets.double()) ** 2).mean()
+    loss = ((out[:, 0] - batch.targets[0].double()) ** 2).mean()
     (expected,) = torch.autograd.grad(loss, layers[0][1])
     found = outcome.updates["recurrent_grad_norm"][0]
     assert found == pytest.approx(float(expected.norm()), rel=1e-10)
@@ -160,7 +160,8 @@ def test_training_changes_the_parameters_it_was_given():
     network = Network(hidden_size=4)
     parameters = Parameters.stack([TorchDefault().draw(shapes(network, 2, 1), 0)], torch.float32)
     before = parameters.flat.clone()
-    for _ in train(Trainees(parameters, Adding(5), Training(2), [0]), network, Recording()):
+    trainees = Trainees(parameters, network, Adding(5), Training(2), [0])
+    for _ in train(trainees, network, Recording()):
         pass
     assert not torch.equal(parameters.flat, before)
 
@@ -170,7 +171,7 @@ def test_a_torch_module_can_be_trained_here():
     read = {name: value for name, value in TorchDefault().draw(shapes(network, 2, 1), 0).items()
             if "readout" in name}  # fmt: skip
     parameters = Parameters.stack([own | read], torch.float32)
-    trainees = Trainees(parameters, Adding(6), Training(3), [0])
+    trainees = Trainees(parameters, network, Adding(6), Training(3), [0])
     updates = list(train(trainees, network, Recording()))
     assert [update.update for update in updates] == [0, 1, 2]
     assert all(update.loss.isfinite().all() for update in updates)
@@ -184,3 +185,156 @@ def test_a_network_that_overflows_before_any_theory_diverges_all_the_same(num_la
     assert outcome.status == "diverged"
     assert (outcome.divergence.update, outcome.divergence.direction) == (0, "forward")
     assert outcome.prediction.rate is None or math.isfinite(outcome.prediction.rate)
+
+
+def slow_loop(run):
+    """Train by gradient descent with every remedy, one obvious step after the other."""
+    training, num_layers = run.training, run.network.num_layers
+    sizes = shapes(run.network, run.task.input_size, run.task.output_size)
+    own = {name: value.double() for name, value in run.init.draw(sizes, run.seed).items()}
+    data, told = generator(run.seed, "data"), []
+    for _ in range(training.updates):
+        batch = run.task.draw(training.batch_size, data)
+        x, T = batch.inputs[: batch.length].double(), batch.length
+        times = range(1, T + 1) if training.loss_at == "every" else [T]
+        targets = batch.targets[0].double()
+
+        def loss_of(y, targets=targets):
+            return ((y[..., 0] - targets) ** 2).mean()
+
+        loss, slopes, total = reference.gradients(own, x, num_layers, "tanh", loss_of, times)
+        if training.truncate_every is not None:
+
+            def loss_at(t, y, times=times, loss_of=loss_of):
+                return loss_of(y) / len(times) if t in times else 0 * y.sum()
+
+            slopes = reference.truncated_gradients(
+                own, x, num_layers, "tanh", loss_at, training.truncate_every, training.truncate_back
+            )
+        value = math.nan
+        h = reference.states(reference.layers_of(own, num_layers), x, "tanh")
+        for number in range(num_layers):
+            name = f"weight_hh_l{number}"
+            W = own[name].clone().requires_grad_()
+            if training.omega:
+                deltas = (1 - torch.stack(h[number]) ** 2) * total[number]
+                penalty = reference.omega(total[number], deltas, W, training.omega_form)
+                value = float(penalty.detach())
+                slopes[name] = slopes[name] + training.omega * torch.autograd.grad(penalty, W)[0]
+            far = ((W.T @ W - torch.eye(len(W), dtype=torch.float64)) ** 2).sum()
+            slopes[name] = slopes[name] + training.orthogonality * torch.autograd.grad(far, W)[0]
+        norm = float(torch.cat([slope.flatten() for slope in slopes.values()]).norm())
+        largest = max(float(slope.abs().max()) for slope in slopes.values())
+        limit, bound = training.clip_norm or math.inf, training.clip_value or math.inf
+        told.append((float(loss), norm, norm > limit or largest > bound, value, T))
+        for name, slope in slopes.items():
+            step = (slope * min(1.0, limit / norm)).clamp(-bound, bound)
+            own[name] = own[name] - training.learning_rate * step
+    return told, own
+
+
+REMEDIES = {
+    "value": {"clip_value": 0.02},
+    "norm and value": {"clip_norm": 0.3, "clip_value": 0.02},
+    "every": {"loss_at": "every"},
+    "omega": {"omega": 0.3},
+    "omega as a ratio": {"omega": 0.3, "omega_form": "ratio", "clip_norm": 0.5},
+    "orthogonality": {"orthogonality": 0.02, "clip_norm": 0.5},
+    "windows": {"truncate_every": 3, "truncate_back": 4, "loss_at": "every"},
+    "all": {"loss_at": "every", "omega": 0.2, "orthogonality": 0.01, "clip_norm": 0.3,
+            "clip_value": 0.05},
+    "lengths": {"task": Adding(20, "pascanu"), "omega": 0.2, "clip_value": 0.05},
+    "lengths and windows": {"task": Adding(30, "pascanu"), "truncate_every": 4, "truncate_back": 6},
+    "long lengths": {"task": Adding(30, "hochreiter")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("remedy", REMEDIES.values(), ids=REMEDIES)
+def test_training_with_remedies_equals_the_slow_loop(remedy, num_layers):
+    more = {"task": Adding(8)} | remedy
+    task = more.pop("task")
+    training = Training(8, batch_size=4, learning_rate=0.1, **more)
+    network = Network(hidden_size=5, num_layers=num_layers, dtype="float64")
+    run = Run(task, network, Gaussian(1.1), training, Recording(every=1), seed=3)
+
+    [ours] = execute([run])
+
+    told, weights = slow_loop(run)
+    losses, norms, clipped, omegas, lengths = zip(*told, strict=True)
+    found = ours.updates
+    assert found["loss"].tolist() == pytest.approx(losses, rel=1e-9)
+    assert found["grad_norm"].tolist() == pytest.approx(norms, rel=1e-8)
+    assert found["omega"].tolist() == pytest.approx(omegas, rel=1e-7, nan_ok=True)
+    assert found["clipped"].tolist() == list(clipped)
+    assert found["length"].tolist() == list(lengths)
+    for name, value in weights.items():
+        torch.testing.assert_close(ours.weights[name], value, rtol=1e-8, atol=1e-10)
+
+
+def test_a_gradient_clipped_by_value_has_no_larger_number_and_is_told_so():
+    network = Network(hidden_size=6, dtype="float64")
+    training = Training(1, learning_rate=1.0, clip_value=0.05)
+    run = Run(Adding(9), network, Gaussian(), training)
+    [outcome] = execute([run])
+    drawn = run.init.draw(shapes(network, 2, 1), 0)
+    moved = torch.cat([(outcome.weights[name] - value.double()).flatten().abs()
+                       for name, value in drawn.items()])  # fmt: skip
+    assert outcome.updates["clipped"].tolist() == [True]
+    assert float(moved.max()) == pytest.approx(0.05, rel=1e-9)
+    assert (moved < 0.04).any(), "smaller numbers stay as they are"
+
+
+def test_a_gradient_below_both_limits_keeps_its_bits():
+    base = {"task": Adding(9), "network": Network(hidden_size=6)}
+    plain, limited = (execute([Run(**base, training=training)])[0] for training in
+                      (Training(5), Training(5, clip_norm=1e3, clip_value=1e2)))  # fmt: skip
+    assert not limited.updates["clipped"].any()
+    for name, value in plain.weights.items():
+        assert torch.equal(limited.weights[name], value)
+
+
+@pytest.mark.parametrize("convention", ["pascanu", "hochreiter"])
+def test_the_rows_of_an_update_end_where_its_sequences_do(convention):
+    task = Adding(40, convention)
+    run = Run(task, Network(hidden_size=4, num_layers=2), training=Training(9, batch_size=3),
+              recording=Recording(1), seed=1)  # fmt: skip
+    [outcome] = execute([run])
+
+    draws = generator(1, "data")
+    lengths = [task.draw(3, draws).length for _ in range(9)]
+    assert outcome.updates["length"].tolist() == lengths
+    assert len(set(lengths)) > 2
+    table = outcome.gradients
+    rows = list(zip(*(table[name].tolist() for name in ("update", "layer", "time", "lag")),
+                    strict=True))  # fmt: skip
+    assert rows == [(update, layer, t, length - t) for update, length in enumerate(lengths)
+                    for layer in (0, 1) for t in range(1, length + 1)]  # fmt: skip
+    assert (table["status"] == "ok").all()
+    top = table["layer"] == 1
+    assert ((table["log10_direct"] > -math.inf) == (table["lag"] == 0))[top].all()
+
+
+def test_what_comes_from_the_last_answer_alone_is_the_total_of_a_loss_at_the_end():
+    base = {"task": Adding(9), "network": Network(hidden_size=4, num_layers=2, dtype="float64")}
+    every, last = (execute([Run(**base, training=Training(1, loss_at=where))])[0].gradients
+                   for where in ("every", "task"))  # fmt: skip
+    assert every["log10_late"] == pytest.approx(last["log10_total"], rel=1e-12)
+    assert every["log10_total"] != pytest.approx(last["log10_total"], rel=1e-3)
+    assert "log10_late" not in last
+    assert "log10_memory" not in every
+
+
+@pytest.mark.parametrize(("task", "expected"), [(Adding(6), False), (Memorization(3), True),
+                                                (Adding(20, "pascanu"), False)])  # fmt: skip
+def test_a_task_has_the_column_of_the_last_answer_where_it_has_more(task, expected):
+    [outcome] = execute([Run(task, Network(hidden_size=3), training=Training(1))])
+    assert ("log10_late" in outcome.gradients) is expected
+
+
+def test_sequences_that_are_shorter_than_the_longest_diverge_within_themselves():
+    run = Run(Adding(40, "pascanu"), Network("relu", 16), Gaussian(100.0), Training(3))
+    [outcome] = execute([run])
+    assert outcome.status == "diverged"
+    assert outcome.divergence.time <= outcome.updates["length"][-1]
+    assert set(outcome.gradients["time"]) == set(range(1, outcome.updates["length"][-1] + 1))

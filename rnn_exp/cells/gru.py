@@ -27,7 +27,7 @@ __all__ = ["GRU"]
 class _Kept(NamedTuple):
     """The gates r and z, the hidden part m of the candidate, and the candidate n."""
 
-    gates: Float[Tensor, "time run batch 2*hidden"]
+    gates: Float[Tensor, "time run batch gates_hidden"]
     m: Float[Tensor, "time run batch hidden"]
     n: Float[Tensor, "time run batch hidden"]
 
@@ -85,17 +85,18 @@ class GRU:
     ) -> Adjoint:
         """Return ∂L/∂h_t of every step and the gradients of the parameters."""
         (T, R, B, H), W = trace.now.shape, weights.weight_hh
-        total = torch.zeros_like(trace.now, memory_format=torch.contiguous_format)
+        total = torch.empty_like(trace.now, memory_format=torch.contiguous_format)
         total[T - len(direct) :] = direct
         of_hidden = W.new_zeros(R, H + 1, 3 * H)
         of_drive = W.new_zeros(R, x.shape[-1] + 1, 3 * H)
         of_inputs = x.new_empty(x.shape) if inputs_wanted else None
         x1, before1 = with_ones(x), with_ones(trace.before)
         delta, carried = W.new_zeros(R, B, 3 * H), torch.zeros_like(total[0])
-        for now in reversed(stretches(T, B, 3 * H)):
+        for now in reversed(stretches(T, B, H)):
             kept = _Kept(*(part[now] for part in trace.kept))
             deltas, of_n = _factors(kept, trace.before[now])
-            delta, carried = _step_back(total[now], deltas, kept, delta, carried, W)
+            later, known = (delta, carried), T - len(direct) - now.start
+            delta, carried = _step_back(total[now], deltas, kept, later, W, known)
             of_n *= total[now]
             by_run = rows(deltas)
             of_hidden.baddbmm_(rows(before1[now]).transpose(1, 2), by_run)
@@ -110,7 +111,7 @@ class GRU:
         return Adjoint(total, None, found, of_inputs)
 
     @torch.inference_mode()
-    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch 3*hidden"]:
+    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch gates_hidden"]:
         """Return ∂L/∂(W h_{t-1} + b'), in torch's order r, z, n."""
         factors, _ = _factors(_Kept(*trace.kept), trace.before)
         return factors * found.total.repeat(1, 1, 1, 3)
@@ -122,7 +123,7 @@ class GRU:
         return (slopes + (1 - kept.n * kept.n).mean((-2, -1))) / 3
 
 
-def _with_bias(weights: LayerWeights) -> Float[Tensor, "run 3*hidden input+1"]:
+def _with_bias(weights: LayerWeights) -> Float[Tensor, "run gates_hidden inputs_and_one"]:
     """Return V with, as its last column, all biases that are added to V x (of r and z: both)."""
     H = weights.weight_hh.shape[-1]
     bias = weights.bias_ih.clone()
@@ -132,32 +133,40 @@ def _with_bias(weights: LayerWeights) -> Float[Tensor, "run 3*hidden input+1"]:
 
 def _factors(
     kept: _Kept, before: Float[Tensor, "time run batch hidden"]
-) -> tuple[Float[Tensor, "time run batch 3*hidden"], Float[Tensor, "time run batch hidden"]]:
+) -> tuple[Float[Tensor, "time run batch gates_hidden"], Float[Tensor, "time run batch hidden"]]:
     """Return δ_r, δ_z, δ_m over ∂h, in memory run by run, and δ_n over ∂h."""
     r, z, m, n = kept.split()
     T, R, B, H = n.shape
     result = n.new_empty(R, T, B, 3 * H).transpose(0, 1)
     of_r, of_z, of_m = result.chunk(3, dim=-1)
-    of_n = (1 - n * n).mul_(1 - z)
+    slope = torch.addcmul(n.new_ones(()), n, n, value=-1)
+    of_n = torch.addcmul(slope, z, slope, value=-1)
     torch.mul(r, of_n, out=of_m)
-    torch.mul(of_m, m, out=of_r).mul_(1 - r)
-    torch.sub(before, n, out=of_z).mul_(z).mul_(1 - z)
+    rm = of_m * m
+    torch.addcmul(rm, r, rm, value=-1, out=of_r)
+    onto_z = torch.sub(before, n).mul_(z)
+    torch.addcmul(onto_z, z, onto_z, value=-1, out=of_z)
     return result, of_n
 
 
 def _step_back(
-    total: Tensor, deltas: Tensor, kept: _Kept, delta: Tensor, carried: Tensor, W: Tensor
+    total: Tensor, deltas: Tensor, kept: _Kept, later: tuple[Tensor, Tensor], W: Tensor, known: int
 ) -> tuple[Tensor, Tensor]:
     """Go back through a stretch in place: d_t becomes ∂L/∂h_t, and the factors become δ_t.
 
-    ``delta`` is δ_{t+1} and ``carried`` z_{t+1} ∂L/∂h_{t+1}; returns those of the first step.
+    ``later`` is δ_{t+1} and z_{t+1} ∂L/∂h_{t+1}; returns those of the first step. From index
+    ``known`` on, total holds d_t; before it d_t = 0 and total holds nothing yet.
     """
     H = total.shape[-1]
     thirds = deltas.view(*total.shape[:-1], 3, H).unbind()
-    steps = zip(total.unbind(), total.unsqueeze(-2).unbind(), thirds, deltas.unbind(),
-                kept.gates[..., H:].unbind(), strict=True)  # fmt: skip
-    for g, wide, third, whole, z in reversed(list(steps)):
-        g.baddbmm_(delta, W).add_(carried)
+    steps = zip(range(len(total)), total.unbind(), total.unsqueeze(-2).unbind(), thirds,
+                deltas.unbind(), kept.gates[..., H:].unbind(), strict=True)  # fmt: skip
+    delta, carried = later
+    for t, g, wide, third, whole, z in reversed(list(steps)):
+        if t >= known:
+            g.baddbmm_(delta, W).add_(carried)
+        else:
+            torch.baddbmm(carried, delta, W, out=g)
         third.mul_(wide)
         delta, carried = whole, g * z
     return delta, carried

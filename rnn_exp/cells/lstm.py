@@ -7,7 +7,8 @@ Adjoint:   ∂L/∂h_t = d_t + Wᵀ δ_{t+1}
            δ_i = ∂c g σ'_i,   δ_f = ∂c c_{t-1} σ'_f,   δ_g = ∂c i (1 − g²),   δ_o = ∂h tanh c_t σ'_o
 
 Both total gradients are the recursion's own intermediates. All factors of δ but ∂c and ∂h are known
-beforehand and computed for a stretch of time at once: five operations a time step are left.
+beforehand and computed for a stretch of time at once, and f lies beside them: four operations a
+time step are left.
 (Hochreiter & Schmidhuber 1997; the forget gate of Gers, Schmidhuber & Cummins 2000.)
 
 Inside, the gates are in the order o, i, f, g: those of σ lie side by side, and so do those that
@@ -30,17 +31,22 @@ _INSIDE, _TORCHS = (3, 0, 1, 2), (1, 2, 3, 0)
 
 
 class _Kept(NamedTuple):
-    gates: Float[Tensor, "time run batch 4*hidden"]
+    gates: Float[Tensor, "time run batch gates_hidden"]
     c: Float[Tensor, "time run batch hidden"]
     c_before: Float[Tensor, "time run batch hidden"]
     tanh_c: Float[Tensor, "time run batch hidden"]
+
+    @property
+    def o(self) -> Float[Tensor, "time run batch hidden"]:
+        """The output gate."""
+        return self.gates[..., : self.c.shape[-1]]
 
 
 class _Later(NamedTuple):
     """What a step hears from the one after it: δ_{t+1} and f_{t+1} ∂L/∂c_{t+1}."""
 
-    delta: Float[Tensor, "run batch 4*hidden"]
-    carried: Float[Tensor, "run batch hidden"]
+    delta: Float[Tensor, "run batch gates_hidden"]
+    carried: Float[Tensor, "run batch 1 hidden"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +81,7 @@ class LSTM:
         ):
             u.baddbmm_(h, WT)
             numbers.sigmoid_()
-            torch.mul(f_t, c, out=c_next)
-            c_next.addcmul_(i_t, g_t, value=2).sub_(i_t)
+            torch.mul(f_t, c, out=c_next).addcmul_(i_t, g_t, value=2).sub_(i_t)
             torch.tanh(c_next, out=squashed)
             torch.mul(o_t, squashed, out=h_next)
             h, c = h_next, c_next
@@ -96,17 +101,19 @@ class LSTM:
         T, R, B, H = trace.now.shape
         kept = _Kept(*trace.kept)
         V, W = _inside(weights)
-        total = trace.now.new_zeros(T, R, B, H)
+        total = torch.empty_like(trace.now, memory_format=torch.contiguous_format)
         total[T - len(direct) :] = direct
         memory = torch.empty_like(total)
         of_W, of_V = torch.zeros_like(W), V.new_zeros(R, V.shape[-1], 4 * H)
         of_inputs = x.new_empty(x.shape) if inputs_wanted else None
-        x1, later = with_ones(x), _Later(W.new_zeros(R, B, 4 * H), torch.zeros_like(total[0]))
-        for now in reversed(stretches(T, B, 4 * H)):
+        x1, later = with_ones(x), _Later(W.new_zeros(R, B, 4 * H), W.new_zeros(R, B, 1, H))
+        for now in reversed(stretches(T, B, H)):
             own = _Kept(*(part[now] for part in kept))
-            delta = _factors(own)
-            later = _step_back(total[now], memory[now], delta, own, later, W)
-            by_run = rows(delta)
+            delta = _factors(own, trace.now[now])
+            onto_c = torch.addcmul(own.o, trace.now[now], own.tanh_c, value=-1)
+            known = T - len(direct) - now.start
+            later = _step_back(total[now], memory[now], delta, onto_c, later, W, known)
+            by_run = rows(delta)[..., : 4 * H]
             of_W.baddbmm_(by_run.transpose(1, 2), rows(trace.before[now]))
             of_V.baddbmm_(rows(x1[now]).transpose(1, 2), by_run)
             if of_inputs is not None:
@@ -117,12 +124,12 @@ class LSTM:
         return Adjoint(total, memory, found, of_inputs)
 
     @torch.inference_mode()
-    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch 4*hidden"]:
+    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch gates_hidden"]:
         """Return ∂L/∂(W h_{t-1} + b), in torch's order of gates."""
         assert found.memory is not None
-        T, R, B, H = trace.now.shape
-        delta = _factors(_Kept(*trace.kept)).view(T, R, B, 4, H)
-        delta[..., 1:, :] *= found.memory.unsqueeze(-2)
+        shape, H = trace.now.shape, trace.now.shape[-1]
+        delta = _factors(_Kept(*trace.kept), trace.now).view(*shape[:-1], 5, H)
+        delta[..., 1:4, :] *= found.memory.unsqueeze(-2)
         delta[..., 0, :] *= found.total
         return delta[..., _TORCHS, :].flatten(-2)
 
@@ -135,8 +142,8 @@ class LSTM:
 
 
 def _ordered(
-    blocks: Float[Tensor, "run 4*hidden *any"], order: tuple[int, ...]
-) -> Float[Tensor, "run 4*hidden *any"]:
+    blocks: Float[Tensor, "run gates_hidden *any"], order: tuple[int, ...]
+) -> Float[Tensor, "run gates_hidden *any"]:
     """Put the gates' blocks of rows into another order."""
     return torch.cat([blocks.chunk(4, dim=1)[gate] for gate in order], dim=1)
 
@@ -148,7 +155,7 @@ def _inside(weights: LayerWeights) -> tuple[Tensor, Tensor]:
     return _ordered(V, _INSIDE), _ordered(weights.weight_hh, _INSIDE)
 
 
-def _doubled(blocks: Float[Tensor, "run 4*hidden k"]) -> Float[Tensor, "run 4*hidden k"]:
+def _doubled(blocks: Float[Tensor, "run gates_hidden k"]) -> Float[Tensor, "run gates_hidden k"]:
     """Double the rows of g (the last): tanh u = 2 σ(2u) − 1, and one σ serves all gates."""
     H = blocks.shape[1] // 4
     result = blocks.clone()
@@ -156,36 +163,51 @@ def _doubled(blocks: Float[Tensor, "run 4*hidden k"]) -> Float[Tensor, "run 4*hi
     return result
 
 
-def _factors(kept: _Kept) -> Float[Tensor, "time run batch 4*hidden"]:
-    """Return what ∂h (first block) and ∂c (the others) are multiplied by, laid out run by run."""
-    T, R, B, four = kept.gates.shape
-    H = four // 4
-    result = kept.gates.new_empty(R, T, B, four).transpose(0, 1)
-    sigmoids, g = kept.gates[..., : 3 * H], 2 * kept.gates[..., 3 * H :] - 1
-    torch.mul(sigmoids, 1 - sigmoids, out=result[..., : 3 * H])
-    result[..., :H] *= kept.tanh_c
-    result[..., H : 2 * H] *= g
-    result[..., 2 * H : 3 * H] *= kept.c_before
-    torch.mul(sigmoids[..., H : 2 * H], 1 - g * g, out=result[..., 3 * H :])
+def _factors(
+    kept: _Kept, h: Float[Tensor, "time run batch hidden"]
+) -> Float[Tensor, "time run batch factors_hidden"]:
+    """Return what ∂h (first block) and ∂c (the others) are multiplied by, laid out run by run.
+
+    The blocks are those of δ_o, δ_i, δ_f, δ_g, and f itself, for what ∂c hands on to the step
+    before. σ' = σ − σ², so that what σ' is multiplied by goes in once: h = o tanh c for o.
+    """
+    (T, R, B, H), gates = h.shape, kept.gates
+    result = h.new_empty(R, T, B, 5 * H).transpose(0, 1)
+    (o, i, f, sigmoid_2u), of_c = gates.chunk(4, dim=-1), result.chunk(5, dim=-1)
+    g = torch.add(h.new_full((), -1.0), sigmoid_2u, alpha=2)
+    ig, fc = i * g, f * kept.c_before
+    torch.addcmul(h, o, h, value=-1, out=of_c[0])
+    torch.addcmul(ig, i, ig, value=-1, out=of_c[1])
+    torch.addcmul(fc, f, fc, value=-1, out=of_c[2])
+    torch.addcmul(i, ig, g, value=-1, out=of_c[3])
+    of_c[4].copy_(f)
     return result
 
 
 def _step_back(
-    total: Tensor, memory: Tensor, delta: Tensor, kept: _Kept, later: _Later, W: Tensor
-) -> _Later:
-    """Go back through a stretch in place: d_t becomes ∂L/∂h_t, and the factors become δ_t."""
+    total: Tensor, memory: Tensor, delta: Tensor, onto_c: Tensor, later: _Later, W: Tensor,
+    known: int,
+) -> _Later:  # fmt: skip
+    """Go back through a stretch in place: d_t becomes ∂L/∂h_t, and the factors become δ_t.
+
+    From index ``known`` on, total holds d_t; before it d_t = 0 and total holds nothing yet.
+    """
     H = total.shape[-1]
-    o, f = kept.gates[..., :H], kept.gates[..., 2 * H : 3 * H]
-    onto_c = (o * (1 - kept.tanh_c.square())).unbind()
-    split = delta.view(*total.shape[:-1], 4, H)
-    of_h, of_c = split[..., 0, :].unbind(), split[..., 1:, :].unbind()
-    steps = zip(total.unbind(), memory.unbind(), memory.unsqueeze(-2).unbind(), onto_c, of_h, of_c,
-                delta.unbind(), f.unbind(), strict=True)  # fmt: skip
+    split = delta.view(*total.shape[:-1], 5, H)
+    steps = zip(
+        range(len(total)), total.unbind(), total.unsqueeze(-2).unbind(),
+        memory.unsqueeze(-2).unbind(), onto_c.unsqueeze(-2).unbind(), split[..., :1, :].unbind(),
+        split[..., 1:, :].unbind(), split[..., 4:, :].unbind(), delta[..., : 4 * H].unbind(),
+        strict=True,
+    )  # fmt: skip
     d, carried = later
-    for g, c, c_wide, through, by_h, by_c, whole, forget in reversed(list(steps)):
-        g.baddbmm_(d, W)
-        torch.addcmul(carried, g, through, out=c)
-        by_h.mul_(g)
-        by_c.mul_(c_wide)
-        d, carried = whole, c * forget
+    for t, g, g_wide, c, through, by_h, by_c, handed_on, whole in reversed(list(steps)):
+        if t >= known:
+            g.baddbmm_(d, W)
+        else:
+            torch.bmm(d, W, out=g)
+        torch.addcmul(carried, g_wide, through, out=c)
+        by_h.mul_(g_wide)
+        by_c.mul_(c)
+        d, carried = whole, handed_on
     return _Later(d, carried)

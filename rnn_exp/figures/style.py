@@ -24,6 +24,8 @@ BLUE: Final = "#0072B2"
 VERMILLION: Final = "#D55E00"
 # Okabe and Ito (2008), without black (text, theory) and yellow (too light on white).
 CATEGORIES: Final = (BLUE, "#E69F00", "#009E73", VERMILLION, "#CC79A7", "#56B4E9")
+MARKERS: Final = ("o", "s", "D", "^", "v", "P")
+"""Shapes of the points of unordered settings, beside their colours."""
 
 _LINES: Final = {
     "lines.linewidth": 1.2,

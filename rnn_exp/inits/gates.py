@@ -54,7 +54,8 @@ class Chrono:
     may be (null: the length of the task).
     """
 
-    longest: int | None = whole(None, least=3)
+    least: ClassVar[int] = 3
+    longest: int | None = whole(None, least=least)
     name: ClassVar[str] = "chrono"
 
     def __post_init__(self) -> None:

@@ -1,0 +1,40 @@
+"""The adding problem: which networks learn it, and which stay at chance?"""
+
+from typing import Final
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rnn_exp.figures import curves
+from rnn_exp.figures.recipes import Book
+from rnn_exp.figures.source import Tables
+
+QUESTION: Final = "Which networks learn the adding problem?"
+BESIDE: Final = ("decay",)
+
+BOOK: Final = Book(
+    plain={"network.cell": "rnn", "network.activation": "tanh", "init": "torch"},
+    name="tanh",
+    recipes={
+        "relu, identity (IRNN)": {"network.activation": "relu", "init": "identity"},
+        "GRU": {"network.cell": "gru"},
+        "LSTM": {"network.cell": "lstm"},
+        "LSTM, forget bias": {"network.cell": "lstm", "init": "forget_bias"},
+        "LSTM, chrono init": {"network.cell": "lstm", "init": "chrono"},
+    },
+)
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """The loss of every network at each recorded update, and that of the best constant."""
+    return curves.table(tables, BOOK)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A panel a length, a line a network, the loss of the best constant dashed."""
+    return curves.draw(table, "mean squared error")
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: who leaves the best constant behind."""
+    return curves.caption(table)

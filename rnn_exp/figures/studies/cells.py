@@ -1,0 +1,147 @@
+"""Cells: what gates buy with three or four times the weights, and at which length."""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from rnn_exp.figures import edges, endings, legends, panels, profiles
+from rnn_exp.figures.horizontal import beside, numeric_x
+from rnn_exp.figures.recipes import Book, named
+from rnn_exp.figures.source import Tables, required
+from rnn_exp.figures.style import MARKERS, PAGE, THEORY, categories, in_style
+from rnn_exp.figures.words import listing, number, plural, power, sentences
+
+QUESTION: Final = "RNN, GRU or LSTM: which learns up to which length?"
+BESIDE: Final = ("learning",)
+
+BOOK: Final = Book(
+    plain={"network.cell": "rnn", "init": "torch"},
+    name="RNN",
+    recipes={
+        "GRU": {"network.cell": "gru"},
+        "LSTM": {"network.cell": "lstm"},
+        "LSTM, forget bias": {"network.cell": "lstm", "init": "forget_bias"},
+        "LSTM, chrono init": {"network.cell": "lstm", "init": "chrono"},
+    },
+)
+GATES: Final = {"gru": 3, "lstm": 4}
+_INTERVAL: Final = ("median", "low", "high", "seeds")
+_COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, "weights", "diverged"]
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """Final losses against the length, and gradient norms at the start against the lag.
+
+    ``quantity``: loss (in parts of chance; x is the length), state (log10 of ∂L/∂h_t relative to
+    lag 0, in the longest sequences; x is the lag) or memory (∂L/∂c_t).
+    """
+    runs = _runs(tables.runs)
+    longest = runs[runs["length"] == runs["length"].max()]
+    losses = endings.table(tables, BOOK).rename(
+        columns={"length": "x", "loss": "median", "loss_low": "low", "loss_high": "high"}
+    )
+    parts = losses, profiles.states(tables, longest), profiles.memories(tables, longest)
+    told = zip(parts, ("loss", "state", "memory"), strict=True)
+    plotted = pd.concat([part.assign(quantity=q) for part, q in told if len(part)])
+    plotted = plotted.reset_index(drop=True)
+    weights = runs.groupby("series", observed=True)["weights"].max()
+    plotted["series"] = pd.Categorical(plotted["series"], runs["series"].cat.categories)
+    plotted["weights"] = plotted["series"].map(weights).astype(int)
+    plotted["diverged"] = plotted["diverged"].fillna(0).astype(int)
+    plotted = plotted[_COLUMNS]
+    plotted.attrs |= losses.attrs | {"longest": int(longest["length"].iloc[0])}
+    return plotted
+
+
+def _runs(runs: pd.DataFrame) -> pd.DataFrame:
+    needed = ["run", "task.length", "network.cell", "network.hidden_size"]
+    frame = required(runs, needed, "runs").astype({"run": str})
+    gates = frame["network.cell"].map(GATES).fillna(1)
+    return frame.assign(
+        length=frame["task.length"].astype(int),
+        series=named(runs, BOOK),
+        weights=(gates * frame["network.hidden_size"] ** 2).astype(int),
+    )
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Left the final loss against the length, right the gradient at the start against the lag."""
+    with in_style():
+        figure = Figure(figsize=(PAGE, 2.7), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        names = [name for name in table["series"].cat.categories if (table["series"] == name).any()]
+        palette = dict(zip(names, categories(len(names)), strict=True))
+        _losses(left, table[table["quantity"] == "loss"], palette)
+        profiles.draw(right, table[table["quantity"] != "loss"], palette)
+        panels.title(right, "at initialisation", length=table.attrs.get("longest", 0))
+        legends.legend(figure, _entries(table, palette))
+    return figure
+
+
+def _losses(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
+    x = part["x"].astype(float)
+    for place, (name, colour) in enumerate(palette.items()):
+        rows = part[(part["series"] == name) & np.isfinite(part["median"])]
+        at = beside(rows["x"].astype(float), place - (len(palette) - 1) / 2, x)
+        high = rows["high"].replace(np.inf, np.nan).fillna(rows["median"])
+        spread = np.array([rows["median"] - rows["low"], high - rows["median"]])
+        axes.errorbar(at, rows["median"], spread, elinewidth=0.8, **_look(place, colour))
+        lost = part[(part["series"] == name) & (part["diverged"] > 0)]
+        edges.mark(axes, lost["x"], edges.CEILING, colour)
+    axes.axhline(1, linestyle=THEORY, color="0.1", linewidth=0.9, zorder=0)
+    if (part["low"] > 0).all():
+        panels.plain_log(axes, "y")
+    numeric_x(axes, x)
+    axes.set(xlabel="sequence length $T$", ylabel="final loss (1: chance)")
+
+
+def _look(place: int, colour: str) -> dict[str, Any]:
+    return {"color": colour, "marker": MARKERS[place % len(MARKERS)], "markersize": 3.5}
+
+
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[legends.Entry]:
+    weights = table.groupby("series", observed=True)["weights"].max()
+    entries: list[legends.Entry] = [
+        (Line2D([], [], **_look(place, colour)), f"{panels.plain(name)}, {weights[name]:,} weights")
+        for place, (name, colour) in enumerate(palette.items())
+    ]
+    if (table["quantity"] == "memory").any():
+        line = Line2D([], [], color="0.2", linestyle=profiles.DASHES)
+        entries.append((line, r"$\partial L/\partial c_t$ (LSTM)"))
+    entries.append(legends.line_entry("chance", THEORY))
+    floor = bool((table["median"] == -np.inf).any())
+    return entries + edges.entries(floor, bool((table["diverged"] > 0).any()))
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: up to which length each cell learns, and how much gradient is left."""
+    losses = table[table["quantity"] == "loss"]
+    said = [_reach(str(name), rows) for name, rows in losses.groupby("series", observed=True)]
+    norms = table[table["quantity"] != "loss"].groupby(["quantity", "series"], observed=True)
+    left = [_left(str(quantity), str(name), rows) for (quantity, name), rows in norms]
+    return sentences(
+        *said,
+        "Learned: a final loss below half of chance; weights: those of W_hh.",
+        f"At initialisation, there is left of the gradient at lag 0: {listing(left)}.",
+        "Median over seeds; bars and bands: lowest to highest.",
+        f"Up to {plural(int(table['seeds'].max()), 'seed')}.",
+        *table.attrs.get("notes", []),
+    )
+
+
+def _reach(name: str, rows: pd.DataFrame) -> str:
+    learned = sorted(rows.loc[rows["median"] < endings.LEARNED, "x"])
+    lengths = f"T = {listing(f'{int(x)}' for x in learned)}" if learned else "no length"
+    last = rows.sort_values("x").iloc[-1]
+    end = f"at T = {int(last['x'])} its loss is {number(last['median'])}"
+    return f"{name} ({last['weights']:,} weights) learns {lengths}; {end}."
+
+
+def _left(quantity: str, name: str, rows: pd.DataFrame) -> str:
+    end = rows.sort_values("x").iloc[-1]
+    what = " in its memory c" if quantity == "memory" else ""
+    return f"{power(float(end['median']))} at lag {int(end['x'])} with {name}{what}"

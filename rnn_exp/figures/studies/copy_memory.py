@@ -1,0 +1,46 @@
+"""Copy memory: which networks carry symbols over a delay, and which stay on the baseline?"""
+
+from typing import Final
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rnn_exp.figures import curves
+from rnn_exp.figures.recipes import Book
+from rnn_exp.figures.source import Tables
+
+QUESTION: Final = "Which networks carry a few symbols over a delay?"
+BESIDE: Final = ("decay",)
+
+BOOK: Final = Book(
+    plain={
+        "network.cell": "rnn",
+        "network.activation": "tanh",
+        "init": "torch",
+        "network.parametrization": "free",
+    },
+    name="tanh, default init",
+    recipes={
+        "tanh, orthogonal init": {"init": "orthogonal"},
+        "tanh, kept orthogonal": {"init": "orthogonal", "network.parametrization": "orthogonal"},
+        "GRU": {"network.cell": "gru"},
+        "LSTM": {"network.cell": "lstm"},
+        "GRU, chrono init": {"network.cell": "gru", "init": "chrono"},
+        "LSTM, chrono init": {"network.cell": "lstm", "init": "chrono"},
+    },
+)
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """The loss of every recipe at each recorded update, and the memoryless baseline."""
+    return curves.table(tables, BOOK)
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A panel a delay, a line a recipe, the memoryless baseline dashed."""
+    return curves.draw(table, "cross-entropy a step")
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: who leaves the baseline."""
+    return curves.caption(table)

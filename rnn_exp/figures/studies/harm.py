@@ -1,0 +1,148 @@
+"""What a vanished and an exploded gradient do: loss, movement of W_hh, contribution by lag."""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from numpy.typing import ArrayLike
+
+from rnn_exp.figures import edges, fates, legends, panels
+from rnn_exp.figures.choice import choose
+from rnn_exp.figures.intervals import gradient_interval
+from rnn_exp.figures.prose import closing
+from rnn_exp.figures.source import CannotDraw, Tables, at_start, required
+from rnn_exp.figures.style import MEASURED, THEORY, categories, in_style
+from rnn_exp.figures.thinning import thin
+from rnn_exp.figures.words import sentences
+
+QUESTION: Final = "What does a vanished gradient do to training, and what an exploded one?"
+BESIDE: Final = ()
+
+PANELS: Final = {
+    "loss": ("update", "loss"),
+    "moved": ("update", r"$\|W_{hh} - W_0\|\,/\,\|W_0\|$"),
+    "contribution": ("lag $T-t$ at update 0", r"contribution to $\partial L/\partial W_{hh}$"),
+}
+_CASES, _UPDATES = 6, 200
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """log10 of all three quantities for every case: median and range over seeds."""
+    choice = choose(tables.runs, lengths=1)
+    cases = choice.runs[["run"]].assign(case=_names(choice.runs))
+    known = required(tables.runs, ["run", "status", "decay_rate", "verdict"], "runs")
+    known = known.join(tables.runs.reindex(columns=[*fates.DIVERGED, "chance_loss"]))
+    frame = cases.merge(known.astype({"run": str}), on="run")
+    if frame["case"].nunique() > _CASES:
+        raise CannotDraw(f"The study has more than {_CASES} cases: a line each cannot be read.")
+    rows, note = _updates(tables, frame["run"])
+    long = pd.concat([rows, _contributions(tables, frame["run"])], ignore_index=True)
+    long = frame[["run", "case"]].merge(long, on="run")
+    plotted = gradient_interval(long, ["panel", "case", "x"], "log10")
+    plotted = plotted.merge(fates.table(frame), on="case")
+    plotted.attrs["notes"] = [*choice.notes, *note]
+    return plotted
+
+
+def _names(chosen: pd.DataFrame) -> pd.Series:
+    return (chosen["activation"] + ", " + chosen["series"]).str.strip(", ")
+
+
+def _updates(tables: Tables, runs: pd.Series) -> tuple[pd.DataFrame, list[str]]:
+    """Loss and movement in long form; that W_hh has moved by 0 at update 0 is not drawn."""
+    rows = required(tables.updates, ["run", "update", "loss", "moved"], "updates")
+    rows = rows.astype({"run": str})
+    rows = rows[rows["run"].isin(runs)]
+    if len(rows["update"].unique()) < 2:
+        raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
+    kept, note = thin(rows["update"], _UPDATES)
+    rows = rows[rows["update"].isin(kept)].rename(columns={"update": "x"})
+    long = rows.melt(["run", "x"], ["loss", "moved"], "panel", "value").sort_values("x")
+    return _logarithms(long[(long["panel"] == "loss") | (long["x"] > 0)]), note
+
+
+def _contributions(tables: Tables, runs: pd.Series) -> pd.DataFrame:
+    """What each time step adds to ∂L/∂W_hh; step 1 has no state before it and adds nothing."""
+    columns = ["run", "update", "time", "lag", "log10_contribution"]
+    rows = at_start(tables.gradient_rows(columns, runs=runs, updates=[0], layer=-1), "gradients")
+    rows = rows[rows["time"] > 1].astype({"run": str}).sort_values("lag", kind="stable")
+    rows = rows.rename(columns={"lag": "x", "log10_contribution": "log10"}).drop(columns="time")
+    return rows.assign(panel="contribution", status=_status(rows["log10"]))
+
+
+def _logarithms(long: pd.DataFrame) -> pd.DataFrame:
+    with np.errstate(divide="ignore"):
+        log10 = np.log10(long["value"].astype(float))
+    return long.drop(columns="value").assign(log10=log10, status=_status(log10))
+
+
+def _status(log10: ArrayLike) -> np.ndarray:
+    values = np.asarray(log10, dtype=float)
+    kinds = [np.isnan(values), np.isposinf(values), np.isneginf(values)]
+    return np.select(kinds, ["nan", "inf", "underflow"], "ok")
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Three panels, a colour a case; triangles where a run stopped being finite."""
+    with in_style():
+        figure, grid = panels.grid(1, len(PANELS), height=2.1, sharex=False, sharey=False)
+        cases = list(table["case"].unique())
+        palette = dict(zip(cases, categories(len(cases)), strict=True))
+        for axes, (name, words) in zip(grid[0], PANELS.items(), strict=True):
+            _panel(axes, table[table["panel"] == name], palette)
+            axes.set_xlabel(words[0])
+            axes.set_ylabel(words[1])
+            if words[0] == "update":
+                _updates_axis(axes, float(table.loc[table["panel"] == name, "x"].max()))
+        chance = table.loc[table["chance"] > 0, "chance"].unique()
+        if len(chance) == 1:
+            grid[0, 0].axhline(np.log10(chance[0]), linestyle=THEORY, color="0.2", linewidth=0.8)
+        legends.legend(figure, _entries(table, palette, len(chance) == 1))
+    return figure
+
+
+def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
+    for case, rows in part.groupby("case", sort=False):
+        colour = palette[str(case)]
+        finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
+        marker = "o" if finite["median"].notna().sum() < 3 else ""
+        axes.plot(rows["x"], finite["median"], MEASURED, color=colour, marker=marker, gid=str(case))
+        low, high = finite["low"].fillna(finite["median"]), finite["high"].fillna(finite["median"])
+        axes.fill_between(rows["x"], low, high, color=colour, alpha=0.22, linewidth=0)
+        edges.mark(axes, rows.loc[rows["floor"] > 0, "x"], edges.FLOOR, colour)
+        edges.mark(axes, rows.loc[rows["ceiling"] > 0, "x"], edges.CEILING, colour)
+    axes.margins(y=0.12)
+    panels.powers(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _updates_axis(axes: Axes, last: float) -> None:
+    """Update 0, then a logarithmic axis: a network diverges within a few updates or never."""
+    axes.set_xscale("symlog", linthresh=1, linscale=0.5)
+    axes.xaxis.set_major_locator(
+        FixedLocator([0, *10.0 ** np.arange(np.log10(max(last, 1)) + 0.1)])
+    )
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(-0.1, last * 1.2 + 1)
+
+
+def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list[legends.Entry]:
+    verdicts = table.drop_duplicates("case").set_index("case")["verdict"]
+    named = {f"{case}: {verdicts[case]}": colour for case, colour in palette.items()}
+    entries = [legends.line_entry(panels.plain(n), MEASURED, c) for n, c in named.items()]
+    guess = [legends.line_entry("chance", THEORY)] if chance else []
+    lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
+    return [*entries, *guess, *edges.entries(*lost)]
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: what became of each case, and which part of the course's claim holds."""
+    return sentences(
+        *(fates.told(str(case), part) for case, part in table.groupby("case", sort=False)),
+        "Line: median over the seeds still training; band: lowest to highest.",
+        closing(table),
+    )

@@ -1,0 +1,139 @@
+"""After fig. 7 of Pascanu, Mikolov & Bengio (2013): who learns how long a dependency?"""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from rnn_exp.figures import edges, legends, panels
+from rnn_exp.figures.horizontal import beside, numeric_x
+from rnn_exp.figures.recipes import ANY, Book, named
+from rnn_exp.figures.source import CannotDraw, Tables, required
+from rnn_exp.figures.style import MARKERS, categories, in_style
+from rnn_exp.figures.words import listing, plural, sentences
+
+QUESTION: Final = "How long a dependency can plain SGD, clipping, and clipping with Ω learn?"
+BESIDE: Final = ("learning", "heatmap")
+
+BOOK: Final = Book(
+    plain={"training.clip_norm": "none", "training.clip_value": "none", "training.omega": "0"},
+    name="plain SGD",
+    recipes={
+        "clipping": {"training.clip_norm": ANY},
+        "Ω": {"training.omega": ANY},
+        "clipping + Ω": {"training.clip_norm": ANY, "training.omega": ANY},
+    },
+)
+_BY: Final = ["init", "series", "length"]
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """For each method and length: how many seeds solved the task, and after how many updates."""
+    runs = _runs(tables.runs)
+    rows = required(tables.updates, ["run", "update"], "updates").astype({"run": str})
+    last = rows.groupby("run")["update"].max()
+    runs["updates"] = runs["run"].map(last).where(runs["solved"]).astype(float) + 1
+    grouped = runs.sort_values(_BY).groupby(_BY, observed=True, sort=False)
+    plotted = grouped.agg(
+        seeds=("solved", "size"), solved=("solved", "sum"),
+        median=("updates", "median"), low=("updates", "min"), high=("updates", "max"),
+    ).reset_index()  # fmt: skip
+    plotted["share"] = plotted["solved"] / plotted["seeds"]
+    return plotted
+
+
+def _runs(runs: pd.DataFrame) -> pd.DataFrame:
+    needed = ["run", "status", "task.length", "init"]
+    frame = required(runs, needed, "runs").astype({"run": str})
+    stops = runs.get("training.stop_when_solved", pd.Series(False, index=runs.index))
+    if not stops.fillna(False).astype(bool).any():
+        raise CannotDraw("No run was to stop when solved (training.stop_when_solved=true).")
+    ended = frame["status"].isin(["finished", "solved", "diverged"]) & stops.fillna(False)
+    variants = runs.reindex(columns=["init.variant"])["init.variant"]
+    frame = frame.assign(
+        init=variants.where(variants.notna(), frame["init"]).astype(str).str.replace("_", " "),
+        length=frame["task.length"].astype(int),
+        series=named(runs, BOOK, apart=["init", "init.variant", "network.activation"]),
+        solved=frame["status"] == "solved",
+    )
+    return frame[ended.astype(bool)]
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """A column an initialisation: above the share of seeds that solve it, below the updates."""
+    with in_style():
+        inits = list(table["init"].unique())
+        figure, grid = panels.grid(2, len(inits), height=1.5, sharey="row")
+        names = [name for name in table["series"].cat.categories if (table["series"] == name).any()]
+        palette = dict(zip(names, categories(len(names)), strict=True))
+        for init, (above, below) in zip(inits, grid.T, strict=True):
+            part = table[table["init"] == init]
+            for place, name in enumerate(names):
+                rows = part[part["series"] == name]
+                _series(above, below, rows, palette[name], place, len(names), table["length"])
+            above.set_title(panels.plain(f"init: {init}"))
+        _axes(grid, table)
+        legends.legend(figure, _entries(palette, bool((table["solved"] == 0).any())))
+    return figure
+
+
+def _series(
+    above: Axes, below: Axes, rows: pd.DataFrame, colour: str, place: int, count: int,
+    lengths: pd.Series,
+) -> None:  # fmt: skip
+    x = beside(rows["length"].astype(float), 2 * (place - (count - 1) / 2), lengths)
+    look: dict[str, Any] = {"color": colour, "marker": MARKERS[place % len(MARKERS)]}
+    above.plot(x, 100 * rows["share"], **look)
+    done = rows["solved"] > 0
+    spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["median"].to_numpy())
+    below.errorbar(x[done], rows.loc[done, "median"], spread[:, done], elinewidth=0.8, **look)
+    edges.mark(below, x[~done], edges.CEILING, colour)
+
+
+def _axes(grid: np.ndarray, table: pd.DataFrame) -> None:
+    grid[0, 0].set_ylim(-5, 105)
+    grid[0, 0].set_ylabel("seeds that solve it (%)")
+    grid[1, 0].set_ylabel("updates needed")
+    panels.plain_log(grid[1, 0], "y")
+    numeric_x(grid[1, 0], table["length"])
+    for axes in grid[1]:
+        axes.set_xlabel("sequence length $T$")
+
+
+def _entries(palette: dict[str, str], unsolved: bool) -> list[legends.Entry]:
+    entries: list[legends.Entry] = [
+        (Line2D([], [], color=colour, marker=MARKERS[place % len(MARKERS)]), panels.plain(name))
+        for place, (name, colour) in enumerate(palette.items())
+    ]
+    triangle = Line2D([], [], linestyle="none", marker=edges.CEILING, color="0.35", markersize=3.5)
+    return [*entries, (triangle, "no seed solves it")] if unsolved else entries
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: how many seeds solve which length, and how long that takes."""
+    said = [_init(str(init), part) for init, part in table.groupby("init", sort=False)]
+    return sentences(
+        *said,
+        "Solved: fewer than 1 % of 10,000 fresh sequences wrong, looked at when a run records.",
+        "Below: median of the seeds that solve it; bars: fewest and most updates.",
+        f"Up to {plural(int(table['seeds'].max()), 'seed')}.",
+    )
+
+
+def _init(init: str, part: pd.DataFrame) -> str:
+    lengths = sorted(part["length"].unique())
+    counts = [
+        f"{series} {'/'.join(str(n) for n in rows.sort_values('length')['solved'])}"
+        for series, rows in part.groupby("series", observed=True)
+    ]
+    of = f"of {part['seeds'].max()} seeds, T = {'/'.join(map(str, lengths))} is solved by"
+    longest = part[part["solved"] > 0].sort_values("length").tail(1)
+    if longest.empty:
+        return f"With the init {init}, no run solves the task."
+    far = longest.iloc[0]
+    best = part[(part["length"] == far["length"]) & (part["solved"] > 0)]
+    who = listing(f"{row['series']} {row['median']:,.0f}" for _, row in best.iterrows())
+    return f"With the init {init}, {of}: {listing(counts)}. Updates at T = {far['length']}: {who}."

@@ -1,0 +1,148 @@
+"""A map of weight scale and sequence length: where the gradient survives, and what is learned."""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from rnn_exp.figures import legends, mosaic, panels
+from rnn_exp.figures.choice import choose
+from rnn_exp.figures.source import CannotDraw, Tables, at_start, required, top_layer
+from rnn_exp.figures.style import MEASURED, in_style
+from rnn_exp.figures.words import plural, power, sentences
+
+QUESTION: Final = "Is learning possible only where the gradient survives?"
+BESIDE: Final = ()
+
+FARTHEST: Final = 12.0
+"""Beyond this power of ten, either way, colours do not change: nothing arrives in float32."""
+TENFOLD: Final = 1.0
+_CELL: Final = ["activation", "length", "gain"]
+_SIDES: Final = {
+    -1: "where it is more than ten times smaller",
+    0: "where it keeps within a factor of ten",
+    1: "where it is more than ten times larger",
+}
+_SCALES: Final = {
+    "ratio": ScalarMappable(Normalize(-FARTHEST, FARTHEST), "RdBu_r"),
+    # No darker than a line on it can be seen.
+    "solved": ScalarMappable(Normalize(0, 1.4), "Greens"),
+}
+
+
+def table(tables: Tables) -> pd.DataFrame:
+    """A row a cell: log10 of the first over the last norm (median), and how many seeds solve."""
+    choice = choose(tables.runs, lengths=12, series=40, panels=3)
+    asked, most = "training.stop_when_solved", "training.updates"
+    known = required(tables.runs, ["run", "status", asked, most], "runs")
+    if not known[asked].astype(bool).all():
+        raise CannotDraw("Whether a task was solved is known with training.stop_when_solved=true.")
+    frame = choice.runs.rename(columns={"value": "gain"}).merge(
+        known.astype({"run": str}), on="run"
+    )
+    sizes = frame[["gain", "length"]].dropna().nunique()
+    if (sizes < 2).any():
+        raise CannotDraw("A map takes two gains and two sequence lengths at least.")
+    frame = frame.merge(_ratios(tables, frame["run"]), on="run")
+    cells = frame.assign(solved=frame["status"] == "solved").groupby(_CELL, sort=False)
+    # The lower of two middle ones: a half of minus infinity would be no number.
+    plotted = cells["ratio"].quantile(0.5, interpolation="lower").to_frame()
+    plotted = plotted.assign(solved=cells["solved"].sum(), seeds=cells.size())
+    plotted = plotted.assign(updates=cells[most].max()).reset_index()
+    plotted.attrs["notes"] = list(choice.notes)
+    return plotted
+
+
+def _ratios(tables: Tables, runs: pd.Series) -> pd.DataFrame:
+    """log10 of the norm at the first time step over that at the last, of each run at update 0."""
+    rows = at_start(top_layer(tables, runs, [0]), "gradients").set_index("run")
+    last = rows.loc[rows["lag"] == 0, "log10_total"]
+    first = rows.loc[rows["time"] == 1, "log10_total"]
+    return (first - last).rename("ratio").reset_index()
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Above what arrives of the gradient, below the share of seeds that solve; lines: tenfold."""
+    with in_style():
+        activations = list(table["activation"].unique())
+        figure, grid = panels.grid(2, max(len(activations), 2), height=1.55)
+        for axes in grid[:, len(activations) :].flat:
+            axes.set_visible(False)
+        for column, activation in enumerate(activations):
+            part = table[table["activation"] == activation]
+            for axes, name in zip(grid[:, column], _SCALES, strict=True):
+                _panel(axes, part, name)
+            panels.title(grid[0, column], activation)
+        mosaic.axes_of(grid[0, 0], table["gain"], table["length"])
+        gain = r"gain $g$ (weights have standard deviation $g/\sqrt{n}$)"
+        panels.name_axes(figure, grid, gain, "sequence length $T$")
+        _bars(figure, grid)
+        line = legends.line_entry("smaller or larger by a factor of ten", MEASURED, "0")
+        legends.legend(figure, [line])
+    return figure
+
+
+def _panel(axes: Axes, part: pd.DataFrame, name: str) -> None:
+    ratio, solved, seeds = (
+        part.pivot_table(index="length", columns="gain", values=value, dropna=False)
+        for value in ("ratio", "solved", "seeds")
+    )
+    ratio = ratio.clip(-FARTHEST, FARTHEST)
+    shown = {"ratio": ratio, "solved": solved / seeds}[name]
+    gains, lengths = shown.columns.to_numpy(dtype=float), shown.index.to_numpy(dtype=float)
+    look: dict[str, Any] = {"cmap": _SCALES[name].cmap, "norm": _SCALES[name].norm, "gid": name}
+    axes.pcolormesh(mosaic.edges(gains), mosaic.edges(lengths), np.ma.masked_invalid(shown), **look)
+    known = ratio.to_numpy(dtype=float)
+    levels = [level for level in (-TENFOLD, TENFOLD) if known.min() < level < known.max()]
+    if levels and np.isfinite(known).all():
+        lines: dict[str, Any] = {"colors": "black", "linewidths": 1, "linestyles": "-"}
+        axes.contour(gains, lengths, known, levels=levels, **lines)
+
+
+def _bars(figure: Figure, grid: np.ndarray) -> None:
+    ratio = r"$\|\partial L/\partial h_1\|\,/\,\|\partial L/\partial h_T\|$"
+    bar = figure.colorbar(_SCALES["ratio"], ax=grid[0], extend="both", aspect=12, pad=0.02)
+    bar.set_label(ratio)
+    panels.powers(bar.ax, bins=5)
+    share = figure.colorbar(_SCALES["solved"], ax=grid[1], aspect=12, pad=0.02)
+    share.set_label("seeds that solve the task")
+    share.ax.set_ylim(0, 1)
+    share.set_ticks([0, 0.5, 1], labels=["none", "half", "all"])
+    for one in (bar, share):
+        one.outline.set_visible(False)
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What is seen: how many runs solve the task on either side of the lines, and between them."""
+    side = np.sign(table["ratio"]).where(table["ratio"].abs() > TENFOLD, 0)
+    said = [_solved(words, table[side == which]) for which, words in _SIDES.items()]
+    seeds = int(table["seeds"].max())
+    return sentences(
+        f"At most {table['updates'].max():.0f} updates. By the gradient at the first time step "
+        f"beside that at the last, at initialisation: {'; '.join(filter(None, said))}.",
+        _farthest(table),
+        f"Colour above: median over {plural(seeds, 'seed')}; lines, in both rows: a factor of ten.",
+        *table.attrs.get("notes", []),
+    )
+
+
+def _solved(where: str, cells: pd.DataFrame) -> str:
+    runs = int(cells["seeds"].sum())
+    return f"{where}, {int(cells['solved'].sum())} of {plural(runs, 'run')} solve" if runs else ""
+
+
+def _farthest(table: pd.DataFrame) -> str:
+    """The smallest and the largest gradient with which every seed still learns."""
+    sure = table[(table["solved"] == table["seeds"]) & np.isfinite(table["ratio"])]
+    if sure.empty:
+        return "Nowhere is it solved by every seed."
+    ends = [sure.loc[sure["ratio"].idxmin()], sure.loc[sure["ratio"].idxmax()]]
+    small, large = (f"{power(round(float(row['ratio']), 1))} ({row['activation']}, "
+                    f"g = {row['gain']:g}, T = {row['length']})" for row in ends)  # fmt: skip
+    longest = int(sure["length"].max())
+    return (f"Cells in which every seed solves the task have ratios from {small} to {large}, and "
+            f"lengths up to T = {longest}.")  # fmt: skip

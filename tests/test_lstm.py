@@ -1,0 +1,162 @@
+"""The LSTM, against torch's own and closed forms; what its table says of the memory."""
+
+import math
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+
+from rnn_exp.cells import LSTM, LayerWeights
+from rnn_exp.engines import scan_engine
+from rnn_exp.experiment import execute
+from rnn_exp.inits import ForgetBias, Gaussian, TorchDefault
+from rnn_exp.network import Network, Parameters, shapes
+from rnn_exp.readout import Asked
+from rnn_exp.recording import columns_of, profile
+from rnn_exp.run import Run
+from rnn_exp.tasks import Adding
+from rnn_exp.training import Training
+from tests import reference
+from tests.test_cells import SEEDS, close, problem
+
+
+@given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 5), st.integers(1, 20), SEEDS)
+def test_outputs_and_gradients_equal_torchs_own_module(T, B, width, H, seed):
+    mine, theirs = both(T, B, width, H, seed, torch.float64)
+
+    for name, value in theirs.items():
+        close(mine[name], value)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "tolerance"),
+    [
+        ((30, 8, 3, 16), 1e-6),
+        ((9, 7, 1, 33), 1e-6),
+        ((40, 5, 4, 2), 1e-6),
+        ((100, 20, 2, 50), 4e-6),
+    ],
+)
+def test_outputs_and_gradients_equal_torchs_own_module_in_float32(sizes, tolerance):
+    """A part of the largest entry; at the last size torch is 2e-6 off its own float64."""
+    mine, theirs = both(*sizes, 0, torch.float32)
+
+    for name, value in theirs.items():
+        largest = float(value.abs().max())
+        assert float((mine[name] - value).abs().max()) <= tolerance * largest, name
+
+
+def both(T, B, width, H, seed, dtype):
+    """Return outputs and gradients, ours and torch's, from h_0 not 0; every output is read."""
+    draw = torch.Generator().manual_seed(seed)
+    module = reference.module("LSTM", width, H, dtype=dtype)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=draw) / math.sqrt(H))
+    x = torch.randn(T, 1, B, width, generator=draw).to(dtype)
+    start = torch.randn(1, B, H, generator=draw).to(dtype)
+    readers = torch.randn(T, 1, B, H, generator=draw).to(dtype)
+    names = [f"{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    weights = LayerWeights(*(getattr(module, name).detach().unsqueeze(0) for name in names))
+
+    trace = LSTM().forward(x, weights, start)
+    found = LSTM().adjoint(readers, trace, x, weights, inputs_wanted=True)
+
+    given_x = x[:, 0].clone().requires_grad_()
+    out, _ = module(given_x, (start, torch.zeros_like(start)))
+    (out * readers[:, 0]).sum().backward()
+    mine = dict(zip(names, (tensor[0] for tensor in found.weights), strict=True))
+    theirs = {name: getattr(module, name).grad for name in names}
+    return (mine | {"out": trace.now[:, 0], "x": found.inputs[:, 0]},
+            theirs | {"out": out.detach(), "x": given_x.grad})  # fmt: skip
+
+
+def forgetting(forget_bias, H=5, T=12, B=3):
+    """Return an LSTM's run whose gates hear nothing of h, and ∂L/∂c_t of a loss at the end."""
+    own = problem(LSTM(), (T, 1, B, 2, H), seed=0)
+    V, W, b, d = own.weights
+    V[:, H : 2 * H], W[:], b[:, H : 2 * H], d[:, H : 2 * H] = 0, 0, forget_bias, 0
+    trace = LSTM().forward(own.x, own.weights, own.start)
+    found = LSTM().adjoint(own.readers[-1:], trace, own.x, own.weights)
+    x, weights = own.x[:, 0], [tensor[0] for tensor in own.weights]
+    u_o = x[-1] @ weights[0][3 * H :].T + (weights[2] + weights[3])[3 * H :]
+    c = reference.lstm(x, own.start[0], *weights).c[-1]
+    last = own.readers[-1, 0] * torch.sigmoid(u_o) * (1 - torch.tanh(c) ** 2)
+    return found, last
+
+
+def test_a_forget_gate_that_is_open_keeps_the_gradient_of_the_memory():
+    found, last = forgetting(forget_bias=60)  # f = 1 to the last bit
+
+    for of_c in found.memory[:, 0]:
+        close(of_c, last)
+    assert (found.total[:-1] == 0).all()
+
+
+def test_a_constant_forget_gate_makes_the_memory_decay_by_exactly_itself():
+    found, last = forgetting(forget_bias=math.log(0.8 / 0.2))
+
+    for lag, of_c in enumerate(reversed(found.memory[:, 0])):
+        close(of_c / 0.8**lag, last)
+
+
+def test_a_forget_gate_that_is_shut_lets_nothing_through():
+    found, _ = forgetting(forget_bias=-800)
+
+    assert (found.memory[:-1] == 0).all()
+    assert (found.memory[-1] != 0).any()
+
+
+def test_memory_is_recorded_as_the_rms_over_the_batch_of_each_sequences_own_gradient():
+    """log10_memory is of ∂L_b/∂c_{t,b}, L_b the loss of sequence b."""
+    network, task, B, T = Network(cell="lstm", hidden_size=5, dtype="float64"), Adding(9), 4, 9
+    parameters = Parameters.stack([Gaussian().draw(shapes(network, 2, 1), 0)], torch.float64)
+    batch = task.draw(B, torch.Generator().manual_seed(0))
+    x, y = batch.inputs.double(), batch.targets.double()
+    asked = Asked(lambda outputs: task.loss(outputs, y.unsqueeze(0)))
+
+    gradients = scan_engine(parameters.views(), x.unsqueeze(1), asked, network)
+    column = columns_of(network, 1).index("log10_memory")
+    recorded = profile(gradients, network.layer)[column, 0, :, 0]
+
+    p = parameters.of_run(0)
+    weights = [p[f"{name}_l0"].requires_grad_()
+               for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]  # fmt: skip
+    squares = torch.zeros(T, dtype=torch.float64)
+    for b in range(B):
+        one = reference.lstm(x[:, b : b + 1], torch.zeros(1, 5, dtype=torch.float64), *weights)
+        answer = one.h[-1] @ p["readout.weight"].T + p["readout.bias"]
+        of_c = torch.autograd.grad((answer[0, 0] - y[0, b]) ** 2, one.c)
+        squares += torch.stack(of_c).square().sum((1, 2))
+    close(recorded, 0.5 * torch.log10(squares / B))
+
+
+def test_the_table_of_an_lstm_alone_has_the_column_of_the_memory():
+    training = Training(updates=2, batch_size=3)
+    tables = {
+        cell: execute([Run(Adding(5), Network(cell=cell, hidden_size=4), TorchDefault(),
+                           training)])[0].gradients
+        for cell in ("lstm", "gru")
+    }  # fmt: skip
+    assert np.isfinite(tables["lstm"]["log10_memory"]).all()
+    assert "log10_memory" not in tables["gru"]
+
+
+def test_a_forget_bias_lets_the_gradient_of_the_memory_live_longer():
+    """Decay per time step of ‖∂L/∂c_t‖ at the init: .640 (torch's), .864 (bias 1), 1.009 (2)."""
+    sizes = shapes(Network(cell="lstm", hidden_size=128), 4, 1)
+    rates = []
+    for init in (TorchDefault(), ForgetBias(1.0), ForgetBias(2.0)):
+        p = init.draw(sizes, 0)
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        weights = LayerWeights(*(p[f"{name}_l0"].unsqueeze(0) for name in names))
+        draw = torch.Generator().manual_seed(0)
+        x = torch.randn(60, 1, 16, 4, generator=draw)
+        last = torch.randn(1, 1, 16, 128, generator=draw)
+        trace = LSTM().forward(x, weights, torch.zeros(1, 16, 128))
+        memory = LSTM().adjoint(last, trace, x, weights).memory
+        norms = torch.linalg.vector_norm(memory.double(), dim=(1, 2, 3)).log()
+        rates.append(math.exp(float(norms[20] - norms[50]) / 30))
+    assert rates == pytest.approx([0.640, 0.864, 1.009], abs=0.03)

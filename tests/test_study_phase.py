@@ -1,0 +1,117 @@
+"""The map of gain and length: cells with known ratios, and seeds that solve by a rule."""
+
+import numpy as np
+import pytest
+
+from rnn_exp import figures
+from rnn_exp.figures.studies import phase
+from tests.tables import Study, rate, study
+
+GAINS, LENGTHS = (0.5, 1.0, 2.0), (10, 30, 100)
+ASKED = {"training.stop_when_solved": True}
+
+
+def known(gains=GAINS, lengths=LENGTHS, activations=("tanh", "sigmoid")) -> Study:
+    """Seeds solve where the rate is near 1; of T = 30 the first seed alone."""
+    found = study(activations, gains, lengths, 3, (0,), **ASKED)
+    rows = zip(*(found.runs[key] for key in ("network.activation", "init.gain")), strict=True)
+    near = np.array([abs(rate(*row) - 1) < 0.15 for row in rows])
+    near &= (found.runs["task.length"] != 30) | (found.runs["seed"] == 0)
+    runs = found.runs.assign(status=np.where(near, "solved", "finished"))
+    return Study(runs, found.updates, found.gradients, found.broken)
+
+
+def test_a_cell_holds_the_median_ratio_and_the_seeds_that_solve():
+    tables = known()
+
+    table = phase.table(tables).set_index(["activation", "gain", "length"])
+
+    start = tables.gradients
+    first = start[start["time"] == 1].set_index("run")["log10_total"]
+    last = start[start["lag"] == 0].set_index("run")["log10_total"]
+    expected = (first - last)[[f"tanh-1.0-10-{seed}" for seed in range(3)]].median()
+    assert table["ratio"]["tanh", 1.0, 10] == expected
+    assert table["solved"]["tanh", 1.0, 10] == 3
+    assert table["solved"]["tanh", 1.0, 30] == 1
+    assert table["solved"]["tanh", 0.5, 10] == 0
+    assert (table["seeds"] == 3).all()
+    assert len(table) == 18
+
+
+def test_what_is_drawn_is_the_table():
+    table = phase.table(known())
+
+    figure = phase.draw(table)
+
+    maps = [c for axes in figure.axes for c in axes.collections if c.get_gid() in phase._SCALES]
+    assert len(maps) == 4
+    for mesh, (activation, name) in zip(
+        maps, [(a, n) for n in phase._SCALES for a in ("tanh", "sigmoid")], strict=True
+    ):
+        part = table[table["activation"] == activation].sort_values(["length", "gain"])
+        share = part["solved"] / part["seeds"]
+        expected = part["ratio"].clip(-12, 12) if name == "ratio" else share
+        np.testing.assert_allclose(mesh.get_array().ravel(), expected)
+
+
+def test_the_line_lies_where_the_gradient_has_changed_tenfold():
+    gains, lengths = (0.25, 0.5, 1.0, 2.0, 4.0), (10, 20, 40)
+    table = phase.table(known(gains, lengths, ("tanh",)))
+    table["ratio"] = np.log2(table["gain"]) * table["length"] / 20
+
+    [axes, *_] = phase.draw(table).axes
+
+    [lines] = [c for c in axes.collections if c.get_gid() != "ratio"]
+    corners = np.concatenate([path.vertices for path in lines.get_paths()])
+    at_twenty = np.unique(corners[np.isclose(corners[:, 1], 20), 0].round(9))
+    np.testing.assert_allclose(at_twenty, [0.5, 2.0])
+
+
+def test_the_caption_counts_what_is_solved_on_either_side():
+    table = phase.table(known())
+    table["ratio"] = np.where(table["gain"] < 1, -5.0, np.where(table["gain"] > 1, 7.0, 0.25))
+
+    caption = phase.caption(table)
+
+    assert "At most 40 updates." in caption
+    assert "where it is more than ten times smaller, 0 of 18 runs solve" in caption
+    assert "where it keeps within a factor of ten, 7 of 18 runs solve" in caption
+    assert "where it is more than ten times larger, 0 of 18 runs solve" in caption
+    assert "from 1.58 (tanh, g = 1, T = 10) to 1.58 (tanh, g = 1, T = 10)" in caption
+    assert "lengths up to T = 100" in caption
+
+
+def test_a_gradient_of_zero_is_the_darkest_cell_and_draws_no_line_through_it():
+    table = phase.table(known(lengths=(10, 100)))
+    table.loc[0, "ratio"] = -np.inf
+
+    figure = phase.draw(table)
+
+    assert figure.axes[0].collections[0].get_array().min() == -12
+    assert phase.caption(table)
+
+
+def test_nothing_solved_is_said():
+    table = phase.table(known()).assign(solved=0)
+
+    assert "Nowhere is it solved by every seed." in phase.caption(table)
+    assert phase.draw(table).axes
+
+
+@pytest.mark.parametrize(
+    ("tables", "why"),
+    [
+        (lambda: study(("tanh",), GAINS, LENGTHS, 1), r"no column training\.stop_when_solved"),
+        (
+            lambda: study(("tanh",), GAINS, LENGTHS, 1, **{"training.stop_when_solved": False}),
+            "stop_when_solved=true",
+        ),
+        (lambda: study(("tanh",), (1.0,), LENGTHS, 1, **ASKED), "two gains and two sequence"),
+        (lambda: study(("tanh",), GAINS, (10,), 1, **ASKED), "two gains and two sequence"),
+        (lambda: study(("tanh",), GAINS, LENGTHS, 1, (10,), **ASKED), "of update 0"),
+    ],
+    ids=["no such setting", "not asked for", "one gain", "one length", "no start"],
+)
+def test_what_cannot_be_drawn_is_refused_in_words(tables, why):
+    with pytest.raises(figures.CannotDraw, match=why):
+        phase.table(tables())
