@@ -68,7 +68,8 @@ def record(
     weight_hh: Float[Tensor, "run gates_hidden hidden"],
     network: Network,
     late: list[Tensor] | None,
-    exponents: int,
+    exponents: int = 0,
+    *,
     length: list[int],
     **known: Tensor,
 ) -> Recorded:

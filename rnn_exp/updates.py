@@ -74,7 +74,7 @@ def _measure(number: int, trainees: Trainees, network: Network, recording: Recor
         late = _late(gradients, trainees, network, drawn.inputs, targets)
         recorded = record(
             gradients, trainees.views[trainees.top], network, late, recording.exponents,
-            drawn.lengths, error=error, omega=value, clipped=trainees.too_large(norms),
+            length=drawn.lengths, error=error, omega=value, clipped=trainees.too_large(norms),
             moved=trainees.moved(),
         )  # fmt: skip
         if training.stop_when_solved:
