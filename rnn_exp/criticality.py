@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from rnn_exp.blocks import with_ones
 from rnn_exp.critical import critical_gain
 from rnn_exp.inits import Critical
 from rnn_exp.network import layer_of, shapes
@@ -48,10 +49,13 @@ def inputs_of_layer(
 
 
 def drive_of(run: Run, parameters: dict[str, Tensor], number: int) -> float:
-    """Return the drive s² of a layer: the mean square of V x_t + b over units, time and batch."""
-    x = inputs_of_layer(run, parameters, number).double()
+    """Return the drive s² of a layer: the mean square of V x_t + b over units, time and batch.
+
+    With the second moment M = ⟨x xᵀ⟩ of the inputs it is tr(V M Vᵀ) / n: no drive is ever stored.
+    """
+    x = with_ones(inputs_of_layer(run, parameters, number).double().flatten(0, 2))
     V, b_ih, b_hh = (parameters[f"{name}_l{number}"].double()
                      for name in ("weight_ih", "bias_ih", "bias_hh"))  # fmt: skip
-    a = torch.einsum("trbi,hi->trbh", x, V) + (b_ih + b_hh)
-    drive = float(a.square().mean())
+    V1 = torch.cat([V, (b_ih + b_hh).unsqueeze(-1)], dim=-1)
+    drive = float(((V1 @ (x.T @ x / len(x))) * V1).sum(-1).mean())
     return drive if math.isfinite(drive) else math.nan

@@ -201,7 +201,7 @@ def test_adding_marks_one_value_in_each_half_and_asks_for_their_sum():
         (Adding(38, "pascanu"), lambda marked: marked.sum(0) / 2),
         (Multiplication(38), lambda marked: marked.prod(0)),
     ],
-    ids=str,
+    ids=["adding", "multiplication"],
 )
 def test_pascanu_marks_a_value_of_the_first_tenth_and_one_of_the_rest_of_the_half(task, answer):
     generator, lengths = seeded(6), set()
