@@ -9,11 +9,10 @@ from rnn_exp.updates import Update
 
 __all__ = ["SCALARS", "History"]
 
-_RECORDED = (
-    "error", "clipped", "recurrent_grad_norm", "spectral_radius", "largest_singular_value", "omega",
-    "moved", "length",
+SCALARS = (
+    "update", "length", "loss", "error", "grad_norm", "clipped", "recurrent_grad_norm",
+    "spectral_radius", "largest_singular_value", "omega", "moved",
 )  # fmt: skip
-SCALARS = ("update", "length", "loss", "error", "grad_norm", *_RECORDED[1:-1])
 
 
 class History:
@@ -47,11 +46,12 @@ class History:
         assert recorded is not None
         here = update.runs.index(self.place)
         row = {"update": update.update, "loss": update.loss, "grad_norm": update.grad_norm}
-        row |= {name: getattr(recorded, name) for name in _RECORDED}
+        row |= recorded.known._asdict() | recorded._asdict()
+        row["length"] = recorded.known.length[here]
         plain = {
-            name: value[here].item() if torch.is_tensor(value) else value
-            for name, value in (row | {"length": recorded.length[here]}).items()
+            name: row[name][here].item() if torch.is_tensor(row[name]) else row[name]
+            for name in SCALARS
         }
         tensors = {"profile": recorded.profile[..., here], "exponents": recorded.exponents[here]}
         arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-        return {name: plain[name] for name in SCALARS} | arrays
+        return plain | arrays

@@ -21,7 +21,7 @@ from rnn_exp.norms import log10_norm, norm
 from rnn_exp.settings import check, whole
 from rnn_exp.shapes import Float, Shaped
 
-__all__ = ["COLUMNS", "Recorded", "Recording", "columns_of", "profile", "record"]
+__all__ = ["COLUMNS", "Known", "Recorded", "Recording", "columns_of", "profile", "record"]
 
 COLUMNS = ("log10_total", "log10_direct", "log10_contribution", "saturation", "state_rms")
 
@@ -48,17 +48,23 @@ class Recording:
         return update % self.every == 0 or update == updates - 1
 
 
-class Recorded(NamedTuple):
-    """What is measured at a recorded update, before the weights move."""
+class Known(NamedTuple):
+    """What is known of an update when it is recorded."""
 
     error: Float[Tensor, " run"]
     clipped: Shaped[Tensor, " run"]
-    recurrent_grad_norm: Float[Tensor, " run"]
-    spectral_radius: Float[Tensor, " run"]
-    largest_singular_value: Float[Tensor, " run"]
     omega: Float[Tensor, " run"]
     moved: Float[Tensor, " run"]
     length: list[int]
+
+
+class Recorded(NamedTuple):
+    """What is measured at a recorded update, before the weights move."""
+
+    known: Known
+    recurrent_grad_norm: Float[Tensor, " run"]
+    spectral_radius: Float[Tensor, " run"]
+    largest_singular_value: Float[Tensor, " run"]
     profile: Float[Tensor, "column layer time run"]
     exponents: Float[Tensor, "run k"]
 
@@ -67,11 +73,9 @@ def record(
     gradients: Gradients,
     weight_hh: Float[Tensor, "run gates_hidden hidden"],
     network: Network,
-    late: list[Tensor] | None,
+    known: Known,
+    late: list[Tensor] | None = None,
     exponents: int = 0,
-    *,
-    length: list[int],
-    **known: Tensor,
 ) -> Recorded:
     """Measure an update; ``weight_hh`` is the top layer's, ``late`` as in `profile`.
 
@@ -86,13 +90,12 @@ def record(
     radius = torch.view_as_real(torch.linalg.eigvals(safe)).square().sum(-1).amax(-1).sqrt()
     nothing = torch.full_like(sane, math.nan, dtype=torch.float64)
     return Recorded(
+        known=known,
         recurrent_grad_norm=norm(gradients.parameters[f"weight_hh_l{network.num_layers - 1}"]),
         spectral_radius=torch.where(sane, radius, nothing),
         largest_singular_value=torch.where(sane, torch.linalg.svdvals(safe)[:, 0], nothing),
         profile=profile(gradients, network.layer, late),
-        exponents=_exponents(gradients, weight_hh, network, exponents, length),
-        length=length,
-        **known,
+        exponents=_exponents(gradients, weight_hh, network, exponents, known.length),
     )
 
 

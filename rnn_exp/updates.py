@@ -13,7 +13,7 @@ from rnn_exp.engines import ENGINES, Gradients, totals_of_last
 from rnn_exp.network import Network
 from rnn_exp.penalties import omega, orthogonality
 from rnn_exp.readout import Asked
-from rnn_exp.recording import Recorded, Recording, record
+from rnn_exp.recording import Known, Recorded, Recording, record
 from rnn_exp.shapes import Float
 from rnn_exp.solving import solved_by
 from rnn_exp.tasks import Drawn
@@ -72,11 +72,9 @@ def _measure(number: int, trainees: Trainees, network: Network, recording: Recor
     if divergences or recording.wanted(number, training.updates):
         error = task.error(gradients.outputs[:, -task.answers :], drawn.targets)
         late = _late(gradients, trainees, network, drawn.inputs, targets)
-        recorded = record(
-            gradients, trainees.views[trainees.top], network, late, recording.exponents,
-            length=drawn.lengths, error=error, omega=value, clipped=trainees.too_large(norms),
-            moved=trainees.moved(),
-        )  # fmt: skip
+        known = Known(error, trainees.too_large(norms), value, trainees.moved(), drawn.lengths)
+        W = trainees.views[trainees.top]
+        recorded = record(gradients, W, network, known, late, recording.exponents)
         if training.stop_when_solved:
             solved = [run for run in solved_by(trainees, error, network) if run not in divergences]
     return Update(number, runs, gradients.loss, norms, divergences, solved, recorded)

@@ -14,7 +14,7 @@ from rnn_exp.inits import TorchDefault
 from rnn_exp.network import Network, Parameters, shapes
 from rnn_exp.norms import STATUSES, log10_norm, norm, norm_statuses
 from rnn_exp.readout import Asked
-from rnn_exp.recording import COLUMNS, Recording, profile, record
+from rnn_exp.recording import COLUMNS, Known, Recording, profile, record
 from rnn_exp.run import Run
 from rnn_exp.tasks import Adding
 from rnn_exp.training import Training
@@ -159,10 +159,8 @@ def test_recorded_spectra_do_not_depend_on_the_runs_beside(H):
     def spectra(weights):
         grad = {"weight_hh_l0": weights}
         none = torch.zeros(len(weights))
-        recorded = record(
-            found._replace(parameters=grad), weights, network, None,
-            error=none, clipped=none > 0, omega=none, length=[12] * len(weights),
-        )  # fmt: skip
+        known = Known(none, none > 0, none, none, [12] * len(weights))
+        recorded = record(found._replace(parameters=grad), weights, network, known)
         return recorded.spectral_radius, recorded.largest_singular_value
 
     for start in range(0, 200, 13):
