@@ -40,11 +40,6 @@ class Edge(PlainMeasure):
     seeds: int = 4
     burn_in: int = 200
 
-    @property
-    def work(self) -> float:
-        """A dozen slopes."""
-        return 40.0
-
     def __call__(self) -> tuple[float, ...]:
         """Return the gain of every seed."""
         return measured_edge(
