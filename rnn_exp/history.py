@@ -1,6 +1,7 @@
 """The history of a run: what was recorded of it so far, as arrays that can be put aside."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,11 +42,12 @@ class History:
             self.kept = []
         return self.folded
 
-    def _row(self, update: Update) -> dict[str, object]:
+    def _row(self, update: Update) -> dict[str, Any]:
         recorded = update.recorded
         assert recorded is not None
         here = update.runs.index(self.place)
-        row = {"update": update.update, "loss": update.loss, "grad_norm": update.grad_norm}
+        row: dict[str, Any] = {"update": update.update, "loss": update.loss}
+        row["grad_norm"] = update.grad_norm
         row |= recorded.known._asdict() | recorded._asdict()
         row["length"] = recorded.known.length[here]
         plain = {
