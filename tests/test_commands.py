@@ -148,7 +148,8 @@ def test_an_unknown_figure_is_refused_with_the_list(study, tmp_path, monkeypatch
         call(monkeypatch, draw, "draw.py", "decai", study, tmp_path / "picture.png")
 
     assert left.value.code == (
-        f"draw.py: There is no figure 'decai'; choose one of {', '.join(figures.names())}."
+        "draw.py: There is no figure 'decai'; choose one of "
+        f"{', '.join([*figures.names(), *figures.study_names()])}."
     )
     assert list(tmp_path.iterdir()) == []
 

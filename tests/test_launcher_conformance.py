@@ -11,6 +11,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
+from hydra.version import VersionBase
 
 ROOT = Path(__file__).parent.parent
 PLUGINS = str(ROOT / "rnn_exp" / "_hydra")
@@ -24,6 +25,7 @@ def launcher_is_known(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), PLUGINS]))
     own = copy.deepcopy(before)
     own["instances"].pop(Plugins, None)  # plugins are looked for anew
+    own["instances"].pop(VersionBase, None)  # what another test composed with is forgotten
     Singleton.set_state(own)
     node = yaml.safe_load((ROOT / "conf" / "hydra" / "launcher" / "rnn_exp.yaml").read_text())
     ConfigStore.instance().store(group="hydra/launcher", name="rnn_exp", node=node)
