@@ -27,6 +27,7 @@ def composed(*overrides: str) -> DictConfig:
         return hydra.compose("config", list(overrides), return_hydra_config=True)
 
 
+@functools.cache
 def runs_of(name: str) -> list[Run]:
     """Every run of a study: its grid with each of its paired combinations."""
     sweeper = composed(f"study={name}").hydra.sweeper

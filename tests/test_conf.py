@@ -1,39 +1,28 @@
 """conf/: the defaults are those of the dataclasses, and everything that can be chosen is valid."""
 
-import functools
 import itertools
 import shlex
-from pathlib import Path
 
-import hydra
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from rnn_exp.app import run_of
 from rnn_exp.inits import INITS, Gaussian, Identity, Orthogonal, TorchDefault, Unit
 from rnn_exp.network import Network
 from rnn_exp.recording import Recording
 from rnn_exp.run import Run
-from rnn_exp.settings import as_typed
 from rnn_exp.tasks import TASKS, Adding, Hold, TemporalOrder
 from rnn_exp.training import Training
+from tests.studies import CONF, composed, runs_of
 
-CONF = Path(__file__).parents[1] / "conf"
 STUDIES = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
 
 
 def names(group: str) -> set[str]:
     """The files of a group."""
     return {path.stem for path in (CONF / group).glob("*.yaml")}
-
-
-def composed(*overrides: str) -> DictConfig:
-    """What Hydra's own parser makes of these words of the command line."""
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        return hydra.compose("config", list(overrides), return_hydra_config=True)
 
 
 def test_every_task_and_every_init_has_its_file():
@@ -87,40 +76,13 @@ def test_a_study_begins_with_a_question(name):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_run_of_a_study_is_valid_and_no_two_are_the_same(name):
-    config = composed(f"study={name}")
-    grid = dict(config.hydra.sweeper.params or {})
-    words = [f"{key}={values}" for key, values in grid.items()]
-    axes = [
-        [(axis.key_or_group, value) for value in axis.sweep_string_iterator()]
-        if axis.is_sweep_override() else [(axis.key_or_group, axis.get_value_element_as_str())]
-        for axis in OverridesParser.create().parse_overrides(words)
-    ]  # fmt: skip
+    runs = runs_of(name)
 
-    paired = [[(key, as_typed(value)) for key, value in pair.items()]
-              for pair in config.hydra.sweeper.paired or [{}]]  # fmt: skip
-
-    runs = [_run_of_study(name, (*pair, *choices))
-            for pair in paired for choices in itertools.product(*axes)]  # fmt: skip
-
-    assert config.hydra.mode.name == "MULTIRUN"
+    assert composed(f"study={name}").hydra.mode.name == "MULTIRUN"
     assert len(runs) > 1
     assert len({run.digest for run in runs}) == len(runs)
     assert len({run.name for run in runs}) == len(runs)
 
-
-def _run_of_study(name: str, choices: tuple[tuple[str, str], ...]) -> Run:
-    """Compose what chooses a file, which is slow, once; then set the plain values."""
-    groups = tuple(f"{key}={value}" for key, value in choices if (CONF / key).is_dir())
-    config = _composed_once(f"study={name}", *groups).copy()
-    for key, value in choices:
-        if not (CONF / key).is_dir():
-            assert OmegaConf.select(config, key, default="missing") != "missing", key
-            [parsed] = OverridesParser.create().parse_overrides([f"{key}={value}"])
-            OmegaConf.update(config, key, parsed.value())
-    return run_of(config)
-
-
-_composed_once = functools.cache(composed)
 
 FLOATS = st.floats(min_value=1e-300, max_value=1e300)
 RUNS = st.builds(

@@ -82,7 +82,7 @@ def groups(draw):
 
 
 @given(groups())
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_alone_twice_or_beside_others_a_run_gives_the_same_bits(runs):
     together = execute(runs)
     for run, outcome in zip(runs, together, strict=True):
