@@ -12,6 +12,7 @@ _MOST, _FEWEST = 32, 8
 # Operations a second of one core, and operations a state beside the matrix products, as measured:
 # good to a factor of three, which is all that the order of chunks and the number of processes need.
 _SPEED, _BESIDE = 15e9, 50
+_SPECTRUM = 40  # times n³: the eigenvalues and singular values of W_hh at a recorded update
 # A process has to import torch before it can help: this many seconds of work are worth that.
 _WORTH_A_PROCESS = 6.0
 
@@ -53,7 +54,8 @@ def seconds(run: Run) -> float:
     H, L = run.network.hidden_size, run.network.num_layers
     units = H * run.network.layer.gates
     operations = T * L * B * units * (6 * (H + run.task.input_size) + _BESIDE)
-    return run.training.updates * operations / _SPEED
+    recorded = 1 + run.training.updates // run.recording.every
+    return (run.training.updates * operations + recorded * _SPECTRUM * H**3) / _SPEED
 
 
 def processes_for(runs: Iterable[Run], cores: int) -> int:
