@@ -42,6 +42,9 @@ def _about_init(task: Task, network: Network, init: Init) -> Iterator[Refusal]:
     if isinstance(init, Critical) and network.cell != "rnn":
         yield ("init", init.name, f"another init with network.cell={network.cell}: the mean field "
                "here is that of network.cell=rnn")  # fmt: skip
+    if isinstance(init, Critical) and network.hidden_size == 1:
+        yield ("network.hidden_size", 1, "more than 1 with init=critical: the mean field is that "
+               "of many units")  # fmt: skip
     if isinstance(init, Unit) and (network.hidden_size, network.num_layers) != (1, 1):
         yield ("network.hidden_size", network.hidden_size, "1 (and network.num_layers=1) with "
                "init=unit, which gives all of a network of one unit")  # fmt: skip

@@ -11,6 +11,7 @@ from rnn_exp.inits import Critical
 from rnn_exp.network import layer_of, shapes
 from rnn_exp.randomness import generator
 from rnn_exp.run import Run
+from rnn_exp.settings import SettingError
 from rnn_exp.shapes import Float
 
 __all__ = ["drive_of", "inputs_of_layer", "weights_of"]
@@ -21,15 +22,22 @@ _SAMPLE = 256
 def weights_of(run: Run) -> dict[str, Tensor]:
     """Return all parameters of a run before its first update.
 
-    With `inits.Critical` every layer's W_hh is scaled to the gain at which the mean field, under
-    the drive that this layer's inputs and biases make, has χ = ``init.gain``².
+    With `inits.Critical` every layer's W_hh is scaled to ``init.gain`` times the gain at which the
+    mean field, under the drive that this layer's inputs and biases make, has χ = 1.
+
+    Raises:
+        SettingError: if that drive is beyond what the mean field resolves.
     """
     sizes = shapes(run.network, run.task.input_size, run.task.output_size)
     drawn = run.init.draw(sizes, run.seed)
     if isinstance(run.init, Critical):
         for number in range(run.network.num_layers):
             drive = drive_of(run, drawn, number)
-            gain = critical_gain(run.network.activation, drive)
+            try:
+                gain = critical_gain(run.network.activation, drive)
+            except ValueError as error:
+                raise SettingError("init.input_scale", run.init.input_scale,
+                                   f"less, with init=critical: {error}") from None  # fmt: skip
             drawn[f"weight_hh_l{number}"] *= run.init.gain * gain
     return drawn
 

@@ -1,5 +1,6 @@
 """Divergence: where a run first met NaN or infinity. It is a result, not a crash."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,8 +27,12 @@ def find_divergences(
     gradients: Gradients,
     norm: Float[Tensor, " run"],
     network: Network,
+    lengths: Sequence[int],
 ) -> dict[int, Divergence]:
-    """Find the runs that met NaN or infinity. One look at a flag a run when all is well."""
+    """Find the runs that met NaN or infinity. One look at a flag a run when all is well.
+
+    ``lengths``: the time steps of each run's sequences, the last of which has the loss.
+    """
     fine = gradients.loss.isfinite() & norm.isfinite()
     if not network.phi.bounded:  # an infinite relu state may be cut to 0 again by a later step
         for states in gradients.states:
@@ -35,12 +40,11 @@ def find_divergences(
     if bool(fine.all()):
         return {}
     places = (~fine).nonzero().flatten().tolist()
-    return {left[place]: _locate(update, gradients, place) for place in places}
+    return {left[place]: _locate(update, gradients, place, lengths[place]) for place in places}
 
 
-def _locate(update: int, gradients: Gradients, place: int) -> Divergence:
+def _locate(update: int, gradients: Gradients, place: int, T: int) -> Divergence:
     """Name the first bad time step in the order of computation: t = 1…T, the loss, t = T…1."""
-    T = len(gradients.states[0])
 
     def bad(layers: list[Tensor]) -> list[int]:
         fine = torch.stack([layer[:, place].isfinite().flatten(1).all(1) for layer in layers])

@@ -47,14 +47,20 @@ class Gradients(NamedTuple):
 
 
 def _climb(
-    parameters: dict[str, Tensor], x: Float[Tensor, "time run batch input"], network: Network
+    parameters: dict[str, Tensor],
+    x: Float[Tensor, "time run batch input"],
+    network: Network,
+    ends: Sequence[int] | None = None,
 ) -> list[Trace]:
-    """Return the trace of every layer."""
+    """Return the trace of every layer; after a sequence's end its states are 0."""
     cell, traces = network.layer, list[Trace]()
     start = x.new_full((x.shape[1], x.shape[2], network.hidden_size), network.initial_state)
     for number in range(network.num_layers):
         inputs = traces[-1].now if traces else x
         traces.append(cell.forward(inputs, layer_of(parameters, number), start))
+        with torch.inference_mode():  # what comes after the end may overflow, and means nothing
+            for run, end in enumerate(ends or ()):
+                traces[-1].now[end:, run] = 0
     return traces
 
 
@@ -117,7 +123,7 @@ def scan_engine(
     Autograd sees the loss as a function of the outputs only; the rest is the adjoint recursion.
     With a truncation, all gradients (the recorded ones too) are those of its windows, summed.
     """
-    traces = _climb(parameters, x, network)
+    traces = _climb(parameters, x, network, asked.ends)
     reading = _read(traces[-1].now, parameters, asked, asked.loss_of)
     direct = onto_time(reading.states, asked, len(x))
     if truncation is None:
@@ -185,14 +191,16 @@ def torch_engine(
     names = [name for name in parameters if not name.startswith("readout")]
     leaves = {name: parameters[name].detach().requires_grad_() for name in names}
     module = empty_module(network, x.shape[-1], x.device)
-    top = states_of(module, {name: leaf[0] for name, leaf in leaves.items()}, x[:, 0], network)
-    top = top.unsqueeze(1)
+    end = asked.ends[0] if asked.ends else len(x)
+    own = {name: leaf[0] for name, leaf in leaves.items()}
+    top = states_of(module, own, x[:end, 0], network).unsqueeze(1)
     reading = _read(top.detach(), parameters, asked, asked.loss_of)
     direct = onto_time(reading.states, asked, len(x))
-    by_weight = torch.autograd.grad(top[len(x) - len(direct) :], list(leaves.values()), direct)
+    first = len(x) - len(direct)
+    by_weight = torch.autograd.grad(top[first:], list(leaves.values()), direct[: end - first])
     gradients = dict(zip(names, by_weight, strict=True))
     gradients |= {"readout.weight": reading.weight, "readout.bias": reading.bias}
-    traces = _climb(parameters, x, network)
+    traces = _climb(parameters, x, network, asked.ends)
     directs, adjoints = _descend(parameters, x, network, traces, direct)
     return Gradients(reading.loss, reading.outputs, gradients, traces, directs, adjoints)
 

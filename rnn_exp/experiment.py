@@ -1,7 +1,8 @@
 """Experiment: executing runs turns frozen values into tables.
 
 Runs that agree in everything but init and seed train together as one tensor program, and every
-one of them gets the bits it would have got alone (one torch thread, CPU).
+one of them gets the bits it would have got alone (CPU, one torch thread, and a process that
+`process.settle` has settled).
 """
 
 import dataclasses

@@ -33,8 +33,9 @@ class Network:
     ``cell``: ``rnn`` is h_t = φ(u_t), u_t = W_hh h_{t-1} + b_hh + W_ih x_t + b_ih; ``leaky`` is
     (1 − α) h_{t-1} + α φ(u_t) and ``residual`` h_{t-1} + α φ(u_t), α = ``leak``; ``normed``
     normalises u_t over the units; ``gru`` and ``lstm`` are torch's. ``parametrization``: with
-    ``orthogonal`` W_hh stays orthogonal in training. ``engine``: ``scan`` (this package, many runs
-    at once) or ``torch`` (the genuine module, one run at a time). Both give the same tables.
+    ``orthogonal`` W_hh stays orthogonal in training (times the init's gain). ``engine``: ``scan``
+    (this package, many runs at once) or ``torch`` (the genuine module, one run at a time). Both
+    give the same tables.
 
     Raises:
         SettingError: for a size below 1, an unknown word, or settings that exclude each other.

@@ -124,7 +124,8 @@ def columns_of(network: Network, answers: int) -> tuple[str, ...]:
     what a time step adds to ∂L/∂W_hh. saturation: mean φ' over batch, units and gates (the smaller,
     the more saturated). state_rms: root mean square of h over batch and units. log10_memory: as
     log10_total, of ∂L/∂c_t (LSTM only). log10_late: as log10_total, for the loss of the last answer
-    alone (losses at more than one time step only; with one it would be log10_total again).
+    alone, never truncated (losses at more than one time step only; with one it would be log10_total
+    again).
 
     Example:
         >>> columns_of(Network(), answers=1)[:2]

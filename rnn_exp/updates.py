@@ -67,15 +67,17 @@ def _measure(number: int, trainees: Trainees, network: Network, recording: Recor
     gradients = engine(trainees.views, drawn.inputs, asked, network, training.truncation)
     value = _penalise(gradients, trainees, network)
     norms = trainees.take(gradients.parameters)
-    divergences = find_divergences(number, runs, gradients, norms, network)
+    divergences = find_divergences(number, runs, gradients, norms, network, drawn.lengths)
     recorded, solved = None, []
-    if divergences or recording.wanted(number, training.updates):
+    wanted = recording.wanted(number, training.updates)
+    if divergences or wanted:
         error = task.error(gradients.outputs[:, -task.answers :], drawn.targets)
         late = _late(gradients, trainees, network, drawn.inputs, targets)
         known = Known(error, trainees.too_large(norms), value, trainees.moved(), drawn.lengths)
         W = trainees.views[trainees.top]
         recorded = record(gradients, W, network, known, late, recording.exponents)
-        if training.stop_when_solved:
+        # Not when a neighbour's divergence is what is recorded: company must not matter.
+        if training.stop_when_solved and wanted:
             solved = [run for run in solved_by(trainees, error, network) if run not in divergences]
     return Update(number, runs, gradients.loss, norms, divergences, solved, recorded)
 

@@ -34,6 +34,7 @@ REFUSED = [
     *(({"init": Critical(), "network": network}, "init=critical",
        "the mean field here is that of network.cell=rnn")
       for network in (GRU, LSTM, LEAKY, NORMED)),
+    ({"init": Critical(), "network": ONE}, "network.hidden_size=1", "more than 1"),
     ({"init": Unit()}, "network.hidden_size=64", "allowed is 1 (and network.num_layers=1)"),
     ({"init": Unit(), "network": Network(hidden_size=1, num_layers=2)}, "network.hidden_size=1",
      "and network.num_layers=1"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from rnn_exp.engines import scan_engine, torch_engine, totals_of_last
+from rnn_exp.engines import ENGINES, scan_engine, torch_engine, totals_of_last
 from rnn_exp.experiment import execute
 from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network, Parameters, shapes
@@ -242,3 +242,21 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, num_layers, dtyp
     for run in range(R):
         for many, one in zip(together, bits(slice(run, run + 1)), strict=True):
             assert torch.equal(many[run], one[0])
+
+
+@pytest.mark.parametrize("engine", ["scan", "torch"])
+def test_what_overflows_after_the_end_of_a_sequence_reaches_nothing(engine):
+    network = Network(activation="relu", hidden_size=5, num_layers=2, engine=engine)
+    drawn = Gaussian(gain=0.9).draw(shapes(network, 2, 1), 0)
+    views = Parameters.stack([drawn], torch.float32).views()
+    x = torch.rand(9, 1, 3, 2, generator=torch.Generator().manual_seed(0))
+    x[6:] = 3e38  # the sequences are six steps long
+    asked = Asked(lambda y: y.square().mean((1, 2, 3)), 1, [6], 6)
+
+    found = ENGINES[engine](views, x, asked, network)
+    cut = ENGINES[engine](views, x[:6], asked._replace(ends=None), network)
+
+    for name, gradient in found.parameters.items():
+        torch.testing.assert_close(gradient, cut.parameters[name], rtol=1e-6, atol=1e-9)
+    assert all(states.isfinite().all() for states in found.states)
+    assert all((total[6:] == 0).all() for total in found.total)

@@ -23,7 +23,7 @@ from rnn_exp.planning import chunks
 from rnn_exp.recording import Recording
 from rnn_exp.run import Run
 from rnn_exp.settings import SettingError
-from rnn_exp.tasks import Adding, Memorization, TemporalOrder
+from rnn_exp.tasks import Adding, Latch, Memorization, TemporalOrder
 from rnn_exp.theory import mean_field
 from rnn_exp.training import Training
 
@@ -217,3 +217,33 @@ def test_a_gpu_gives_the_numbers_of_the_cpu():
                    for device in ("cpu", "cuda"))  # fmt: skip
     for column in ("log10_total", "log10_direct", "saturation", "state_rms"):
         np.testing.assert_allclose(there.gradients[column], here.gradients[column], rtol=1e-9)
+
+
+def test_a_neighbour_that_diverges_does_not_end_a_run_that_has_solved_its_task():
+    def one(gain, seed):
+        return Run(
+            Latch(6), Network(activation="relu", hidden_size=16), Gaussian(gain=gain),
+            Training(updates=120, learning_rate=0.05, stop_when_solved=True), Recording(1000), seed,
+        )  # fmt: skip
+
+    company = [one(float(gain), seed) for gain in (1, 2, 3, 4) for seed in range(8)]
+    together = {outcome.run: outcome for outcome in execute(company)}
+    [alone] = execute([one(2.0, 0)])
+
+    diverged = [found for found in together.values() if found.status == "diverged"]
+    assert any(0 < found.divergence.update < 119 for found in diverged)
+    assert together[alone.run].updates["update"].tolist() == alone.updates["update"].tolist()
+    for name, weight in alone.weights.items():
+        assert torch.equal(together[alone.run].weights[name], weight)
+
+
+def test_a_divergence_lies_within_the_sequence_however_long_others_may_be():
+    run = Run(
+        Adding(130, "pascanu"), Network(activation="relu", hidden_size=3), Identity(gain=2.0),
+        Training(updates=1), Recording(1), 0,
+    )  # fmt: skip
+    [found] = execute([run])
+
+    assert found.status == "diverged"
+    assert found.updates["length"][-1] < run.task.steps
+    assert found.divergence.time <= found.updates["length"][-1]

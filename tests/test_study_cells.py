@@ -85,9 +85,14 @@ def test_what_is_drawn_is_the_table():
 def test_the_caption_says_who_learns_up_to_which_length():
     caption = FIGURE.caption(FIGURE.table(compared()))
 
-    assert "RNN (4,096 weights) learns T = 10; at T = 40 its loss is 1." in caption
-    assert "GRU (12,288 weights) learns T = 10 and 20; at T = 40 its loss is 1." in caption
-    assert "LSTM (16,384 weights) learns T = 10, 20 and 40; at T = 40 its loss is 0.04." in caption
+    assert "RNN (4,096 weights) learns T = 10; at T = 40 its loss is 1 of chance." in caption
+    assert (
+        "GRU (12,288 weights) learns T = 10 and 20; at T = 40 its loss is 1 of chance." in caption
+    )
+    assert (
+        "LSTM (16,384 weights) learns T = 10, 20 and 40; at T = 40 its loss is 0.04 of chance."
+        in caption
+    )
     assert "10⁻¹² at lag 39 with RNN" in caption
     assert "0.0164 at lag 39 with LSTM in its memory c" in caption
 

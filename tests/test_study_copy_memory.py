@@ -63,7 +63,7 @@ def test_the_lines_are_the_table_and_chance_is_dashed():
 def test_the_caption_says_who_stays_at_chance():
     caption = FIGURE.caption(FIGURE.table(copying()))
 
-    assert "tanh, default init stays at chance (within 10 %)" in caption
+    assert "At chance (within 10 %): tanh, default init." in caption
     assert "tanh, default init 0.25 (chance 0.25)" in caption
     assert "median over 3 seeds" in caption
 

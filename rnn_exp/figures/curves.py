@@ -137,9 +137,11 @@ def _length(length: int, part: pd.DataFrame) -> str:
     best_first = _ends(part).sort_values("median", kind="stable")
     said = [f"{row['series']} {number(row['median'])}" for _, row in best_first.iterrows()]
     level = f" (chance {number(chance)})" if chance == chance else ""
-    stuck = best_first.loc[best_first["median"] > STUCK * chance, "series"].astype(str)
-    verb = "stays" if len(stuck) == 1 else "stay"
-    told = f" {listing(stuck)} {verb} at chance (within 10 %)." if len(stuck) else ""
+    median, series = best_first["median"], best_first["series"].astype(str)
+    above = series[median > (2 - STUCK) * chance]
+    stuck = series[(median > STUCK * chance) & (median <= (2 - STUCK) * chance)]
+    told = f" At chance (within 10 %): {listing(stuck)}." if len(stuck) else ""
+    told += f" Above it: {listing(above)}." if len(above) else ""
     return f"T = {length}: the loss ends at {'; '.join(said)}{level}.{told}"
 
 

@@ -103,7 +103,7 @@ class SpectralRadius(Gaussian):
 
 @dataclasses.dataclass(frozen=True)
 class Critical(Gaussian):
-    """W_hh ~ N(0, g²/n) with g such that χ = ``gain``² under the drive of the run's own inputs.
+    """W_hh ~ N(0, g²/n), g = ``gain`` times the critical gain under the drive of the run's inputs.
 
     With gain 1 the mean field (`theory`) says that the gradient neither vanishes nor explodes. The
     drive is measured on the run's task, layer by layer (`criticality`); `draw` gives g = 1.

@@ -15,7 +15,7 @@ from rnn_exp.training import Training
 __all__ = ["CLAIMS"]
 
 _ADAM = Training(optimizer="adam", learning_rate=1e-3, clip_norm=1.0)
-_ADDING = dataclasses.replace(_ADAM, updates=1200, batch_size=50)
+_ADDING = dataclasses.replace(_ADAM, updates=2000, batch_size=50)
 # A W that is kept orthogonal is below the baseline by then; the others are given longer.
 _COPY, _PATIENT = (dataclasses.replace(_ADAM, updates=n, batch_size=32) for n in (1200, 4000))
 _EVERY = Recording(every=10)

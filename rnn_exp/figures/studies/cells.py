@@ -137,7 +137,7 @@ def _reach(name: str, rows: pd.DataFrame) -> str:
     learned = sorted(rows.loc[rows["median"] < endings.LEARNED, "x"])
     lengths = f"T = {listing(f'{int(x)}' for x in learned)}" if learned else "no length"
     last = rows.sort_values("x").iloc[-1]
-    end = f"at T = {int(last['x'])} its loss is {number(last['median'])}"
+    end = f"at T = {int(last['x'])} its loss is {number(last['median'])} of chance"
     return f"{name} ({last['weights']:,} weights) learns {lengths}; {end}."
 
 

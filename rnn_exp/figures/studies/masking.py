@@ -121,7 +121,9 @@ def caption(table: pd.DataFrame) -> str:
         "The norm at the first time step, relative to the last: with a loss at every step "
         f"{flat} ({shown}), for the last answer of the very same networks {lost}.",
         "The flat line does not say that the gradient of a late answer reaches the first step: "
-        "every step has a loss of its own close by.",
+        "every step has a loss of its own close by."
+        if (by_loss[EVERY].abs() < 1).all() and (by_loss[LATE] < -1).all()
+        else "",
         _agreement(table),
         "Line: median over seeds at initialisation; band: lowest to highest.",
         closing(table),
