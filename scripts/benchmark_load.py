@@ -73,6 +73,7 @@ def gradients_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]
         "update": update, "layer": np.zeros_like(lag), "time": time_step, "lag": lag,
         "log10_total": np.where(lost, -np.inf, total),
         "log10_direct": np.where(lag == 0, total, -np.inf),
+        "log10_contribution": np.where(lost, -np.inf, total - 0.5),
         "saturation": random.uniform(0.2, 0.9, lag.size),
         "state_rms": random.uniform(0.1, 0.8, lag.size),
         "status": np.where(lost, "underflow", "ok"),
@@ -82,12 +83,13 @@ def gradients_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]
 def updates_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]:
     """Return the table of updates of a run: a falling loss, and noise."""
     update = recorded(run)
-    noise = random.uniform(0.9, 1.1, (6, update.size))
+    noise = random.uniform(0.9, 1.1, (7, update.size))
     names = ("error", "grad_norm", "recurrent_grad_norm", "spectral_radius",
-             "largest_singular_value")  # fmt: skip
+             "largest_singular_value", "moved")  # fmt: skip
     return {
         "update": update, "loss": noise[0] * (0.05 + 0.12 * np.exp(-update / 200)),
         **dict(zip(names, noise[1:], strict=True)), "clipped": noise[1] > 1.05,
+        "length": np.full_like(update, run.task.length), "omega": np.full(update.size, np.nan),
     }  # fmt: skip
 
 
