@@ -31,6 +31,9 @@ class Results:
     them. ``broken``: a row a folder that could not be read, and why. All but ``broken`` carry every
     setting as a column under its configuration key, such as ``init.gain``.
 
+    A setting that is the same in all runs takes no memory in the large tables, and its column there
+    is read-only: change it in a ``.copy()``.
+
     A run whose table turns out to be damaged only when it is read is left out of that table with a
     `DamagedWarning`, and listed in ``broken`` from then on.
     """
@@ -160,4 +163,8 @@ def _repeated(values: pd.Series, places: list[int], counts: np.ndarray) -> Any: 
     numbers = values.to_numpy()
     if numbers.dtype == np.int64 and (numbers == numbers.astype(np.int32)).all():
         numbers = numbers.astype(np.int32)
-    return np.repeat(numbers[places], counts)
+    chosen = numbers[places]
+    if chosen.dtype.kind in "bif" and pd.unique(chosen).size == 1:
+        # Most settings are the same in all runs: one number, seen at every row, takes no memory.
+        return np.broadcast_to(chosen[0], counts.sum())
+    return np.repeat(chosen, counts)
