@@ -5,6 +5,7 @@ W_hh is drawn in float64 and rounded to the network's precision; what follows to
 drawn in float32, as torch draws it. In a gated cell every gate has a W_hh of its own.
 """
 
+from rnn_exp.inits.base import Init
 from rnn_exp.inits.gates import Chrono, ForgetBias
 from rnn_exp.inits.pascanu import Pascanu, Unit
 from rnn_exp.inits.scales import (
@@ -19,7 +20,6 @@ from rnn_exp.inits.scales import (
 __all__ = ["INITS", "Chrono", "Critical", "ForgetBias", "Gaussian", "Identity", "Init",
            "Orthogonal", "Pascanu", "SpectralRadius", "TorchDefault", "Unit"]  # fmt: skip
 
-Init = TorchDefault | Gaussian | Pascanu | Unit | ForgetBias | Chrono
 INITS: dict[str, type[Init]] = {
     kind.name: kind
     for kind in (Gaussian, TorchDefault, Orthogonal, Identity, SpectralRadius, Critical, Pascanu,

@@ -10,9 +10,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rnn_exp.inits.base import Init
 from rnn_exp.inits.draws import Shapes, torch_default
 from rnn_exp.randomness import generator
-from rnn_exp.settings import check, number, whole
+from rnn_exp.settings import number, whole
 
 __all__ = ["Chrono", "ForgetBias"]
 
@@ -20,20 +21,11 @@ _LSTM = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class ForgetBias:
+class ForgetBias(Init):
     """torch's default with the bias of the gate that forgets at ``bias`` (Gers et al. 2000)."""
 
     bias: float = number(1.0)
     name: ClassVar[str] = "forget_bias"
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot be."""
-        check(self)
-
-    def mean_field_gain(self, n: int) -> float | None:
-        """Return None: the mean field here speaks of networks without gates."""
-        del n
-        return None
 
     def draw(self, shapes: Shapes, seed: int) -> dict[str, Tensor]:
         """Draw all parameters."""
@@ -47,7 +39,7 @@ class ForgetBias:
 
 
 @dataclasses.dataclass(frozen=True)
-class Chrono:
+class Chrono(Init):
     """torch's default with gates that forget at all time scales (Tallec & Ollivier 2018, eq. 16).
 
     b_f = ln U(1, T − 1), and for an LSTM b_i = −b_f; T is ``longest``, the longest dependency there
@@ -57,15 +49,6 @@ class Chrono:
     least: ClassVar[int] = 3
     longest: int | None = whole(None, least=least)
     name: ClassVar[str] = "chrono"
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot be."""
-        check(self)
-
-    def mean_field_gain(self, n: int) -> float | None:
-        """Return None: the mean field here speaks of networks without gates."""
-        del n
-        return None
 
     def draw(self, shapes: Shapes, seed: int) -> dict[str, Tensor]:
         """Draw all parameters."""

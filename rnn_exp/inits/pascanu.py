@@ -7,9 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rnn_exp.inits.base import Init
 from rnn_exp.inits.draws import Shapes, normal, radius, with_recurrent
 from rnn_exp.randomness import generator
-from rnn_exp.settings import check, choice, number
+from rnn_exp.settings import choice, number
 from rnn_exp.shapes import Float
 
 __all__ = ["Pascanu", "Unit"]
@@ -19,7 +20,7 @@ _NONZEROS, _SMART_RADIUS = 15, 0.95
 
 
 @dataclasses.dataclass(frozen=True)
-class Pascanu:
+class Pascanu(Init):
     """The inits of Pascanu, Mikolov & Bengio (2013, §4.1.1): all weights N(0, s²), biases 0.
 
     ``sigmoid``: s = 0.01. ``basic_tanh``: s = 0.1. ``smart_tanh``: s = 0.01, with 15 weights a row
@@ -28,10 +29,6 @@ class Pascanu:
 
     variant: str = choice("basic_tanh", list(_DEVIATIONS))
     name: ClassVar[str] = "pascanu"
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot be."""
-        check(self)
 
     def mean_field_gain(self, n: int) -> float | None:
         """Return g = s √n; of the sparse matrix its radius, to which g tends for large n."""
@@ -54,13 +51,13 @@ class Pascanu:
                 result[name] = torch.zeros(shape)
             elif not name.startswith("weight_hh"):
                 draw = generator(seed, f"pascanu/{name}")
-                normal = torch.empty(shape, dtype=torch.float64).normal_(generator=draw)
-                result[name] = normal * _DEVIATIONS[self.variant]
+                drawn = torch.empty(shape, dtype=torch.float64).normal_(generator=draw)
+                result[name] = drawn * _DEVIATIONS[self.variant]
         return result
 
 
 @dataclasses.dataclass(frozen=True)
-class Unit:
+class Unit(Init):
     """A network of one unit, all of it given: h_t = φ(w h_{t-1} + b), and the output is h itself.
 
     Inputs have no weight. (Pascanu, Mikolov & Bengio 2013, fig. 6, with its two dials.)
@@ -69,15 +66,6 @@ class Unit:
     weight: float = number(5.0)
     bias: float = number(-2.5)
     name: ClassVar[str] = "unit"
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot be."""
-        check(self)
-
-    def mean_field_gain(self, n: int) -> float | None:
-        """Return None: nothing is random."""
-        del n
-        return None
 
     def draw(self, shapes: Shapes, seed: int) -> dict[str, Tensor]:
         """Return the given numbers; nothing is drawn."""

@@ -7,15 +7,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rnn_exp.inits.base import Init
 from rnn_exp.inits.draws import Shapes, normal, radius, torch_default, with_recurrent
-from rnn_exp.settings import check, number
+from rnn_exp.settings import number
 from rnn_exp.shapes import Float
 
 __all__ = ["Critical", "Gaussian", "Identity", "Orthogonal", "SpectralRadius", "TorchDefault"]
 
 
 @dataclasses.dataclass(frozen=True)
-class TorchDefault:
+class TorchDefault(Init):
     """torch.nn.RNN's own default: every weight and bias U(−1/√n, 1/√n), which is gain 1/√3."""
 
     name: ClassVar[str] = "torch"
@@ -31,7 +32,7 @@ class TorchDefault:
 
 
 @dataclasses.dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Init):
     """W_hh ~ N(0, g²/n); W_ih as torch's default times ``input_scale``; biases 0.
 
     Raises:
@@ -41,10 +42,6 @@ class Gaussian:
     gain: float = number(1.0, least=0)
     input_scale: float = number(1.0, least=0)
     name: ClassVar[str] = "gaussian"
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot be."""
-        check(self)
 
     def mean_field_gain(self, n: int) -> float | None:
         """Return the gain g for which W has variance g²/n; None where W is not random."""
