@@ -73,7 +73,6 @@ class Adding(Regression):
     name: ClassVar[str] = "adding"
     input_size: ClassVar[int] = 2
     output_size: ClassVar[int] = 1
-    answers: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""

@@ -4,11 +4,12 @@ import torch
 from torch import Tensor
 
 from rnn_exp.shapes import Float, Shaped
+from rnn_exp.tasks.lengths import OneLength
 
 __all__ = ["Classification", "one_hot"]
 
 
-class Classification:
+class Classification(OneLength):
     """Scores answers that are classes; a sequence is wrong if any one of its answers is."""
 
     def loss(

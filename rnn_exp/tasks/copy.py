@@ -3,18 +3,14 @@
 import dataclasses
 from typing import ClassVar
 
-import torch
-
 from rnn_exp.settings import check, whole
-from rnn_exp.tasks import recall
-from rnn_exp.tasks.base import Batch
-from rnn_exp.tasks.classification import Classification
+from rnn_exp.tasks.recall import Recall
 
 __all__ = ["Copy"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Copy(Classification):
+class Copy(Recall):
     """Copy the first symbols once the delay is over (Arjovsky, Shah & Bengio 2016).
 
     ::
@@ -33,6 +29,10 @@ class Copy(Classification):
     but no symbol scores symbols · ln(values) / (L + 2 symbols), the paper's baseline, and is wrong
     on all sequences but one of values^symbols. Solved: fewer than 1 % of 10,000 sequences wrong.
 
+    Example:
+        >>> round(Copy(30, symbols=5).chance_loss, 4)
+        0.2599
+
     Raises:
         SettingError: if the delay or the symbols are below 1, or the values below 2.
     """
@@ -48,47 +48,11 @@ class Copy(Classification):
         check(self)
 
     @property
-    def steps(self) -> int:
-        """L + 2 symbols."""
-        return self.length + 2 * self.symbols
+    def shown(self) -> int:
+        """How many symbols make the pattern."""
+        return self.symbols
 
     @property
-    def shortest(self) -> int:
-        """L + 2 symbols."""
-        return self.steps
-
-    @property
-    def answers(self) -> int:
-        """One at every step."""
-        return self.steps
-
-    @property
-    def input_size(self) -> int:
-        """The blank, the values, the marker."""
-        return self.values + 2
-
-    @property
-    def output_size(self) -> int:
-        """The blank and the values."""
-        return self.values + 1
-
-    @property
-    def chance_loss(self) -> float:
-        """The mean cross-entropy of who knows when to answer and no symbol.
-
-        Example:
-            >>> round(Copy(30, symbols=5).chance_loss, 4)
-            0.2599
-        """
-        return recall.chance_loss(self.symbols, self.values, self.steps)
-
-    @property
-    def chance_error(self) -> float:
-        """The share of sequences that are not the one guessed."""
-        return recall.chance_error(self.symbols, self.values)
-
-    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
-        """Draw symbols; the marker ends the delay, and the copy begins after it."""
-        marker = self.symbols + self.length
-        shape = (self.symbols, batch_size)
-        return recall.draw(shape, self.values, cue=marker, steps=self.steps, generator=generator)
+    def cue(self) -> int:
+        """The marker ends the delay; the copy begins after it."""
+        return self.symbols + self.length

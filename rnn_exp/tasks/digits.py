@@ -63,7 +63,6 @@ class Digits(Classification):
     name: ClassVar[str] = "digits"
     input_size: ClassVar[int] = 1
     output_size: ClassVar[int] = 10
-    answers: ClassVar[int] = 1
     chance_loss: ClassVar[float] = math.log(10)
     chance_error: ClassVar[float] = 0.9
 
@@ -74,16 +73,6 @@ class Digits(Classification):
         if importlib.util.find_spec("sklearn") is None:
             allowed = "what is installed; pip install 'rnn-exp[digits]' brings scikit-learn"
             raise SettingError("name", self.name, allowed)
-
-    @property
-    def steps(self) -> int:
-        """The pixels of an image."""
-        return self.length
-
-    @property
-    def shortest(self) -> int:
-        """The pixels of an image."""
-        return self.length
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw training images, with replacement."""

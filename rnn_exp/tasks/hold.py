@@ -37,23 +37,12 @@ class Hold(Regression):
     name: ClassVar[str] = "hold"
     input_size: ClassVar[int] = 1
     output_size: ClassVar[int] = 1
-    answers: ClassVar[int] = 1
     chance_loss: ClassVar[float] = 0.0
     chance_error: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
-
-    @property
-    def steps(self) -> int:
-        """L."""
-        return self.length
-
-    @property
-    def shortest(self) -> int:
-        """L."""
-        return self.length
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Return zeros, and the target for each; nothing is drawn."""

@@ -40,7 +40,6 @@ class Latch(Classification):
     name: ClassVar[str] = "latch"
     input_size: ClassVar[int] = 1
     output_size: ClassVar[int] = 2
-    answers: ClassVar[int] = 1
     chance_loss: ClassVar[float] = math.log(2)
     chance_error: ClassVar[float] = 0.5
 
@@ -50,16 +49,6 @@ class Latch(Classification):
         if self.informative >= self.length:
             allowed = f"a whole number below task.length={self.length}"
             raise SettingError("informative", self.informative, allowed)
-
-    @property
-    def steps(self) -> int:
-        """L."""
-        return self.length
-
-    @property
-    def shortest(self) -> int:
-        """L."""
-        return self.length
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw noise and classes; the first inputs show the class."""

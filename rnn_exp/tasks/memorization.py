@@ -3,18 +3,14 @@
 import dataclasses
 from typing import ClassVar
 
-import torch
-
 from rnn_exp.settings import SettingError, check, whole
-from rnn_exp.tasks import recall
-from rnn_exp.tasks.base import Batch
-from rnn_exp.tasks.classification import Classification
+from rnn_exp.tasks.recall import Recall
 
 __all__ = ["Memorization"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Memorization(Classification):
+class Memorization(Recall):
     """Hold a pattern for L steps, and recall it from the cue on (Pascanu et al. 2013, their code).
 
     ::
@@ -53,42 +49,11 @@ class Memorization(Classification):
         check(self)
 
     @property
-    def steps(self) -> int:
-        """L + 2 positions."""
-        return self.length + 2 * self.positions
+    def shown(self) -> int:
+        """How many symbols make the pattern."""
+        return self.positions
 
     @property
-    def shortest(self) -> int:
-        """L + 2 positions."""
-        return self.steps
-
-    @property
-    def answers(self) -> int:
-        """One at every step."""
-        return self.steps
-
-    @property
-    def input_size(self) -> int:
-        """The blank, the values, the cue."""
-        return self.values + 2
-
-    @property
-    def output_size(self) -> int:
-        """The blank and the values."""
-        return self.values + 1
-
-    @property
-    def chance_loss(self) -> float:
-        """The mean cross-entropy of who knows when to answer and no symbol."""
-        return recall.chance_loss(self.positions, self.values, self.steps)
-
-    @property
-    def chance_error(self) -> float:
-        """The share of patterns that are not the one guessed."""
-        return recall.chance_error(self.positions, self.values)
-
-    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
-        """Draw patterns; the cue comes L steps after each, and is itself the first recall."""
-        cue = self.positions + self.length + 1
-        shape = (self.positions, batch_size)
-        return recall.draw(shape, self.values, cue=cue, steps=self.steps, generator=generator)
+    def cue(self) -> int:
+        """L steps after the pattern: the cue is itself the first recall."""
+        return self.positions + self.length + 1

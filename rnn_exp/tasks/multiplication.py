@@ -44,7 +44,6 @@ class Multiplication(Regression):
     name: ClassVar[str] = "multiplication"
     input_size: ClassVar[int] = 2
     output_size: ClassVar[int] = 1
-    answers: ClassVar[int] = 1
     chance_loss: ClassVar[float] = 7 / 144
     chance_error: ClassVar[float] = 1 - _product_below(0.45) + _product_below(0.05)
 

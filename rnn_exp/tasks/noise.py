@@ -38,23 +38,12 @@ class Noise(Regression):
 
     name: ClassVar[str] = "noise"
     output_size: ClassVar[int] = 1
-    answers: ClassVar[int] = 1
     chance_loss: ClassVar[float] = 1.0
     chance_error: ClassVar[float] = math.erfc(0.04 / math.sqrt(2))
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
-
-    @property
-    def steps(self) -> int:
-        """L."""
-        return self.length
-
-    @property
-    def shortest(self) -> int:
-        """L."""
-        return self.length
 
     @property
     def input_size(self) -> int:

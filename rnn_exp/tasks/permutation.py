@@ -37,23 +37,12 @@ class Permutation(Classification):
     name: ClassVar[str] = "permutation"
     input_size: ClassVar[int] = 100
     output_size: ClassVar[int] = 100
-    answers: ClassVar[int] = 1
     chance_loss: ClassVar[float] = math.log(2)
     chance_error: ClassVar[float] = 0.5
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
-
-    @property
-    def steps(self) -> int:
-        """L."""
-        return self.length
-
-    @property
-    def shortest(self) -> int:
-        """L."""
-        return self.length
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw distractors everywhere, then put the cue first."""

@@ -3,11 +3,12 @@
 from torch import Tensor
 
 from rnn_exp.shapes import Float, Shaped
+from rnn_exp.tasks.lengths import OneLength
 
 __all__ = ["Regression"]
 
 
-class Regression:
+class Regression(OneLength):
     """Scores answers that are numbers; a sequence is wrong if one is off by too much."""
 
     @property

@@ -40,23 +40,12 @@ class TemporalOrder(Classification):
 
     name: ClassVar[str] = "temporal_order"
     input_size: ClassVar[int] = 6
-    answers: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         if type(self.cues) is not int or self.cues not in _TENTHS:
             raise SettingError("cues", self.cues, "2 or 3")
         check(self)
-
-    @property
-    def steps(self) -> int:
-        """L."""
-        return self.length
-
-    @property
-    def shortest(self) -> int:
-        """L."""
-        return self.length
 
     @property
     def output_size(self) -> int:
