@@ -15,6 +15,7 @@ __all__ = [
     "allocate_states",
     "allocate_steps",
     "cachefuls",
+    "drive",
     "onto_inputs",
     "rows",
     "stretches",
@@ -83,6 +84,17 @@ def allocate_steps(
     block = like.new_empty(T, whole)
     block[:, size:] = 0
     return block[:, :size].view(T, *shape), block
+
+
+def drive(
+    x: Float[Tensor, "time run batch input"],
+    V: Float[Tensor, "run k input"],
+    into: Float[Tensor, "time run batch k"],
+) -> None:
+    """Write V x_t of every time step into a tensor, one GEMM a stretch of time."""
+    T, R, B, K = into.shape
+    for now in stretches(T, B, K):
+        into[now] = torch.bmm(rows(x[now]), V.transpose(1, 2)).view(R, -1, B, K).transpose(0, 1)
 
 
 def onto_inputs(

@@ -6,6 +6,7 @@ the plain recurrence, 3 for a GRU, 4 for an LSTM; W_hh has gates · n rows, in t
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from rnn_exp.shapes import Float
@@ -20,6 +21,11 @@ class LayerWeights(NamedTuple):
     weight_hh: Float[Tensor, "run gates_hidden hidden"]
     bias_ih: Float[Tensor, "run gates_hidden"]
     bias_hh: Float[Tensor, "run gates_hidden"]
+
+    def of_inputs_and_one(self) -> Float[Tensor, "run gates_hidden inputs_and_one"]:
+        """Return V with both biases as its last column, for inputs with a 1 behind them."""
+        bias = (self.bias_ih + self.bias_hh).unsqueeze(-1)
+        return torch.cat([self.weight_ih, bias], dim=-1)
 
 
 class Trace(NamedTuple):

@@ -77,8 +77,7 @@ def forward(
     """
     T, R, B, _ = x.shape
     H = weights.weight_hh.shape[-1]
-    bias = (weights.bias_ih + weights.bias_hh).unsqueeze(-1)
-    VT = torch.cat([weights.weight_ih, bias], dim=-1).transpose(1, 2)
+    VT = weights.of_inputs_and_one().transpose(1, 2)
     WT = weights.weight_hh.transpose(1, 2)
     states, block = allocate_states(T, initial, padded=activation.rounds_tails)
     h, x = states[0], with_ones(x)

@@ -21,7 +21,15 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from rnn_exp.blocks import allocate_states, allocate_steps, onto_inputs, rows, stretches, with_ones
+from rnn_exp.blocks import (
+    allocate_states,
+    allocate_steps,
+    drive,
+    onto_inputs,
+    rows,
+    stretches,
+    with_ones,
+)
 from rnn_exp.cells.base import Adjoint, LayerWeights, Trace
 from rnn_exp.shapes import Float
 
@@ -66,13 +74,12 @@ class LSTM:
         T, R, B, _ = x.shape
         H = weights.weight_hh.shape[-1]
         V, W = _inside(weights)
-        VT, WT = _doubled(V).transpose(1, 2), _doubled(W).transpose(1, 2)
+        WT = _doubled(W).transpose(1, 2)
         states, _ = allocate_states(T, initial, padded=False)
         cells, _ = allocate_states(T, torch.zeros_like(initial), padded=False)
         gates, block = allocate_steps(T, (R, B, 4 * H), like=x)
-        tanh_c, x = x.new_empty(T, R, B, H), with_ones(x)
-        for now in stretches(T, B, 4 * H):
-            gates[now] = torch.bmm(rows(x[now]), VT).view(R, -1, B, 4 * H).transpose(0, 1)
+        tanh_c = x.new_empty(T, R, B, H)
+        drive(with_ones(x), _doubled(V), gates)
         o, i, f, g = (gates[..., gate * H : (gate + 1) * H].unbind() for gate in range(4))
         ahead = states[1:].unbind(), cells[1:].unbind(), tanh_c.unbind()
         h, c = states[0], cells[0]
@@ -150,8 +157,7 @@ def _ordered(
 
 def _inside(weights: LayerWeights) -> tuple[Tensor, Tensor]:
     """Return (V with the bias as its last column, W), gates in the inner order."""
-    bias = (weights.bias_ih + weights.bias_hh).unsqueeze(-1)
-    V = torch.cat([weights.weight_ih, bias], dim=-1)
+    V = weights.of_inputs_and_one()
     return _ordered(V, _INSIDE), _ordered(weights.weight_hh, _INSIDE)
 
 

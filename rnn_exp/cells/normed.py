@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rnn_exp.activations import Activation
-from rnn_exp.blocks import allocate_states, onto_inputs, rows, stretches
+from rnn_exp.blocks import allocate_states, drive, onto_inputs, rows
 from rnn_exp.cells.base import Adjoint, LayerWeights, Trace
 from rnn_exp.shapes import Float
 
@@ -41,11 +41,10 @@ class Normed:
         """Return the states h_1…h_T; n_t and 1/σ_t are kept."""
         (T, R, B, _), H = x.shape, weights.weight_hh.shape[-1]
         bias = (weights.bias_ih + weights.bias_hh).unsqueeze(1)
-        VT, WT = weights.weight_ih.transpose(1, 2), weights.weight_hh.transpose(1, 2)
+        WT = weights.weight_hh.transpose(1, 2)
         states, block = allocate_states(T, initial, padded=self.activation.rounds_tails)
         normed, scales = x.new_empty(T, R, B, H), x.new_empty(T, R, B, 1)
-        for now in stretches(T, B, H):
-            normed[now] = torch.bmm(rows(x[now]), VT).view(R, -1, B, H).transpose(0, 1)
+        drive(x, weights.weight_ih, normed)
         h = states[0]
         steps = normed.unbind(), scales.unbind(), states[1:].unbind(), block[1:].unbind()
         for n, scale, h_next, numbers in zip(*steps, strict=True):

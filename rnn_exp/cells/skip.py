@@ -14,7 +14,14 @@ import torch
 from torch import Tensor
 
 from rnn_exp.activations import Activation
-from rnn_exp.blocks import allocate_states, allocate_steps, onto_inputs, rows, stretches, with_ones
+from rnn_exp.blocks import (
+    allocate_states,
+    allocate_steps,
+    drive,
+    onto_inputs,
+    rows,
+    with_ones,
+)
 from rnn_exp.cells.base import Adjoint, LayerWeights, Trace
 from rnn_exp.shapes import Float
 
@@ -39,14 +46,11 @@ class Skip:
     ) -> Trace:
         """Return the states h_1…h_T; φ(u_t) is kept."""
         (T, R, B, _), H = x.shape, weights.weight_hh.shape[-1]
-        bias = (weights.bias_ih + weights.bias_hh).unsqueeze(-1)
-        VT = torch.cat([weights.weight_ih, bias], dim=-1).transpose(1, 2)
         WT = weights.weight_hh.transpose(1, 2)
         states, _ = allocate_states(T, initial, padded=False)
         values, block = allocate_steps(T, (R, B, H), like=x, padded=self.activation.rounds_tails)
-        h, x = states[0], with_ones(x)
-        for now in stretches(T, B, H):
-            values[now] = torch.bmm(rows(x[now]), VT).view(R, -1, B, H).transpose(0, 1)
+        drive(with_ones(x), weights.of_inputs_and_one(), values)
+        h = states[0]
         steps = values.unbind(), block.unbind(), states[1:].unbind()
         for value, numbers, h_next in zip(*steps, strict=True):
             value.baddbmm_(h, WT)
