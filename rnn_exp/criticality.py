@@ -1,5 +1,6 @@
 """Criticality: the weights a run starts from, with the gain matched to its own inputs if wanted."""
 
+import dataclasses
 import math
 
 import torch
@@ -7,14 +8,15 @@ from torch import Tensor
 
 from rnn_exp.blocks import with_ones
 from rnn_exp.critical import critical_gain
+from rnn_exp.engines import climb
 from rnn_exp.inits import Critical
-from rnn_exp.network import layer_of, shapes
+from rnn_exp.network import shapes
 from rnn_exp.randomness import generator
 from rnn_exp.run import Run
 from rnn_exp.settings import SettingError
 from rnn_exp.shapes import Float
 
-__all__ = ["drive_of", "inputs_of_layer", "weights_of"]
+__all__ = ["drive_of", "weights_of"]
 
 _SAMPLE = 256
 
@@ -42,18 +44,17 @@ def weights_of(run: Run) -> dict[str, Tensor]:
     return drawn
 
 
-def inputs_of_layer(
+def _inputs_of_layer(
     run: Run, parameters: dict[str, Tensor], number: int
 ) -> Float[Tensor, "time 1 batch input"]:
     """Return what a layer reads of fresh sequences of the run's own; parameters of this run."""
     batch = run.task.draw(_SAMPLE, generator(run.seed, "drive"))
-    own = {name: value.unsqueeze(0) for name, value in parameters.items()}
     x = batch.inputs[: batch.length].unsqueeze(1).to(parameters["weight_hh_l0"])
-    for below in range(number):
-        start = x.new_full((1, _SAMPLE, run.network.hidden_size), run.network.initial_state)
-        weights = layer_of({name: value.to(x) for name, value in own.items()}, below)
-        x = run.network.layer.forward(x, weights, start).now
-    return x
+    if number == 0:
+        return x
+    below = dataclasses.replace(run.network, num_layers=number)
+    return climb({name: value.unsqueeze(0).to(x) for name, value in parameters.items()}, x,
+                 below)[-1].now  # fmt: skip
 
 
 def drive_of(run: Run, parameters: dict[str, Tensor], number: int) -> float:
@@ -61,7 +62,7 @@ def drive_of(run: Run, parameters: dict[str, Tensor], number: int) -> float:
 
     With the second moment M = ⟨x xᵀ⟩ of the inputs it is tr(V M Vᵀ) / n: no drive is ever stored.
     """
-    x = with_ones(inputs_of_layer(run, parameters, number).double().flatten(0, 2))
+    x = with_ones(_inputs_of_layer(run, parameters, number).double().flatten(0, 2))
     V, b_ih, b_hh = (parameters[f"{name}_l{number}"].double()
                      for name in ("weight_ih", "bias_ih", "bias_hh"))  # fmt: skip
     V1 = torch.cat([V, (b_ih + b_hh).unsqueeze(-1)], dim=-1)

@@ -16,9 +16,17 @@ from rnn_exp.network import Network, layer_of
 from rnn_exp.readout import Asked, LossOf, Reading, onto_time, read, states_read
 from rnn_exp.shapes import Float
 from rnn_exp.torch_rnn import empty_module, states_of
-from rnn_exp.truncation import Truncation
+from rnn_exp.truncation import Sums, Truncation
 
-__all__ = ["ENGINES", "Gradients", "answer", "scan_engine", "torch_engine", "totals_of_last"]
+__all__ = [
+    "ENGINES",
+    "Gradients",
+    "answer",
+    "climb",
+    "scan_engine",
+    "torch_engine",
+    "totals_of_last",
+]
 
 
 class Gradients(NamedTuple):
@@ -46,7 +54,7 @@ class Gradients(NamedTuple):
         return [found.total for found in self.adjoints]
 
 
-def _climb(
+def climb(
     parameters: dict[str, Tensor],
     x: Float[Tensor, "time run batch input"],
     network: Network,
@@ -71,7 +79,7 @@ def answer(
     answers: int,
 ) -> Float[Tensor, "run answer batch output"]:
     """Return the outputs y = C h + c of the last time steps, without any gradient."""
-    h = states_read(_climb(parameters, x, network)[-1].now, answers)
+    h = states_read(climb(parameters, x, network)[-1].now, answers)
     bias = parameters["readout.bias"].unsqueeze(1)
     y = torch.baddbmm(bias, h.flatten(1, 2), parameters["readout.weight"].transpose(1, 2))
     return y.view(*h.shape[:3], -1)
@@ -123,7 +131,7 @@ def scan_engine(
     Autograd sees the loss as a function of the outputs only; the rest is the adjoint recursion.
     With a truncation, all gradients (the recorded ones too) are those of its windows, summed.
     """
-    traces = _climb(parameters, x, network, asked.ends)
+    traces = climb(parameters, x, network, asked.ends)
     reading = _read(traces[-1].now, parameters, asked, asked.loss_of)
     direct = onto_time(reading.states, asked, len(x))
     if truncation is None:
@@ -147,7 +155,7 @@ def _truncated(
 
     The last window of a sequence ends where it does; at that time no longer one has a loss.
     """
-    summed, before = truncation.sums(traces), len(x) - len(direct)
+    summed, before = Sums(traces), len(x) - len(direct)
     ends = [(len(x), len(direct))] if asked.ends is None else [(e, 1) for e in {*asked.ends}]
     for window in (one for end, last in sorted(ends) for one in truncation.windows(end, last)):
         start, end, first = window
@@ -200,7 +208,7 @@ def torch_engine(
     by_weight = torch.autograd.grad(top[first:], list(leaves.values()), direct[: end - first])
     gradients = dict(zip(names, by_weight, strict=True))
     gradients |= {"readout.weight": reading.weight, "readout.bias": reading.bias}
-    traces = _climb(parameters, x, network, asked.ends)
+    traces = climb(parameters, x, network, asked.ends)
     directs, adjoints = _descend(parameters, x, network, traces, direct)
     return Gradients(reading.loss, reading.outputs, gradients, traces, directs, adjoints)
 

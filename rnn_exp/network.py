@@ -84,6 +84,11 @@ class Network:
         return self.cell in _GATED
 
     @property
+    def top(self) -> str:
+        """The name of the recurrent weights of the highest layer, which is read out."""
+        return f"weight_hh_l{self.num_layers - 1}"
+
+    @property
     def layer(self) -> Cell:
         """The cell itself."""
         if self.cell == "gru":

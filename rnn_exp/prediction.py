@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from rnn_exp.cells import Elman, Skip
 from rnn_exp.criticality import drive_of
 from rnn_exp.inits import Critical
 from rnn_exp.run import Run
@@ -23,10 +24,9 @@ class Prediction(NamedTuple):
 
 def predict(run: Run, weights: dict[str, Tensor]) -> Prediction:
     """Measure the top layer's drive on fresh sequences of the run's own, and ask the theory."""
-    top = run.network.num_layers - 1
-    drive = drive_of(run, weights, top)
-    return Prediction(drive, _rate(run, weights[f"weight_hh_l{top}"], drive),
-                      _bound(run, weights[f"weight_hh_l{top}"]))  # fmt: skip
+    drive = drive_of(run, weights, run.network.num_layers - 1)
+    W = weights[run.network.top]
+    return Prediction(drive, _rate(run, W, drive), _bound(run, W))
 
 
 def _rate(run: Run, W: Tensor, drive: float) -> float | None:
@@ -44,12 +44,10 @@ def _rate(run: Run, W: Tensor, drive: float) -> float | None:
 
 def _bound(run: Run, W: Tensor) -> float | None:
     """Return the largest factor of a step back: γ σ_max(W), or keep + add · γ σ_max(W)."""
-    if run.network.gated or run.network.cell == "normed":
+    cell = run.network.layer
+    if not isinstance(cell, Elman | Skip):
         return None
     if not W.isfinite().all():
         return math.inf
     bound = float(norm_bound(W.double().unsqueeze(0), run.network.activation))
-    leak = run.network.leak
-    if leak is None:
-        return bound
-    return (1 - leak if run.network.cell == "leaky" else 1.0) + leak * bound
+    return cell.keep + cell.add * bound if isinstance(cell, Skip) else bound

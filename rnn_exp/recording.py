@@ -91,7 +91,7 @@ def record(
     nothing = torch.full_like(sane, math.nan, dtype=torch.float64)
     return Recorded(
         known=known,
-        recurrent_grad_norm=norm(gradients.parameters[f"weight_hh_l{network.num_layers - 1}"]),
+        recurrent_grad_norm=norm(gradients.parameters[network.top]),
         spectral_radius=torch.where(sane, radius, nothing),
         largest_singular_value=torch.where(sane, torch.linalg.svdvals(safe)[:, 0], nothing),
         profile=profile(gradients, network.layer, late),

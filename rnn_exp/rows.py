@@ -87,9 +87,9 @@ def promised(path: Path) -> Source:
     with pq.ParquetFile(path) as file:
         found, rows = file.schema_arrow, file.metadata.num_rows
     for name, kind in TABLES[path.stem].items():
-        if name not in found.names and name in OPTIONAL:
-            continue
         if name not in found.names:
+            if name in OPTIONAL:
+                continue
             raise ValueError(f"{path.name} has no column {name}")
         if found.names.count(name) > 1:
             raise ValueError(f"{path.name}: {name} is there {found.names.count(name)} times")

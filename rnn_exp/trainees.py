@@ -39,7 +39,7 @@ class Trainees:
         self.given, self.task, self.training = parameters, task, training
         self.left = list(range(len(parameters.flat)))
         self.stream = Stream(task, seeds, training.batch_size, parameters.flat)
-        self.top = f"weight_hh_l{network.num_layers - 1}"
+        self.top = network.top
         self.first = parameters.views()[self.top].clone()
         self.parametrization = parametrization_of(network, parameters)
         trained = self.parametrization.start(parameters.flat)

@@ -3,6 +3,7 @@
 import dataclasses
 
 from rnn_exp.optimizers import OPTIMIZERS
+from rnn_exp.penalties import OMEGA_FORMS
 from rnn_exp.settings import SettingError, as_typed, check, choice, flag, number, whole
 from rnn_exp.truncation import Truncation
 
@@ -36,7 +37,7 @@ class Training:
     clip_value: float | None = number(None, above=0)
     loss_at: str = choice("task", ["task", "every"])
     omega: float = number(0.0, least=0)
-    omega_form: str = choice("squared", ["ratio", "squared"])
+    omega_form: str = choice("squared", OMEGA_FORMS)
     orthogonality: float = number(0.0, least=0)
     truncate_every: int | None = whole(None, least=1)
     truncate_back: int | None = whole(None, least=1)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rnn_exp.cells import Adjoint, LayerWeights, Trace
 
-__all__ = ["Truncation", "Window"]
+__all__ = ["Sums", "Truncation", "Window"]
 
 
 class Window(NamedTuple):
@@ -45,12 +45,8 @@ class Truncation:
             if first < end:
                 yield Window(max(0, end - self.back), end, first)
 
-    def sums(self, traces: Sequence[Trace]) -> "_Sums":
-        """Return room for the sums over windows."""
-        return _Sums(traces)
 
-
-class _Sums:
+class Sums:
     """Gradients of every layer, to which those of windows are added."""
 
     def __init__(self, traces: Sequence[Trace]) -> None:

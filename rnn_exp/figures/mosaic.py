@@ -5,6 +5,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from rnn_exp.figures import maps
+
 __all__ = ["axes_of", "edges"]
 
 _TICKS = 8
@@ -12,10 +14,7 @@ _TICKS = 8
 
 def edges(centres: np.ndarray) -> np.ndarray:
     """Cell edges half-way between two or more positive values on a logarithmic axis."""
-    logs = np.log(centres)
-    middle = (logs[1:] + logs[:-1]) / 2
-    ends = 2 * logs[0] - middle[0], 2 * logs[-1] - middle[-1]
-    found: np.ndarray = np.exp(np.concatenate([[ends[0]], middle, [ends[1]]]))
+    found: np.ndarray = np.exp(maps.edges(np.log(centres)))
     return found
 
 
