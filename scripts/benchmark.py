@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from rnn_exp import process
-from rnn_exp.engines import scan_engine
+from rnn_exp.engines import Gradients, scan_engine
 from rnn_exp.inits import Gaussian
 from rnn_exp.network import Network, Parameters, shapes
 from rnn_exp.norms import log10_norm
@@ -28,11 +28,16 @@ from rnn_exp.tasks import Adding
 
 Update = Callable[[], object]
 _UPDATES_A_ROUND = 5
+_FUSED: dict[str, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {
+    "rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM,
+}  # fmt: skip
 
 
-def scan_update(T: int, B: int, H: int, runs: int = 1, everything: bool = False) -> Update:
-    """Return one recorded update of this package: all T norms, and Adam."""
-    network, task = Network(hidden_size=H), Adding(T)
+def scan_update(
+    T: int, B: int, H: int, runs: int = 1, everything: bool = False, cell: str = "rnn"
+) -> Update:
+    """Return one recorded update of this package: all T norms (of c too), and Adam."""
+    network, task = Network(hidden_size=H, cell=cell), Adding(T)
     sizes = shapes(network, task.input_size, task.output_size)
     drawn = [Gaussian(0.9).draw(sizes, seed) for seed in range(runs)]
     parameters = Parameters.stack(drawn, torch.float32)
@@ -45,27 +50,34 @@ def scan_update(T: int, B: int, H: int, runs: int = 1, everything: bool = False)
     def update() -> object:
         asked = Asked(lambda outputs: task.loss(outputs, y))
         gradients = scan_engine(views, x, asked, network)
-        norms = profile(gradients, network.layer) if everything else log10_norm(gradients.total[0])
+        norms = profile(gradients, network.layer) if everything else norms_of(gradients)
         move(parameters.flat, parameters.pack(gradients.parameters), memory, 1e-4)
         return norms
 
     return update
 
 
-class _Fused(nn.Module):
-    """The usual way: torch's fused RNN and a linear read-out."""
+def norms_of(gradients: Gradients) -> list[torch.Tensor]:
+    """Return log10 of the norms of ∂L/∂h_t and, of an LSTM, of ∂L/∂c_t; of one layer."""
+    [found] = gradients.adjoints
+    recorded = [found.total] if found.memory is None else [found.total, found.memory]
+    return [log10_norm(tensor) for tensor in recorded]
 
-    def __init__(self, H: int) -> None:
+
+class _Fused(nn.Module):
+    """The usual way: torch's fused module and a linear read-out."""
+
+    def __init__(self, cell: str, H: int) -> None:
         super().__init__()
-        self.rnn, self.readout = nn.RNN(2, H), nn.Linear(H, 1)
+        self.recurrent, self.readout = _FUSED[cell](2, H), nn.Linear(H, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.readout(self.rnn(x)[0][-1])
+        return self.readout(self.recurrent(x)[0][-1])
 
 
-def fused_update(T: int, B: int, H: int) -> Update:
-    """Return the same update on torch's fused nn.RNN, nothing recorded."""
-    model, task = _Fused(H), Adding(T)
+def fused_update(T: int, B: int, H: int, cell: str = "rnn") -> Update:
+    """Return the same update on torch's fused module, nothing recorded."""
+    model, task = _Fused(cell, H), Adding(T)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     batch = task.draw(B, torch.Generator().manual_seed(0))
 
