@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnn_exp.loading import load as load
+    from rnn_exp.storage.loading import load as load
 
 __all__ = ["load"]
 
@@ -14,7 +14,7 @@ __all__ = ["load"]
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute
     """Import `load` (and pandas with it) when it is first asked for: the command line is quick."""
     if name == "load":
-        from rnn_exp.loading import load
+        from rnn_exp.storage.loading import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

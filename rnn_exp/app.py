@@ -15,11 +15,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rnn_exp import process
-from rnn_exp._hydra.described import run_of
-from rnn_exp._hydra.failures import FAILED
-from rnn_exp._hydra.job import Failed, job
-from rnn_exp._hydra.refusal import in_one_line
+from rnn_exp._hydra.job import Failed, job, run_of
+from rnn_exp._hydra.messages import FAILED, in_one_line
+from rnn_exp.sweeps import process
 
 __all__ = ["main"]
 

@@ -1,4 +1,8 @@
-"""Commands on results: ``rnn-exp-report`` and the drawing of one figure."""
+"""Commands on results: ``rnn-exp-report``, ``rnn-exp-status``, and the drawing of one figure.
+
+Each command imports what it needs when it is called, so that ``rnn-exp-status`` is quick: it needs
+neither pandas nor torch.
+"""
 
 import argparse
 import functools
@@ -7,19 +11,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from rnn_exp import figures
-from rnn_exp.figures.style import in_style
-from rnn_exp.files import replace_file
-from rnn_exp.loading import DamagedWarning, Results, load
-from rnn_exp.report import write
+from rnn_exp.sweeps.status import Standing, in_words, standing
 
-__all__ = ["draw", "report"]
+if TYPE_CHECKING:
+    from rnn_exp.storage.loading import Results
+
+__all__ = ["draw", "report", "status"]
 
 
 def report() -> None:
     """Write figures, their tables and one page about a results folder; print the page's path."""
+    from rnn_exp import report as reports
+
     options = argparse.ArgumentParser(
         "rnn-exp-report", description="Draw a results folder: figures, their tables, one page."
     )
@@ -31,7 +36,7 @@ def report() -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with _damage_told(options.prog):
-            page = write(results, out, title=given.folder.resolve().name)
+            page = reports.write(results, out, title=given.folder.resolve().name)
     except OSError as error:
         _leave(options.prog, f"{error.filename or out}: {error.strerror or error}")
     print(page)
@@ -39,6 +44,10 @@ def report() -> None:
 
 def draw() -> None:
     """Draw one named figure of a results folder into a file."""
+    from rnn_exp import figures
+    from rnn_exp.figures.parts.style import in_style
+    from rnn_exp.storage.files import replace_file
+
     options = argparse.ArgumentParser(
         "draw.py",
         description=f"Draw one figure of a results folder: {', '.join(figures.names())}; or the "
@@ -63,7 +72,29 @@ def draw() -> None:
     print(figure.caption(table))
 
 
-def _load(program: str, folder: Path) -> Results:
+def status() -> None:
+    """Print one line: how many runs of the sweep are done, diverged, failed and left."""
+    options = argparse.ArgumentParser(
+        "rnn-exp-status", description="Say how a sweep stands; run it from another terminal."
+    )
+    options.add_argument("folder", type=Path, help="the sweep's folder, such as outputs/decay")
+    given = options.parse_args()
+    try:
+        now = standing(given.folder)
+    except (OSError, ValueError) as error:
+        _leave(options.prog, str(error))
+    print(f"{given.folder}: {in_words(now)}; {_training(now)}")
+
+
+def _training(now: Standing) -> str:
+    if now.training:
+        return f"{now.training} in training"
+    return "nothing is in training" if now.left else "all have ended"
+
+
+def _load(program: str, folder: Path) -> "Results":
+    from rnn_exp.storage.loading import load
+
     try:
         return load(folder)
     except OSError as error:
@@ -73,6 +104,8 @@ def _load(program: str, folder: Path) -> Results:
 @contextmanager
 def _damage_told(program: str) -> Iterator[None]:
     """A context in which a run that is left out for its damage is told in one line."""
+    from rnn_exp.storage.loading import DamagedWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter("always", DamagedWarning)
         warnings.showwarning = lambda message, *_, **__: print(

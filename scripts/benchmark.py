@@ -16,21 +16,22 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from rnn_exp import process
-from rnn_exp.engines import Gradients, scan_engine
-from rnn_exp.inits import Gaussian
-from rnn_exp.network import Network, Parameters, shapes
-from rnn_exp.norms import log10_norm
-from rnn_exp.optimizers import OPTIMIZERS, memory_of
-from rnn_exp.readout import Asked
-from rnn_exp.recording import profile
+from rnn_exp.networks.gradients import Asked, Gradients, scan_engine
+from rnn_exp.networks.inits import Gaussian
+from rnn_exp.networks.network import Network, Parameters, shapes
+from rnn_exp.networks.norms import log10_norm
+from rnn_exp.sweeps import process
 from rnn_exp.tasks import Adding
+from rnn_exp.training.optimizers import OPTIMIZERS, memory_of
+from rnn_exp.training.recorder import profile
 
 Update = Callable[[], object]
 _UPDATES_A_ROUND = 5
 _FUSED: dict[str, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {
-    "rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM,
-}  # fmt: skip
+    "rnn": nn.RNN,
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+}
 
 
 def scan_update(
@@ -156,17 +157,26 @@ def main() -> None:
         0.6,
         *paired(scan_update(*main_size), fused, s),
     )
-    report("T=100 B=20 H=50, all columns / fused nn.RNN, none", 1.0,
-           *paired(scan_update(*main_size, everything=True), fused, s))  # fmt: skip
-    report("T=100 B=20 H=50, T norms / RNNCell + retain_grad", 0.35,
-           *paired(scan_update(*main_size), cell_update(*main_size), s))  # fmt: skip
+    report(
+        "T=100 B=20 H=50, all columns / fused nn.RNN, none",
+        1.0,
+        *paired(scan_update(*main_size, everything=True), fused, s),
+    )
+    report(
+        "T=100 B=20 H=50, T norms / RNNCell + retain_grad",
+        0.35,
+        *paired(scan_update(*main_size), cell_update(*main_size), s),
+    )
     mine, other, ratio = paired(scan_update(100, 16, 32, runs=32), scan_update(100, 16, 32), s)
     report("T=100 B=16 H=32, 32 runs, a run / 1 run", 0.35, mine / 32, other, ratio / 32)
     if not chosen.quick:
         for H in (32, 50, 64, 128, 256):
             for T in (50, 100, 500):
-                report(f"T={T} B=20 H={H}, T norms / fused nn.RNN, none", 1.0,
-                       *paired(scan_update(T, 20, H), fused_update(T, 20, H), s))  # fmt: skip
+                report(
+                    f"T={T} B=20 H={H}, T norms / fused nn.RNN, none",
+                    1.0,
+                    *paired(scan_update(T, 20, H), fused_update(T, 20, H), s),
+                )
 
 
 if __name__ == "__main__":

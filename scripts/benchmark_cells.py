@@ -12,7 +12,7 @@ import argparse
 
 from benchmark import fused_update, paired, report, scan_update
 
-from rnn_exp import process
+from rnn_exp.sweeps import process
 
 _SIZES = ((50, 16, 32), (100, 20, 50), (100, 32, 64), (100, 64, 128))
 _CELLS, _RUNS = ("gru", "lstm"), 8

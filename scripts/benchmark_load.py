@@ -22,14 +22,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rnn_exp.decay import RULE
-from rnn_exp.inits import Gaussian
-from rnn_exp.network import Network
-from rnn_exp.recording import Recording
-from rnn_exp.run import Run
-from rnn_exp.storage import describe
+from rnn_exp.networks.inits import Gaussian
+from rnn_exp.networks.network import Network
+from rnn_exp.profiles import RULE
+from rnn_exp.storage.writing import describe
 from rnn_exp.tasks import Adding
-from rnn_exp.training import Training
+from rnn_exp.training.run import Run
+from rnn_exp.training.settings import Recording, Training
 
 _EVERY = 10
 _SLOPES = {"tanh": 0.9, "sigmoid": 0.24}
@@ -53,11 +52,15 @@ def runs_of(count: int, rows: int) -> list[Run]:
     )
     return [
         Run(
-            Adding(length), Network(activation, 64), Gaussian(float(gain)),
-            Training(updates=(max(rows // length, 1) - 1) * _EVERY + 1), Recording(_EVERY), seed,
+            Adding(length),
+            Network(activation, 64),
+            Gaussian(float(gain)),
+            Training(updates=(max(rows // length, 1) - 1) * _EVERY + 1),
+            Recording(_EVERY),
+            seed,
         )
         for seed, gain, activation, length in itertools.islice(grid, count)
-    ]  # fmt: skip
+    ]
 
 
 def gradients_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -70,27 +73,39 @@ def gradients_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]
     total = -1 + slope * lag + random.normal(0, 0.05, lag.size)
     lost = total < -45
     return {
-        "update": update, "layer": np.zeros_like(lag), "time": time_step, "lag": lag,
+        "update": update,
+        "layer": np.zeros_like(lag),
+        "time": time_step,
+        "lag": lag,
         "log10_total": np.where(lost, -np.inf, total),
         "log10_direct": np.where(lag == 0, total, -np.inf),
         "log10_contribution": np.where(lost, -np.inf, total - 0.5),
         "saturation": random.uniform(0.2, 0.9, lag.size),
         "state_rms": random.uniform(0.1, 0.8, lag.size),
         "status": np.where(lost, "underflow", "ok"),
-    }  # fmt: skip
+    }
 
 
 def updates_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]:
     """Return the table of updates of a run: a falling loss, and noise."""
     update = recorded(run)
     noise = random.uniform(0.9, 1.1, (7, update.size))
-    names = ("error", "grad_norm", "recurrent_grad_norm", "spectral_radius",
-             "largest_singular_value", "moved")  # fmt: skip
+    names = (
+        "error",
+        "grad_norm",
+        "recurrent_grad_norm",
+        "spectral_radius",
+        "largest_singular_value",
+        "moved",
+    )
     return {
-        "update": update, "loss": noise[0] * (0.05 + 0.12 * np.exp(-update / 200)),
-        **dict(zip(names, noise[1:], strict=True)), "clipped": noise[1] > 1.05,
-        "length": np.full_like(update, run.task.length), "omega": np.full(update.size, np.nan),
-    }  # fmt: skip
+        "update": update,
+        "loss": noise[0] * (0.05 + 0.12 * np.exp(-update / 200)),
+        **dict(zip(names, noise[1:], strict=True)),
+        "clipped": noise[1] > 1.05,
+        "length": np.full_like(update, run.task.length),
+        "omega": np.full(update.size, np.nan),
+    }
 
 
 def recorded(run: Run) -> np.ndarray:
@@ -105,11 +120,20 @@ def rate(run: Run) -> float:
 
 def results_of(run: Run) -> dict[str, Any]:
     """Return what run.json says of a run that has ended."""
-    known = {"decay_rate": rate(run), "half_life": float(np.log(2) / abs(np.log(rate(run)))),
-             "verdict": "vanishing" if rate(run) < 1 else "exploding"}  # fmt: skip
+    known = {
+        "decay_rate": rate(run),
+        "half_life": float(np.log(2) / abs(np.log(rate(run)))),
+        "verdict": "vanishing" if rate(run) < 1 else "exploding",
+    }
     prediction = {"drive": 0.05, "decay_rate": 1.02 * rate(run), "bound": 2 * rate(run)}
-    return {"status": "finished", "diverged": None, **known, "verdict_rule": RULE, "final": known,
-            "prediction": prediction}  # fmt: skip
+    return {
+        "status": "finished",
+        "diverged": None,
+        **known,
+        "verdict_rule": RULE,
+        "final": known,
+        "prediction": prediction,
+    }
 
 
 def generate(study: Path, count: int, rows: int) -> None:

@@ -20,25 +20,33 @@ from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SIZES = ("task.length=50", "network.hidden_size=32", "training.batch_size=16",
-         "training.updates=50")  # fmt: skip
-PLAIN = ("hydra/launcher=basic", "hydra/sweeper=basic", "hydra.sweep.subdir=${hydra.job.num}",
-         "hydra.sweep.dir=usual")  # fmt: skip
+SIZES = (
+    "task.length=50",
+    "network.hidden_size=32",
+    "training.batch_size=16",
+    "training.updates=50",
+)
+PLAIN = (
+    "hydra/launcher=basic",
+    "hydra/sweeper=basic",
+    "hydra.sweep.subdir=${hydra.job.num}",
+    "hydra.sweep.dir=usual",
+)
 COMMAND = "import sys; from rnn_exp.app import main; sys.argv[0] = 'rnn-exp'; main()"
 HELP = f"import sys; sys.argv.append('--help'); {COMMAND}"
 # The same runs, trained and written by the same worker, with no command line in front of it.
 WITHOUT = """
 import sys
 from pathlib import Path
-from rnn_exp import process
+from rnn_exp.sweeps import process
 process.settle()
-from rnn_exp.inits import Gaussian
-from rnn_exp.network import Network
-from rnn_exp.planning import chunks
-from rnn_exp.run import Run
-from rnn_exp.training import Training
-from rnn_exp.jobs import Job
-from rnn_exp.worker import Assignment, carry_out
+from rnn_exp.networks.inits import Gaussian
+from rnn_exp.networks.network import Network
+from rnn_exp.training.experiment import chunks
+from rnn_exp.training.run import Run
+from rnn_exp.training.settings import Training
+from rnn_exp.sweeps.worker import Job
+from rnn_exp.sweeps.worker import Assignment, carry_out
 runs = [Run(network=Network(hidden_size=32), init=Gaussian(gain), training=Training(50), seed=seed)
         for gain in map(float, sys.argv[1].split(",")) for seed in range(int(sys.argv[2]))]
 for number, chunk in enumerate(chunks(runs)):
@@ -53,9 +61,12 @@ def run(words: Sequence[str]) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
-            [sys.executable, *words], cwd=folder, check=True, capture_output=True,
+            [sys.executable, *words],
+            cwd=folder,
+            check=True,
+            capture_output=True,
             env=os.environ | {"PYTHONPATH": str(HERE.parent)},
-        )  # fmt: skip
+        )
         wall, now = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
 
@@ -82,8 +93,10 @@ def main() -> None:
         bare.append(run(["-c", WITHOUT, gains, str(seeds)]))
     middle = statistics.median
     walls = [middle(wall for wall, _ in each) for each in (ours, usual, bare)]
-    print(f"{runs} runs: {walls[0]:.2f} s; plain nn.RNN under Hydra's launcher "
-          f"{walls[1]:.2f} s; this package without Hydra {walls[2]:.2f} s")  # fmt: skip
+    print(
+        f"{runs} runs: {walls[0]:.2f} s; plain nn.RNN under Hydra's launcher "
+        f"{walls[1]:.2f} s; this package without Hydra {walls[2]:.2f} s"
+    )
     print(f"{'':58s} {'found':>8s}     {'goal':>8s}")
     ratio = middle(a / b for (a, _), (b, _) in zip(ours, usual, strict=True))
     report("a sweep / the usual way, wall time", "", ratio, 0.25)

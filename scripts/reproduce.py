@@ -9,7 +9,7 @@ The table is in outputs/reproduce (or --out FOLDER): results.md, results.csv.
 
 import sys
 
-from rnn_exp.results.command import main
+from rnn_exp.reproduction.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,7 +7,7 @@ import matplotlib
 import pytest
 import torch
 
-from rnn_exp import process
+from rnn_exp.sweeps import process
 
 # A shell that starts the tests in the background has Ctrl-C ignored by all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -109,8 +109,10 @@ def gradients(parameters, x, num_layers, phi, loss_of, times, start=None):
     loss = loss_of(torch.stack([read(leaves, h[-1][t - 1]) for t in times]))
     flat = [state for own in h for state in own]
     found = torch.autograd.grad(loss, [*leaves.values(), *flat], allow_unused=True)
-    filled = [torch.zeros_like(of) if g is None else g
-              for of, g in zip([*leaves.values(), *flat], found, strict=True)]  # fmt: skip
+    filled = [
+        torch.zeros_like(of) if g is None else g
+        for of, g in zip([*leaves.values(), *flat], found, strict=True)
+    ]
     by_name = dict(zip(leaves, filled, strict=False))
     total = torch.stack(filled[len(leaves) :]).view(num_layers, len(x), *flat[0].shape)
     return loss.detach(), by_name, total
@@ -208,8 +210,12 @@ def lstm(x, h, V, W, b, b_hidden, c=None):
         i, f, o = torch.sigmoid(u_i), torch.sigmoid(u_f), torch.sigmoid(u_o)
         c = f * c + i * torch.tanh(u_g)
         h = o * torch.tanh(c)
-        slopes = [slope("sigmoid", u_i), slope("sigmoid", u_f), slope("tanh", u_g),
-                  slope("sigmoid", u_o)]  # fmt: skip
+        slopes = [
+            slope("sigmoid", u_i),
+            slope("sigmoid", u_f),
+            slope("tanh", u_g),
+            slope("sigmoid", u_o),
+        ]
         found.h.append(h)
         found.c.append(c)
         found.hidden.append(hidden)

@@ -12,8 +12,8 @@ import pandas as pd
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from rnn_exp._hydra.described import run_of
-from rnn_exp.run import Run
+from rnn_exp._hydra.job import run_of
+from rnn_exp.training.run import Run
 from tests.tables import Study, run
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -34,9 +34,10 @@ def runs_of(name: str) -> list[Run]:
     words = [f"{key}={value}" for key, value in dict(sweeper.params or {}).items()]
     axes = [
         [(axis.key_or_group, value) for value in axis.sweep_string_iterator()]
-        if axis.is_sweep_override() else [(axis.key_or_group, axis.get_value_element_as_str())]
+        if axis.is_sweep_override()
+        else [(axis.key_or_group, axis.get_value_element_as_str())]
         for axis in OverridesParser.create().parse_overrides(words)
-    ]  # fmt: skip
+    ]
     combinations: Any = OmegaConf.to_container(sweeper.paired) if sweeper.paired else [{}]
     pairs = [
         [(key, "null" if value is None else str(value)) for key, value in combination.items()]
@@ -58,10 +59,16 @@ def _run(name: str, choices: Sequence[tuple[str, str]]) -> Run:
 
 
 PLAIN: Settings = {
-    "task": "adding", "init": "torch", "init.gain": np.nan, "network.cell": "rnn",
-    "network.parametrization": "free", "training.clip_norm": 1.0, "training.omega": 0.0,
-    "chance_loss": 0.25, "chance_error": 0.75,
-}  # fmt: skip
+    "task": "adding",
+    "init": "torch",
+    "init.gain": np.nan,
+    "network.cell": "rnn",
+    "network.parametrization": "free",
+    "training.clip_norm": 1.0,
+    "training.omega": 0.0,
+    "chance_loss": 0.25,
+    "chance_error": 0.75,
+}
 
 
 def recipes(

@@ -11,13 +11,13 @@ from matplotlib import pyplot
 
 from rnn_exp import figures
 from rnn_exp.commands import draw, report
-from rnn_exp.experiment import execute
-from rnn_exp.inits import Gaussian
-from rnn_exp.network import Network
-from rnn_exp.run import Run
-from rnn_exp.storage import write
+from rnn_exp.networks.inits import Gaussian
+from rnn_exp.networks.network import Network
+from rnn_exp.storage.writing import write
 from rnn_exp.tasks import Adding
-from rnn_exp.training import Training
+from rnn_exp.training.experiment import execute
+from rnn_exp.training.run import Run
+from rnn_exp.training.settings import Training
 
 ROOT = Path(__file__).parents[1]
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "csv": b""}
@@ -29,8 +29,9 @@ def study(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("results") / "small"
     runs = [
         Run(Adding(10), Network(hidden_size=4), Gaussian(gain), Training(updates=3), seed=seed)
-        for gain in (0.5, 2.0) for seed in (0, 1)
-    ]  # fmt: skip
+        for gain in (0.5, 2.0)
+        for seed in (0, 1)
+    ]
     for outcome in execute(runs):
         (folder / outcome.run.name).mkdir(parents=True)
         write(folder / outcome.run.name, outcome)
@@ -60,8 +61,9 @@ def test_the_report_has_a_page_and_every_figure_in_every_format(
     assert "decay" in drawn
     assert drawn <= set(figures.names())
     assert {path.name for path in out.iterdir()} == {
-        "index.html", *(f"{name}.{suffix}" for name in drawn for suffix in MAGIC)
-    }  # fmt: skip
+        "index.html",
+        *(f"{name}.{suffix}" for name in drawn for suffix in MAGIC),
+    }
     for name in drawn:
         for suffix, magic in MAGIC.items():
             content = (out / f"{name}.{suffix}").read_bytes()
@@ -76,7 +78,7 @@ def test_the_report_has_a_page_and_every_figure_in_every_format(
 def test_the_report_of_a_folder_goes_into_the_folder_itself(study, monkeypatch, capsys):
     written = []
     monkeypatch.setattr(
-        "rnn_exp.commands.write",
+        "rnn_exp.report.write",
         lambda results, out, title: written.append((len(results.runs), title)) or out / "page",
     )
 
@@ -127,8 +129,14 @@ def test_the_installed_command_ends_with_one_line_and_an_exit_code(tmp_path):
 def test_the_script_draws_one_figure(study, tmp_path, monkeypatch, capsys, suffix):
     file = tmp_path / f"picture.{suffix}"
 
-    call(monkeypatch, lambda: runpy.run_path(str(ROOT / "scripts" / "draw.py"),
-         run_name="__main__"), "draw.py", "decay", study, file)  # fmt: skip
+    call(
+        monkeypatch,
+        lambda: runpy.run_path(str(ROOT / "scripts" / "draw.py"), run_name="__main__"),
+        "draw.py",
+        "decay",
+        study,
+        file,
+    )
 
     assert file.read_bytes().startswith(MAGIC[suffix])
     figure = figures.figure("decay")
@@ -138,7 +146,7 @@ def test_the_script_draws_one_figure(study, tmp_path, monkeypatch, capsys, suffi
 
 
 def _tables(study: Path):
-    from rnn_exp.loading import load
+    from rnn_exp.storage.loading import load
 
     return load(study)
 
@@ -178,8 +186,12 @@ def test_a_picture_that_cannot_be_written_is_one_clear_line(
 
 def test_the_report_script_is_the_command(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="there is no folder nowhere"):
-        call(monkeypatch, lambda: runpy.run_path(str(ROOT / "scripts" / "report.py"),
-             run_name="__main__"), "report.py", "nowhere")  # fmt: skip
+        call(
+            monkeypatch,
+            lambda: runpy.run_path(str(ROOT / "scripts" / "report.py"), run_name="__main__"),
+            "report.py",
+            "nowhere",
+        )
 
 
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), ValueError("no")])

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from rnn_exp.experiment import execute
-from rnn_exp.inits import Gaussian, Unit
-from rnn_exp.network import Network
-from rnn_exp.one_unit import chain_rule
-from rnn_exp.outcome import Outcome
-from rnn_exp.run import Run
+from rnn_exp.networks.inits import Gaussian, Unit
+from rnn_exp.networks.network import Network
 from rnn_exp.tasks import Adding, Hold
-from rnn_exp.training import Training
+from rnn_exp.theory.one_unit import chain_rule
+from rnn_exp.training.experiment import execute
+from rnn_exp.training.outcome import Outcome
+from rnn_exp.training.run import Run
+from rnn_exp.training.settings import Training
 
 T = 30
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0}
@@ -33,12 +33,10 @@ def unit(activation: str, weight: float, bias: float | None = None) -> Run:
     rest = REST[activation]
     return Run(
         task=Hold(length=T, target=-1.0),
-        network=Network(
-            activation=activation, hidden_size=1, dtype="float64", initial_state=rest
-        ),
+        network=Network(activation=activation, hidden_size=1, dtype="float64", initial_state=rest),
         init=Unit(weight=weight, bias=-weight * rest if bias is None else bias),
         training=Training(updates=1, batch_size=1),
-    )  # fmt: skip
+    )
 
 
 def far_end(outcome: Outcome) -> float:

@@ -22,8 +22,10 @@ def wheel(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), ROOT],
-        check=True, capture_output=True, cwd=out,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        cwd=out,
+    )
     [built] = out.glob("*.whl")
     return built
 
@@ -57,9 +59,7 @@ def test_the_wheel_has_configuration_page_and_plugins(wheel):
         assert f"rnn_exp/conf/{path.relative_to(ROOT / 'conf')}" in names
     for path in (ROOT / "rnn_exp").rglob("*.py"):
         assert str(path.relative_to(ROOT)) in names
-    assert {name.partition("/")[0].rpartition(".")[2] for name in names} == {
-        "rnn_exp", "dist-info"
-    }  # fmt: skip
+    assert {name.partition("/")[0].rpartition(".")[2] for name in names} == {"rnn_exp", "dist-info"}
     assert not [name for name in names if "__pycache__" in name]
 
 
@@ -71,9 +71,10 @@ def test_the_wheel_names_its_commands_and_its_license(wheel):
         licenses = [name for name in archive.namelist() if name.endswith("/LICENSE")]
 
     assert dict(parser["console_scripts"]) == {
-        "rnn-exp": "rnn_exp.app:main", "rnn-exp-report": "rnn_exp.commands:report",
-        "rnn-exp-status": "rnn_exp.status:main",
-    }  # fmt: skip
+        "rnn-exp": "rnn_exp.app:main",
+        "rnn-exp-report": "rnn_exp.commands:report",
+        "rnn-exp-status": "rnn_exp.commands:status",
+    }
     assert len(licenses) == 1
 
 
@@ -102,8 +103,9 @@ def test_the_installed_commands_work_in_an_unrelated_empty_folder(python, tmp_pa
         "    [command] = entry_points(group='console_scripts', name=name)\n"
         "    sys.argv = [name, *words]\n"
         "    command.load()()\n",
-        "hydra.sweep.dir=outputs/mine", *SMALL,
-    )  # fmt: skip
+        "hydra.sweep.dir=outputs/mine",
+        *SMALL,
+    )
 
     assert told == (
         "2 runs: 2 done, 0 of them diverged, 0 failed, 0 already there\noutputs/mine\n"

@@ -11,13 +11,15 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf._utils import get_omega_conf_dumper
 
-__all__ = ["Composer", "Word"]
+__all__ = ["Composer", "Word", "texts"]
 
 
 class Word(NamedTuple):
@@ -61,8 +63,14 @@ class Composer:
         """
         words = [self.parse(word) for word in overrides]
         plain = all(word.is_choice or word.is_plain for word in words)
-        alike = [word.override.input_line if word.is_choice else word.override.key_or_group
-                 for word in words] if plain else None  # fmt: skip
+        alike = (
+            [
+                word.override.input_line if word.is_choice else word.override.key_or_group
+                for word in words
+            ]
+            if plain
+            else None
+        )
         if alike is None or self.last is None or self.last[0] != alike:
             self.last = (alike, self.compose(overrides, number))
         else:
@@ -110,6 +118,42 @@ def _whole_number(text: str) -> Override | None:
     if found is None:
         return None
     return Override(
-        type=OverrideType.CHANGE, key_or_group=found[1], value_type=ValueType.ELEMENT,
-        _value=int(found[2]), input_line=text,
-    )  # fmt: skip
+        type=OverrideType.CHANGE,
+        key_or_group=found[1],
+        value_type=ValueType.ELEMENT,
+        _value=int(found[2]),
+        input_line=text,
+    )
+
+
+def texts(job: DictConfig) -> dict[str, str]:
+    """Return the text of each file that belongs to a job, under its path in the job's folder."""
+    config: Any = OmegaConf.to_container(job, enum_to_str=True)
+    hydra = config.pop("hydra")
+    return {
+        ".hydra/config.yaml": _yaml(config),
+        ".hydra/hydra.yaml": _yaml({"hydra": hydra}),
+        ".hydra/overrides.yaml": _yaml(hydra["overrides"]["task"]),
+    }
+
+
+def _yaml(value: Any) -> str:  # noqa: ANN401 - plain values
+    """Do as ``OmegaConf.to_yaml``, through libyaml."""
+    text: str = yaml.dump(
+        value, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_dumper()
+    )
+    return text
+
+
+@functools.cache
+def _dumper() -> type:
+    """Return OmegaConf's dumper on top of libyaml's, where there is one."""
+    theirs = get_omega_conf_dumper()
+    if not hasattr(yaml, "CDumper"):
+        return theirs
+
+    class Dumper(yaml.CDumper):  # type: ignore[misc,unused-ignore]
+        """Quotes texts that look like numbers or truth values, as OmegaConf's does."""
+
+    Dumper.add_representer(str, theirs.str_representer)
+    return Dumper

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 from omegaconf import OmegaConf
 
 from rnn_exp._hydra.composition import Composer, Word
-from rnn_exp._hydra.described import run_of, settings_of
-from rnn_exp.configuration import run_from
-from rnn_exp.run import Run
-from rnn_exp.storage import is_done
+from rnn_exp._hydra.job import run_of, settings_of
+from rnn_exp.storage.writing import is_done
+from rnn_exp.training.run import Run, run_from
 
 __all__ = ["Planned", "plan"]
 
@@ -85,8 +84,9 @@ class _Bases:
         plain = self.known[id(base)]
         if plain is None:
             return None
-        result = {key: dict(value) if isinstance(value, dict) else value
-                  for key, value in plain.items()}  # fmt: skip
+        result = {
+            key: dict(value) if isinstance(value, dict) else value for key, value in plain.items()
+        }
         words = [self.composer.parse(word) for word in overrides]
         fits = all(_set(result, word) for word in words if not word.is_choice)
         return result if fits else None

@@ -11,18 +11,14 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rnn_exp import planning
-from rnn_exp._hydra.composition import Composer
-from rnn_exp._hydra.described import run_of
-from rnn_exp._hydra.gate import Gate
-from rnn_exp._hydra.job import Failed
+from rnn_exp._hydra.composition import Composer, texts
+from rnn_exp._hydra.job import Failed, Gate, run_of
 from rnn_exp._hydra.plan import Planned
-from rnn_exp._hydra.texts import texts
-from rnn_exp.jobs import Job
-from rnn_exp.pool import Lost, Workers, spread
-from rnn_exp.progress import SweepBar
-from rnn_exp.run import Run
-from rnn_exp.worker import THERE, Assignment, Ended, carry_out, clear, lose
+from rnn_exp.sweeps.pool import Lost, Workers, spread
+from rnn_exp.sweeps.progress import SweepBar
+from rnn_exp.sweeps.worker import THERE, Assignment, Ended, Job, carry_out, clear, lose
+from rnn_exp.training import experiment
+from rnn_exp.training.run import Run
 
 __all__ = ["Sweep"]
 
@@ -52,8 +48,8 @@ class Sweep:
                 clear(job.folder)
         left = [run for run, job in planned.items() if not job.done]
         ends = {run: Ended(THERE) for run, job in planned.items() if job.done}
-        chunks = planning.chunks(left, processes=workers.count())
-        work = sum(map(planning.seconds, left))
+        chunks = experiment.chunks(left, processes=workers.count())
+        work = sum(map(experiment.seconds, left))
         with closing(SweepBar(self.folder, len(planned), len(ends), work)) as bar:
             here = workers.is_here
             function = functools.partial(carry_out, look=bar.look if here else workers.look())
@@ -83,14 +79,17 @@ class Sweep:
         return ends, halves
 
     def _assignments(
-        self, chunks: Sequence[Sequence[Run]], planned: dict[Run, Planned], bar: SweepBar,
+        self,
+        chunks: Sequence[Sequence[Run]],
+        planned: dict[Run, Planned],
+        bar: SweepBar,
         seconds: float,
-    ) -> Iterator[Assignment]:  # fmt: skip
+    ) -> Iterator[Assignment]:
         """Compose the jobs of one chunk after the other, each when it is due."""
         for runs in chunks:
             name = f"chunk-{next(self.numbers)}"
             jobs = [self._job(planned[run]) for run in runs]
-            bar.begin(name, sum(map(planning.seconds, runs)))
+            bar.begin(name, sum(map(experiment.seconds, runs)))
             yield Assignment(name, jobs, self.folder.absolute(), seconds)
 
     def _job(self, planned: Planned) -> Job:
@@ -135,15 +134,19 @@ def _returned(job: Planned, ended: Ended) -> JobReturn:
     """Return what Hydra is told of a job: no configuration, so that it takes no memory."""
     failed = bool(ended.failure)
     return JobReturn(
-        overrides=list(job.overrides), working_dir=str(job.folder), task_name="run",
+        overrides=list(job.overrides),
+        working_dir=str(job.folder),
+        task_name="run",
         status=JobStatus.FAILED if failed else JobStatus.COMPLETED,
         _return_value=Failed(ended.failure) if failed else ended.status,
-    )  # fmt: skip
+    )
 
 
 def _summarise(ends: dict[Run, Ended], folder: Path) -> None:
     statuses = [how.status for how in ends.values()]
     failed, there = statuses.count("failed"), statuses.count(THERE)
-    print(f"{len(ends)} run{'s' if len(ends) != 1 else ''}: {len(ends) - failed - there} done, "
-          f"{statuses.count('diverged')} of them diverged, {failed} failed, {there} already there\n"
-          f"{folder}")  # fmt: skip
+    print(
+        f"{len(ends)} run{'s' if len(ends) != 1 else ''}: {len(ends) - failed - there} done, "
+        f"{statuses.count('diverged')} of them diverged, {failed} failed, {there} already there\n"
+        f"{folder}"
+    )

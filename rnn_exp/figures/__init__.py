@@ -13,7 +13,7 @@ from typing import Protocol, cast, runtime_checkable
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnn_exp.figures.source import CannotDraw, Tables
+from rnn_exp.figures.parts.selection import CannotDraw, Tables
 
 __all__ = ["CannotDraw", "FigureModule", "Tables", "figure", "names", "of_study", "study_names"]
 
@@ -63,6 +63,8 @@ def figure(name: str) -> FigureModule:
 
 
 def _found(package: str, path: Iterable[str]) -> dict[str, ModuleType]:
-    modules = {info.name: importlib.import_module(f"{package}.{info.name}")
-               for info in pkgutil.iter_modules(path)}  # fmt: skip
+    modules = {
+        info.name: importlib.import_module(f"{package}.{info.name}")
+        for info in pkgutil.iter_modules(path)
+    }
     return {name: module for name, module in modules.items() if "QUESTION" in vars(module)}

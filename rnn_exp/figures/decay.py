@@ -8,13 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures import edges, legends, panels
-from rnn_exp.figures.choice import KEYS, choose
-from rnn_exp.figures.intervals import gradient_interval
-from rnn_exp.figures.prose import agreement, closing, extremes, reach
-from rnn_exp.figures.source import Tables, at_start, top_layer
-from rnn_exp.figures.style import MEASURED, THEORY, darker, in_style
-from rnn_exp.figures.words import sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.captions import agreement, closing, extremes, reach
+from rnn_exp.figures.parts.seeds import gradient_interval
+from rnn_exp.figures.parts.selection import KEYS, Tables, at_start, choose, top_layer
+from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style
+from rnn_exp.figures.parts.words import sentences
 
 QUESTION: Final = "How far back in time does the gradient reach?"
 
@@ -61,15 +60,15 @@ def draw(table: pd.DataFrame) -> Figure:
         activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
         size = (len(lengths), len(activations))
         figure, grid = panels.grid(*size, height=1.75, sharex="row", sharey="row")
-        palette = legends.colours(table)
+        palette = marks.colours(table)
         for (row, column), axes in np.ndenumerate(grid):
             where = (table["activation"] == activations[column]) & (table["length"] == lengths[row])
             _panel(axes, table[where], palette)
-            panels.title(axes, activations[column], legends.lone(table), lengths[row])
+            panels.title(axes, activations[column], marks.lone(table), lengths[row])
         _limits(table, lengths, grid)
         norm = r"gradient norm $\|\partial L/\partial h_t\|$"
         panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", norm)
-        legends.legend(figure, _entries(table, palette))
+        marks.legend(figure, _entries(table, palette))
     return figure
 
 
@@ -82,8 +81,8 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
         axes.fill_between(rows["lag"], low, high, color=colour, alpha=0.22, linewidth=0)
         if rows["predicted"].notna().any():
             axes.plot(rows["lag"], rows["predicted"], THEORY, color=darker(colour), linewidth=0.8)
-        edges.mark(axes, rows.loc[rows["floor"] > 0, "lag"], edges.FLOOR, colour)
-        edges.mark(axes, rows.loc[rows["ceiling"] > 0, "lag"], edges.CEILING, colour)
+        marks.mark(axes, rows.loc[rows["floor"] > 0, "lag"], marks.FLOOR, colour)
+        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "lag"], marks.CEILING, colour)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
 
@@ -99,11 +98,11 @@ def _limits(table: pd.DataFrame, lengths: list[int], grid: np.ndarray) -> None:
         axes.set_ylim(low - margin * (2 if part["floor"].any() else 1), high + margin)
 
 
-def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[legends.Entry]:
-    entries = [*legends.series_entries(palette), legends.line_entry("measured", MEASURED)]
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
+    entries = [*marks.series_entries(palette), marks.line_entry("measured", MEASURED)]
     if table["predicted"].notna().any():
-        entries.append(legends.line_entry("mean-field slope", THEORY))
-    return entries + edges.entries(bool(table["floor"].any()), bool(table["ceiling"].any()))
+        entries.append(marks.line_entry("mean-field slope", THEORY))
+    return entries + marks.entries(bool(table["floor"].any()), bool(table["ceiling"].any()))
 
 
 def caption(table: pd.DataFrame) -> str:

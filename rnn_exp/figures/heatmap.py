@@ -11,14 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures import legends, panels
-from rnn_exp.figures.changes import change
-from rnn_exp.figures.choice import KEYS, choose
-from rnn_exp.figures.intervals import gradient_interval
-from rnn_exp.figures.source import CannotDraw, Tables, required, top_layer
-from rnn_exp.figures.style import VERMILLION, in_style
-from rnn_exp.figures.thinning import thin
-from rnn_exp.figures.words import plural, sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.captions import change
+from rnn_exp.figures.parts.seeds import gradient_interval, thin
+from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required, top_layer
+from rnn_exp.figures.parts.style import VERMILLION, in_style
+from rnn_exp.figures.parts.words import plural, sentences
 
 QUESTION: Final = "Does training change how far back the gradient reaches?"
 
@@ -83,7 +81,7 @@ def draw(table: pd.DataFrame) -> Figure:
             panels.title(axes, rows[row], columns[column])
         panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", "update")
         _scale_bar(figure, grid, scale)
-        legends.legend(figure, _entries(table))
+        marks.legend(figure, _entries(table))
     return figure
 
 
@@ -127,7 +125,7 @@ def _scale_bar(figure: Figure, grid: np.ndarray, scale: ScalarMappable) -> None:
     panels.powers(bar.ax, bins=6)
 
 
-def _entries(table: pd.DataFrame) -> list[legends.Entry]:
+def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     floor, ceiling = Patch(**FLOOR), Patch(color=COLOURS["ceiling"])
     entries = {"floor": (floor, "zero or underflow"), "ceiling": (ceiling, "overflow or NaN")}
     return [entry for kind, entry in entries.items() if (table["kind"] == kind).any()]

@@ -8,14 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures import edges, legends, panels
-from rnn_exp.figures.choice import KEYS, choose
-from rnn_exp.figures.intervals import interval
-from rnn_exp.figures.prose import closing
-from rnn_exp.figures.source import CannotDraw, Tables, required
-from rnn_exp.figures.style import MEASURED, in_style
-from rnn_exp.figures.thinning import thin
-from rnn_exp.figures.words import number, place, plural, sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.captions import closing
+from rnn_exp.figures.parts.seeds import interval, thin
+from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required
+from rnn_exp.figures.parts.style import MEASURED, in_style
+from rnn_exp.figures.parts.words import number, place, plural, sentences
 
 QUESTION: Final = "Does it learn?"
 
@@ -49,15 +47,15 @@ def draw(table: pd.DataFrame) -> Figure:
     with in_style():
         activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
         figure, grid = panels.grid(len(lengths), len(activations), height=1.25)
-        palette = legends.colours(table)
+        palette = marks.colours(table)
         for (row, column), axes in np.ndenumerate(grid):
             where = (table["activation"] == activations[column]) & (table["length"] == lengths[row])
             _panel(axes, table[where], palette)
-            panels.title(axes, activations[column], legends.lone(table), lengths[row])
+            panels.title(axes, activations[column], marks.lone(table), lengths[row])
         _scale(table, grid[0, 0])
         panels.name_axes(figure, grid, "update", "loss")
         ceiling = bool((table["ceiling"] > 0).any())
-        legends.legend(figure, [*legends.series_entries(palette), *edges.entries(False, ceiling)])
+        marks.legend(figure, [*marks.series_entries(palette), *marks.entries(False, ceiling)])
     return figure
 
 
@@ -69,7 +67,7 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
         axes.plot(rows["update"], finite["median"], MEASURED, color=colour, marker=marker)
         low, high = finite["low"], finite["high"].fillna(finite["median"])
         axes.fill_between(rows["update"], low, high, color=colour, alpha=0.22, linewidth=0)
-        edges.mark(axes, rows.loc[rows["ceiling"] > 0, "update"], edges.CEILING, colour)
+        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "update"], marks.CEILING, colour)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 

@@ -7,15 +7,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnn_exp.figures import edges, legends, panels
-from rnn_exp.figures.changes import contrast
-from rnn_exp.figures.choice import KEYS, choose
-from rnn_exp.figures.horizontal import is_numeric, numeric_x, positions, series_label, set_x
-from rnn_exp.figures.intervals import gradient_interval
-from rnn_exp.figures.prose import closing
-from rnn_exp.figures.source import CannotDraw, Tables, at_start, required, top_layer
-from rnn_exp.figures.style import BLUE, MEASURED, in_style
-from rnn_exp.figures.words import sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.captions import closing, contrast
+from rnn_exp.figures.parts.panels import is_numeric, numeric_x, positions, series_label, set_x
+from rnn_exp.figures.parts.seeds import gradient_interval
+from rnn_exp.figures.parts.selection import (
+    KEYS,
+    CannotDraw,
+    Tables,
+    at_start,
+    choose,
+    required,
+    top_layer,
+)
+from rnn_exp.figures.parts.style import BLUE, MEASURED, in_style
+from rnn_exp.figures.parts.words import sentences
 
 QUESTION: Final = "Would the gradient of the weights have shown it?"
 
@@ -72,7 +78,7 @@ def draw(table: pd.DataFrame) -> Figure:
         activations = list(table["activation"].unique())
         figure, grid = panels.grid(len(activations), len(TITLES), height=1.7, sharey="row")
         lines = list(table["line"].unique())
-        palette = legends.colours(table) if lines != [""] else {"": BLUE}
+        palette = marks.colours(table) if lines != [""] else {"": BLUE}
         for (row, column), axes in np.ndenumerate(grid):
             quantity = list(TITLES)[column]
             part = table[table["activation"] == activations[row]]
@@ -80,12 +86,12 @@ def draw(table: pd.DataFrame) -> Figure:
             title = TITLES[quantity] if row == 0 else ""
             axes.set_title(title + "\n" * bool(title) + _name(table, activations[row]))
         _axis(table, figure, grid)
-        legends.legend(figure, _entries(table, palette))
+        marks.legend(figure, _entries(table, palette))
     return figure
 
 
 def _name(table: pd.DataFrame, activation: str) -> str:
-    return panels.plain(", ".join(filter(None, [activation, legends.lone(table)])))
+    return panels.plain(", ".join(filter(None, [activation, marks.lone(table)])))
 
 
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
@@ -100,8 +106,8 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
             axes.vlines(finite["x"], low, high, color=colour, linewidth=0.8)
         else:
             axes.fill_between(finite["x"], low, high, color=colour, alpha=0.22, linewidth=0)
-        edges.mark(axes, rows.loc[rows["floor"] > 0, "x"], edges.FLOOR, colour)
-        edges.mark(axes, rows.loc[rows["ceiling"] > 0, "x"], edges.CEILING, colour)
+        marks.mark(axes, rows.loc[rows["floor"] > 0, "x"], marks.FLOOR, colour)
+        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "x"], marks.CEILING, colour)
     # Room for the triangles below the last point.
     axes.margins(y=0.2 if (part["floor"] > 0).any() else 0.08)
     panels.powers(axes)
@@ -117,9 +123,9 @@ def _axis(table: pd.DataFrame, figure: Figure, grid: np.ndarray) -> None:
         set_x(grid, table)
 
 
-def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[legends.Entry]:
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*legends.series_entries(palette), *edges.entries(*lost)]
+    return [*marks.series_entries(palette), *marks.entries(*lost)]
 
 
 def caption(table: pd.DataFrame) -> str:

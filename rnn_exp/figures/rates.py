@@ -8,15 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rnn_exp.figures import edges, legends, panels
-from rnn_exp.figures.changes import bounded, crossing
-from rnn_exp.figures.choice import KEYS, choose
-from rnn_exp.figures.horizontal import beside, is_numeric, positions, series_label, set_x
-from rnn_exp.figures.intervals import interval
-from rnn_exp.figures.prose import agreement, closing, extremes
-from rnn_exp.figures.source import CannotDraw, Tables, required
-from rnn_exp.figures.style import BLUE, BOUND, THEORY, in_style
-from rnn_exp.figures.words import plural, sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.captions import agreement, bounded, closing, crossing, extremes
+from rnn_exp.figures.parts.panels import beside, is_numeric, positions, series_label, set_x
+from rnn_exp.figures.parts.seeds import interval
+from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required
+from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, in_style
+from rnn_exp.figures.parts.words import plural, sentences
 
 QUESTION: Final = "At which gain does the gradient neither vanish nor explode?"
 
@@ -55,12 +53,12 @@ def draw(table: pd.DataFrame) -> Figure:
         figure, grid = panels.grid(1, len(activations), height=2.3)
         for activation, axes in zip(activations, grid[0], strict=True):
             _panel(axes, table[table["activation"] == activation], panels.lengths_of(table))
-            panels.title(axes, activation, legends.lone(table))
+            panels.title(axes, activation, marks.lone(table))
         _scales(table, grid)
         for activation, axes in zip(activations, grid[0], strict=True):
             _impossible(axes, table[table["activation"] == activation])
         panels.name_axes(figure, grid, series_label(table), "decay rate per step back in time")
-        legends.legend(figure, _entries(table))
+        marks.legend(figure, _entries(table))
     return figure
 
 
@@ -73,8 +71,8 @@ def _panel(axes: Axes, part: pd.DataFrame, lengths: list[int]) -> None:
         # Drawn a little apart: lengths differ by less than a marker where the rate is a rate.
         apart = beside(shown["x"], place - (len(lengths) - 1) / 2, part["x"])
         axes.errorbar(apart, shown["measured"], spread, **_points(place, len(lengths)))
-        edges.mark(axes, rows.loc[rows["measured"] <= 0, "x"], edges.FLOOR, BLUE)
-        edges.mark(axes, rows.loc[rows["overflowed"] > 0, "x"], edges.CEILING, BLUE)
+        marks.mark(axes, rows.loc[rows["measured"] <= 0, "x"], marks.FLOOR, BLUE)
+        marks.mark(axes, rows.loc[rows["overflowed"] > 0, "x"], marks.CEILING, BLUE)
     for column, line in (("predicted", THEORY), ("bound", BOUND)):
         for x, y in _pieces(part, column):
             axes.plot(x, y, line, color="0.1", linewidth=1, gid=column)
@@ -118,19 +116,19 @@ def _impossible(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_ylim(limits)
 
 
-def _entries(table: pd.DataFrame) -> list[legends.Entry]:
+def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     lengths = panels.lengths_of(table)
-    entries: list[legends.Entry] = []
+    entries: list[marks.Entry] = []
     for place, length in enumerate(lengths):
         look = {k: v for k, v in _points(place, len(lengths)).items() if k != "elinewidth"}
         label = ", ".join(filter(None, ["measured", panels.length_label(length)]))
         entries.append((Line2D([], [], **look), label))
-    dashed = legends.line_entry("mean field", THEORY)
-    dotted = legends.line_entry("singular-value bound", BOUND)
+    dashed = marks.line_entry("mean field", THEORY)
+    dotted = marks.line_entry("singular-value bound", BOUND)
     known = table[["predicted", "bound"]].notna().any()
     entries += [entry for entry, used in zip((dashed, dotted), known, strict=True) if used]
     unplaced = bool((table["measured"] <= 0).any())
-    return entries + edges.entries(unplaced, bool((table["overflowed"] > 0).any()))
+    return entries + marks.entries(unplaced, bool((table["overflowed"] > 0).any()))
 
 
 def caption(table: pd.DataFrame) -> str:

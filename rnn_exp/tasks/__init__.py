@@ -1,17 +1,12 @@
 """Tasks: sequences whose answer depends on inputs far in the past."""
 
-from rnn_exp.tasks.adding import Adding
-from rnn_exp.tasks.base import Batch, Task
-from rnn_exp.tasks.copy import Copy
+from rnn_exp.tasks.adding import Adding, Multiplication
 from rnn_exp.tasks.digits import Digits
-from rnn_exp.tasks.hold import Hold
 from rnn_exp.tasks.latch import Latch
-from rnn_exp.tasks.memorization import Memorization
-from rnn_exp.tasks.multiplication import Multiplication
-from rnn_exp.tasks.noise import Noise
-from rnn_exp.tasks.permutation import Permutation
-from rnn_exp.tasks.stream import Drawn, Stream
-from rnn_exp.tasks.temporal_order import TemporalOrder
+from rnn_exp.tasks.memoryless import Hold, Noise
+from rnn_exp.tasks.order import Permutation, TemporalOrder
+from rnn_exp.tasks.recall import Copy, Memorization
+from rnn_exp.tasks.task import Batch, Drawn, Stream, Task
 
 __all__ = [
     "TASKS",

@@ -1,18 +1,89 @@
-"""The adding problem: sum the two marked numbers of a sequence."""
+"""Marked numbers: the adding problem in three papers' conventions, and multiplication.
+
+Two numbers of a sequence are marked, and the answer at the end is made of these two.
+"""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnn_exp.settings import SettingError, check, choice, whole
-from rnn_exp.tasks.base import Batch
-from rnn_exp.tasks.marking import ARJOVSKY, HOCHREITER, PASCANU, Marking
-from rnn_exp.tasks.regression import Regression
+from rnn_exp.fields import SettingError, check, choice, whole
+from rnn_exp.shapes import Float, Shaped
+from rnn_exp.tasks.task import Batch, Regression
 
-__all__ = ["Adding"]
+__all__ = ["ARJOVSKY", "HOCHREITER", "PASCANU", "Adding", "Marked", "Marking", "Multiplication"]
+
+
+class Marked(NamedTuple):
+    """Sequences of which two numbers are marked: channel 0 marks, channel 1 holds the numbers."""
+
+    inputs: Float[Tensor, "time batch 2"]
+    numbers: Float[Tensor, "2 batch"]
+    cues: Shaped[Tensor, "2 batch"]
+
+    def asking(self, answers: Float[Tensor, " batch"], steps: int) -> Batch:
+        """Return the batch with these answers; what is left of the steps is 0."""
+        length = len(self.inputs)
+        inputs = torch.nn.functional.pad(self.inputs, (0, 0, 0, 0, 0, steps - length))
+        return Batch(inputs, answers.unsqueeze(0), self.cues, length)
+
+
+class Marking(NamedTuple):
+    """A paper's way: how it draws, the least L it can be drawn for, its longest sequence."""
+
+    draw: Callable[[int, int, torch.Generator], Marked]
+    least: int
+    longest: Callable[[int], int]
+
+
+def _mark(
+    numbers: Float[Tensor, "time batch"], positions: Shaped[Tensor, "2 batch"], ends: float = 0.0
+) -> Marked:
+    markers = torch.zeros_like(numbers)
+    markers[[0, -1]] = ends
+    markers.scatter_(0, positions, 1.0)
+    inputs = torch.stack([markers, numbers], dim=-1)
+    return Marked(inputs, numbers.gather(0, positions), positions + 1)
+
+
+def _arjovsky(L: int, batch_size: int, generator: torch.Generator) -> Marked:
+    """One marker in each half, numbers U(0, 1)."""
+    half = L // 2
+    numbers = torch.rand(L, batch_size, generator=generator, dtype=torch.float32)
+    first = torch.randint(0, half, (batch_size,), generator=generator)
+    second = torch.randint(half, L, (batch_size,), generator=generator)
+    return _mark(numbers, torch.stack([first, second]))
+
+
+def _pascanu(L: int, batch_size: int, generator: torch.Generator) -> Marked:
+    """The first marker in the first tenth, the second in the rest of the first half."""
+    length = L + int(torch.randint(0, L // 10, (), generator=generator))
+    tenth, half = length // 10, length // 2
+    numbers = torch.rand(length, batch_size, generator=generator, dtype=torch.float32)
+    first = torch.randint(0, tenth, (batch_size,), generator=generator)
+    second = torch.randint(tenth, half, (batch_size,), generator=generator)
+    return _mark(numbers, torch.stack([first, second]))
+
+
+def _hochreiter(L: int, batch_size: int, generator: torch.Generator) -> Marked:
+    """Numbers U(−1, 1); both markers before L/2 − 1, in any order, never on the first number."""
+    length, limit = L + int(torch.randint(0, L // 10 + 1, (), generator=generator)), L // 2 - 1
+    numbers = 2 * torch.rand(length, batch_size, generator=generator, dtype=torch.float32) - 1
+    first = torch.randint(1, 10, (batch_size,), generator=generator)
+    # One of the numbers that are left: those from the first marker on move up by one.
+    second = torch.randint(1, limit - 1, (batch_size,), generator=generator)
+    second = second + (second >= first)
+    return _mark(numbers, torch.stack([first, second]), ends=-1.0)
+
+
+ARJOVSKY = Marking(_arjovsky, least=2, longest=lambda L: L)
+PASCANU = Marking(_pascanu, least=10, longest=lambda L: L + L // 10 - 1)
+# With L = 22 the first nine numbers that can be marked lie before L/2 − 1.
+HOCHREITER = Marking(_hochreiter, least=22, longest=lambda L: L + L // 10)
 
 
 class _Convention(NamedTuple):
@@ -115,3 +186,61 @@ class Adding(Regression):
         """Draw numbers, mark two of each sequence, and ask for what the convention asks."""
         marked = self._convention.marking.draw(self.length, batch_size, generator)
         return marked.asking(self._convention.answer(marked.numbers.sum(0)), self.steps)
+
+
+def _product_below(p: float) -> float:
+    """P(U V < p) of two numbers U(0, 1)."""
+    return p * (1 - math.log(p))
+
+
+@dataclasses.dataclass(frozen=True)
+class Multiplication(Regression):
+    """Multiply the two marked numbers (Pascanu, Mikolov & Bengio 2013 and their code).
+
+    ::
+
+        time     1    2    3    4    5    6  …  10
+        marker   1    0    0    1    0    0      0
+        value   .50  .72  .05  .64  .90  .11 …  .31      answer .50 · .64 = .32
+
+    Values are U(0, 1). A batch's length l is drawn from [L, L + L/10); counting from 0, the first
+    marker stands in [0, l/10), the second in [l/10, l/2). The loss is the squared error of the last
+    output, mean over the batch. The best constant guess is 1/4, with loss Var(U V) = 7/144. An
+    answer is wrong when its squared error is 0.04 or more: off by 0.2. So the guess is wrong where
+    the product is below 0.05 or above 0.45: with probability 0.3905.
+
+    Raises:
+        SettingError: if the length is below 10.
+    """
+
+    length: int = whole(50, least=PASCANU.least)
+
+    name: ClassVar[str] = "multiplication"
+    input_size: ClassVar[int] = 2
+    output_size: ClassVar[int] = 1
+    chance_loss: ClassVar[float] = 7 / 144
+    chance_error: ClassVar[float] = 1 - _product_below(0.45) + _product_below(0.05)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        check(self)
+
+    @property
+    def steps(self) -> int:
+        """The length of the longest sequence: below L + L/10."""
+        return PASCANU.longest(self.length)
+
+    @property
+    def shortest(self) -> int:
+        """L."""
+        return self.length
+
+    @property
+    def wrong_by(self) -> float:
+        """How far off an answer is wrong: √0.04."""
+        return 0.2
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
+        """Draw numbers, mark two of each sequence, and ask for their product."""
+        marked = PASCANU.draw(self.length, batch_size, generator)
+        return marked.asking(marked.numbers.prod(0), self.steps)

@@ -9,10 +9,9 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from rnn_exp.settings import SettingError
+from rnn_exp.fields import SettingError
 from rnn_exp.shapes import Float, Shaped
-from rnn_exp.tasks.base import Batch
-from rnn_exp.tasks.classification import Classification
+from rnn_exp.tasks.task import Batch, Classification
 
 __all__ = ["Digits"]
 

@@ -6,9 +6,8 @@ from typing import ClassVar
 
 import torch
 
-from rnn_exp.settings import SettingError, check, number, whole
-from rnn_exp.tasks.base import Batch
-from rnn_exp.tasks.classification import Classification
+from rnn_exp.fields import SettingError, check, number, whole
+from rnn_exp.tasks.task import Batch, Classification
 
 __all__ = ["Latch"]
 

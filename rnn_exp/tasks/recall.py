@@ -1,14 +1,19 @@
-"""Recall: a pattern of symbols is shown, a cue asks for it much later, an answer at every step."""
+"""Recall: a pattern of symbols is shown, a cue asks for it much later, an answer at every step.
+
+`Copy` (Arjovsky, Shah & Bengio 2016) and `Memorization` (Pascanu, Mikolov & Bengio 2013).
+"""
 
 import abc
+import dataclasses
 import math
+from typing import ClassVar
 
 import torch
 
-from rnn_exp.tasks.base import Batch
-from rnn_exp.tasks.classification import Classification, one_hot
+from rnn_exp.fields import SettingError, check, whole
+from rnn_exp.tasks.task import Batch, Classification, one_hot
 
-__all__ = ["Recall"]
+__all__ = ["Copy", "Memorization", "Recall"]
 
 
 class Recall(Classification, abc.ABC):
@@ -69,3 +74,102 @@ class Recall(Classification, abc.ABC):
         inputs[:count], inputs[self.cue - 1], targets[-count:] = pattern, self.values + 1, pattern
         cues = torch.arange(1, count + 1).unsqueeze(1).expand(count, batch_size)
         return Batch(one_hot(inputs, self.input_size), targets, cues, self.steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Copy(Recall):
+    """Copy the first symbols once the delay is over (Arjovsky, Shah & Bengio 2016).
+
+    ::
+
+        time     1 2 3 4 5 6 7 8 9 10       3 symbols, delay L = 4
+        input    5 8 1 . . . ? . . .
+        answer   . . . . . . . 5 8 1
+
+    One-hot inputs of ``values + 2`` symbols: 0 the blank (.), 1 to ``values`` those to copy,
+    ``values + 1`` the marker (?). After the ``symbols`` to copy come L − 1 blanks, the marker, and
+    as many blanks as there are symbols: L + 2 symbols steps. The copy begins one step *after* the
+    marker. An answer at every step: the blank (class 0), then the symbols. (The paper numbers the
+    blank after the values, which changes nothing.)
+
+    Cross-entropy, mean over the steps; a sequence is wrong if any step is. Who knows when to answer
+    but no symbol scores symbols · ln(values) / (L + 2 symbols), the paper's baseline, and is wrong
+    on all sequences but one of values^symbols. Solved: fewer than 1 % of 10,000 sequences wrong.
+
+    Example:
+        >>> round(Copy(30, symbols=5).chance_loss, 4)
+        0.2599
+
+    Raises:
+        SettingError: if the delay or the symbols are below 1, or the values below 2.
+    """
+
+    length: int = whole(50, least=1)
+    symbols: int = whole(10, least=1)
+    values: int = whole(8, least=2)
+
+    name: ClassVar[str] = "copy"
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        check(self)
+
+    @property
+    def shown(self) -> int:
+        """How many symbols make the pattern."""
+        return self.symbols
+
+    @property
+    def cue(self) -> int:
+        """The marker ends the delay; the copy begins after it."""
+        return self.symbols + self.length
+
+
+@dataclasses.dataclass(frozen=True)
+class Memorization(Recall):
+    """Hold a pattern for L steps, and recall it from the cue on (Pascanu et al. 2013, their code).
+
+    ::
+
+        time     1 2 3 4 5 6 7 8 9 10       values 2, positions 3, L = 4
+        input    2 1 2 . . . . ? . .
+        answer   . . . . . . . 2 1 2
+
+    One-hot inputs of ``values + 2`` symbols: 0 the blank (.), 1 to ``values`` the pattern,
+    ``values + 1`` the cue (?). The distractors are L blanks, all the same: nothing is noisy. The
+    cue stands at step positions + L + 1, and the first symbol of the pattern is asked for at that
+    same step. An answer at each of the L + 2 positions steps: the blank (class 0) until the cue,
+    then the pattern. (The authors' code numbers the blank after the values, which changes nothing.)
+
+    2 values at 5 positions are the 5-bit problem (the default), 5 at 10 the 20-bit problem.
+    Cross-entropy, mean over the steps; a sequence is wrong if any step is. Who knows when to recall
+    but no symbol scores positions · ln(values) / (L + 2 positions), and is wrong on all patterns
+    but one of values^positions. Solved: fewer than 1 % of 10,000 sequences wrong.
+
+    Raises:
+        SettingError: if there are fewer than 2 values, no positions, or no steps to hold the
+            pattern for.
+    """
+
+    length: int = whole(50, least=1)
+    values: int = whole(2, least=2)
+    positions: int = whole(5, least=1)
+
+    name: ClassVar[str] = "memorization"
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        if self.length == 0:
+            why = "with none the cue follows the pattern, and there is nothing to hold it over"
+            raise SettingError("length", self.length, f"a whole number of at least 1: {why}")
+        check(self)
+
+    @property
+    def shown(self) -> int:
+        """How many symbols make the pattern."""
+        return self.positions
+
+    @property
+    def cue(self) -> int:
+        """L steps after the pattern: the cue is itself the first recall."""
+        return self.positions + self.length + 1

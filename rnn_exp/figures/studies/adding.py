@@ -5,9 +5,9 @@ from typing import Final
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnn_exp.figures import curves
-from rnn_exp.figures.recipes import Book
-from rnn_exp.figures.source import Tables
+from rnn_exp.figures.parts import losses
+from rnn_exp.figures.parts.recipes import Book
+from rnn_exp.figures.parts.selection import Tables
 
 QUESTION: Final = "Which networks learn the adding problem?"
 BESIDE: Final = ("decay",)
@@ -27,14 +27,14 @@ BOOK: Final = Book(
 
 def table(tables: Tables) -> pd.DataFrame:
     """The loss of every network at each recorded update, and that of the best constant."""
-    return curves.table(tables, BOOK)
+    return losses.curve_table(tables, BOOK)
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel a length, a line a network, the loss of the best constant dashed."""
-    return curves.draw(table, "mean squared error")
+    return losses.draw_curves(table, "mean squared error")
 
 
 def caption(table: pd.DataFrame) -> str:
     """What is seen: who leaves the best constant behind."""
-    return curves.caption(table)
+    return losses.curve_caption(table)

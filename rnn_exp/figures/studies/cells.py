@@ -7,13 +7,72 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures import edges, endings, legends, panels, profiles
-from rnn_exp.figures.horizontal import beside, numeric_x
-from rnn_exp.figures.recipes import Book, named
-from rnn_exp.figures.source import Tables, required
-from rnn_exp.figures.style import MARKERS, PAGE, THEORY, categories, in_style
-from rnn_exp.figures.words import listing, number, plural, power, sentences
+from rnn_exp.figures.parts import losses, marks, panels
+from rnn_exp.figures.parts.panels import beside, numeric_x
+from rnn_exp.figures.parts.recipes import Book, named
+from rnn_exp.figures.parts.seeds import gradient_interval
+from rnn_exp.figures.parts.selection import Tables, at_start, required, top_layer
+from rnn_exp.figures.parts.style import MARKERS, PAGE, THEORY, categories, in_style
+from rnn_exp.figures.parts.words import listing, number, plural, power, sentences
+
+DASHES: Final = (0, (4, 1, 1, 1))
+"""The line of a memory, beside that of a state in the same colour."""
+_MEMORY: Final = "log10_memory"
+
+
+def _states(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
+    """The norm of ∂L/∂h_t of each ``series`` of these runs: median and range over seeds."""
+    return _relative(top_layer(tables, runs["run"], [0]), runs)
+
+
+def _memories(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
+    """The same of ∂L/∂c_t, where a cell has a c."""
+    lstm = runs[runs["network.cell"] == "lstm"]
+    columns = ["run", "update", "lag", _MEMORY, "status"]
+    try:
+        rows = tables.gradient_rows(columns, runs=lstm["run"], updates=[0], layer=-1)
+    except KeyError:  # no run has a memory
+        return _EMPTY
+    rows = rows.dropna(subset=_MEMORY).rename(columns={_MEMORY: "log10_total"})
+    return _relative(rows.astype({"run": str}), lstm) if len(rows) else _EMPTY
+
+
+def _relative(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    rows = at_start(rows, "gradients").sort_values(["run", "lag"])
+    finite = rows[np.isfinite(rows["log10_total"])]
+    first = finite.groupby("run")["log10_total"].first()
+    relative = rows["log10_total"] - rows["run"].map(first)
+    frame = runs[["run", "series"]].merge(rows.assign(log10_total=relative), on="run")
+    frame = frame.sort_values(["series", "lag"])
+    return gradient_interval(frame, ["series", "lag"], "log10_total").rename(columns={"lag": "x"})
+
+
+def _draw_profiles(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
+    """A line a series: solid for _states, dashed and dotted for _memories; triangles for zeros."""
+    for (quantity, name), rows in part.groupby(["quantity", "series"], observed=True, sort=False):
+        finite = rows[np.isfinite(rows["median"])]
+        dashes: Any = "-" if quantity == "state" else DASHES
+        colour = palette[str(name)]
+        axes.plot(finite["x"], finite["median"], linestyle=dashes, color=colour, gid=str(quantity))
+        axes.fill_between(
+            finite["x"],
+            finite["low"].replace(-np.inf, np.nan),
+            finite["high"],
+            color=colour,
+            alpha=0.22,
+            linewidth=0,
+        )
+        lost = rows.loc[rows["median"] == -np.inf, "x"]
+        marks.mark(axes, lost, marks.FLOOR, colour)
+    panels.powers(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set(xlabel="lag $T-t$", ylabel="gradient norm relative to lag 0")
+
+
+_EMPTY: Final = pd.DataFrame(columns=["series", "x", "median", "low", "high", "seeds"])
+
 
 QUESTION: Final = "RNN, GRU or LSTM: which learns up to which length?"
 BESIDE: Final = ("learning",)
@@ -41,10 +100,10 @@ def table(tables: Tables) -> pd.DataFrame:
     """
     runs = _runs(tables.runs)
     longest = runs[runs["length"] == runs["length"].max()]
-    losses = endings.table(tables, BOOK).rename(
+    ended = losses.ending_table(tables, BOOK).rename(
         columns={"length": "x", "loss": "median", "loss_low": "low", "loss_high": "high"}
     )
-    parts = losses, profiles.states(tables, longest), profiles.memories(tables, longest)
+    parts = ended, _states(tables, longest), _memories(tables, longest)
     told = zip(parts, ("loss", "state", "memory"), strict=True)
     plotted = pd.concat([part.assign(quantity=q) for part, q in told if len(part)])
     plotted = plotted.reset_index(drop=True)
@@ -53,7 +112,7 @@ def table(tables: Tables) -> pd.DataFrame:
     plotted["weights"] = plotted["series"].map(weights).astype(int)
     plotted["diverged"] = plotted["diverged"].fillna(0).astype(int)
     plotted = plotted[_COLUMNS]
-    plotted.attrs |= losses.attrs | {"longest": int(longest["length"].iloc[0])}
+    plotted.attrs |= ended.attrs | {"longest": int(longest["length"].iloc[0])}
     return plotted
 
 
@@ -76,9 +135,9 @@ def draw(table: pd.DataFrame) -> Figure:
         names = [name for name in table["series"].cat.categories if (table["series"] == name).any()]
         palette = dict(zip(names, categories(len(names)), strict=True))
         _losses(left, table[table["quantity"] == "loss"], palette)
-        profiles.draw(right, table[table["quantity"] != "loss"], palette)
+        _draw_profiles(right, table[table["quantity"] != "loss"], palette)
         panels.title(right, "at initialisation", length=table.attrs.get("longest", 0))
-        legends.legend(figure, _entries(table, palette))
+        marks.legend(figure, _entries(table, palette))
     return figure
 
 
@@ -91,7 +150,7 @@ def _losses(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
         spread = np.array([rows["median"] - rows["low"], high - rows["median"]])
         axes.errorbar(at, rows["median"], spread, elinewidth=0.8, **_look(place, colour))
         lost = part[(part["series"] == name) & (part["diverged"] > 0)]
-        edges.mark(axes, lost["x"], edges.CEILING, colour)
+        marks.mark(axes, lost["x"], marks.CEILING, colour)
     axes.axhline(1, linestyle=THEORY, color="0.1", linewidth=0.9, zorder=0)
     if (part["low"] > 0).all():
         panels.plain_log(axes, "y")
@@ -103,18 +162,18 @@ def _look(place: int, colour: str) -> dict[str, Any]:
     return {"color": colour, "marker": MARKERS[place % len(MARKERS)], "markersize": 3.5}
 
 
-def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[legends.Entry]:
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     weights = table.groupby("series", observed=True)["weights"].max()
-    entries: list[legends.Entry] = [
+    entries: list[marks.Entry] = [
         (Line2D([], [], **_look(place, colour)), f"{panels.plain(name)}, {weights[name]:,} weights")
         for place, (name, colour) in enumerate(palette.items())
     ]
     if (table["quantity"] == "memory").any():
-        line = Line2D([], [], color="0.2", linestyle=profiles.DASHES)
+        line = Line2D([], [], color="0.2", linestyle=DASHES)
         entries.append((line, r"$\partial L/\partial c_t$ (LSTM)"))
-    entries.append(legends.line_entry("chance", THEORY))
+    entries.append(marks.line_entry("chance", THEORY))
     floor = bool((table["median"] == -np.inf).any())
-    return entries + edges.entries(floor, bool((table["diverged"] > 0).any()))
+    return entries + marks.entries(floor, bool((table["diverged"] > 0).any()))
 
 
 def caption(table: pd.DataFrame) -> str:
@@ -134,7 +193,7 @@ def caption(table: pd.DataFrame) -> str:
 
 
 def _reach(name: str, rows: pd.DataFrame) -> str:
-    learned = sorted(rows.loc[rows["median"] < endings.LEARNED, "x"])
+    learned = sorted(rows.loc[rows["median"] < losses.LEARNED, "x"])
     lengths = f"T = {listing(f'{int(x)}' for x in learned)}" if learned else "no length"
     last = rows.sort_values("x").iloc[-1]
     end = f"at T = {int(last['x'])} its loss is {number(last['median'])} of chance"

@@ -5,9 +5,9 @@ from typing import Final
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnn_exp.figures import curves
-from rnn_exp.figures.recipes import Book
-from rnn_exp.figures.source import Tables
+from rnn_exp.figures.parts import losses
+from rnn_exp.figures.parts.recipes import Book
+from rnn_exp.figures.parts.selection import Tables
 
 QUESTION: Final = "Which networks carry a few symbols over a delay?"
 BESIDE: Final = ("decay",)
@@ -33,14 +33,14 @@ BOOK: Final = Book(
 
 def table(tables: Tables) -> pd.DataFrame:
     """The loss of every recipe at each recorded update, and the memoryless baseline."""
-    return curves.table(tables, BOOK)
+    return losses.curve_table(tables, BOOK)
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel a delay, a line a recipe, the memoryless baseline dashed."""
-    return curves.draw(table, "cross-entropy a step")
+    return losses.draw_curves(table, "cross-entropy a step")
 
 
 def caption(table: pd.DataFrame) -> str:
     """What is seen: who leaves the baseline."""
-    return curves.caption(table)
+    return losses.curve_caption(table)

@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnn_exp.figures import legends, panels
-from rnn_exp.figures.source import CannotDraw, Tables, at_start, required
-from rnn_exp.figures.style import MEASURED, THEORY, darker, in_style, ordered
-from rnn_exp.figures.words import listing, number, plural, power, sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, required
+from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style, ordered
+from rnn_exp.figures.parts.words import listing, number, plural, power, sentences
 
 QUESTION: Final = "Is the gradient the product of σ'(z) w, and does w > 1 make it explode?"
 BESIDE: Final = ()
@@ -78,10 +78,10 @@ def draw(table: pd.DataFrame) -> Figure:
             axes.set_visible(False)
         size = r"$|\partial h_T / \partial h_{T-n}|$"
         panels.name_axes(figure, grid, "lag $n$ (steps back from the last)", size)
-        entries = legends.series_entries({f"w = {w:g}": c for w, c in palette.items()})
-        measured = legends.line_entry("measured", MEASURED)
-        product = legends.line_entry(r"$\Pi\,|\varphi'(z_t)\,w|$", THEORY)
-        legends.legend(figure, [*entries, measured, product])
+        entries = marks.series_entries({f"w = {w:g}": c for w, c in palette.items()})
+        measured = marks.line_entry("measured", MEASURED)
+        product = marks.line_entry(r"$\Pi\,|\varphi'(z_t)\,w|$", THEORY)
+        marks.legend(figure, [*entries, measured, product])
     return figure
 
 
@@ -119,8 +119,11 @@ def _claim(activation: str, part: pd.DataFrame) -> str:
     said = []
     for panel, ends in _ends(part).groupby("panel", sort=False):
         groups = [(c, ends.loc[ends["course"] == c, "weight"]) for c in _COURSES]
-        words = [f"{_COURSES[c]} w = {listing(f'{w:g}' for w in weights)}"
-                 for c, weights in groups if len(weights)]  # fmt: skip
+        words = [
+            f"{_COURSES[c]} w = {listing(f'{w:g}' for w in weights)}"
+            for c, weights in groups
+            if len(weights)
+        ]
         said.append(f"at {str(panel).split(', ')[1]} it {', '.join(words)}")
     return f"With {activation}, {'; '.join(said)}."
 

@@ -11,12 +11,12 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from rnn_exp.figures import legends, panels
-from rnn_exp.figures.fits import LAGS, crossing, settled_rates
-from rnn_exp.figures.maps import cells, refuse_further
-from rnn_exp.figures.source import CannotDraw, Tables, required
-from rnn_exp.figures.style import MEASURED, THEORY, in_style
-from rnn_exp.figures.words import number, plural, sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.panels import cells, refuse_further
+from rnn_exp.figures.parts.seeds import LAGS, crossing, settled_rates
+from rnn_exp.figures.parts.selection import CannotDraw, Tables, required
+from rnn_exp.figures.parts.style import MEASURED, THEORY, in_style
+from rnn_exp.figures.parts.words import number, plural, sentences
 
 QUESTION: Final = "How far does the input move the gain at which the gradient explodes?"
 BESIDE: Final = ()
@@ -76,8 +76,8 @@ def draw(table: pd.DataFrame) -> Figure:
         panels.powers(axes, "x")
         _scale_bar(figure, axes, mesh)
         panels.name_axes(figure, grid, "drive $s^2$ (input variance of a unit)", "gain $g$")
-        measured = legends.line_entry("rate 1, measured", MEASURED)
-        legends.legend(figure, [measured, legends.line_entry("mean field", THEORY)])
+        measured = marks.line_entry("rate 1, measured", MEASURED)
+        marks.legend(figure, [measured, marks.line_entry("mean field", THEORY)])
     return figure
 
 
@@ -110,12 +110,16 @@ def _edge(found: pd.DataFrame) -> str:
     low, high = found.iloc[0], found.iloc[-1]
     gap = (found["measured"] - found["predicted"]).abs()
     worst = found.iloc[int(gap.to_numpy().argmax())]
-    course = " to ".join(f"g = {number(row['measured'])} at a drive of {number(row['drive'])}"
-                         for row in ((low, high) if len(found) > 1 else (low,)))  # fmt: skip
-    return (f"The measured edge goes from {course}. The mean field is off by at most "
-            f"{number(gap.max())} in g, at a drive of {number(worst['drive'])} "
-            f"(measured {number(worst['measured'])}, "
-            f"predicted {number(worst['predicted'])}).")  # fmt: skip
+    course = " to ".join(
+        f"g = {number(row['measured'])} at a drive of {number(row['drive'])}"
+        for row in ((low, high) if len(found) > 1 else (low,))
+    )
+    return (
+        f"The measured edge goes from {course}. The mean field is off by at most "
+        f"{number(gap.max())} in g, at a drive of {number(worst['drive'])} "
+        f"(measured {number(worst['measured'])}, "
+        f"predicted {number(worst['predicted'])})."
+    )
 
 
 def _off(table: pd.DataFrame) -> str:

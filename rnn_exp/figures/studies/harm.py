@@ -9,14 +9,102 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from rnn_exp.figures import edges, fates, legends, panels
-from rnn_exp.figures.choice import choose
-from rnn_exp.figures.intervals import gradient_interval
-from rnn_exp.figures.prose import closing
-from rnn_exp.figures.source import CannotDraw, Tables, at_start, required
-from rnn_exp.figures.style import MEASURED, THEORY, categories, in_style
-from rnn_exp.figures.thinning import thin
-from rnn_exp.figures.words import sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.captions import closing
+from rnn_exp.figures.parts.seeds import gradient_interval, thin
+from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, choose, required
+from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
+from rnn_exp.figures.parts.words import number, plural, power, sentences
+
+DIVERGED: Final = ("diverged_update", "diverged_time", "diverged_direction")
+AT_CHANCE: Final = 0.95
+"""A final loss above this part of chance counts as chance."""
+RESOLUTION: Final = float(np.log10(2.0**-24))
+"""Less than this part of a sum is lost in single precision."""
+_LAST: Final = 10
+# The loss is of one batch: the last tenth of the updates says where it ends.
+
+
+def _fates(runs: pd.DataFrame) -> pd.DataFrame:
+    """The verdict at the start and how the runs ended, a row a case."""
+    return pd.DataFrame([{"case": case, **_of(part)} for case, part in runs.groupby("case")])
+
+
+def _of(runs: pd.DataFrame) -> dict[str, object]:
+    bad = runs[runs["status"] == "diverged"].sort_values("diverged_update")
+    where = ""
+    if len(bad):
+        update, time, way = bad[list(DIVERGED)].iloc[0]
+        where = f"at update {update:.0f}, time step {time:.0f}, in the {way} pass"
+    verdicts = runs["verdict"].mode()
+    return {
+        "verdict": str(verdicts.iloc[0]),
+        "rate": runs["decay_rate"].astype(float).median(),
+        "runs": len(runs),
+        "diverged": len(bad),
+        "where": where,
+        "chance": runs["chance_loss"].astype(float).median(),
+    }
+
+
+def _fate_in_words(case: str, part: pd.DataFrame) -> str:
+    """What is seen of one case in all panels."""
+    row = part.iloc[0]
+    begin = f"{case} ({row['verdict']}, rate {number(row['rate'])} per step back):"
+    said = [_ended(part), _moved(part), _reached(part)]
+    return f"{begin} {'; '.join(filter(None, said))}."
+
+
+def _finite_rows(part: pd.DataFrame, name: str) -> pd.DataFrame:
+    rows = part[(part["panel"] == name) & np.isfinite(part["median"])]
+    return rows.sort_values("x")
+
+
+def _ended(part: pd.DataFrame) -> str:
+    """Where it diverged or, if no run did, the loss at the end beside chance."""
+    row = part.iloc[0]
+    if row["diverged"]:
+        first = "first " if row["diverged"] > 1 else ""
+        runs = plural(int(row["runs"]), "run")
+        return f"{row['diverged']} of {runs} diverged, {first}{row['where']}"
+    losses = _finite_rows(part, "loss")["median"]
+    loss = 10.0 ** losses.tail(max(1, len(losses) // _LAST)).median()
+    beside = ""
+    if row["chance"] > 0:
+        is_chance = loss > AT_CHANCE * row["chance"]
+        beside = (
+            f", which is chance ({number(row['chance'])})"
+            if is_chance
+            else f", where chance is {number(row['chance'])}"
+        )
+    return f"the loss ends at {number(loss)}{beside}"
+
+
+def _moved(part: pd.DataFrame) -> str:
+    moved = _finite_rows(part, "moved")
+    if moved.empty:
+        return ""
+    far = moved["median"].iloc[-1]
+    size = f"{number(100 * 10.0**far)} % of" if far < 0 else f"{power(round(far, 2))} times"
+    return f"W_hh ends {size} its norm away from where it began"
+
+
+def _reached(part: pd.DataFrame) -> str:
+    """What the earliest step adds to the gradient, and from where on nothing can be added."""
+    rows = _finite_rows(part, "contribution")
+    if rows.empty:
+        return ""
+    beside = rows["median"] - rows["median"].max()
+    lost = rows.loc[beside < RESOLUTION, "x"]
+    said = f"at lag {rows['x'].iloc[-1]:.0f} a step adds {power(beside.iloc[-1])} of the most"
+    if lost.empty:
+        return said
+    first = int(lost.min())
+    return (
+        f"{said}, and from lag {first} on less than single precision keeps in the sum: what "
+        f"W_hh does move by comes from the last {plural(first, 'step')}"
+    )
+
 
 QUESTION: Final = "What does a vanished gradient do to training, and what an exploded one?"
 BESIDE: Final = ()
@@ -34,7 +122,7 @@ def table(tables: Tables) -> pd.DataFrame:
     choice = choose(tables.runs, lengths=1)
     cases = choice.runs[["run"]].assign(case=_names(choice.runs))
     known = required(tables.runs, ["run", "status", "decay_rate", "verdict"], "runs")
-    known = known.join(tables.runs.reindex(columns=[*fates.DIVERGED, "chance_loss"]))
+    known = known.join(tables.runs.reindex(columns=[*DIVERGED, "chance_loss"]))
     frame = cases.merge(known.astype({"run": str}), on="run")
     if frame["case"].nunique() > _CASES:
         raise CannotDraw(f"The study has more than {_CASES} cases: a line each cannot be read.")
@@ -42,7 +130,7 @@ def table(tables: Tables) -> pd.DataFrame:
     long = pd.concat([rows, _contributions(tables, frame["run"])], ignore_index=True)
     long = frame[["run", "case"]].merge(long, on="run")
     plotted = gradient_interval(long, ["panel", "case", "x"], "log10")
-    plotted = plotted.merge(fates.table(frame), on="case")
+    plotted = plotted.merge(_fates(frame), on="case")
     plotted.attrs["notes"] = [*choice.notes, *note]
     return plotted
 
@@ -100,7 +188,7 @@ def draw(table: pd.DataFrame) -> Figure:
         chance = table.loc[table["chance"] > 0, "chance"].unique()
         if len(chance) == 1:
             grid[0, 0].axhline(np.log10(chance[0]), linestyle=THEORY, color="0.2", linewidth=0.8)
-        legends.legend(figure, _entries(table, palette, len(chance) == 1))
+        marks.legend(figure, _entries(table, palette, len(chance) == 1))
     return figure
 
 
@@ -112,8 +200,8 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
         axes.plot(rows["x"], finite["median"], MEASURED, color=colour, marker=marker, gid=str(case))
         low, high = finite["low"].fillna(finite["median"]), finite["high"].fillna(finite["median"])
         axes.fill_between(rows["x"], low, high, color=colour, alpha=0.22, linewidth=0)
-        edges.mark(axes, rows.loc[rows["floor"] > 0, "x"], edges.FLOOR, colour)
-        edges.mark(axes, rows.loc[rows["ceiling"] > 0, "x"], edges.CEILING, colour)
+        marks.mark(axes, rows.loc[rows["floor"] > 0, "x"], marks.FLOOR, colour)
+        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "x"], marks.CEILING, colour)
     axes.margins(y=0.12)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -130,19 +218,19 @@ def _updates_axis(axes: Axes, last: float) -> None:
     axes.set_xlim(-0.1, last * 1.2 + 1)
 
 
-def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list[legends.Entry]:
+def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list[marks.Entry]:
     verdicts = table.drop_duplicates("case").set_index("case")["verdict"]
     named = {f"{case}: {verdicts[case]}": colour for case, colour in palette.items()}
-    entries = [legends.line_entry(panels.plain(n), MEASURED, c) for n, c in named.items()]
-    guess = [legends.line_entry("chance", THEORY)] if chance else []
+    entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in named.items()]
+    guess = [marks.line_entry("chance", THEORY)] if chance else []
     lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*entries, *guess, *edges.entries(*lost)]
+    return [*entries, *guess, *marks.entries(*lost)]
 
 
 def caption(table: pd.DataFrame) -> str:
     """What is seen: what became of each case, and which part of the course's claim holds."""
     return sentences(
-        *(fates.told(str(case), part) for case, part in table.groupby("case", sort=False)),
+        *(_fate_in_words(str(case), part) for case, part in table.groupby("case", sort=False)),
         "Line: median over the seeds still training; band: lowest to highest.",
         closing(table),
     )

@@ -7,13 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnn_exp.figures import legends, panels
-from rnn_exp.figures.choice import choose
-from rnn_exp.figures.intervals import interval
-from rnn_exp.figures.prose import closing
-from rnn_exp.figures.source import CannotDraw, Tables, required
-from rnn_exp.figures.style import BLUE, MEASURED, THEORY, VERMILLION, in_style
-from rnn_exp.figures.words import number, plural, sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.captions import closing
+from rnn_exp.figures.parts.seeds import interval
+from rnn_exp.figures.parts.selection import CannotDraw, Tables, choose, required
+from rnn_exp.figures.parts.style import BLUE, MEASURED, THEORY, VERMILLION, in_style
+from rnn_exp.figures.parts.words import number, plural, sentences
 
 QUESTION: Final = "Which directions of the state grow, how fast, and what does training do to them?"
 BESIDE: Final = ("learning",)
@@ -73,9 +72,11 @@ def draw(table: pd.DataFrame) -> Figure:
         others[0].set_ylabel(r"exponent $\lambda_i$")
         for axes in others[1:]:
             axes.tick_params(labelleft=False)
-        entries = [legends.line_entry(f"{when} training", MEASURED, colour)
-                   for when, colour in _COLOURS.items()]  # fmt: skip
-        legends.legend(figure, [*entries, legends.line_entry(r"mean field ½ ln $\chi$", THEORY)])
+        entries = [
+            marks.line_entry(f"{when} training", MEASURED, colour)
+            for when, colour in _COLOURS.items()
+        ]
+        marks.legend(figure, [*entries, marks.line_entry(r"mean field ½ ln $\chi$", THEORY)])
     return figure
 
 
@@ -91,8 +92,16 @@ def _largest(axes: Axes, rows: pd.DataFrame) -> None:
     for when, colour in _COLOURS.items():
         part = rows[rows["when"] == when].replace([np.inf, -np.inf], np.nan).dropna(subset="median")
         spread = np.abs(part[["low", "high"]].to_numpy().T - part["median"].to_numpy())
-        axes.errorbar(part["gain"], part["median"], spread, fmt="o-", color=colour, markersize=3,
-                      linewidth=0.7, elinewidth=0.8)  # fmt: skip
+        axes.errorbar(
+            part["gain"],
+            part["median"],
+            spread,
+            fmt="o-",
+            color=colour,
+            markersize=3,
+            linewidth=0.7,
+            elinewidth=0.8,
+        )
     theory = rows[rows["when"] == "before"]
     axes.plot(
         theory["gain"], theory["predicted"], THEORY, color="0.1", linewidth=1, gid="predicted"
@@ -105,8 +114,9 @@ def _spectrum(axes: Axes, part: pd.DataFrame) -> None:
     for when, colour in _COLOURS.items():
         rows = part[part["when"] == when].replace([np.inf, -np.inf], np.nan)
         axes.plot(rows["share"], rows["median"], MEASURED, color=colour, gid=when)
-        axes.fill_between(rows["share"], rows["low"], rows["high"], color=colour, alpha=0.22,
-                          linewidth=0)  # fmt: skip
+        axes.fill_between(
+            rows["share"], rows["low"], rows["high"], color=colour, alpha=0.22, linewidth=0
+        )
 
 
 def caption(table: pd.DataFrame) -> str:
@@ -127,8 +137,10 @@ def _agreement(gap: pd.Series) -> str:
     gap = gap.abs().replace(np.inf, np.nan).dropna()
     if gap.empty:
         return "No mean-field prediction is available for these runs."
-    return (f"Before training the largest exponent is within {number(gap.max())} of ½ ln χ "
-            f"(farthest at g = {gap.idxmax():g}).")  # fmt: skip
+    return (
+        f"Before training the largest exponent is within {number(gap.max())} of ½ ln χ "
+        f"(farthest at g = {gap.idxmax():g})."
+    )
 
 
 def _moved(sides: pd.DataFrame) -> str:
@@ -136,7 +148,9 @@ def _moved(sides: pd.DataFrame) -> str:
     before, after = (int((sides[when] > 0).sum()) for when in _COLOURS)
     change = sides["after"] - sides["before"]
     most = sides.iloc[int(change.abs().to_numpy().argmax())]
-    return (f"It is positive at {before} of {plural(len(sides), 'gain')} before training and at "
-            f"{after} after it, nearer to 0 at {nearer}; it moves most at g = {most.name:g}, from "
-            f"{number(most['before'])} to "
-            f"{number(most['after'])}.")  # fmt: skip
+    return (
+        f"It is positive at {before} of {plural(len(sides), 'gain')} before training and at "
+        f"{after} after it, nearer to 0 at {nearer}; it moves most at g = {most.name:g}, from "
+        f"{number(most['before'])} to "
+        f"{number(most['after'])}."
+    )

@@ -9,13 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures import edges, legends, panels
-from rnn_exp.figures.choice import choose
-from rnn_exp.figures.intervals import gradient_interval
-from rnn_exp.figures.prose import closing
-from rnn_exp.figures.source import CannotDraw, Tables, at_start, required
-from rnn_exp.figures.style import BLUE, MEASURED, VERMILLION, in_style
-from rnn_exp.figures.words import listing, number, power, sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.captions import closing
+from rnn_exp.figures.parts.seeds import gradient_interval
+from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, choose, required
+from rnn_exp.figures.parts.style import BLUE, MEASURED, VERMILLION, in_style
+from rnn_exp.figures.parts.words import listing, number, power, sentences
 
 QUESTION: Final = "Does a loss at every time step hide that the gradient vanishes?"
 BESIDE: Final = ()
@@ -63,8 +62,9 @@ def _rows(tables: Tables, runs: pd.Series) -> pd.DataFrame:
 def _norms(rows: pd.DataFrame, loss: str, column: str) -> pd.DataFrame:
     """One kind of loss; what no number says is told by its status."""
     value = rows[column].to_numpy(dtype=float)
-    status = np.select([np.isnan(value), np.isposinf(value), np.isneginf(value)],
-                       ["nan", "inf", "underflow"], "ok")  # fmt: skip
+    status = np.select(
+        [np.isnan(value), np.isposinf(value), np.isneginf(value)], ["nan", "inf", "underflow"], "ok"
+    )
     frame = rows.assign(loss=loss, log10=value, status=status)
     return gradient_interval(frame, ["activation", "length", "loss", "lag"], "log10")
 
@@ -82,7 +82,7 @@ def draw(table: pd.DataFrame) -> Figure:
         panels.powers(grid[0, 0])
         norm = r"gradient norm $\|\partial L/\partial h_t\|$"
         panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", norm)
-        legends.legend(figure, _entries(table))
+        marks.legend(figure, _entries(table))
     return figure
 
 
@@ -97,18 +97,18 @@ def _line(axes: Axes, rows: pd.DataFrame, loss: str) -> None:
     axes.plot(rows["lag"], finite["median"], MEASURED, color=colour, gid=loss)
     low, high = finite["low"].fillna(finite["median"]), finite["high"].fillna(finite["median"])
     axes.fill_between(rows["lag"], low, high, color=colour, alpha=0.22, linewidth=0)
-    edges.mark(axes, rows.loc[rows["floor"] > 0, "lag"], edges.FLOOR, colour)
-    edges.mark(axes, rows.loc[rows["ceiling"] > 0, "lag"], edges.CEILING, colour)
+    marks.mark(axes, rows.loc[rows["floor"] > 0, "lag"], marks.FLOOR, colour)
+    marks.mark(axes, rows.loc[rows["ceiling"] > 0, "lag"], marks.CEILING, colour)
 
 
-def _entries(table: pd.DataFrame) -> list[legends.Entry]:
+def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     losses = set(table["loss"])
-    entries = [legends.line_entry(LABELS[k], MEASURED, _COLOURS[k]) for k in (EVERY, LATE)]
+    entries = [marks.line_entry(LABELS[k], MEASURED, _COLOURS[k]) for k in (EVERY, LATE)]
     if LAST in losses:
         points = Line2D([], [], linestyle="none", marker="o", mfc="none", color=_COLOURS[LAST])
         entries.append((points, LABELS[LAST]))
     lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*entries, *edges.entries(*lost)]
+    return [*entries, *marks.entries(*lost)]
 
 
 def caption(table: pd.DataFrame) -> str:

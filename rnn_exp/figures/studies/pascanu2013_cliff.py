@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from rnn_exp.figures import legends, panels
-from rnn_exp.figures.maps import cells, refuse_further
-from rnn_exp.figures.source import CannotDraw, Tables, at_start, required
-from rnn_exp.figures.style import THEORY, in_style
-from rnn_exp.figures.words import number, plural, power, sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.panels import cells, refuse_further
+from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, required
+from rnn_exp.figures.parts.style import THEORY, in_style
+from rnn_exp.figures.parts.words import number, plural, power, sentences
 
 QUESTION: Final = "Where is the wall in the error of one unit, and what stands behind it?"
 BESIDE: Final = ()
@@ -76,7 +76,7 @@ def draw(table: pd.DataFrame) -> Figure:
             _theory(axes, table)
             axes.set_title(name)
         panels.name_axes(figure, grid, "recurrent weight $w$", "bias $b$")
-        legends.legend(figure, [(Line2D([], [], **_look(name)), name) for name in _LINES])
+        marks.legend(figure, [(Line2D([], [], **_look(name)), name) for name in _LINES])
     return figure
 
 
@@ -133,6 +133,8 @@ def _wall(steepest: pd.DataFrame) -> str:
         return "The start is nowhere an unstable fixed point."
     off = float(np.abs(b - line)[crossed].max())
     where = "on" if off < _EXACT else f"within {number(off)} (in b) of"
-    return (f"At the {plural(int(crossed.sum()), 'weight')} whose line of the unstable fixed point "
-            f"is in the map, the gradient is largest {where} that line: there the two stable "
-            "states part, at neither saddle-node.")  # fmt: skip
+    return (
+        f"At the {plural(int(crossed.sum()), 'weight')} whose line of the unstable fixed point "
+        f"is in the map, the gradient is largest {where} that line: there the two stable "
+        "states part, at neither saddle-node."
+    )

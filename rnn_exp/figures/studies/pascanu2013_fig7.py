@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rnn_exp.figures import edges, legends, panels
-from rnn_exp.figures.horizontal import beside, numeric_x
-from rnn_exp.figures.recipes import ANY, Book, named
-from rnn_exp.figures.source import CannotDraw, Tables, required
-from rnn_exp.figures.style import MARKERS, categories, in_style
-from rnn_exp.figures.words import listing, plural, sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.panels import beside, numeric_x
+from rnn_exp.figures.parts.recipes import ANY, Book, named
+from rnn_exp.figures.parts.selection import CannotDraw, Tables, required
+from rnn_exp.figures.parts.style import MARKERS, categories, in_style
+from rnn_exp.figures.parts.words import listing, plural, sentences
 
 QUESTION: Final = "How long a dependency can plain SGD, clipping, and clipping with Ω learn?"
 BESIDE: Final = ("learning", "heatmap")
@@ -38,9 +38,12 @@ def table(tables: Tables) -> pd.DataFrame:
     runs["updates"] = runs["run"].map(last).where(runs["solved"]).astype(float) + 1
     grouped = runs.sort_values(_BY).groupby(_BY, observed=True, sort=False)
     plotted = grouped.agg(
-        seeds=("solved", "size"), solved=("solved", "sum"),
-        median=("updates", "median"), low=("updates", "min"), high=("updates", "max"),
-    ).reset_index()  # fmt: skip
+        seeds=("solved", "size"),
+        solved=("solved", "sum"),
+        median=("updates", "median"),
+        low=("updates", "min"),
+        high=("updates", "max"),
+    ).reset_index()
     plotted["share"] = plotted["solved"] / plotted["seeds"]
     return plotted
 
@@ -76,21 +79,26 @@ def draw(table: pd.DataFrame) -> Figure:
                 _series(above, below, rows, palette[name], place, len(names), table["length"])
             above.set_title(panels.plain(f"init: {init}"))
         _axes(grid, table)
-        legends.legend(figure, _entries(palette, bool((table["solved"] == 0).any())))
+        marks.legend(figure, _entries(palette, bool((table["solved"] == 0).any())))
     return figure
 
 
 def _series(
-    above: Axes, below: Axes, rows: pd.DataFrame, colour: str, place: int, count: int,
+    above: Axes,
+    below: Axes,
+    rows: pd.DataFrame,
+    colour: str,
+    place: int,
+    count: int,
     lengths: pd.Series,
-) -> None:  # fmt: skip
+) -> None:
     x = beside(rows["length"].astype(float), 2 * (place - (count - 1) / 2), lengths)
     look: dict[str, Any] = {"color": colour, "marker": MARKERS[place % len(MARKERS)]}
     above.plot(x, 100 * rows["share"], **look)
     done = rows["solved"] > 0
     spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["median"].to_numpy())
     below.errorbar(x[done], rows.loc[done, "median"], spread[:, done], elinewidth=0.8, **look)
-    edges.mark(below, x[~done], edges.CEILING, colour)
+    marks.mark(below, x[~done], marks.CEILING, colour)
 
 
 def _axes(grid: np.ndarray, table: pd.DataFrame) -> None:
@@ -103,12 +111,12 @@ def _axes(grid: np.ndarray, table: pd.DataFrame) -> None:
         axes.set_xlabel("sequence length $T$")
 
 
-def _entries(palette: dict[str, str], unsolved: bool) -> list[legends.Entry]:
-    entries: list[legends.Entry] = [
+def _entries(palette: dict[str, str], unsolved: bool) -> list[marks.Entry]:
+    entries: list[marks.Entry] = [
         (Line2D([], [], color=colour, marker=MARKERS[place % len(MARKERS)]), panels.plain(name))
         for place, (name, colour) in enumerate(palette.items())
     ]
-    triangle = Line2D([], [], linestyle="none", marker=edges.CEILING, color="0.35", markersize=3.5)
+    triangle = Line2D([], [], linestyle="none", marker=marks.CEILING, color="0.35", markersize=3.5)
     return [*entries, (triangle, "no seed solves it")] if unsolved else entries
 
 

@@ -9,11 +9,17 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from rnn_exp.figures import legends, mosaic, panels
-from rnn_exp.figures.choice import choose
-from rnn_exp.figures.source import CannotDraw, Tables, at_start, required, top_layer
-from rnn_exp.figures.style import MEASURED, in_style
-from rnn_exp.figures.words import plural, power, sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.selection import (
+    CannotDraw,
+    Tables,
+    at_start,
+    choose,
+    required,
+    top_layer,
+)
+from rnn_exp.figures.parts.style import MEASURED, in_style
+from rnn_exp.figures.parts.words import plural, power, sentences
 
 QUESTION: Final = "Is learning possible only where the gradient survives?"
 BESIDE: Final = ()
@@ -77,12 +83,12 @@ def draw(table: pd.DataFrame) -> Figure:
             for axes, name in zip(grid[:, column], _SCALES, strict=True):
                 _panel(axes, part, name)
             panels.title(grid[0, column], activation)
-        mosaic.axes_of(grid[0, 0], table["gain"], table["length"])
+        panels.log_axes(grid[0, 0], table["gain"], table["length"])
         gain = r"gain $g$ (weights have standard deviation $g/\sqrt{n}$)"
         panels.name_axes(figure, grid, gain, "sequence length $T$")
         _bars(figure, grid)
-        line = legends.line_entry("smaller or larger by a factor of ten", MEASURED, "0")
-        legends.legend(figure, [line])
+        line = marks.line_entry("smaller or larger by a factor of ten", MEASURED, "0")
+        marks.legend(figure, [line])
     return figure
 
 
@@ -95,7 +101,9 @@ def _panel(axes: Axes, part: pd.DataFrame, name: str) -> None:
     shown = {"ratio": ratio, "solved": solved / seeds}[name]
     gains, lengths = shown.columns.to_numpy(dtype=float), shown.index.to_numpy(dtype=float)
     look: dict[str, Any] = {"cmap": _SCALES[name].cmap, "norm": _SCALES[name].norm, "gid": name}
-    axes.pcolormesh(mosaic.edges(gains), mosaic.edges(lengths), np.ma.masked_invalid(shown), **look)
+    axes.pcolormesh(
+        panels.log_edges(gains), panels.log_edges(lengths), np.ma.masked_invalid(shown), **look
+    )
     known = ratio.to_numpy(dtype=float)
     levels = [level for level in (-TENFOLD, TENFOLD) if known.min() < level < known.max()]
     if levels and np.isfinite(known).all():
@@ -141,8 +149,13 @@ def _farthest(table: pd.DataFrame) -> str:
     if sure.empty:
         return "Nowhere is it solved by every seed."
     ends = [sure.loc[sure["ratio"].idxmin()], sure.loc[sure["ratio"].idxmax()]]
-    small, large = (f"{power(round(float(row['ratio']), 1))} ({row['activation']}, "
-                    f"g = {row['gain']:g}, T = {row['length']})" for row in ends)  # fmt: skip
+    small, large = (
+        f"{power(round(float(row['ratio']), 1))} ({row['activation']}, "
+        f"g = {row['gain']:g}, T = {row['length']})"
+        for row in ends
+    )
     longest = int(sure["length"].max())
-    return (f"Cells in which every seed solves the task have ratios from {small} to {large}, and "
-            f"lengths up to T = {longest}.")  # fmt: skip
+    return (
+        f"Cells in which every seed solves the task have ratios from {small} to {large}, and "
+        f"lengths up to T = {longest}."
+    )

@@ -10,14 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rnn_exp.figures import legends, panels
-from rnn_exp.figures.choice import KEYS, choose
-from rnn_exp.figures.fits import LAGS, crossing, settled_rates
-from rnn_exp.figures.intervals import interval
-from rnn_exp.figures.prose import closing
-from rnn_exp.figures.source import CannotDraw, Tables, required
-from rnn_exp.figures.style import BLUE, BOUND, THEORY, VERMILLION, in_style
-from rnn_exp.figures.words import listing, number, sentences
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.captions import closing
+from rnn_exp.figures.parts.seeds import LAGS, crossing, interval, settled_rates
+from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required
+from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, VERMILLION, in_style
+from rnn_exp.figures.parts.words import listing, number, sentences
 
 QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
 BESIDE: Final = ()
@@ -66,7 +64,7 @@ def draw(table: pd.DataFrame) -> Figure:
         panels.plain_log(grid[0, 0], "y")
         gain = r"gain $g$ (weights have standard deviation $g/\sqrt{n}$)"
         panels.name_axes(figure, grid, gain, "decay rate per step back in time")
-        legends.legend(figure, _entries())
+        marks.legend(figure, _entries())
     return figure
 
 
@@ -80,8 +78,16 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     shown, x = part[np.isfinite(part["measured"])], part["gain"]
     spread = np.abs(shown[["low", "high"]].to_numpy().T - shown["measured"].to_numpy())
     axes.axhline(1, color="0.5", linewidth=0.6, zorder=0.5)
-    axes.errorbar(shown["gain"], shown["measured"], spread, fmt="o", color=BLUE,
-                  markersize=3.2, elinewidth=0.8, zorder=3)  # fmt: skip
+    axes.errorbar(
+        shown["gain"],
+        shown["measured"],
+        spread,
+        fmt="o",
+        color=BLUE,
+        markersize=3.2,
+        elinewidth=0.8,
+        zorder=3,
+    )
     axes.plot(x, part["predicted"], THEORY, color="0.1", linewidth=1, gid="predicted", zorder=4)
     axes.plot(x, part["bound"], BOUND, color="0.1", linewidth=1, gid="bound")
     axes.set_xlim(float(x.min()) / 1.08, float(x.max()) * 1.08)
@@ -100,15 +106,20 @@ def _regions(axes: Axes, part: pd.DataFrame, at: dict[str, float]) -> None:
     for name in _THEORY:
         if at[name] == at[name]:
             axes.axvline(at[name], color="0.3", linewidth=0.6, zorder=1, gid=f"{name} edge")
-            axes.text(at[name], 0.02, f" {number(at[name])}", fontsize=7,
-                      transform=axes.get_xaxis_transform())  # fmt: skip
+            axes.text(
+                at[name],
+                0.02,
+                f" {number(at[name])}",
+                fontsize=7,
+                transform=axes.get_xaxis_transform(),
+            )
 
 
-def _entries() -> list[legends.Entry]:
-    lines: list[legends.Entry] = [
+def _entries() -> list[marks.Entry]:
+    lines: list[marks.Entry] = [
         (Line2D([], [], linestyle="", marker="o", color=BLUE, markersize=3.2), "measured"),
-        legends.line_entry(r"mean field $\sqrt{\chi}$", THEORY),
-        legends.line_entry("singular-value bound", BOUND),
+        marks.line_entry(r"mean field $\sqrt{\chi}$", THEORY),
+        marks.line_entry("singular-value bound", BOUND),
     ]
     areas = [(Patch(color=c, alpha=a, linewidth=0), label) for c, a, label in _REGIONS]
     return [entry for pair in zip(lines, areas, strict=True) for entry in pair]

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 if TYPE_CHECKING:
     from rnn_exp._hydra.composition import Composer
     from rnn_exp._hydra.plan import Planned
-    from rnn_exp.pool import Pool, Workers
+    from rnn_exp.sweeps.pool import Pool, Workers
 
 
 class ChunkLauncher(Launcher):
@@ -76,19 +76,22 @@ class ChunkLauncher(Launcher):
 
     def _refuse_environment(self) -> None:
         """Refuse variables that would have to differ between runs of one process."""
-        from rnn_exp.settings import SettingError
+        from rnn_exp.fields import SettingError
 
         wanted = dict(self.config.hydra.job.env_set)
         if wanted:
-            raise SettingError("hydra.job.env_set", wanted,
-                               "nothing in a sweep, whose runs share processes; set it in the "
-                               "shell, or use hydra/launcher=basic")  # fmt: skip
+            raise SettingError(
+                "hydra.job.env_set",
+                wanted,
+                "nothing in a sweep, whose runs share processes; set it in the "
+                "shell, or use hydra/launcher=basic",
+            )
 
     @contextmanager
     def opened(self, planned: "Sequence[Planned]") -> Iterator["Workers"]:
         """Have the workers ready: before anything is written, for a cluster may not answer."""
-        from rnn_exp.checkpoint import seconds_from
-        from rnn_exp.settings import SettingError
+        from rnn_exp.fields import SettingError
+        from rnn_exp.storage.checkpoint import seconds_from
 
         seconds_from(self.checkpoint_seconds)
         if self.workers is not None:
@@ -106,9 +109,9 @@ class ChunkLauncher(Launcher):
 
     def _pool(self, planned: "Sequence[Planned]") -> "Pool":
         """Return where the chunks go: by default as many processes as there are cores and work."""
-        from rnn_exp import process
-        from rnn_exp.planning import processes_for
-        from rnn_exp.pool import Pool
+        from rnn_exp.sweeps import process
+        from rnn_exp.sweeps.pool import Pool
+        from rnn_exp.training.experiment import processes_for
 
         left = [job.run for job in planned if not job.done]
         count = self.processes
@@ -122,9 +125,11 @@ class ChunkLauncher(Launcher):
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
         return [
             run_job(
-                hydra_context=self.context, task_function=self.task_function,
+                hydra_context=self.context,
+                task_function=self.task_function,
                 config=self.composer.compose(overrides, number),
-                job_dir_key="hydra.sweep.dir", job_subdir_key="hydra.sweep.subdir",
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
             )
             for number, overrides in enumerate(jobs, start=first)
-        ]  # fmt: skip
+        ]

@@ -31,11 +31,11 @@ class CheckedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Launch the grid; what failed is told when all others are done."""
-        from rnn_exp import heartbeat, ledger
-        from rnn_exp._hydra import failures
+        from rnn_exp._hydra import messages
         from rnn_exp._hydra.composition import Composer
         from rnn_exp._hydra.plan import plan
-        from rnn_exp.locks import held
+        from rnn_exp.storage.files import held
+        from rnn_exp.sweeps import status
 
         context, config, launcher = self.hydra_context, self.config, self.launcher
         assert context is not None
@@ -51,14 +51,14 @@ class CheckedSweeper(BasicSweeper):
                 launcher.planned = planned
                 stack.enter_context(launcher.opened(planned))
             stack.enter_context(held(folder, patience=0))
-            heartbeat.forget(folder)
+            status.forget(folder)
             OmegaConf.save(config, folder / "multirun.yaml")
             names = dict.fromkeys(str(job.folder.relative_to(folder)) for job in planned)
-            ledger.write(folder, list(names))
+            status.write(folder, list(names))
             results: list[Sequence[JobReturn]] = []
             for batch in self.split_overrides_to_chunks(jobs, self.max_batch_size):
                 results.append(launcher.launch(batch, sum(map(len, results))))
-        failures.tell([job for batch in results for job in batch])
+        messages.tell([job for batch in results for job in batch])
         return results
 
     def _jobs(self, arguments: list[str]) -> list[list[str]]:
@@ -69,16 +69,21 @@ class CheckedSweeper(BasicSweeper):
         given = {override.get_key_element() for override in typed}
         combinations = self._combinations(given)
         keys = {key for combination in combinations for key in combination}
-        grid = [word for word in parser.parse_overrides(self._parse_config())
-                if word.get_key_element() not in keys]  # fmt: skip
+        grid = [
+            word
+            for word in parser.parse_overrides(self._parse_config())
+            if word.get_key_element() not in keys
+        ]
         [jobs] = self.split_arguments([*grid, *typed], None)
-        words = [[_word(parser, key, value) for key, value in combination.items()]
-                 for combination in combinations]  # fmt: skip
+        words = [
+            [_word(parser, key, value) for key, value in combination.items()]
+            for combination in combinations
+        ]
         return [[*pair, *job] for pair, job in itertools.product(words, jobs)]
 
     def _combinations(self, given: set[str]) -> list[dict[str, Any]]:
         """Return the paired values without what the command line gives, each combination once."""
-        from rnn_exp.settings import SettingError
+        from rnn_exp.fields import SettingError
 
         result: list[dict[str, Any]] = []
         for pair in self.paired or [{}]:
@@ -88,14 +93,17 @@ class CheckedSweeper(BasicSweeper):
             if left not in result:
                 result.append(left)
         if len({frozenset(pair) for pair in result}) > 1:
-            raise SettingError("hydra.sweeper.paired", list(map(list, result)),
-                               "combinations that all have the same keys")  # fmt: skip
+            raise SettingError(
+                "hydra.sweeper.paired",
+                list(map(list, result)),
+                "combinations that all have the same keys",
+            )
         return result
 
 
 def _word(parser: OverridesParser, key: str, value: object) -> str:
     """Return a paired value as a word of the command line."""
-    from rnn_exp.settings import as_typed
+    from rnn_exp.fields import as_typed
 
     [override] = parser.parse_overrides([f"{key}={as_typed(value)}"])
     return f"{override.get_key_element()}={override.get_value_element_as_str()}"

@@ -1,0 +1,1 @@
+"""What figures share: style, panels, marks, words, captions, and the selection of runs."""

@@ -1,0 +1,225 @@
+"""Losses against chance: learning curves of several recipes, and how each recipe ended."""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.panels import lengths_of
+from rnn_exp.figures.parts.recipes import Book, named
+from rnn_exp.figures.parts.seeds import interval, thin
+from rnn_exp.figures.parts.selection import CannotDraw, Tables, required
+from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
+from rnn_exp.figures.parts.words import listing, number, plural, sentences
+
+__all__ = [
+    "LEARNED",
+    "SMOOTH",
+    "STUCK",
+    "curve_caption",
+    "curve_table",
+    "draw_curves",
+    "ending_table",
+]
+
+_UPDATES, _SERIES, _LENGTHS = 200, 6, 3
+_BY: Final = ["length", "series"]
+SMOOTH: Final = 5
+"""A loss is of one batch: drawn is each run's median over so many recorded updates."""
+STUCK: Final = 0.9
+"""A loss above this part of chance is counted as chance."""
+
+
+def curve_table(tables: Tables, book: Book) -> pd.DataFrame:
+    """The median and range over seeds of the smoothed loss at each recorded update."""
+    runs, notes = _shown(tables.runs, book)
+    rows = required(tables.updates, ["run", "update", "loss"], "updates").astype({"run": str})
+    rows = rows[rows["run"].isin(runs["run"])]
+    if len(rows["update"].unique()) < 2:
+        raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
+    rows = _smoothed(rows.astype({"loss": float}))
+    kept, note = thin(rows["update"], _UPDATES)
+    frame = runs.merge(rows[rows["update"].isin(kept)], on="run").sort_values([*_BY, "update"])
+    plotted = interval(frame, [*_BY, "update"], "loss")
+    keys = [frame[key] for key in (*_BY, "update")]
+    lost = frame["lost"].groupby(keys, sort=False, observed=True).sum()
+    plotted = plotted.assign(ceiling=lost.to_numpy())
+    chances = runs.groupby("length")["chance"].median()
+    plotted["chance"] = plotted["length"].map(chances)
+    plotted.attrs["notes"] = [*notes, *note]
+    return plotted
+
+
+def _shown(runs: pd.DataFrame, book: Book) -> tuple[pd.DataFrame, list[str]]:
+    """The runs with their length and name, as many as a figure can hold."""
+    needed = required(runs, ["run", "task.length"], "runs")
+    frame = pd.DataFrame(
+        {
+            "run": needed["run"].astype(str),
+            "length": needed["task.length"].astype(int),
+            "series": named(runs, book),
+            "chance": runs.reindex(columns=["chance_loss"])["chance_loss"].astype(float),
+        }
+    )
+    series = list(frame["series"].cat.categories)
+    lengths = sorted(frame["length"].unique())
+    left = [*series[_SERIES:], *(f"T = {length}" for length in lengths[_LENGTHS:])]
+    kept = frame["series"].isin(series[:_SERIES]) & frame["length"].isin(lengths[:_LENGTHS])
+    notes = [f"Left out to keep the figure readable: {listing(left)}."] if left else []
+    return frame[kept], notes
+
+
+def _smoothed(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows.sort_values(["run", "update"])
+    finite = rows["loss"].where(np.isfinite(rows["loss"]))
+    smooth = finite.groupby(rows["run"], sort=False).transform(
+        lambda loss: loss.rolling(SMOOTH, min_periods=1, center=True).median()
+    )
+    return rows.assign(loss=smooth.where(finite.notna()), lost=finite.isna().astype(int))
+
+
+def draw_curves(table: pd.DataFrame, y: str) -> Figure:
+    """A panel a length, a line a recipe with the range over seeds, and a dashed line for chance."""
+    with in_style():
+        lengths = lengths_of(table)
+        figure, grid = panels.grid(1, len(lengths), height=2.2)
+        names = list(table["series"].cat.categories)
+        palette = dict(zip(names, categories(len(names)), strict=True))
+        for length, axes in zip(lengths, grid[0], strict=True):
+            _panel(axes, table[table["length"] == length], palette)
+            panels.title(axes, "", length=length)
+        _scale(table, grid[0, 0])
+        panels.name_axes(figure, grid, "update", y)
+        shown = {name: palette[name] for name in names if (table["series"] == name).any()}
+        marks.legend(figure, _entries(table, shown))
+    return figure
+
+
+def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
+    for series, rows in part.groupby("series", sort=False, observed=True):
+        colour = palette[str(series)]
+        axes.plot(rows["update"], rows["median"], MEASURED, color=colour)
+        band = rows["update"], rows["low"], rows["high"]
+        axes.fill_between(*band, color=colour, alpha=0.22, linewidth=0)
+        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "update"], marks.CEILING, colour)
+    if part["chance"].notna().any():
+        axes.axhline(part["chance"].iloc[0], linestyle=THEORY, color="0.1", linewidth=0.9)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _scale(table: pd.DataFrame, axes: Axes) -> None:
+    """From 0, or logarithmic; what lies far above chance is no learning and may leave the panel."""
+    low, high = table["low"].min(), table["high"].max()
+    chance = table["chance"].max()
+    if low > 0 and chance / low > 10:
+        panels.plain_log(axes, "y")
+        return
+    top = min(high, 2 * chance) if chance == chance else high
+    axes.set_ylim(0, 1.05 * top)
+
+
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
+    entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in palette.items()]
+    if table["chance"].notna().any():
+        entries.append(marks.line_entry("chance: no memory", THEORY))
+    return entries + marks.entries(False, bool((table["ceiling"] > 0).any()))
+
+
+def curve_caption(table: pd.DataFrame) -> str:
+    """What is seen: who ends below chance, and how far."""
+    said = [_length(length, table[table["length"] == length]) for length in lengths_of(table)]
+    most = int(table["seeds"].max())
+    lost = int(table.groupby(_BY, observed=True)["ceiling"].max().sum())
+    return sentences(
+        *said,
+        f"Line: median over {plural(most, 'seed')} of each run's running median over {SMOOTH} "
+        "recorded updates; band: lowest to highest.",
+        f"{plural(lost, 'run')} diverged (triangles)." if lost else "",
+        *table.attrs.get("notes", []),
+    )
+
+
+def _length(length: int, part: pd.DataFrame) -> str:
+    chance = float(part["chance"].iloc[0])
+    best_first = _ends(part).sort_values("median", kind="stable")
+    said = [f"{row['series']} {number(row['median'])}" for _, row in best_first.iterrows()]
+    level = f" (chance {number(chance)})" if chance == chance else ""
+    median, series = best_first["median"], best_first["series"].astype(str)
+    above = series[median > (2 - STUCK) * chance]
+    stuck = series[(median > STUCK * chance) & (median <= (2 - STUCK) * chance)]
+    told = f" At chance (within 10 %): {listing(stuck)}." if len(stuck) else ""
+    told += f" Above it: {listing(above)}." if len(above) else ""
+    return f"T = {length}: the loss ends at {'; '.join(said)}{level}.{told}"
+
+
+def _ends(part: pd.DataFrame) -> pd.DataFrame:
+    """The median of the last tenth of each line: what is drawn still has the noise of batches."""
+    groups = part.dropna(subset="median").groupby("series", observed=True, sort=False)["median"]
+    ends = groups.agg(lambda line: line.tail(max(1, len(line) // 10)).median())
+    return ends.reset_index()
+
+
+LEARNED: Final = 0.5
+"""A final loss below this part of chance counts as learned."""
+LAST: Final = 0.1
+"""A run's final loss is the mean over the last tenth of its recorded updates."""
+_ENDS_BY: Final = ["series", "length"]
+
+
+def ending_table(tables: Tables, book: Book) -> pd.DataFrame:
+    """For each recipe and length: ``start``, ``end`` (rates), ``loss`` (in parts of chance).
+
+    Each is the median over seeds, with ``_low`` and ``_high``. The loss of a run that diverged is
+    infinite.
+    """
+    frame = _runs(tables.runs, book).merge(_losses(tables.updates), on="run", how="left")
+    if frame["loss"].isna().all():
+        raise CannotDraw("No run of the study has a loss.")
+    diverged = frame["status"] == "diverged"
+    ended = frame["loss"].notna() | diverged
+    frame, diverged = frame[ended], diverged[ended]
+    losses = (frame["loss"] / frame["chance"]).mask(diverged, np.inf)
+    frame = frame.assign(loss=losses, diverged=diverged.astype(int))
+    plotted = _intervals(frame)
+    left = int((~ended).sum())
+    plotted.attrs["notes"] = [f"{plural(left, 'run')} had not ended: not shown."] if left else []
+    return plotted
+
+
+def _intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    grouped = frame.groupby(_ENDS_BY, observed=True, sort=True)
+    columns = {"seeds": grouped.size(), "diverged": grouped["diverged"].sum()}
+    for name in ("start", "end", "loss"):
+        some = grouped[name]
+        columns |= {name: some.median(), f"{name}_low": some.min(), f"{name}_high": some.max()}
+    return pd.DataFrame(columns).reset_index()
+
+
+def _runs(runs: pd.DataFrame, book: Book) -> pd.DataFrame:
+    needed = ["run", "status", "decay_rate", "final_decay_rate", "task.length", "chance_loss"]
+    frame = required(runs, needed, "runs")
+    if not (frame["chance_loss"].astype(float) > 0).all():
+        raise CannotDraw("The loss of guessing is not known for every run, or is 0.")
+    return pd.DataFrame(
+        {
+            "run": frame["run"].astype(str),
+            "status": frame["status"],
+            "series": named(runs, book),
+            "length": frame["task.length"].astype(int),
+            "start": frame["decay_rate"].astype(float),
+            "end": frame["final_decay_rate"].astype(float),
+            "chance": frame["chance_loss"].astype(float),
+        }
+    )
+
+
+def _losses(updates: pd.DataFrame) -> pd.DataFrame:
+    rows = required(updates, ["run", "update", "loss"], "updates")
+    rows = rows.astype({"run": str, "loss": float}).sort_values(["run", "update"])
+    groups = rows.groupby("run", sort=False)["loss"]
+    means = groups.agg(lambda loss: loss.tail(max(1, int(LAST * len(loss)))).mean())
+    return means.reset_index()

@@ -1,0 +1,115 @@
+"""Marks that several figures draw: triangles for values no axis can hold, colours, the legend.
+
+A gradient that is exactly zero or underflowed lies at the floor, one that overflowed or is not a
+number at the ceiling.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
+
+from rnn_exp.figures.parts.panels import plain
+from rnn_exp.figures.parts.style import categories, ordered
+
+FLOOR: Final = "v"
+CEILING: Final = "^"
+_LABELS = {FLOOR: "zero or underflow", CEILING: "overflow or NaN"}
+# So many triangles show an extent; one a lag would merge into a bar.
+_MOST = 8
+
+
+def mark(axes: Axes, x: ArrayLike, edge: str, colour: str) -> None:
+    """Triangles at the edge of the axes; a further series is stacked, not drawn over the last."""
+    positions = np.sort(np.asarray(x, dtype=float))
+    if positions.size == 0:
+        return
+    few = np.unique(np.linspace(0, positions.size - 1, min(_MOST, positions.size)).round())
+    name = "floor" if edge == FLOOR else "ceiling"
+    inset = 0.03 + 0.05 * sum(line.get_gid() == name for line in axes.lines)
+    height = inset if edge == FLOOR else 1 - inset
+    axes.plot(
+        positions[few.astype(int)],
+        np.full(few.size, height),
+        linestyle="none",
+        marker=edge,
+        markersize=3.2,
+        color=colour,
+        markeredgewidth=0,
+        # x is data, y a fraction of the axes: the edge stays the edge whatever the limits.
+        transform=axes.get_xaxis_transform(),
+        clip_on=False,
+        gid=name,
+        zorder=5,
+    )
+
+
+def entries(floor: bool, ceiling: bool) -> list[tuple[Artist, str]]:
+    """Legend entries for the triangles that occur."""
+    edges = [edge for edge, used in ((FLOOR, floor), (CEILING, ceiling)) if used]
+    return [
+        (Line2D([], [], linestyle="none", marker=e, color="0.35", markersize=3.5), _LABELS[e])
+        for e in edges
+    ]
+
+
+Line = Literal["-", "--", ":"]
+Entry = tuple[Artist, str]
+
+# Characters of 7 pt text in an inch, and those that a handle and its gap take.
+_PER_INCH, _HANDLE = 17, 7
+
+
+def colours(table: pd.DataFrame) -> dict[str, str]:
+    """A colour for each series: by order where they are numbers, by category where not."""
+    values = table.drop_duplicates("series")[["series", "value"]]
+    palette = ordered if values["value"].notna().all() else categories
+    return dict(zip(values["series"], palette(len(values)), strict=True))
+
+
+def lone(table: pd.DataFrame) -> str:
+    """The name of the only series, for the titles: one colour needs no legend."""
+    names = table["series"].unique()
+    return str(names[0]) if len(names) == 1 else ""
+
+
+def line_entry(label: str, style: Line, colour: str = "0.2") -> Entry:
+    """A legend entry for a line style."""
+    return Line2D([], [], linestyle=style, color=colour), label
+
+
+def series_entries(palette: dict[str, str]) -> list[Entry]:
+    """Legend entries for the colours, where there is more than one."""
+    if len(palette) < 2:
+        return []
+    return [line_entry(plain(name), "-", colour) for name, colour in palette.items()]
+
+
+def legend(figure: Figure, entries: Sequence[Entry]) -> None:
+    """One legend in rows above the panels; as many columns as its longest label allows."""
+    if not entries:
+        return
+    columns = _columns([entry[1] for entry in entries], figure.get_figwidth() * _PER_INCH)
+    figure.legend(
+        [entry[0] for entry in entries],
+        [entry[1] for entry in entries],
+        loc="outside upper left",
+        ncols=columns,
+        columnspacing=1.2,
+        borderaxespad=0.2,
+    )
+
+
+def _columns(labels: list[str], room: float) -> int:
+    """The most columns that fit: a legend fills column by column, each as wide as its widest."""
+    for rows in range(1, len(labels)):
+        chunks = [labels[i : i + rows] for i in range(0, len(labels), rows)]
+        if sum(max(map(len, chunk)) + _HANDLE for chunk in chunks) <= room:
+            return len(chunks)
+    return 1

@@ -1,0 +1,97 @@
+"""Seeds to an interval, updates thinned out, rates fitted over the lags that theory speaks of."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, top_layer
+
+_FLOOR = ("zero", "underflow")
+_CEILING = ("inf", "nan")
+
+
+def interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
+    """Median, low and high of `column` in each group, in order of appearance; NaN counts as none.
+
+    An infinite value keeps its rank: three seeds of which two have a zero gradient (log10 of
+    minus infinity) have a median of minus infinity, not the value of the third.
+    """
+    grouped = frame.groupby(list(by), sort=False, dropna=False, observed=True)[column]
+    lower = grouped.quantile(0.5, interpolation="lower")
+    upper = grouped.quantile(0.5, interpolation="higher")
+    both = np.isfinite(lower) & np.isfinite(upper)
+    # Half the sum only where both are finite: inf - inf is not a middle.
+    middle = lower.where(~both, (lower.where(both, 0.0) + upper.where(both, 0.0)) / 2)
+    return pd.DataFrame(
+        {"median": middle, "low": grouped.min(), "high": grouped.max(), "seeds": grouped.size()}
+    ).reset_index()
+
+
+def gradient_interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
+    """`interval`, with the number of seeds at the floor and at the ceiling of each group."""
+    ranked = frame.assign(
+        _floor=frame["status"].isin(_FLOOR).astype(int),
+        _ceiling=frame["status"].isin(_CEILING).astype(int),
+    )
+    counts = ranked.groupby(list(by), sort=False, dropna=False, observed=True)
+    summary = interval(ranked, by, column)
+    return summary.assign(
+        floor=counts["_floor"].sum().to_numpy(), ceiling=counts["_ceiling"].sum().to_numpy()
+    )
+
+
+def thin(updates: pd.Series, most: int) -> tuple[list[int], list[str]]:
+    """At most so many of the recorded updates, evenly spread, and the sentence that says so."""
+    recorded = np.sort(updates.unique())
+    if len(recorded) <= most:
+        return recorded.tolist(), []
+    kept = recorded[np.unique(np.linspace(0, len(recorded) - 1, most).round().astype(int))]
+    return (
+        kept.tolist(),
+        [f"Drawn are {len(kept)} of {len(recorded)} recorded updates, evenly spread."],
+    )
+
+
+LAGS: Final = (5, 50)
+"""Behind the loss, ahead of lags as long as the network is wide; both ends included."""
+
+
+def settled_rates(tables: Tables, runs: Iterable[str]) -> pd.DataFrame:
+    """`run`, `measured`: e to the slope of ln norm against lag at update 0, over `LAGS`.
+
+    NaN where a norm of these lags is missing or not finite.
+
+    Raises:
+        CannotDraw: if no run has them all.
+    """
+    runs, (first, last) = list(runs), LAGS
+    rows = at_start(top_layer(tables, runs, [0]), "gradients")
+    rows = rows[rows["lag"].between(first, last)]
+    lags = np.arange(first, last + 1)
+    norms = rows.pivot_table(index="run", columns="lag", values="log10_total", dropna=False)
+    y = norms.reindex(index=runs, columns=lags).to_numpy(dtype=float)
+    x = lags - lags.mean()
+    known = np.isfinite(y).all(axis=1)
+    if not known.any():
+        raise CannotDraw(f"No run has finite gradients at every lag from {first} to {last}.")
+    slopes = np.where(known[:, None], y, np.nan) @ x / (x @ x)
+    return pd.DataFrame({"run": runs, "measured": 10.0**slopes})
+
+
+def crossing(gains: ArrayLike, rates: ArrayLike) -> float:
+    """The gain at which rates first rise above 1, on straight lines through their logarithms.
+
+    NaN where none does; values that are not positive are left out.
+    """
+    x, y = np.asarray(gains, dtype=float), np.asarray(rates, dtype=float)
+    known = np.isfinite(y) & (y > 0) & (x > 0)
+    order = np.argsort(x[known], kind="stable")
+    x, y = np.log(x[known][order]), np.log(y[known][order])
+    rising = np.flatnonzero((y[:-1] < 0) & (y[1:] >= 0))
+    if rising.size == 0:
+        return float("nan")
+    at = rising[0]
+    return float(np.exp(x[at] - y[at] * (x[at + 1] - x[at]) / (y[at + 1] - y[at])))

@@ -1,0 +1,221 @@
+"""Which runs of a study a figure shows, on which axes, and what it must say about the rest.
+
+A figure has three axes: panels (activation), lengths (T) and series (the initial weights or, where
+these are constant, the first other setting that varies). Only seeds are pooled. Any further setting
+that varies is held at its most common value, and the caption says so.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, runtime_checkable
+
+import pandas as pd
+
+from rnn_exp.figures.parts.words import listing, plural
+
+__all__ = ["KEYS", "Choice", "choose"]
+
+AXES: Final = ["activation", "length", "series"]
+"""The columns that every plotted table begins with."""
+KEYS: Final = [*AXES, "value"]
+_PLAIN: Final = frozenset({"task", "init", "device"})
+
+
+def setting_columns(runs: pd.DataFrame) -> list[str]:
+    """Columns that are settings, not results: dotted keys and the names of groups; not the seed."""
+    return [c for c in runs.columns if "." in c or c in _PLAIN]
+
+
+def settings_of(runs: pd.DataFrame) -> pd.DataFrame:
+    """Settings as text: lists, None and NaN then compare like any other value."""
+    return runs[setting_columns(runs)].astype(object).map(_text)
+
+
+def _text(value: object) -> str:
+    missing = value is None or (isinstance(value, float) and value != value)
+    if missing:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def axes_of(runs: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
+    """The axes of each run; settings that the study does not have are blank."""
+    blank = pd.Series("", index=runs.index)
+    lengths = runs.get("task.length", pd.Series(0, index=runs.index))
+    label, value = _series(runs, settings)
+    return pd.DataFrame(
+        {
+            "activation": settings.get("network.activation", blank),
+            "length": pd.to_numeric(lengths, errors="coerce").fillna(0).astype(int),
+            "series": label,
+            "value": value,
+        }
+    )
+
+
+def _series(runs: pd.DataFrame, settings: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    key = _series_key(settings)
+    if key is not None:
+        name = key.split(".")[-1].replace("_", " ")
+        return f"{name} " + settings[key], pd.to_numeric(runs[key], errors="coerce").astype(float)
+    blank = pd.Series("none", index=runs.index)
+    init, gain = (settings.get(k, blank) for k in ("init", "init.gain"))
+    label = ("g = " + gain).where(gain != "none", init.where(init != "none", ""))
+    value = pd.to_numeric(gain, errors="coerce").astype(float)
+    if len(init.unique()) > 1:
+        # One number cannot order different kinds of weights.
+        return (init + ", " + label).where(gain != "none", init), value * float("nan")
+    return label, value
+
+
+def _series_key(settings: pd.DataFrame) -> str | None:
+    """The setting that colours a figure, or None for the initial weights."""
+    varying = [c for c in settings.columns if len(settings[c].unique()) > 1]
+    panels = [c for c in ("network.activation", "task.length") if c in settings]
+    if {"init", "init.gain"} & set(varying):
+        return None
+    free = [c for c in varying if c not in panels and not follows(settings, c, panels)]
+    return free[0] if free else None
+
+
+def follows(frame: pd.DataFrame, column: str, axes: list[str]) -> bool:
+    """Whether the axes already tell this setting's value, so that nothing would be pooled."""
+    if not axes:
+        return len(frame[column].unique()) == 1
+    return bool(frame.groupby(axes)[column].nunique().max() == 1)
+
+
+class CannotDraw(ValueError):  # noqa: N818 - it reads as a sentence where it is raised
+    """The study cannot answer this figure's question; the message says why."""
+
+
+@runtime_checkable
+class Tables(Protocol):
+    """What a study leaves behind: tidy tables, settings joined as dotted columns.
+
+    The table of gradients may be too large to hold: a figure asks for the rows that it draws.
+    """
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """One row a run."""
+
+    @property
+    def updates(self) -> pd.DataFrame:
+        """One row a run and recorded update."""
+
+    @property
+    def broken(self) -> pd.DataFrame:
+        """One row a folder that could not be read: `run`, `why`."""
+
+    def gradient_rows(
+        self,
+        columns: Sequence[str],
+        *,
+        runs: Iterable[str] | None = None,
+        updates: Collection[int] | None = None,
+        layer: int | None = None,
+    ) -> pd.DataFrame:
+        """One row a run, recorded update, layer and time step: only those named, -1 the top."""
+
+
+def required(frame: pd.DataFrame, columns: Sequence[str], what: str) -> pd.DataFrame:
+    """A copy of these columns, or a refusal that names what is missing."""
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise CannotDraw(f"The table of {what} has no column {', '.join(missing)}.")
+    if frame.empty:
+        raise CannotDraw(f"The study recorded no {what}.")
+    return frame.loc[:, list(columns)].copy()
+
+
+def top_layer(tables: Tables, runs: Iterable[str], updates: Collection[int]) -> pd.DataFrame:
+    """Gradient rows of the highest layer of each run: the one whose state is read out."""
+    columns = ["run", "update", "time", "lag", "log10_total", "status"]
+    rows = tables.gradient_rows(columns, runs=runs, updates=updates, layer=-1)
+    return rows.astype({"run": str})
+
+
+def at_start(frame: pd.DataFrame, what: str) -> pd.DataFrame:
+    """Rows of update 0, where weights are as initialised."""
+    rows = frame[frame["update"] == 0]
+    if rows.empty:
+        raise CannotDraw(f"No {what} of update 0 (the network as initialised) were recorded.")
+    return rows.drop(columns="update")
+
+
+_ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
+_KNOWN = ("network.activation", "task.length", "init", "init.gain")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen runs (run, activation, length, series, value) and what the caption owes."""
+
+    runs: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def choose(runs: pd.DataFrame, *, lengths: int = 3, series: int = 6, panels: int = 4) -> Choice:
+    """A readable part of the study: at most so many lengths, series and panels."""
+    required(runs, ["run"], "runs")
+    settings = settings_of(runs)
+    frame = pd.concat([runs[["run"]].astype(str), axes_of(runs, settings)], axis=1)
+    frame, held = _hold(frame, settings)
+    notes = [*held]
+    for column, limit in (("series", series), ("length", lengths), ("activation", panels)):
+        frame, note = _limit(frame, column, limit)
+        notes += note
+    return Choice(frame.reset_index(drop=True), (*notes, *_unfinished(runs, frame)))
+
+
+def _hold(frame: pd.DataFrame, settings: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    notes = []
+    for column in (c for c in settings.columns if c not in _KNOWN):
+        values = settings.loc[frame.index, column]
+        if follows(frame.assign(held=values), "held", AXES):
+            continue
+        kept = values.value_counts(sort=False).idxmax()
+        others = listing(sorted(set(values) - {str(kept)}))
+        notes.append(f"Only runs with {column} = {kept} are shown (not {others}).")
+        frame = frame[values == kept]
+    return frame, notes
+
+
+def _limit(frame: pd.DataFrame, column: str, limit: int) -> tuple[pd.DataFrame, list[str]]:
+    values = _sorted(frame, column)
+    last = max(limit - 1, 1)
+    kept = values if len(values) <= limit else _spread(values, limit, last)
+    frame = frame.assign(_order=frame[column].map({v: i for i, v in enumerate(kept)}))
+    frame = frame.dropna(subset="_order").sort_values("_order", kind="stable")
+    dropped = [str(v) for v in values if v not in kept]
+    name = {"length": "T = ", "series": "", "activation": ""}[column]
+    note = [f"Left out to keep the figure readable: {name}{listing(dropped)}."] if dropped else []
+    return frame.drop(columns="_order"), note
+
+
+def _spread(values: list[object], limit: int, last: int) -> list[object]:
+    """Evenly spread over the list; the ends stay (or the last alone, where one is wanted)."""
+    if limit == 1:
+        return values[-1:]
+    return [values[round(i * (len(values) - 1) / last)] for i in range(limit)]
+
+
+def _sorted(frame: pd.DataFrame, column: str) -> list[object]:
+    if column == "activation":
+        known = {name: i for i, name in enumerate(_ACTIVATIONS)}
+        return sorted(frame[column].unique(), key=lambda a: (known.get(a, len(known)), a))
+    by = ["value", "series"] if column == "series" else [column]
+    return list(frame.sort_values(by, kind="stable")[column].unique())
+
+
+def _unfinished(runs: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
+    if chosen.empty:
+        raise CannotDraw("No run is left to show.")
+    if "status" not in runs:
+        return []
+    status = runs.loc[runs["run"].astype(str).isin(chosen["run"]), "status"].value_counts()
+    words = {"diverged": "diverged", "failed": "failed", "running": "had not finished"}
+    said = [f"{status[key]} {verb}" for key, verb in words.items() if key in status]
+    runs_shown = plural(len(chosen), "run")
+    return [f"Of {runs_shown} shown, {listing(said)}; what was recorded is drawn."] if said else []

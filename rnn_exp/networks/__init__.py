@@ -1,0 +1,1 @@
+"""Networks: cells with exact adjoints, initial weights, and from a loss to all gradients."""

@@ -1,0 +1,160 @@
+r"""The recurrence h_t = φ(W h_{t-1} + V x_t + b) over (time, run, batch, hidden), and its adjoint.
+
+Forward, for t = 1…T:    u_t = W h_{t-1} + V x_t + b,      h_t = φ(u_t)
+Adjoint, for t = T…1:    g_t = d_t + Wᵀ δ_{t+1},           δ_t = φ'(u_t) ⊙ g_t
+
+Here d_t is the *direct* part of ∂L/∂h_t (what reaches the loss other than through h_{t+1}), and
+g_t is the exact **total** gradient ∂L/∂h_t. The adjoint needs every g_t on its way to the
+parameters, so recording them costs nothing:
+∂L/∂W = Σ_t δ_t h_{t-1}ᵀ, ∂L/∂V = Σ_t δ_t x_tᵀ, ∂L/∂b = Σ_t δ_t, ∂L/∂x_t = Vᵀ δ_t.
+(Rumelhart, Hinton & Williams 1986; Pascanu, Mikolov & Bengio 2013, eqs. 3–5.)
+
+``output.retain_grad()`` on a fused ``torch.nn.RNN`` shows d_t, not g_t, and says nothing.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from rnn_exp.networks.cells.activations import Activation
+from rnn_exp.networks.cells.base import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.cells.layout import (
+    allocate_states,
+    cachefuls,
+    onto_inputs,
+    rows,
+    stretches,
+    with_ones,
+)
+from rnn_exp.shapes import Float
+
+__all__ = ["Elman", "adjoint", "forward"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Elman:
+    """The plain recurrence h_t = φ(W h_{t-1} + V x_t + b), one gate: φ' comes from the state."""
+
+    activation: Activation
+    gates: ClassVar[int] = 1
+
+    def forward(
+        self,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        initial: Float[Tensor, "run batch hidden"],
+    ) -> Trace:
+        """Return the states h_1…h_T."""
+        return forward(x, weights, initial, self.activation)
+
+    def adjoint(
+        self,
+        direct: Float[Tensor, "last run batch hidden"],
+        trace: Trace,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        *,
+        inputs_wanted: bool = False,
+    ) -> Adjoint:
+        """Return the total gradient of every step and the gradients of the parameters."""
+        return adjoint(direct, trace, x, weights, self.activation, inputs_wanted=inputs_wanted)
+
+    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch hidden"]:
+        """Return δ_t = φ'(u_t) ⊙ g_t."""
+        return self.activation.slope(trace.now).mul_(found.total)
+
+    def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
+        """Return the mean of φ' over batch and units."""
+        return self.activation.slope(trace.now).mean(dim=(-2, -1))
+
+
+@torch.inference_mode()
+def forward(
+    x: Float[Tensor, "time run batch input"],
+    weights: LayerWeights,
+    initial: Float[Tensor, "run batch hidden"],
+    activation: Activation,
+) -> Trace:
+    r"""Return the states h_1…h_T: h_t = φ(W h_{t-1} + V x_t + b).
+
+    One GEMM brings a stretch of inputs in; then two operations a time step: a GEMM adds into the
+    drive, and φ overwrites it.
+    """
+    T, R, B, _ = x.shape
+    H = weights.weight_hh.shape[-1]
+    VT = weights.of_inputs_and_one().transpose(1, 2)
+    WT = weights.weight_hh.transpose(1, 2)
+    states, block = allocate_states(T, initial, padded=activation.rounds_tails)
+    h, x = states[0], with_ones(x)
+    for now in stretches(T, B, H):
+        drive = torch.bmm(rows(x[now]), VT).view(R, -1, B, H).transpose(0, 1)
+        states[1:][now] = drive
+        ahead = states[1:][now].unbind()
+        numbers = block[1:][now].unbind() if activation.rounds_tails else ahead
+        for h_next, all_numbers in zip(ahead, numbers, strict=True):
+            h_next.baddbmm_(h, WT)
+            activation.apply_(all_numbers)
+            h = h_next
+    return Trace(states[1:], states[:-1])
+
+
+@torch.inference_mode()
+def adjoint(
+    direct: Float[Tensor, "last run batch hidden"],
+    states: Trace,
+    x: Float[Tensor, "time run batch input"],
+    weights: LayerWeights,
+    activation: Activation,
+    *,
+    inputs_wanted: bool = False,
+) -> Adjoint:
+    r"""Return the total gradient g_t of every step and the gradients of the parameters.
+
+    g_t = d_t + Wᵀ δ_{t+1} and δ_t = φ'(h_t) ⊙ g_t, two operations a time step; the gradients of
+    the parameters are a few large GEMMs, not T small ones. ``direct`` holds d_t of the *last*
+    steps, as many as it has; before them d_t = 0 (a loss at the last step alone gives one).
+    """
+    V, W = weights.weight_ih, weights.weight_hh
+    T, R, B, H = states.now.shape
+    total = torch.empty_like(states.now, memory_format=torch.contiguous_format)
+    total[T - len(direct) :] = direct
+    of_x, of_W = V.new_zeros(R, V.shape[-1] + 1, H), torch.zeros_like(W)
+    of_inputs = x.new_empty(x.shape) if inputs_wanted else None
+    x1, later = with_ones(x), torch.zeros_like(total[0])
+    for now in reversed(stretches(T, B, H)):
+        delta = _slopes(states.now[now], activation)
+        later = _step_back(total[now], delta, later, W, known=T - len(direct) - now.start)
+        by_run = rows(delta)  # a view: delta lies run by run
+        of_W.baddbmm_(by_run.transpose(1, 2), rows(states.before[now]))
+        of_x.baddbmm_(rows(x1[now]).transpose(1, 2), by_run)
+        if of_inputs is not None:
+            of_inputs[now] = onto_inputs(by_run, V, B)
+    of_V, of_b = of_x[:, :-1].transpose(1, 2), of_x[:, -1]
+    return Adjoint(total, None, LayerWeights(of_V, of_W, of_b, of_b), of_inputs)
+
+
+def _slopes(states: Tensor, activation: Activation) -> Tensor:
+    """Return φ' at the states, in memory run by run: the large GEMMs then need no copy of δ."""
+    T, R, B, H = states.shape
+    slopes = states.new_empty(R, T, B, H).transpose(0, 1)
+    for h, slope in zip(cachefuls(states), cachefuls(slopes), strict=True):
+        slope.copy_(activation.slope(h))
+    return slopes
+
+
+def _step_back(total: Tensor, delta: Tensor, later: Tensor, W: Tensor, known: int) -> Tensor:
+    """Go back through a stretch of time, in place: d_t becomes g_t, φ'_t becomes δ_t.
+
+    From index ``known`` on, total holds d_t; before it d_t = 0 and total holds nothing yet.
+    Returns the δ of the first step.
+    """
+    times = range(len(total) - 1, -1, -1)
+    for t, g, d in zip(times, reversed(total.unbind()), reversed(delta.unbind()), strict=True):
+        if t >= known:
+            g.baddbmm_(later, W)
+        else:
+            torch.bmm(later, W, out=g)
+        later = d.mul_(g)
+    return later

@@ -1,0 +1,188 @@
+r"""The GRU as torch has it, and its adjoint.
+
+Forward:   r, z = σ(V x_t + W h_{t-1} + b),   m = W_n h_{t-1} + b'_n,
+           n = tanh(V_n x_t + b_n + r m)
+           h_t = (1 − z) n + z h_{t-1}
+Adjoint:   ∂L/∂h_t = d_t + Wᵀ δ_{t+1} + z_{t+1} ∂L/∂h_{t+1}
+           δ_n = ∂h (1 − z)(1 − n²),   δ_m = r δ_n,   δ_r = m r(1 − r) δ_n
+           δ_z = ∂h (h_{t-1} − n) z(1 − z)
+
+Every δ is ∂L/∂h_t times something known beforehand, computed for a stretch of time at once: three
+operations a time step are left. (Cho et al. 2014; r multiplies after W_n, as in cuDNN.)
+"""
+
+import dataclasses
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnn_exp.networks.cells.base import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.cells.layout import (
+    allocate_states,
+    allocate_steps,
+    onto_inputs,
+    rows,
+    stretches,
+    with_ones,
+)
+from rnn_exp.shapes import Float
+
+__all__ = ["GRU"]
+
+
+class _Kept(NamedTuple):
+    """The gates r and z, the hidden part m of the candidate, and the candidate n."""
+
+    gates: Float[Tensor, "time run batch gates_hidden"]
+    m: Float[Tensor, "time run batch hidden"]
+    n: Float[Tensor, "time run batch hidden"]
+
+    def split(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return r, z, m, n."""
+        r, z = self.gates.chunk(2, dim=-1)
+        return r, z, self.m, self.n
+
+
+@dataclasses.dataclass(frozen=True)
+class GRU:
+    """torch's GRU."""
+
+    gates: ClassVar[int] = 3
+
+    @torch.inference_mode()
+    def forward(
+        self,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        initial: Float[Tensor, "run batch hidden"],
+    ) -> Trace:
+        """Return the states h_1…h_T."""
+        (T, R, B, _), H = x.shape, weights.weight_hh.shape[-1]
+        states, _ = allocate_states(T, initial, padded=False)
+        gates, block = allocate_steps(T, (R, B, 2 * H), like=x)
+        m, n = x.new_empty(T, R, B, H), x.new_empty(T, R, B, H)
+        VT, x = _with_bias(weights).transpose(1, 2), with_ones(x)
+        for now in stretches(T, B, 3 * H):
+            drive = torch.bmm(rows(x[now]), VT).view(R, -1, B, 3 * H).transpose(0, 1)
+            gates[now], n[now] = drive[..., : 2 * H], drive[..., 2 * H :]
+        m[:] = weights.bias_hh[:, 2 * H :].unsqueeze(1)
+        WT = weights.weight_hh.transpose(1, 2)
+        of_gates, of_m = WT[..., : 2 * H], WT[..., 2 * H :]
+        h, z = states[0], gates[..., H:].unbind()
+        ahead = gates.unbind(), block.unbind(), gates[..., :H].unbind(), z, m.unbind(), n.unbind()
+        for u, numbers, r_t, z_t, m_t, n_t, h_next in zip(*ahead, states[1:].unbind(), strict=True):
+            u.baddbmm_(h, of_gates)
+            numbers.sigmoid_()
+            m_t.baddbmm_(h, of_m)
+            n_t.addcmul_(r_t, m_t).tanh_()
+            torch.sub(h, n_t, out=h_next).mul_(z_t).add_(n_t)
+            h = h_next
+        return Trace(states[1:], states[:-1], _Kept(gates, m, n))
+
+    @torch.inference_mode()
+    def adjoint(
+        self,
+        direct: Float[Tensor, "last run batch hidden"],
+        trace: Trace,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        *,
+        inputs_wanted: bool = False,
+    ) -> Adjoint:
+        """Return ∂L/∂h_t of every step and the gradients of the parameters."""
+        (T, R, B, H), W = trace.now.shape, weights.weight_hh
+        total = torch.empty_like(trace.now, memory_format=torch.contiguous_format)
+        total[T - len(direct) :] = direct
+        of_hidden = W.new_zeros(R, H + 1, 3 * H)
+        of_drive = W.new_zeros(R, x.shape[-1] + 1, 3 * H)
+        of_inputs = x.new_empty(x.shape) if inputs_wanted else None
+        x1, before1 = with_ones(x), with_ones(trace.before)
+        delta, carried = W.new_zeros(R, B, 3 * H), torch.zeros_like(total[0])
+        for now in reversed(stretches(T, B, H)):
+            kept = _Kept(*(part[now] for part in trace.kept))
+            deltas, of_n = _factors(kept, trace.before[now])
+            later, known = (delta, carried), T - len(direct) - now.start
+            delta, carried = _step_back(total[now], deltas, kept, later, W, known)
+            of_n *= total[now]
+            by_run = rows(deltas)
+            of_hidden.baddbmm_(rows(before1[now]).transpose(1, 2), by_run)
+            driven = torch.cat([by_run[..., : 2 * H], rows(of_n)], dim=-1)
+            of_drive.baddbmm_(rows(x1[now]).transpose(1, 2), driven)
+            if of_inputs is not None:
+                of_inputs[now] = onto_inputs(driven, weights.weight_ih, B)
+        found = LayerWeights(
+            of_drive[:, :-1].transpose(1, 2),
+            of_hidden[:, :-1].transpose(1, 2),
+            of_drive[:, -1],
+            of_hidden[:, -1],
+        )
+        return Adjoint(total, None, found, of_inputs)
+
+    @torch.inference_mode()
+    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch gates_hidden"]:
+        """Return ∂L/∂(W h_{t-1} + b'), in torch's order r, z, n."""
+        factors, _ = _factors(_Kept(*trace.kept), trace.before)
+        return factors * found.total.repeat(1, 1, 1, 3)
+
+    def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
+        """Return the mean of φ' over batch, units and gates."""
+        kept = _Kept(*trace.kept)
+        slopes = (kept.gates * (1 - kept.gates)).mean((-2, -1)) * 2
+        return (slopes + (1 - kept.n * kept.n).mean((-2, -1))) / 3
+
+
+def _with_bias(weights: LayerWeights) -> Float[Tensor, "run gates_hidden inputs_and_one"]:
+    """Return V with, as its last column, all biases that are added to V x (of r and z: both)."""
+    H = weights.weight_hh.shape[-1]
+    bias = weights.bias_ih.clone()
+    bias[:, : 2 * H] += weights.bias_hh[:, : 2 * H]
+    return torch.cat([weights.weight_ih, bias.unsqueeze(-1)], dim=-1)
+
+
+def _factors(
+    kept: _Kept, before: Float[Tensor, "time run batch hidden"]
+) -> tuple[Float[Tensor, "time run batch gates_hidden"], Float[Tensor, "time run batch hidden"]]:
+    """Return δ_r, δ_z, δ_m over ∂h, in memory run by run, and δ_n over ∂h."""
+    r, z, m, n = kept.split()
+    T, R, B, H = n.shape
+    result = n.new_empty(R, T, B, 3 * H).transpose(0, 1)
+    of_r, of_z, of_m = result.chunk(3, dim=-1)
+    slope = torch.addcmul(n.new_ones(()), n, n, value=-1)
+    of_n = torch.addcmul(slope, z, slope, value=-1)
+    torch.mul(r, of_n, out=of_m)
+    rm = of_m * m
+    torch.addcmul(rm, r, rm, value=-1, out=of_r)
+    onto_z = torch.sub(before, n).mul_(z)
+    torch.addcmul(onto_z, z, onto_z, value=-1, out=of_z)
+    return result, of_n
+
+
+def _step_back(
+    total: Tensor, deltas: Tensor, kept: _Kept, later: tuple[Tensor, Tensor], W: Tensor, known: int
+) -> tuple[Tensor, Tensor]:
+    """Go back through a stretch in place: d_t becomes ∂L/∂h_t, and the factors become δ_t.
+
+    ``later`` is δ_{t+1} and z_{t+1} ∂L/∂h_{t+1}; returns those of the first step. From index
+    ``known`` on, total holds d_t; before it d_t = 0 and total holds nothing yet.
+    """
+    H = total.shape[-1]
+    thirds = deltas.view(*total.shape[:-1], 3, H).unbind()
+    steps = zip(
+        range(len(total)),
+        total.unbind(),
+        total.unsqueeze(-2).unbind(),
+        thirds,
+        deltas.unbind(),
+        kept.gates[..., H:].unbind(),
+        strict=True,
+    )
+    delta, carried = later
+    for t, g, wide, third, whole, z in reversed(list(steps)):
+        if t >= known:
+            g.baddbmm_(delta, W).add_(carried)
+        else:
+            torch.baddbmm(carried, delta, W, out=g)
+        third.mul_(wide)
+        delta, carried = whole, g * z
+    return delta, carried

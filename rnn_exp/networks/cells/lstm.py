@@ -1,0 +1,230 @@
+r"""The LSTM, and its adjoint.
+
+Forward:   i, f, o = σ(V x_t + W h_{t-1} + b),   g = tanh(V x_t + W h_{t-1} + b)
+           c_t = f c_{t-1} + i g,   h_t = o tanh c_t
+Adjoint:   ∂L/∂h_t = d_t + Wᵀ δ_{t+1}
+           ∂L/∂c_t = ∂L/∂h_t o (1 − tanh² c_t) + f_{t+1} ∂L/∂c_{t+1}
+           δ_i = ∂c g σ'_i,   δ_f = ∂c c_{t-1} σ'_f,   δ_g = ∂c i (1 − g²),   δ_o = ∂h tanh c_t σ'_o
+
+Both total gradients are the recursion's own intermediates. All factors of δ but ∂c and ∂h are known
+beforehand and computed for a stretch of time at once, and f lies beside them: four operations a
+time step are left.
+(Hochreiter & Schmidhuber 1997; the forget gate of Gers, Schmidhuber & Cummins 2000.)
+
+Inside, the gates are in the order o, i, f, g: those of σ lie side by side, and so do those that
+read ∂c. Parameters and what is returned are in torch's order i, f, g, o.
+"""
+
+import dataclasses
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnn_exp.networks.cells.base import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.cells.layout import (
+    allocate_states,
+    allocate_steps,
+    drive,
+    onto_inputs,
+    rows,
+    stretches,
+    with_ones,
+)
+from rnn_exp.shapes import Float
+
+__all__ = ["LSTM"]
+
+_INSIDE, _TORCHS = (3, 0, 1, 2), (1, 2, 3, 0)
+
+
+class _Kept(NamedTuple):
+    gates: Float[Tensor, "time run batch gates_hidden"]
+    c: Float[Tensor, "time run batch hidden"]
+    c_before: Float[Tensor, "time run batch hidden"]
+    tanh_c: Float[Tensor, "time run batch hidden"]
+
+    @property
+    def o(self) -> Float[Tensor, "time run batch hidden"]:
+        """The output gate."""
+        return self.gates[..., : self.c.shape[-1]]
+
+
+class _Later(NamedTuple):
+    """What a step hears from the one after it: δ_{t+1} and f_{t+1} ∂L/∂c_{t+1}."""
+
+    delta: Float[Tensor, "run batch gates_hidden"]
+    carried: Float[Tensor, "run batch 1 hidden"]
+
+
+@dataclasses.dataclass(frozen=True)
+class LSTM:
+    """torch's LSTM; c_0 = 0."""
+
+    gates: ClassVar[int] = 4
+
+    @torch.inference_mode()
+    def forward(
+        self,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        initial: Float[Tensor, "run batch hidden"],
+    ) -> Trace:
+        """Return the states h_1…h_T."""
+        T, R, B, _ = x.shape
+        H = weights.weight_hh.shape[-1]
+        V, W = _inside(weights)
+        WT = _doubled(W).transpose(1, 2)
+        states, _ = allocate_states(T, initial, padded=False)
+        cells, _ = allocate_states(T, torch.zeros_like(initial), padded=False)
+        gates, block = allocate_steps(T, (R, B, 4 * H), like=x)
+        tanh_c = x.new_empty(T, R, B, H)
+        drive(with_ones(x), _doubled(V), gates)
+        o, i, f, g = (gates[..., gate * H : (gate + 1) * H].unbind() for gate in range(4))
+        ahead = states[1:].unbind(), cells[1:].unbind(), tanh_c.unbind()
+        h, c = states[0], cells[0]
+        for u, numbers, o_t, i_t, f_t, g_t, h_next, c_next, squashed in zip(
+            gates.unbind(), block.unbind(), o, i, f, g, *ahead, strict=True
+        ):
+            u.baddbmm_(h, WT)
+            numbers.sigmoid_()
+            torch.mul(f_t, c, out=c_next).addcmul_(i_t, g_t, value=2).sub_(i_t)
+            torch.tanh(c_next, out=squashed)
+            torch.mul(o_t, squashed, out=h_next)
+            h, c = h_next, c_next
+        return Trace(states[1:], states[:-1], _Kept(gates, cells[1:], cells[:-1], tanh_c))
+
+    @torch.inference_mode()
+    def adjoint(
+        self,
+        direct: Float[Tensor, "last run batch hidden"],
+        trace: Trace,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        *,
+        inputs_wanted: bool = False,
+    ) -> Adjoint:
+        """Return ∂L/∂h_t and ∂L/∂c_t of every step and the gradients of the parameters."""
+        T, R, B, H = trace.now.shape
+        kept = _Kept(*trace.kept)
+        V, W = _inside(weights)
+        total = torch.empty_like(trace.now, memory_format=torch.contiguous_format)
+        total[T - len(direct) :] = direct
+        memory = torch.empty_like(total)
+        of_W, of_V = torch.zeros_like(W), V.new_zeros(R, V.shape[-1], 4 * H)
+        of_inputs = x.new_empty(x.shape) if inputs_wanted else None
+        x1, later = with_ones(x), _Later(W.new_zeros(R, B, 4 * H), W.new_zeros(R, B, 1, H))
+        for now in reversed(stretches(T, B, H)):
+            own = _Kept(*(part[now] for part in kept))
+            delta = _factors(own, trace.now[now])
+            onto_c = torch.addcmul(own.o, trace.now[now], own.tanh_c, value=-1)
+            known = T - len(direct) - now.start
+            later = _step_back(total[now], memory[now], delta, onto_c, later, W, known)
+            by_run = rows(delta)[..., : 4 * H]
+            of_W.baddbmm_(by_run.transpose(1, 2), rows(trace.before[now]))
+            of_V.baddbmm_(rows(x1[now]).transpose(1, 2), by_run)
+            if of_inputs is not None:
+                of_inputs[now] = onto_inputs(by_run, V[..., :-1], B)
+        of_V = _ordered(of_V.transpose(1, 2), _TORCHS)
+        bias = of_V[..., -1]
+        found = LayerWeights(of_V[..., :-1], _ordered(of_W, _TORCHS), bias, bias)
+        return Adjoint(total, memory, found, of_inputs)
+
+    @torch.inference_mode()
+    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch gates_hidden"]:
+        """Return ∂L/∂(W h_{t-1} + b), in torch's order of gates."""
+        assert found.memory is not None
+        shape, H = trace.now.shape, trace.now.shape[-1]
+        delta = _factors(_Kept(*trace.kept), trace.now).view(*shape[:-1], 5, H)
+        delta[..., 1:4, :] *= found.memory.unsqueeze(-2)
+        delta[..., 0, :] *= found.total
+        return delta[..., _TORCHS, :].flatten(-2)
+
+    def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
+        """Return the mean of φ' over batch, units and gates."""
+        H = trace.now.shape[-1]
+        sigmoids, g = trace.kept[0][..., : 3 * H], 2 * trace.kept[0][..., 3 * H :] - 1
+        slopes = (sigmoids * (1 - sigmoids)).sum((-2, -1)) + (1 - g * g).sum((-2, -1))
+        return slopes / (4 * H * trace.now.shape[-2])
+
+
+def _ordered(
+    blocks: Float[Tensor, "run gates_hidden *any"], order: tuple[int, ...]
+) -> Float[Tensor, "run gates_hidden *any"]:
+    """Put the gates' blocks of rows into another order."""
+    return torch.cat([blocks.chunk(4, dim=1)[gate] for gate in order], dim=1)
+
+
+def _inside(weights: LayerWeights) -> tuple[Tensor, Tensor]:
+    """Return (V with the bias as its last column, W), gates in the inner order."""
+    V = weights.of_inputs_and_one()
+    return _ordered(V, _INSIDE), _ordered(weights.weight_hh, _INSIDE)
+
+
+def _doubled(blocks: Float[Tensor, "run gates_hidden k"]) -> Float[Tensor, "run gates_hidden k"]:
+    """Double the rows of g (the last): tanh u = 2 σ(2u) − 1, and one σ serves all gates."""
+    H = blocks.shape[1] // 4
+    result = blocks.clone()
+    result[:, 3 * H :] *= 2
+    return result
+
+
+def _factors(
+    kept: _Kept, h: Float[Tensor, "time run batch hidden"]
+) -> Float[Tensor, "time run batch factors_hidden"]:
+    """Return what ∂h (first block) and ∂c (the others) are multiplied by, laid out run by run.
+
+    The blocks are those of δ_o, δ_i, δ_f, δ_g, and f itself, for what ∂c hands on to the step
+    before. σ' = σ − σ², so that what σ' is multiplied by goes in once: h = o tanh c for o.
+    """
+    (T, R, B, H), gates = h.shape, kept.gates
+    result = h.new_empty(R, T, B, 5 * H).transpose(0, 1)
+    (o, i, f, sigmoid_2u), of_c = gates.chunk(4, dim=-1), result.chunk(5, dim=-1)
+    g = torch.add(h.new_full((), -1.0), sigmoid_2u, alpha=2)
+    ig, fc = i * g, f * kept.c_before
+    torch.addcmul(h, o, h, value=-1, out=of_c[0])
+    torch.addcmul(ig, i, ig, value=-1, out=of_c[1])
+    torch.addcmul(fc, f, fc, value=-1, out=of_c[2])
+    torch.addcmul(i, ig, g, value=-1, out=of_c[3])
+    of_c[4].copy_(f)
+    return result
+
+
+def _step_back(
+    total: Tensor,
+    memory: Tensor,
+    delta: Tensor,
+    onto_c: Tensor,
+    later: _Later,
+    W: Tensor,
+    known: int,
+) -> _Later:
+    """Go back through a stretch in place: d_t becomes ∂L/∂h_t, and the factors become δ_t.
+
+    From index ``known`` on, total holds d_t; before it d_t = 0 and total holds nothing yet.
+    """
+    H = total.shape[-1]
+    split = delta.view(*total.shape[:-1], 5, H)
+    steps = zip(
+        range(len(total)),
+        total.unbind(),
+        total.unsqueeze(-2).unbind(),
+        memory.unsqueeze(-2).unbind(),
+        onto_c.unsqueeze(-2).unbind(),
+        split[..., :1, :].unbind(),
+        split[..., 1:, :].unbind(),
+        split[..., 4:, :].unbind(),
+        delta[..., : 4 * H].unbind(),
+        strict=True,
+    )
+    d, carried = later
+    for t, g, g_wide, c, through, by_h, by_c, handed_on, whole in reversed(list(steps)):
+        if t >= known:
+            g.baddbmm_(d, W)
+        else:
+            torch.bmm(d, W, out=g)
+        torch.addcmul(carried, g_wide, through, out=c)
+        by_h.mul_(g_wide)
+        by_c.mul_(c)
+        d, carried = whole, handed_on
+    return _Later(d, carried)

@@ -1,0 +1,105 @@
+r"""A recurrence with layer norm in the cell, and its adjoint.
+
+Forward:   a_t = W h_{t-1} + V x_t,   n_t = (a_t − μ_t) / σ_t,   h_t = φ(n_t + b)
+           μ_t and σ_t² = variance + 1e-5 are those of the units of one sequence at one time
+Adjoint:   e_t = φ' ⊙ g_t,   δ_t = (e_t − ⟨e_t⟩ − n_t ⟨e_t n_t⟩) / σ_t,   g_{t-1} = d_{t-1} + Wᵀ δ_t
+
+(Ba, Kiros & Hinton 2016, eq. 4, without their gain: the scale of W then does not matter at all.)
+Both biases are added after the norm.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from rnn_exp.networks.cells.activations import Activation
+from rnn_exp.networks.cells.base import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.cells.layout import allocate_states, drive, onto_inputs, rows
+from rnn_exp.shapes import Float
+
+__all__ = ["Normed"]
+
+_EPSILON = 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class Normed:
+    """h_t = φ(norm(W h_{t-1} + V x_t) + b)."""
+
+    activation: Activation
+    gates: ClassVar[int] = 1
+
+    @torch.inference_mode()
+    def forward(
+        self,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        initial: Float[Tensor, "run batch hidden"],
+    ) -> Trace:
+        """Return the states h_1…h_T; n_t and 1/σ_t are kept."""
+        (T, R, B, _), H = x.shape, weights.weight_hh.shape[-1]
+        bias = (weights.bias_ih + weights.bias_hh).unsqueeze(1)
+        WT = weights.weight_hh.transpose(1, 2)
+        states, block = allocate_states(T, initial, padded=self.activation.rounds_tails)
+        normed, scales = x.new_empty(T, R, B, H), x.new_empty(T, R, B, 1)
+        drive(x, weights.weight_ih, normed)
+        h = states[0]
+        steps = normed.unbind(), scales.unbind(), states[1:].unbind(), block[1:].unbind()
+        for n, scale, h_next, numbers in zip(*steps, strict=True):
+            n.baddbmm_(h, WT)
+            n -= n.mean(-1, keepdim=True)
+            torch.mean(n * n, dim=-1, keepdim=True, out=scale)
+            n *= scale.add_(_EPSILON).rsqrt_()
+            torch.add(n, bias, out=h_next)
+            self.activation.apply_(numbers)
+            h = h_next
+        return Trace(states[1:], states[:-1], (normed, scales))
+
+    @torch.inference_mode()
+    def adjoint(
+        self,
+        direct: Float[Tensor, "last run batch hidden"],
+        trace: Trace,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        *,
+        inputs_wanted: bool = False,
+    ) -> Adjoint:
+        """Return the total gradient of every step and the gradients of the parameters."""
+        V, W = weights.weight_ih, weights.weight_hh
+        T, R, B, H = trace.now.shape
+        normed, scales = trace.kept
+        total = torch.zeros_like(trace.now, memory_format=torch.contiguous_format)
+        total[T - len(direct) :] = direct
+        delta = total.new_empty(R, T, B, H).transpose(0, 1)
+        errors = self.activation.slope(trace.now)
+        later = torch.zeros_like(total[0])
+        for t in range(T - 1, -1, -1):
+            total[t].baddbmm_(later, W)
+            errors[t] *= total[t]
+            later = delta[t].copy_(_through_norm(errors[t], normed[t], scales[t]))
+        by_run = rows(delta)
+        of_W = torch.bmm(by_run.transpose(1, 2), rows(trace.before))
+        of_V = torch.bmm(by_run.transpose(1, 2), rows(x))
+        # A sum as part of a GEMM: sums along a strided axis round differently in company.
+        ones = errors.new_ones(R, 2, T * B)
+        of_b = torch.bmm(ones, rows(errors))[:, 0]
+        found = LayerWeights(of_V, of_W, of_b, of_b)
+        return Adjoint(total, None, found, onto_inputs(by_run, V, B) if inputs_wanted else None)
+
+    @torch.inference_mode()
+    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch hidden"]:
+        """Return ∂L/∂(W h_{t-1}), which has no part of the biases here."""
+        return _through_norm(self.activation.slope(trace.now).mul_(found.total), *trace.kept)
+
+    def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
+        """Return the mean of φ' over batch and units."""
+        return self.activation.slope(trace.now).mean(dim=(-2, -1))
+
+
+def _through_norm(e: Tensor, n: Tensor, scale: Tensor) -> Tensor:
+    """Return δ of e = ∂L/∂n."""
+    missing = e - e.mean(-1, keepdim=True)
+    return missing.sub_(n * (e * n).mean(-1, keepdim=True)).mul_(scale)

@@ -1,0 +1,96 @@
+r"""A recurrence with a connection that skips φ: leaky and residual updates, and the adjoint.
+
+Forward:   h_t = k h_{t-1} + a φ(u_t),          u_t = W h_{t-1} + V x_t + b
+Adjoint:   g_t = d_t + Wᵀ δ_{t+1} + k g_{t+1},   δ_t = a φ'(u_t) ⊙ g_t
+
+k = 1 − α, a = α is the leaky integrator (Jaeger et al. 2007, eq. 2); k = 1, a = α a residual step
+(He et al. 2016), which keeps the gradient as it is but for what W adds.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from rnn_exp.networks.cells.activations import Activation
+from rnn_exp.networks.cells.base import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.cells.layout import (
+    allocate_states,
+    allocate_steps,
+    drive,
+    onto_inputs,
+    rows,
+    with_ones,
+)
+from rnn_exp.shapes import Float
+
+__all__ = ["Skip"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Skip:
+    """h_t = ``keep`` h_{t-1} + ``add`` φ(u_t)."""
+
+    activation: Activation
+    keep: float
+    add: float
+    gates: ClassVar[int] = 1
+
+    @torch.inference_mode()
+    def forward(
+        self,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        initial: Float[Tensor, "run batch hidden"],
+    ) -> Trace:
+        """Return the states h_1…h_T; φ(u_t) is kept."""
+        (T, R, B, _), H = x.shape, weights.weight_hh.shape[-1]
+        WT = weights.weight_hh.transpose(1, 2)
+        states, _ = allocate_states(T, initial, padded=False)
+        values, block = allocate_steps(T, (R, B, H), like=x, padded=self.activation.rounds_tails)
+        drive(with_ones(x), weights.of_inputs_and_one(), values)
+        h = states[0]
+        steps = values.unbind(), block.unbind(), states[1:].unbind()
+        for value, numbers, h_next in zip(*steps, strict=True):
+            value.baddbmm_(h, WT)
+            self.activation.apply_(numbers)
+            torch.mul(h, self.keep, out=h_next).add_(value, alpha=self.add)
+            h = h_next
+        return Trace(states[1:], states[:-1], (values,))
+
+    @torch.inference_mode()
+    def adjoint(
+        self,
+        direct: Float[Tensor, "last run batch hidden"],
+        trace: Trace,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        *,
+        inputs_wanted: bool = False,
+    ) -> Adjoint:
+        """Return the total gradient of every step and the gradients of the parameters."""
+        V, W = weights.weight_ih, weights.weight_hh
+        (T, R, B, H), (values,) = trace.now.shape, trace.kept
+        total = torch.zeros_like(trace.now, memory_format=torch.contiguous_format)
+        total[T - len(direct) :] = direct
+        delta = values.new_empty(R, T, B, H).transpose(0, 1)
+        torch.mul(self.activation.slope(values), self.add, out=delta)
+        later, ahead = torch.zeros_like(total[0]), torch.zeros_like(total[0])
+        for g, d in zip(reversed(total.unbind()), reversed(delta.unbind()), strict=True):
+            g.baddbmm_(later, W).add_(ahead, alpha=self.keep)
+            later, ahead = d.mul_(g), g
+        by_run = rows(delta)
+        of_W = torch.bmm(by_run.transpose(1, 2), rows(trace.before))
+        of_x = torch.bmm(rows(with_ones(x)).transpose(1, 2), by_run)
+        found = LayerWeights(of_x[:, :-1].transpose(1, 2), of_W, of_x[:, -1], of_x[:, -1])
+        return Adjoint(total, None, found, onto_inputs(by_run, V, B) if inputs_wanted else None)
+
+    @torch.inference_mode()
+    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch hidden"]:
+        """Return δ_t = a φ'(u_t) ⊙ g_t."""
+        return self.activation.slope(trace.kept[0]).mul_(found.total).mul_(self.add)
+
+    def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
+        """Return the mean of φ' over batch and units."""
+        return self.activation.slope(trace.kept[0]).mean(dim=(-2, -1))

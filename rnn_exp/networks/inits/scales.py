@@ -1,0 +1,117 @@
+"""Weight scales: the recurrent weights before training, by their gain."""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from rnn_exp.fields import number
+from rnn_exp.networks.inits.init import Init, Shapes, normal, radius, torch_default, with_recurrent
+from rnn_exp.shapes import Float
+
+__all__ = ["Critical", "Gaussian", "Identity", "Orthogonal", "SpectralRadius", "TorchDefault"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TorchDefault(Init):
+    """torch.nn.RNN's own default: every weight and bias U(−1/√n, 1/√n), which is gain 1/√3."""
+
+    name: ClassVar[str] = "torch"
+
+    def mean_field_gain(self, n: int) -> float:
+        """Return the gain g for which W has variance g²/n: 1/√3."""
+        del n
+        return 1 / math.sqrt(3)
+
+    def draw(self, shapes: Shapes, seed: int) -> dict[str, Tensor]:
+        """Draw all parameters, bit for bit as torch's modules do."""
+        return torch_default(shapes, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussian(Init):
+    """W_hh ~ N(0, g²/n); W_ih as torch's default times ``input_scale``; biases 0.
+
+    Raises:
+        SettingError: for a gain or a scale below 0.
+    """
+
+    gain: float = number(1.0, least=0)
+    input_scale: float = number(1.0, least=0)
+    name: ClassVar[str] = "gaussian"
+
+    def mean_field_gain(self, n: int) -> float | None:
+        """Return the gain g for which W has variance g²/n; None where W is not random."""
+        del n
+        return self.gain
+
+    def recurrent(self, n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
+        """Return W_hh."""
+        return normal(n, draw) * (self.gain / math.sqrt(n))
+
+    def draw(self, shapes: Shapes, seed: int) -> dict[str, Tensor]:
+        """Draw all parameters; the read-out is torch.nn.Linear's default."""
+        return with_recurrent(self.recurrent, self.input_scale, shapes, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Orthogonal(Gaussian):
+    """W_hh = g Q with Q uniform among orthogonal matrices; the rest as `Gaussian`."""
+
+    name: ClassVar[str] = "orthogonal"
+
+    def recurrent(self, n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
+        """Return W_hh: the Q of a Gaussian matrix's QR, signs fixed so that it is uniform."""
+        q, r = torch.linalg.qr(normal(n, draw))
+        return self.gain * q * r.diagonal().sign()
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity(Gaussian):
+    """W_hh = g I (IRNN with relu: Le, Jaitly & Hinton 2015); the rest as `Gaussian`."""
+
+    name: ClassVar[str] = "identity"
+
+    def mean_field_gain(self, n: int) -> float | None:
+        """Return None: the mean field speaks of random matrices."""
+        del n
+        return None
+
+    def recurrent(self, n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
+        """Return W_hh; nothing is drawn."""
+        del draw
+        return self.gain * torch.eye(n, dtype=torch.float64)
+
+
+@dataclasses.dataclass(frozen=True)
+class SpectralRadius(Gaussian):
+    """W_hh Gaussian, scaled so that its largest eigenvalue has modulus ``gain``, exactly."""
+
+    name: ClassVar[str] = "spectral_radius"
+
+    def recurrent(self, n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
+        """Return W_hh."""
+        W = normal(n, draw)
+        return W * (self.gain / radius(W))
+
+
+@dataclasses.dataclass(frozen=True)
+class Critical(Gaussian):
+    """W_hh ~ N(0, g²/n), g = ``gain`` times the critical gain under the drive of the run's inputs.
+
+    With gain 1 the mean field (`theory`) says that the gradient neither vanishes nor explodes. The
+    drive is measured on the run's task, layer by layer (`criticality`); `draw` gives g = 1.
+    """
+
+    name: ClassVar[str] = "critical"
+
+    def mean_field_gain(self, n: int) -> float | None:
+        """Return None: the gain is what the task's inputs make it."""
+        del n
+        return None
+
+    def recurrent(self, n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
+        """Return W_hh with g = 1, to be scaled."""
+        return normal(n, draw) / math.sqrt(n)

@@ -1,0 +1,116 @@
+r"""Parametrisations: what is trained in the place of W_hh.
+
+``Free`` trains W itself. ``Orthogonal`` trains A, from 0, and the network has
+
+    W = W_0 (1 + S)⁻¹ (1 − S),    S = A − Aᵀ,
+
+which is orthogonal for every A where W_0 is (Helfrich, Willmott & Ye 2018, eq. 3: the scaled Cayley
+transform, with W_0 in the place of their signs).
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from rnn_exp.networks.network import Network, Parameters
+from rnn_exp.shapes import Float
+
+__all__ = ["Free", "Orthogonal", "Parametrization", "parametrization_of"]
+
+Named = dict[str, Tensor]
+
+
+@runtime_checkable
+class Parametrization(Protocol):
+    """What turns the trained numbers into the network's, and gradients back."""
+
+    def start(self, given: Float[Tensor, "run size"]) -> Float[Tensor, "run size"]:
+        """Return the numbers to be trained of which the given parameters are made."""
+        ...
+
+    def network(self, trained: Named) -> Named:
+        """Return the network's parameters."""
+        ...
+
+    def pull_back(self, trained: Named, gradients: Named) -> Named:
+        """Return the gradients by what is trained from those by the network's parameters."""
+        ...
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Let all runs go but those at these places."""
+        ...
+
+
+class Free:
+    """Nothing in between."""
+
+    def start(self, given: Float[Tensor, "run size"]) -> Float[Tensor, "run size"]:
+        """Return a copy."""
+        return given.clone()
+
+    def network(self, trained: Named) -> Named:
+        """Return the very same."""
+        return trained
+
+    def pull_back(self, trained: Named, gradients: Named) -> Named:
+        """Return the very same."""
+        del trained
+        return gradients
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Remember nothing."""
+        del places
+
+
+class Orthogonal:
+    """W_hh of every layer as W_0 times a Cayley transform."""
+
+    def __init__(self, given: Parameters) -> None:
+        self.shapes = given.shapes
+        self.first = {
+            name: view.clone()
+            for name, view in given.views().items()
+            if name.startswith("weight_hh")
+        }
+
+    def start(self, given: Float[Tensor, "run size"]) -> Float[Tensor, "run size"]:
+        """Return the given parameters with A = 0 for every W_hh."""
+        trained = Parameters(given.clone(), self.shapes)
+        views = trained.views()
+        for name in self.first:
+            views[name].zero_()
+        return trained.flat
+
+    def network(self, trained: Named) -> Named:
+        """Return the parameters with W made of A."""
+        return trained | {
+            name: torch.bmm(first, _cayley(trained[name])) for name, first in self.first.items()
+        }
+
+    def pull_back(self, trained: Named, gradients: Named) -> Named:
+        """Return the gradients with ∂L/∂A in the place of ∂L/∂W."""
+        result = dict(gradients)
+        for name, first in self.first.items():
+            with torch.enable_grad():
+                A = trained[name].detach().requires_grad_()
+                of_Q = torch.bmm(first.mT, gradients[name])
+                (result[name],) = torch.autograd.grad(_cayley(A), A, of_Q)
+        return result
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Keep the first weights of the runs that stay."""
+        self.first = {name: first[list(places)] for name, first in self.first.items()}
+
+
+def parametrization_of(network: Network, given: Parameters) -> Parametrization:
+    """Return the parametrisation that a network asks for, starting from the given parameters."""
+    return Orthogonal(given) if network.parametrization == "orthogonal" else Free()
+
+
+def _cayley(A: Float[Tensor, "run hidden hidden"]) -> Float[Tensor, "run hidden hidden"]:
+    one = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
+    S = A - A.mT
+    # 1 + S is singular only where S is so large that the 1 is rounded off: no number, no error.
+    return torch.linalg.solve_ex(one + S, one - S).result

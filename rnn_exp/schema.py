@@ -1,0 +1,229 @@
+"""What a run leaves behind, written down once: tables and columns, statuses, keys of run.json.
+
+Whoever writes, reads, draws or documents results takes names, types and words from here. The
+module needs nothing but the standard library, so that a list of columns costs no start-up.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, Literal
+
+__all__ = [
+    "DONE",
+    "FORMAT",
+    "FORMER_NAMES",
+    "GRADIENT_STATUSES",
+    "RUN_JSON",
+    "RUN_KEYS",
+    "RUN_STATUSES",
+    "TABLES",
+    "VERDICTS",
+    "WEIGHTS",
+    "WITHOUT_RESULTS",
+    "Column",
+    "Key",
+    "Table",
+    "described",
+]
+
+FORMAT: Final = 2
+"""The version of this format, in every run.json; folders without one are of version 1."""
+
+RUN_JSON: Final = "run.json"
+WEIGHTS: Final = "weights.safetensors"
+
+RUN_STATUSES: Final = ("finished", "solved", "diverged", "failed", "running")
+"""How a run stands: all updates made; task solved; NaN or infinity met; an error; in training."""
+DONE: Final = ("finished", "solved", "diverged")
+"""The statuses of runs that have results and are never trained again."""
+WITHOUT_RESULTS: Final = ("running", "failed")
+
+GRADIENT_STATUSES: Final = ("ok", "zero", "underflow", "inf", "nan")
+"""What can be said of a gradient norm: it has a logarithm, or why it has none."""
+
+VERDICTS: Final = ("vanishing", "stable", "exploding", "diverged", "undetermined")
+"""What is said of the decay of a gradient (`profiles.measure`)."""
+
+ColumnType = Literal["whole", "real", "truth", "status"]
+KeyType = Literal["text", "number", "object", "numbers"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of a table: its name, what it holds, its unit, and one line of meaning.
+
+    ``when``: the condition on which a table has the column; empty: it always has.
+    """
+
+    name: str
+    type: ColumnType
+    unit: str
+    meaning: str
+    when: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table of a run's folder, ``NAME.parquet``: what a row stands for, and the columns."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{self.name}.parquet"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns that it may have, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """The names of the columns that it has only on a condition."""
+        return frozenset(column.name for column in self.columns if column.when)
+
+    def __getitem__(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+
+_UPDATE = Column("update", "whole", "updates", "number of the update; 0: before any weight moved")
+_NORM = "log10 of a gradient norm"
+
+_UPDATES = Table(
+    "updates",
+    "a recorded update",
+    (
+        _UPDATE,
+        Column("length", "whole", "time steps", "length of the update's sequences"),
+        Column("loss", "real", "of the task", "mean loss of the batch"),
+        Column("error", "real", "share", "share of the batch's sequences answered wrong"),
+        Column("grad_norm", "real", "1", "gradient norm over all parameters, before clipping"),
+        Column("clipped", "truth", "", "whether the gradient was clipped, by norm or by value"),
+        Column("recurrent_grad_norm", "real", "1", "norm of ∂L/∂W_hh of the top layer"),
+        Column("spectral_radius", "real", "1", "largest modulus of an eigenvalue of W_hh (top)"),
+        Column("largest_singular_value", "real", "1", "largest singular value of W_hh (top)"),
+        Column("omega", "real", "1", "the regulariser Ω of the top layer; NaN where it is unused"),
+        Column(
+            "weight_change", "real", "1", "‖W_hh − W_0‖ / ‖W_0‖ of the top layer, W_0 at the start"
+        ),
+    ),
+)
+
+_GRADIENTS = Table(
+    "gradients",
+    "a recorded update, layer and time step",
+    (
+        _UPDATE,
+        Column("layer", "whole", "", "number of the layer; 0 reads the inputs"),
+        Column("time", "whole", "time steps", "time step t, from 1"),
+        Column("lag", "whole", "time steps", "T − t: steps back from the last one"),
+        Column("log10_total", "real", _NORM, "∂L/∂h_t through all later time steps"),
+        Column("log10_direct", "real", _NORM, "the part of ∂L/∂h_t not through h_{t+1}"),
+        Column("log10_contribution", "real", _NORM, "what the time step adds to ∂L/∂W_hh"),
+        Column("saturation", "real", "1", "mean φ' over batch, units and gates; small: saturated"),
+        Column("state_rms", "real", "1", "root mean square of h_t over batch and units"),
+        Column("log10_memory", "real", _NORM, "∂L/∂c_t", "the cell has a memory c (LSTM)"),
+        Column(
+            "log10_late",
+            "real",
+            _NORM,
+            "∂L/∂h_t of the last answer's loss alone, never truncated",
+            "more than one time step has a loss",
+        ),
+        Column("status", "status", "", "what can be said of log10_total"),
+    ),
+)
+
+_EXPONENTS = Table(
+    "exponents",
+    "a recorded update and exponent",
+    (
+        _UPDATE,
+        Column("index", "whole", "", "place of the exponent; 1 is the largest"),
+        Column("exponent", "real", "nats per time step", "Lyapunov exponent of the top layer"),
+    ),
+)
+
+TABLES: Final[Mapping[str, Table]] = MappingProxyType(
+    {table.name: table for table in (_UPDATES, _GRADIENTS, _EXPONENTS)}
+)
+"""All tables by name. A run has `exponents` where ``recording.exponents`` is above 0."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """A key of run.json: its dotted path, what it holds, and one line of meaning.
+
+    ``column``: what the table of runs calls it; empty: it is no column there.
+    ``needed``: a run.json without it cannot be read.
+    """
+
+    path: str
+    type: KeyType
+    meaning: str
+    column: str = ""
+    needed: bool = False
+
+
+RUN_KEYS: Final = (
+    Key("format", "number", "version of this format"),
+    Key("run", "text", "the run's name, which is also its folder's", "run", needed=True),
+    Key("digest", "text", "16 hex digits of what decides the results", "digest", needed=True),
+    Key("status", "text", "how the run stands", "status", needed=True),
+    Key("verdict", "text", "decay of the gradient at update 0, in a word", "verdict"),
+    Key("verdict_rule", "text", "the rule by which verdicts are given"),
+    Key("decay_rate", "number", "factor per step back in time, update 0", "decay_rate"),
+    Key("half_life", "number", "lags until the norm has halved or doubled", "half_life"),
+    Key("final.decay_rate", "number", "as decay_rate, last recorded update", "final_decay_rate"),
+    Key("final.half_life", "number", "as half_life, last recorded update", "final_half_life"),
+    Key("final.verdict", "text", "as verdict, last recorded update", "final_verdict"),
+    Key("prediction.decay_rate", "number", "√χ of the mean field", "predicted_rate"),
+    Key("prediction.drive", "number", "variance s² that inputs and biases give a unit", "drive"),
+    Key("prediction.bound", "number", "largest factor that a step back can have", "bound"),
+    Key("chance.loss", "number", "loss of the best guess that has seen no input", "chance_loss"),
+    Key("chance.error", "number", "error of that guess", "chance_error"),
+    Key("network.recurrent_weights", "number", "numbers in W_hh of a layer", "recurrent_weights"),
+    Key("network.largest_slope", "number", "γ = sup φ'", "largest_slope"),
+    Key("diverged.update", "number", "update of the first NaN or infinity", "diverged_update"),
+    Key("diverged.time", "number", "time step of it", "diverged_time"),
+    Key("diverged.direction", "text", "forward or backward pass", "diverged_direction"),
+    Key("failure", "text", "why a run failed", "failure"),
+    Key("command", "text", "the shell command that makes this run", "command", needed=True),
+    Key("settings", "object", "every setting under its configuration key", needed=True),
+    Key("seed", "number", "the seed, as in settings"),
+    Key("device", "text", "the device, as in settings"),
+    Key("steps", "numbers", "time steps of the shortest and the longest sequence"),
+    Key("versions", "object", "versions that the bits may depend on"),
+)
+"""Every key of run.json; its settings are columns of the table of runs as well."""
+
+FORMER_NAMES: Final[Mapping[str, str]] = MappingProxyType({"weight_change": "moved"})
+"""What columns were called in format 1: folders of that time stay readable."""
+
+
+def described() -> Iterator[str]:
+    """Yield the lines of a text that lists every table, column, status and key for users.
+
+    Example:
+        >>> next(described())
+        'updates.parquet: a row for a recorded update'
+    """
+    for table in TABLES.values():
+        yield f"{table.file}: a row for {table.row}"
+        for column in table.columns:
+            unit = f" [{column.unit}]" if column.unit else ""
+            when = f" (where {column.when})" if column.when else ""
+            yield f"  {column.name:24}{column.type:8}{column.meaning}{unit}{when}"
+        yield ""
+    yield f"status of a gradient: {', '.join(GRADIENT_STATUSES)}"
+    yield f"status of a run: {', '.join(RUN_STATUSES)}"
+    yield f"verdict: {', '.join(VERDICTS)}"
+    yield ""
+    yield f"{RUN_JSON} (what is a column of the table of runs is called so there)"
+    for key in RUN_KEYS:
+        called = f" (column {key.column})" if key.column not in ("", key.path) else ""
+        yield f"  {key.path:28}{key.type:8}{key.meaning}{called}"

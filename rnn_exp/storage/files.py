@@ -1,0 +1,55 @@
+"""Files that appear whole or not at all, and locks: one process at a time writes a folder."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+__all__ = ["held", "replace_bytes", "replace_file"]
+
+
+def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
+    """Write a file by filling a temporary neighbour and renaming it: whole or not at all."""
+    # In the same folder: a rename is atomic only within one file system.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        fill(Path(name))
+        with open(name, "rb") as written:  # noqa: PTH123 - a file descriptor is needed
+            os.fsync(written.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Write these bytes as the whole of a file."""
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+_LOCK = ".lock"
+
+
+@contextmanager
+def held(folder: Path, patience: float) -> Iterator[None]:
+    """Hold a folder (made if missing), waiting for at most so many seconds; no file is left.
+
+    Raises:
+        BlockingIOError: if another process holds it for longer.
+        OSError: if the folder cannot be made or written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _LOCK
+    try:
+        with FileLock(path, timeout=patience):
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)  # while it is held: whoever waits for it notices
+    except Timeout:
+        raise BlockingIOError(f"another process is writing {folder}") from None

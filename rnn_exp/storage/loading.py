@@ -1,0 +1,171 @@
+"""Loading: the runs of a folder as tidy tables, settings joined from each run.json."""
+
+import functools
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from rnn_exp.storage.parquet import OPTIONAL, TABLES, Source, Wanted, column_of, gather, reason
+from rnn_exp.storage.run_json import NUMBERS, RESULTS, TEXTS, Found, find, read
+
+__all__ = ["DamagedWarning", "Results", "load"]
+
+# What pandas makes of text: `object` before its version 3, `str` since.
+_TEXT: Final = pd.Series([""]).dtype
+
+
+class DamagedWarning(UserWarning):
+    """A table whose footer was whole could not be read; the rows of its run are left out."""
+
+
+class Results:
+    """The tables of a results folder; the large ones are read when they are first asked for.
+
+    ``runs``: a row a run. ``updates``: a row a recorded update. ``gradients``: a row a (recorded
+    update, layer, time). ``exponents``: a row a (recorded update, index), of runs that recorded
+    them. ``broken``: a row a folder that could not be read, and why. All but ``broken`` carry every
+    setting as a column under its configuration key, such as ``init.gain``.
+
+    A setting that is the same in all runs takes no memory in the large tables, and its column there
+    is read-only: change it in a ``.copy()``.
+
+    A run whose table turns out to be damaged only when it is read is left out of that table with a
+    `DamagedWarning`, and listed in ``broken`` from then on.
+    """
+
+    def __init__(self, found: Sequence[Found], broken: Sequence[dict[str, str]]) -> None:
+        self._runs = _runs_frame([run.row for run in found])
+        # Whoever sorts or extends the table of runs changes no other table.
+        self.runs = self._runs.copy()
+        self._tables = [run.tables for run in found]
+        self._broken = list(broken)
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        return iter((self.runs, self.updates, self.gradients, self.broken))
+
+    @property
+    def broken(self) -> pd.DataFrame:
+        """A row a folder that could not be read: ``run``, ``why``."""
+        return pd.DataFrame(self._broken, columns=["run", "why"])
+
+    @functools.cached_property
+    def updates(self) -> pd.DataFrame:
+        """A row a run and recorded update."""
+        return self._frame("updates", Wanted(self._columns("updates")))
+
+    @functools.cached_property
+    def gradients(self) -> pd.DataFrame:
+        """A row a run, recorded update, layer and time step."""
+        return self._frame("gradients", Wanted(self._columns("gradients")))
+
+    @functools.cached_property
+    def exponents(self) -> pd.DataFrame:
+        """A row a run, recorded update and index (1: the largest); none where none was asked."""
+        return self._frame("exponents", Wanted(self._columns("exponents")))
+
+    def gradient_rows(
+        self,
+        columns: Sequence[str],
+        *,
+        runs: Iterable[str] | None = None,
+        updates: Collection[int] | None = None,
+        layer: int | None = None,
+    ) -> pd.DataFrame:
+        """Read some columns and rows of ``gradients``, and nothing else.
+
+        Args:
+            columns: of ``gradients``, in this order.
+            runs: by name; None for all, as in the next two.
+            updates: the recorded updates.
+            layer: its number; -1 is the top layer of each run.
+        """
+        known = self._columns("gradients")
+        unknown = [name for name in columns if name not in known]
+        if unknown:
+            raise KeyError(f"the table of gradients has no column {', '.join(unknown)}")
+        return self._frame("gradients", Wanted(columns, updates, layer), runs)
+
+    def _columns(self, table: str) -> list[str]:
+        settings = (str(name) for name in self._runs if name not in RESULTS)
+        some = {
+            name for tables in self._tables if table in tables for name in tables[table].optional
+        }
+        return [*(name for name in TABLES[table] if name not in OPTIONAL - some), "run", *settings]
+
+    def _frame(self, table: str, wanted: Wanted, runs: Iterable[str] | None = None) -> pd.DataFrame:
+        """Return the wanted rows, each with the wanted settings of its run."""
+        chosen = None if runs is None else set(runs)
+        places = [
+            place
+            for place, run in enumerate(self._runs["run"])
+            if table in self._tables[place] and (chosen is None or run in chosen)
+        ]
+        sources = [self._tables[place][table] for place in places]
+        own = [name for name in wanted.columns if name in TABLES[table]]
+        gathered = gather(table, sources, wanted._replace(columns=own))
+        for place, why in gathered.failures.items():
+            self._tell(sources[place], why)
+        rows = {
+            name: column_of(table, name, gathered.columns[name])
+            if name in TABLES[table]
+            else _repeated(self._runs[name], places, gathered.counts)
+            for name in wanted.columns
+        }
+        # Not copied: a frame that owned one block for each type would need the memory twice.
+        return pd.DataFrame(rows, index=pd.RangeIndex(gathered.counts.sum()), copy=False)
+
+    def _tell(self, source: Source, why: str) -> None:
+        row = {"run": source.path.parent.name, "why": why}
+        if row not in self._broken:
+            self._broken.append(row)
+            warnings.warn(f"{row['run']} is left out: {why}", DamagedWarning, stacklevel=4)
+
+
+def load(folder: str | Path) -> Results:
+    """Read a study's folder, or a single run's. Broken runs are listed, not fatal.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or no run in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    found: list[Found] = []
+    broken: list[dict[str, str]] = []
+    for place in find(folder):
+        try:
+            found.append(read(place))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            broken.append({"run": place.name, "why": reason(error)})
+    if not found and not broken:
+        raise FileNotFoundError(f"there are no runs in {folder} (no */run.json)")
+    return Results(found, broken)
+
+
+def _runs_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(RESULTS))
+    # What is null in every run is a number that nobody gave, as it is where some gave it.
+    empty = [name for name in frame if name not in RESULTS and frame[name].isna().all()]
+    types = dict.fromkeys(TEXTS, _TEXT) | dict.fromkeys([*NUMBERS, *empty], np.dtype(float))
+    frame = frame.astype(cast(Any, types))
+    return frame.assign(run=pd.Categorical(frame["run"]))
+
+
+def _repeated(values: pd.Series, places: list[int], counts: np.ndarray) -> Any:  # noqa: ANN401
+    """Return a value a run as a column of its rows: names by number, whole numbers in 32 bits."""
+    if pd.api.types.infer_dtype(values, skipna=True) in ("string", "categorical"):
+        names = pd.Categorical(values)
+        return pd.Categorical.from_codes(np.repeat(names.codes[places], counts), dtype=names.dtype)
+    numbers = values.to_numpy()
+    if numbers.dtype == np.int64 and (numbers == numbers.astype(np.int32)).all():
+        numbers = numbers.astype(np.int32)
+    chosen = numbers[places]
+    if chosen.dtype.kind in "bif" and pd.unique(chosen).size == 1:
+        # Most settings are the same in all runs: one number, seen at every row, takes no memory.
+        return np.broadcast_to(chosen[0], counts.sum())
+    return np.repeat(chosen, counts)

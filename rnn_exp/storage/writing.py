@@ -1,0 +1,170 @@
+"""Storage: one folder a run, written atomically, read back without running any of its code.
+
+``run.json`` (settings, status, results), ``updates.parquet``, ``gradients.parquet``,
+``exponents.parquet`` (where they are recorded) and ``weights.safetensors``. ``run.json`` is written
+last, so a folder whose run.json says finished is whole. Nothing is pickled.
+"""
+
+import functools
+import json
+import math
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import safetensors
+import safetensors.torch
+import torch
+
+from rnn_exp.profiles import RULE
+from rnn_exp.schema import DONE
+from rnn_exp.storage.files import replace_bytes, replace_file
+from rnn_exp.training.outcome import Outcome
+from rnn_exp.training.run import Run
+
+__all__ = [
+    "TABLES",
+    "WEIGHTS",
+    "describe",
+    "is_done",
+    "status_of",
+    "tables_of",
+    "tidy",
+    "versions",
+    "write",
+    "write_status",
+]
+
+TABLES = ("updates", "gradients")
+WEIGHTS = "weights.safetensors"
+
+
+def tables_of(run: Run) -> tuple[str, ...]:
+    """Return the names of the tables that a run leaves behind."""
+    return (*TABLES, "exponents") if run.recording.exponents else TABLES
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """Return what run.json says of a run before it has run."""
+    return {
+        "run": run.name,
+        "digest": run.digest,
+        "settings": run.settings(),
+        "seed": run.seed,
+        "device": run.device,
+        "steps": [run.task.shortest, run.task.steps],
+        "chance": {"loss": run.task.chance_loss, "error": run.task.chance_error},
+        "versions": versions(),
+        "command": run.command,
+    }
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions that a run's bits may depend on."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "rnn-exp": version("rnn-exp"),
+    }
+
+
+def write_status(folder: Path, run: Run, status: str, **more: object) -> None:
+    """Write a run.json that has no results: ``running``, or ``failed`` and why."""
+    _write_json(folder / "run.json", describe(run) | {"status": status, **more})
+
+
+def write(folder: Path, outcome: Outcome) -> None:
+    """Write all files of a run, run.json last.
+
+    Raises:
+        OSError: if a file cannot be written; the folder then has no run.json that says finished.
+    """
+    for name in tables_of(outcome.run):
+        table = pa.table(getattr(outcome, name))
+        replace_file(folder / f"{name}.parquet", functools.partial(pq.write_table, table))
+    weights = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
+    replace_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
+    _write_json(folder / "run.json", describe(outcome.run) | _results(outcome))
+
+
+def is_done(folder: Path, run: Run) -> bool:
+    """Say whether the folder holds this very run, done and whole.
+
+    Raises:
+        FileExistsError: if it holds another run, or a run.json that cannot be read.
+    """
+    path = folder / "run.json"
+    if not path.exists():
+        return False
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise FileExistsError(f"{path} cannot be read; move or remove it")
+    if found.get("digest") != run.digest:
+        raise FileExistsError(
+            f"{folder} holds another run ({found.get('run')}); choose another folder or move it"
+        )
+    return found.get("status") in DONE and _is_whole(folder, tables_of(run))
+
+
+def status_of(folder: Path) -> str:
+    """Return the status in a run's run.json."""
+    return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["status"])
+
+
+def _is_whole(folder: Path, tables: Sequence[str]) -> bool:
+    """Say whether tables and weights are there and their headers can be read."""
+    try:
+        for name in tables:
+            pq.read_metadata(folder / f"{name}.parquet")
+        with safetensors.safe_open(folder / WEIGHTS, "pt"):
+            return True
+    except (OSError, pa.ArrowException, safetensors.SafetensorError):
+        return False
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a killed process may have left in a run's folder: half-written files."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    replace_bytes(path, text.encode())
+
+
+def _results(outcome: Outcome) -> dict[str, Any]:
+    first, last, prediction = outcome.first, outcome.last, outcome.prediction
+    return {
+        "status": outcome.status,
+        "diverged": outcome.divergence._asdict() if outcome.divergence else None,
+        "decay_rate": _finite_or_none(first.rate),
+        "half_life": _finite_or_none(first.half_life),
+        "verdict": first.verdict,
+        "verdict_rule": RULE,
+        "final": {
+            "decay_rate": _finite_or_none(last.rate),
+            "half_life": _finite_or_none(last.half_life),
+            "verdict": last.verdict,
+        },
+        "prediction": {
+            "drive": _finite_or_none(prediction.drive),
+            "decay_rate": prediction.rate,
+            "bound": _finite_or_none(prediction.bound),
+        },
+    }
+
+
+def _finite_or_none(value: float | None) -> float | None:
+    """Return a finite number, or None where there is none (JSON knows no NaN)."""
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Theory: what mathematics says of a network before it trains."""

@@ -1,0 +1,129 @@
+r"""How alike two sequences stay: the map of the correlation of their pre-activations.
+
+Two state sequences of one network, u^a and u^b, both of the stationary length q*, have the
+correlation c = (u^a · u^b) / (n q*). One time step later, under inputs that correlate c_in,
+
+    c' = (g² E[φ(√q* z₁) φ(√q* z₂)] + s² c_in) / q*,      z₁, z₂ ~ N(0, 1) with E[z₁ z₂] = c.
+
+(Poole et al. 2016, eq. 5; Schoenholz et al. 2017, for recurrent weights; Molgedey,
+Schuchhardt & Schuster 1992 for common drive.) Inputs that are the same, c_in = 1, make c = 1 a
+fixed point, whose slope is χ: χ < 1, and all states come together; χ > 1, and they part: chaos.
+"""
+
+import functools
+import math
+
+from rnn_exp.networks.cells.activations import ACTIVATIONS
+from rnn_exp.theory.stationary import gaussian_mean, gaussian_means, mean_field, nodes
+
+__all__ = ["correlation_map", "correlation_slope", "fixed_correlation"]
+
+_STEEPEST = 25.0  # of √q: the plane needs the square of as many nodes as a line
+_HALVINGS = 45
+
+
+def correlation_map(
+    activation: str, gain: float, drive: float, c: float, input_correlation: float = 1.0
+) -> float:
+    """Return the correlation c' one time step after it was c.
+
+    Raises:
+        ValueError: for a correlation outside [−1, 1], and where the states have no stationary
+            length to correlate at: q* = 0, infinite, or steeper than √q* = 25.
+
+    Example:
+        >>> round(correlation_map("tanh", 1.0, 0.25, 1.0), 12)
+        1.0
+        >>> round(correlation_map("identity", 0.5, 1.0, 0.0), 12)  # c' = g² c + (1 − g²) c_in
+        0.75
+    """
+    _check_correlation("input_correlation", input_correlation)
+    q = _stationary_length(activation, gain, drive)
+    return (gain * gain * _pair_mean(activation, q, c) + drive * input_correlation) / q
+
+
+def correlation_slope(activation: str, gain: float, drive: float, c: float) -> float:
+    """Return dc'/dc = g² E[φ'(√q* z₁) φ'(√q* z₂)]; at c = 1 it is χ.
+
+    Below 1 at a fixed point, that point attracts: a small difference from it shrinks by the
+    slope every time step (Schoenholz et al. 2017).
+
+    Raises:
+        ValueError: as `correlation_map`.
+
+    Example:
+        >>> round(correlation_slope("tanh", 2.0, 0.0, 1.0), 6)
+        1.362673
+    """
+    q = _stationary_length(activation, gain, drive)
+    return gain * gain * _pair_mean(activation, q, c, slopes=True)
+
+
+def fixed_correlation(
+    activation: str, gain: float, drive: float, input_correlation: float = 1.0
+) -> float:
+    """Return the attracting fixed point c* of the correlation map in [0, 1].
+
+    For c_in ≥ 0 the map is a power series in c with coefficients ≥ 0 (Mehler's formula), hence
+    rising and convex on [0, 1]: it crosses c once from above, unless c_in = 1 and χ ≤ 1, where
+    it first meets c at c = 1.
+
+    Raises:
+        ValueError: for an input correlation outside [0, 1], and as `correlation_map`.
+
+    Example:
+        >>> fixed_correlation("tanh", 0.9, 0.25)  # χ < 1: the same input, the same states
+        1.0
+        >>> round(fixed_correlation("identity", 0.5, 1.0, 0.3), 9)
+        0.3
+    """
+    if input_correlation < 0:
+        raise ValueError(f"input_correlation={input_correlation} is not in [0, 1]")
+    if input_correlation == 1 and correlation_slope(activation, gain, drive, 1.0) <= 1:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        above = correlation_map(activation, gain, drive, middle, input_correlation) > middle
+        low, high = (middle, high) if above else (low, middle)
+    return 0.5 * (low + high)
+
+
+def _pair_mean(activation: str, q: float, c: float, *, slopes: bool = False) -> float:
+    """Return E[φ(√q z₁) φ(√q z₂)], or of φ' instead of φ, where z₂ = c z₁ + √(1 − c²) z."""
+    _check_correlation("c", c)
+    if activation == "relu":
+        return _relu_slopes(c) if slopes else q * _relu_products(c)
+    phi, length = ACTIVATIONS[activation], math.sqrt(q)
+    z = nodes(length if phi.bounded else 1.0)
+    first = phi(length * z)
+    second = phi(length * (c * z.unsqueeze(-1) + math.sqrt(1 - c * c) * z))
+    if slopes:
+        first, second = phi.slope(first), phi.slope(second)
+    return gaussian_mean(first * gaussian_means(second))
+
+
+def _relu_products(c: float) -> float:
+    """Return E[relu(z₁) relu(z₂)] (Cho & Saul 2009): no grid in the plane fits its kink."""
+    return math.sqrt(1 - c * c) / (2 * math.pi) + c * _relu_slopes(c)
+
+
+def _relu_slopes(c: float) -> float:
+    """Return the probability that both are positive (Cho & Saul 2009)."""
+    return 0.5 - math.acos(c) / (2 * math.pi)
+
+
+@functools.lru_cache(64)
+def _stationary_length(activation: str, gain: float, drive: float) -> float:
+    """Return q*, if it is one at which states can correlate."""
+    q = mean_field(activation, gain, drive).q
+    steep = ACTIVATIONS[activation].bounded and q > _STEEPEST**2
+    if not 0 < q < math.inf or steep:
+        setting = f"{activation} with {gain=:g} and {drive=:g}"
+        raise ValueError(f"no correlation is defined for {setting}: its states have q* = {q:g}")
+    return q
+
+
+def _check_correlation(name: str, value: float) -> None:
+    if not -1 <= value <= 1:
+        raise ValueError(f"{name}={value} is not in [-1, 1]")

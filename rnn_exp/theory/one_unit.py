@@ -1,0 +1,118 @@
+r"""One unit, where all is a number: the chain rule as a product, and the cliff of the loss.
+
+x_t = φ(w x_{t-1} + b). Its gradient through n time steps is the product of the course notes,
+
+    D_n = σ'(z_1) w_1 · σ'(z_2) w_2 · … · σ'(z_n) w_n = ∂x_n/∂x_0,
+
+and its loss over (w, b) has the wall of Pascanu, Mikolov & Bengio 2013, fig. 6.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnn_exp.networks.cells.activations import ACTIVATIONS
+from rnn_exp.shapes import Float
+
+__all__ = ["Surface", "chain_rule", "loss_surface", "saddle_nodes"]
+
+_CUSP = 4.0  # 1 / sup σ': no smaller weight of a logistic unit has a slope of 1 anywhere
+
+
+class Surface(NamedTuple):
+    """E = (x_T − target)² over a grid of weights and biases, and its exact gradient."""
+
+    loss: Float[Tensor, "w b"]
+    of_w: Float[Tensor, "w b"]
+    of_b: Float[Tensor, "w b"]
+
+    @property
+    def gradient_norm(self) -> Float[Tensor, "w b"]:
+        """√((∂E/∂w)² + (∂E/∂b)²)."""
+        return torch.hypot(self.of_w, self.of_b)
+
+
+def chain_rule(
+    states: Float[Tensor, " time *unit"], weight: Float[Tensor, "..."], activation: str
+) -> Float[Tensor, " time *unit"]:
+    r"""Return D_1…D_T, the product of φ'(z_k) w_k for k = 1…n: D_n is ∂h_n/∂h_0.
+
+    ``states`` holds h_k = φ(z_k), which decides φ'(z_k); ``weight`` is one number, one a unit, or
+    one a time step and unit (as of a deep network, where w_1 ≠ w_2). For the logistic 0 < φ' ≤ ¼,
+    so |D_n| ≤ (|w|/4)^n: |w| ≤ 4 never explodes and |w| > 4 is necessary for exploding, but not
+    sufficient: a saturated unit has φ' ≪ ¼.
+
+    Example:
+        >>> h = torch.tensor([0.5, 0.5, 0.5], dtype=torch.float64)
+        >>> chain_rule(h, torch.tensor(2.0), "sigmoid").tolist()
+        [0.5, 0.25, 0.125]
+    """
+    return torch.cumprod(ACTIVATIONS[activation].slope(states) * weight, dim=0)
+
+
+def saddle_nodes(weight: float) -> tuple[float, float]:
+    r"""Return the two biases between which x = σ(w x + b) has two stable fixed points.
+
+    At a saddle-node two fixed points merge, where the map touches the diagonal: its slope there
+    is 1, σ' w = x (1 − x) w = 1, hence
+
+        x = (1 ± √(1 − 4/w)) / 2,      b = ln(x / (1 − x)) − w x.
+
+    As b crosses such a value, the point the unit settles on jumps. They meet at w = 4, b = −2.
+
+    Raises:
+        ValueError: for w < 4, where the slope σ' w never reaches 1 (and every b has one fixed
+            point), and for an infinite or NaN w.
+
+    Example:
+        >>> [round(b, 5) for b in saddle_nodes(5.0)]
+        [-2.65561, -2.34439]
+    """
+    if not _CUSP <= weight < math.inf:
+        raise ValueError(f"a logistic unit has saddle-nodes for w of at least 4, got {weight}")
+    root = math.sqrt(1 - 4 / weight)
+    # x / (1 − x) = x² w, as x (1 − x) = 1/w: no cancellation in 1 − x; the smaller x is 1/(w x).
+    larger = 0.5 * (1 + root)
+    smaller = 1 / (weight * larger)
+    first, second = (math.log(weight * x * x) - weight * x for x in (larger, smaller))
+    return first, second
+
+
+def loss_surface(
+    weight: Float[Tensor, " w"],
+    bias: Float[Tensor, " b"],
+    *,
+    T: int = 50,
+    initial: float = 0.5,
+    target: float = 0.7,
+    activation: str = "sigmoid",
+) -> Surface:
+    r"""Return E = (x_T − target)² and its gradient for every pair of a weight and a bias.
+
+    The derivatives go forward with the state, at all pairs at once and in float64:
+
+        ∂x_t/∂w = φ' (x_{t-1} + w ∂x_{t-1}/∂w),      ∂x_t/∂b = φ' (1 + w ∂x_{t-1}/∂b).
+
+    The defaults are those of Pascanu, Mikolov & Bengio 2013, fig. 6: where the fixed point that
+    x_0 = ½ leads to changes, the loss has a wall. It stands on b = −w/2, where x_t stays at the
+    unstable fixed point ½ and ∂x_T/∂b = ¼ Σ_{k<T} (w/4)^k, and is about (4/w)^T thick: what a
+    grid shows of its height depends on whether a pair lies on that line (100 by 100 pairs over
+    w ∈ [4.5, 6.5], b ∈ [−3, −2] miss it, 101 by 101 do not).
+
+    Example:
+        >>> one = loss_surface(torch.tensor([4.0]), torch.tensor([-2.0]), T=1, target=0.75)
+        >>> one.loss.item(), one.of_b.item()  # x_1 = σ(0) = ½, so ∂E/∂b = 2 (½ − ¾) ¼
+        (0.0625, -0.125)
+    """
+    phi = ACTIVATIONS[activation]
+    w, b = torch.meshgrid(weight.double(), bias.double(), indexing="ij")
+    x, by_w, by_b = torch.full_like(w, initial), torch.zeros_like(w), torch.zeros_like(w)
+    for _ in range(T):
+        by_w, by_b = x + w * by_w, 1 + w * by_b
+        x = phi(w * x + b)
+        slope = phi.slope(x)
+        by_w, by_b = slope * by_w, slope * by_b
+    error = x - target
+    return Surface(error.square(), 2 * error * by_w, 2 * error * by_b)

@@ -1,0 +1,92 @@
+"""What is chosen about training and recording."""
+
+import dataclasses
+
+from rnn_exp.fields import SettingError, as_typed, check, choice, flag, number, whole
+from rnn_exp.networks.truncation import Truncation
+from rnn_exp.training.optimizers import OPTIMIZERS
+from rnn_exp.training.penalties import OMEGA_FORMS
+
+__all__ = ["Recording", "Training"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How to train: fresh sequences at every update, one of torch's optimisers, and remedies.
+
+    ``clip_norm``: the gradient of a run is scaled so that its norm over all parameters is at most
+    this (null: never). Unlike torch's clip_grad_norm_, no 1e-6 is added to the norm.
+    ``clip_value``: every number of the gradient is cut to at most this size, after ``clip_norm``.
+    ``loss_at``: ``task`` reads the answers where the task asks for them, ``every`` asks for the
+    answer at every time step.
+    ``omega``: weight of the regulariser Ω of Pascanu, Mikolov & Bengio (2013); ``omega_form``:
+    ``ratio`` (their eq. 9) or ``squared`` (eq. 10, and their code).
+    ``orthogonality``: weight of ‖W_hhᵀ W_hh − 1‖² (Vorontsov et al. 2017, eq. 1).
+    ``truncate_every``, ``truncate_back``: k1 and k2 of truncated backpropagation (null: none).
+    ``stop_when_solved``: end a run at the first recorded update at which its task is solved.
+
+    Raises:
+        SettingError: for a value out of range or an unknown optimiser.
+    """
+
+    updates: int = whole(300, least=1)
+    batch_size: int = whole(16, least=1)
+    optimizer: str = choice("sgd", list(OPTIMIZERS))
+    learning_rate: float = number(0.01, above=0)
+    clip_norm: float | None = number(None, above=0)
+    clip_value: float | None = number(None, above=0)
+    loss_at: str = choice("task", ["task", "every"])
+    omega: float = number(0.0, least=0)
+    omega_form: str = choice("squared", OMEGA_FORMS)
+    orthogonality: float = number(0.0, least=0)
+    truncate_every: int | None = whole(None, least=1)
+    truncate_back: int | None = whole(None, least=1)
+    stop_when_solved: bool = flag(False)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        check(self)
+        k1, k2 = self.truncate_every, self.truncate_back
+        if (k1 is None) != (k2 is None):
+            missing = "truncate_every" if k1 is None else "truncate_back"
+            raise SettingError(
+                missing,
+                as_typed(None),
+                "a whole number, as the other of the two (truncate_every, truncate_back) is given",
+            )
+        if k1 is not None and k2 is not None and k2 < k1:
+            raise SettingError(
+                "truncate_back",
+                k2,
+                f"a whole number of at least truncate_every="
+                f"{k1}: the losses between would count for nothing",
+            )
+
+    @property
+    def truncation(self) -> Truncation | None:
+        """The windows of truncated backpropagation."""
+        if self.truncate_every is None or self.truncate_back is None:
+            return None
+        return Truncation(self.truncate_every, self.truncate_back)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """How often to record: at every ``every``-th update, and always at the first and the last.
+
+    ``exponents``: how many Lyapunov exponents of the top layer, the largest first (0: none).
+
+    Raises:
+        SettingError: if ``every`` is below 1, or ``exponents`` below 0.
+    """
+
+    every: int = whole(10, least=1)
+    exponents: int = whole(0)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        check(self)
+
+    def wanted(self, update: int, updates: int) -> bool:
+        """Say whether this update is recorded."""
+        return update % self.every == 0 or update == updates - 1

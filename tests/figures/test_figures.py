@@ -1,0 +1,359 @@
+"""Figures show exactly their table, refuse what they cannot show, and lose nothing silently."""
+
+import functools
+import math
+import warnings
+from collections.abc import Callable, Iterator
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from pandas.testing import assert_frame_equal, assert_series_equal
+
+from rnn_exp import figures
+from rnn_exp.figures.parts import panels
+from rnn_exp.figures.parts.selection import choose
+from rnn_exp.figures.parts.style import categories, in_style, ordered, style
+from tests.tables import Study, concatenated, diverged, rate, study
+
+NAN = math.nan
+SMALL = {"lengths": (5, 10), "gains": (0.5, 1.0), "updates": (0, 10)}
+CASES: dict[str, Callable[[], Study]] = {
+    "default": lambda: study(**SMALL, seeds=2),
+    "single run": lambda: study(("tanh",), (1.2,), (20,), 1),
+    "one gain": lambda: study(gains=(1.0,), lengths=(10, 20), seeds=2),
+    "one length": lambda: study(gains=(0.5, 1.0, 2.0), lengths=(20,), seeds=2),
+    "torch": lambda: study(("relu",), (NAN,), (10, 20), 2, init="torch"),
+    "two inits": lambda: concatenated(
+        study(("tanh",), (0.5,), (20,), 2), study(("tanh",), (NAN,), (20,), 2, init="torch")
+    ),
+    "optimizers": lambda: concatenated(
+        study(("tanh",), (1.0,), (20,), 1),
+        study(("tanh",), (1.0,), (20,), 1, **{"training.optimizer": "a$b_{"}),
+    ),
+    "many": lambda: study(
+        ("tanh",), (0.2, 0.5, 0.7, 1.0, 1.1, 1.2, 1.5, 2.0), (5, 6, 7, 8, 9), 1, (0, 10)
+    ),
+    "no theory": lambda: study(("tanh",), (0.5, 1.0), (10,), 1, theory=False),
+    "untrained": lambda: study(("tanh",), (0.5, 1.0), (10,), 1, (0,)),
+    "diverged": lambda: diverged(study(("tanh",), (2.0,), (10,), 2), "tanh-2.0-10-0"),
+    "diverged at once": lambda: diverged(
+        study(("tanh",), (2.0,), (10,), 1), "tanh-2.0-10-0", 0, 10
+    ),
+}
+
+REFUSED = {
+    ("single run", "parameters"),
+    ("untrained", "heatmap"),
+    ("untrained", "learning"),
+    ("diverged", "parameters"),
+    ("diverged at once", "parameters"),
+    ("diverged at once", "heatmap"),
+    ("diverged at once", "learning"),
+}
+
+
+@functools.cache
+def named(case: str) -> Study:
+    return CASES[case]()
+
+
+@pytest.fixture(autouse=True)
+def _strict() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def drawn(name: str, tables: Study) -> tuple[pd.DataFrame, Figure, str]:
+    module = figures.figure(name)
+    table = module.table(tables)
+    return table, module.draw(table), module.caption(table)
+
+
+def lines(figure: Figure, style: str) -> list[np.ndarray]:
+    found = [line for axes in figure.axes for line in axes.lines if line.get_linestyle() == style]
+    return [np.asarray(line.get_ydata(), dtype=float) for line in found]
+
+
+def marks(figure: Figure, gid: str) -> list[float]:
+    found = [line for axes in figure.axes for line in axes.lines if line.get_gid() == gid]
+    return sorted(float(x) for line in found for x in line.get_xdata())
+
+
+def test_figures_are_found_by_name() -> None:
+    assert figures.names() == ["decay", "heatmap", "learning", "parameters", "rates"]
+
+
+def test_an_unknown_figure_is_refused_with_the_names_of_all() -> None:
+    with pytest.raises(ValueError, match=r"'decays'.*decay, heatmap, learning, parameters, rates"):
+        figures.figure("decays")
+
+
+@pytest.mark.parametrize("name", figures.names())
+@pytest.mark.parametrize("case", CASES)
+def test_every_study_is_drawn_or_refused_in_words(name: str, case: str) -> None:
+    if (case, name) in REFUSED:
+        with pytest.raises(figures.CannotDraw, match=r"\.$"):
+            drawn(name, named(case))
+        return
+    table, figure, caption = drawn(name, named(case))
+    labels = [figure.get_supxlabel(), figure.get_supylabel()]
+    labels += [label for a in figure.axes for label in (a.get_xlabel(), a.get_ylabel())]
+    panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    assert any(labels)
+    assert all(axes.lines or axes.collections or axes.texts for axes in panels)
+    assert caption[0].isupper()
+    assert caption.endswith(".")
+    assert "nan" not in caption.replace("NaN", "")
+    assert len(table)
+
+
+@pytest.mark.parametrize("name", figures.names())
+def test_a_study_without_rows_is_refused(name: str) -> None:
+    whole = named("default")
+    empty = Study(*(f.iloc[:0] for f in (whole.runs, whole.updates, whole.gradients)), whole.broken)
+    with pytest.raises(figures.CannotDraw, match="no"):
+        figures.figure(name).table(empty)
+
+
+@pytest.mark.parametrize("name", figures.names())
+def test_plotted_table_is_not_the_callers_frame(name: str) -> None:
+    tables = named("default")
+    before = [f.copy() for f in (tables.runs, tables.updates, tables.gradients)]
+    plotted = figures.figure(name).table(tables)
+    kept = plotted.copy()
+    figures.figure(name).draw(plotted)
+    assert_frame_equal(plotted, kept)
+    plotted["series"] = "changed"
+    for frame, same in zip((tables.runs, tables.updates, tables.gradients), before, strict=True):
+        assert_frame_equal(frame, same)
+
+
+@pytest.mark.parametrize("name", figures.names())
+def test_drawing_leaves_the_global_style_alone(name: str) -> None:
+    before = dict(matplotlib.rcParams)
+    drawn(name, named("default"))
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_decay_shows_the_median_and_the_range_over_seeds() -> None:
+    tables = study(seeds=3, lengths=(10,), gains=(0.5, 1.0))
+    plotted = figures.figure("decay").table(tables)
+    start = tables.gradients[tables.gradients["update"] == 0]
+    by = ["network.activation", "init.gain", "lag"]
+    expected = start.groupby(by)["log10_total"].agg(["median", "min", "max"]).reset_index()
+    expected.columns = pd.Index(["activation", "value", "lag", "median", "low", "high"])
+    got = plotted[list(expected.columns)].sort_values(["activation", "value", "lag"])
+    assert_frame_equal(got.reset_index(drop=True), expected)
+
+
+def test_the_predicted_line_has_the_predicted_slope_and_the_measured_start() -> None:
+    plotted = figures.figure("decay").table(study(("tanh",), (0.5,), (10,), 1))
+    assert plotted["predicted"].iloc[0] == plotted["median"].iloc[0]
+    slopes = np.diff(plotted["predicted"])
+    np.testing.assert_allclose(slopes, np.log10(rate("tanh", 0.5)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["decay", "rates"])
+def test_theory_is_dashed_where_there_is_theory_and_only_there(name: str) -> None:
+    assert lines(drawn(name, named("default"))[1], "--")
+    assert not lines(drawn(name, named("no theory"))[1], "--")
+
+
+def test_underflow_is_drawn_as_a_floor_marker() -> None:
+    tables = study(("sigmoid",), (0.5,), (100,), 1)
+    start = tables.gradients[tables.gradients["update"] == 0]
+    lost = start.loc[start["status"] == "underflow", "lag"]
+    table, figure, caption = drawn("decay", tables)
+    assert set(table.loc[table["floor"] > 0, "lag"]) == set(lost)
+    assert [marks(figure, "floor")[i] for i in (0, -1)] == [lost.min(), lost.max()]
+    assert "zero or underflow" in [t.get_text() for t in figure.legends[0].get_texts()]
+    assert f"{len(lost)} points" in caption
+
+
+def test_overflow_and_nan_are_drawn_as_ceiling_markers() -> None:
+    tables = diverged(study(("tanh",), (2.0,), (10,), 1), "tanh-2.0-10-0", update=0, time=4)
+    _, figure, caption = drawn("decay", tables)
+    assert marks(figure, "ceiling") == [6, 7, 8, 9]
+    assert "1 diverged" in caption
+
+
+def test_a_zero_gradient_in_two_of_three_seeds_has_no_finite_median() -> None:
+    tables = study(("tanh",), (0.5,), (10,), 3)
+    bad = (tables.gradients["lag"] == 9) & (tables.gradients["seed"] > 0)
+    lost = {"log10_total": -np.inf, "status": "zero"}
+    rows = tables.gradients.assign(**{k: tables.gradients[k].mask(bad, v) for k, v in lost.items()})
+    tables = Study(tables.runs, tables.updates, rows, tables.broken)
+    last = figures.figure("decay").table(tables).iloc[-1]
+    assert (last["median"], last["floor"], last["seeds"]) == (-np.inf, 2, 3)
+    assert np.isfinite(last["high"])
+
+
+def test_heat_map_is_relative_to_lag_zero_of_the_same_update() -> None:
+    tables = study(("tanh",), (0.5,), (10,), 1)
+    rows = tables.gradients.set_index(["update", "lag"])["log10_total"].sort_index()
+    cells = figures.figure("heatmap").table(tables)
+    got = cells.set_index(["update", "lag"])["median"]
+    expected = rows - rows.xs(0, level="lag").reindex(rows.index, level="update")
+    assert_series_equal(got, expected, check_names=False)
+
+
+def test_lost_cells_of_the_heat_map_have_a_colour_and_a_legend_entry() -> None:
+    table, figure, caption = drawn("heatmap", study(("sigmoid",), (0.5,), (100,), 1))
+    assert (table["kind"] == "floor").any()
+    assert "zero or underflow" in [t.get_text() for t in figure.legends[0].get_texts()]
+    assert "zero or underflowed (hatched)" in caption
+
+
+def test_an_untrained_study_has_no_heat_map() -> None:
+    with pytest.raises(figures.CannotDraw, match="fewer than two updates"):
+        figures.figure("heatmap").table(CASES["untrained"]())
+
+
+def test_rates_are_bounded_by_a_dotted_line_and_a_shaded_region() -> None:
+    _, figure, caption = drawn("rates", study(("tanh",), (0.5, 1.0, 2.0), (10,), 2))
+    np.testing.assert_allclose(lines(figure, ":"), [[1.0, 2.0, 4.0]])
+    assert "Every median lies below the singular-value bound" in caption
+
+
+def test_the_caption_says_where_the_rate_crosses_one() -> None:
+    _, _, caption = drawn("rates", study(("tanh", "sigmoid"), (0.5, 1.0, 2.0), (10,), 1))
+    assert "With tanh the rate crosses 1 between 1 and 2." in caption
+    assert "With sigmoid the rate stays below 1 throughout." in caption
+
+
+def test_parameter_gradients_stand_beside_the_ratio_of_state_gradients() -> None:
+    tables = study(("tanh",), (0.5,), (10, 30), 1)
+    plotted = figures.figure("parameters").table(tables).set_index(["quantity", "length"])["median"]
+    first = tables.gradients[(tables.gradients["update"] == 0) & (tables.gradients["time"] == 1)]
+    last = tables.gradients[(tables.gradients["update"] == 0) & (tables.gradients["lag"] == 0)]
+    ratio = first["log10_total"].to_numpy() - last["log10_total"].to_numpy()
+    norms = tables.updates.loc[tables.updates["update"] == 0, "recurrent_grad_norm"]
+    np.testing.assert_allclose(plotted["ratio"], ratio)
+    np.testing.assert_allclose(plotted["weights"], np.log10(norms))
+
+
+def test_a_diverged_loss_is_marked_where_it_happened() -> None:
+    tables = diverged(study(("tanh",), (2.0,), (10,), 2), "tanh-2.0-10-0", update=20)
+    assert marks(drawn("learning", tables)[1], "ceiling") == [20]
+
+
+def test_what_is_left_out_is_said() -> None:
+    notes = " ".join(choose(CASES["many"]().runs).notes)
+    assert "T = 6 and 8" in notes
+    assert "g = 0.7" in notes
+
+
+def test_settings_other_than_seeds_are_never_pooled() -> None:
+    both = concatenated(study(**SMALL), study(**SMALL, **{"training.optimizer": "adam"}))
+    choice = choose(both.runs)
+    assert choice.notes == ("Only runs with training.optimizer = sgd are shown (not adam).",)
+    assert choice.runs.groupby(["activation", "length", "series"]).size().eq(3).all()
+
+
+def test_a_setting_that_follows_the_length_holds_nothing_back() -> None:
+    runs = study(**SMALL).runs
+    choice = choose(runs.assign(**{"training.updates": 10 * runs["task.length"]}))
+    assert choice.notes == ()
+    assert len(choice.runs) == len(runs)
+
+
+def test_palettes_grow_lighter_in_order_and_stay_visible_on_white() -> None:
+    rgb = np.array([matplotlib.colors.to_rgb(colour) for colour in ordered(6)])
+    grey = rgb @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(grey) > 0).all()
+    assert grey.max() < 0.8
+    assert len(set(categories(6))) == 6
+
+
+def test_the_style_is_a_dict_that_matplotlib_accepts() -> None:
+    with in_style():
+        assert matplotlib.rcParams["font.size"] == style()["font.size"] == 8
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (-0.4, 0.45, ["0.5", "1", "2"]),
+        (-1.0, 0.5, ["0.1", "0.2", "0.5", "1", "2"]),
+        (-30, 10, ["$10^{-30}$", "$10^{-20}$", "$10^{-10}$", "$10^{0}$", "$10^{10}$"]),
+        (-400.0, 0.0, ["$10^{-400}$", "$10^{-300}$", "$10^{-200}$", "$10^{-100}$", "$10^{0}$"]),
+    ],
+)
+def test_ticks_of_an_axis_of_exponents_name_the_numbers_they_stand_for(low, high, labels):
+    axes = Figure().subplots()
+    axes.set_ylim(low, high)
+    panels.powers(axes)
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert axes.yaxis.get_major_formatter().format_ticks(ticks) == labels
+
+
+def test_a_run_without_a_rate_is_an_overflow_only_if_it_diverged():
+    tables = study(("tanh",), (0.5, 1.0), (10,), 1)
+    tables.runs.loc[0, ["decay_rate", "verdict"]] = [NAN, "undetermined"]
+
+    table = figures.figure("rates").table(tables)
+
+    assert table["overflowed"].tolist() == [0, 0]
+    assert "1 run with too few usable norms" in figures.figure("rates").caption(table)
+    tables.runs.loc[0, "verdict"] = "diverged"
+    assert figures.figure("rates").table(tables)["overflowed"].tolist() == [1, 0]
+
+
+class Asked(Study):
+    """A study that notes which rows of its gradients it is asked for, and has no whole table."""
+
+    def gradient_rows(self, columns, **which):
+        noted = vars(self).setdefault("noted", [])
+        noted.append({"columns": list(columns), **which, "runs": sorted(which["runs"])})
+        return super().gradient_rows(columns, **which)
+
+
+def asked(name: str, tables: Study) -> list[dict[str, object]]:
+    study = Asked(tables.runs, tables.updates, tables.gradients, tables.broken)
+    figures.figure(name).table(study)
+    return vars(study).get("noted", [])
+
+
+def test_figures_ask_for_no_rows_but_those_that_they_draw():
+    tables = study(("tanh",), (0.5, 1.0), (10, 20), 1, tuple(range(100)))
+    every = sorted(tables.runs["run"])
+
+    columns = ["run", "update", "time", "lag", "log10_total", "status"]
+    start = [{"columns": columns, "runs": every, "updates": [0], "layer": -1}]
+    assert asked("decay", tables) == asked("parameters", tables) == start
+    assert asked("learning", tables) == asked("rates", tables) == []
+    [heatmap] = asked("heatmap", tables)
+    assert heatmap["runs"] == [run for run in every if "-20-" in run]
+    assert len(heatmap["updates"]) == 80
+    assert {0, 99} <= set(heatmap["updates"])
+
+
+def test_updates_of_runs_that_are_not_shown_leave_no_shown_one_out():
+    shown = study(("tanh",), (0.5,), (20,), 1, tuple(range(50)))
+    other = study(("tanh",), (0.5,), (10,), 1, tuple(range(100)))
+    both = concatenated(other, shown)
+
+    assert set(figures.figure("heatmap").table(both)["update"]) == set(range(50))
+
+
+def test_the_heat_map_says_which_updates_it_leaves_out():
+    tables = study(("tanh",), (0.5,), (10,), 1, tuple(range(100)))
+
+    table, _, caption = drawn("heatmap", tables)
+
+    assert table["update"].nunique() == 80
+    assert "Drawn are 80 of 100 recorded updates" in caption
+
+
+@pytest.mark.parametrize("name", ["decay", "heatmap", "parameters"])
+def test_only_the_top_layer_is_drawn(name):
+    tables = study(("tanh",), (0.5, 1.0), (10, 20), 2)
+    lower = tables.gradients.assign(log10_total=-7.0, status="zero")
+    rows = pd.concat([lower, tables.gradients.assign(layer=1)], ignore_index=True)
+    deep = Study(tables.runs, tables.updates, rows, tables.broken)
+
+    assert_frame_equal(figures.figure(name).table(deep), figures.figure(name).table(tables))

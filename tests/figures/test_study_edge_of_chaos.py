@@ -1,0 +1,130 @@
+"""The map of the edge: rates known in closed form, crossings by hand, and what it refuses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnn_exp import figures
+from rnn_exp.figures.studies import edge_of_chaos
+from tests.tables import SETTINGS, Study
+
+DRIVES, GAINS, SEEDS = (0.01, 0.1, 1.0), (0.5, 1.0, 2.0, 4.0), 2
+
+
+def driven(theory: bool = True, length: int = 60, drives: tuple[float, ...] = DRIVES) -> Study:
+    """Measured rate g / (1 + s^2), predicted g / (1 + s^2 / 2): they cross 1 at these gains."""
+    runs, rows = [], []
+    for drive in drives:
+        for gain in GAINS:
+            for seed in range(SEEDS):
+                name = f"{drive} {gain} {seed}"
+                values = dict.fromkeys(SETTINGS, 1)
+                predicted = gain / (1 + drive / 2) if theory else np.nan
+                own = {
+                    "run": name,
+                    "init.input_scale": drive,
+                    "init.gain": gain,
+                    "seed": seed,
+                    "drive": drive,
+                    "predicted_rate": predicted,
+                }
+                runs.append(values | own)
+                lag = np.arange(length)
+                slope = np.log10(gain / (1 + drive))
+                rows.append(
+                    pd.DataFrame(
+                        {
+                            "run": name,
+                            "update": 0,
+                            "layer": 0,
+                            "time": length - lag,
+                            "lag": lag,
+                            "log10_total": slope * lag - seed,
+                            "status": "ok",
+                        }
+                    )
+                )
+    frame = pd.DataFrame(runs)
+    return Study(frame, frame[["run"]].assign(update=0), pd.concat(rows), frame)
+
+
+def test_the_table_has_the_rates_of_each_drive_and_gain():
+    table = edge_of_chaos.table(driven())
+
+    assert len(table) == len(DRIVES) * len(GAINS)
+    assert (table["seeds"] == SEEDS).all()
+    np.testing.assert_allclose(table["measured"], table["gain"] / (1 + table["drive"]))
+    np.testing.assert_allclose(table["predicted"], table["gain"] / (1 + table["drive"] / 2))
+
+
+def test_the_edges_are_where_the_rates_cross_1():
+    edges = edge_of_chaos.edges(edge_of_chaos.table(driven()))
+
+    np.testing.assert_allclose(edges["drive"], DRIVES)
+    np.testing.assert_allclose(edges["measured"], 1 + edges["drive"])
+    np.testing.assert_allclose(edges["predicted"], 1 + edges["drive"] / 2)
+
+
+def test_what_is_drawn_is_the_table():
+    table = edge_of_chaos.table(driven())
+
+    axes = edge_of_chaos.draw(table).axes[0]
+
+    lines = {str(line.get_gid()): line for line in axes.lines}
+    assert (lines["measured"].get_linestyle(), lines["predicted"].get_linestyle()) == ("-", "--")
+    np.testing.assert_allclose(lines["measured"].get_xdata(), np.log10(DRIVES))
+    np.testing.assert_allclose(lines["measured"].get_ydata(), [1.01, 1.1, 2])
+    np.testing.assert_allclose(lines["predicted"].get_ydata(), [1.005, 1.05, 1.5])
+    values = np.reshape(axes.collections[0].get_array(), (len(GAINS), len(DRIVES)))
+    expected = table.pivot_table(index="gain", columns="drive", values="measured")
+    np.testing.assert_allclose(10.0**values, expected)
+
+
+def test_a_rate_of_1_has_the_middle_colour():
+    mesh = edge_of_chaos.draw(edge_of_chaos.table(driven())).axes[0].collections[0]
+
+    assert mesh.norm(0.0) == 0.5
+
+
+def test_the_caption_gives_the_edge_and_the_largest_gap():
+    caption = edge_of_chaos.caption(edge_of_chaos.table(driven()))
+
+    assert "from g = 1.01 at a drive of 0.01 to g = 2 at a drive of 1" in caption
+    assert "off by at most 0.5 in g, at a drive of 1 (measured 2, predicted 1.5)" in caption
+    # ln (1 + 1/2) - ln (1 + 1)
+    assert "off its prediction by at most 0.288 (drive 1, g = " in caption
+    assert "12 points of 2 seeds each." in caption
+
+
+@pytest.mark.parametrize(
+    ("tables", "why"),
+    [
+        (driven(theory=False), "mean-field prediction"),
+        (driven(length=20), "lag from 5 to 50"),
+        (driven(drives=(0.1,)), "two drives and two gains"),
+        (driven(drives=(0.0, 0.1)), "no drive"),
+    ],
+    ids=["no theory", "too short", "one drive", "no drive"],
+)
+def test_it_refuses_what_it_cannot_draw(tables, why):
+    with pytest.raises(figures.CannotDraw, match=why):
+        edge_of_chaos.table(tables)
+
+
+def test_runs_that_differ_in_something_else_are_refused_by_its_name():
+    tables = driven()
+    runs = tables.runs.assign(**{"task.length": range(len(tables.runs))})
+
+    with pytest.raises(figures.CannotDraw, match=r"differ in task\.length"):
+        edge_of_chaos.table(Study(runs, tables.updates, tables.gradients, runs))
+
+
+def test_a_run_that_has_not_finished_is_left_out():
+    tables = driven()
+    lost = tables.runs["drive"].where(tables.runs.index > 0)
+
+    table = edge_of_chaos.table(
+        Study(tables.runs.assign(drive=lost), tables.updates, tables.gradients, tables.broken)
+    )
+
+    assert table["seeds"].tolist() == [1] + [2] * (len(DRIVES) * len(GAINS) - 1)

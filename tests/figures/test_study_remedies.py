@@ -1,0 +1,112 @@
+"""Remedies: the dots are the table, sorted by what is learned, and every run of it is possible."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnn_exp import figures
+from rnn_exp.figures.parts.recipes import named
+from tests.studies import recipes, runs_of
+from tests.tables import Study
+
+FIGURE = figures.figure("remedies")
+PLAIN = {"decay_rate": 0.6, "final_decay_rate": 0.61, "network.leak": np.nan}
+CLIPPED = {**PLAIN, "training.clip_value": 0.1}
+KEPT = {
+    "init": "orthogonal",
+    "network.parametrization": "orthogonal",
+    "decay_rate": 0.95,
+    "final_decay_rate": 0.97,
+}
+LSTM = {"network.cell": "lstm", "decay_rate": 0.64, "final_decay_rate": 0.98}
+BASE = {"training.clip_norm": np.nan, "training.clip_value": np.nan}
+
+
+def loss(row: dict, update: int) -> float:
+    """The plain network stays at chance, 0.25; an LSTM gets to a fifth of it, give or take."""
+    part = {"rnn": 1.0, "lstm": 0.2}[row["network.cell"]]
+    part = 0.04 if row["network.parametrization"] == "orthogonal" else part
+    return 0.25 * (part * (1 + 0.1 * (row["seed"] - 1)) if update > 40 else 1)
+
+
+def mended(*several: dict, **more) -> Study:
+    return recipes([{**BASE, **settings} for settings in several], loss, **more)
+
+
+ALL = (LSTM, KEPT, PLAIN, CLIPPED)
+
+
+def test_the_plain_network_comes_first_and_the_others_by_what_they_learned():
+    table = FIGURE.table(mended(*ALL))
+
+    names = ["plain tanh network", "kept orthogonal", "LSTM", "clip by value"]
+    assert [str(name) for name in table["series"]] == names
+    np.testing.assert_allclose(table["loss"], [1, 0.04, 0.2, 1])
+    np.testing.assert_allclose(table["loss_low"], [0.9, 0.036, 0.18, 0.9])
+    np.testing.assert_allclose(table["start"], [0.6, 0.95, 0.64, 0.6])
+    np.testing.assert_allclose(table["end"], [0.61, 0.97, 0.98, 0.61])
+    assert table["seeds"].tolist() == [3, 3, 3, 3]
+
+
+def test_the_dots_are_the_table():
+    table = FIGURE.table(mended(*ALL))
+
+    left, right = FIGURE.draw(table).axes
+
+    dots = {line.get_gid(): line for axes in (left, right) for line in axes.lines if line.get_gid()}
+    for name in ("start", "end", "loss"):
+        np.testing.assert_array_equal(dots[name].get_xdata(), table[name])
+        np.testing.assert_array_equal(dots[name].get_ydata(), range(4))
+    assert [label.get_text() for label in left.get_yticklabels()] == list(table["series"])
+    assert dots["plain"].get_xdata()[0] == 1
+
+
+def test_the_caption_counts_who_learned():
+    caption = FIGURE.caption(FIGURE.table(mended(*ALL)))
+
+    assert "below half of the loss of chance end kept orthogonal (0.04) and LSTM (0.2)." in caption
+    assert "Not plain tanh network and clip by value." in caption
+    assert "nearest to 1 with kept orthogonal: 0.95 (the plain network: 0.6)" in caption
+
+
+def test_where_nobody_learned_the_caption_says_so():
+    assert "no network ends below half of chance" in FIGURE.caption(FIGURE.table(mended(PLAIN)))
+
+
+def test_a_diverged_recipe_has_a_row_that_says_so():
+    study = mended(PLAIN, LSTM)
+    gone = study.runs["network.cell"] == "lstm"
+    study.runs.loc[gone, "status"] = "diverged"
+
+    table = FIGURE.table(study)
+
+    assert table["loss"].tolist() == [1, math.inf]
+    right = FIGURE.draw(table).axes[1]
+    assert [text.get_text() for text in right.texts] == ["diverged"]
+    assert "3 runs diverged" in FIGURE.caption(table)
+
+
+def test_only_the_longest_sequences_are_shown_and_that_is_said():
+    table = FIGURE.table(mended(PLAIN, LSTM, lengths=(20, 40)))
+
+    assert set(table["length"]) == {40}
+    assert "Only T = 40 is shown (not 20)." in FIGURE.caption(table)
+
+
+def test_runs_that_do_not_know_what_guessing_scores_are_refused():
+    study = mended(PLAIN)
+    study.runs["chance_loss"] = np.nan
+
+    with pytest.raises(figures.CannotDraw, match="guessing"):
+        FIGURE.table(study)
+
+
+def test_every_run_of_the_study_is_possible_and_has_a_name_of_the_book():
+    runs = runs_of("remedies")
+
+    assert len({run.digest for run in runs}) == len(runs)
+    names = named(pd.DataFrame([run.settings() for run in runs]), FIGURE.BOOK)
+    assert set(names) == {FIGURE.BOOK.name, *FIGURE.BOOK.recipes}
+    assert len(set(names.value_counts())) == 1

@@ -1,0 +1,169 @@
+"""The signature figure: known rates, bounds and thresholds, and what it refuses."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+
+from rnn_exp import figures
+from rnn_exp.figures.parts.seeds import crossing, settled_rates
+from rnn_exp.figures.studies import thresholds
+from tests.tables import Study, rate, study
+
+GAINS = (0.25, 1.0, 4.0, 8.0)
+
+
+def known(**more: object) -> Study:
+    """Tanh and relu: the gradient of seed s changes by the known rate times e^(0.01 s) a lag."""
+    tables = study(("relu", "tanh"), GAINS, (60,), 3, (0,), **more)
+    rows = tables.gradients
+    pairs = rows[["network.activation", "init.gain"]].to_numpy().tolist()
+    slopes = np.log10([rate(str(name), float(gain)) for name, gain in pairs])
+    exact = rows["lag"] * (slopes + 0.01 * rows["seed"] / np.log(10))
+    # A burn-in and a read-out that a fit over all lags would see.
+    bent = exact.where(rows["lag"].between(5, 50), 7.0)
+    return Study(tables.runs, tables.updates, rows.assign(log10_total=bent), tables.broken)
+
+
+def test_the_rate_is_the_slope_over_the_settled_lags():
+    tables = known()
+
+    found = settled_rates(tables, tables.runs["run"]).set_index("run")["measured"]
+
+    assert found["tanh-4.0-60-0"] == pytest.approx(1.8, rel=1e-12)
+    assert found["tanh-4.0-60-1"] == pytest.approx(1.8 * np.exp(0.01), rel=1e-12)
+
+
+def test_a_run_with_a_lost_norm_has_no_rate():
+    tables = known()
+    lost = (tables.gradients["run"] == "tanh-4.0-60-0") & (tables.gradients["lag"] == 50)
+    rows = tables.gradients.assign(log10_total=tables.gradients["log10_total"].mask(lost, -np.inf))
+
+    found = settled_rates(Study(tables.runs, tables.updates, rows, rows), tables.runs["run"])
+
+    assert found.loc[found["measured"].isna(), "run"].tolist() == ["tanh-4.0-60-0"]
+
+
+@pytest.mark.parametrize(
+    ("gains", "rates", "expected"),
+    [
+        ([1, 4], [0.5, 2], 2),
+        ([4, 1], [2, 0.5], 2),
+        ([1, 2, 4], [np.nan, 0.5, 2], np.sqrt(8)),
+        ([1, 2, 3, 4], [0.5, 1, 0.5, 2], 2),
+        ([1, 2], [0.5, 0.9], np.nan),
+        ([1, 2], [1.5, 1.9], np.nan),
+        ([1], [1], np.nan),
+    ],
+)
+def test_the_crossing_is_on_straight_lines_through_logarithms(gains, rates, expected):
+    assert crossing(gains, rates) == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_table_has_median_and_range_over_seeds_and_theory():
+    table = thresholds.table(known()).set_index(["activation", "gain"])
+    row = table.loc[("tanh", 4.0)]
+
+    np.testing.assert_allclose(
+        row[["low", "measured", "high"]].astype(float), 1.8 * np.exp([0, 0.01, 0.02])
+    )
+    assert (row["predicted"], row["bound"], row["seeds"]) == (rate("tanh", 4.0), 8.0, 3)
+
+
+def test_what_is_drawn_is_the_table_in_the_order_of_the_textbook():
+    table = thresholds.table(known())
+
+    figure = thresholds.draw(table)
+
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["tanh", "relu"]
+    for axes, name in zip(figure.axes, ("tanh", "relu"), strict=True):
+        part = table[table["activation"] == name]
+        lines = {str(line.get_gid()): line for line in axes.lines}
+        np.testing.assert_array_equal(axes.containers[0].lines[0].get_ydata(), part["measured"])
+        assert (lines["predicted"].get_linestyle(), lines["bound"].get_linestyle()) == ("--", ":")
+        for column in ("predicted", "bound"):
+            np.testing.assert_array_equal(lines[column].get_ydata(), part[column])
+
+
+def test_the_regions_meet_at_the_thresholds():
+    axes = thresholds.draw(thresholds.table(known())).axes[1]
+    at = {str(line.get_gid()): line.get_xdata()[0] for line in axes.lines}
+
+    # relu: bound 2 g, rate g / sqrt 2
+    assert at["bound edge"] == pytest.approx(0.5)
+    assert at["predicted edge"] == pytest.approx(np.sqrt(2))
+    assert regions(axes) == [0.25 / 1.08, pytest.approx(0.5), at["predicted edge"], 8 * 1.08]
+
+
+def regions(axes: Axes) -> list[float]:
+    """Where the first region begins and each ends, each where the last one ended."""
+    spans = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
+    for one, other in itertools.pairwise(spans):
+        assert one[1] == pytest.approx(other[0])
+    return [pytest.approx(end) for end in (spans[0][0], *(end for _, end in spans))]
+
+
+def test_the_caption_gives_thresholds_and_the_largest_gaps():
+    caption = thresholds.caption(thresholds.table(known()))
+
+    # The median seed is e^0.01 above the prediction, everywhere.
+    assert (
+        "With relu the bound promises vanishing below g = 0.5; the mean field is above 1 from "
+        "1.41 on, the measured rate from 1.4."
+    ) in caption
+    assert "at most 0.01 (tanh, g = " in caption
+    assert "lies above the bound: 0." in caption
+    assert "Up to 3 seeds." in caption
+
+
+def test_a_seed_above_the_bound_is_told():
+    tables = known()
+    runs = tables.runs.assign(bound=tables.runs["bound"].where(tables.runs["init.gain"] < 8, 1))
+
+    caption = thresholds.caption(
+        thresholds.table(Study(runs, tables.updates, tables.gradients, runs))
+    )
+
+    assert "lies above the bound: 2." in caption
+
+
+def test_gains_that_never_explode_have_no_third_region():
+    tables = known()
+    calm = tables.runs["init.gain"] < 1
+    table = thresholds.table(Study(tables.runs[calm], tables.updates, tables.gradients, None))
+
+    assert "the bound stays on one side of 1" in thresholds.caption(table)
+    figure = thresholds.draw(table)
+    assert not [line for line in figure.axes[0].lines if "edge" in str(line.get_gid())]
+    assert regions(figure.axes[0]) == [0.25 / 1.08, 0.25 * 1.08, 0.25 * 1.08, 0.25 * 1.08]
+
+
+def test_gains_that_all_explode_have_the_third_region_alone():
+    tables = known()
+    wild = tables.runs["init.gain"] > 3
+    table = thresholds.table(Study(tables.runs[wild], tables.updates, tables.gradients, None))
+
+    assert regions(thresholds.draw(table).axes[0]) == [4 / 1.08, 4 / 1.08, 4 / 1.08, 8 * 1.08]
+
+
+@pytest.mark.parametrize(
+    ("tables", "why"),
+    [
+        (study(("tanh",), GAINS, (20,), 1, (0,)), "lag from 5 to 50"),
+        (study(("tanh",), GAINS, (60,), 1, (0,), theory=False), "prediction and a bound"),
+        (study(("tanh",), (np.nan,), (60,), 1, (0,), init="torch"), "more than their gain"),
+        (study(("tanh",), GAINS, (60,), 1, (10,)), "update 0"),
+    ],
+    ids=["too short", "no theory", "no gain", "no start"],
+)
+def test_it_refuses_what_it_cannot_draw(tables, why):
+    with pytest.raises(figures.CannotDraw, match=why):
+        thresholds.table(tables)
+
+
+def test_an_empty_study_is_refused():
+    tables = known()
+    with pytest.raises(figures.CannotDraw):
+        thresholds.table(Study(pd.DataFrame(), *[tables.updates] * 3))

@@ -1,0 +1,298 @@
+"""The scan engine and the genuine torch.nn.RNN give the same tables."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+
+from rnn_exp.fields import SettingError
+from rnn_exp.networks.gradients import ENGINES, Asked, scan_engine, torch_engine, totals_of_last
+from rnn_exp.networks.inits import Gaussian
+from rnn_exp.networks.network import Network, Parameters, shapes
+from rnn_exp.tasks import Adding, Memorization, TemporalOrder
+from rnn_exp.training.experiment import execute
+from rnn_exp.training.run import Run
+from rnn_exp.training.settings import Training
+from tests import reference
+from tests.builders import asked_for, normal, random_network, squares
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
+def test_both_engines_give_the_same_tables_over_fifty_updates(activation, num_layers):
+    training = Training(updates=50, batch_size=5, optimizer="adam", clip_norm=1.0)
+    outcomes = [
+        execute(
+            [
+                Run(
+                    TemporalOrder(15),
+                    Network(activation, 10, num_layers, engine=engine, dtype="float64"),
+                    Gaussian(0.8),
+                    training,
+                )
+            ]
+        )[0]
+        for engine in ("scan", "torch")
+    ]
+    assert_close(*outcomes)
+
+
+def assert_close(scan, genuine):
+    """All tables and weights are the same, to rounding."""
+    for name in ("updates", "gradients"):
+        for column, values in getattr(scan, name).items():
+            other = getattr(genuine, name)[column]
+            if values.dtype.kind == "f":
+                np.testing.assert_allclose(other, values, rtol=1e-10, atol=1e-12, err_msg=column)
+            else:
+                assert (values == other).all(), column
+    for name, weights in scan.weights.items():
+        torch.testing.assert_close(genuine.weights[name], weights, rtol=1e-10, atol=1e-12)
+
+
+def test_the_torch_engine_runs_torchs_own_module(monkeypatch):
+    calls = []
+    forward = torch.nn.RNN.forward
+    monkeypatch.setattr(
+        torch.nn.RNN,
+        "forward",
+        lambda self, *a, **k: (calls.append(self), forward(self, *a, **k))[1],
+    )
+    network = Network("sigmoid", hidden_size=4, engine="torch")
+    execute([Run(Adding(5), network, training=Training(updates=3))])
+    assert len(calls) == 3
+
+
+def test_identity_with_the_torch_engine_is_refused():
+    with pytest.raises(SettingError, match=r"activation=identity .* use engine=scan"):
+        Network("identity", engine="torch")
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu", "identity"])
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_every_gradient_equals_autograd_through_the_unrolled_network(activation, num_layers):
+    network, task = Network(activation, 5, num_layers, dtype="float64"), TemporalOrder(12)
+    sizes = shapes(network, task.input_size, task.output_size)
+    drawn = [Gaussian(0.9).draw(sizes, seed) for seed in range(2)]
+    parameters = Parameters.stack(drawn, torch.float64)
+    batches = [task.draw(4, torch.Generator().manual_seed(seed)) for seed in range(2)]
+    x = torch.stack([batch.inputs for batch in batches], dim=1).double()
+    y = torch.stack([batch.targets for batch in batches])
+
+    found = scan_engine(parameters.views(), x, Asked(lambda out: task.loss(out, y)), network)
+
+    for run in range(2):
+        leaves = {k: v.double().requires_grad_() for k, v in parameters.of_run(run).items()}
+        layers = reference.layers_of(leaves, num_layers)
+        h = reference.states(layers, x[:, run], activation)
+        out = h[-1][-1] @ leaves["readout.weight"].T + leaves["readout.bias"]
+        loss = torch.nn.functional.cross_entropy(out, y[run, 0])
+        flat = [state for own in h for state in own]
+        (*total,) = torch.autograd.grad(loss, flat, retain_graph=True, allow_unused=True)
+        by_parameter = torch.autograd.grad(loss, list(leaves.values()))
+        assert float(found.loss[run]) == pytest.approx(float(loss.detach()), rel=1e-12)
+        for name, expected in zip(leaves, by_parameter, strict=True):
+            torch.testing.assert_close(
+                found.parameters[name][run], expected, rtol=1e-11, atol=1e-13
+            )
+        for number in range(num_layers):
+            expected = torch.stack(total[12 * number : 12 * (number + 1)])
+            mine = found.total[number][:, run]
+            torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize(
+    ("task", "more"),
+    [
+        (TemporalOrder(15), {"loss_at": "every"}),
+        (Memorization(6, positions=2), {}),
+        (Adding(20, "pascanu"), {"clip_value": 0.01, "omega": 0.5}),
+        (Adding(30, "hochreiter"), {"omega": 0.1, "omega_form": "ratio", "orthogonality": 0.01}),
+    ],
+    ids=["every", "memorization", "lengths", "penalties"],
+)
+def test_both_engines_agree_with_several_answers_lengths_and_penalties(activation, task, more):
+    training = Training(updates=20, batch_size=4, clip_norm=1.0, **more)
+    outcomes = [
+        execute(
+            [
+                Run(
+                    task,
+                    Network(activation, 7, 2, initial_state=0.2, engine=engine, dtype="float64"),
+                    Gaussian(0.8),
+                    training,
+                )
+            ]
+        )[0]
+        for engine in ("scan", "torch")
+    ]
+    assert_close(*outcomes)
+
+
+SIZES = st.tuples(st.integers(1, 10), st.integers(1, 3), st.integers(1, 4), st.integers(1, 5))
+ACTIVATIONS = st.sampled_from(["tanh", "sigmoid", "relu", "identity"])
+STARTS = st.sampled_from([0.0, 0.4, -1.0])
+
+
+@given(SIZES, st.integers(1, 3), ACTIVATIONS, STARTS, st.data(), st.integers(0, 10**6))
+def test_answers_at_the_last_steps_or_at_ends_equal_autograd(
+    sizes, num_layers, activation, start, data, seed
+):
+    T, R, B, H = sizes
+    network = Network(activation, H, num_layers, initial_state=start, dtype="float64")
+    parameters = random_network(network, seed, R)
+    ends = data.draw(st.none() | st.lists(st.integers(1, T), min_size=R, max_size=R))
+    answers = data.draw(st.integers(1, T)) if ends is None else 1
+    x, wanted = normal(seed, T, R, B, 2), normal(seed + 1, R, answers, B, 3)
+
+    found = scan_engine(parameters.views(), x, asked_for(wanted, ends, 1), network)
+
+    for run in range(R):
+        times = range(T - answers + 1, T + 1) if ends is None else [ends[run]]
+        loss, by_name, total = reference.gradients(
+            parameters.of_run(run),
+            x[:, run],
+            num_layers,
+            activation,
+            lambda y, run=run: ((y - wanted[run]) ** 2).mean(),
+            times,
+            [start] * num_layers,
+        )
+        assert float(found.loss[run]) == pytest.approx(float(loss), rel=1e-12)
+        for name, expected in by_name.items():
+            mine = found.parameters[name][run]
+            scale = max(1.0, float(expected.abs().max()))
+            torch.testing.assert_close(mine, expected, rtol=1e-10, atol=1e-12 * scale)
+        for mine, expected in zip(found.total, total, strict=True):
+            scale = max(1.0, float(expected.abs().max()))
+            torch.testing.assert_close(mine[:, run], expected, rtol=1e-11, atol=1e-13 * scale)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize("start", [0.0, 0.7])
+@pytest.mark.parametrize("ends", [None, [5]])
+def test_the_genuine_module_agrees_with_several_answers_and_ends(activation, start, ends):
+    network = Network(activation, 5, 2, initial_state=start, dtype="float64")
+    parameters = random_network(network, 0, runs=1)
+    x, wanted = normal(1, 8, 1, 3, 2), normal(2, 1, 3 if ends is None else 1, 3, 3)
+    asked = asked_for(wanted, ends, 4)
+
+    scan = scan_engine(parameters.views(), x, asked, network)
+    genuine = torch_engine(parameters.views(), x, asked, network)
+
+    torch.testing.assert_close(genuine.loss, scan.loss, rtol=1e-12, atol=0)
+    torch.testing.assert_close(genuine.outputs, scan.outputs, rtol=1e-12, atol=1e-13)
+    for name, expected in scan.parameters.items():
+        torch.testing.assert_close(genuine.parameters[name], expected, rtol=1e-11, atol=1e-13)
+
+
+@given(
+    st.integers(1, 3),
+    ACTIVATIONS,
+    st.lists(st.integers(6, 12), min_size=2, max_size=4),
+    st.integers(0, 10**6),
+)
+def test_a_padded_sequence_is_the_sequence_that_was_cut_at_its_end(
+    num_layers, activation, ends, seed
+):
+    R, T = len(ends), 12
+    network = Network(activation, 5, num_layers, dtype="float64")
+    parameters = random_network(network, seed, R)
+    x, wanted = normal(seed, T, R, 3, 2), normal(seed + 1, R, 1, 3, 3)
+    for run, end in enumerate(ends):
+        x[end:, run] = 0
+
+    found = scan_engine(parameters.views(), x, asked_for(wanted, ends, 6), network)
+
+    for run, end in enumerate(ends):
+        one = slice(run, run + 1)
+        own = {name: view[one] for name, view in parameters.views().items()}
+        cut = scan_engine(own, x[:end, one], asked_for(wanted[one]), network)
+        assert torch.equal(found.loss[one], cut.loss)
+        assert torch.equal(found.outputs[one], cut.outputs)
+        for mine, theirs in zip(found.total, cut.total, strict=True):
+            assert torch.equal(mine[:end, one], theirs)
+            assert not mine[end:, one].any()
+        for name, theirs in cut.parameters.items():
+            torch.testing.assert_close(found.parameters[name][one], theirs, rtol=1e-13, atol=1e-14)
+
+
+@given(SIZES, st.integers(1, 3), ACTIVATIONS, st.integers(0, 10**6))
+def test_the_totals_of_the_last_answer_are_those_of_its_loss_alone(
+    sizes, num_layers, activation, seed
+):
+    T, R, B, H = sizes
+    network = Network(activation, H, num_layers, initial_state=0.1, dtype="float64")
+    parameters = random_network(network, seed, R)
+    x, wanted = normal(seed, T, R, B, 2), normal(seed + 1, R, T, B, 3)
+    found = scan_engine(parameters.views(), x, asked_for(wanted), network)
+
+    late = totals_of_last(parameters.views(), x, found.traces, squares(wanted[:, -1:]), network)
+
+    for run in range(R):
+        _, _, total = reference.gradients(
+            parameters.of_run(run),
+            x[:, run],
+            num_layers,
+            activation,
+            lambda y, run=run: ((y - wanted[run, -1:]) ** 2).mean(),
+            [T],
+            [0.1] * num_layers,
+        )
+        for mine, expected in zip(late, total, strict=True):
+            scale = max(1.0, float(expected.abs().max()))
+            torch.testing.assert_close(mine[:, run], expected, rtol=1e-11, atol=1e-13 * scale)
+
+
+@given(
+    st.tuples(st.integers(1, 40), st.integers(2, 5), st.integers(1, 9), st.integers(2, 40)),
+    st.integers(1, 2),
+    st.sampled_from(["float32", "float64"]),
+    st.booleans(),
+    st.integers(0, 10**6),
+)
+def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, num_layers, dtype, by_ends, seed):
+    T, R, B, H = sizes
+    network = Network("sigmoid", H, num_layers, initial_state=0.5, dtype=dtype)
+    parameters = random_network(network, seed, R)
+    answers = 1 if by_ends else 1 + seed % T
+    ends = [1 + (seed + 3 * run) % T for run in range(R)] if by_ends else None
+    x, wanted = (
+        normal(seed + n, *shape, dtype=network.torch_dtype)
+        for n, shape in enumerate([(T, R, B, 2), (R, answers, B, 3)])
+    )
+
+    def bits(which):
+        own = {name: view[which].clone() for name, view in parameters.views().items()}
+        asked = asked_for(wanted[which].clone(), ends and ends[which], 1)
+        found = scan_engine(own, x[:, which].clone(), asked, network)
+        late = totals_of_last(
+            own, x[:, which].clone(), found.traces, squares(wanted[which, -1:].clone()), network
+        )
+        over_time = (*found.total, *found.states, *late)
+        return [*found.parameters.values(), *(tensor.transpose(0, 1) for tensor in over_time)]
+
+    together = bits(slice(None))
+    for run in range(R):
+        for many, one in zip(together, bits(slice(run, run + 1)), strict=True):
+            assert torch.equal(many[run], one[0])
+
+
+@pytest.mark.parametrize("engine", ["scan", "torch"])
+def test_what_overflows_after_the_end_of_a_sequence_reaches_nothing(engine):
+    network = Network(activation="relu", hidden_size=5, num_layers=2, engine=engine)
+    drawn = Gaussian(gain=0.9).draw(shapes(network, 2, 1), 0)
+    views = Parameters.stack([drawn], torch.float32).views()
+    x = torch.rand(9, 1, 3, 2, generator=torch.Generator().manual_seed(0))
+    x[6:] = 3e38  # the sequences are six steps long
+    asked = Asked(lambda y: y.square().mean((1, 2, 3)), 1, [6], 6)
+
+    found = ENGINES[engine](views, x, asked, network)
+    cut = ENGINES[engine](views, x[:6], asked._replace(ends=None), network)
+
+    for name, gradient in found.parameters.items():
+        torch.testing.assert_close(gradient, cut.parameters[name], rtol=1e-6, atol=1e-9)
+    assert all(states.isfinite().all() for states in found.states)
+    assert all((total[6:] == 0).all() for total in found.total)

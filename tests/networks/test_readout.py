@@ -1,0 +1,84 @@
+"""The read-out: which states are read, and the gradient of a loss by them, against autograd."""
+
+import hypothesis.strategies as st
+import torch
+from hypothesis import given
+
+from rnn_exp.networks.gradients import Asked, onto_time, read, states_read
+from tests.builders import asked_for, normal, squares
+
+SIZES = st.tuples(
+    st.integers(1, 9), st.integers(1, 4), st.integers(1, 5), st.integers(1, 7), st.integers(1, 3)
+)  # T, R, B, H, outputs
+
+
+@given(SIZES, st.data(), st.integers(0, 10**6))
+def test_gradients_of_several_answers_equal_autograd(sizes, data, seed):
+    T, R, B, H, outputs = sizes
+    ends = data.draw(st.none() | st.lists(st.integers(2, T + 1), min_size=R, max_size=R))
+    answers = data.draw(st.integers(1, T)) if ends is None else 1
+    h = normal(seed, T + 1, R, B, H)  # a step more than there are answers
+    C, c = normal(seed + 1, R, outputs, H), normal(seed + 2, R, outputs)
+    wanted = normal(seed + 3, R, answers, B, outputs)
+
+    asked = asked_for(wanted, ends, shortest=2)
+    found = read(states_read(h, asked.answers, asked.ends), C, c, asked.loss_of)
+    direct = onto_time(found.states, asked, T + 1)
+
+    for run in range(R):
+        leaves = [tensor.clone().requires_grad_() for tensor in (h[:, run], C[run], c[run])]
+        own = leaves[0][T + 1 - answers :] if ends is None else leaves[0][ends[run] - 1][None]
+        y = own @ leaves[1].T + leaves[2]
+        loss = ((y - wanted[run]) ** 2).mean()
+        by_h, by_C, by_c = torch.autograd.grad(loss, leaves)
+        torch.testing.assert_close(found.outputs[run], y.detach(), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(found.loss[run], loss.detach(), rtol=1e-12, atol=0)
+        torch.testing.assert_close(found.weight[run], by_C, rtol=1e-11, atol=1e-12)
+        torch.testing.assert_close(found.bias[run], by_c, rtol=1e-11, atol=1e-12)
+        last = by_h[T + 1 - len(direct) :]
+        torch.testing.assert_close(direct[:, run], last, rtol=1e-12, atol=1e-13)
+        assert not by_h[: T + 1 - len(direct)].any()
+
+
+@given(
+    st.tuples(
+        st.integers(1, 70),
+        st.integers(2, 7),
+        st.integers(1, 20),
+        st.integers(2, 40),
+        st.integers(1, 11),
+    ),
+    st.booleans(),
+    st.sampled_from([torch.float32, torch.float64]),
+    st.integers(0, 10**6),
+)
+def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, by_ends, dtype, seed):
+    T, R, B, H, outputs = sizes
+    answers = 1 if by_ends else 1 + seed % T
+    ends = [1 + (seed + 3 * run) % T for run in range(R)] if by_ends else None
+    h, wanted = normal(seed, T, R, B, H, dtype=dtype), normal(seed + 3, R, answers, B, outputs)
+    C, c = normal(seed + 1, R, outputs, H, dtype=dtype), normal(seed + 2, R, outputs, dtype=dtype)
+    wanted = wanted.to(dtype)
+
+    def bits(which):
+        own = None if ends is None else ends[which]
+        asked = Asked(squares(wanted[which].clone()), answers, own, 1)
+        found = read(
+            states_read(h[:, which].clone(), answers, own),
+            C[which].clone(),
+            c[which].clone(),
+            asked.loss_of,
+        )
+        return *found, onto_time(found.states, asked, T).transpose(0, 1)
+
+    together = bits(slice(None))
+    for run in range(R):
+        for many, one in zip(together, bits(slice(run, run + 1)), strict=True):
+            assert torch.equal(many[run], one[0])
+
+
+def test_what_is_put_on_the_time_axis_has_the_length_of_the_task_not_of_the_company():
+    gradient = normal(0, 2, 1, 3, 4)
+    short = Asked(squares(gradient), 1, [7, 8], shortest=7)
+    assert len(onto_time(gradient, short, 10)) == 4
+    assert len(onto_time(gradient, short._replace(ends=[10, 9]), 10)) == 4

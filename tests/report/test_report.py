@@ -1,0 +1,162 @@
+"""The page names every run, escapes what it did not write, and is the same every time."""
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+
+from rnn_exp import figures, report
+from rnn_exp.report import page as page_module
+from tests.tables import Study, diverged, study
+
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def tables() -> Study:
+    constant = {"training.optimizer": EVIL}
+    whole = study(gains=(0.5, 2.0), lengths=(10,), seeds=2, updates=(0, 10, 20), **constant)
+    whole = diverged(whole, "tanh-2.0-10-0", update=20, time=4)
+    renamed = {"sigmoid-0.5-10-0": EVIL}
+    named = (f.replace({"run": renamed}) for f in (whole.runs, whole.updates, whole.gradients))
+    return Study(*named, whole.broken)
+
+
+@pytest.fixture(scope="module")
+def folder(tables: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("a") / "reach" / "report"
+    report.write(tables, place, dpi=60)
+    return place
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    return (folder / "index.html").read_text("utf-8")
+
+
+class Elements(HTMLParser):
+    """Collects the tags and their attributes, and the text between them."""
+
+    def __init__(self, page: str) -> None:
+        """Parse the page at once."""
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep the tag."""
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        """Keep the text."""
+        self.text.append(data)
+
+
+def embedded(page: str) -> list[bytes]:
+    return [base64.b64decode(text) for text in re.findall(r"svg\+xml;base64,([^\"]+)", page)]
+
+
+def test_every_run_of_the_study_is_named_in_the_page(page: str, tables: Study) -> None:
+    text = " ".join(Elements(page).text)
+    assert all(run in text for run in tables.runs["run"])
+    assert all(command in text for command in tables.runs["command"])
+
+
+def test_every_figure_is_on_the_page_with_its_question_and_caption(page: str, folder: Path) -> None:
+    elements = Elements(page)
+    images = [attributes for tag, attributes in elements.tags if tag == "img"]
+    assert len(images) == len(figures.names())
+    assert all(str(image["alt"]) in " ".join(elements.text) for image in images)
+    for name in figures.names():
+        assert figures.figure(name).QUESTION in elements.text
+        assert all((folder / f"{name}.{s}").stat().st_size > 100 for s in ("png", "svg", "pdf"))
+
+
+def test_the_csv_holds_the_plotted_numbers(folder: Path, tables: Study) -> None:
+    plotted = figures.figure("rates").table(tables)
+    saved = pd.read_csv(folder / "rates.csv")
+    pd.testing.assert_frame_equal(saved, plotted, check_dtype=False)
+
+
+def test_text_from_configurations_runs_nothing(page: str) -> None:
+    assert EVIL not in page
+    assert not [tag for tag, _ in Elements(page).tags if tag == "script"]
+    assert EVIL in " ".join(Elements(page).text)
+
+
+def test_text_in_pictures_is_escaped() -> None:
+    module = figures.figure("decay")
+    table = module.table(study((EVIL,), (0.5, 1.0), (10,), 1, (0,)))
+    drawing = page_module.rendered(module.draw(table), 40)["svg"].decode()
+    assert EVIL not in drawing
+    tree = ElementTree.fromstring(drawing)
+    assert not tree.findall(".//{http://www.w3.org/2000/svg}script")
+    assert any(EVIL in "".join(text.itertext()) for text in tree.iter())
+
+
+def test_the_page_asks_for_nothing_from_outside(page: str) -> None:
+    for tag, attributes in Elements(page).tags:
+        assert tag not in {"script", "link", "iframe", "object", "embed"}
+        assert str(attributes.get("src", "data:")).startswith("data:")
+        assert "://" not in str(attributes.get("href", ""))
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_the_same_tables_give_the_same_bytes(tables: Study, folder: Path, tmp_path: Path) -> None:
+    again = tmp_path / "reach"
+    report.write(tables, again, dpi=60)
+    assert sorted(p.name for p in again.iterdir()) == sorted(p.name for p in folder.iterdir())
+    assert all(p.read_bytes() == (again / p.name).read_bytes() for p in folder.iterdir())
+
+
+def test_pictures_in_the_page_are_the_saved_ones(page: str, folder: Path) -> None:
+    saved = [(folder / f"{name}.svg").read_bytes() for name in figures.names()]
+    assert embedded(page) == saved
+
+
+def test_text_in_pictures_stays_text(folder: Path) -> None:
+    assert b"sigmoid, T = 10" in (folder / "decay.svg").read_bytes()
+
+
+def test_the_title_is_the_name_of_the_study(page: str) -> None:
+    assert "<h1>reach</h1>" in page
+
+
+def test_the_summary_counts_runs_by_status_and_verdict(page: str) -> None:
+    assert "The study has 8 runs: 7 finished and 1 diverged." in page
+    assert "Verdicts: 6 vanishing, 1 exploding and 1 diverged." in page
+    assert "1 folder could not be read" in page
+
+
+def test_divergence_is_told_in_words(page: str) -> None:
+    assert "<code>tanh-2.0-10-0</code> diverged at update 20, time 4, backward." in page
+
+
+def test_the_rule_of_the_verdict_is_printed(page: str) -> None:
+    assert "Rule: vanishing when the rate is below 0.98, exploding above 1.02." in page
+
+
+def test_broken_runs_are_listed_with_the_reason(page: str) -> None:
+    assert "<code>half</code>: run.json is not readable" in page
+
+
+def test_a_refused_figure_leaves_its_reason_and_no_stale_file(tmp_path: Path) -> None:
+    (tmp_path / "heatmap.png").write_bytes(b"old")
+    html = report.write(study(("tanh",), (0.5,), (10,), 1, (0,)), tmp_path, dpi=40).read_text()
+    assert "Not drawn. Gradients were recorded at fewer than two updates" in html
+    assert not (tmp_path / "heatmap.png").exists()
+
+
+def test_a_study_with_nothing_but_broken_runs_still_has_a_page(tmp_path: Path) -> None:
+    nothing = pd.DataFrame()
+    broken = pd.DataFrame({"run": [EVIL], "why": ["empty"]})
+    html = report.write(Study(nothing, nothing, nothing, broken), tmp_path).read_text("utf-8")
+    assert "The study has no readable run." in html
+    assert "&lt;script&gt;" in html
+    assert html.count("Not drawn.") == len(figures.names())

@@ -1,0 +1,367 @@
+"""Clusters: a sweep on Dask or Ray is the sweep, whatever dies in the middle of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import rnn_exp
+from tests._hydra.test_app import Ended, files, start, tables
+from tests._hydra.test_sweep import runs
+
+ROOT = Path(__file__).parents[2]
+HERE = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+# Three chunks of about a second each.
+LONG = (
+    "-m",
+    "task.length=40,41,42",
+    "seed=0,1",
+    "network.hidden_size=8",
+    "training.updates=500",
+    "hydra.sweep.dir=grid",
+)
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+class Cluster:
+    """A Dask scheduler and its workers: processes of this machine that only it can reach."""
+
+    def __init__(self, folder: Path, workers: int, *options: str, failures: int = 3) -> None:
+        pytest.importorskip("distributed", reason="Dask is not installed")
+        self.folder, self.note, self.options = folder, folder / "scheduler.json", options
+        self.environment = HERE | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(failures)}
+        self.scheduler = self._start("scheduler", "--port", "0")
+        wait_for(lambda: self.note.exists() and self.note.read_text().strip().endswith("}"), 30)
+        self.address = json.loads(self.note.read_text())["address"]
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.have(workers)
+
+    def have(self, count: int) -> None:
+        """See to it that there are so many workers alive."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < count:
+            self.workers.append(
+                self._start(
+                    "worker",
+                    "--no-nanny",
+                    "--nthreads",
+                    "1",
+                    *self.options,
+                    "--local-directory",
+                    str(self.folder / "local"),
+                )
+            )
+
+    def close(self) -> None:
+        """End every process."""
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+    def _start(self, what: str, *words: str) -> "subprocess.Popen[bytes]":
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    f"distributed.cli.dask_{what}",
+                    "--host",
+                    "127.0.0.1",
+                    "--no-dashboard",
+                    "--scheduler-file",
+                    str(self.note),
+                    *words,
+                ],
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                cwd=self.folder,
+            )
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """What the command line says of it."""
+        return ("hydra.launcher.backend=dask", f"hydra.launcher.address={self.address}")
+
+
+@contextmanager
+def running(folder: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """The command at work in a process of its own; it is ended in any case."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rnn_exp", *words],
+        cwd=folder,
+        env=HERE,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ended(process: "subprocess.Popen[str]", seconds: float) -> Ended:
+    """How it ends, if it does within so many seconds."""
+    out, err = process.communicate(timeout=seconds)
+    return Ended(process.returncode, out, err)
+
+
+def wait_for(condition: Callable[[], object], seconds: float) -> None:
+    """Look until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def at_work(sweep: Path) -> dict[int, list[str]]:
+    """The processes that hold run folders of a sweep, and the status of each of these runs."""
+    found: dict[int, list[str]] = {}
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            lock = link.readlink()
+            if lock.name == ".lock" and lock.parent.parent == sweep:
+                status = json.loads((lock.parent / "run.json").read_text())["status"]
+                found.setdefault(int(link.parts[2]), []).append(status)
+        except OSError:
+            continue
+    return found
+
+
+def kill_one_at_work(sweep: Path, belongs: Callable[[int], bool]) -> None:
+    """Kill a process that trains runs of the sweep, a little after it has begun."""
+    wait_for(lambda: any("running" in held for held in at_work(sweep).values()), 40)
+    time.sleep(0.2)
+    [pid, *_] = [pid for pid, held in at_work(sweep).items() if set(held) == {"running"}]
+    assert belongs(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
+def assert_complete(folder: Path, told: Ended, alone: dict[str, dict[str, str]]) -> None:
+    """Nothing failed, every run is there with the bytes that one process alone gives it."""
+    assert told.code == 0, told.err
+    assert told.err == ""
+    assert "6 runs: 6 done, 0 of them diverged, 0 failed, 0 already there\n" in told.out
+    found = runs(folder)
+    assert {json.loads((run / "run.json").read_text())["status"] for run in found.values()} == {
+        "finished"
+    }
+    assert {name: tables(run) for name, run in found.items()} == alone
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> dict[str, dict[str, str]]:
+    """The tables of every run of the sweep, trained by one process alone."""
+    folder = tmp_path_factory.mktemp("alone")
+    assert start(folder, *LONG, "hydra.launcher.processes=1").code == 0
+    return {name: tables(run) for name, run in runs(folder).items()}
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory) -> Iterator[Cluster]:
+    """A cluster of two workers."""
+    cluster = Cluster(tmp_path_factory.mktemp("dask"), 2)
+    yield cluster
+    cluster.close()
+
+
+def test_a_dask_worker_that_is_killed_changes_nothing_in_a_sweep(dask, alone, tmp_path):
+    dask.have(2)
+
+    with running(tmp_path, *LONG, *dask.words) as command:
+        kill_one_at_work(
+            tmp_path / "grid", lambda pid: pid in [worker.pid for worker in dask.workers]
+        )
+        assert command.poll() is None
+        told = ended(command, 60)
+
+    assert sorted(worker.poll() is None for worker in dask.workers) == [False, True]
+    assert_complete(tmp_path, told, alone)
+
+
+def test_a_ray_process_that_is_killed_changes_nothing_in_a_sweep(alone, tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed")
+    words = ("hydra.launcher.backend=ray", "hydra.launcher.processes=2")
+
+    with running(tmp_path, *LONG, *words) as command:
+        kill_one_at_work(
+            tmp_path / "grid", lambda pid: Path(f"/proc/{pid}/comm").read_text()[:5] == "ray::"
+        )
+        assert command.poll() is None
+        told = ended(command, 60)
+
+    assert_complete(tmp_path, told, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_the_workers_of_a_dask_stop_with_the_sweep_and_stay(dask, tmp_path, how):
+    dask.have(2)
+    long = ("-m", "task.length=40,41,42", "training.updates=100000", "hydra.sweep.dir=grid")
+
+    with running(tmp_path, *long, *dask.words) as command:
+        wait_for(lambda: len(at_work(tmp_path / "grid")) == 2, 40)
+        begun = time.monotonic()
+        command.send_signal(how)
+        told = ended(command, 20)
+
+    assert time.monotonic() - begun < 5
+    wait_for(lambda: not at_work(tmp_path / "grid"), 5)
+    assert all(worker.poll() is None for worker in dask.workers)
+    held = [run for run in runs(tmp_path).values() if (run / "checkpoint.safetensors").exists()]
+    assert len(held) == 2
+    if how == signal.SIGINT:
+        assert told.code == 1
+        assert told.err.splitlines()[-1] == (
+            "rnn-exp: stopped; the same command goes on from there"
+        )
+        assert "Traceback" not in told.err
+
+
+POISON = """
+import os, signal
+from rnn_exp.training.experiment import Chunk
+
+def kill(chunk, train=Chunk.train):
+    if chunk.runs[0].task.length == 11:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return train(chunk)
+
+Chunk.train = kill
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_kills_its_dask_worker_each_time_is_told_and_stops_no_other(tmp_path):
+    (tmp_path / "poison.py").write_text(POISON)
+    cluster = Cluster(tmp_path, 3, "--preload", str(tmp_path / "poison.py"), failures=0)
+
+    with running(
+        tmp_path,
+        "-m",
+        "task.length=10,11,12,13",
+        "training.updates=3",
+        "hydra.sweep.dir=grid",
+        *cluster.words,
+    ) as command:
+        told = ended(command, 50)
+    cluster.have(0)
+    left = len(cluster.workers)
+    cluster.close()
+
+    assert told.code == 1
+    assert left == 1  # one was killed in company, and one alone
+    head, row, last = told.err.splitlines()
+    assert head.split() == ["job", "overrides", "cause", "log"]
+    assert "Lost: its process ended before it was done (KilledWorker)" in row
+    statuses = rnn_exp.load(tmp_path / "grid").runs.set_index("task.length")["status"]
+    assert statuses.to_dict() == dict.fromkeys((10, 12, 13), "finished") | {11: "failed"}
+    assert "task.length=11" in row
+    assert last == "rnn-exp: 1 of 4 runs failed; the same command tries them again"
+    assert "4 runs: 3 done, 0 of them diverged, 1 failed, 0 already there" in told.out
+
+
+@pytest.mark.slow
+def test_a_dask_scheduler_that_goes_away_ends_the_sweep_in_one_line(tmp_path):
+    cluster = Cluster(tmp_path, 1)
+
+    with ThreadPoolExecutor(1) as beside:
+        command = beside.submit(start, tmp_path, *LONG, *cluster.words, prepare=_impatient)
+        wait_for(lambda: at_work(tmp_path / "grid"), 40)
+        cluster.scheduler.kill()
+        told = command.result(30)
+    cluster.close()
+
+    assert told.code == 1
+    assert told.err == f"rnn-exp: the Dask scheduler at {cluster.address} is gone\n"
+
+
+def _impatient() -> None:
+    from rnn_exp.sweeps import clusters
+
+    clusters._PATIENCE = 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("backend=dask", "address=tcp://127.0.0.1:1"),
+            "no Dask scheduler answers at tcp://127.0.0.1:1: ",
+        ),
+        (
+            ("backend=dask", "address=http://127.0.0.1:1"),
+            "no Dask scheduler answers at http://127.0.0.1:1: unknown address scheme 'http'",
+        ),
+        (("backend=dask",), "hydra.launcher.address=null is not possible: allowed is the address"),
+        (
+            ("backend=ray", "address=127.0.0.1:1"),
+            "no Ray answers at 127.0.0.1:1: Connection refused",
+        ),
+        (("backend=slurm",), "hydra.launcher.backend=slurm is not possible: allowed is one of "),
+    ],
+)
+def test_a_cluster_that_does_not_answer_is_told_in_one_line_and_nothing_is_written(
+    tmp_path, words, told
+):
+    if "address" in "".join(words):
+        library = "distributed" if words[0] == "backend=dask" else "ray"
+        pytest.importorskip(library, reason=f"{library} is not installed")
+
+    done = start(tmp_path, *LONG, *(f"hydra.launcher.{word}" for word in words), prepare=_impatient)
+
+    assert done.code == 1
+    assert done.err.startswith(f"rnn-exp: {told}")
+    assert done.err.count("\n") == 1, done.err
+    assert done.out == ""
+    assert files(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_sweep_needs_no_cluster(tmp_path):
+    words = ("-m", "task.length=10", "training.updates=3", "seed=0,1")
+    assert start(tmp_path, *words).code == 0
+
+    again = start(
+        tmp_path, *words, "hydra.launcher.backend=dask", "hydra.launcher.address=tcp://127.0.0.1:1"
+    )
+
+    assert again.code == 0
+    assert "2 runs: 0 done, 0 of them diverged, 0 failed, 2 already there" in again.out
+
+
+@pytest.mark.parametrize(("backend", "library"), [("dask", "distributed"), ("ray", "ray")])
+def test_a_library_that_is_not_installed_is_named_with_its_setting(tmp_path, backend, library):
+    done = start(
+        tmp_path,
+        *LONG,
+        f"hydra.launcher.backend={backend}",
+        "hydra.launcher.address=tcp://127.0.0.1:1",
+        prepare=Hidden(library),
+    )
+
+    assert done.err == (
+        f"rnn-exp: hydra.launcher.backend={backend} is not possible: allowed is what is installed; "
+        f"pip install 'rnn-exp[{backend}]' brings it\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+class Hidden:
+    """Makes a process not find a library."""
+
+    def __init__(self, library: str) -> None:
+        self.library = library
+
+    def __call__(self) -> None:
+        sys.modules[self.library] = None  # type: ignore[assignment]

@@ -1,0 +1,145 @@
+"""Killed at any moment and started again, a sweep ends as if it had never been interrupted.
+
+RNN_EXP_KILLS says how many kills; `make slow` has many.
+"""
+
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+import rnn_exp
+from tests._hydra.test_app import begin, files, tables
+from tests._hydra.test_sweep import of_runs, runs
+
+KILLS = int(os.environ.get("RNN_EXP_KILLS", "4"))
+SWEEP = (
+    "-m",
+    "task.length=10,12",
+    "network.hidden_size=8",
+    "training.updates=1000",
+    "training.optimizer=adam",
+    "seed=0,1",
+    "init.gain=0.5,1",
+    "hydra.sweep.dir=grid",
+    "hydra.launcher.checkpoint_seconds=0",
+)
+LEFTOVERS = (".part", ".lock", ".progress", "checkpoint.safetensors")
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory) -> dict[str, dict[str, str]]:
+    """The tables of each run of the sweep, uninterrupted."""
+    folder = tmp_path_factory.mktemp("expected")
+    assert begin(folder, *SWEEP).ended().code == 0
+    return {name: tables(run) for name, run in runs(folder).items()}
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    """Every run's status, as loading finds it."""
+    if not [*folder.rglob("run.json")]:
+        return {}
+    results = rnn_exp.load(folder / "grid")
+    assert set(results.broken["why"].str.contains("run.json")) <= {True}  # killed before that
+    return dict(zip(results.runs["run"].astype(str), results.runs["status"], strict=True))
+
+
+def is_whole(folder: Path, expected: dict[str, dict[str, str]]) -> bool:
+    """Whether a sweep that has ended by itself left what an uninterrupted one leaves."""
+    assert {name: tables(run) for name, run in runs(folder).items()} == expected
+    assert set(statuses(folder).values()) == {"finished"}
+    return not [path for path in folder.rglob("*") if path.name.endswith(LEFTOVERS)]
+
+
+@pytest.mark.kills
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path, expected, processes):
+    words = (*SWEEP, f"hydra.launcher.processes={processes}")
+    draws, kills, lives = random.Random(processes), 0, 0
+    while kills < (3 * KILLS // 4 if processes == 1 else KILLS // 4):  # those take longer
+        folder = tmp_path / str(lives)
+        folder.mkdir(exist_ok=True)
+        before = {name for name, status in statuses(folder).items() if status == "finished"}
+        going = begin(folder, *words)
+        going.process.join(draws.uniform(0.0, 2.0 if processes == 1 else 6.0))
+        if going.process.is_alive():
+            going.kill(signal.SIGKILL)
+            kills += 1
+            after = statuses(folder)
+            assert before <= {name for name, status in after.items() if status == "finished"}
+            continue
+        assert going.ended().code == 0
+        assert is_whole(folder, expected)
+        lives += 1
+    (tmp_path / str(lives)).mkdir(exist_ok=True)
+    assert begin(tmp_path / str(lives), *words).ended(120).code == 0
+    assert is_whole(tmp_path / str(lives), expected)
+    resumed = [log for log in tmp_path.rglob("run.log") if "going on" in log.read_text()]
+    assert KILLS < 40 or resumed  # some went on from the middle
+
+
+def test_a_single_run_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path):
+    words = (
+        "task.length=30",
+        "training.updates=2000",
+        "network.hidden_size=8",
+        "seed=3",
+        "training.optimizer=rmsprop",
+        "hydra.launcher.checkpoint_seconds=0",
+    )
+    going = begin(tmp_path, *words, "hydra.run.dir=own")
+    checkpoint = tmp_path / "own" / "checkpoint.safetensors"
+    going.wait_for(checkpoint.exists)
+    going.kill(signal.SIGKILL)
+    assert not (tmp_path / "own" / "gradients.parquet").exists()
+
+    again = begin(tmp_path, *words[:-1], "hydra.run.dir=own").ended()
+
+    assert again.code == 0
+    assert "going on after update " in (tmp_path / "own" / "run.log").read_text()
+    assert begin(tmp_path, *words[:-1], "hydra.run.dir=alone").ended().code == 0
+    assert tables(tmp_path / "own") == tables(tmp_path / "alone")
+    assert set(of_runs(files(tmp_path / "own"))) == set(files(tmp_path / "alone"))
+
+
+def test_a_polite_kill_is_as_ctrl_c(tmp_path):
+    going = begin(tmp_path, "training.updates=100000", "network.hidden_size=8", "hydra.run.dir=own")
+    going.wait_for((tmp_path / "own" / "run.json").exists)
+
+    os.kill(going.process.pid, signal.SIGTERM)
+    ended = going.ended(10)
+
+    assert ended.code == 1
+    assert ended.err.endswith("the same command goes on from there\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-m", "seed=0,1", "hydra.launcher.processes=1", "hydra.sweep.dir=grid"),
+        ("-m", "network.num_layers=1,2", "hydra.launcher.processes=2", "hydra.sweep.dir=grid"),
+        ("hydra.run.dir=grid",),
+    ],
+    ids=["here", "processes", "single"],
+)
+def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(tmp_path, words):
+    long = ("task.length=30", "training.updates=100000", "network.hidden_size=8")
+    going = begin(tmp_path, *words, *long, "hydra.launcher.checkpoint_seconds=0.2")
+    going.wait_for(lambda: [*tmp_path.rglob("checkpoint.safetensors")])
+
+    ended = going.interrupt(10)
+
+    assert ended.code == 1
+    assert ended.err.endswith("\nrnn-exp: stopped; the same command goes on from there\n")
+    assert "Traceback" not in ended.err
+    assert [*tmp_path.rglob("checkpoint.safetensors")]
+    found = rnn_exp.load(tmp_path / "grid").runs
+    assert set(found["status"]) == {"running"}
+
+    short = begin(tmp_path, *words, *long)
+    short.wait_for(
+        lambda: any("going on after update" in log.read_text() for log in tmp_path.rglob("run.log"))
+    )
+    short.kill(signal.SIGKILL)

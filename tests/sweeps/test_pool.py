@@ -1,0 +1,195 @@
+"""The pool: every item comes back once, whatever dies in between."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rnn_exp.fields import SettingError
+from rnn_exp.sweeps.pool import Lost, Pool, spread
+
+POOLS = [Pool(processes=1), Pool(processes=2)]
+
+
+def double(number: int) -> tuple[int, int]:
+    return 2 * number, os.getpid()
+
+
+def kill_once(path: Path) -> str:
+    """Kill the process that works on this, the first time."""
+    if path.name.startswith("bad") and not path.exists():
+        path.write_text("")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path.name
+
+
+def kill_always(path: Path) -> str:
+    if path.name.startswith("bad"):
+        time.sleep(0.05)  # others are in hand by then
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path.name
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_every_item_comes_back_with_its_result(pool):
+    with closing(pool.open()) as workers:
+        found = dict(spread(double, range(20), workers))
+
+    assert {item: result for item, (result, _) in found.items()} == {n: 2 * n for n in range(20)}
+    here = os.getpid() in {pid for _, pid in found.values()}
+    assert here == (pool.processes == 1)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_items_are_drawn_when_there_is_somebody_to_take_them(pool):
+    drawn = []
+
+    def source():
+        for number in range(50):
+            drawn.append(number)
+            yield number
+
+    with closing(pool.open()) as workers:
+        next(iter(spread(double, source(), workers)))
+
+    assert len(drawn) <= 2 * pool.processes
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_what_goes_wrong_in_drawing_reaches_the_caller(pool):
+    def source():
+        yield 1
+        raise ValueError("no second item")
+
+    with closing(pool.open()) as workers, pytest.raises(ValueError, match="no second item"):
+        list(spread(double, source(), workers))
+
+
+def test_what_a_killed_process_had_in_hand_is_done_again(tmp_path):
+    items = [tmp_path / f"{kind}{number}" for number in range(4) for kind in ("good", "bad")]
+
+    with closing(Pool(processes=2).open()) as workers:
+        found = dict(spread(kill_once, items, workers))
+
+    assert found == {item: item.name for item in items}
+
+
+def test_an_item_that_always_kills_is_lost_alone(tmp_path):
+    items = [tmp_path / name for name in ("good0", "bad", "good1", "good2", "good3")]
+
+    with closing(Pool(processes=2).open()) as workers:
+        found = dict(spread(kill_always, items, workers))
+
+    lost = found.pop(tmp_path / "bad")
+    assert isinstance(lost, Lost)
+    assert str(lost) == "its process ended before it was done (BrokenProcessPool)"
+    assert found == {item: item.name for item in items if item.name != "bad"}
+
+
+class Growing:
+    """Threads as workers: one at first, more when others have come."""
+
+    is_here, tries, alone = False, 1, 2
+
+    def __init__(self) -> None:
+        self.executor, self.counts = ThreadPoolExecutor(8), [1]
+
+    def count(self) -> int:
+        return self.counts.pop(0) if self.counts else 4
+
+    def submit(self, function, item):
+        return self.executor.submit(function, item)
+
+    def look(self) -> None: ...
+
+    def mend(self) -> None: ...
+
+    def close(self) -> None:
+        self.executor.shutdown()
+
+
+def test_workers_that_come_later_are_given_work_while_the_first_are_busy(monkeypatch):
+    monkeypatch.setattr("rnn_exp.sweeps.pool._SECONDS_BETWEEN_LOOKS", 0.02)
+    together = threading.Barrier(8)  # passed by eight at once, where two were sent at first
+
+    with closing(Growing()) as workers:
+        found = dict(spread(lambda _: together.wait(20), range(8), workers))
+
+    assert set(found) == set(range(8))
+    assert sorted(found.values()) == list(range(8))
+
+
+STARTER = """
+import sys, time
+from contextlib import closing
+from tests.sweeps.test_pool import Pool, note_and_sleep, spread
+from pathlib import Path
+
+if __name__ == "__main__":
+    with closing(Pool(processes=2).open()) as workers:
+        list(spread(note_and_sleep, [Path(sys.argv[1]) / name for name in "ab"], workers))
+"""
+
+
+def note_and_sleep(path: Path) -> None:
+    path.write_text(str(os.getpid()))
+    time.sleep(120)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_processes_end_with_the_one_that_started_them(tmp_path, how):
+    script = tmp_path / "starter.py"
+    script.write_text(STARTER)
+    starter = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    notes = [tmp_path / "a", tmp_path / "b"]
+    _wait_for(lambda: all(note.exists() and note.read_text() for note in notes), 60)
+    pids = [int(note.read_text()) for note in notes]
+
+    starter.send_signal(how)
+    starter.wait(20)
+
+    _wait_for(lambda: not any(map(alive, pids)), 10)
+
+
+def _wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_dask_without_an_address_and_an_unknown_backend_are_refused():
+    with pytest.raises(SettingError, match=r"address=null .*the address of a Dask scheduler"):
+        Pool("dask")
+    with pytest.raises(SettingError, match=r"backend=slurm .*one of processes, dask, ray"):
+        Pool("slurm")
+    with pytest.raises(SettingError, match=r"processes=0 .*at least 1"):
+        Pool(processes=0)
+
+
+@pytest.mark.parametrize(("backend", "library"), [("dask", "distributed"), ("ray", "ray")])
+def test_a_library_that_is_not_installed_is_named(monkeypatch, backend, library):
+    monkeypatch.setitem(sys.modules, library, None)
+
+    with pytest.raises(SettingError, match=rf"pip install 'rnn-exp\[{backend}\]' brings it"):
+        Pool(backend, address="tcp://127.0.0.1:1").open()

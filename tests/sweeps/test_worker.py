@@ -1,0 +1,312 @@
+"""A worker: it writes what it trains, goes on from checkpoints, and no run harms another."""
+
+import json
+import logging
+import threading
+import time
+
+import pytest
+
+from rnn_exp.networks.gradients import ENGINES
+from rnn_exp.networks.inits import Gaussian
+from rnn_exp.networks.network import Network
+from rnn_exp.storage import checkpoint, writing
+from rnn_exp.storage.files import held
+from rnn_exp.storage.writing import is_done, status_of
+from rnn_exp.sweeps import worker
+from rnn_exp.sweeps.status import fractions
+from rnn_exp.sweeps.worker import THERE, Assignment, Ended, Job, carry_out, clear, work
+from rnn_exp.tasks import Adding
+from rnn_exp.training.experiment import Chunk, execute
+from rnn_exp.training.run import Run
+from rnn_exp.training.settings import Recording, Training
+
+RUNS = [
+    Run(
+        Adding(6),
+        Network("relu", 4),
+        Gaussian(gain),
+        Training(9, optimizer="adam"),
+        Recording(2),
+        seed,
+    )
+    for seed, gain in enumerate((0.5, 1e30, 1.0))
+]
+
+
+def jobs_in(folder, runs=RUNS, **more):
+    return [Job(run, folder / run.name, **more) for run in runs]
+
+
+def results(job):
+    names = ("updates.parquet", "gradients.parquet", "weights.safetensors", "run.json")
+    return {name: (job.folder / name).read_bytes() for name in names}
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    jobs = jobs_in(tmp_path_factory.mktemp("expected"))
+    for job, outcome in zip(jobs, execute(RUNS), strict=True):
+        job.folder.mkdir()
+        writing.write(job.folder, outcome)
+    return {job.run: results(job) for job in jobs}
+
+
+def test_every_job_ends_with_the_files_of_its_run_and_nothing_else(tmp_path, expected):
+    jobs = jobs_in(tmp_path)
+
+    ended = work(jobs)
+
+    assert [how.status for how in ended] == ["finished", "diverged", "finished"]
+    for job in jobs:
+        assert results(job) == expected[job.run]
+        assert {path.name for path in job.folder.iterdir()} == set(expected[job.run])
+
+
+def test_a_run_is_written_when_it_ends_and_not_when_its_chunk_does(tmp_path):
+    jobs, seen = jobs_in(tmp_path), []
+
+    work(jobs, lambda update: seen.append([is_done(job.folder, job.run) for job in jobs]))
+
+    assert seen[0] == [False, True, False]  # it diverged at the first update
+    assert seen[-1] == [True, True, True]
+
+
+def stop_after(updates):
+    def watch(update):
+        if update.update + 1 == updates:
+            raise KeyboardInterrupt
+
+    return watch
+
+
+def test_an_interrupted_worker_leaves_checkpoints_and_another_goes_on(tmp_path, expected):
+    jobs = jobs_in(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        work(jobs, stop_after(5))
+    assert [status_of(job.folder) for job in jobs] == ["running", "diverged", "running"]
+    seen = []
+
+    ended = work(jobs[:2], lambda update: seen.append(update.update))
+    ended += work(jobs[2:], lambda update: seen.append(update.update))
+
+    assert seen == [5, 6, 7, 8] * 2
+    assert [how.status for how in ended] == ["finished", THERE, "finished"]
+    assert ended[1].told == "diverged"
+    for job in jobs:
+        assert results(job) == expected[job.run]
+        assert not (job.folder / checkpoint.FILE).exists()
+
+
+@pytest.mark.parametrize("draw", [1, 4, 6])
+def test_a_worker_interrupted_in_the_middle_of_an_update_goes_on_to_the_same_bits(
+    tmp_path, monkeypatch, expected, draw
+):
+    [job] = jobs_in(tmp_path, RUNS[:1])
+    engine, calls = ENGINES["scan"], []
+
+    def interrupted(*given):
+        calls.append(1)
+        if len(calls) == draw:  # the sequences are drawn, and no weight has moved
+            raise KeyboardInterrupt
+        return engine(*given)
+
+    monkeypatch.setitem(ENGINES, "scan", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        work([job], seconds=0)
+
+    work([job], seconds=0)
+
+    assert results(job) == expected[job.run]
+
+
+def test_runs_at_different_updates_each_go_on_from_their_own(tmp_path, expected):
+    jobs = [job for job in jobs_in(tmp_path) if job.run.init.gain < 2]
+    for job, updates in zip(jobs, (3, 7), strict=True):
+        with pytest.raises(KeyboardInterrupt):
+            work([job], stop_after(updates))
+
+    work(jobs)
+
+    assert all(results(job) == expected[job.run] for job in jobs)
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-10]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"\x80\x04K\x01."),
+        lambda path: path.unlink(),
+    ],
+)
+def test_without_a_whole_checkpoint_a_run_starts_anew(tmp_path, expected, break_it):
+    [job] = jobs_in(tmp_path, RUNS[:1])
+    with pytest.raises(KeyboardInterrupt):
+        work([job], stop_after(5))
+    break_it(job.folder / checkpoint.FILE)
+    seen = []
+
+    work([job], lambda update: seen.append(update.update))
+
+    assert seen == list(range(9))
+    assert results(job) == expected[job.run]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"versions": {"torch": "1.0"}},
+        {"run": RUNS[2]},
+    ],
+)
+def test_a_checkpoint_of_another_run_or_version_does_not_count(tmp_path, monkeypatch, other):
+    chunk = Chunk(RUNS[:1])
+    next(iter(chunk.train()))
+    [(run, snapshot)] = chunk.snapshots()
+    checkpoint.write(tmp_path, run, snapshot)
+    assert checkpoint.read(tmp_path, run).updates == 1
+
+    if "versions" in other:
+        monkeypatch.setattr(checkpoint, "versions", lambda: other["versions"])
+
+    assert checkpoint.read(tmp_path, other.get("run", run)) is None
+
+
+def test_checkpoints_are_written_as_often_as_asked_but_cost_little_time(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    clock = checkpoint.Clock(60)
+    now[0] = 59.9
+    assert not clock.due()
+    now[0] = 60.0
+    assert clock.due()
+    now[0] = 70.0  # it took ten seconds: 5 % of the time are two hundred
+    clock.reset(begun=60.0)
+    now[0] = 269.0
+    assert not clock.due()
+    now[0] = 270.0
+    assert clock.due()
+
+
+def failing(monkeypatch, *seeds):
+    train = Chunk.train
+
+    def refuse(chunk):
+        if {run.seed for run in chunk.runs} & set(seeds):
+            raise RuntimeError("out of memory")
+        return train(chunk)
+
+    monkeypatch.setattr(Chunk, "train", refuse)
+
+
+def test_a_chunk_that_fails_is_halved_until_the_failing_run_is_alone(
+    tmp_path, monkeypatch, expected
+):
+    failing(monkeypatch, 2)
+    jobs = jobs_in(tmp_path)
+
+    ended = work(jobs)
+
+    assert [how.status for how in ended] == ["finished", "diverged", "failed"]
+    assert ended[2] == Ended("failed", failure="RuntimeError: out of memory")
+    assert json.loads((jobs[2].folder / "run.json").read_text())["failure"] == ended[2].failure
+    assert all(results(job) == expected[job.run] for job in jobs[:2])
+
+
+def test_a_folder_of_another_run_is_left_as_it_is(tmp_path):
+    [job] = jobs_in(tmp_path, RUNS[:1])
+    work([Job(RUNS[2], job.folder)])
+    before = results(job)
+
+    [ended] = work([job])
+
+    assert ended.status == "failed"
+    assert "holds another run" in ended.failure
+    assert results(job) == before
+
+
+def test_a_run_that_somebody_else_is_writing_is_waited_for(tmp_path, expected):
+    [job] = jobs_in(tmp_path, RUNS[:1])
+    order = []
+
+    def other():
+        with held(job.folder, 0):
+            time.sleep(0.3)
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    time.sleep(0.1)
+
+    work([job], lambda _: order.append("worker"))
+
+    thread.join()
+    assert order[0] == "other"
+    assert results(job) == expected[job.run]
+
+
+def test_a_run_that_stays_in_other_hands_fails_and_is_not_touched(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "_PATIENCE", 0.1)
+    [job] = jobs_in(tmp_path, RUNS[:1])
+
+    with held(job.folder, 0):
+        [ended] = work([job])
+
+        assert ended.failure == f"another process is writing {job.folder}"
+        assert [path.name for path in job.folder.iterdir()] == [".lock"]
+
+
+def test_a_worker_says_how_far_its_chunk_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("rnn_exp.sweeps.status._SECONDS", 0.0)
+    seen = []
+    assignment = Assignment("chunk-0", jobs_in(tmp_path), tmp_path, 60)
+
+    carry_out(assignment, lambda: seen.append(fractions(tmp_path)))
+
+    assert seen[0] == [("chunk-0", 3, 1 / 9)]
+    assert seen[-1] == [("chunk-0", 2, 1.0)]
+    assert fractions(tmp_path) == []
+
+
+def test_a_jobs_log_is_its_own_and_is_closed_afterwards(tmp_path):
+    jobs = []
+    for run in RUNS[:2]:
+        file = {"class": "logging.FileHandler", "filename": str(tmp_path / run.name / "run.log")}
+        jobs.append(
+            Job(
+                run,
+                tmp_path / run.name,
+                {"a/note.txt": "é"},
+                {
+                    "version": 1,
+                    "handlers": {"file": file},
+                    "root": {"level": "INFO", "handlers": ["file"]},
+                    "disable_existing_loggers": False,
+                },
+            )
+        )
+    before = list(logging.root.handlers)
+
+    work(jobs)
+
+    for job, end in zip(jobs, ("finished: ", "diverged: "), strict=True):
+        first, last = (job.folder / "run.log").read_text().splitlines()
+        assert first == job.run.command
+        assert last.startswith(end)
+        assert (job.folder / "a" / "note.txt").read_text(encoding="utf-8") == "é"
+    assert not [h for h in logging.root.handlers if isinstance(h, logging.FileHandler)]
+    for handler in before:
+        logging.root.addHandler(handler)
+
+
+def test_what_a_killed_process_left_beside_a_finished_run_is_cleared(tmp_path):
+    [job] = jobs_in(tmp_path, RUNS[:1])
+    work([job])
+    whole = results(job)
+    for name in (".lock", ".run.json.abc.part", checkpoint.FILE):
+        (job.folder / name).write_text("left")
+
+    clear(job.folder)
+
+    assert {path.name: path.read_bytes() for path in job.folder.iterdir()} == whole

@@ -1,0 +1,172 @@
+"""Norms that neither under- nor overflow falsely, and what the recorded columns mean."""
+
+import math
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+
+from rnn_exp.networks.gradients import Asked, scan_engine
+from rnn_exp.networks.inits import TorchDefault
+from rnn_exp.networks.network import Network, Parameters, shapes
+from rnn_exp.networks.norms import log10_norm, norm, norm_statuses
+from rnn_exp.schema import GRADIENT_STATUSES
+from rnn_exp.tasks import Adding
+from rnn_exp.training.experiment import execute
+from rnn_exp.training.recorder import COLUMNS, Known, profile, record
+from rnn_exp.training.run import Run
+from rnn_exp.training.settings import Recording, Training
+from tests import reference
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [1e-30, 1e-38, 1e-5, 1.0, 1e30])
+def test_norm_of_64_equal_entries_is_eight_times_the_entry(size, dtype):
+    values = torch.full((1, 8, 8), size, dtype=dtype)
+    expected = math.log10(8) + math.log10(float(values[0, 0, 0]))
+    assert float(log10_norm(values)) == pytest.approx(expected, abs=1e-12)
+    assert float(norm(values)) == pytest.approx(8 * float(values[0, 0, 0]), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-300, 5e-324, 1e-200, 1e200, 1e300])
+def test_float64_norms_hold_where_squares_do_not(size):
+    values = torch.full((1, 8, 8), size, dtype=torch.float64)
+    assert float(log10_norm(values)) == pytest.approx(math.log10(8) + math.log10(size), abs=1e-12)
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=9))
+def test_norm_equals_exact_rational_arithmetic(numbers):
+    values = torch.tensor(numbers, dtype=torch.float32).view(1, 1, -1)
+    if not any(numbers):
+        assert float(log10_norm(values)) == -math.inf
+    else:
+        assert float(log10_norm(values)) == pytest.approx(reference.log10_norm(values), abs=1e-12)
+
+
+@pytest.mark.parametrize(("bad", "expected"), [(math.inf, "inf"), (math.nan, "nan"), (0.0, "zero")])
+def test_what_has_no_logarithm_has_a_status(bad, expected):
+    values = torch.full((1, 3, 4), bad)
+    status = norm_statuses(log10_norm(values).numpy(), 3, 4, torch.float32)
+    assert GRADIENT_STATUSES[status[0]] == expected
+
+
+def test_a_zero_behind_tiny_norms_is_an_underflow_and_behind_large_ones_a_true_zero():
+    falling = np.array([-np.inf, -np.inf, -44.0, -36.5, -20.0, 0.0])
+    cut = np.array([-np.inf, -np.inf, -2.0, -1.0, -0.5, 0.0])
+
+    found = norm_statuses(np.stack([falling, cut]), 1, 1, torch.float32)
+
+    assert [GRADIENT_STATUSES[i] for i in found[0]] == ["underflow"] * 3 + ["ok"] * 3
+    assert [GRADIENT_STATUSES[i] for i in found[1]] == ["zero"] * 2 + ["ok"] * 4
+
+
+def default_network_at_200(dtype):
+    """A default torch network, T = 200: its gradient at t = 1 is near 1e-44."""
+    training = Training(updates=1)
+    network = Network(dtype=dtype)
+    [outcome] = execute([Run(Adding(200), network, TorchDefault(), training)])
+    return outcome.gradients["log10_total"], outcome.gradients["status"]
+
+
+def test_default_network_at_200_steps_shows_every_norm_or_says_it_underflowed():
+    exact, exact_status = default_network_at_200("float64")
+    single, single_status = default_network_at_200("float32")
+
+    assert (exact_status == "ok").all()
+    assert exact[0] < -40, "beyond the smallest normal float32"
+    ok = single_status == "ok"
+    np.testing.assert_allclose(single[ok], exact[ok], atol=1e-3)
+    assert set(single_status[~ok]) == {"underflow"}
+    floor = math.log10(torch.finfo(torch.float32).tiny) + math.log10(16 * 8)
+    assert (ok == (exact > floor)).mean() > 0.99
+
+
+def gradients_of(batch_copies):
+    network, task = Network(hidden_size=6, num_layers=2, dtype="float64"), Adding(12)
+    drawn = TorchDefault().draw(shapes(network, 2, 1), 0)
+    parameters = Parameters.stack([drawn], torch.float64)
+    batch = task.draw(3, torch.Generator().manual_seed(0))
+    x = batch.inputs.repeat(1, batch_copies, 1).unsqueeze(1).double()
+    y = batch.targets.repeat(1, batch_copies).unsqueeze(0).double()
+    found = scan_engine(parameters.views(), x, Asked(lambda out: task.loss(out, y)), network)
+    return parameters, network, x, y, found
+
+
+def test_gradient_norm_does_not_depend_on_the_batch_size():
+    once, four_times = gradients_of(1)[-1], gradients_of(4)[-1]
+    cell = Network().layer
+    torch.testing.assert_close(profile(once, cell), profile(four_times, cell))
+
+
+def test_columns_equal_their_definitions_on_the_unrolled_network():
+    parameters, network, x, y, found = gradients_of(1)
+    columns = dict(zip(COLUMNS, profile(found, network.layer)[..., 0], strict=True))
+
+    layers = reference.layers_of(parameters.of_run(0), 2)
+    own = parameters.of_run(0)
+
+    def loss(h):
+        out = h[-1][-1] @ own["readout.weight"].T + own["readout.bias"]
+        return ((out[:, 0] - y[0, 0]) ** 2).mean()
+
+    total = reference.total_gradients(layers, x[:, 0], "tanh", loss)
+    h = torch.stack(
+        [torch.stack(own) for own in reference.states(layers, x[:, 0], "tanh")]
+    ).detach()
+    per_sequence = 3 * torch.linalg.vector_norm(total, dim=3)
+    rms = per_sequence.square().mean(2).sqrt()
+    torch.testing.assert_close(columns["log10_total"], rms.log10())
+    torch.testing.assert_close(columns["saturation"], (1 - h**2).mean((2, 3)))
+    torch.testing.assert_close(columns["state_rms"], (h**2).mean((2, 3)).sqrt())
+    # Top layer: only the last step reaches the loss directly.
+    assert torch.equal(columns["log10_direct"][1, -1], columns["log10_total"][1, -1])
+    assert (columns["log10_direct"][1, :-1] == -math.inf).all()
+    # Lower layer: what goes up to the layer above, δ V, at every step.
+    V = layers[1][0]
+    delta = (1 - h[1] ** 2) * total[1]
+    direct = 3 * torch.linalg.vector_norm(delta @ V.detach(), dim=2)
+    expected = direct.square().mean(1).sqrt().log10()
+    torch.testing.assert_close(columns["log10_direct"][0], expected)
+
+
+@pytest.mark.parametrize(
+    ("every", "updates", "expected"), [(1, 3, [0, 1, 2]), (4, 10, [0, 4, 8, 9]), (50, 7, [0, 6])]
+)
+def test_first_and_last_update_are_always_recorded(every, updates, expected):
+    recording = Recording(every)
+    assert [u for u in range(updates) if recording.wanted(u, updates)] == expected
+
+
+@pytest.mark.parametrize(("entry", "expected"), [(0.5, "underflow"), (2.0, "ok")])
+def test_entries_below_the_smallest_normal_number_are_an_underflow(entry, expected):
+    B, H = 16, 64
+    values = torch.full((1, B, H), entry * torch.finfo(torch.float32).tiny)
+    gradient_norm = log10_norm(values).numpy() + 0.5 * math.log10(B)
+    status = norm_statuses(gradient_norm, B, H, torch.float32)
+    assert GRADIENT_STATUSES[status[0]] == expected
+
+
+@pytest.mark.parametrize("H", [2, 3, 5, 7])
+def test_recorded_spectra_do_not_depend_on_the_runs_beside(H):
+    draw = torch.Generator().manual_seed(H)
+    W = torch.randn(200, H, H, generator=draw)
+    network = Network(hidden_size=H)
+    *_, x, y, found = gradients_of(1)
+    del x, y
+
+    def spectra(weights):
+        grad = {"weight_hh_l0": weights}
+        none = torch.zeros(len(weights))
+        known = Known(none, none > 0, none, none, [12] * len(weights))
+        recorded = record(found._replace(parameters=grad), weights, network, known)
+        return recorded.spectral_radius, recorded.largest_singular_value
+
+    for start in range(0, 200, 13):
+        together = spectra(W[start : start + 13])
+        for place in range(len(together[0])):
+            alone = spectra(W[start + place : start + place + 1].clone())
+            for many, one in zip(together, alone, strict=True):
+                assert torch.equal(many[place], one[0])
+    torch.testing.assert_close(spectra(W)[0], torch.linalg.eigvals(W.double()).abs().amax(-1))
