@@ -25,6 +25,8 @@ RESULTS: Final = {
     "bound": "prediction.bound",
     "chance_loss": "chance.loss",
     "chance_error": "chance.error",
+    "recurrent_weights": "network.recurrent_weights",
+    "largest_slope": "network.largest_slope",
     "diverged_update": "diverged.update",
     "diverged_time": "diverged.time",
     "diverged_direction": "diverged.direction",
@@ -34,7 +36,7 @@ RESULTS: Final = {
 """Columns of the table of runs that are no settings, and where run.json has them."""
 NUMBERS: Final = [
     *(name for name in RESULTS if name.endswith(("rate", "life", "_update", "_time"))),
-    *("drive", "bound", "chance_loss", "chance_error"),
+    *("drive", "bound", "chance_loss", "chance_error", "recurrent_weights", "largest_slope"),
 ]
 TEXTS: Final = [name for name in RESULTS if name not in NUMBERS]
 _NEEDED: Final = ("run", "digest", "status", "settings", "command")

@@ -59,6 +59,10 @@ def describe(run: Run) -> dict[str, Any]:
         "device": run.device,
         "steps": [run.task.shortest, run.task.steps],
         "chance": {"loss": run.task.chance_loss, "error": run.task.chance_error},
+        "network": {
+            "recurrent_weights": run.network.layer.gates * run.network.hidden_size**2,
+            "largest_slope": run.network.phi.largest_slope,
+        },
         "versions": versions(),
         "command": run.command,
     }
