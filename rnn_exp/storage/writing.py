@@ -32,9 +32,9 @@ __all__ = [
     "WEIGHTS",
     "describe",
     "is_done",
+    "remove_half_written",
     "status_of",
     "tables_of",
-    "tidy",
     "versions",
     "write",
     "write_status",
@@ -136,8 +136,8 @@ def _is_whole(folder: Path, tables: Sequence[str]) -> bool:
         return False
 
 
-def tidy(folder: Path) -> None:
-    """Remove what a killed process may have left in a run's folder: half-written files."""
+def remove_half_written(folder: Path) -> None:
+    """Remove the half-written files that a killed process may have left in a run's folder."""
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
 
