@@ -213,8 +213,7 @@ def map_unordered(
             if attempt < workers.max_attempts:
                 retries.append((item, attempt + 1))
             else:
-                name = type(error).__name__
-                yield item, LostWorker(f"its process ended before it was done ({name})")
+                yield item, _lost(error)
         if lost_one:
             workers.recover()
 
@@ -245,6 +244,10 @@ def _to_send(
             except StopIteration:
                 return
             yield item, 1
+
+
+def _lost(error: BaseException) -> LostWorker:
+    return LostWorker(f"its process ended before it was done ({type(error).__name__})")
 
 
 def _exception_of(future: "Future[Any]") -> BaseException | None:

@@ -80,14 +80,7 @@ class JobResult:
 
 @dataclasses.dataclass(frozen=True)
 class Assignment:
-    """What is sent to a worker.
-
-    Attributes:
-        name: the chunk's name.
-        jobs: the jobs of the chunk.
-        sweep: the sweep's folder.
-        checkpoint_seconds: seconds between two checkpoints.
-    """
+    """What a worker is sent: a named chunk of jobs, and the folder of their sweep."""
 
     name: str
     jobs: Sequence[Job]
@@ -98,10 +91,10 @@ class Assignment:
 def train_assignment(
     assignment: Assignment, on_update: Callable[[], object] | None = None
 ) -> list[JobResult]:
-    """Train a chunk as `train_jobs` does, in a process that may have been started for it.
+    """Train a chunk as `train_jobs` does, in any process, and write its heartbeat.
 
     Args:
-        assignment: the chunk; its heartbeat is written while it trains.
+        assignment: the chunk.
         on_update: called after every update.
 
     Returns:
@@ -173,11 +166,7 @@ def remove_leftovers(folder: Path, *, is_held: bool = False) -> None:
     """Remove what a process that was killed left beside the results of a run that is done.
 
     These are half-written files, a lock file and the checkpoint. If another process is writing
-    the folder, nothing is removed.
-
-    Args:
-        folder: the run's folder.
-        is_held: whether the caller holds the folder.
+    the folder, nothing is removed. ``is_held``: whether the caller holds it.
     """
     if is_held:
         writing.remove_half_written(folder)

@@ -370,6 +370,8 @@ def test_help_shows_commands_choices_and_defaults(tmp_path):
         "batch_size: 16",
         f"task: {', '.join(sorted(TASKS))}\n",
         f"init: {', '.join(sorted(INITS))}\n",
+        "rnn-exp --settings",
+        "rnn-exp --columns",
     ):
         assert told in ended.out
     assert files(tmp_path) == {}
