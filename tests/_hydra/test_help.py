@@ -136,10 +136,18 @@ def test_no_other_command_line_is_answered():
 
 @pytest.mark.parametrize("option", ["-sc", "--shell-completion"])
 @pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
-def test_a_shell_that_asks_gets_the_choices_without_hydra(shell, option):
-    printed = without(["hydra"], option, f"query={shell}", COMP_LINE="rnn-exp network.activation=")
+def test_every_shell_that_asks_gets_the_choices(monkeypatch, shell, option):
+    monkeypatch.setenv("COMP_LINE", "rnn-exp network.activation=")
 
-    assert printed == [f"network.activation={name}" for name in ACTIVATIONS]
+    assert help_lines([option, f"query={shell}"]) == [
+        f"network.activation={name}" for name in ACTIVATIONS
+    ]
+
+
+def test_choices_are_completed_without_hydra():
+    printed = without(["hydra"], "-sc", "query=bash", COMP_LINE="rnn-exp network.cell=")
+
+    assert printed == [f"network.cell={name}" for name in CELLS]
 
 
 def test_groups_are_completed_by_hydra_without_torch():
