@@ -10,7 +10,7 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-PATIENCE = 300.0
+PATIENCE = 900.0
 """The limit of every wait, in seconds."""
 _SECONDS_BETWEEN_LOOKS = 0.02
 

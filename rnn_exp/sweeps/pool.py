@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from rnn_exp.fields import SettingError, check, choice, whole
@@ -52,7 +52,11 @@ class Workers(Protocol):
         ...
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-        """Send an item to a worker and return the future of ``function(item)``."""
+        """Send an item to a worker and return the future of ``function(item)``.
+
+        Raises:
+            BrokenExecutor: if a worker has ended, and `recover` has to be called first.
+        """
         ...
 
     def stop_check(self) -> Callable[[], object] | None:
@@ -194,14 +198,9 @@ def map_unordered(
     source, retries = iter(items), deque[tuple[Item, int]]()
     running: dict[Future[Result], tuple[Item, int]] = {}
     while True:
-        capacity = 2 * workers.count()
-        for item, attempt in _to_send(
-            source, retries, running, capacity, workers.alone_from_attempt
-        ):
-            running[workers.submit(function, item)] = (item, attempt)
-        if not running:
+        lost_one = not _send(function, source, retries, running, workers)
+        if not running and not lost_one:
             return
-        lost_one = False
         # Workers of a cluster may come later: they are counted again even if no item finishes.
         for future in wait(running, _SECONDS_BETWEEN_COUNTS, FIRST_COMPLETED).done:
             item, attempt = running.pop(future)
@@ -216,6 +215,24 @@ def map_unordered(
                 yield item, _lost(error)
         if lost_one:
             workers.recover()
+
+
+def _send(
+    function: Callable[[Item], Result],
+    source: Iterator[Item],
+    retries: deque[tuple[Item, int]],
+    running: dict[Future[Result], tuple[Item, int]],
+    workers: Workers,
+) -> bool:
+    """Send as many items as the workers can take; return whether all could be sent."""
+    capacity = 2 * workers.count()
+    for item, attempt in _to_send(source, retries, running, capacity, workers.alone_from_attempt):
+        try:
+            running[workers.submit(function, item)] = (item, attempt)
+        except BrokenExecutor:  # a worker ended a moment ago; this was no attempt
+            retries.appendleft((item, attempt))
+            return False
+    return True
 
 
 def _to_send(

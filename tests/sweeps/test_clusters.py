@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -138,13 +138,16 @@ def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
 
 
-def kill_one_at_work(sweep: Path, belongs: Callable[[int], bool]) -> Collection[str]:
+def kill_one_at_work(
+    command: "subprocess.Popen[str]", sweep: Path, belongs: Callable[[int], bool]
+) -> Collection[str]:
     """Kill a process that trains runs of the sweep; return the names of these runs.
 
     The process is stopped first: it may have come to the end of its chunk in the meantime.
     """
 
     def killed() -> Collection[str]:
+        assert command.poll() is None, command.communicate()
         for pid, held in at_work(sweep).items():
             if set(held.values()) != {"running"}:
                 continue
@@ -204,7 +207,7 @@ def test_a_dask_worker_that_is_killed_changes_nothing_in_a_sweep(dask, alone, tm
 
     with running(tmp_path, *LONG, *dask.words) as command:
         killed = kill_one_at_work(
-            tmp_path / "grid", lambda pid: pid in [worker.pid for worker in dask.workers]
+            command, tmp_path / "grid", lambda pid: pid in [worker.pid for worker in dask.workers]
         )
         told = result_of(command)
 
@@ -218,7 +221,9 @@ def test_a_ray_process_that_is_killed_changes_nothing_in_a_sweep(alone, tmp_path
 
     with running(tmp_path, *LONG, *words) as command:
         killed = kill_one_at_work(
-            tmp_path / "grid", lambda pid: Path(f"/proc/{pid}/comm").read_text()[:5] == "ray::"
+            command,
+            tmp_path / "grid",
+            lambda pid: Path(f"/proc/{pid}/comm").read_text()[:5] == "ray::",
         )
         told = result_of(command)
 
@@ -265,20 +270,14 @@ Chunk.train = kill
 @pytest.mark.slow
 def test_a_run_that_kills_its_dask_worker_each_time_is_told_and_stops_no_other(tmp_path):
     (tmp_path / "poison.py").write_text(POISON)
-    cluster = Cluster(tmp_path, 3, "--preload", str(tmp_path / "poison.py"), failures=0)
+    words = ("-m", "task.length=10,11,12,13", "training.updates=3", "hydra.sweep.dir=grid")
+    preload = ("--preload", str(tmp_path / "poison.py"))
 
-    with running(
-        tmp_path,
-        "-m",
-        "task.length=10,11,12,13",
-        "training.updates=3",
-        "hydra.sweep.dir=grid",
-        *cluster.words,
-    ) as command:
-        told = result_of(command)
-    cluster.have(0)
-    left = len(cluster.workers)
-    cluster.close()
+    with closing(Cluster(tmp_path, 3, *preload, failures=0)) as cluster:
+        with running(tmp_path, *words, *cluster.words) as command:
+            told = result_of(command)
+        cluster.have(0)
+        left = len(cluster.workers)
 
     assert told.code == 1
     assert left == 1  # one was killed in company, and one alone
@@ -294,14 +293,11 @@ def test_a_run_that_kills_its_dask_worker_each_time_is_told_and_stops_no_other(t
 
 @pytest.mark.slow
 def test_a_dask_scheduler_that_goes_away_ends_the_sweep_in_one_line(tmp_path):
-    cluster = Cluster(tmp_path, 1)
-
-    with ThreadPoolExecutor(1) as beside:
+    with closing(Cluster(tmp_path, 1)) as cluster, ThreadPoolExecutor(1) as beside:
         command = beside.submit(start, tmp_path, *LONG, *cluster.words)
         wait_until(lambda: at_work(tmp_path / "grid"), "the worker trains")
         cluster.scheduler.kill()
         told = command.result(PATIENCE)
-    cluster.close()
 
     assert told.code == 1
     assert told.err == f"rnn-exp: the Dask scheduler at {cluster.address} is gone\n"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -130,6 +130,32 @@ def test_workers_that_come_later_are_given_work_while_the_first_are_busy(monkeyp
 
     assert set(found) == set(range(8))
     assert sorted(found.values()) == list(range(8))
+
+
+class Breaking(Growing):
+    """Workers of whom one ends before the third item is sent: they take nothing until `recover`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent, self.broken = 0, False
+
+    def submit(self, function, item):
+        self.sent += 1
+        self.broken = self.broken or self.sent == 3
+        if self.broken:
+            raise BrokenExecutor
+        return super().submit(function, item)
+
+    def recover(self) -> None:
+        self.broken = False
+
+
+def test_an_item_that_no_worker_takes_is_sent_again_when_they_have_recovered():
+    with closing(Breaking()) as workers:
+        found = dict(map_unordered(double, range(8), workers))
+
+    assert {item: result for item, (result, _) in found.items()} == {n: 2 * n for n in range(8)}
+    assert workers.sent == 9
 
 
 STARTER = """
