@@ -7,7 +7,7 @@ module needs nothing but the standard library, so that a list of columns costs n
 import dataclasses
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 __all__ = [
     "DONE",
@@ -25,6 +25,7 @@ __all__ = [
     "Key",
     "Table",
     "described",
+    "tables_of",
 ]
 
 FORMAT: Final = 2
@@ -151,7 +152,17 @@ _EXPONENTS = Table(
 TABLES: Final[Mapping[str, Table]] = MappingProxyType(
     {table.name: table for table in (_UPDATES, _GRADIENTS, _EXPONENTS)}
 )
-"""All tables by name. A run has `exponents` where ``recording.exponents`` is above 0."""
+"""All tables by name."""
+
+
+def tables_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the tables that a run with these settings leaves behind.
+
+    Args:
+        settings: by configuration key, as in run.json.
+    """
+    without = () if settings.get("recording.exponents") else ("exponents",)
+    return tuple(name for name in TABLES if name not in without)
 
 
 @dataclasses.dataclass(frozen=True)

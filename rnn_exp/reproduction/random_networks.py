@@ -84,7 +84,7 @@ class WideNetworks(NamedTuple):
             ValueError: for a gain or drive that is negative, infinite or NaN.
 
         Example:
-            >>> WideNetworks.draw("tanh", 1.0, 0.25, n=8, T=3).trace.now.shape
+            >>> WideNetworks.draw("tanh", 1.0, 0.25, n=8, T=3).trace.states.shape
             torch.Size([3, 4, 2, 8])
         """
         if not (0 <= gain < math.inf and 0 <= drive < math.inf):
@@ -254,7 +254,7 @@ class LargestExponent(PlainMeasure):
             self.activation, self.gain, 0.0, n=self.n, T=self.T, seeds=self.seeds, batch=1
         )
         return largest_exponent(
-            drawn.weights.weight_hh, drawn.trace.now[:, :, 0], self.activation, burn_in=100
+            drawn.weights.weight_hh, drawn.trace.states[:, :, 0], self.activation, burn_in=100
         ).tolist()
 
 
@@ -273,7 +273,7 @@ class SumRule(PlainMeasure):
         drawn = WideNetworks.draw(
             self.activation, self.gain, 0.0, n=self.n, T=self.T, seeds=self.seeds, batch=1
         )
-        W, states = drawn.weights.weight_hh, drawn.trace.now[:, :, 0]
+        W, states = drawn.weights.weight_hh, drawn.trace.states[:, :, 0]
         by_qr = spectrum(W, states, self.activation).sum(-1)
         return (by_qr - sum_rule(W, states, self.activation)).abs().tolist()
 

@@ -12,7 +12,7 @@ from rnn_exp.networks.inits import Identity, Init, Orthogonal, Pascanu, TorchDef
 from rnn_exp.networks.network import Network
 from rnn_exp.reproduction.claims import Above, Below, Claim, Near, Solved, cheap
 from rnn_exp.tasks import Adding, Copy, TemporalOrder
-from rnn_exp.training.experiment import execute, seconds
+from rnn_exp.training.experiment import seconds, train_runs
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
@@ -55,7 +55,7 @@ class Trained:
 
     def outcomes(self) -> list[Outcome]:
         """Train every seed."""
-        return execute([dataclasses.replace(self.run, seed=seed) for seed in range(self.seeds)])
+        return train_runs([dataclasses.replace(self.run, seed=seed) for seed in range(self.seeds)])
 
 
 class SolvedAt(Trained):

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from rnn_exp.storage.parquet import OPTIONAL, TABLES, Source, Wanted, column_of, gather, reason
-from rnn_exp.storage.run_json import NUMBERS, RESULTS, TEXTS, Found, find, read
+from rnn_exp.schema import TABLES
+from rnn_exp.storage.parquet import Source, Wanted, column_of, gather, reason
+from rnn_exp.storage.run_json import NUMBERS, RESULTS, TEXTS, RunFolder, find, read
 
 __all__ = ["DamagedWarning", "Results", "load"]
 
@@ -38,11 +39,12 @@ class Results:
     `DamagedWarning`, and listed in ``broken`` from then on.
     """
 
-    def __init__(self, found: Sequence[Found], broken: Sequence[dict[str, str]]) -> None:
+    def __init__(self, found: Sequence[RunFolder], broken: Sequence[dict[str, str]]) -> None:
         self._runs = _runs_frame([run.row for run in found])
         # Whoever sorts or extends the table of runs changes no other table.
         self.runs = self._runs.copy()
         self._tables = [run.tables for run in found]
+        self._rules = sorted({run.rule for run in found if run.rule})
         self._broken = list(broken)
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
@@ -52,6 +54,11 @@ class Results:
     def broken(self) -> pd.DataFrame:
         """A row a folder that could not be read: ``run``, ``why``."""
         return pd.DataFrame(self._broken, columns=["run", "why"])
+
+    @property
+    def rules(self) -> list[str]:
+        """The rules by which verdicts were given, in words; one, if all runs are of one version."""
+        return list(self._rules)
 
     @functools.cached_property
     def updates(self) -> pd.DataFrame:
@@ -65,7 +72,7 @@ class Results:
 
     @functools.cached_property
     def exponents(self) -> pd.DataFrame:
-        """A row a run, recorded update and index (1: the largest); none where none was asked."""
+        """A row a run, recorded update and index (1: the largest); none where none is recorded."""
         return self._frame("exponents", Wanted(self._columns("exponents")))
 
     def gradient_rows(
@@ -92,10 +99,10 @@ class Results:
 
     def _columns(self, table: str) -> list[str]:
         settings = (str(name) for name in self._runs if name not in RESULTS)
-        some = {
-            name for tables in self._tables if table in tables for name in tables[table].optional
-        }
-        return [*(name for name in TABLES[table] if name not in OPTIONAL - some), "run", *settings]
+        there = {name for tables in self._tables if table in tables for name in tables[table].names}
+        own = [column.name for column in TABLES[table].columns if not column.when]
+        own = [name for name in TABLES[table].names if name in own or name in there]
+        return [*own, "run", *settings]
 
     def _frame(self, table: str, wanted: Wanted, runs: Iterable[str] | None = None) -> pd.DataFrame:
         """Return the wanted rows, each with the wanted settings of its run."""
@@ -106,13 +113,13 @@ class Results:
             if table in self._tables[place] and (chosen is None or run in chosen)
         ]
         sources = [self._tables[place][table] for place in places]
-        own = [name for name in wanted.columns if name in TABLES[table]]
+        own = [name for name in wanted.columns if name in TABLES[table].names]
         gathered = gather(table, sources, wanted._replace(columns=own))
         for place, why in gathered.failures.items():
             self._tell(sources[place], why)
         rows = {
             name: column_of(table, name, gathered.columns[name])
-            if name in TABLES[table]
+            if name in TABLES[table].names
             else _repeated(self._runs[name], places, gathered.counts)
             for name in wanted.columns
         }
@@ -135,7 +142,7 @@ def load(folder: str | Path) -> Results:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    found: list[Found] = []
+    found: list[RunFolder] = []
     broken: list[dict[str, str]] = []
     for place in find(folder):
         try:

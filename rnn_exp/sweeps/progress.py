@@ -12,12 +12,10 @@ from tqdm import tqdm
 from rnn_exp.profiles import measure
 from rnn_exp.sweeps.status import Standing, fractions, in_words
 from rnn_exp.training.loop import Update
-from rnn_exp.training.recorder import COLUMNS
 from rnn_exp.training.run import Run
 
 __all__ = ["RunBar", "SweepBar"]
 
-_TOTAL = COLUMNS.index("log10_total")
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_OF_A_LOOK = 1.0
 
@@ -36,7 +34,7 @@ class RunBar:
         if self.bar.disable:
             return
         if update.recorded is not None:
-            norms = update.recorded.profile[_TOTAL, -1, :, 0].cpu().numpy()
+            norms = update.recorded["log10_total"][-1, :, 0].cpu().numpy()
             self.rate = measure(norms, np.isfinite(norms)).rate
         if monotonic() >= self.next_look:  # reading a number makes a GPU wait
             self.next_look = monotonic() + _SECONDS_BETWEEN_LOOKS

@@ -101,7 +101,7 @@ def carry_out(assignment: Assignment, look: Callable[[], object] | None = None) 
     ):
 
         def watch(update: Update) -> None:
-            heart.beat(update.update + 1, len(update.runs))
+            heart.beat(update.number + 1, len(update.runs))
             if look is not None:
                 look()
 
@@ -138,7 +138,7 @@ def work(jobs: Sequence[Job], watch: Watch | None = None, seconds: float = 60.0)
 def _begin(job: Job) -> Ended | None:
     """Write what is known of a run before it trains; return its failure if that fails."""
     try:
-        writing.tidy(job.folder)
+        writing.remove_partial_files(job.folder)
         for name, text in job.files.items():
             (job.folder / name).parent.mkdir(exist_ok=True)
             (job.folder / name).write_text(text, encoding="utf-8")
@@ -219,7 +219,7 @@ def _finish(job: Job, outcome: Outcome) -> Ended:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    writing.tidy(folder)
+    writing.remove_partial_files(folder)
     (folder / checkpoint.FILE).unlink(missing_ok=True)
 
 

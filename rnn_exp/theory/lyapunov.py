@@ -92,7 +92,7 @@ def finite_time_exponents(
     Raises:
         ValueError: as `spectrum`.
     """
-    found = spectrum(weights.weight_hh, trace.now, activation, k=k, burn_in=burn_in)
+    found = spectrum(weights.weight_hh, trace.states, activation, k=k, burn_in=burn_in)
     return found.mean(dim=1)
 
 

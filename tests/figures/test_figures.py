@@ -303,7 +303,7 @@ def test_a_run_without_a_rate_is_an_overflow_only_if_it_diverged():
     assert figures.figure("rates").table(tables)["overflowed"].tolist() == [1, 0]
 
 
-class Asked(Study):
+class Objective(Study):
     """A study that notes which rows of its gradients it is asked for, and has no whole table."""
 
     def gradient_rows(self, columns, **which):
@@ -313,7 +313,7 @@ class Asked(Study):
 
 
 def asked(name: str, tables: Study) -> list[dict[str, object]]:
-    study = Asked(tables.runs, tables.updates, tables.gradients, tables.broken)
+    study = Objective(tables.runs, tables.updates, tables.gradients, tables.broken)
     figures.figure(name).table(study)
     return vars(study).get("noted", [])
 

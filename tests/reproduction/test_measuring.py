@@ -23,7 +23,7 @@ from rnn_exp.reproduction.trained_networks import LateError, LateLoss, NormRatio
 from rnn_exp.sweeps import process
 from rnn_exp.tasks import Adding, TemporalOrder
 from rnn_exp.theory import lyapunov
-from rnn_exp.training.experiment import execute
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 
@@ -223,7 +223,7 @@ def test_ours_of_one_unit_follow_the_settings():
 
 def _stand_in(losses, status="finished"):
     """Return something that pretends to train: its losses, and how it ended, are given."""
-    [real] = execute([dataclasses.replace(SMALL, training=Training(updates=1))])
+    [real] = train_runs([dataclasses.replace(SMALL, training=Training(updates=1))])
 
     def pretend(runs):
         updates = np.arange(20)
@@ -234,12 +234,12 @@ def _stand_in(losses, status="finished"):
 
 
 def test_ours_are_what_training_yields(monkeypatch):
-    monkeypatch.setattr(trained_networks, "execute", _stand_in(lambda update: 1.0 * update))
+    monkeypatch.setattr(trained_networks, "train_runs", _stand_in(lambda update: 1.0 * update))
     assert LateLoss(SMALL)() == [18.5] * 3
     assert LateError(SMALL)() == [9.25] * 3
     assert SolvedAt(SMALL)() == [math.inf] * 3
     monkeypatch.setattr(
-        trained_networks, "execute", _stand_in(lambda update: 0.0 * update, "solved")
+        trained_networks, "train_runs", _stand_in(lambda update: 0.0 * update, "solved")
     )
     assert LateLoss(SMALL)() == [0.0] * 3
     assert SolvedAt(SMALL)() == [19.0] * 3
@@ -247,7 +247,7 @@ def test_ours_are_what_training_yields(monkeypatch):
 
 def test_a_run_that_diverged_meets_nothing(monkeypatch):
     monkeypatch.setattr(
-        trained_networks, "execute", _stand_in(lambda update: 0.0 * update, "diverged")
+        trained_networks, "train_runs", _stand_in(lambda update: 0.0 * update, "diverged")
     )
     assert all(map(math.isnan, LateLoss(SMALL)()))
     assert not Below(1.0).met(LateLoss(SMALL)())
@@ -256,7 +256,7 @@ def test_a_run_that_diverged_meets_nothing(monkeypatch):
 
 def test_a_broken_stand_in_meets_no_claim_on_training(monkeypatch):
     """Were a number of ours typed in, it would not care that nothing is ever learnt or measured."""
-    monkeypatch.setattr(trained_networks, "execute", _stand_in(lambda update: update + math.nan))
+    monkeypatch.setattr(trained_networks, "train_runs", _stand_in(lambda update: update + math.nan))
     for real in CLAIMS:
         if isinstance(real.full, (LateLoss, LateError)):
             pretended = dataclasses.replace(real, full=dataclasses.replace(real.full, run=SMALL))

@@ -65,10 +65,10 @@ def test_gradient_norms_are_those_of_the_unrolled_program(activation):
     found = drawn.log_gradient_norms(activation)
     for run in range(2):
         nudges = torch.zeros(9, 3, 7, dtype=torch.float64, requires_grad=True)
-        h, W = drawn.trace.before[0, run].clone(), drawn.weights.weight_hh[run].clone()
+        h, W = drawn.trace.previous_states[0, run].clone(), drawn.weights.weight_hh[run].clone()
         for x, nudge in zip(drawn.x[:, run].clone(), nudges, strict=True):
             h = PHI[activation](h @ W.T + x) + nudge
-        assert torch.allclose(h, drawn.trace.now[-1, run], atol=1e-12)
+        assert torch.allclose(h, drawn.trace.states[-1, run], atol=1e-12)
         last = drawn.last_gradients()[0, run]
         (total,) = torch.autograd.grad((h * last).sum(), nudges)
         expected = total.flatten(1).norm(dim=1).log()
@@ -79,7 +79,7 @@ def test_the_networks_are_what_they_are_called():
     drawn = WideNetworks.draw("tanh", 1.5, 0.25, n=200, seeds=3, batch=4, T=50, burn_in=100)
     assert drawn.weights.weight_hh.var().item() == pytest.approx(1.5**2 / 200, rel=0.02)
     assert drawn.x.square().mean().item() == pytest.approx(0.25, rel=0.02)
-    pre_activations = torch.atanh(drawn.trace.now)
+    pre_activations = torch.atanh(drawn.trace.states)
     q = mean_field("tanh", 1.5, 0.25).q
     assert pre_activations.square().mean().item() == pytest.approx(q, rel=0.05)
 
@@ -95,8 +95,8 @@ def test_driven_networks_do_not_know_when_they_started():
     """What is measured behind the burn-in is measured on the last T steps of one long trace."""
     long = WideNetworks.draw("tanh", 1.0, 0.25, n=9, T=25, burn_in=0)
     late = WideNetworks.draw("tanh", 1.0, 0.25, n=9, T=5, burn_in=20)
-    assert torch.equal(long.trace.now[20:], late.trace.now)
-    assert torch.equal(long.trace.before[20:], late.trace.before)
+    assert torch.equal(long.trace.states[20:], late.trace.states)
+    assert torch.equal(long.trace.previous_states[20:], late.trace.previous_states)
     assert torch.equal(long.x[20:], late.x)
 
 

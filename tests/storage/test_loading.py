@@ -20,7 +20,7 @@ from rnn_exp.storage import parquet
 from rnn_exp.storage.loading import DamagedWarning, Results
 from rnn_exp.storage.writing import write, write_status
 from rnn_exp.tasks import Adding
-from rnn_exp.training.experiment import execute
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 
@@ -36,7 +36,7 @@ RUNS = [
 
 @pytest.fixture(scope="module")
 def outcomes():
-    return execute(RUNS)
+    return train_runs(RUNS)
 
 
 @pytest.fixture
@@ -361,7 +361,7 @@ def deep(tmp_path_factory, outcomes) -> Results:
     """The study and a run of three layers; to be left as it is."""
     study = tmp_path_factory.mktemp("deep")
     run = Run(Adding(5), Network(hidden_size=4, num_layers=3), training=Training(updates=20))
-    for outcome in [*outcomes, *execute([run])]:
+    for outcome in [*outcomes, *train_runs([run])]:
         (study / outcome.run.name).mkdir()
         write(study / outcome.run.name, outcome)
     return rnn_exp.load(study)
@@ -634,7 +634,7 @@ def test_a_column_that_only_some_runs_have_is_missing_in_the_others(study):
     run = Run(Adding(5), Network(hidden_size=4), training=Training(3, loss_at="every"))
     before = rnn_exp.load(study).gradients
     (study / run.name).mkdir()
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     write(study / run.name, outcome)
 
     results = rnn_exp.load(study)
@@ -655,7 +655,7 @@ def test_a_column_that_only_some_runs_have_is_missing_in_the_others(study):
 
 def test_runs_of_several_lengths_load_with_the_rows_they_have(tmp_path):
     run = Run(Adding(40, "pascanu"), Network(hidden_size=4), training=Training(5))
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     write(tmp_path, outcome)
 
     runs, updates, gradients, broken = rnn_exp.load(tmp_path)
@@ -673,7 +673,7 @@ def test_a_table_with_fewer_rows_than_the_shortest_sequences_or_more_than_the_lo
     tmp_path, kept
 ):
     run = Run(Adding(40, "pascanu"), Network(hidden_size=4), training=Training(2))
-    write(tmp_path, execute([run])[0])
+    write(tmp_path, train_runs([run])[0])
     rewrite(tmp_path, "gradients", lambda table: pa.concat_tables([table, table]).slice(0, kept))
 
     [why] = rnn_exp.load(tmp_path).broken["why"]

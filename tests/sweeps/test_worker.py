@@ -7,9 +7,8 @@ import time
 
 import pytest
 
-from rnn_exp.networks.gradients import ENGINES
 from rnn_exp.networks.inits import Gaussian
-from rnn_exp.networks.network import Network
+from rnn_exp.networks.network import ENGINES, Network
 from rnn_exp.storage import checkpoint, writing
 from rnn_exp.storage.files import held
 from rnn_exp.storage.writing import is_done, status_of
@@ -17,7 +16,7 @@ from rnn_exp.sweeps import worker
 from rnn_exp.sweeps.status import fractions
 from rnn_exp.sweeps.worker import THERE, Assignment, Ended, Job, carry_out, clear, work
 from rnn_exp.tasks import Adding
-from rnn_exp.training.experiment import Chunk, execute
+from rnn_exp.training.experiment import Chunk, train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 
@@ -46,7 +45,7 @@ def results(job):
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
     jobs = jobs_in(tmp_path_factory.mktemp("expected"))
-    for job, outcome in zip(jobs, execute(RUNS), strict=True):
+    for job, outcome in zip(jobs, train_runs(RUNS), strict=True):
         job.folder.mkdir()
         writing.write(job.folder, outcome)
     return {job.run: results(job) for job in jobs}
@@ -74,7 +73,7 @@ def test_a_run_is_written_when_it_ends_and_not_when_its_chunk_does(tmp_path):
 
 def stop_after(updates):
     def watch(update):
-        if update.update + 1 == updates:
+        if update.number + 1 == updates:
             raise KeyboardInterrupt
 
     return watch
@@ -87,8 +86,8 @@ def test_an_interrupted_worker_leaves_checkpoints_and_another_goes_on(tmp_path, 
     assert [status_of(job.folder) for job in jobs] == ["running", "diverged", "running"]
     seen = []
 
-    ended = work(jobs[:2], lambda update: seen.append(update.update))
-    ended += work(jobs[2:], lambda update: seen.append(update.update))
+    ended = work(jobs[:2], lambda update: seen.append(update.number))
+    ended += work(jobs[2:], lambda update: seen.append(update.number))
 
     assert seen == [5, 6, 7, 8] * 2
     assert [how.status for how in ended] == ["finished", THERE, "finished"]
@@ -147,7 +146,7 @@ def test_without_a_whole_checkpoint_a_run_starts_anew(tmp_path, expected, break_
     break_it(job.folder / checkpoint.FILE)
     seen = []
 
-    work([job], lambda update: seen.append(update.update))
+    work([job], lambda update: seen.append(update.number))
 
     assert seen == list(range(9))
     assert results(job) == expected[job.run]

@@ -55,7 +55,7 @@ def test_the_chain_rule_is_what_the_adjoint_yields(setting):
     weights = LayerWeights(one, w * one, none, none)
     trace = forward(x, weights, one, phi)
     total = adjoint(one.unsqueeze(0), trace, x, weights, phi).total.flatten()
-    states = trace.now.flatten()
+    states = trace.states.flatten()
     for t in range(1, T):  # ∂h_T/∂h_t is the product over the T − t steps after t
         product = chain_rule(states[t:], double(w), activation)[-1]
         torch.testing.assert_close(total[t - 1], product, rtol=1e-12, atol=1e-300)
