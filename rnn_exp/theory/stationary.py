@@ -195,14 +195,15 @@ def critical_gain(activation: str, drive: float) -> float:
     if not 0 <= drive < math.inf:
         raise ValueError(f"the drive is a finite number of at least 0, got {drive}")
     low = high = 1 / ACTIVATIONS[activation].largest_slope
-    while not (chi := mean_field(activation, high, drive).chi) >= 1:
-        if math.isnan(chi):
-            raise ValueError(f"the critical gain of {activation} at drive {drive:g} is too large")
+    while mean_field(activation, high, drive).chi < 1:
         low, high = high, 2 * high
     while high - low > _TOLERANCE * high:
         middle = math.sqrt(low * high)
-        chi = mean_field(activation, middle, drive).chi
-        low, high = (low, middle) if chi >= 1 else (middle, high)
+        # NaN lies above the edge, if there is one: there the states grow without end.
+        below = mean_field(activation, middle, drive).chi < 1
+        low, high = (middle, high) if below else (low, middle)
+    if math.isnan(mean_field(activation, high, drive).chi):
+        raise ValueError(f"the critical gain of {activation} at drive {drive:g} is too large")
     return high
 
 
