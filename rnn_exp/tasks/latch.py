@@ -7,11 +7,12 @@ from typing import ClassVar
 import torch
 
 from rnn_exp.fields import SettingError, check, number, whole
-from rnn_exp.tasks.task import Batch, Classification
+from rnn_exp.tasks.task import TASKS, Batch, Classification
 
 __all__ = ["Latch"]
 
 
+@TASKS.register
 @dataclasses.dataclass(frozen=True)
 class Latch(Classification):
     """Tell at the end which of two classes the first inputs showed (after Bengio et al. 1994).
@@ -27,6 +28,11 @@ class Latch(Classification):
     the last step; guessing scores ln 2 and is wrong 50 % of the time. Solved: fewer than 1 % of
     10,000 sequences wrong, which only a noise below 0.43 √informative allows: the best there is
     errs with probability Φ(−√informative / noise).
+
+    Args:
+        length: L, in time steps.
+        informative: how many of the first inputs show the class.
+        noise: the standard deviation of what is added to every input.
 
     Raises:
         SettingError: if no input after the informative ones is left, or a number is out of range.

@@ -7,11 +7,12 @@ from typing import ClassVar
 import torch
 
 from rnn_exp.fields import check, number, whole
-from rnn_exp.tasks.task import Batch, Regression
+from rnn_exp.tasks.task import TASKS, Batch, Regression
 
 __all__ = ["Hold", "Noise"]
 
 
+@TASKS.register
 @dataclasses.dataclass(frozen=True)
 class Noise(Regression):
     """Nothing can be learnt here: the answer has nothing to do with the inputs.
@@ -27,6 +28,10 @@ class Noise(Regression):
     remember: there are no cues. The loss is the squared error of the last output; guessing 0 scores
     1, and nothing scores less on fresh sequences. An answer is wrong when it is off by 0.04 or
     more, as in adding: guessing 0 is, with probability 0.968. So the task is never solved.
+
+    Args:
+        length: L, in time steps.
+        channels: how many inputs a time step has.
 
     Raises:
         SettingError: if the length or the channels are below 1.
@@ -46,7 +51,7 @@ class Noise(Regression):
 
     @property
     def input_size(self) -> int:
-        """The channels."""
+        """One number a channel."""
         return self.channels
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
@@ -57,6 +62,7 @@ class Noise(Regression):
         return Batch(inputs, answers, torch.zeros(0, batch_size, dtype=torch.int64), self.length)
 
 
+@TASKS.register
 @dataclasses.dataclass(frozen=True)
 class Hold(Regression):
     """Be at one value after L steps without input (Pascanu, Mikolov & Bengio 2013, figure 6).
@@ -71,6 +77,10 @@ class Hold(Regression):
     cues. The loss is the squared error of the last output. Guessing ``target`` is perfect: chance
     is 0, and no loss says that anything is remembered. An answer is wrong when it is off by 0.04 or
     more, as in adding.
+
+    Args:
+        length: L, in time steps.
+        target: the value to be at, at the last of them.
 
     Raises:
         SettingError: if the length is below 1, or the target below −1 or no finite number.
