@@ -108,9 +108,9 @@ def test_the_spectrum_is_that_of_the_explicit_product_of_jacobians(
 
 def _start(n):
     """The tangent vectors' start, read from the module: it is arbitrary but fixed."""
-    from rnn_exp.theory.lyapunov import _tangents
+    from rnn_exp.theory.lyapunov import _first_tangents
 
-    return _tangents(n, n)
+    return _first_tangents(n, n)
 
 
 @hypothesis.given(
