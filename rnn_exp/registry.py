@@ -1,66 +1,64 @@
-"""A registry: the things of one kind under their names, in the order in which they came."""
+"""Registries: the things of one kind that a word can choose, each under its own name."""
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar, cast
 
-__all__ = ["Named", "Registry"]
+__all__ = ["Registry"]
 
-
-@runtime_checkable
-class Named(Protocol):
-    """What can be registered: an object or a class with a name."""
-
-    @property
-    def name(self) -> str:
-        """The word that chooses it."""
-        ...
+T = TypeVar("T")
+U = TypeVar("U")
 
 
-Thing = TypeVar("Thing")
-
-
-class Registry(Mapping[str, Thing]):
-    """The things of one kind by name: a mapping that only grows.
-
-    Lists of options, refusals, help and the lists in tests are taken from here, so that a new thing
-    is known everywhere once it is registered.
+class Registry(Mapping[str, T]):
+    """A mapping from names to things of one kind, in the order in which they were registered.
 
     Args:
-        kind: what the things are, as in a message: ``activation``.
+        kind: what the things are, in the singular; for messages.
 
     Example:
-        >>> COLOURS = Registry("colour")
-        >>> @COLOURS.register
-        ... class Red:
-        ...     name = "red"
-        >>> list(COLOURS), COLOURS["red"] is Red
-        (['red'], True)
+        >>> SHAPES: Registry[type] = Registry("shape")
+        >>> @SHAPES.register
+        ... class Square:
+        ...     name = "square"
+        >>> list(SHAPES), SHAPES["square"] is Square
+        (['square'], True)
+        >>> SHAPES["circle"]
+        Traceback (most recent call last):
+        KeyError: "no shape is called 'circle'; there are: square"
     """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self._things: dict[str, Thing] = {}
+        self._things: dict[str, T] = {}
 
-    def register(self, thing: Thing) -> Thing:
-        """Add a thing under its name and return it; a class can be decorated with this.
+    def register(self, thing: U) -> U:
+        """Add a thing under its ``name``; works as a decorator of classes as well.
+
+        Args:
+            thing: anything that has a ``name``: a class that states its own, or an object.
+
+        Returns:
+            The thing itself.
 
         Raises:
-            TypeError: if it has no name.
-            ValueError: if the name is taken.
+            TypeError: if it has no name that is a word.
+            ValueError: if the name is taken, also by the thing itself.
         """
         name = getattr(thing, "name", None)
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"{thing!r} has no name to be registered under as a {self.kind}")
+        if not isinstance(name, str):
+            raise TypeError(f"a {self.kind} needs a name, and {thing!r} has {name!r}")
         if name in self._things:
-            raise ValueError(f"the {self.kind} {name!r} exists already: {self._things[name]!r}")
-        self._things[name] = thing
+            taken = f"the {self.kind} {name!r} is {self._things[name]!r}"
+            raise ValueError(f"{taken}; {thing!r} needs another name")
+        self._things[name] = cast(T, thing)
         return thing
 
-    def __getitem__(self, name: str) -> Thing:
+    def __getitem__(self, name: str) -> T:
         try:
             return self._things[name]
         except KeyError:
-            raise KeyError(f"no {self.kind} {name!r}; there are {', '.join(self)}") from None
+            there_are = f"there are: {', '.join(self)}"
+            raise KeyError(f"no {self.kind} is called {name!r}; {there_are}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._things)
@@ -69,4 +67,4 @@ class Registry(Mapping[str, Thing]):
         return len(self._things)
 
     def __repr__(self) -> str:
-        return f"Registry({self.kind!r}: {', '.join(self)})"
+        return f"<{self.kind}: {', '.join(self) or 'none'}>"

@@ -18,8 +18,7 @@ from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.networks.readout import Objective
 from rnn_exp.shapes import Float, Shaped
-from rnn_exp.tasks import Drawn as SequenceBatch
-from rnn_exp.tasks import Stream
+from rnn_exp.tasks import SequenceBatch, Stream
 from rnn_exp.training.optimizers import OPTIMIZERS, Memory
 from rnn_exp.training.penalties import add_penalties
 from rnn_exp.training.run import Run

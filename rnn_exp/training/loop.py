@@ -15,8 +15,7 @@ from rnn_exp.networks.gradients import Gradients, outputs
 from rnn_exp.networks.network import Network
 from rnn_exp.randomness import generator
 from rnn_exp.shapes import Float
-from rnn_exp.tasks import Drawn as SequenceBatch
-from rnn_exp.tasks import Task
+from rnn_exp.tasks import SequenceBatch, Task
 from rnn_exp.training.batch import BatchGradients, RunBatch
 from rnn_exp.training.recorder import Recorder
 from rnn_exp.training.run import Run

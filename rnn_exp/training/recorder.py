@@ -26,7 +26,7 @@ from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.norms import log10_norm, norm
 from rnn_exp.shapes import Float
-from rnn_exp.tasks import Drawn as SequenceBatch
+from rnn_exp.tasks import SequenceBatch
 from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import BatchGradients, RunBatch
 from rnn_exp.training.run import Run

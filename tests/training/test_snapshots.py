@@ -68,7 +68,7 @@ def test_a_run_that_has_made_all_updates_has_no_snapshot():
 class Easy(Adding):
     """The adding problem with every answer counted as right."""
 
-    wrong_by = 10.0
+    tolerance = 10.0
 
 
 def test_a_run_that_solves_its_task_leaves_without_changing_a_bit_of_the_others():
