@@ -11,29 +11,28 @@ from matplotlib.ticker import MaxNLocator
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import agreement, closing, extremes, reach
 from rnn_exp.figures.parts.seeds import gradient_interval
-from rnn_exp.figures.parts.selection import KEYS, Tables, at_start, choose, top_layer
+from rnn_exp.figures.parts.selection import KEYS, Plotted, Tables, at_start, choose, top_layer
 from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style
 from rnn_exp.figures.parts.words import sentences
 
 QUESTION: Final = "How far back in time does the gradient reach?"
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """The median and range over seeds of log10 of the gradient norm, and the predicted line."""
     choice = choose(tables.runs)
     rows = at_start(top_layer(tables, choice.runs["run"], [0]), "gradients")
     frame = choice.runs.merge(rows, on="run")
     frame = frame.sort_values("lag", kind="stable")
-    plotted = gradient_interval(frame, [*KEYS, "lag"], "log10_total")
-    plotted = _in_order(choice.runs[KEYS].drop_duplicates(), plotted)
-    plotted = plotted.merge(_rates(tables.runs, choice.runs), on=KEYS, how="left")
-    plotted["predicted"] = _predicted(plotted)
-    plotted.attrs["notes"] = list(choice.notes)
-    return plotted
+    numbers = gradient_interval(frame, [*KEYS, "lag"], "log10_total")
+    numbers = _in_order(choice.runs[KEYS].drop_duplicates(), numbers)
+    numbers = numbers.merge(_rates(tables.runs, choice.runs), on=KEYS, how="left")
+    numbers["predicted"] = _predicted(numbers)
+    return Plotted(numbers, choice.notes)
 
 
-def _in_order(order: pd.DataFrame, plotted: pd.DataFrame) -> pd.DataFrame:
-    return order.merge(plotted, on=KEYS)
+def _in_order(order: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
+    return order.merge(numbers, on=KEYS)
 
 
 def _rates(runs: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
@@ -44,18 +43,19 @@ def _rates(runs: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     return medians.astype(float).reset_index()
 
 
-def _predicted(plotted: pd.DataFrame) -> pd.Series:
+def _predicted(numbers: pd.DataFrame) -> pd.Series:
     """A straight line through the first finite measured value: only the slope is predicted."""
-    finite = plotted[np.isfinite(plotted["median"])].drop_duplicates(KEYS)[[*KEYS, "lag", "median"]]
-    anchored = plotted[KEYS].merge(finite, on=KEYS, how="left")
-    slope = np.log10(plotted["predicted_rate"].where(plotted["predicted_rate"] > 0))
-    lags = plotted["lag"] - anchored["lag"].to_numpy()
+    finite = numbers[np.isfinite(numbers["median"])].drop_duplicates(KEYS)[[*KEYS, "lag", "median"]]
+    anchored = numbers[KEYS].merge(finite, on=KEYS, how="left")
+    slope = np.log10(numbers["predicted_rate"].where(numbers["predicted_rate"] > 0))
+    lags = numbers["lag"] - anchored["lag"].to_numpy()
     line: pd.Series = (anchored["median"].to_numpy() + slope * lags).where(lags >= 0)
     return line
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """Panels by activation and length, a line a series, dashed where theory says it should go."""
+    table = plotted.table
     with in_style():
         activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
         size = (len(lengths), len(activations))
@@ -105,8 +105,9 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     return entries + marks.entries(bool(table["floor"].any()), bool(table["ceiling"].any()))
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: the fastest and slowest decay, how far it goes, and whether theory agrees."""
+    table = plotted.table
     return sentences(
         extremes(table, "measured_rate"),
         reach(table),
@@ -115,5 +116,5 @@ def caption(table: pd.DataFrame) -> str:
         "Dashed: the mean-field slope, drawn through the measured value at the smallest lag."
         if table["predicted"].notna().any()
         else "",
-        closing(table),
+        closing(plotted),
     )

@@ -14,7 +14,15 @@ from matplotlib.ticker import MaxNLocator
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import change
 from rnn_exp.figures.parts.seeds import gradient_interval, thin
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required, top_layer
+from rnn_exp.figures.parts.selection import (
+    KEYS,
+    CannotDraw,
+    Plotted,
+    Tables,
+    choose,
+    required,
+    top_layer,
+)
 from rnn_exp.figures.parts.style import VERMILLION, in_style
 from rnn_exp.figures.parts.words import plural, sentences
 
@@ -35,7 +43,7 @@ KINDS: Final = ("value", "floor", "ceiling", "none")
 _UPDATES = 80
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """The median over seeds of log10 of the norm at each lag relative to lag 0 of that update."""
     choice = choose(tables.runs, lengths=1, series=4, panels=3)
     runs = choice.runs["run"]
@@ -47,10 +55,9 @@ def table(tables: Tables) -> pd.DataFrame:
     rows = top_layer(tables, runs, kept)
     frame = choice.runs.merge(_relative(rows), on="run").sort_values(["update", "lag"])
     cells = gradient_interval(frame, [*KEYS, "update", "lag"], "relative")
-    plotted = choice.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)
-    plotted = plotted.drop(columns=["low", "high"]).assign(kind=_kind)
-    plotted.attrs["notes"] = [*choice.notes, *note]
-    return plotted
+    numbers = choice.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)
+    numbers = numbers.drop(columns=["low", "high"]).assign(kind=_kind)
+    return Plotted(numbers, (*choice.notes, *note))
 
 
 def _relative(rows: pd.DataFrame) -> pd.DataFrame:
@@ -68,8 +75,9 @@ def _kind(cells: pd.DataFrame) -> np.ndarray:
     return np.select([np.isfinite(median), median == -np.inf, over], KINDS[:3], KINDS[3])
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """Panels by activation (rows) and series (columns), one colour scale for all."""
+    table = plotted.table
     with in_style():
         pairs = table[["activation", "series"]].drop_duplicates()
         rows, columns = list(pairs["activation"].unique()), list(pairs["series"].unique())
@@ -131,15 +139,16 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     return [entry for kind, entry in entries.items() if (table["kind"] == kind).any()]
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: where training changes the reach of the gradient most."""
+    table = plotted.table
     length = int(table["length"].iloc[0])
     return sentences(
         f"Longest sequences of the study (T = {length})." if length else "",
         change(table[table["kind"] == "value"]),
         "Colour: median over seeds, relative to lag 0 of the same update; white: runs had ended.",
         _lost(table),
-        *table.attrs.get("notes", []),
+        *plotted.notes,
     )
 
 

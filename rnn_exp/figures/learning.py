@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import interval, thin
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required
+from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, choose, required
 from rnn_exp.figures.parts.style import MEASURED, in_style
 from rnn_exp.figures.parts.words import number, place, plural, sentences
 
@@ -20,7 +20,7 @@ QUESTION: Final = "Does it learn?"
 _UPDATES = 200
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """The median and range over seeds of the loss at each recorded update."""
     choice = choose(tables.runs)
     rows = required(tables.updates, ["run", "update", "loss"], "updates").astype({"run": str})
@@ -30,20 +30,20 @@ def table(tables: Tables) -> pd.DataFrame:
     kept, note = thin(rows["update"], _UPDATES)
     rows = rows[rows["update"].isin(kept)]
     frame = choice.runs.merge(rows, on="run").astype({"loss": float}).sort_values("update")
-    plotted = interval(frame, [*KEYS, "update"], "loss")
+    numbers = interval(frame, [*KEYS, "update"], "loss")
     lost = (
         (~np.isfinite(frame["loss"]))
         .groupby([frame[k] for k in (*KEYS, "update")], dropna=False, sort=False)
         .sum()
     )
-    plotted = plotted.assign(ceiling=lost.to_numpy())
-    plotted = choice.runs[KEYS].drop_duplicates().merge(plotted, on=KEYS)
-    plotted.attrs["notes"] = [*choice.notes, *note]
-    return plotted
+    numbers = numbers.assign(ceiling=lost.to_numpy())
+    numbers = choice.runs[KEYS].drop_duplicates().merge(numbers, on=KEYS)
+    return Plotted(numbers, (*choice.notes, *note))
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """Panels by activation and length, a line a series, its band the range over seeds."""
+    table = plotted.table
     with in_style():
         activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
         figure, grid = panels.grid(len(lengths), len(activations), height=1.25)
@@ -79,11 +79,12 @@ def _scale(table: pd.DataFrame, axes: Axes) -> None:
         axes.set_ylim(bottom=0)
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: where the loss fell most, where it did not fall, and who diverged."""
+    table = plotted.table
     ends = _ends(table)
     if ends.empty:
-        return sentences("No loss was finite.", closing(table))
+        return sentences("No loss was finite.", closing(plotted))
     best, worst = (ends.iloc[int(i)] for i in (ends["part"].argmin(), ends["part"].argmax()))
     said = [f"The loss falls most with {place(best)}: {_fall(best)}."]
     if len(ends) > 1:
@@ -93,7 +94,7 @@ def caption(table: pd.DataFrame) -> str:
     return sentences(
         *said,
         "Line: median over the seeds still training; band: lowest to highest.",
-        closing(table),
+        closing(plotted),
     )
 
 

@@ -14,6 +14,7 @@ from rnn_exp.figures.parts.seeds import gradient_interval
 from rnn_exp.figures.parts.selection import (
     KEYS,
     CannotDraw,
+    Plotted,
     Tables,
     at_start,
     choose,
@@ -31,21 +32,20 @@ TITLES: Final = {
 }
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """log10 of both quantities at update 0: median and range over seeds, against T or gain."""
     choice = choose(tables.runs, lengths=12, series=4, panels=3)
     if len(choice.runs["length"].unique()) < 2:
         choice = choose(tables.runs, lengths=1, series=12, panels=3)
     frame = choice.runs.merge(_quantities(tables, choice.runs["run"]), on="run")
-    plotted = gradient_interval(frame, [*KEYS, "quantity"], "log10")
-    by_length = len(plotted["length"].unique()) > 1
-    plotted["x"] = plotted["length"].astype(float) if by_length else positions(plotted)
-    plotted["line"] = plotted["series"] if by_length else ""
-    if len(plotted["x"].unique()) < 2:
+    numbers = gradient_interval(frame, [*KEYS, "quantity"], "log10")
+    by_length = len(numbers["length"].unique()) > 1
+    numbers["x"] = numbers["length"].astype(float) if by_length else positions(numbers)
+    numbers["line"] = numbers["series"] if by_length else ""
+    if len(numbers["x"].unique()) < 2:
         raise CannotDraw("The study has one sequence length and one gain: there is no trend.")
-    plotted = plotted.sort_values("x", kind="stable", ignore_index=True)
-    plotted.attrs["notes"] = list(choice.notes)
-    return plotted
+    numbers = numbers.sort_values("x", kind="stable", ignore_index=True)
+    return Plotted(numbers, choice.notes)
 
 
 def _quantities(tables: Tables, runs: pd.Series) -> pd.DataFrame:
@@ -72,8 +72,9 @@ def _ratio(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     return joined[["run", "quantity", "log10", "status"]]
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """A row an activation; left the weights, right the states, on one scale of powers of ten."""
+    table = plotted.table
     with in_style():
         activations = list(table["activation"].unique())
         figure, grid = panels.grid(len(activations), len(TITLES), height=1.7, sharey="row")
@@ -128,11 +129,12 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     return [*marks.series_entries(palette), *marks.entries(*lost)]
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: how the two quantities change along the axis, where they differ most."""
+    table = plotted.table
     return sentences(
         contrast(table),
         "At initialisation, both sides on the same scale. Line: median over seeds; band: lowest "
         "to highest.",
-        closing(table),
+        closing(plotted),
     )

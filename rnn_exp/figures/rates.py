@@ -12,7 +12,7 @@ from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import agreement, bounded, closing, crossing, extremes
 from rnn_exp.figures.parts.panels import beside, is_numeric, positions, series_label, set_x
 from rnn_exp.figures.parts.seeds import interval
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required
+from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, choose, required
 from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, in_style
 from rnn_exp.figures.parts.words import plural, sentences
 
@@ -21,7 +21,7 @@ QUESTION: Final = "At which gain does the gradient neither vanish nor explode?"
 MARKERS: Final = ("o", "s", "D")
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """The median and range over seeds of the decay rate; medians of prediction and bound."""
     choice = choose(tables.runs, series=30)
     names = {"decay_rate": "measured", "predicted_rate": "predicted"}
@@ -31,23 +31,23 @@ def table(tables: Tables) -> pd.DataFrame:
     frame = choice.runs.merge(runs, on="run").astype({"measured": float})
     if frame["measured"].isna().all():
         raise CannotDraw("No run of the study has a decay rate.")
-    plotted = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
+    numbers = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
     lost = ~np.isfinite(frame["measured"])
     overflowed = lost & (frame["verdict"] == "diverged")
     grouped = frame.assign(overflowed=overflowed.astype(int)).groupby(
         KEYS, dropna=False, sort=False
     )
     theory = grouped.agg({"predicted": "median", "bound": "median", "overflowed": "sum"})
-    plotted = plotted.merge(theory.reset_index(), on=KEYS)
-    plotted["x"] = positions(plotted)
+    numbers = numbers.merge(theory.reset_index(), on=KEYS)
+    numbers["x"] = positions(numbers)
     few = int((lost & ~overflowed).sum())
     note = f"{plural(few, 'run')} with too few usable norms for a rate: not drawn." if few else ""
-    plotted.attrs["notes"] = [*choice.notes, *filter(None, [note])]
-    return plotted
+    return Plotted(numbers, (*choice.notes, *filter(None, [note])))
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """A panel an activation: points measured, dashed predicted, dotted bound, a line at 1."""
+    table = plotted.table
     with in_style():
         activations = list(table["activation"].unique())
         figure, grid = panels.grid(1, len(activations), height=2.3)
@@ -131,15 +131,16 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     return entries + marks.entries(unplaced, bool((table["overflowed"] > 0).any()))
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: where the rate crosses 1, how good the theory is, whether the bound holds."""
+    table = plotted.table
     return sentences(
         extremes(table, "measured"),
         *(_crossing(str(name), part) for name, part in table.groupby("activation", sort=False)),
         agreement(table, "measured", "predicted"),
         bounded(table),
         "Points: median over seeds; bars: lowest to highest seed.",
-        closing(table),
+        closing(plotted),
     )
 
 

@@ -23,11 +23,11 @@ def test_the_networks_are_drawn_in_the_order_of_the_book_with_chance():
     several = [{"network.cell": "lstm"}, irnn, {}]
     study = recipes(several, lambda row, update: 0.2 if row["init"] == "torch" else 0.01)
 
-    table = FIGURE.table(study)
+    plotted = FIGURE.table(study)
 
-    figure = FIGURE.draw(table)
+    figure = FIGURE.draw(plotted)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["tanh", "relu, identity (IRNN)", "LSTM", "chance: no memory"]
-    caption = FIGURE.caption(table)
+    caption = FIGURE.caption(plotted)
     assert "T = 20: the loss ends at relu, identity (IRNN) 0.01; tanh 0.2; LSTM 0.2" in caption
     assert "(chance 0.25)" in caption

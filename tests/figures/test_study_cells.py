@@ -47,7 +47,8 @@ def part(table: pd.DataFrame, quantity: str, series: str) -> pd.DataFrame:
 
 
 def test_losses_are_in_parts_of_chance():
-    table = FIGURE.table(compared())
+    plotted = FIGURE.table(compared())
+    table = plotted.table
 
     assert part(table, "loss", "RNN")["median"].tolist() == pytest.approx([0.04, 1, 1])
     assert part(table, "loss", "GRU")["median"].tolist() == pytest.approx([0.04, 0.04, 1])
@@ -55,7 +56,8 @@ def test_losses_are_in_parts_of_chance():
 
 
 def test_norms_are_those_of_the_longest_sequences_relative_to_lag_0_of_the_same_run():
-    table = FIGURE.table(compared())
+    plotted = FIGURE.table(compared())
+    table = plotted.table
 
     for cell, rate in (("RNN", 0.5), ("GRU", 0.7), ("LSTM", 0.6)):
         rows = part(table, "state", cell)
@@ -67,16 +69,18 @@ def test_norms_are_those_of_the_longest_sequences_relative_to_lag_0_of_the_same_
 
 
 def test_weights_are_one_to_three_to_four():
-    table = FIGURE.table(compared())
+    plotted = FIGURE.table(compared())
+    table = plotted.table
 
     weights = table.groupby("series", observed=True)["weights"].unique()
     assert [list(some) for some in weights] == [[64**2], [3 * 64**2], [4 * 64**2]]
 
 
 def test_what_is_drawn_is_the_table():
-    table = FIGURE.table(compared())
+    plotted = FIGURE.table(compared())
+    table = plotted.table
 
-    left, right = FIGURE.draw(table).axes
+    left, right = FIGURE.draw(plotted).axes
 
     for line, cell in zip(left.lines, ("RNN", "GRU", "LSTM"), strict=False):
         np.testing.assert_array_equal(line.get_ydata(), part(table, "loss", cell)["median"])
@@ -102,10 +106,11 @@ def test_the_caption_says_who_learns_up_to_which_length():
 
 
 def test_tables_without_a_memory_are_drawn_without_one():
-    table = FIGURE.table(compared(memory=False))
+    plotted = FIGURE.table(compared(memory=False))
+    table = plotted.table
 
     assert set(table["quantity"]) == {"loss", "state"}
-    FIGURE.draw(table)
+    FIGURE.draw(plotted)
 
 
 def test_a_run_that_has_not_ended_is_left_out_and_told():
@@ -116,10 +121,11 @@ def test_a_run_that_has_not_ended_is_left_out_and_told():
     )
     updates = study.updates[study.updates["run"] != first]
 
-    table = FIGURE.table(replace(study, runs=running, updates=updates))
+    plotted = FIGURE.table(replace(study, runs=running, updates=updates))
+    table = plotted.table
 
     assert part(table, "loss", "RNN")["seeds"].tolist() == [2, 3, 3]
-    assert "1 run had not ended: not shown." in FIGURE.caption(table)
+    assert "1 run had not ended: not shown." in FIGURE.caption(plotted)
 
 
 def test_a_setting_that_follows_the_length_parts_no_recipe():

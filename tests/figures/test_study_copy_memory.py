@@ -30,7 +30,8 @@ def copying(**more) -> Study:
 
 
 def test_what_is_drawn_is_the_median_and_range_of_the_smoothed_loss():
-    table = FIGURE.table(copying())
+    plotted = FIGURE.table(copying())
+    table = plotted.table
 
     drawn = table.set_index(["series", "update"])
     # The running median over five of a monotone loss is the loss itself away from the ends.
@@ -49,9 +50,10 @@ def test_what_is_drawn_is_the_median_and_range_of_the_smoothed_loss():
 
 
 def test_the_lines_are_the_table_and_chance_is_dashed():
-    table = FIGURE.table(copying(lengths=(20, 40)))
+    plotted = FIGURE.table(copying(lengths=(20, 40)))
+    table = plotted.table
 
-    figure = FIGURE.draw(table)
+    figure = FIGURE.draw(plotted)
 
     for axes, length in zip(figure.axes, (20, 40), strict=True):
         solid = [line for line in axes.lines if line.get_linestyle() == "-"]
@@ -71,23 +73,24 @@ def test_the_caption_says_who_stays_at_chance():
 
 
 def test_a_loss_that_is_not_finite_is_marked_and_told():
-    table = FIGURE.table(recipes([{}], lambda row, update: math.nan if update > 30 else 1.0))
+    plotted = FIGURE.table(recipes([{}], lambda row, update: math.nan if update > 30 else 1.0))
+    table = plotted.table
 
     assert table["ceiling"].tolist() == [0, 0, 0, 0, 3, 3]
-    figure = FIGURE.draw(table)
+    figure = FIGURE.draw(plotted)
     [marks] = [line for line in figure.axes[0].lines if line.get_gid() == "ceiling"]
     assert marks.get_xdata().tolist() == [40, 50]
-    assert "3 runs diverged (triangles)." in FIGURE.caption(table)
+    assert "3 runs diverged (triangles)." in FIGURE.caption(plotted)
 
 
 def test_runs_without_a_chance_level_are_drawn_without_one():
     study = copying()
     bare = replace(study, runs=study.runs.drop(columns="chance_loss"))
 
-    table = FIGURE.table(bare)
+    plotted = FIGURE.table(bare)
 
-    assert not [line for line in FIGURE.draw(table).axes[0].lines if line.get_linestyle() == "--"]
-    assert "chance" not in FIGURE.caption(table)
+    assert not [line for line in FIGURE.draw(plotted).axes[0].lines if line.get_linestyle() == "--"]
+    assert "chance" not in FIGURE.caption(plotted)
 
 
 def test_an_untrained_study_is_refused():
@@ -105,10 +108,11 @@ def test_a_study_without_lengths_is_refused():
 
 def test_what_is_left_out_is_said():
     many = [{"training.learning_rate": rate / 100} for rate in range(1, 8)]
-    table = FIGURE.table(recipes(many, lambda row, update: 1.0))
+    plotted = FIGURE.table(recipes(many, lambda row, update: 1.0))
+    table = plotted.table
 
     assert table["series"].nunique() == 6
-    assert "Left out to keep the figure readable: " in FIGURE.caption(table)
+    assert "Left out to keep the figure readable: " in FIGURE.caption(plotted)
 
 
 BOOK = Book(

@@ -42,7 +42,8 @@ SIX = (
 
 
 def test_formula_and_measurement_are_those_of_the_units():
-    table = course.table(study(*SIX))
+    plotted = course.table(study(*SIX))
+    table = plotted.table
 
     last = table[table["lag"] == 19].set_index(["panel", "weight"])
     expected = {
@@ -60,9 +61,10 @@ def test_formula_and_measurement_are_those_of_the_units():
 
 
 def test_what_is_drawn_is_the_table():
-    table = course.table(study(*SIX))
+    plotted = course.table(study(*SIX))
+    table = plotted.table
 
-    figure = course.draw(table)
+    figure = course.draw(plotted)
 
     solid, dashed = (
         [
@@ -98,7 +100,7 @@ def test_networks_of_more_units_are_no_product_of_numbers():
 
     with pytest.raises(figures.CannotDraw, match="one unit and one sequence"):
         course.table(study(wide))
-    assert len(course.table(study(wide, SIX[1]))["weight"].unique()) == 1
+    assert len(course.table(study(wide, SIX[1])).table["weight"].unique()) == 1
 
 
 def test_a_study_without_units_is_refused_with_what_is_missing():

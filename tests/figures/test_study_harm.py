@@ -39,7 +39,7 @@ def three() -> Study:
 
 
 def test_the_three_quantities_are_those_of_the_runs():
-    table = harm.table(three()).set_index(["panel", "case", "x"])["median"].sort_index()
+    table = harm.table(three()).table.set_index(["panel", "case", "x"])["median"].sort_index()
 
     assert table["loss", "tanh, g = 1", 100] == pytest.approx(np.log10(0.01))
     assert table["moved", "sigmoid, g = 0.5", 100] == pytest.approx(-4)
@@ -50,9 +50,10 @@ def test_the_three_quantities_are_those_of_the_runs():
 
 
 def test_what_is_drawn_is_the_table():
-    table = harm.table(three())
+    plotted = harm.table(three())
+    table = plotted.table
 
-    figure = harm.draw(table)
+    figure = harm.draw(plotted)
 
     for axes, panel in zip(figure.axes, harm.PANELS, strict=True):
         for line in (line for line in axes.lines if "g = " in str(line.get_gid())):

@@ -33,7 +33,8 @@ def unit(activation: str = "sigmoid", **more: object) -> Study:
 
 
 def test_the_maps_hold_the_rows_of_update_0():
-    table = pascanu2013_cliff.table(unit())
+    plotted = pascanu2013_cliff.table(unit())
+    table = plotted.table
 
     assert len(table) == len(WEIGHTS) * len(BIASES)
     np.testing.assert_allclose(table["loss"], table["weight"] / 100 - table["bias"])
@@ -42,9 +43,10 @@ def test_the_maps_hold_the_rows_of_update_0():
 
 
 def test_what_is_drawn_is_the_table():
-    table = pascanu2013_cliff.table(unit())
+    plotted = pascanu2013_cliff.table(unit())
+    table = plotted.table
 
-    figure = pascanu2013_cliff.draw(table)
+    figure = pascanu2013_cliff.draw(plotted)
 
     for axes, column in zip(figure.axes, ("loss", "log10_gradient"), strict=False):
         [mesh] = [mesh for mesh in axes.collections if mesh.get_gid() == column]

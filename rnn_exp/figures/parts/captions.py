@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from rnn_exp.figures.parts.selection import KEYS
+from rnn_exp.figures.parts.selection import KEYS, Plotted
 from rnn_exp.figures.parts.words import (
     half_life,
     listing,
@@ -84,11 +84,12 @@ def marked(table: pd.DataFrame) -> str:
     return sentences(*said)
 
 
-def closing(table: pd.DataFrame) -> str:
+def closing(plotted: Plotted) -> str:
     """What every caption ends with: marked points, seeds, what was left out."""
+    table = plotted.table
     most = int(table["seeds"].max()) if "seeds" in table and len(table) else 0
     seeds = {0: "", 1: "One seed: no band."}.get(most, f"Up to {most} seeds.")
-    return sentences(marked(table), seeds, *table.attrs.get("notes", []))
+    return sentences(marked(table), seeds, *plotted.notes)
 
 
 _NAMES: Final = {

@@ -12,7 +12,7 @@ from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.panels import lengths_of
 from rnn_exp.figures.parts.recipes import Book, named
 from rnn_exp.figures.parts.seeds import interval, thin
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, required
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
 from rnn_exp.figures.parts.words import listing, number, plural, sentences
 
@@ -34,7 +34,7 @@ STUCK: Final = 0.9
 """A loss above this part of chance is counted as chance."""
 
 
-def curve_table(tables: Tables, book: Book) -> pd.DataFrame:
+def curve_table(tables: Tables, book: Book) -> Plotted:
     """The median and range over seeds of the smoothed loss at each recorded update."""
     runs, notes = _shown(tables.runs, book)
     rows = required(tables.updates, ["run", "update", "loss"], "updates").astype({"run": str})
@@ -44,14 +44,13 @@ def curve_table(tables: Tables, book: Book) -> pd.DataFrame:
     rows = _smoothed(rows.astype({"loss": float}))
     kept, note = thin(rows["update"], _UPDATES)
     frame = runs.merge(rows[rows["update"].isin(kept)], on="run").sort_values([*_BY, "update"])
-    plotted = interval(frame, [*_BY, "update"], "loss")
+    numbers = interval(frame, [*_BY, "update"], "loss")
     keys = [frame[key] for key in (*_BY, "update")]
     lost = frame["lost"].groupby(keys, sort=False, observed=True).sum()
-    plotted = plotted.assign(ceiling=lost.to_numpy())
+    numbers = numbers.assign(ceiling=lost.to_numpy())
     chances = runs.groupby("length")["chance"].median()
-    plotted["chance"] = plotted["length"].map(chances)
-    plotted.attrs["notes"] = [*notes, *note]
-    return plotted
+    numbers["chance"] = numbers["length"].map(chances)
+    return Plotted(numbers, (*notes, *note))
 
 
 def _shown(runs: pd.DataFrame, book: Book) -> tuple[pd.DataFrame, list[str]]:
@@ -82,8 +81,9 @@ def _smoothed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(loss=smooth.where(finite.notna()), lost=finite.isna().astype(int))
 
 
-def draw_curves(table: pd.DataFrame, y: str) -> Figure:
+def draw_curves(plotted: Plotted, y: str) -> Figure:
     """A panel a length, a line a recipe with the range over seeds, and a dashed line for chance."""
+    table = plotted.table
     with in_style():
         lengths = lengths_of(table)
         figure, grid = panels.grid(1, len(lengths), height=2.2)
@@ -129,8 +129,9 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     return entries + marks.entries(False, bool((table["ceiling"] > 0).any()))
 
 
-def curve_caption(table: pd.DataFrame) -> str:
+def curve_caption(plotted: Plotted) -> str:
     """What is seen: who ends below chance, and how far."""
+    table = plotted.table
     said = [_length(length, table[table["length"] == length]) for length in lengths_of(table)]
     most = int(table["seeds"].max())
     lost = int(table.groupby(_BY, observed=True)["ceiling"].max().sum())
@@ -139,7 +140,7 @@ def curve_caption(table: pd.DataFrame) -> str:
         f"Line: median over {plural(most, 'seed')} of each run's running median over {SMOOTH} "
         "recorded updates; band: lowest to highest.",
         f"{plural(lost, 'run')} diverged (triangles)." if lost else "",
-        *table.attrs.get("notes", []),
+        *plotted.notes,
     )
 
 
@@ -170,7 +171,7 @@ LAST: Final = 0.1
 _ENDS_BY: Final = ["series", "length"]
 
 
-def ending_table(tables: Tables, book: Book) -> pd.DataFrame:
+def ending_table(tables: Tables, book: Book) -> Plotted:
     """For each recipe and length: ``start``, ``end`` (rates), ``loss`` (in parts of chance).
 
     Each is the median over seeds, with ``_low`` and ``_high``. The loss of a run that diverged is
@@ -184,10 +185,10 @@ def ending_table(tables: Tables, book: Book) -> pd.DataFrame:
     frame, diverged = frame[ended], diverged[ended]
     losses = (frame["loss"] / frame["chance"]).mask(diverged, np.inf)
     frame = frame.assign(loss=losses, diverged=diverged.astype(int))
-    plotted = _intervals(frame)
+    numbers = _intervals(frame)
     left = int((~ended).sum())
-    plotted.attrs["notes"] = [f"{plural(left, 'run')} had not ended: not shown."] if left else []
-    return plotted
+    notes = (f"{plural(left, 'run')} had not ended: not shown.",) if left else ()
+    return Plotted(numbers, notes)
 
 
 def _intervals(frame: pd.DataFrame) -> pd.DataFrame:

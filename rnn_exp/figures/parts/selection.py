@@ -89,6 +89,19 @@ class CannotDraw(ValueError):  # noqa: N818 - it reads as a sentence where it is
     """The study cannot answer this figure's question; the message says why."""
 
 
+@dataclass(frozen=True)
+class Plotted:
+    """What a figure shows: exactly the numbers that are plotted, and what has to be said of them.
+
+    Args:
+        table: a row a point or cell; it is the figure's CSV.
+        notes: sentences for the caption, such as which runs are not shown.
+    """
+
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
 @runtime_checkable
 class Tables(Protocol):
     """What a study leaves behind: tidy tables, settings joined as dotted columns.

@@ -2,12 +2,11 @@
 
 from typing import Final
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import losses
 from rnn_exp.figures.parts.recipes import Book
-from rnn_exp.figures.parts.selection import Tables
+from rnn_exp.figures.parts.selection import Plotted, Tables
 
 QUESTION: Final = "Which networks learn the adding problem?"
 BESIDE: Final = ("decay",)
@@ -25,16 +24,16 @@ BOOK: Final = Book(
 )
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """The loss of every network at each recorded update, and that of the best constant."""
     return losses.curve_table(tables, BOOK)
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """A panel a length, a line a network, the loss of the best constant dashed."""
-    return losses.draw_curves(table, "mean squared error")
+    return losses.draw_curves(plotted, "mean squared error")
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: who leaves the best constant behind."""
-    return losses.curve_caption(table)
+    return losses.curve_caption(plotted)

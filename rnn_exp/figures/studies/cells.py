@@ -13,7 +13,7 @@ from rnn_exp.figures.parts import losses, marks, panels
 from rnn_exp.figures.parts.panels import beside, numeric_x
 from rnn_exp.figures.parts.recipes import Book, named
 from rnn_exp.figures.parts.seeds import gradient_interval
-from rnn_exp.figures.parts.selection import Tables, at_start, required, top_layer
+from rnn_exp.figures.parts.selection import Plotted, Tables, at_start, required, top_layer
 from rnn_exp.figures.parts.style import MARKERS, PAGE, THEORY, categories, in_style
 from rnn_exp.figures.parts.words import listing, number, plural, power, sentences
 
@@ -92,7 +92,7 @@ _INTERVAL: Final = ("median", "low", "high", "seeds")
 _COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, "weights", "diverged"]
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """Final losses against the length, and gradient norms at the start against the lag.
 
     ``quantity``: loss (in parts of chance; x is the length), state (log10 of ∂L/∂h_t relative to
@@ -100,20 +100,21 @@ def table(tables: Tables) -> pd.DataFrame:
     """
     runs = _runs(tables.runs)
     longest = runs[runs["length"] == runs["length"].max()]
-    ended = losses.ending_table(tables, BOOK).rename(
-        columns={"length": "x", "loss": "median", "loss_low": "low", "loss_high": "high"}
-    )
-    parts = ended, _states(tables, longest), _memories(tables, longest)
+    ended = losses.ending_table(tables, BOOK)
+    parts = _final(ended.table), _states(tables, longest), _memories(tables, longest)
     told = zip(parts, ("loss", "state", "memory"), strict=True)
-    plotted = pd.concat([part.assign(quantity=q) for part, q in told if len(part)])
-    plotted = plotted.reset_index(drop=True)
+    numbers = pd.concat([part.assign(quantity=q) for part, q in told if len(part)])
+    numbers = numbers.reset_index(drop=True)
     weights = runs.groupby("series", observed=True)["weights"].max()
-    plotted["series"] = pd.Categorical(plotted["series"], runs["series"].cat.categories)
-    plotted["weights"] = plotted["series"].map(weights).astype(int)
-    plotted["diverged"] = plotted["diverged"].fillna(0).astype(int)
-    plotted = plotted[_COLUMNS]
-    plotted.attrs |= ended.attrs | {"longest": int(longest["length"].iloc[0])}
-    return plotted
+    numbers["series"] = pd.Categorical(numbers["series"], runs["series"].cat.categories)
+    numbers["weights"] = numbers["series"].map(weights).astype(int)
+    numbers["diverged"] = numbers["diverged"].fillna(0).astype(int)
+    return Plotted(numbers[_COLUMNS], ended.notes)
+
+
+def _final(ended: pd.DataFrame) -> pd.DataFrame:
+    names = {"length": "x", "loss": "median", "loss_low": "low", "loss_high": "high"}
+    return ended.rename(columns=names)
 
 
 def _runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -127,8 +128,9 @@ def _runs(runs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """Left the final loss against the length, right the gradient at the start against the lag."""
+    table = plotted.table
     with in_style():
         figure = Figure(figsize=(PAGE, 2.7), layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -136,9 +138,14 @@ def draw(table: pd.DataFrame) -> Figure:
         palette = dict(zip(names, categories(len(names)), strict=True))
         _losses(left, table[table["quantity"] == "loss"], palette)
         _draw_profiles(right, table[table["quantity"] != "loss"], palette)
-        panels.title(right, "at initialisation", length=table.attrs.get("longest", 0))
+        panels.title(right, "at initialisation", length=_longest(table))
         marks.legend(figure, _entries(table, palette))
     return figure
+
+
+def _longest(table: pd.DataFrame) -> int:
+    """The length of the sequences whose gradients are shown."""
+    return int(table.loc[table["quantity"] == "loss", "x"].max())
 
 
 def _losses(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
@@ -176,8 +183,9 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     return entries + marks.entries(floor, bool((table["diverged"] > 0).any()))
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: up to which length each cell learns, and how much gradient is left."""
+    table = plotted.table
     losses = table[table["quantity"] == "loss"]
     said = [_reach(str(name), rows) for name, rows in losses.groupby("series", observed=True)]
     norms = table[table["quantity"] != "loss"].groupby(["quantity", "series"], observed=True)
@@ -188,7 +196,7 @@ def caption(table: pd.DataFrame) -> str:
         f"At initialisation, there is left of the gradient at lag 0: {listing(left)}.",
         "Median over seeds; bars and bands: lowest to highest.",
         f"Up to {plural(int(table['seeds'].max()), 'seed')}.",
-        *table.attrs.get("notes", []),
+        *plotted.notes,
     )
 
 

@@ -2,12 +2,11 @@
 
 from typing import Final
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import losses
 from rnn_exp.figures.parts.recipes import Book
-from rnn_exp.figures.parts.selection import Tables
+from rnn_exp.figures.parts.selection import Plotted, Tables
 
 QUESTION: Final = "Which networks carry a few symbols over a delay?"
 BESIDE: Final = ("decay",)
@@ -31,16 +30,16 @@ BOOK: Final = Book(
 )
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """The loss of every recipe at each recorded update, and the memoryless baseline."""
     return losses.curve_table(tables, BOOK)
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """A panel a delay, a line a recipe, the memoryless baseline dashed."""
-    return losses.draw_curves(table, "cross-entropy a step")
+    return losses.draw_curves(plotted, "cross-entropy a step")
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: who leaves the baseline."""
-    return losses.curve_caption(table)
+    return losses.curve_caption(plotted)

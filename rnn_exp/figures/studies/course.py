@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, required
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style, ordered
 from rnn_exp.figures.parts.words import listing, number, plural, power, sentences
 
@@ -28,7 +28,7 @@ _ROWS: Final = ["run", "update", "lag", "log10_total", "saturation", "status"]
 _COURSES: Final = {-1: "vanishes for", 1: "explodes for", 0: "does neither for"}
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """log10 of |∂h_T/∂h_(T-n)| as measured, and of D_n = Π φ'(z) w, for every unit and lag n."""
     runs = required(tables.runs, ["run", *_SETTINGS], "runs").rename(columns=_SETTINGS)
     runs = runs[(runs["units"] == 1) & (runs["sequences"] == 1)].astype({"run": str})
@@ -45,7 +45,7 @@ def table(tables: Tables) -> pd.DataFrame:
     frame["difference"] = np.expm1((measured - formula).abs() * np.log(10))
     columns = ["panel", "activation", "weight", "bias", "lag", "measured", "formula", "difference"]
     order = ["activation", "panel", "weight", "lag"]
-    return frame.sort_values(order, kind="stable")[columns].reset_index(drop=True)
+    return Plotted(frame.sort_values(order, kind="stable")[columns].reset_index(drop=True))
 
 
 def _formula(frame: pd.DataFrame) -> pd.Series:
@@ -63,8 +63,9 @@ def _panel_of(frame: pd.DataFrame) -> pd.Series:
     return frame["activation"] + ", b = " + bias
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """A panel for each choice of biases, a colour a weight; solid measured, dashed the product."""
+    table = plotted.table
     with in_style():
         names = list(table["panel"].unique())
         rows = -(-len(names) // 2)
@@ -94,8 +95,9 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[float, str]) -> None:
     panels.powers(axes)
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: how exact the product is, and which weights above 1 explode."""
+    table = plotted.table
     units = table.drop_duplicates(["panel", "weight"])
     worst = float(table["difference"].max())
     return sentences(

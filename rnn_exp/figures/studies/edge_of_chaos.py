@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.panels import cells, refuse_further
 from rnn_exp.figures.parts.seeds import LAGS, crossing, settled_rates
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, required
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, in_style
 from rnn_exp.figures.parts.words import number, plural, sentences
 
@@ -31,7 +31,7 @@ _COLUMNS: Final = {
 }
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """The median over seeds of measured and predicted rate at each drive and gain."""
     runs = required(tables.runs, ["run", *_COLUMNS], "runs").rename(columns=_COLUMNS)
     refuse_further(tables.runs, ["init.input_scale", "init.gain"])
@@ -39,17 +39,17 @@ def table(tables: Tables) -> pd.DataFrame:
     runs = runs.dropna(subset="drive")  # of a run that has not finished nothing is known
     frame = runs.merge(settled_rates(tables, runs["run"]), on="run")
     places = frame.groupby(["scale", "gain"])
-    plotted = places[["measured", "predicted"]].median().assign(seeds=places.size()).reset_index()
+    numbers = places[["measured", "predicted"]].median().assign(seeds=places.size()).reset_index()
     # One drive a column: seeds, each with inputs of its own, differ in it by a percent.
-    plotted["drive"] = plotted["scale"].map(frame.groupby("scale")["drive"].median())
-    if (plotted["drive"] <= 0).any():
+    numbers["drive"] = numbers["scale"].map(frame.groupby("scale")["drive"].median())
+    if (numbers["drive"] <= 0).any():
         raise CannotDraw("A run has no drive: there is no place for it on a logarithmic axis.")
-    if plotted[["measured", "predicted"]].isna().all().any():
+    if numbers[["measured", "predicted"]].isna().all().any():
         raise CannotDraw("No run has a mean-field prediction.")
-    if min(plotted["drive"].nunique(), plotted["gain"].nunique()) < 2:
+    if min(numbers["drive"].nunique(), numbers["gain"].nunique()) < 2:
         raise CannotDraw("A map needs at least two drives and two gains.")
     columns = ["drive", "gain", "measured", "predicted", "seeds"]
-    return plotted[columns].sort_values(["drive", "gain"], ignore_index=True)
+    return Plotted(numbers[columns].sort_values(["drive", "gain"], ignore_index=True))
 
 
 def edges(table: pd.DataFrame) -> pd.DataFrame:
@@ -61,8 +61,9 @@ def edges(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """The measured rate as colour; on it the measured edge (solid) and the predicted (dashed)."""
+    table = plotted.table
     with in_style():
         figure, grid = panels.grid(1, 1, height=2.5)
         axes, found = grid[0, 0], edges(table)
@@ -92,8 +93,9 @@ def _scale_bar(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
     bar.ax.yaxis.set_minor_locator(NullLocator())
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: how far the edge moves, and how far the prediction is from it."""
+    table = plotted.table
     first, last = LAGS
     return sentences(
         _edge(edges(table).dropna()),

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import gradient_interval, thin
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, choose, required
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, choose, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
 from rnn_exp.figures.parts.words import number, plural, power, sentences
 
@@ -117,7 +117,7 @@ PANELS: Final = {
 _CASES, _UPDATES = 6, 200
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """log10 of all three quantities for every case: median and range over seeds."""
     choice = choose(tables.runs, lengths=1)
     cases = choice.runs[["run"]].assign(case=_names(choice.runs))
@@ -129,10 +129,9 @@ def table(tables: Tables) -> pd.DataFrame:
     rows, note = _updates(tables, frame["run"])
     long = pd.concat([rows, _contributions(tables, frame["run"])], ignore_index=True)
     long = frame[["run", "case"]].merge(long, on="run")
-    plotted = gradient_interval(long, ["panel", "case", "x"], "log10")
-    plotted = plotted.merge(_fates(frame), on="case")
-    plotted.attrs["notes"] = [*choice.notes, *note]
-    return plotted
+    numbers = gradient_interval(long, ["panel", "case", "x"], "log10")
+    numbers = numbers.merge(_fates(frame), on="case")
+    return Plotted(numbers, (*choice.notes, *note))
 
 
 def _names(chosen: pd.DataFrame) -> pd.Series:
@@ -173,8 +172,9 @@ def _status(log10: ArrayLike) -> np.ndarray:
     return np.select(kinds, ["nan", "inf", "underflow"], "ok")
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """Three panels, a colour a case; triangles where a run stopped being finite."""
+    table = plotted.table
     with in_style():
         figure, grid = panels.grid(1, len(PANELS), height=2.1, sharex=False, sharey=False)
         cases = list(table["case"].unique())
@@ -227,10 +227,11 @@ def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list
     return [*entries, *guess, *marks.entries(*lost)]
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: what became of each case, and which part of the course's claim holds."""
+    table = plotted.table
     return sentences(
         *(_fate_in_words(str(case), part) for case, part in table.groupby("case", sort=False)),
         "Line: median over the seeds still training; band: lowest to highest.",
-        closing(table),
+        closing(plotted),
     )

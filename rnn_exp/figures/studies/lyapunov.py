@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import interval
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, choose, required
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, choose, required
 from rnn_exp.figures.parts.style import BLUE, MEASURED, THEORY, VERMILLION, in_style
 from rnn_exp.figures.parts.words import number, plural, sentences
 
@@ -22,7 +22,7 @@ _KEYS: Final = ["gain", "when", "index"]
 _SPECTRA: Final = 3
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """Every exponent before and after training: median and range over seeds; ½ ln χ for the first.
 
     Columns: gain, when, index, median, low, high, seeds, share (index by units), predicted.
@@ -36,15 +36,14 @@ def table(tables: Tables) -> pd.DataFrame:
     runs = required(tables.runs, ["run", "predicted_rate", "network.hidden_size"], "runs")
     runs = choice.runs.merge(runs.astype({"run": str}), on="run").rename(columns={"value": "gain"})
     rows = runs.merge(_ends(recorded), on="run")
-    plotted = interval(rows, _KEYS, "exponent").sort_values(_KEYS, ignore_index=True)
-    plotted["share"] = plotted["index"] / int(rows["network.hidden_size"].iloc[0])
+    numbers = interval(rows, _KEYS, "exponent").sort_values(_KEYS, ignore_index=True)
+    numbers["share"] = numbers["index"] / int(rows["network.hidden_size"].iloc[0])
     with np.errstate(divide="ignore"):
         theory = np.log(
             rows.astype({"predicted_rate": float}).groupby("gain")["predicted_rate"].median()
         )
-    plotted["predicted"] = plotted["gain"].map(theory).where(plotted["index"] == 1)
-    plotted.attrs["notes"] = list(choice.notes)
-    return plotted
+    numbers["predicted"] = numbers["gain"].map(theory).where(numbers["index"] == 1)
+    return Plotted(numbers, choice.notes)
 
 
 def _ends(recorded: pd.DataFrame) -> pd.DataFrame:
@@ -57,8 +56,9 @@ def _ends(recorded: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([first.assign(when="before"), after.assign(when="after")])
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """The largest exponent against the gain (dashed: theory), and the spectra of some gains."""
+    table = plotted.table
     with in_style():
         gains = _some(table)
         figure, grid = panels.grid(1, 1 + len(gains), height=2.0, sharex=False, sharey=False)
@@ -119,8 +119,9 @@ def _spectrum(axes: Axes, part: pd.DataFrame) -> None:
         )
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: how good ½ ln χ is, and where training moves the largest exponent."""
+    table = plotted.table
     first = table[table["index"] == 1]
     sides = first.pivot_table(index="gain", columns="when", values="median", dropna=False)
     theory = first.drop_duplicates("gain").set_index("gain")["predicted"]
@@ -129,7 +130,7 @@ def caption(table: pd.DataFrame) -> str:
         _moved(sides),
         "Exponents in nats per time step, along the sequences of an update (mean over the batch). "
         "Points and lines: median over seeds; bars and bands: lowest to highest seed.",
-        closing(table.drop(columns=["low", "high"])),
+        closing(plotted),
     )
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import gradient_interval
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, choose, required
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, choose, required
 from rnn_exp.figures.parts.style import BLUE, MEASURED, VERMILLION, in_style
 from rnn_exp.figures.parts.words import listing, number, power, sentences
 
@@ -30,7 +30,7 @@ _POINTS = 8
 _ROWS: Final = ["run", "update", "time", "lag", "log10_total", "log10_late"]
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """log10 of the norm at each lag for each loss: median and range over seeds."""
     runs = required(tables.runs, ["run", "training.loss_at"], "runs")
     every = runs["training.loss_at"] == "every"
@@ -46,9 +46,8 @@ def table(tables: Tables) -> pd.DataFrame:
             rows = choice.runs.merge(_rows(tables, choice.runs["run"]), on="run")
             parts += [_norms(rows, loss, column) for loss, column in columns.items()]
             notes |= dict.fromkeys(choice.notes)
-    plotted = pd.concat(parts, ignore_index=True)
-    plotted.attrs["notes"] = list(notes)
-    return plotted
+    numbers = pd.concat(parts, ignore_index=True)
+    return Plotted(numbers, tuple(notes))
 
 
 def _rows(tables: Tables, runs: pd.Series) -> pd.DataFrame:
@@ -69,8 +68,9 @@ def _norms(rows: pd.DataFrame, loss: str, column: str) -> pd.DataFrame:
     return gradient_interval(frame, ["activation", "length", "loss", "lag"], "log10")
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """A panel a length: a loss at every step, and the last answer alone in both kinds of runs."""
+    table = plotted.table
     with in_style():
         lengths = panels.lengths_of(table)
         figure, grid = panels.grid(1, len(lengths), height=2.1, sharex=False)
@@ -111,8 +111,9 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     return [*entries, *marks.entries(*lost)]
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: first over last norm for both losses at each length."""
+    table = plotted.table
     by_loss = {str(loss): _ratios(part) for loss, part in table.groupby("loss", sort=False)}
     shown = ", ".join(f"T = {length}" for length in by_loss[EVERY].index)
     flat = listing(number(10.0**ratio) for ratio in by_loss[EVERY])
@@ -126,7 +127,7 @@ def caption(table: pd.DataFrame) -> str:
         else "",
         _agreement(table),
         "Line: median over seeds at initialisation; band: lowest to highest.",
-        closing(table),
+        closing(plotted),
     )
 
 

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.panels import cells, refuse_further
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, required
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import THEORY, in_style
 from rnn_exp.figures.parts.words import number, plural, power, sentences
 
@@ -30,7 +30,7 @@ _NODE: Final = "saddle-node"
 _LINES: Final = {_NODE: "white", _START: "#FF7F50"}
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """The error and log10 of |∂E/∂w| at each weight and bias, before the first update."""
     runs = required(tables.runs, ["run", "network.activation", *_PLACE], "runs")
     if set(runs["network.activation"]) != {"sigmoid"}:
@@ -45,7 +45,7 @@ def table(tables: Tables) -> pd.DataFrame:
     with np.errstate(divide="ignore"):
         grid = grid.assign(log10_gradient=np.log10(grid["recurrent_grad_norm"].astype(float)))
     kept = grid[["weight", "bias", "start", "loss", "log10_gradient"]].astype(float)
-    return kept.sort_values(["weight", "bias"], ignore_index=True)
+    return Plotted(kept.sort_values(["weight", "bias"], ignore_index=True))
 
 
 def saddle_nodes(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,8 +65,9 @@ def _fixed(weight: np.ndarray, x: np.ndarray | float) -> np.ndarray:
     return np.asarray(np.log(x / (1 - x)) - weight * x)
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """The error and its gradient as maps; dashed the lines that theory gives."""
+    table = plotted.table
     with in_style():
         figure, grid = panels.grid(1, 2, height=2.3)
         _map(figure, grid[0, 0], table, "loss", Normalize(0))
@@ -106,8 +107,9 @@ def _look(name: str) -> dict[str, Any]:
     return {"linestyle": THEORY, "color": _LINES[name], "linewidth": 1, "path_effects": _EDGE}
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: how much steeper the wall is than the rest, and where it stands."""
+    table = plotted.table
     gradient = table["log10_gradient"]
     top, steep = (
         table.iloc[int(gradient.argmax())],

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.panels import beside, numeric_x
 from rnn_exp.figures.parts.recipes import ANY, Book, named
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, required
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MARKERS, categories, in_style
 from rnn_exp.figures.parts.words import listing, plural, sentences
 
@@ -30,22 +30,22 @@ BOOK: Final = Book(
 _BY: Final = ["init", "series", "length"]
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """For each method and length: how many seeds solved the task, and after how many updates."""
     runs = _runs(tables.runs)
     rows = required(tables.updates, ["run", "update"], "updates").astype({"run": str})
     last = rows.groupby("run")["update"].max()
     runs["updates"] = runs["run"].map(last).where(runs["solved"]).astype(float) + 1
     grouped = runs.sort_values(_BY).groupby(_BY, observed=True, sort=False)
-    plotted = grouped.agg(
+    numbers = grouped.agg(
         seeds=("solved", "size"),
         solved=("solved", "sum"),
         median=("updates", "median"),
         low=("updates", "min"),
         high=("updates", "max"),
     ).reset_index()
-    plotted["share"] = plotted["solved"] / plotted["seeds"]
-    return plotted
+    numbers["share"] = numbers["solved"] / numbers["seeds"]
+    return Plotted(numbers)
 
 
 def _runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -65,8 +65,9 @@ def _runs(runs: pd.DataFrame) -> pd.DataFrame:
     return frame[ended.astype(bool)]
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """A column an initialisation: above the share of seeds that solve it, below the updates."""
+    table = plotted.table
     with in_style():
         inits = list(table["init"].unique())
         figure, grid = panels.grid(2, len(inits), height=1.5, sharey="row")
@@ -120,8 +121,9 @@ def _entries(palette: dict[str, str], unsolved: bool) -> list[marks.Entry]:
     return [*entries, (triangle, "no seed solves it")] if unsolved else entries
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: how many seeds solve which length, and how long that takes."""
+    table = plotted.table
     said = [_init(str(init), part) for init, part in table.groupby("init", sort=False)]
     return sentences(
         *said,

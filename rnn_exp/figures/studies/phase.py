@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.selection import (
     CannotDraw,
+    Plotted,
     Tables,
     at_start,
     choose,
@@ -40,7 +41,7 @@ _SCALES: Final = {
 }
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """A row a cell: log10 of the first over the last norm (median), and how many seeds solve."""
     choice = choose(tables.runs, lengths=12, series=40, panels=3)
     asked, most = "training.stop_when_solved", "training.updates"
@@ -56,11 +57,10 @@ def table(tables: Tables) -> pd.DataFrame:
     frame = frame.merge(_ratios(tables, frame["run"]), on="run")
     cells = frame.assign(solved=frame["status"] == "solved").groupby(_CELL, sort=False)
     # The lower of two middle ones: a half of minus infinity would be no number.
-    plotted = cells["ratio"].quantile(0.5, interpolation="lower").to_frame()
-    plotted = plotted.assign(solved=cells["solved"].sum(), seeds=cells.size())
-    plotted = plotted.assign(updates=cells[most].max()).reset_index()
-    plotted.attrs["notes"] = list(choice.notes)
-    return plotted
+    numbers = cells["ratio"].quantile(0.5, interpolation="lower").to_frame()
+    numbers = numbers.assign(solved=cells["solved"].sum(), seeds=cells.size())
+    numbers = numbers.assign(updates=cells[most].max()).reset_index()
+    return Plotted(numbers, choice.notes)
 
 
 def _ratios(tables: Tables, runs: pd.Series) -> pd.DataFrame:
@@ -71,8 +71,9 @@ def _ratios(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     return (first - last).rename("ratio").reset_index()
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """Above what arrives of the gradient, below the share of seeds that solve; lines: tenfold."""
+    table = plotted.table
     with in_style():
         activations = list(table["activation"].unique())
         figure, grid = panels.grid(2, max(len(activations), 2), height=1.55)
@@ -124,8 +125,9 @@ def _bars(figure: Figure, grid: np.ndarray) -> None:
         one.outline.set_visible(False)
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: how many runs solve the task on either side of the lines, and between them."""
+    table = plotted.table
     side = np.sign(table["ratio"]).where(table["ratio"].abs() > TENFOLD, 0)
     said = [_solved(words, table[side == which]) for which, words in _SIDES.items()]
     seeds = int(table["seeds"].max())
@@ -134,7 +136,7 @@ def caption(table: pd.DataFrame) -> str:
         f"beside that at the last, at initialisation: {'; '.join(filter(None, said))}.",
         _farthest(table),
         f"Colour above: median over {plural(seeds, 'seed')}; lines, in both rows: a factor of ten.",
-        *table.attrs.get("notes", []),
+        *plotted.notes,
     )
 
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import losses, marks, panels
 from rnn_exp.figures.parts.recipes import ANY, Book
-from rnn_exp.figures.parts.selection import Tables
+from rnn_exp.figures.parts.selection import Plotted, Tables
 from rnn_exp.figures.parts.style import BLUE, PAGE, THEORY, VERMILLION, in_style
 from rnn_exp.figures.parts.words import listing, number, plural, sentences
 
@@ -147,28 +147,28 @@ BOOK: Final = Book(
 )
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """A row a remedy: decay rate at the start and at the end, final loss in parts of chance."""
-    plotted = losses.ending_table(tables, BOOK)
-    ended = plotted.attrs["notes"]
-    longest = int(plotted["length"].max())
-    shorter = sorted(set(plotted["length"]) - {longest})
+    every = losses.ending_table(tables, BOOK)
+    numbers = every.table
+    longest = int(numbers["length"].max())
+    shorter = sorted(set(numbers["length"]) - {longest})
     notes = [f"Only T = {longest} is shown (not {listing(map(str, shorter))})."] if shorter else []
-    plotted = plotted[plotted["length"] == longest]
-    plotted = plotted.assign(rest=plotted["series"].astype(str) != BOOK.name)
-    plotted = plotted.sort_values(["rest", "loss"], kind="stable").drop(columns="rest")
-    plotted = plotted.reset_index(drop=True)
-    plotted.attrs["notes"] = [*ended, *notes]
-    return plotted
+    numbers = numbers[numbers["length"] == longest]
+    numbers = numbers.assign(rest=numbers["series"].astype(str) != BOOK.name)
+    numbers = numbers.sort_values(["rest", "loss"], kind="stable").drop(columns="rest")
+    numbers = numbers.reset_index(drop=True)
+    return Plotted(numbers, (*every.notes, *notes))
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """A row a remedy: left the decay rate before and after training, right the final loss."""
-    return _draw_rows(table, BOOK.name)
+    return _draw_rows(plotted.table, BOOK.name)
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: which remedies learn, and what each does to the gradient."""
+    table = plotted.table
     known = table[np.isfinite(table["loss"])]
     learned = known[known["loss"] < losses.LEARNED]
     diverged = int(table["diverged"].sum())
@@ -182,7 +182,7 @@ def caption(table: pd.DataFrame) -> str:
         _kept(table),
         "Points: median over seeds; bars: lowest to highest.",
         f"Up to {plural(int(table['seeds'].max()), 'seed')}; {plural(diverged, 'run')} diverged.",
-        *table.attrs.get("notes", []),
+        *plotted.notes,
     )
 
 

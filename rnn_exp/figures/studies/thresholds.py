@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import LAGS, crossing, interval, settled_rates
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required
+from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, choose, required
 from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, VERMILLION, in_style
 from rnn_exp.figures.parts.words import listing, number, sentences
 
@@ -29,7 +29,7 @@ _REGIONS: Final = (
 )
 
 
-def table(tables: Tables) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
     """The median and range over seeds of the measured rate; medians of prediction and bound."""
     choice = choose(tables.runs, lengths=1, series=1000)
     if choice.runs["value"].isna().any():
@@ -38,14 +38,13 @@ def table(tables: Tables) -> pd.DataFrame:
     theory = theory.astype({"run": str, "predicted_rate": float, "bound": float})
     frame = choice.runs.merge(settled_rates(tables, choice.runs["run"]), on="run")
     frame = frame.merge(theory.rename(columns={"predicted_rate": "predicted"}), on="run")
-    plotted = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
+    numbers = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
     medians = frame.groupby(KEYS, sort=False)[_THEORY].median().reset_index()
-    plotted = plotted.merge(medians, on=KEYS).rename(columns={"value": "gain"})
-    if plotted[_THEORY].isna().all().any():
+    numbers = numbers.merge(medians, on=KEYS).rename(columns={"value": "gain"})
+    if numbers[_THEORY].isna().all().any():
         raise CannotDraw("No run has both a mean-field prediction and a bound.")
-    plotted = plotted.drop(columns="series").sort_values("gain", kind="stable", ignore_index=True)
-    plotted.attrs["notes"] = list(choice.notes)
-    return plotted
+    numbers = numbers.drop(columns="series").sort_values("gain", kind="stable", ignore_index=True)
+    return Plotted(numbers, choice.notes)
 
 
 def thresholds(part: pd.DataFrame) -> dict[str, float]:
@@ -53,8 +52,9 @@ def thresholds(part: pd.DataFrame) -> dict[str, float]:
     return {name: crossing(part["gain"], part[name]) for name in (*_THEORY, "measured")}
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(plotted: Plotted) -> Figure:
     """A panel an activation: points measured, dashed predicted, dotted bound, regions between."""
+    table = plotted.table
     with in_style():
         parts = _parts(table)
         figure, grid = panels.grid(1, len(parts), height=2.4, sharex=False)
@@ -125,8 +125,9 @@ def _entries() -> list[marks.Entry]:
     return [entry for pair in zip(lines, areas, strict=True) for entry in pair]
 
 
-def caption(table: pd.DataFrame) -> str:
+def caption(plotted: Plotted) -> str:
     """What is seen: the three thresholds of each activation, and how far theory is off."""
+    table = plotted.table
     parts = _parts(table)
     first, last = LAGS
     return sentences(
@@ -135,7 +136,7 @@ def caption(table: pd.DataFrame) -> str:
         f"Points of which a seed lies above the bound: {(table['high'] > table['bound']).sum()}.",
         f"Rates are slopes over lags {first} to {last} at update 0. Points: median over seeds; "
         "bars: lowest to highest seed. Thresholds are read off the lines drawn.",
-        closing(table.drop(columns=["low", "high"])),
+        closing(plotted),
     )
 
 
