@@ -75,14 +75,9 @@ def draw(plotted: Plotted) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for series, rows in part.groupby("series", sort=False):
         colour = palette[str(series)]
-        finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
-        axes.plot(rows["lag"], finite["median"], MEASURED, color=colour)
-        low, high = finite["low"].fillna(finite["median"]), finite["high"].fillna(finite["median"])
-        axes.fill_between(rows["lag"], low, high, color=colour, alpha=0.22, linewidth=0)
+        marks.band(axes, rows, "lag", colour)
         if rows["predicted"].notna().any():
             axes.plot(rows["lag"], rows["predicted"], THEORY, color=darker(colour), linewidth=0.8)
-        marks.mark(axes, rows.loc[rows["floor"] > 0, "lag"], marks.FLOOR, colour)
-        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "lag"], marks.CEILING, colour)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
 

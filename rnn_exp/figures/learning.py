@@ -12,7 +12,7 @@ from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import interval, thin
 from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, choose, required
-from rnn_exp.figures.parts.style import MEASURED, in_style
+from rnn_exp.figures.parts.style import in_style
 from rnn_exp.figures.parts.words import number, place, plural, sentences
 
 QUESTION: Final = "Does it learn?"
@@ -62,12 +62,7 @@ def draw(plotted: Plotted) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for series, rows in part.groupby("series", sort=False):
         colour = palette[str(series)]
-        finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
-        marker = "o" if len(rows) == 1 else ""
-        axes.plot(rows["update"], finite["median"], MEASURED, color=colour, marker=marker)
-        low, high = finite["low"], finite["high"].fillna(finite["median"])
-        axes.fill_between(rows["update"], low, high, color=colour, alpha=0.22, linewidth=0)
-        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "update"], marks.CEILING, colour)
+        marks.band(axes, rows, "update", colour, marker="o" if len(rows) == 1 else "")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 

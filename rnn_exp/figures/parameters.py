@@ -21,7 +21,7 @@ from rnn_exp.figures.parts.selection import (
     required,
     top_layer,
 )
-from rnn_exp.figures.parts.style import BLUE, MEASURED, in_style
+from rnn_exp.figures.parts.style import BLUE, in_style
 from rnn_exp.figures.parts.words import sentences
 
 QUESTION: Final = "Would the gradient of the weights have shown it?"
@@ -98,17 +98,9 @@ def _name(table: pd.DataFrame, activation: str) -> str:
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for line, rows in part.groupby("line", sort=False):
         colour = palette[str(line)]
-        finite = rows[np.isfinite(rows["median"])].replace([np.inf, -np.inf], np.nan)
-        low, high = (finite[k].fillna(finite["median"]) for k in ("low", "high"))
         # Names have no order that a line could show; lengths and gains have.
-        joined = MEASURED if len(rows["length"].unique()) > 1 or is_numeric(rows) else "none"
-        axes.plot(finite["x"], finite["median"], linestyle=joined, color=colour, marker="o")
-        if joined == "none":
-            axes.vlines(finite["x"], low, high, color=colour, linewidth=0.8)
-        else:
-            axes.fill_between(finite["x"], low, high, color=colour, alpha=0.22, linewidth=0)
-        marks.mark(axes, rows.loc[rows["floor"] > 0, "x"], marks.FLOOR, colour)
-        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "x"], marks.CEILING, colour)
+        joined = len(rows["length"].unique()) > 1 or is_numeric(rows)
+        marks.band(axes, rows, "x", colour, joined=joined, marker="o")
     # Room for the triangles below the last point.
     axes.margins(y=0.2 if (part["floor"] > 0).any() else 0.08)
     panels.powers(axes)

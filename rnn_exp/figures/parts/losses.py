@@ -102,10 +102,7 @@ def draw_curves(plotted: Plotted, y: str) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for series, rows in part.groupby("series", sort=False, observed=True):
         colour = palette[str(series)]
-        axes.plot(rows["update"], rows["median"], MEASURED, color=colour)
-        band = rows["update"], rows["low"], rows["high"]
-        axes.fill_between(*band, color=colour, alpha=0.22, linewidth=0)
-        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "update"], marks.CEILING, colour)
+        marks.band(axes, rows, "update", colour)
     if part["chance"].notna().any():
         axes.axhline(part["chance"].iloc[0], linestyle=THEORY, color="0.1", linewidth=0.9)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))

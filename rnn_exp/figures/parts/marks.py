@@ -5,7 +5,7 @@ number at the ceiling.
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from rnn_exp.figures.parts.panels import plain
-from rnn_exp.figures.parts.style import categories, ordered
+from rnn_exp.figures.parts.style import MEASURED, categories, ordered
 
 FLOOR: Final = "v"
 CEILING: Final = "^"
@@ -48,6 +48,46 @@ def mark(axes: Axes, x: ArrayLike, edge: str, colour: str) -> None:
         gid=name,
         zorder=5,
     )
+
+
+def band(
+    axes: Axes,
+    rows: pd.DataFrame,
+    x: str,
+    colour: str,
+    *,
+    log10: bool = False,
+    joined: bool = True,
+    **line: Any,  # noqa: ANN401 - matplotlib's
+) -> None:
+    """Draw the median of one series as a line, the range over seeds, and triangles for lost values.
+
+    A value that is not finite leaves a gap in the line. The range ends at the median where its own
+    end is not finite.
+
+    Args:
+        axes: where to draw.
+        rows: of one series, in order of ``x``, with `median`, `low` and `high` over seeds. Where
+            columns `floor` and `ceiling` count the seeds whose value is lost, each such place gets
+            a triangle at the lower or the upper edge.
+        x: the column with the places.
+        colour: of everything drawn.
+        log10: whether the columns are `log10_median`, `log10_low` and `log10_high`.
+        joined: whether the places have an order that a line may show; if not, points and bars.
+        line: what else the median's line has: its style, marker or group id.
+    """
+    names = [f"log10_{name}" if log10 else name for name in ("median", "low", "high")]
+    median, low, high = (rows[name].where(np.isfinite(rows[name])) for name in names)
+    low, high = low.fillna(median), high.fillna(median)
+    line = {"linestyle": MEASURED if joined else "none", **line}
+    axes.plot(rows[x], median, color=colour, **line)
+    if joined:
+        axes.fill_between(rows[x], low, high, color=colour, alpha=0.22, linewidth=0)
+    else:
+        axes.vlines(rows[x], low, high, color=colour, linewidth=0.8)
+    for name, edge in (("floor", FLOOR), ("ceiling", CEILING)):
+        if name in rows:
+            mark(axes, rows.loc[rows[name] > 0, x], edge, colour)
 
 
 def entries(floor: bool, ceiling: bool) -> list[tuple[Artist, str]]:

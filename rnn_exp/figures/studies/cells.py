@@ -14,7 +14,7 @@ from rnn_exp.figures.parts.panels import beside, numeric_x
 from rnn_exp.figures.parts.recipes import Book, named
 from rnn_exp.figures.parts.seeds import gradient_interval
 from rnn_exp.figures.parts.selection import Plotted, Tables, at_start, required, top_layer
-from rnn_exp.figures.parts.style import MARKERS, PAGE, THEORY, categories, in_style
+from rnn_exp.figures.parts.style import MARKERS, MEASURED, PAGE, THEORY, categories, in_style
 from rnn_exp.figures.parts.words import listing, number, plural, power, sentences
 
 DASHES: Final = (0, (4, 1, 1, 1))
@@ -52,20 +52,10 @@ def _relative(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 def _draw_profiles(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     """A line a series: solid for _states, dashed and dotted for _memories; triangles for zeros."""
     for (quantity, name), rows in part.groupby(["quantity", "series"], observed=True, sort=False):
-        finite = rows[np.isfinite(rows["median"])]
-        dashes: Any = "-" if quantity == "state" else DASHES
-        colour = palette[str(name)]
-        axes.plot(finite["x"], finite["median"], linestyle=dashes, color=colour, gid=str(quantity))
-        axes.fill_between(
-            finite["x"],
-            finite["low"].replace(-np.inf, np.nan),
-            finite["high"],
-            color=colour,
-            alpha=0.22,
-            linewidth=0,
-        )
-        lost = rows.loc[rows["median"] == -np.inf, "x"]
-        marks.mark(axes, lost, marks.FLOOR, colour)
+        dashes: Any = MEASURED if quantity == "state" else DASHES
+        marked = rows.assign(floor=rows["median"] == -np.inf)
+        look: dict[str, Any] = {"linestyle": dashes, "gid": str(quantity)}
+        marks.band(axes, marked, "x", palette[str(name)], **look)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set(xlabel="lag $T-t$", ylabel="gradient norm relative to lag 0")

@@ -195,13 +195,8 @@ def draw(plotted: Plotted) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for case, rows in part.groupby("case", sort=False):
         colour = palette[str(case)]
-        finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
-        marker = "o" if finite["median"].notna().sum() < 3 else ""
-        axes.plot(rows["x"], finite["median"], MEASURED, color=colour, marker=marker, gid=str(case))
-        low, high = finite["low"].fillna(finite["median"]), finite["high"].fillna(finite["median"])
-        axes.fill_between(rows["x"], low, high, color=colour, alpha=0.22, linewidth=0)
-        marks.mark(axes, rows.loc[rows["floor"] > 0, "x"], marks.FLOOR, colour)
-        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "x"], marks.CEILING, colour)
+        marker = "o" if np.isfinite(rows["median"]).sum() < 3 else ""
+        marks.band(axes, rows, "x", colour, marker=marker, gid=str(case))
     axes.margins(y=0.12)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))

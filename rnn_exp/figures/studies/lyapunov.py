@@ -112,11 +112,7 @@ def _largest(axes: Axes, rows: pd.DataFrame) -> None:
 def _spectrum(axes: Axes, part: pd.DataFrame) -> None:
     axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     for when, colour in _COLOURS.items():
-        rows = part[part["when"] == when].replace([np.inf, -np.inf], np.nan)
-        axes.plot(rows["share"], rows["median"], MEASURED, color=colour, gid=when)
-        axes.fill_between(
-            rows["share"], rows["low"], rows["high"], color=colour, alpha=0.22, linewidth=0
-        )
+        marks.band(axes, part[part["when"] == when], "share", colour, gid=when)
 
 
 def caption(plotted: Plotted) -> str:

@@ -88,17 +88,13 @@ def draw(plotted: Plotted) -> Figure:
 
 def _line(axes: Axes, rows: pd.DataFrame, loss: str) -> None:
     colour = _COLOURS[loss]
-    finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
     if loss == LAST:
         # Points, because they lie on the line of the last answer: that they do is the result.
         few = np.unique(np.linspace(0, len(rows) - 1, _POINTS).round().astype(int))
-        axes.plot(rows["lag"].iloc[few], finite["median"].iloc[few], "o", mfc="none", color=colour)
+        points = rows.iloc[few].replace([np.inf, -np.inf], np.nan)
+        axes.plot(points["lag"], points["median"], "o", mfc="none", color=colour)
         return
-    axes.plot(rows["lag"], finite["median"], MEASURED, color=colour, gid=loss)
-    low, high = finite["low"].fillna(finite["median"]), finite["high"].fillna(finite["median"])
-    axes.fill_between(rows["lag"], low, high, color=colour, alpha=0.22, linewidth=0)
-    marks.mark(axes, rows.loc[rows["floor"] > 0, "lag"], marks.FLOOR, colour)
-    marks.mark(axes, rows.loc[rows["ceiling"] > 0, "lag"], marks.CEILING, colour)
+    marks.band(axes, rows, "lag", colour, gid=loss)
 
 
 def _entries(table: pd.DataFrame) -> list[marks.Entry]:
