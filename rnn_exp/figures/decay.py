@@ -27,7 +27,7 @@ def table(tables: Tables) -> Plotted:
     numbers = gradient_interval(frame, [*KEYS, "lag"], "log10_total")
     numbers = _in_order(choice.runs[KEYS].drop_duplicates(), numbers)
     numbers = numbers.merge(_rates(tables.runs, choice.runs), on=KEYS, how="left")
-    numbers["predicted"] = _predicted(numbers)
+    numbers["log10_predicted"] = _predicted(numbers)
     return Plotted(numbers, choice.notes)
 
 
@@ -45,11 +45,13 @@ def _rates(runs: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
 
 def _predicted(numbers: pd.DataFrame) -> pd.Series:
     """A straight line through the first finite measured value: only the slope is predicted."""
-    finite = numbers[np.isfinite(numbers["median"])].drop_duplicates(KEYS)[[*KEYS, "lag", "median"]]
+    finite = numbers[np.isfinite(numbers["log10_median"])].drop_duplicates(KEYS)[
+        [*KEYS, "lag", "log10_median"]
+    ]
     anchored = numbers[KEYS].merge(finite, on=KEYS, how="left")
     slope = np.log10(numbers["predicted_rate"].where(numbers["predicted_rate"] > 0))
     lags = numbers["lag"] - anchored["lag"].to_numpy()
-    line: pd.Series = (anchored["median"].to_numpy() + slope * lags).where(lags >= 0)
+    line: pd.Series = (anchored["log10_median"].to_numpy() + slope * lags).where(lags >= 0)
     return line
 
 
@@ -75,9 +77,11 @@ def draw(plotted: Plotted) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for series, rows in part.groupby("series", sort=False):
         colour = palette[str(series)]
-        marks.band(axes, rows, "lag", colour)
-        if rows["predicted"].notna().any():
-            axes.plot(rows["lag"], rows["predicted"], THEORY, color=darker(colour), linewidth=0.8)
+        marks.band(axes, rows, "lag", colour, log10=True)
+        if rows["log10_predicted"].notna().any():
+            axes.plot(
+                rows["lag"], rows["log10_predicted"], THEORY, color=darker(colour), linewidth=0.8
+            )
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
 
@@ -87,7 +91,10 @@ def _limits(table: pd.DataFrame, lengths: list[int], grid: np.ndarray) -> None:
     finite = table.replace([np.inf, -np.inf], np.nan)
     for length, axes in zip(lengths, grid[:, 0], strict=True):
         part = finite[finite["length"] == length]
-        low, high = part[["low", "median"]].min().min(), part[["high", "median"]].max().max()
+        low, high = (
+            part[["log10_low", "log10_median"]].min().min(),
+            part[["log10_high", "log10_median"]].max().max(),
+        )
         low, high = (low, high) if low == low else (-1.0, 1.0)
         margin = max(0.08 * (high - low), 0.3)
         axes.set_ylim(low - margin * (2 if part["floor"].any() else 1), high + margin)
@@ -95,7 +102,7 @@ def _limits(table: pd.DataFrame, lengths: list[int], grid: np.ndarray) -> None:
 
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     entries = [*marks.series_entries(palette), marks.line_entry("measured", MEASURED)]
-    if table["predicted"].notna().any():
+    if table["log10_predicted"].notna().any():
         entries.append(marks.line_entry("mean-field slope", THEORY))
     return entries + marks.entries(bool(table["floor"].any()), bool(table["ceiling"].any()))
 
@@ -109,7 +116,7 @@ def caption(plotted: Plotted) -> str:
         agreement(table, "measured_rate", "predicted_rate"),
         "Solid: median of log10 over seeds; band: lowest to highest seed.",
         "Dashed: the mean-field slope, drawn through the measured value at the smallest lag."
-        if table["predicted"].notna().any()
+        if table["log10_predicted"].notna().any()
         else "",
         closing(plotted),
     )

@@ -54,9 +54,9 @@ def table(tables: Tables) -> Plotted:
     kept, note = thin(recorded["update"], _UPDATES)
     rows = top_layer(tables, runs, kept)
     frame = choice.runs.merge(_relative(rows), on="run").sort_values(["update", "lag"])
-    cells = gradient_interval(frame, [*KEYS, "update", "lag"], "relative")
+    cells = gradient_interval(frame, [*KEYS, "update", "lag"], "log10_relative")
     numbers = choice.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)
-    numbers = numbers.drop(columns=["low", "high"]).assign(kind=_kind)
+    numbers = numbers.drop(columns=["log10_low", "log10_high"]).assign(kind=_kind)
     return Plotted(numbers, (*choice.notes, *note))
 
 
@@ -65,12 +65,12 @@ def _relative(rows: pd.DataFrame) -> pd.DataFrame:
     last = rows.loc[rows["lag"] == 0, ["run", "update", "log10_total"]]
     last = last.rename(columns={"log10_total": "last"}).replace([np.inf, -np.inf], np.nan)
     joined = rows.merge(last, on=["run", "update"], how="left")
-    return joined.assign(relative=joined["log10_total"] - joined["last"])
+    return joined.assign(log10_relative=joined["log10_total"] - joined["last"])
 
 
 def _kind(cells: pd.DataFrame) -> np.ndarray:
     """What is seen in a cell: its value, or that it has none."""
-    median = cells["median"]
+    median = cells["log10_median"]
     over = (median == np.inf) | (median.isna() & (cells["ceiling"] > 0))
     return np.select([np.isfinite(median), median == -np.inf, over], KINDS[:3], KINDS[3])
 
@@ -94,7 +94,7 @@ def draw(plotted: Plotted) -> Figure:
 
 
 def _scale(table: pd.DataFrame) -> ScalarMappable:
-    finite = table.loc[table["kind"] == "value", "median"]
+    finite = table.loc[table["kind"] == "value", "log10_median"]
     low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 0.0)
     low = max(float(np.floor(low)), DARKEST)
     high = min(max(float(np.ceil(high)), low + 1), BRIGHTEST)
@@ -110,7 +110,7 @@ def _panel(axes: Axes, part: pd.DataFrame, scale: ScalarMappable) -> None:
     cells = part.set_index(["update", "lag"]).reindex(every)
     shape = (len(updates), len(lags))
     x, y = panels.cell_edges(lags), panels.cell_edges(updates)
-    finite = np.ma.masked_invalid(cells["median"].to_numpy(dtype=float).reshape(shape))
+    finite = np.ma.masked_invalid(cells["log10_median"].to_numpy(dtype=float).reshape(shape))
     axes.pcolormesh(
         x, y, finite, cmap=scale.cmap, norm=cast(Normalize, scale.norm), rasterized=True
     )

@@ -100,7 +100,7 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
         colour = palette[str(line)]
         # Names have no order that a line could show; lengths and gains have.
         joined = len(rows["length"].unique()) > 1 or is_numeric(rows)
-        marks.band(axes, rows, "x", colour, joined=joined, marker="o")
+        marks.band(axes, rows, "x", colour, log10=True, joined=joined, marker="o")
     # Room for the triangles below the last point.
     axes.margins(y=0.2 if (part["floor"] > 0).any() else 0.08)
     panels.powers(axes)

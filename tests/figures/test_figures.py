@@ -145,15 +145,17 @@ def test_decay_shows_the_median_and_the_range_over_seeds() -> None:
     start = tables.gradients[tables.gradients["update"] == 0]
     by = ["network.activation", "init.gain", "lag"]
     expected = start.groupby(by)["log10_total"].agg(["median", "min", "max"]).reset_index()
-    expected.columns = pd.Index(["activation", "value", "lag", "median", "low", "high"])
+    expected.columns = pd.Index(
+        ["activation", "value", "lag", "log10_median", "log10_low", "log10_high"]
+    )
     got = plotted[list(expected.columns)].sort_values(["activation", "value", "lag"])
     assert_frame_equal(got.reset_index(drop=True), expected)
 
 
 def test_the_predicted_line_has_the_predicted_slope_and_the_measured_start() -> None:
     plotted = figures.figure("decay").table(study(("tanh",), (0.5,), (10,), 1)).table
-    assert plotted["predicted"].iloc[0] == plotted["median"].iloc[0]
-    slopes = np.diff(plotted["predicted"])
+    assert plotted["log10_predicted"].iloc[0] == plotted["log10_median"].iloc[0]
+    slopes = np.diff(plotted["log10_predicted"])
     np.testing.assert_allclose(slopes, np.log10(rate("tanh", 0.5)), rtol=1e-12)
 
 
@@ -188,15 +190,15 @@ def test_a_zero_gradient_in_two_of_three_seeds_has_no_finite_median() -> None:
     rows = tables.gradients.assign(**{k: tables.gradients[k].mask(bad, v) for k, v in lost.items()})
     tables = Study(tables.runs, tables.updates, rows, tables.broken)
     last = figures.figure("decay").table(tables).table.iloc[-1]
-    assert (last["median"], last["floor"], last["seeds"]) == (-np.inf, 2, 3)
-    assert np.isfinite(last["high"])
+    assert (last["log10_median"], last["floor"], last["seeds"]) == (-np.inf, 2, 3)
+    assert np.isfinite(last["log10_high"])
 
 
 def test_heat_map_is_relative_to_lag_zero_of_the_same_update() -> None:
     tables = study(("tanh",), (0.5,), (10,), 1)
     rows = tables.gradients.set_index(["update", "lag"])["log10_total"].sort_index()
     cells = figures.figure("heatmap").table(tables).table
-    got = cells.set_index(["update", "lag"])["median"]
+    got = cells.set_index(["update", "lag"])["log10_median"]
     expected = rows - rows.xs(0, level="lag").reindex(rows.index, level="update")
     assert_series_equal(got, expected, check_names=False)
 
@@ -228,7 +230,7 @@ def test_the_caption_says_where_the_rate_crosses_one() -> None:
 def test_parameter_gradients_stand_beside_the_ratio_of_state_gradients() -> None:
     tables = study(("tanh",), (0.5,), (10, 30), 1)
     table = figures.figure("parameters").table(tables).table
-    medians = table.set_index(["quantity", "length"])["median"]
+    medians = table.set_index(["quantity", "length"])["log10_median"]
     first = tables.gradients[(tables.gradients["update"] == 0) & (tables.gradients["time"] == 1)]
     last = tables.gradients[(tables.gradients["update"] == 0) & (tables.gradients["lag"] == 0)]
     ratio = first["log10_total"].to_numpy() - last["log10_total"].to_numpy()

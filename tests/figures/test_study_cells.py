@@ -61,11 +61,11 @@ def test_norms_are_those_of_the_longest_sequences_relative_to_lag_0_of_the_same_
 
     for cell, rate in (("RNN", 0.5), ("GRU", 0.7), ("LSTM", 0.6)):
         rows = part(table, "state", cell)
-        np.testing.assert_allclose(rows["median"], np.arange(40) * np.log10(rate), atol=1e-12)
-        np.testing.assert_allclose(rows["low"], rows["high"], atol=1e-12)
+        np.testing.assert_allclose(rows["log10_median"], np.arange(40) * np.log10(rate), atol=1e-12)
+        np.testing.assert_allclose(rows["log10_low"], rows["log10_high"], atol=1e-12)
     memory = table[table["quantity"] == "memory"]
     assert set(memory["series"]) == {"LSTM"}
-    np.testing.assert_allclose(memory["median"], np.arange(40) * np.log10(0.9), atol=1e-12)
+    np.testing.assert_allclose(memory["log10_median"], np.arange(40) * np.log10(0.9), atol=1e-12)
 
 
 def test_weights_are_one_to_three_to_four():
@@ -86,7 +86,7 @@ def test_what_is_drawn_is_the_table():
         np.testing.assert_array_equal(line.get_ydata(), part(table, "loss", cell)["median"])
     states = [line for line in right.lines if line.get_gid() == "state"]
     for line, cell in zip(states, ("RNN", "GRU", "LSTM"), strict=True):
-        np.testing.assert_array_equal(line.get_ydata(), part(table, "state", cell)["median"])
+        np.testing.assert_array_equal(line.get_ydata(), part(table, "state", cell)["log10_median"])
     assert len([line for line in right.lines if line.get_gid() == "memory"]) == 1
 
 

@@ -55,9 +55,11 @@ def test_formula_and_measurement_are_those_of_the_units():
         ("tanh, b = 0", 2.0): 2.0,
     }
     assert list(last.index) == list(expected)
-    np.testing.assert_allclose(last["formula"], 19 * np.log10(list(expected.values())), atol=1e-12)
-    np.testing.assert_allclose(last["measured"], last["formula"], atol=1e-6)
-    assert table.loc[table["lag"] == 0, ["measured", "formula"]].eq(0).all(axis=None)
+    np.testing.assert_allclose(
+        last["log10_formula"], 19 * np.log10(list(expected.values())), atol=1e-12
+    )
+    np.testing.assert_allclose(last["log10_measured"], last["log10_formula"], atol=1e-6)
+    assert table.loc[table["lag"] == 0, ["log10_measured", "log10_formula"]].eq(0).all(axis=None)
 
 
 def test_what_is_drawn_is_the_table():
@@ -76,7 +78,7 @@ def test_what_is_drawn_is_the_table():
         for style in ("-", "--")
     )
     by_unit = [rows for _, rows in table.groupby(["panel", "weight"], sort=False)]
-    for drawn, column in ((solid, "measured"), (dashed, "formula")):
+    for drawn, column in ((solid, "log10_measured"), (dashed, "log10_formula")):
         np.testing.assert_array_equal(drawn, [rows[column] for rows in by_unit])
 
 

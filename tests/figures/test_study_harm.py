@@ -39,7 +39,7 @@ def three() -> Study:
 
 
 def test_the_three_quantities_are_those_of_the_runs():
-    table = harm.table(three()).table.set_index(["panel", "case", "x"])["median"].sort_index()
+    table = harm.table(three()).table.set_index(["panel", "case", "x"])["log10_median"].sort_index()
 
     assert table["loss", "tanh, g = 1", 100] == pytest.approx(np.log10(0.01))
     assert table["moved", "sigmoid, g = 0.5", 100] == pytest.approx(-4)
@@ -59,7 +59,7 @@ def test_what_is_drawn_is_the_table():
         for line in (line for line in axes.lines if "g = " in str(line.get_gid())):
             rows = table[(table["panel"] == panel) & (table["case"] == line.get_gid())]
             np.testing.assert_array_equal(line.get_xdata(), rows["x"])
-            np.testing.assert_array_equal(line.get_ydata(), rows["median"])
+            np.testing.assert_array_equal(line.get_ydata(), rows["log10_median"])
 
 
 def test_a_run_that_diverged_is_marked_where_it_did():

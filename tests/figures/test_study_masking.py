@@ -33,7 +33,11 @@ def only(tables: Study, loss_at: str) -> Study:
 
 
 def test_the_three_losses_have_the_norms_of_their_rows():
-    table = masking.table(both()).table.set_index(["loss", "length", "lag"])["median"].sort_index()
+    table = (
+        masking.table(both())
+        .table.set_index(["loss", "length", "lag"])["log10_median"]
+        .sort_index()
+    )
 
     for length in LENGTHS:
         lag = np.arange(length)
@@ -53,7 +57,7 @@ def test_what_is_drawn_is_the_table():
         for loss in ("every", "late"):
             [line] = [line for line in axes.lines if line.get_gid() == loss]
             rows = table[(table["loss"] == loss) & (table["length"] == length)]
-            np.testing.assert_array_equal(line.get_ydata(), rows["median"])
+            np.testing.assert_array_equal(line.get_ydata(), rows["log10_median"])
 
 
 def test_the_caption_gives_the_ratio_of_first_to_last_of_both_losses():

@@ -30,7 +30,7 @@ def test_a_cell_holds_the_median_ratio_and_the_seeds_that_solve():
     first = start[start["time"] == 1].set_index("run")["log10_total"]
     last = start[start["lag"] == 0].set_index("run")["log10_total"]
     expected = (first - last)[[f"tanh-1.0-10-{seed}" for seed in range(3)]].median()
-    assert table["ratio"]["tanh", 1.0, 10] == expected
+    assert table["log10_ratio"]["tanh", 1.0, 10] == expected
     assert table["solved"]["tanh", 1.0, 10] == 3
     assert table["solved"]["tanh", 1.0, 30] == 1
     assert table["solved"]["tanh", 0.5, 10] == 0
@@ -51,7 +51,7 @@ def test_what_is_drawn_is_the_table():
     ):
         part = table[table["activation"] == activation].sort_values(["length", "gain"])
         share = part["solved"] / part["seeds"]
-        expected = part["ratio"].clip(-12, 12) if name == "ratio" else share
+        expected = part["log10_ratio"].clip(-12, 12) if name == "ratio" else share
         np.testing.assert_allclose(mesh.get_array().ravel(), expected)
 
 
@@ -59,7 +59,7 @@ def test_the_line_lies_where_the_gradient_has_changed_tenfold():
     gains, lengths = (0.25, 0.5, 1.0, 2.0, 4.0), (10, 20, 40)
     plotted = phase.table(known(gains, lengths, ("tanh",)))
     table = plotted.table
-    table["ratio"] = np.log2(table["gain"]) * table["length"] / 20
+    table["log10_ratio"] = np.log2(table["gain"]) * table["length"] / 20
 
     [axes, *_] = phase.draw(plotted).axes
 
@@ -72,7 +72,7 @@ def test_the_line_lies_where_the_gradient_has_changed_tenfold():
 def test_the_caption_counts_what_is_solved_on_either_side():
     plotted = phase.table(known())
     table = plotted.table
-    table["ratio"] = np.where(table["gain"] < 1, -5.0, np.where(table["gain"] > 1, 7.0, 0.25))
+    table["log10_ratio"] = np.where(table["gain"] < 1, -5.0, np.where(table["gain"] > 1, 7.0, 0.25))
 
     caption = phase.caption(plotted)
 
@@ -87,7 +87,7 @@ def test_the_caption_counts_what_is_solved_on_either_side():
 def test_a_gradient_of_zero_is_the_darkest_cell_and_draws_no_line_through_it():
     plotted = phase.table(known(lengths=(10, 100)))
     table = plotted.table
-    table.loc[0, "ratio"] = -np.inf
+    table.loc[0, "log10_ratio"] = -np.inf
 
     figure = phase.draw(plotted)
 

@@ -38,11 +38,11 @@ def extremes(table: pd.DataFrame, column: str) -> str:
 
 def reach(table: pd.DataFrame) -> str:
     """How small or large the gradient is at the far end, in the most extreme finite case."""
-    finite = table[np.isfinite(table["median"])]
+    finite = table[np.isfinite(table["log10_median"])]
     ends = finite.groupby(KEYS, dropna=False, sort=False).agg(["first", "last"])
     if ends.empty:
         return "No gradient was finite."
-    change = (ends["median"]["last"] - ends["median"]["first"]).reset_index(drop=True)
+    change = (ends["log10_median"]["last"] - ends["log10_median"]["first"]).reset_index(drop=True)
     at = int(change.abs().to_numpy().argmax())
     row = ends.index.to_frame(index=False).iloc[at]
     first, last = (int(ends["lag"][end].iloc[at]) for end in ("first", "last"))
@@ -130,10 +130,10 @@ def change(finite: pd.DataFrame) -> str:
         return "No cell has a finite value."
     far = finite[finite["lag"] == finite.groupby(KEYS, dropna=False)["lag"].transform("max")]
     ends = far.groupby(KEYS, dropna=False, sort=False).agg(["first", "last"])
-    moved = (ends["median"]["last"] - ends["median"]["first"]).reset_index(drop=True)
+    moved = (ends["log10_median"]["last"] - ends["log10_median"]["first"]).reset_index(drop=True)
     at = int(moved.abs().to_numpy().argmax())
     row, key = ends.iloc[at], ends.index.to_frame(index=False).iloc[at]
-    before, after = (power(float(row["median"][end])) for end in ("first", "last"))
+    before, after = (power(float(row["log10_median"][end])) for end in ("first", "last"))
     first, last = (int(row["update"][end]) for end in ("first", "last"))
     lag = int(row["lag"]["first"])
     where = f"the gradient at lag {lag} is {before} of that at lag 0 at update {first}"
@@ -142,14 +142,14 @@ def change(finite: pd.DataFrame) -> str:
 
 def contrast(table: pd.DataFrame) -> str:
     """How far the two quantities go along the axis, for the line where they differ most."""
-    finite = table[np.isfinite(table["median"])].sort_values("x", kind="stable")
+    finite = table[np.isfinite(table["log10_median"])].sort_values("x", kind="stable")
     where = finite["series"].where(finite["line"] == "", "T = " + finite["length"].astype(str))
     lines = finite.assign(where=where).groupby(["activation", "line", "quantity"], sort=False)
-    ends = lines[["where", "median"]].agg(["first", "last"])
+    ends = lines[["where", "log10_median"]].agg(["first", "last"])
     if "ratio" not in ends.index.get_level_values("quantity"):
         return "No ratio of state gradients was finite."
     ratios = ends.xs("ratio", level="quantity")
-    line = (ratios["median"]["last"] - ratios["median"]["first"]).abs().idxmax()
+    line = (ratios["log10_median"]["last"] - ratios["log10_median"]["first"]).abs().idxmax()
     keys = [key for key in _NAMES if (*line, key) in ends.index]
     said = [_course(_NAMES[key], ends.loc[(*line, key)]) for key in keys]
     first, last = ratios.loc[line, "where"]
@@ -157,5 +157,5 @@ def contrast(table: pd.DataFrame) -> str:
 
 
 def _course(name: str, ends: pd.Series) -> str:
-    low, high = (power(float(ends["median"][end])) for end in ("first", "last"))
+    low, high = (power(float(ends["log10_median"][end])) for end in ("first", "last"))
     return f"{name} goes from {low} to {high}"

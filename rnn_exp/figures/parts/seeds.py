@@ -31,13 +31,14 @@ def interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFram
 
 
 def gradient_interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
-    """`interval`, with the number of seeds at the floor and at the ceiling of each group."""
+    """`interval` of a log10, with the number of seeds at the floor and at the ceiling."""
     ranked = frame.assign(
         _floor=frame["status"].isin(_FLOOR).astype(int),
         _ceiling=frame["status"].isin(_CEILING).astype(int),
     )
     counts = ranked.groupby(list(by), sort=False, dropna=False, observed=True)
-    summary = interval(ranked, by, column)
+    names = {name: f"log10_{name}" for name in ("median", "low", "high")}
+    summary = interval(ranked, by, column).rename(columns=names)
     return summary.assign(
         floor=counts["_floor"].sum().to_numpy(), ceiling=counts["_ceiling"].sum().to_numpy()
     )

@@ -53,15 +53,17 @@ def _draw_profiles(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> N
     """A line a series: solid for _states, dashed and dotted for _memories; triangles for zeros."""
     for (quantity, name), rows in part.groupby(["quantity", "series"], observed=True, sort=False):
         dashes: Any = MEASURED if quantity == "state" else DASHES
-        marked = rows.assign(floor=rows["median"] == -np.inf)
+        marked = rows.assign(floor=rows["log10_median"] == -np.inf)
         look: dict[str, Any] = {"linestyle": dashes, "gid": str(quantity)}
-        marks.band(axes, marked, "x", palette[str(name)], **look)
+        marks.band(axes, marked, "x", palette[str(name)], log10=True, **look)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set(xlabel="lag $T-t$", ylabel="gradient norm relative to lag 0")
 
 
-_EMPTY: Final = pd.DataFrame(columns=["series", "x", "median", "low", "high", "seeds"])
+_INTERVAL: Final = ("median", "low", "high")
+_LOG10: Final = tuple(f"log10_{name}" for name in _INTERVAL)
+_EMPTY: Final = pd.DataFrame(columns=["series", "x", *_LOG10, "seeds"])
 
 
 QUESTION: Final = "RNN, GRU or LSTM: which learns up to which length?"
@@ -78,15 +80,15 @@ BOOK: Final = Book(
     },
 )
 GATES: Final = {"gru": 3, "lstm": 4}
-_INTERVAL: Final = ("median", "low", "high", "seeds")
-_COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, "weights", "diverged"]
+_COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, *_LOG10, "seeds", "weights", "diverged"]
 
 
 def table(tables: Tables) -> Plotted:
     """Final losses against the length, and gradient norms at the start against the lag.
 
-    ``quantity``: loss (in parts of chance; x is the length), state (log10 of ∂L/∂h_t relative to
-    lag 0, in the longest sequences; x is the lag) or memory (∂L/∂c_t).
+    ``quantity``: loss (`median`, `low`, `high` in parts of chance; x is the length), state
+    (`log10_median` … of ∂L/∂h_t relative to lag 0, in the longest sequences; x is the lag) or
+    memory (the same of ∂L/∂c_t).
     """
     runs = _runs(tables.runs)
     longest = runs[runs["length"] == runs["length"].max()]
@@ -169,7 +171,7 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
         line = Line2D([], [], color="0.2", linestyle=DASHES)
         entries.append((line, r"$\partial L/\partial c_t$ (LSTM)"))
     entries.append(marks.line_entry("chance", THEORY))
-    floor = bool((table["median"] == -np.inf).any())
+    floor = bool((table["log10_median"] == -np.inf).any())
     return entries + marks.entries(floor, bool((table["diverged"] > 0).any()))
 
 
@@ -201,4 +203,4 @@ def _reach(name: str, rows: pd.DataFrame) -> str:
 def _left(quantity: str, name: str, rows: pd.DataFrame) -> str:
     end = rows.sort_values("x").iloc[-1]
     what = " in its memory c" if quantity == "memory" else ""
-    return f"{power(float(end['median']))} at lag {int(end['x'])} with {name}{what}"
+    return f"{power(float(end['log10_median']))} at lag {int(end['x'])} with {name}{what}"

@@ -24,6 +24,7 @@ _SETTINGS: Final = {
     "init.weight": "weight",
     "init.bias": "bias",
 }
+_LOG10: Final = ("log10_measured", "log10_formula")
 _ROWS: Final = ["run", "update", "lag", "log10_total", "saturation", "status"]
 _COURSES: Final = {-1: "vanishes for", 1: "explodes for", 0: "does neither for"}
 
@@ -41,9 +42,9 @@ def table(tables: Tables) -> Plotted:
         raise CannotDraw("No gradient of a single unit was finite and above zero.")
     last = frame.groupby("run", sort=False)["log10_total"].transform("first")
     measured, formula = frame["log10_total"] - last, _formula(frame)
-    frame = frame.assign(panel=_panel_of(frame), measured=measured, formula=formula)
+    frame = frame.assign(panel=_panel_of(frame), log10_measured=measured, log10_formula=formula)
     frame["difference"] = np.expm1((measured - formula).abs() * np.log(10))
-    columns = ["panel", "activation", "weight", "bias", "lag", "measured", "formula", "difference"]
+    columns = ["panel", "activation", "weight", "bias", "lag", *_LOG10, "difference"]
     order = ["activation", "panel", "weight", "lag"]
     return Plotted(frame.sort_values(order, kind="stable")[columns].reset_index(drop=True))
 
@@ -90,8 +91,10 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[float, str]) -> None:
     axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     for weight, rows in part.groupby("weight"):
         colour = palette[float(str(weight))]
-        axes.plot(rows["lag"], rows["measured"], MEASURED, color=colour, linewidth=2.4, alpha=0.45)
-        axes.plot(rows["lag"], rows["formula"], THEORY, color=darker(colour), linewidth=0.9)
+        axes.plot(
+            rows["lag"], rows["log10_measured"], MEASURED, color=colour, linewidth=2.4, alpha=0.45
+        )
+        axes.plot(rows["lag"], rows["log10_formula"], THEORY, color=darker(colour), linewidth=0.9)
     panels.powers(axes)
 
 
@@ -111,8 +114,10 @@ def caption(plotted: Plotted) -> str:
 
 
 def _ends(table: pd.DataFrame) -> pd.DataFrame:
-    ends = table.groupby(["panel", "weight"], sort=False)["formula"].last().reset_index()
-    courses = np.sign(ends["formula"]).where(ends["formula"].abs() > TENFOLD, 0).astype(int)
+    ends = table.groupby(["panel", "weight"], sort=False)["log10_formula"].last().reset_index()
+    courses = (
+        np.sign(ends["log10_formula"]).where(ends["log10_formula"].abs() > TENFOLD, 0).astype(int)
+    )
     return ends.assign(course=courses)
 
 

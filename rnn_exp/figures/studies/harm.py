@@ -56,7 +56,7 @@ def _fate_in_words(case: str, part: pd.DataFrame) -> str:
 
 
 def _finite_rows(part: pd.DataFrame, name: str) -> pd.DataFrame:
-    rows = part[(part["panel"] == name) & np.isfinite(part["median"])]
+    rows = part[(part["panel"] == name) & np.isfinite(part["log10_median"])]
     return rows.sort_values("x")
 
 
@@ -67,7 +67,7 @@ def _ended(part: pd.DataFrame) -> str:
         first = "first " if row["diverged"] > 1 else ""
         runs = plural(int(row["runs"]), "run")
         return f"{row['diverged']} of {runs} diverged, {first}{row['where']}"
-    losses = _finite_rows(part, "loss")["median"]
+    losses = _finite_rows(part, "loss")["log10_median"]
     loss = 10.0 ** losses.tail(max(1, len(losses) // _LAST)).median()
     beside = ""
     if row["chance"] > 0:
@@ -84,7 +84,7 @@ def _moved(part: pd.DataFrame) -> str:
     moved = _finite_rows(part, "moved")
     if moved.empty:
         return ""
-    far = moved["median"].iloc[-1]
+    far = moved["log10_median"].iloc[-1]
     size = f"{number(100 * 10.0**far)} % of" if far < 0 else f"{power(round(far, 2))} times"
     return f"W_hh ends {size} its norm away from where it began"
 
@@ -94,7 +94,7 @@ def _reached(part: pd.DataFrame) -> str:
     rows = _finite_rows(part, "contribution")
     if rows.empty:
         return ""
-    beside = rows["median"] - rows["median"].max()
+    beside = rows["log10_median"] - rows["log10_median"].max()
     lost = rows.loc[beside < RESOLUTION, "x"]
     said = f"at lag {rows['x'].iloc[-1]:.0f} a step adds {power(beside.iloc[-1])} of the most"
     if lost.empty:
@@ -195,8 +195,8 @@ def draw(plotted: Plotted) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for case, rows in part.groupby("case", sort=False):
         colour = palette[str(case)]
-        marker = "o" if np.isfinite(rows["median"]).sum() < 3 else ""
-        marks.band(axes, rows, "x", colour, marker=marker, gid=str(case))
+        marker = "o" if np.isfinite(rows["log10_median"]).sum() < 3 else ""
+        marks.band(axes, rows, "x", colour, log10=True, marker=marker, gid=str(case))
     axes.margins(y=0.12)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -92,9 +92,9 @@ def _line(axes: Axes, rows: pd.DataFrame, loss: str) -> None:
         # Points, because they lie on the line of the last answer: that they do is the result.
         few = np.unique(np.linspace(0, len(rows) - 1, _POINTS).round().astype(int))
         points = rows.iloc[few].replace([np.inf, -np.inf], np.nan)
-        axes.plot(points["lag"], points["median"], "o", mfc="none", color=colour)
+        axes.plot(points["lag"], points["log10_median"], "o", mfc="none", color=colour)
         return
-    marks.band(axes, rows, "lag", colour, gid=loss)
+    marks.band(axes, rows, "lag", colour, log10=True, gid=loss)
 
 
 def _entries(table: pd.DataFrame) -> list[marks.Entry]:
@@ -129,14 +129,14 @@ def caption(plotted: Plotted) -> str:
 
 def _ratios(part: pd.DataFrame) -> pd.Series:
     """log10 of the first over the last norm, a length each."""
-    ends = part.sort_values("lag").groupby("length")["median"].agg(["first", "last"])
+    ends = part.sort_values("lag").groupby("length")["log10_median"].agg(["first", "last"])
     ratios: pd.Series = ends["last"] - ends["first"]
     return ratios
 
 
 def _agreement(table: pd.DataFrame) -> str:
     """Whether what is looked at is what training on the last answer alone would have."""
-    wide = table.pivot_table(index=["length", "lag"], columns="loss", values="median")
+    wide = table.pivot_table(index=["length", "lag"], columns="loss", values="log10_median")
     if LAST not in wide:
         return ""
     gap = (wide[LATE] - wide[LAST]).abs().max()

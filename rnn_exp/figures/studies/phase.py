@@ -57,7 +57,7 @@ def table(tables: Tables) -> Plotted:
     frame = frame.merge(_ratios(tables, frame["run"]), on="run")
     cells = frame.assign(solved=frame["status"] == "solved").groupby(_CELL, sort=False)
     # The lower of two middle ones: a half of minus infinity would be no number.
-    numbers = cells["ratio"].quantile(0.5, interpolation="lower").to_frame()
+    numbers = cells["log10_ratio"].quantile(0.5, interpolation="lower").to_frame()
     numbers = numbers.assign(solved=cells["solved"].sum(), seeds=cells.size())
     numbers = numbers.assign(updates=cells[most].max()).reset_index()
     return Plotted(numbers, choice.notes)
@@ -68,7 +68,7 @@ def _ratios(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     rows = at_start(top_layer(tables, runs, [0]), "gradients").set_index("run")
     last = rows.loc[rows["lag"] == 0, "log10_total"]
     first = rows.loc[rows["time"] == 1, "log10_total"]
-    return (first - last).rename("ratio").reset_index()
+    return (first - last).rename("log10_ratio").reset_index()
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -96,7 +96,7 @@ def draw(plotted: Plotted) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, name: str) -> None:
     ratio, solved, seeds = (
         part.pivot_table(index="length", columns="gain", values=value, dropna=False)
-        for value in ("ratio", "solved", "seeds")
+        for value in ("log10_ratio", "solved", "seeds")
     )
     ratio = ratio.clip(-FARTHEST, FARTHEST)
     shown = {"ratio": ratio, "solved": solved / seeds}[name]
@@ -128,7 +128,7 @@ def _bars(figure: Figure, grid: np.ndarray) -> None:
 def caption(plotted: Plotted) -> str:
     """What is seen: how many runs solve the task on either side of the lines, and between them."""
     table = plotted.table
-    side = np.sign(table["ratio"]).where(table["ratio"].abs() > TENFOLD, 0)
+    side = np.sign(table["log10_ratio"]).where(table["log10_ratio"].abs() > TENFOLD, 0)
     said = [_solved(words, table[side == which]) for which, words in _SIDES.items()]
     seeds = int(table["seeds"].max())
     return sentences(
@@ -147,12 +147,12 @@ def _solved(where: str, cells: pd.DataFrame) -> str:
 
 def _farthest(table: pd.DataFrame) -> str:
     """The smallest and the largest gradient with which every seed still learns."""
-    sure = table[(table["solved"] == table["seeds"]) & np.isfinite(table["ratio"])]
+    sure = table[(table["solved"] == table["seeds"]) & np.isfinite(table["log10_ratio"])]
     if sure.empty:
         return "Nowhere is it solved by every seed."
-    ends = [sure.loc[sure["ratio"].idxmin()], sure.loc[sure["ratio"].idxmax()]]
+    ends = [sure.loc[sure["log10_ratio"].idxmin()], sure.loc[sure["log10_ratio"].idxmax()]]
     small, large = (
-        f"{power(round(float(row['ratio']), 1))} ({row['activation']}, "
+        f"{power(round(float(row['log10_ratio']), 1))} ({row['activation']}, "
         f"g = {row['gain']:g}, T = {row['length']})"
         for row in ends
     )
