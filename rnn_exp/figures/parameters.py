@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing, contrast
 from rnn_exp.figures.parts.panels import is_numeric, numeric_x, positions, series_label, set_x
-from rnn_exp.figures.parts.seeds import gradient_interval
+from rnn_exp.figures.parts.seeds import gradient_interval, statuses
 from rnn_exp.figures.parts.selection import (
     KEYS,
     CannotDraw,
@@ -52,15 +52,11 @@ def _quantities(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     """Both quantities in long form: run, quantity, log10, status."""
     columns = ["run", "update", "recurrent_grad_norm"]
     weights = at_start(required(tables.updates, columns, "updates"), "updates")
-    norm = weights["recurrent_grad_norm"].astype(float)
     with np.errstate(divide="ignore"):
-        weights = weights.assign(log10=np.log10(norm), quantity="weights", status=_status(norm))
+        log10 = np.log10(weights["recurrent_grad_norm"].astype(float))
+    weights = weights.assign(log10=log10, quantity="weights", status=statuses(log10))
     both = [weights.drop(columns="recurrent_grad_norm"), _ratio(tables, runs)]
     return pd.concat(both, ignore_index=True).astype({"run": str})
-
-
-def _status(norm: pd.Series) -> np.ndarray:
-    return np.select([norm.isna(), np.isinf(norm), norm == 0], ["nan", "inf", "zero"], "ok")
 
 
 def _ratio(tables: Tables, runs: pd.Series) -> pd.DataFrame:

@@ -67,10 +67,6 @@ def test_the_lines_are_those_of_the_one_unit_theory():
     assert {line.get_linestyle() for line in axes.lines} == {"--"}
 
 
-def test_below_w_4_there_is_no_saddle_node():
-    assert np.isnan(pascanu2013_cliff.saddle_nodes(np.array([3.9]))).all()
-
-
 def test_the_caption_gives_the_largest_gradient_its_median_and_where_the_wall_stands():
     caption = pascanu2013_cliff.caption(pascanu2013_cliff.table(unit()))
 

@@ -8,9 +8,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, top_layer
+from rnn_exp.profiles import rate_over_lags
 
-_FLOOR = ("zero", "underflow")
-_CEILING = ("inf", "nan")
+FLOOR: Final = ("zero", "underflow")
+"""Statuses of a gradient that is too small to be drawn."""
+CEILING: Final = ("inf", "nan")
+"""Statuses of a gradient that is too large, or no number."""
 
 
 def interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
@@ -33,8 +36,8 @@ def interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFram
 def gradient_interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
     """`interval` of a log10, with the number of seeds at the floor and at the ceiling."""
     ranked = frame.assign(
-        _floor=frame["status"].isin(_FLOOR).astype(int),
-        _ceiling=frame["status"].isin(_CEILING).astype(int),
+        _floor=frame["status"].isin(FLOOR).astype(int),
+        _ceiling=frame["status"].isin(CEILING).astype(int),
     )
     counts = ranked.groupby(list(by), sort=False, dropna=False, observed=True)
     names = {name: f"log10_{name}" for name in ("median", "low", "high")}
@@ -42,6 +45,20 @@ def gradient_interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd
     return summary.assign(
         floor=counts["_floor"].sum().to_numpy(), ceiling=counts["_ceiling"].sum().to_numpy()
     )
+
+
+def statuses(log10: ArrayLike) -> np.ndarray:
+    """Say of each log10 of a norm whether it is drawn, or why it is not.
+
+    Args:
+        log10: of any norms; -inf: a norm of 0; inf and NaN: the norm is not finite.
+
+    Returns:
+        Statuses as in the table of gradients: ok, zero, inf, nan.
+    """
+    values = np.asarray(log10, dtype=float)
+    kinds = [np.isnan(values), np.isposinf(values), np.isneginf(values)]
+    return np.select(kinds, ["nan", "inf", "zero"], "ok")
 
 
 def thin(updates: pd.Series, most: int) -> tuple[list[int], list[str]]:
@@ -70,16 +87,16 @@ def settled_rates(tables: Tables, runs: Iterable[str]) -> pd.DataFrame:
     """
     runs, (first, last) = list(runs), LAGS
     rows = at_start(top_layer(tables, runs, [0]), "gradients")
-    rows = rows[rows["lag"].between(first, last)]
-    lags = np.arange(first, last + 1)
-    norms = rows.pivot_table(index="run", columns="lag", values="log10_total", dropna=False)
-    y = norms.reindex(index=runs, columns=lags).to_numpy(dtype=float)
-    x = lags - lags.mean()
-    known = np.isfinite(y).all(axis=1)
-    if not known.any():
+    rates = {
+        run: rate_over_lags(
+            part["log10_total"].to_numpy(dtype=float), part["lag"].to_numpy(), first, last
+        )
+        for run, part in rows.groupby("run")
+    }
+    measured = pd.Series([rates.get(run, np.nan) for run in runs], dtype=float)
+    if measured.isna().all():
         raise CannotDraw(f"No run has finite gradients at every lag from {first} to {last}.")
-    slopes = np.where(known[:, None], y, np.nan) @ x / (x @ x)
-    return pd.DataFrame({"run": runs, "measured": 10.0**slopes})
+    return pd.DataFrame({"run": runs, "measured": measured})
 
 
 def crossing(gains: ArrayLike, rates: ArrayLike) -> float:

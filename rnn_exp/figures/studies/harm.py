@@ -7,11 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-from numpy.typing import ArrayLike
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import gradient_interval, thin
+from rnn_exp.figures.parts.seeds import gradient_interval, statuses, thin
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, choose, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
 from rnn_exp.figures.parts.words import number, plural, power, sentences
@@ -157,19 +156,13 @@ def _contributions(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     rows = at_start(tables.gradient_rows(columns, runs=runs, updates=[0], layer=-1), "gradients")
     rows = rows[rows["time"] > 1].astype({"run": str}).sort_values("lag", kind="stable")
     rows = rows.rename(columns={"lag": "x", "log10_contribution": "log10"}).drop(columns="time")
-    return rows.assign(panel="contribution", status=_status(rows["log10"]))
+    return rows.assign(panel="contribution", status=statuses(rows["log10"]))
 
 
 def _logarithms(long: pd.DataFrame) -> pd.DataFrame:
     with np.errstate(divide="ignore"):
         log10 = np.log10(long["value"].astype(float))
-    return long.drop(columns="value").assign(log10=log10, status=_status(log10))
-
-
-def _status(log10: ArrayLike) -> np.ndarray:
-    values = np.asarray(log10, dtype=float)
-    kinds = [np.isnan(values), np.isposinf(values), np.isneginf(values)]
-    return np.select(kinds, ["nan", "inf", "underflow"], "ok")
+    return long.drop(columns="value").assign(log10=log10, status=statuses(log10))
 
 
 def draw(plotted: Plotted) -> Figure:

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import gradient_interval
+from rnn_exp.figures.parts.seeds import gradient_interval, statuses
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, choose, required
 from rnn_exp.figures.parts.style import BLUE, MEASURED, VERMILLION, in_style
 from rnn_exp.figures.parts.words import listing, number, power, sentences
@@ -61,10 +61,7 @@ def _rows(tables: Tables, runs: pd.Series) -> pd.DataFrame:
 def _norms(rows: pd.DataFrame, loss: str, column: str) -> pd.DataFrame:
     """One kind of loss; what no number says is told by its status."""
     value = rows[column].to_numpy(dtype=float)
-    status = np.select(
-        [np.isnan(value), np.isposinf(value), np.isneginf(value)], ["nan", "inf", "underflow"], "ok"
-    )
-    frame = rows.assign(loss=loss, log10=value, status=status)
+    frame = rows.assign(loss=loss, log10=value, status=statuses(value))
     return gradient_interval(frame, ["activation", "length", "loss", "lag"], "log10")
 
 

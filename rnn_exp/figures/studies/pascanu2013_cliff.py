@@ -15,6 +15,7 @@ from rnn_exp.figures.parts.panels import cells, refuse_further
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import THEORY, in_style
 from rnn_exp.figures.parts.words import number, plural, power, sentences
+from rnn_exp.theory import fixed_points
 
 QUESTION: Final = "Where is the wall in the error of one unit, and what stands behind it?"
 BESIDE: Final = ()
@@ -48,23 +49,6 @@ def table(tables: Tables) -> Plotted:
     return Plotted(kept.sort_values(["weight", "bias"], ignore_index=True))
 
 
-def saddle_nodes(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The biases at which two fixed points of a logistic unit merge; NaN for weights below 4.
-
-    There the map touches the diagonal: x (1 − x) w = 1, and b = ln(x / (1 − x)) − w x
-    (Pascanu, Mikolov & Bengio 2013, §2.2.1).
-    """
-    w = np.where(weight >= 4, weight, np.nan)
-    root = np.sqrt(1 - 4 / w)
-    upper, lower = _fixed(w, (1 + root) / 2), _fixed(w, (1 - root) / 2)
-    return upper, lower
-
-
-def _fixed(weight: np.ndarray, x: np.ndarray | float) -> np.ndarray:
-    """The bias with which x is a fixed point of x = σ(w x + b)."""
-    return np.asarray(np.log(x / (1 - x)) - weight * x)
-
-
 def draw(plotted: Plotted) -> Figure:
     """The error and its gradient as maps; dashed the lines that theory gives."""
     table = plotted.table
@@ -96,8 +80,8 @@ def _theory(axes: Axes, table: pd.DataFrame) -> None:
     """The lines at which fixed points come and go, and that on which the start is one."""
     limits = axes.get_xlim(), axes.get_ylim()
     w = np.linspace(*limits[0], 400)
-    start = _fixed(w, float(table["start"].iloc[0]))
-    for node in saddle_nodes(w):
+    start = fixed_points.bias_of(w, float(table["start"].iloc[0]))
+    for node in fixed_points.saddle_nodes(w):
         axes.plot(w, node, gid=_NODE, **_look(_NODE))
     axes.plot(w, start, gid=_START, **_look(_START))
     axes.set(xlim=limits[0], ylim=limits[1])
@@ -128,7 +112,7 @@ def caption(plotted: Plotted) -> str:
 def _wall(steepest: pd.DataFrame) -> str:
     """How far from the line of the unstable fixed point the steepest point of each weight is."""
     w, b, x = (steepest[name].to_numpy(dtype=float) for name in ("weight", "bias", "start"))
-    line = _fixed(w, x)
+    line = fixed_points.bias_of(w, x)
     # Where its slope is above 1 the fixed point is unstable: the start lies between two basins.
     crossed = (w * x * (1 - x) > 1) & (line >= b.min()) & (line <= b.max())
     if not crossed.any():
