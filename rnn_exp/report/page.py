@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from rnn_exp import figures
 from rnn_exp.figures import CannotDraw, Tables, of_study
 from rnn_exp.figures.parts.style import in_style
-from rnn_exp.report.content import commands, divergences, rules, run_table, summary
+from rnn_exp.report.content import commands, divergences, run_table, summary
 from rnn_exp.storage.files import replace_bytes
 
 PICTURES: Final = ("png", "svg", "pdf")
@@ -123,7 +123,7 @@ def render(tables: Tables, pictures: list[Picture], title: str) -> str:
         summary=summary(runs, tables.broken),
         pictures=pictures,
         formats=FORMATS,
-        rules=rules(runs),
+        rules=tables.rules,
         divergences=divergences(runs),
         table=run_table(runs) if len(runs) else None,
         commands=commands(runs),

@@ -14,7 +14,6 @@ RESULTS: Final = {
     "digest": "digest",
     "status": "status",
     "verdict": "verdict",
-    "verdict_rule": "verdict_rule",
     "decay_rate": "decay_rate",
     "half_life": "half_life",
     "final_decay_rate": "final.decay_rate",
@@ -46,10 +45,14 @@ _TAKEN: Final = {*RESULTS, *(name for columns in TABLES.values() for name in col
 
 
 class Found(NamedTuple):
-    """A run that could be read: its row in the table of runs, and its tables if it is done."""
+    """A run that could be read: its row in the table of runs, and its tables if it is done.
+
+    ``rule``: the text of the rule by which its verdict was given, which is no column.
+    """
 
     row: dict[str, Any]
     tables: dict[str, Source]
+    rule: str | None
 
 
 def find(folder: Path) -> list[Path]:
@@ -72,14 +75,16 @@ def read(place: Path) -> Found:
         OSError, ValueError or pyarrow.ArrowException: if either is not as it should be.
     """
     said = json.loads((place / "run.json").read_text(encoding="utf-8"))
-    row = _row(said) | {"run": place.name}
+    row, rule = _row(said) | {"run": place.name}, said.get("verdict_rule")
+    if not isinstance(rule, str | None):
+        raise ValueError("run.json: verdict_rule is not text")
     if said["status"] in _WITHOUT_RESULTS:
-        return Found(row, {})
+        return Found(row, {}, rule)
     asked = bool(said["settings"].get("recording.exponents"))
     names = [name for name in TABLES if name != "exponents" or asked]
     tables = {name: promised(place / f"{name}.parquet") for name in names}
     _agree(said, tables)
-    return Found(row, tables)
+    return Found(row, tables, rule)
 
 
 def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value

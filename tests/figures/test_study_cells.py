@@ -15,6 +15,7 @@ FIGURE = figures.figure("cells")
 RATES = {"rnn": 0.5, "gru": 0.7, "lstm": 0.6}
 REACH = {"rnn": 10, "gru": 20, "lstm": 40}
 LENGTHS = (10, 20, 40)
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
 def compared(memory: bool = True) -> Study:
@@ -39,7 +40,12 @@ def compared(memory: bool = True) -> Study:
         for lag in range(run["task.length"])
     ]
     gradients = pd.DataFrame(rows)
-    return replace(study, gradients=gradients if memory else gradients.drop(columns="log10_memory"))
+    weights = study.runs["network.cell"].map(GATES) * study.runs["network.hidden_size"] ** 2
+    return replace(
+        study,
+        runs=study.runs.assign(recurrent_weights=weights),
+        gradients=gradients if memory else gradients.drop(columns="log10_memory"),
+    )
 
 
 def part(table: pd.DataFrame, quantity: str, series: str) -> pd.DataFrame:
@@ -74,6 +80,19 @@ def test_weights_are_one_to_three_to_four():
 
     weights = table.groupby("series", observed=True)["weights"].unique()
     assert [list(some) for some in weights] == [[64**2], [3 * 64**2], [4 * 64**2]]
+
+
+def test_of_results_that_do_not_say_how_many_weights_there_are_none_are_told():
+    study = compared()
+
+    plotted = FIGURE.table(replace(study, runs=study.runs.drop(columns="recurrent_weights")))
+
+    assert plotted.table["weights"].isna().all()
+    labels = [text.get_text() for text in FIGURE.draw(plotted).legends[0].get_texts()]
+    assert labels[:3] == ["RNN", "GRU", "LSTM"]
+    caption = FIGURE.caption(plotted)
+    assert "RNN learns T = 10; at T = 40 its loss is 1 of chance." in caption
+    assert "weights" not in caption
 
 
 def test_what_is_drawn_is_the_table():

@@ -18,6 +18,7 @@ def unit(name, activation, weight, bias, slope, off=1.0, **settings):
         "training.batch_size": 1,
         "init.weight": weight,
         "init.bias": bias,
+        "largest_slope": {"sigmoid": 0.25, "tanh": 1.0}[activation],
         **settings,
     }
     lag = np.arange(20)[::-1]
@@ -95,6 +96,17 @@ def test_the_caption_says_how_exact_the_product_is_and_who_explodes():
     ) in caption
     assert "So with sigmoid w > 4 is only necessary for exploding" in caption
     assert "with tanh w > 1 is sufficient here" in caption
+
+
+def test_of_results_that_do_not_say_how_steep_the_activation_is_no_bound_is_told():
+    tables = study(*SIX)
+    old = Study(tables.runs.drop(columns="largest_slope"), *[tables.gradients] * 3)
+
+    plotted = course.table(old)
+
+    assert plotted.table["largest_slope"].isna().all()
+    assert "for exploding" not in course.caption(plotted)
+    assert course.draw(plotted).axes
 
 
 def test_networks_of_more_units_are_no_product_of_numbers():

@@ -121,6 +121,10 @@ class Tables(Protocol):
     def broken(self) -> pd.DataFrame:
         """One row a folder that could not be read: `run`, `why`."""
 
+    @property
+    def rules(self) -> list[str]:
+        """The rules by which verdicts were given, each once."""
+
     def gradient_rows(
         self,
         columns: Sequence[str],
@@ -157,7 +161,7 @@ def at_start(frame: pd.DataFrame, what: str) -> pd.DataFrame:
     return rows.drop(columns="update")
 
 
-_ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
+_ACTIVATIONS: Final = ("tanh", "sigmoid", "relu", "identity")
 _KNOWN = ("network.activation", "task.length", "init", "init.gain")
 
 
@@ -216,10 +220,19 @@ def _spread(values: list[object], limit: int, last: int) -> list[object]:
 
 def _sorted(frame: pd.DataFrame, column: str) -> list[object]:
     if column == "activation":
-        known = {name: i for i, name in enumerate(_ACTIVATIONS)}
-        return sorted(frame[column].unique(), key=lambda a: (known.get(a, len(known)), a))
+        return list(order_activations(frame[column].unique()))
     by = ["value", "series"] if column == "series" else [column]
     return list(frame.sort_values(by, kind="stable")[column].unique())
+
+
+def order_activations(names: Iterable[str]) -> list[str]:
+    """Put activations in the order of panels: that of textbooks, then any others by name.
+
+    Neither the alphabet nor the order in which a study lists its runs gives readers the bounded
+    activations first, and side by side.
+    """
+    known = {name: place for place, name in enumerate(_ACTIVATIONS)}
+    return sorted(names, key=lambda name: (known.get(name, len(known)), name))
 
 
 def _unfinished(runs: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:

@@ -79,7 +79,6 @@ BOOK: Final = Book(
         "LSTM, chrono init": {"network.cell": "lstm", "init": "chrono"},
     },
 )
-GATES: Final = {"gru": 3, "lstm": 4}
 _COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, *_LOG10, "seeds", "weights", "diverged"]
 
 
@@ -99,7 +98,7 @@ def table(tables: Tables) -> Plotted:
     numbers = numbers.reset_index(drop=True)
     weights = runs.groupby("series", observed=True)["weights"].max()
     numbers["series"] = pd.Categorical(numbers["series"], runs["series"].cat.categories)
-    numbers["weights"] = numbers["series"].map(weights).astype(int)
+    numbers["weights"] = numbers["series"].astype(object).map(weights).astype("Int64")
     numbers["diverged"] = numbers["diverged"].fillna(0).astype(int)
     return Plotted(numbers[_COLUMNS], ended.notes)
 
@@ -110,13 +109,12 @@ def _final(ended: pd.DataFrame) -> pd.DataFrame:
 
 
 def _runs(runs: pd.DataFrame) -> pd.DataFrame:
-    needed = ["run", "task.length", "network.cell", "network.hidden_size"]
-    frame = required(runs, needed, "runs").astype({"run": str})
-    gates = frame["network.cell"].map(GATES).fillna(1)
+    """The runs with their length, name and, where it is known, their number of weights."""
+    frame = required(runs, ["run", "task.length", "network.cell"], "runs").astype({"run": str})
     return frame.assign(
         length=frame["task.length"].astype(int),
         series=named(runs, BOOK),
-        weights=(gates * frame["network.hidden_size"] ** 2).astype(int),
+        weights=runs.reindex(columns=["recurrent_weights"])["recurrent_weights"].astype(float),
     )
 
 
@@ -164,7 +162,7 @@ def _look(place: int, colour: str) -> dict[str, Any]:
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     weights = table.groupby("series", observed=True)["weights"].max()
     entries: list[marks.Entry] = [
-        (Line2D([], [], **_look(place, colour)), f"{panels.plain(name)}, {weights[name]:,} weights")
+        (Line2D([], [], **_look(place, colour)), panels.plain(name) + _weights(weights[name], ", "))
         for place, (name, colour) in enumerate(palette.items())
     ]
     if (table["quantity"] == "memory").any():
@@ -184,7 +182,8 @@ def caption(plotted: Plotted) -> str:
     left = [_left(str(quantity), str(name), rows) for (quantity, name), rows in norms]
     return sentences(
         *said,
-        "Learned: a final loss below half of chance; weights: those of W_hh.",
+        "Learned: a final loss below half of chance"
+        + ("; weights: those of W_hh." if table["weights"].notna().any() else "."),
         f"At initialisation, there is left of the gradient at lag 0: {listing(left)}.",
         "Median over seeds; bars and bands: lowest to highest.",
         f"Up to {plural(int(table['seeds'].max()), 'seed')}.",
@@ -197,7 +196,12 @@ def _reach(name: str, rows: pd.DataFrame) -> str:
     lengths = f"T = {listing(f'{int(x)}' for x in learned)}" if learned else "no length"
     last = rows.sort_values("x").iloc[-1]
     end = f"at T = {int(last['x'])} its loss is {number(last['median'])} of chance"
-    return f"{name} ({last['weights']:,} weights) learns {lengths}; {end}."
+    return f"{name}{_weights(last['weights'], ' (', ')')} learns {lengths}; {end}."
+
+
+def _weights(count: Any, before: str, after: str = "") -> str:  # noqa: ANN401 - or pandas' NA
+    """The number of recurrent weights in words; nothing where the results do not say it."""
+    return "" if pd.isna(count) else f"{before}{count:,} weights{after}"
 
 
 def _left(quantity: str, name: str, rows: pd.DataFrame) -> str:

@@ -15,7 +15,6 @@ from rnn_exp.figures.parts.words import listing, number, plural, power, sentence
 QUESTION: Final = "Is the gradient the product of σ'(z) w, and does w > 1 make it explode?"
 BESIDE: Final = ()
 
-STEEPEST: Final = {"sigmoid": 0.25, "tanh": 1.0}
 TENFOLD: Final = 1.0
 _SETTINGS: Final = {
     "network.activation": "activation",
@@ -25,6 +24,7 @@ _SETTINGS: Final = {
     "init.bias": "bias",
 }
 _LOG10: Final = ("log10_measured", "log10_formula")
+_REST: Final = ("difference", "largest_slope")
 _ROWS: Final = ["run", "update", "lag", "log10_total", "saturation", "status"]
 _COURSES: Final = {-1: "vanishes for", 1: "explodes for", 0: "does neither for"}
 
@@ -32,6 +32,7 @@ _COURSES: Final = {-1: "vanishes for", 1: "explodes for", 0: "does neither for"}
 def table(tables: Tables) -> Plotted:
     """log10 of |∂h_T/∂h_(T-n)| as measured, and of D_n = Π φ'(z) w, for every unit and lag n."""
     runs = required(tables.runs, ["run", *_SETTINGS], "runs").rename(columns=_SETTINGS)
+    runs["largest_slope"] = tables.runs.reindex(columns=["largest_slope"]).astype(float)
     runs = runs[(runs["units"] == 1) & (runs["sequences"] == 1)].astype({"run": str})
     if runs.empty:
         raise CannotDraw("No run has one unit and one sequence, where D_n is a product of numbers.")
@@ -44,7 +45,7 @@ def table(tables: Tables) -> Plotted:
     measured, formula = frame["log10_total"] - last, _formula(frame)
     frame = frame.assign(panel=_panel_of(frame), log10_measured=measured, log10_formula=formula)
     frame["difference"] = np.expm1((measured - formula).abs() * np.log(10))
-    columns = ["panel", "activation", "weight", "bias", "lag", *_LOG10, "difference"]
+    columns = ["panel", "activation", "weight", "bias", "lag", *_LOG10, *_REST]
     order = ["activation", "panel", "weight", "lag"]
     return Plotted(frame.sort_values(order, kind="stable")[columns].reset_index(drop=True))
 
@@ -139,7 +140,8 @@ def _bound(table: pd.DataFrame) -> str:
     """Whether a weight of more than 1/sup φ' was needed, and whether it was enough."""
     said = []
     for activation, part in table.groupby("activation", sort=False):
-        least = 1 / STEEPEST.get(str(activation), np.nan)
+        # Of results that do not say how steep the activation is, nothing is said.
+        least = 1 / part["largest_slope"].max()
         ends = _ends(part)
         enough = ends.loc[ends["weight"] > least, "course"]
         if not (ends.loc[ends["weight"] <= least, "course"] == 1).any() and (enough == 1).any():

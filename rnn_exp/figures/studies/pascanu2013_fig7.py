@@ -14,6 +14,7 @@ from rnn_exp.figures.parts.recipes import ANY, Book, named
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MARKERS, categories, in_style
 from rnn_exp.figures.parts.words import listing, plural, sentences
+from rnn_exp.schema import DONE
 
 QUESTION: Final = "How long a dependency can plain SGD, clipping, and clipping with Ω learn?"
 BESIDE: Final = ("learning", "heatmap")
@@ -54,7 +55,7 @@ def _runs(runs: pd.DataFrame) -> pd.DataFrame:
     stops = runs.get("training.stop_when_solved", pd.Series(False, index=runs.index))
     if not stops.fillna(False).astype(bool).any():
         raise CannotDraw("No run was to stop when solved (training.stop_when_solved=true).")
-    ended = frame["status"].isin(["finished", "solved", "diverged"]) & stops.fillna(False)
+    ended = frame["status"].isin(DONE) & stops.fillna(False)
     variants = runs.reindex(columns=["init.variant"])["init.variant"]
     frame = frame.assign(
         init=variants.where(variants.notna(), frame["init"]).astype(str).str.replace("_", " "),

@@ -13,7 +13,15 @@ from matplotlib.patches import Patch
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import LAGS, crossing, interval, settled_rates
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, choose, required
+from rnn_exp.figures.parts.selection import (
+    KEYS,
+    CannotDraw,
+    Plotted,
+    Tables,
+    choose,
+    order_activations,
+    required,
+)
 from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, VERMILLION, in_style
 from rnn_exp.figures.parts.words import listing, number, sentences
 
@@ -69,8 +77,7 @@ def draw(plotted: Plotted) -> Figure:
 
 
 def _parts(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    known, found = ("tanh", "sigmoid", "relu"), list(table["activation"].unique())
-    names = sorted(found, key=lambda name: known.index(name) if name in known else len(known))
+    names = order_activations(table["activation"].unique())
     return {name: table[table["activation"] == name] for name in names}
 
 
