@@ -63,7 +63,7 @@ def of_study(study: str) -> list[str]:
     if study not in study_names():
         return names()
     own = importlib.import_module(f"{__name__}.studies.{study}")
-    return [study, *own.BESIDE]
+    return [study, *own.GENERAL_FIGURES]
 
 
 def figure(name: str) -> FigureModule:

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import agreement, closing, extremes, reach
+from rnn_exp.figures.parts.captions import closing, extreme_rates, far_end_change, theory_agreement
 from rnn_exp.figures.parts.seeds import gradient_interval
-from rnn_exp.figures.parts.selection import KEYS, Plotted, Tables, at_start, choose, top_layer
+from rnn_exp.figures.parts.selection import KEYS, Plotted, Tables, at_start, select_runs, top_layer
 from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style
 from rnn_exp.figures.parts.words import sentences
 
@@ -20,15 +20,15 @@ QUESTION: Final = "How far back in time does the gradient reach?"
 
 def table(tables: Tables) -> Plotted:
     """The median and range over seeds of log10 of the gradient norm, and the predicted line."""
-    choice = choose(tables.runs)
-    rows = at_start(top_layer(tables, choice.runs["run"], [0]), "gradients")
-    frame = choice.runs.merge(rows, on="run")
+    selected = select_runs(tables.runs)
+    rows = at_start(top_layer(tables, selected.runs["run"], [0]), "gradients")
+    frame = selected.runs.merge(rows, on="run")
     frame = frame.sort_values("lag", kind="stable")
     numbers = gradient_interval(frame, [*KEYS, "lag"], "log10_total")
-    numbers = _in_order(choice.runs[KEYS].drop_duplicates(), numbers)
-    numbers = numbers.merge(_rates(tables.runs, choice.runs), on=KEYS, how="left")
+    numbers = _in_order(selected.runs[KEYS].drop_duplicates(), numbers)
+    numbers = numbers.merge(_rates(tables.runs, selected.runs), on=KEYS, how="left")
     numbers["log10_predicted"] = _predicted(numbers)
-    return Plotted(numbers, choice.notes)
+    return Plotted(numbers, selected.notes)
 
 
 def _in_order(order: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
@@ -66,7 +66,7 @@ def draw(plotted: Plotted) -> Figure:
         for (row, column), axes in np.ndenumerate(grid):
             where = (table["activation"] == activations[column]) & (table["length"] == lengths[row])
             _panel(axes, table[where], palette)
-            panels.title(axes, activations[column], marks.lone(table), lengths[row])
+            panels.title(axes, activations[column], marks.only_series(table), lengths[row])
         _limits(table, lengths, grid)
         norm = r"gradient norm $\|\partial L/\partial h_t\|$"
         panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", norm)
@@ -104,16 +104,16 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     entries = [*marks.series_entries(palette), marks.line_entry("measured", MEASURED)]
     if table["log10_predicted"].notna().any():
         entries.append(marks.line_entry("mean-field slope", THEORY))
-    return entries + marks.entries(bool(table["floor"].any()), bool(table["ceiling"].any()))
+    return entries + marks.lost_entries(bool(table["floor"].any()), bool(table["ceiling"].any()))
 
 
 def caption(plotted: Plotted) -> str:
     """What is seen: the fastest and slowest decay, how far it goes, and whether theory agrees."""
     table = plotted.table
     return sentences(
-        extremes(table, "measured_rate"),
-        reach(table),
-        agreement(table, "measured_rate", "predicted_rate"),
+        extreme_rates(table, "measured_rate"),
+        far_end_change(table),
+        theory_agreement(table, "measured_rate", "predicted_rate"),
         "Solid: median of log10 over seeds; band: lowest to highest seed.",
         "Dashed: the mean-field slope, drawn through the measured value at the smallest lag."
         if table["log10_predicted"].notna().any()

@@ -12,15 +12,15 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import change
-from rnn_exp.figures.parts.seeds import gradient_interval, thin
+from rnn_exp.figures.parts.captions import training_change
+from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates
 from rnn_exp.figures.parts.selection import (
     KEYS,
     CannotDraw,
     Plotted,
     Tables,
-    choose,
     required,
+    select_runs,
     top_layer,
 )
 from rnn_exp.figures.parts.style import VERMILLION, in_style
@@ -45,19 +45,19 @@ _UPDATES = 80
 
 def table(tables: Tables) -> Plotted:
     """The median over seeds of log10 of the norm at each lag relative to lag 0 of that update."""
-    choice = choose(tables.runs, lengths=1, series=4, panels=3)
-    runs = choice.runs["run"]
+    selected = select_runs(tables.runs, lengths=1, series=4, panels=3)
+    runs = selected.runs["run"]
     recorded = required(tables.updates, ["run", "update"], "updates").astype({"run": str})
     recorded = recorded[recorded["run"].isin(runs)]
     if len(recorded["update"].unique()) < 2:
         raise CannotDraw("Gradients were recorded at fewer than two updates: nothing changes.")
-    kept, note = thin(recorded["update"], _UPDATES)
+    kept, note = limit_updates(recorded["update"], _UPDATES)
     rows = top_layer(tables, runs, kept)
-    frame = choice.runs.merge(_relative(rows), on="run").sort_values(["update", "lag"])
+    frame = selected.runs.merge(_relative(rows), on="run").sort_values(["update", "lag"])
     cells = gradient_interval(frame, [*KEYS, "update", "lag"], "log10_relative")
-    numbers = choice.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)
+    numbers = selected.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)
     numbers = numbers.drop(columns=["log10_low", "log10_high"]).assign(kind=_kind)
-    return Plotted(numbers, (*choice.notes, *note))
+    return Plotted(numbers, (*selected.notes, *note))
 
 
 def _relative(rows: pd.DataFrame) -> pd.DataFrame:
@@ -145,7 +145,7 @@ def caption(plotted: Plotted) -> str:
     length = int(table["length"].iloc[0])
     return sentences(
         f"Longest sequences of the study (T = {length})." if length else "",
-        change(table[table["kind"] == "value"]),
+        training_change(table[table["kind"] == "value"]),
         "Colour: median over seeds, relative to lag 0 of the same update; white: runs had ended.",
         _lost(table),
         *plotted.notes,

@@ -10,10 +10,10 @@ from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import interval, thin
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, choose, required
+from rnn_exp.figures.parts.seeds import interval, limit_updates
+from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import in_style
-from rnn_exp.figures.parts.words import number, place, plural, sentences
+from rnn_exp.figures.parts.words import case_name, number, plural, sentences
 
 QUESTION: Final = "Does it learn?"
 
@@ -22,14 +22,14 @@ _UPDATES = 200
 
 def table(tables: Tables) -> Plotted:
     """The median and range over seeds of the loss at each recorded update."""
-    choice = choose(tables.runs)
+    selected = select_runs(tables.runs)
     rows = required(tables.updates, ["run", "update", "loss"], "updates").astype({"run": str})
-    rows = rows[rows["run"].isin(choice.runs["run"])]
+    rows = rows[rows["run"].isin(selected.runs["run"])]
     if len(rows["update"].unique()) < 2:
         raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
-    kept, note = thin(rows["update"], _UPDATES)
+    kept, note = limit_updates(rows["update"], _UPDATES)
     rows = rows[rows["update"].isin(kept)]
-    frame = choice.runs.merge(rows, on="run").astype({"loss": float}).sort_values("update")
+    frame = selected.runs.merge(rows, on="run").astype({"loss": float}).sort_values("update")
     numbers = interval(frame, [*KEYS, "update"], "loss")
     lost = (
         (~np.isfinite(frame["loss"]))
@@ -37,8 +37,8 @@ def table(tables: Tables) -> Plotted:
         .sum()
     )
     numbers = numbers.assign(ceiling=lost.to_numpy())
-    numbers = choice.runs[KEYS].drop_duplicates().merge(numbers, on=KEYS)
-    return Plotted(numbers, (*choice.notes, *note))
+    numbers = selected.runs[KEYS].drop_duplicates().merge(numbers, on=KEYS)
+    return Plotted(numbers, (*selected.notes, *note))
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -51,11 +51,11 @@ def draw(plotted: Plotted) -> Figure:
         for (row, column), axes in np.ndenumerate(grid):
             where = (table["activation"] == activations[column]) & (table["length"] == lengths[row])
             _panel(axes, table[where], palette)
-            panels.title(axes, activations[column], marks.lone(table), lengths[row])
+            panels.title(axes, activations[column], marks.only_series(table), lengths[row])
         _scale(table, grid[0, 0])
         panels.name_axes(figure, grid, "update", "loss")
         ceiling = bool((table["ceiling"] > 0).any())
-        marks.legend(figure, [*marks.series_entries(palette), *marks.entries(False, ceiling)])
+        marks.legend(figure, [*marks.series_entries(palette), *marks.lost_entries(False, ceiling)])
     return figure
 
 
@@ -81,9 +81,9 @@ def caption(plotted: Plotted) -> str:
     if ends.empty:
         return sentences("No loss was finite.", closing(plotted))
     best, worst = (ends.iloc[int(i)] for i in (ends["part"].argmin(), ends["part"].argmax()))
-    said = [f"The loss falls most with {place(best)}: {_fall(best)}."]
+    said = [f"The loss falls most with {case_name(best)}: {_fall(best)}."]
     if len(ends) > 1:
-        said.append(f"It falls least with {place(worst)}: {_fall(worst)}.")
+        said.append(f"It falls least with {case_name(worst)}: {_fall(worst)}.")
         halved = int((ends["part"] < 0.5).sum())
         said.append(f"It is at least halved in {halved} of {plural(len(ends), 'case')}.")
     return sentences(

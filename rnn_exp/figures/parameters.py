@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import closing, contrast
+from rnn_exp.figures.parts.captions import closing, quantity_changes
 from rnn_exp.figures.parts.panels import is_numeric, numeric_x, positions, series_label, set_x
 from rnn_exp.figures.parts.seeds import gradient_interval, statuses
 from rnn_exp.figures.parts.selection import (
@@ -17,8 +17,8 @@ from rnn_exp.figures.parts.selection import (
     Plotted,
     Tables,
     at_start,
-    choose,
     required,
+    select_runs,
     top_layer,
 )
 from rnn_exp.figures.parts.style import BLUE, in_style
@@ -34,10 +34,10 @@ TITLES: Final = {
 
 def table(tables: Tables) -> Plotted:
     """log10 of both quantities at update 0: median and range over seeds, against T or gain."""
-    choice = choose(tables.runs, lengths=12, series=4, panels=3)
-    if len(choice.runs["length"].unique()) < 2:
-        choice = choose(tables.runs, lengths=1, series=12, panels=3)
-    frame = choice.runs.merge(_quantities(tables, choice.runs["run"]), on="run")
+    selected = select_runs(tables.runs, lengths=12, series=4, panels=3)
+    if len(selected.runs["length"].unique()) < 2:
+        selected = select_runs(tables.runs, lengths=1, series=12, panels=3)
+    frame = selected.runs.merge(_quantities(tables, selected.runs["run"]), on="run")
     numbers = gradient_interval(frame, [*KEYS, "quantity"], "log10")
     by_length = len(numbers["length"].unique()) > 1
     numbers["x"] = numbers["length"].astype(float) if by_length else positions(numbers)
@@ -45,7 +45,7 @@ def table(tables: Tables) -> Plotted:
     if len(numbers["x"].unique()) < 2:
         raise CannotDraw("The study has one sequence length and one gain: there is no trend.")
     numbers = numbers.sort_values("x", kind="stable", ignore_index=True)
-    return Plotted(numbers, choice.notes)
+    return Plotted(numbers, selected.notes)
 
 
 def _quantities(tables: Tables, runs: pd.Series) -> pd.DataFrame:
@@ -88,7 +88,7 @@ def draw(plotted: Plotted) -> Figure:
 
 
 def _name(table: pd.DataFrame, activation: str) -> str:
-    return panels.plain(", ".join(filter(None, [activation, marks.lone(table)])))
+    return panels.plain(", ".join(filter(None, [activation, marks.only_series(table)])))
 
 
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
@@ -114,14 +114,14 @@ def _axis(table: pd.DataFrame, figure: Figure, grid: np.ndarray) -> None:
 
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*marks.series_entries(palette), *marks.entries(*lost)]
+    return [*marks.series_entries(palette), *marks.lost_entries(*lost)]
 
 
 def caption(plotted: Plotted) -> str:
     """What is seen: how the two quantities change along the axis, where they differ most."""
     table = plotted.table
     return sentences(
-        contrast(table),
+        quantity_changes(table),
         "At initialisation, both sides on the same scale. Line: median over seeds; band: lowest "
         "to highest.",
         closing(plotted),

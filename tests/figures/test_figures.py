@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 from rnn_exp import figures
 from rnn_exp.figures.parts import panels
-from rnn_exp.figures.parts.selection import choose
+from rnn_exp.figures.parts.selection import select_runs
 from rnn_exp.figures.parts.style import categories, in_style, ordered, style
 from tests.tables import Study, concatenated, diverged, rate, study
 
@@ -245,23 +245,23 @@ def test_a_diverged_loss_is_marked_where_it_happened() -> None:
 
 
 def test_what_is_left_out_is_said() -> None:
-    notes = " ".join(choose(CASES["many"]().runs).notes)
+    notes = " ".join(select_runs(CASES["many"]().runs).notes)
     assert "T = 6 and 8" in notes
     assert "g = 0.7" in notes
 
 
 def test_settings_other_than_seeds_are_never_pooled() -> None:
     both = concatenated(study(**SMALL), study(**SMALL, **{"training.optimizer": "adam"}))
-    choice = choose(both.runs)
-    assert choice.notes == ("Only runs with training.optimizer = sgd are shown (not adam).",)
-    assert choice.runs.groupby(["activation", "length", "series"]).size().eq(3).all()
+    selected = select_runs(both.runs)
+    assert selected.notes == ("Only runs with training.optimizer = sgd are shown (not adam).",)
+    assert selected.runs.groupby(["activation", "length", "series"]).size().eq(3).all()
 
 
 def test_a_setting_that_follows_the_length_holds_nothing_back() -> None:
     runs = study(**SMALL).runs
-    choice = choose(runs.assign(**{"training.updates": 10 * runs["task.length"]}))
-    assert choice.notes == ()
-    assert len(choice.runs) == len(runs)
+    selected = select_runs(runs.assign(**{"training.updates": 10 * runs["task.length"]}))
+    assert selected.notes == ()
+    assert len(selected.runs) == len(runs)
 
 
 def test_palettes_grow_lighter_in_order_and_stay_visible_on_white() -> None:

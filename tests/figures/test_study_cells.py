@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
-from rnn_exp.figures.parts.recipes import named
+from rnn_exp.figures.parts.recipes import name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
 
@@ -152,7 +152,7 @@ def test_a_setting_that_follows_the_length_parts_no_recipe():
     runs = recipes(several, lambda row, update: 1.0, (10, 20)).runs
     runs["init.longest"] = runs["task.length"]
 
-    assert set(named(runs, FIGURE.BOOK)) == {"LSTM, chrono init"}
+    assert set(name_runs(runs, FIGURE.RECIPES)) == {"LSTM, chrono init"}
 
 
 def test_runs_that_do_not_know_what_guessing_scores_are_refused():
@@ -162,10 +162,10 @@ def test_runs_that_do_not_know_what_guessing_scores_are_refused():
         FIGURE.table(replace(study, runs=study.runs.drop(columns="chance_loss")))
 
 
-def test_every_run_of_the_study_is_possible_and_has_a_name_of_the_book():
+def test_every_run_of_the_study_is_possible_and_has_a_name_of_a_recipe():
     runs = runs_of("cells")
 
     assert len({run.digest for run in runs}) == len(runs)
-    names = named(pd.DataFrame([run.settings() for run in runs]), FIGURE.BOOK)
+    names = name_runs(pd.DataFrame([run.settings() for run in runs]), FIGURE.RECIPES)
     assert set(names) == {"RNN", "GRU", "LSTM", "LSTM, chrono init"}
     assert len(set(names.value_counts())) == 1

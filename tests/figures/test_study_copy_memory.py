@@ -9,7 +9,7 @@ import pytest
 
 from rnn_exp import figures
 from rnn_exp.figures.parts import losses
-from rnn_exp.figures.parts.recipes import ANY, Book, named
+from rnn_exp.figures.parts.recipes import ANY, Recipes, name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
 
@@ -115,16 +115,16 @@ def test_what_is_left_out_is_said():
     assert "Left out to keep the figure readable: " in FIGURE.caption(plotted)
 
 
-BOOK = Book(
+RECIPES = Recipes(
     plain={"init": "torch", "training.omega": "0"},
-    name="plain",
-    recipes={"Ω": {"training.omega": ANY}, "orthogonal": {"init": "orthogonal"}},
+    plain_name="plain",
+    known={"Ω": {"training.omega": ANY}, "orthogonal": {"init": "orthogonal"}},
 )
 
 
 def names(*several: dict) -> list[str]:
     runs = recipes(several, lambda row, update: 1.0, seeds=1).runs
-    return [str(name) for name in named(runs, BOOK)]
+    return [str(name) for name in name_runs(runs, RECIPES)]
 
 
 def test_a_recipe_is_told_by_its_settings_whatever_else_it_brings():
@@ -148,16 +148,19 @@ def test_two_values_of_one_recipe_are_never_pooled():
     ]
 
 
-def test_names_are_in_the_order_of_the_book():
+def test_names_are_in_the_order_of_the_recipes():
     runs = recipes([ORTHOGONAL, {"training.omega": 2.0}, {}], lambda row, update: 1.0, seeds=1).runs
 
-    assert list(named(runs, BOOK).cat.categories) == ["plain", "Ω", "orthogonal"]
+    assert list(name_runs(runs, RECIPES).cat.categories) == ["plain", "Ω", "orthogonal"]
 
 
-def test_every_run_of_the_study_is_possible_and_has_a_name_of_the_book():
+def test_every_run_of_the_study_is_possible_and_has_a_name_of_a_recipe():
     runs = runs_of("copy_memory")
 
     assert len({run.digest for run in runs}) == len(runs)
     frame = pd.DataFrame([run.settings() for run in runs])
-    assert set(named(frame, FIGURE.BOOK)) <= {FIGURE.BOOK.name, *FIGURE.BOOK.recipes}
+    assert set(name_runs(frame, FIGURE.RECIPES)) <= {
+        FIGURE.RECIPES.plain_name,
+        *FIGURE.RECIPES.known,
+    }
     assert losses.SMOOTH % 2

@@ -59,7 +59,7 @@ def test_the_table_has_the_rates_of_each_drive_and_gain():
 
 
 def test_the_edges_are_where_the_rates_cross_1():
-    edges = edge_of_chaos.edges(edge_of_chaos.table(driven()).table)
+    edges = edge_of_chaos.critical_gains(edge_of_chaos.table(driven()).table)
 
     np.testing.assert_allclose(edges["drive"], DRIVES)
     np.testing.assert_allclose(edges["measured"], 1 + edges["drive"])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
-from rnn_exp.figures.parts.recipes import named
+from rnn_exp.figures.parts.recipes import name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
 
@@ -109,12 +109,12 @@ def test_a_study_that_does_not_stop_when_solved_is_refused():
         FIGURE.table(recipes([settings], lambda row, update: 1.0))
 
 
-def test_every_run_of_the_study_is_possible_and_has_a_name_of_the_book():
+def test_every_run_of_the_study_is_possible_and_has_a_name_of_a_recipe():
     runs = runs_of("pascanu2013_fig7")
 
     assert len({run.digest for run in runs}) == len(runs)
     frame = pd.DataFrame([run.settings() for run in runs])
-    names = named(frame, FIGURE.BOOK, apart=["init.variant"])
+    names = name_runs(frame, FIGURE.RECIPES, apart=["init.variant"])
     assert set(names) == {"plain SGD", "clipping", "clipping + Ω"}
     cells = itertools.product(set(names), set(frame["init.variant"]), set(frame["task.length"]))
     assert len(runs) == 3 * len(list(cells))

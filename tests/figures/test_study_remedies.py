@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
-from rnn_exp.figures.parts.recipes import named
+from rnn_exp.figures.parts.recipes import name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
 
@@ -107,10 +107,10 @@ def test_runs_that_do_not_know_what_guessing_scores_are_refused():
         FIGURE.table(study)
 
 
-def test_every_run_of_the_study_is_possible_and_has_a_name_of_the_book():
+def test_every_run_of_the_study_is_possible_and_has_a_name_of_a_recipe():
     runs = runs_of("remedies")
 
     assert len({run.digest for run in runs}) == len(runs)
-    names = named(pd.DataFrame([run.settings() for run in runs]), FIGURE.BOOK)
-    assert set(names) == {FIGURE.BOOK.name, *FIGURE.BOOK.recipes}
+    names = name_runs(pd.DataFrame([run.settings() for run in runs]), FIGURE.RECIPES)
+    assert set(names) == {FIGURE.RECIPES.plain_name, *FIGURE.RECIPES.known}
     assert len(set(names.value_counts())) == 1

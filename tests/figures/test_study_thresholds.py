@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from rnn_exp import figures
-from rnn_exp.figures.parts.seeds import crossing, settled_rates
+from rnn_exp.figures.parts.seeds import gain_at_rate_one, settled_rates
 from rnn_exp.figures.studies import thresholds
 from tests.tables import Study, rate, study
 
@@ -59,7 +59,7 @@ def test_a_run_with_a_lost_norm_has_no_rate():
     ],
 )
 def test_the_crossing_is_on_straight_lines_through_logarithms(gains, rates, expected):
-    assert crossing(gains, rates) == pytest.approx(expected, nan_ok=True)
+    assert gain_at_rate_one(gains, rates) == pytest.approx(expected, nan_ok=True)
 
 
 def test_the_table_has_median_and_range_over_seeds_and_theory():

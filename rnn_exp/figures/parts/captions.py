@@ -7,10 +7,10 @@ import pandas as pd
 
 from rnn_exp.figures.parts.selection import KEYS, Plotted
 from rnn_exp.figures.parts.words import (
+    case_name,
     half_life,
     listing,
     number,
-    place,
     plural,
     power,
     rate,
@@ -21,7 +21,7 @@ from rnn_exp.figures.parts.words import (
 CLOSE, SAME = 0.1, 0.01
 
 
-def extremes(table: pd.DataFrame, column: str) -> str:
+def extreme_rates(table: pd.DataFrame, column: str) -> str:
     """Where the gradient shrinks fastest and slowest (or grows fastest)."""
     known = table.drop_duplicates(KEYS).dropna(subset=column)
     known = known[np.isfinite(known[column]) & (known[column] > 0)].sort_values(column)
@@ -30,13 +30,13 @@ def extremes(table: pd.DataFrame, column: str) -> str:
     first, last = known.iloc[0], known.iloc[-1]
     low, high = float(first[column]), float(last[column])
     if high / low < 1 + SAME:
-        where = place(first) if len(known) == 1 else f"all {len(known)} cases"
+        where = case_name(first) if len(known) == 1 else f"all {len(known)} cases"
         return f"The gradient ({where}) {rate(low)} ({half_life(low)})."
-    fast = f"The gradient {rate(low)} with {place(first)} ({half_life(low)}), the lowest rate"
-    return f"{fast}; with {place(last)}, the highest, it {rate(high)} ({half_life(high)})."
+    fast = f"The gradient {rate(low)} with {case_name(first)} ({half_life(low)}), the lowest rate"
+    return f"{fast}; with {case_name(last)}, the highest, it {rate(high)} ({half_life(high)})."
 
 
-def reach(table: pd.DataFrame) -> str:
+def far_end_change(table: pd.DataFrame) -> str:
     """How small or large the gradient is at the far end, in the most extreme finite case."""
     finite = table[np.isfinite(table["log10_median"])]
     ends = finite.groupby(KEYS, dropna=False, sort=False).agg(["first", "last"])
@@ -50,10 +50,10 @@ def reach(table: pd.DataFrame) -> str:
         return ""
     span = f"From lag {first} to lag {last}"
     factor = power(float(change[at]))
-    return f"{span}, while finite, the norm changes by a factor of {factor} ({place(row)})."
+    return f"{span}, while finite, the norm changes by a factor of {factor} ({case_name(row)})."
 
 
-def agreement(table: pd.DataFrame, measured: str, predicted: str) -> str:
+def theory_agreement(table: pd.DataFrame, measured: str, predicted: str) -> str:
     """In how many cases theory is close to the measurement, and where it is farthest off."""
     known = table.drop_duplicates(KEYS)[[*KEYS, measured, predicted]]
     known = known.replace([np.inf, -np.inf], np.nan).dropna(subset=[measured, predicted])
@@ -69,10 +69,10 @@ def agreement(table: pd.DataFrame, measured: str, predicted: str) -> str:
     if gap.max() < SAME:
         return f"Measured and predicted rate agree within 1 % in {count}."
     within = f"Measured and predicted rate agree within 10 % in {count}"
-    return f"{within}; the largest gap is at {place(worst)} ({pair})."
+    return f"{within}; the largest gap is at {case_name(worst)} ({pair})."
 
 
-def marked(table: pd.DataFrame) -> str:
+def lost_points(table: pd.DataFrame) -> str:
     """How many plotted points are at the floor or the ceiling."""
     said = []
     for column, what in (("floor", "zero or underflowed"), ("ceiling", "overflowed or NaN")):
@@ -89,7 +89,7 @@ def closing(plotted: Plotted) -> str:
     table = plotted.table
     most = int(table["seeds"].max()) if "seeds" in table and len(table) else 0
     seeds = {0: "", 1: "One seed: no band."}.get(most, f"Up to {most} seeds.")
-    return sentences(marked(table), seeds, *plotted.notes)
+    return sentences(lost_points(table), seeds, *plotted.notes)
 
 
 _NAMES: Final = {
@@ -98,7 +98,7 @@ _NAMES: Final = {
 }
 
 
-def crossing(where: str, curve: pd.Series) -> str:
+def rate_crossing(where: str, curve: pd.Series) -> str:
     """Between which settings a curve of rates crosses 1."""
     known = curve[np.isfinite(curve) & (curve > 0)]
     if len(known) < 2:
@@ -111,7 +111,7 @@ def crossing(where: str, curve: pd.Series) -> str:
     return f"{where} the rate {course}."
 
 
-def bounded(table: pd.DataFrame) -> str:
+def bound_kept(table: pd.DataFrame) -> str:
     """Whether the measured medians respect the singular-value bound."""
     known = table.dropna(subset=["measured", "bound"])
     above = int((known["measured"] > known["bound"]).sum())
@@ -124,7 +124,7 @@ def bounded(table: pd.DataFrame) -> str:
     return "Every median lies below the singular-value bound (dotted), as it must."
 
 
-def change(finite: pd.DataFrame) -> str:
+def training_change(finite: pd.DataFrame) -> str:
     """Where training changes the far end of the gradient most, from finite rows alone."""
     if finite.empty:
         return "No cell has a finite value."
@@ -137,10 +137,10 @@ def change(finite: pd.DataFrame) -> str:
     first, last = (int(row["update"][end]) for end in ("first", "last"))
     lag = int(row["lag"]["first"])
     where = f"the gradient at lag {lag} is {before} of that at lag 0 at update {first}"
-    return f"It changes most for {place(key)}: {where} and {after} at update {last}."
+    return f"It changes most for {case_name(key)}: {where} and {after} at update {last}."
 
 
-def contrast(table: pd.DataFrame) -> str:
+def quantity_changes(table: pd.DataFrame) -> str:
     """How far the two quantities go along the axis, for the line where they differ most."""
     finite = table[np.isfinite(table["log10_median"])].sort_values("x", kind="stable")
     where = finite["series"].where(finite["line"] == "", "T = " + finite["length"].astype(str))
@@ -151,11 +151,11 @@ def contrast(table: pd.DataFrame) -> str:
     ratios = ends.xs("ratio", level="quantity")
     line = (ratios["log10_median"]["last"] - ratios["log10_median"]["first"]).abs().idxmax()
     keys = [key for key in _NAMES if (*line, key) in ends.index]
-    said = [_course(_NAMES[key], ends.loc[(*line, key)]) for key in keys]
+    said = [_range(_NAMES[key], ends.loc[(*line, key)]) for key in keys]
     first, last = ratios.loc[line, "where"]
     return f"From {first} to {last} ({', '.join(filter(None, line))}) {' while '.join(said)}."
 
 
-def _course(name: str, ends: pd.Series) -> str:
+def _range(name: str, ends: pd.Series) -> str:
     low, high = (power(float(ends["log10_median"][end])) for end in ("first", "last"))
     return f"{name} goes from {low} to {high}"

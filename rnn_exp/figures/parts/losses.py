@@ -10,39 +10,57 @@ from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.panels import lengths_of
-from rnn_exp.figures.parts.recipes import Book, named
-from rnn_exp.figures.parts.seeds import interval, thin
+from rnn_exp.figures.parts.recipes import Recipes, name_runs
+from rnn_exp.figures.parts.seeds import interval, limit_updates
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
 from rnn_exp.figures.parts.words import listing, number, plural, sentences
 
 __all__ = [
+    "LAST",
     "LEARNED",
     "SMOOTH",
     "STUCK",
     "curve_caption",
     "curve_table",
     "draw_curves",
-    "ending_table",
+    "final_table",
 ]
 
-_UPDATES, _SERIES, _LENGTHS = 200, 6, 3
-_BY: Final = ["length", "series"]
-SMOOTH: Final = 5
-"""A loss is of one batch: drawn is each run's median over so many recorded updates."""
+LEARNED: Final = 0.5
+"""A final loss below this part of chance counts as learned."""
 STUCK: Final = 0.9
 """A loss above this part of chance is counted as chance."""
+LAST: Final = 0.1
+"""A run's final loss is the mean over the last tenth of its recorded updates."""
+SMOOTH: Final = 5
+"""A loss is of one batch: drawn is each run's median over so many recorded updates."""
+_UPDATES, _SERIES, _LENGTHS = 200, 6, 3
+_BY: Final = ["length", "series"]
+_FINAL_BY: Final = ["series", "length"]
 
 
-def curve_table(tables: Tables, book: Book) -> Plotted:
-    """The median and range over seeds of the smoothed loss at each recorded update."""
-    runs, notes = _shown(tables.runs, book)
+def curve_table(tables: Tables, recipes: Recipes) -> Plotted:
+    """Return the median and range over seeds of the smoothed loss at each recorded update.
+
+    Args:
+        tables: of a study whose runs have a length.
+        recipes: the names of its series.
+
+    Returns:
+        Columns: length, series, update, median, low, high, seeds, ceiling (seeds without a finite
+        loss) and chance (the loss of the best guess that has seen no input).
+
+    Raises:
+        CannotDraw: if fewer than two updates were recorded.
+    """
+    runs, notes = _shown(tables.runs, recipes)
     rows = required(tables.updates, ["run", "update", "loss"], "updates").astype({"run": str})
     rows = rows[rows["run"].isin(runs["run"])]
     if len(rows["update"].unique()) < 2:
         raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
     rows = _smoothed(rows.astype({"loss": float}))
-    kept, note = thin(rows["update"], _UPDATES)
+    kept, note = limit_updates(rows["update"], _UPDATES)
     frame = runs.merge(rows[rows["update"].isin(kept)], on="run").sort_values([*_BY, "update"])
     numbers = interval(frame, [*_BY, "update"], "loss")
     keys = [frame[key] for key in (*_BY, "update")]
@@ -53,14 +71,14 @@ def curve_table(tables: Tables, book: Book) -> Plotted:
     return Plotted(numbers, (*notes, *note))
 
 
-def _shown(runs: pd.DataFrame, book: Book) -> tuple[pd.DataFrame, list[str]]:
+def _shown(runs: pd.DataFrame, recipes: Recipes) -> tuple[pd.DataFrame, list[str]]:
     """The runs with their length and name, as many as a figure can hold."""
     needed = required(runs, ["run", "task.length"], "runs")
     frame = pd.DataFrame(
         {
             "run": needed["run"].astype(str),
             "length": needed["task.length"].astype(int),
-            "series": named(runs, book),
+            "series": name_runs(runs, recipes),
             "chance": runs.reindex(columns=["chance_loss"])["chance_loss"].astype(float),
         }
     )
@@ -82,7 +100,12 @@ def _smoothed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_curves(plotted: Plotted, y: str) -> Figure:
-    """A panel a length, a line a recipe with the range over seeds, and a dashed line for chance."""
+    """Draw a panel a length, a line a recipe with the range over seeds; dashed is chance.
+
+    Args:
+        plotted: as of `curve_table`.
+        y: the label of the losses.
+    """
     table = plotted.table
     with in_style():
         lengths = lengths_of(table)
@@ -123,11 +146,11 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in palette.items()]
     if table["chance"].notna().any():
         entries.append(marks.line_entry("chance: no memory", THEORY))
-    return entries + marks.entries(False, bool((table["ceiling"] > 0).any()))
+    return entries + marks.lost_entries(False, bool((table["ceiling"] > 0).any()))
 
 
 def curve_caption(plotted: Plotted) -> str:
-    """What is seen: who ends below chance, and how far."""
+    """Say who ends below chance, and how far, in a figure of `curve_table`."""
     table = plotted.table
     said = [_length(length, table[table["length"] == length]) for length in lengths_of(table)]
     most = int(table["seeds"].max())
@@ -143,7 +166,7 @@ def curve_caption(plotted: Plotted) -> str:
 
 def _length(length: int, part: pd.DataFrame) -> str:
     chance = float(part["chance"].iloc[0])
-    best_first = _ends(part).sort_values("median", kind="stable")
+    best_first = _last_medians(part).sort_values("median", kind="stable")
     said = [f"{row['series']} {number(row['median'])}" for _, row in best_first.iterrows()]
     level = f" (chance {number(chance)})" if chance == chance else ""
     median, series = best_first["median"], best_first["series"].astype(str)
@@ -154,27 +177,31 @@ def _length(length: int, part: pd.DataFrame) -> str:
     return f"T = {length}: the loss ends at {'; '.join(said)}{level}.{told}"
 
 
-def _ends(part: pd.DataFrame) -> pd.DataFrame:
+def _last_medians(part: pd.DataFrame) -> pd.DataFrame:
     """The median of the last tenth of each line: what is drawn still has the noise of batches."""
     groups = part.dropna(subset="median").groupby("series", observed=True, sort=False)["median"]
     ends = groups.agg(lambda line: line.tail(max(1, len(line) // 10)).median())
     return ends.reset_index()
 
 
-LEARNED: Final = 0.5
-"""A final loss below this part of chance counts as learned."""
-LAST: Final = 0.1
-"""A run's final loss is the mean over the last tenth of its recorded updates."""
-_ENDS_BY: Final = ["series", "length"]
+def final_table(tables: Tables, recipes: Recipes) -> Plotted:
+    """Return for each recipe and length the decay rates and the loss at the end.
 
+    Args:
+        tables: of a study whose runs know the loss of guessing.
+        recipes: the names of its series.
 
-def ending_table(tables: Tables, book: Book) -> Plotted:
-    """For each recipe and length: ``start``, ``end`` (rates), ``loss`` (in parts of chance).
+    Returns:
+        Columns: series, length, seeds, diverged (so many of them), and of `start` and `end` (decay
+        rates at update 0 and at the last one recorded) and `loss` (in parts of chance) the median
+        over seeds, with `_low` and `_high`. The loss of a run that diverged is infinite.
 
-    Each is the median over seeds, with ``_low`` and ``_high``. The loss of a run that diverged is
-    infinite.
+    Raises:
+        CannotDraw: if the loss of guessing is not known, or no run has a loss.
     """
-    frame = _runs(tables.runs, book).merge(_losses(tables.updates), on="run", how="left")
+    frame = _final_runs(tables.runs, recipes).merge(
+        _final_losses(tables.updates), on="run", how="left"
+    )
     if frame["loss"].isna().all():
         raise CannotDraw("No run of the study has a loss.")
     diverged = frame["status"] == "diverged"
@@ -189,7 +216,7 @@ def ending_table(tables: Tables, book: Book) -> Plotted:
 
 
 def _intervals(frame: pd.DataFrame) -> pd.DataFrame:
-    grouped = frame.groupby(_ENDS_BY, observed=True, sort=True)
+    grouped = frame.groupby(_FINAL_BY, observed=True, sort=True)
     columns = {"seeds": grouped.size(), "diverged": grouped["diverged"].sum()}
     for name in ("start", "end", "loss"):
         some = grouped[name]
@@ -197,7 +224,7 @@ def _intervals(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).reset_index()
 
 
-def _runs(runs: pd.DataFrame, book: Book) -> pd.DataFrame:
+def _final_runs(runs: pd.DataFrame, recipes: Recipes) -> pd.DataFrame:
     needed = ["run", "status", "decay_rate", "final_decay_rate", "task.length", "chance_loss"]
     frame = required(runs, needed, "runs")
     if not (frame["chance_loss"].astype(float) > 0).all():
@@ -206,7 +233,7 @@ def _runs(runs: pd.DataFrame, book: Book) -> pd.DataFrame:
         {
             "run": frame["run"].astype(str),
             "status": frame["status"],
-            "series": named(runs, book),
+            "series": name_runs(runs, recipes),
             "length": frame["task.length"].astype(int),
             "start": frame["decay_rate"].astype(float),
             "end": frame["final_decay_rate"].astype(float),
@@ -215,7 +242,7 @@ def _runs(runs: pd.DataFrame, book: Book) -> pd.DataFrame:
     )
 
 
-def _losses(updates: pd.DataFrame) -> pd.DataFrame:
+def _final_losses(updates: pd.DataFrame) -> pd.DataFrame:
     rows = required(updates, ["run", "update", "loss"], "updates")
     rows = rows.astype({"run": str, "loss": float}).sort_values(["run", "update"])
     groups = rows.groupby("run", sort=False)["loss"]

@@ -25,7 +25,7 @@ _LABELS = {FLOOR: "zero or underflow", CEILING: "overflow or NaN"}
 _MOST = 8
 
 
-def mark(axes: Axes, x: ArrayLike, edge: str, colour: str) -> None:
+def mark_lost(axes: Axes, x: ArrayLike, edge: str, colour: str) -> None:
     """Triangles at the edge of the axes; a further series is stacked, not drawn over the last."""
     positions = np.sort(np.asarray(x, dtype=float))
     if positions.size == 0:
@@ -87,10 +87,10 @@ def band(
         axes.vlines(rows[x], low, high, color=colour, linewidth=0.8)
     for name, edge in (("floor", FLOOR), ("ceiling", CEILING)):
         if name in rows:
-            mark(axes, rows.loc[rows[name] > 0, x], edge, colour)
+            mark_lost(axes, rows.loc[rows[name] > 0, x], edge, colour)
 
 
-def entries(floor: bool, ceiling: bool) -> list[tuple[Artist, str]]:
+def lost_entries(floor: bool, ceiling: bool) -> list[tuple[Artist, str]]:
     """Legend entries for the triangles that occur."""
     edges = [edge for edge, used in ((FLOOR, floor), (CEILING, ceiling)) if used]
     return [
@@ -113,7 +113,7 @@ def colours(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(values["series"], palette(len(values)), strict=True))
 
 
-def lone(table: pd.DataFrame) -> str:
+def only_series(table: pd.DataFrame) -> str:
     """The name of the only series, for the titles: one colour needs no legend."""
     names = table["series"].unique()
     return str(names[0]) if len(names) == 1 else ""

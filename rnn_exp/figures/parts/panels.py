@@ -144,7 +144,7 @@ def is_wide(values: pd.Series) -> bool:
     return bool(values.min() > 0 and values.max() / values.min() > 3)
 
 
-def beside(x: pd.Series, places: float, every: pd.Series) -> pd.Series:
+def shifted(x: pd.Series, places: float, every: pd.Series) -> pd.Series:
     """Positions moved a little aside, by so many places, on an axis that holds `every` value."""
     low, high = float(every.min()), float(every.max())
     if is_wide(every):

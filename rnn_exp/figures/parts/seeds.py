@@ -61,7 +61,7 @@ def statuses(log10: ArrayLike) -> np.ndarray:
     return np.select(kinds, ["nan", "inf", "zero"], "ok")
 
 
-def thin(updates: pd.Series, most: int) -> tuple[list[int], list[str]]:
+def limit_updates(updates: pd.Series, most: int) -> tuple[list[int], list[str]]:
     """At most so many of the recorded updates, evenly spread, and the sentence that says so."""
     recorded = np.sort(updates.unique())
     if len(recorded) <= most:
@@ -99,7 +99,7 @@ def settled_rates(tables: Tables, runs: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame({"run": runs, "measured": measured})
 
 
-def crossing(gains: ArrayLike, rates: ArrayLike) -> float:
+def gain_at_rate_one(gains: ArrayLike, rates: ArrayLike) -> float:
     """The gain at which rates first rise above 1, on straight lines through their logarithms.
 
     NaN where none does; values that are not positive are left out.

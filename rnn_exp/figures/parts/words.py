@@ -52,7 +52,7 @@ def sentences(*parts: str) -> str:
     return " ".join(part.strip() for part in parts if part.strip())
 
 
-def place(row: object) -> str:
+def case_name(row: object) -> str:
     """The panel and series of a table row: 'sigmoid, g = 0.5, T = 100'."""
     activation, series, length = (getattr(row, k) for k in ("activation", "series", "length"))
     return ", ".join(filter(None, [activation, series, f"T = {length}" if length else ""]))

@@ -5,16 +5,16 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import losses
-from rnn_exp.figures.parts.recipes import Book
+from rnn_exp.figures.parts.recipes import Recipes
 from rnn_exp.figures.parts.selection import Plotted, Tables
 
 QUESTION: Final = "Which networks learn the adding problem?"
-BESIDE: Final = ("decay",)
+GENERAL_FIGURES: Final = ("decay",)
 
-BOOK: Final = Book(
+RECIPES: Final = Recipes(
     plain={"network.cell": "rnn", "network.activation": "tanh", "init": "torch"},
-    name="tanh",
-    recipes={
+    plain_name="tanh",
+    known={
         "relu, identity (IRNN)": {"network.activation": "relu", "init": "identity"},
         "GRU": {"network.cell": "gru"},
         "LSTM": {"network.cell": "lstm"},
@@ -26,7 +26,7 @@ BOOK: Final = Book(
 
 def table(tables: Tables) -> Plotted:
     """The loss of every network at each recorded update, and that of the best constant."""
-    return losses.curve_table(tables, BOOK)
+    return losses.curve_table(tables, RECIPES)
 
 
 def draw(plotted: Plotted) -> Figure:

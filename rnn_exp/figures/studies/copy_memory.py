@@ -5,21 +5,21 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import losses
-from rnn_exp.figures.parts.recipes import Book
+from rnn_exp.figures.parts.recipes import Recipes
 from rnn_exp.figures.parts.selection import Plotted, Tables
 
 QUESTION: Final = "Which networks carry a few symbols over a delay?"
-BESIDE: Final = ("decay",)
+GENERAL_FIGURES: Final = ("decay",)
 
-BOOK: Final = Book(
+RECIPES: Final = Recipes(
     plain={
         "network.cell": "rnn",
         "network.activation": "tanh",
         "init": "torch",
         "network.parametrization": "free",
     },
-    name="tanh, default init",
-    recipes={
+    plain_name="tanh, default init",
+    known={
         "tanh, orthogonal init": {"init": "orthogonal"},
         "tanh, kept orthogonal": {"init": "orthogonal", "network.parametrization": "orthogonal"},
         "GRU": {"network.cell": "gru"},
@@ -32,7 +32,7 @@ BOOK: Final = Book(
 
 def table(tables: Tables) -> Plotted:
     """The loss of every recipe at each recorded update, and the memoryless baseline."""
-    return losses.curve_table(tables, BOOK)
+    return losses.curve_table(tables, RECIPES)
 
 
 def draw(plotted: Plotted) -> Figure:

@@ -13,13 +13,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.panels import cells, refuse_further
-from rnn_exp.figures.parts.seeds import LAGS, crossing, settled_rates
+from rnn_exp.figures.parts.seeds import LAGS, gain_at_rate_one, settled_rates
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, in_style
 from rnn_exp.figures.parts.words import number, plural, sentences
 
 QUESTION: Final = "How far does the input move the gain at which the gradient explodes?"
-BESIDE: Final = ()
+GENERAL_FIGURES: Final = ()
 
 _TICKS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10)
 
@@ -52,10 +52,13 @@ def table(tables: Tables) -> Plotted:
     return Plotted(numbers[columns].sort_values(["drive", "gain"], ignore_index=True))
 
 
-def edges(table: pd.DataFrame) -> pd.DataFrame:
+def critical_gains(table: pd.DataFrame) -> pd.DataFrame:
     """The gain at which each rate crosses 1, by drive; NaN where it does not."""
     rows = [
-        {"drive": drive, **{k: crossing(part["gain"], part[k]) for k in ("measured", "predicted")}}
+        {
+            "drive": drive,
+            **{k: gain_at_rate_one(part["gain"], part[k]) for k in ("measured", "predicted")},
+        }
         for drive, part in table.groupby("drive")
     ]
     return pd.DataFrame(rows)
@@ -66,7 +69,7 @@ def draw(plotted: Plotted) -> Figure:
     table = plotted.table
     with in_style():
         figure, grid = panels.grid(1, 1, height=2.5)
-        axes, found = grid[0, 0], edges(table)
+        axes, found = grid[0, 0], critical_gains(table)
         rates = table.assign(x=np.log10(table["drive"]), rate=np.log10(table["measured"]))
         rates = rates.pivot_table(index="gain", columns="x", values="rate", dropna=False)
         mesh = cells(axes, rates, CenteredNorm(0), "RdBu_r")
@@ -98,7 +101,7 @@ def caption(plotted: Plotted) -> str:
     table = plotted.table
     first, last = LAGS
     return sentences(
-        _edge(edges(table).dropna()),
+        _critical_words(critical_gains(table).dropna()),
         _off(table.dropna()),
         "Colour: measured decay rate (median over seeds), white at 1, red where the gradient "
         f"explodes; slopes over lags {first} to {last} at update 0.",
@@ -106,7 +109,7 @@ def caption(plotted: Plotted) -> str:
     )
 
 
-def _edge(found: pd.DataFrame) -> str:
+def _critical_words(found: pd.DataFrame) -> str:
     if found.empty:
         return "At no drive do both rates cross 1 within these gains."
     low, high = found.iloc[0], found.iloc[-1]

@@ -10,11 +10,26 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import gradient_interval, statuses, thin
-from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, choose, required
+from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates, statuses
+from rnn_exp.figures.parts.selection import (
+    CannotDraw,
+    Plotted,
+    Tables,
+    at_start,
+    required,
+    select_runs,
+)
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
 from rnn_exp.figures.parts.words import number, plural, power, sentences
 
+QUESTION: Final = "What does a vanished gradient do to training, and what an exploded one?"
+GENERAL_FIGURES: Final = ()
+
+PANELS: Final = {
+    "loss": ("update", "loss"),
+    "moved": ("update", r"$\|W_{hh} - W_0\|\,/\,\|W_0\|$"),
+    "contribution": ("lag $T-t$ at update 0", r"contribution to $\partial L/\partial W_{hh}$"),
+}
 DIVERGED: Final = ("diverged_update", "diverged_time", "diverged_direction")
 AT_CHANCE: Final = 0.95
 """A final loss above this part of chance counts as chance."""
@@ -22,129 +37,38 @@ RESOLUTION: Final = float(np.log10(2.0**-24))
 """Less than this part of a sum is lost in single precision."""
 _LAST: Final = 10
 # The loss is of one batch: the last tenth of the updates says where it ends.
-
-
-def _fates(runs: pd.DataFrame) -> pd.DataFrame:
-    """The verdict at the start and how the runs ended, a row a case."""
-    return pd.DataFrame([{"case": case, **_of(part)} for case, part in runs.groupby("case")])
-
-
-def _of(runs: pd.DataFrame) -> dict[str, object]:
-    bad = runs[runs["status"] == "diverged"].sort_values("diverged_update")
-    where = ""
-    if len(bad):
-        update, time, way = bad[list(DIVERGED)].iloc[0]
-        where = f"at update {update:.0f}, time step {time:.0f}, in the {way} pass"
-    verdicts = runs["verdict"].mode()
-    return {
-        "verdict": str(verdicts.iloc[0]),
-        "rate": runs["decay_rate"].astype(float).median(),
-        "runs": len(runs),
-        "diverged": len(bad),
-        "where": where,
-        "chance": runs["chance_loss"].astype(float).median(),
-    }
-
-
-def _fate_in_words(case: str, part: pd.DataFrame) -> str:
-    """What is seen of one case in all panels."""
-    row = part.iloc[0]
-    begin = f"{case} ({row['verdict']}, rate {number(row['rate'])} per step back):"
-    said = [_ended(part), _moved(part), _reached(part)]
-    return f"{begin} {'; '.join(filter(None, said))}."
-
-
-def _finite_rows(part: pd.DataFrame, name: str) -> pd.DataFrame:
-    rows = part[(part["panel"] == name) & np.isfinite(part["log10_median"])]
-    return rows.sort_values("x")
-
-
-def _ended(part: pd.DataFrame) -> str:
-    """Where it diverged or, if no run did, the loss at the end beside chance."""
-    row = part.iloc[0]
-    if row["diverged"]:
-        first = "first " if row["diverged"] > 1 else ""
-        runs = plural(int(row["runs"]), "run")
-        return f"{row['diverged']} of {runs} diverged, {first}{row['where']}"
-    losses = _finite_rows(part, "loss")["log10_median"]
-    loss = 10.0 ** losses.tail(max(1, len(losses) // _LAST)).median()
-    beside = ""
-    if row["chance"] > 0:
-        is_chance = loss > AT_CHANCE * row["chance"]
-        beside = (
-            f", which is chance ({number(row['chance'])})"
-            if is_chance
-            else f", where chance is {number(row['chance'])}"
-        )
-    return f"the loss ends at {number(loss)}{beside}"
-
-
-def _moved(part: pd.DataFrame) -> str:
-    moved = _finite_rows(part, "moved")
-    if moved.empty:
-        return ""
-    far = moved["log10_median"].iloc[-1]
-    size = f"{number(100 * 10.0**far)} % of" if far < 0 else f"{power(round(far, 2))} times"
-    return f"W_hh ends {size} its norm away from where it began"
-
-
-def _reached(part: pd.DataFrame) -> str:
-    """What the earliest step adds to the gradient, and from where on nothing can be added."""
-    rows = _finite_rows(part, "contribution")
-    if rows.empty:
-        return ""
-    beside = rows["log10_median"] - rows["log10_median"].max()
-    lost = rows.loc[beside < RESOLUTION, "x"]
-    said = f"at lag {rows['x'].iloc[-1]:.0f} a step adds {power(beside.iloc[-1])} of the most"
-    if lost.empty:
-        return said
-    first = int(lost.min())
-    return (
-        f"{said}, and from lag {first} on less than single precision keeps in the sum: what "
-        f"W_hh does move by comes from the last {plural(first, 'step')}"
-    )
-
-
-QUESTION: Final = "What does a vanished gradient do to training, and what an exploded one?"
-BESIDE: Final = ()
-
-PANELS: Final = {
-    "loss": ("update", "loss"),
-    "moved": ("update", r"$\|W_{hh} - W_0\|\,/\,\|W_0\|$"),
-    "contribution": ("lag $T-t$ at update 0", r"contribution to $\partial L/\partial W_{hh}$"),
-}
 _CASES, _UPDATES = 6, 200
 
 
 def table(tables: Tables) -> Plotted:
     """log10 of all three quantities for every case: median and range over seeds."""
-    choice = choose(tables.runs, lengths=1)
-    cases = choice.runs[["run"]].assign(case=_names(choice.runs))
+    selected = select_runs(tables.runs, lengths=1)
+    cases = selected.runs[["run"]].assign(case=_case_names(selected.runs))
     known = required(tables.runs, ["run", "status", "decay_rate", "verdict"], "runs")
     known = known.join(tables.runs.reindex(columns=[*DIVERGED, "chance_loss"]))
     frame = cases.merge(known.astype({"run": str}), on="run")
     if frame["case"].nunique() > _CASES:
         raise CannotDraw(f"The study has more than {_CASES} cases: a line each cannot be read.")
-    rows, note = _updates(tables, frame["run"])
+    rows, note = _losses_and_movements(tables, frame["run"])
     long = pd.concat([rows, _contributions(tables, frame["run"])], ignore_index=True)
     long = frame[["run", "case"]].merge(long, on="run")
     numbers = gradient_interval(long, ["panel", "case", "x"], "log10")
-    numbers = numbers.merge(_fates(frame), on="case")
-    return Plotted(numbers, (*choice.notes, *note))
+    numbers = numbers.merge(_case_outcomes(frame), on="case")
+    return Plotted(numbers, (*selected.notes, *note))
 
 
-def _names(chosen: pd.DataFrame) -> pd.Series:
+def _case_names(chosen: pd.DataFrame) -> pd.Series:
     return (chosen["activation"] + ", " + chosen["series"]).str.strip(", ")
 
 
-def _updates(tables: Tables, runs: pd.Series) -> tuple[pd.DataFrame, list[str]]:
+def _losses_and_movements(tables: Tables, runs: pd.Series) -> tuple[pd.DataFrame, list[str]]:
     """Loss and movement in long form; that W_hh has moved by 0 at update 0 is not drawn."""
     rows = required(tables.updates, ["run", "update", "loss", "moved"], "updates")
     rows = rows.astype({"run": str})
     rows = rows[rows["run"].isin(runs)]
     if len(rows["update"].unique()) < 2:
         raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
-    kept, note = thin(rows["update"], _UPDATES)
+    kept, note = limit_updates(rows["update"], _UPDATES)
     rows = rows[rows["update"].isin(kept)].rename(columns={"update": "x"})
     long = rows.melt(["run", "x"], ["loss", "moved"], "panel", "value").sort_values("x")
     return _logarithms(long[(long["panel"] == "loss") | (long["x"] > 0)]), note
@@ -165,6 +89,30 @@ def _logarithms(long: pd.DataFrame) -> pd.DataFrame:
     return long.drop(columns="value").assign(log10=log10, status=statuses(log10))
 
 
+def _case_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
+    """The verdict at the start and how the runs ended, a row a case."""
+    return pd.DataFrame(
+        [{"case": case, **_case_outcome(part)} for case, part in runs.groupby("case")]
+    )
+
+
+def _case_outcome(runs: pd.DataFrame) -> dict[str, object]:
+    bad = runs[runs["status"] == "diverged"].sort_values("diverged_update")
+    where = ""
+    if len(bad):
+        update, time, way = bad[list(DIVERGED)].iloc[0]
+        where = f"at update {update:.0f}, time step {time:.0f}, in the {way} pass"
+    verdicts = runs["verdict"].mode()
+    return {
+        "verdict": str(verdicts.iloc[0]),
+        "rate": runs["decay_rate"].astype(float).median(),
+        "runs": len(runs),
+        "diverged": len(bad),
+        "where": where,
+        "chance": runs["chance_loss"].astype(float).median(),
+    }
+
+
 def draw(plotted: Plotted) -> Figure:
     """Three panels, a colour a case; triangles where a run stopped being finite."""
     table = plotted.table
@@ -177,7 +125,7 @@ def draw(plotted: Plotted) -> Figure:
             axes.set_xlabel(words[0])
             axes.set_ylabel(words[1])
             if words[0] == "update":
-                _updates_axis(axes, float(table.loc[table["panel"] == name, "x"].max()))
+                _log_updates(axes, float(table.loc[table["panel"] == name, "x"].max()))
         chance = table.loc[table["chance"] > 0, "chance"].unique()
         if len(chance) == 1:
             grid[0, 0].axhline(np.log10(chance[0]), linestyle=THEORY, color="0.2", linewidth=0.8)
@@ -195,7 +143,7 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
-def _updates_axis(axes: Axes, last: float) -> None:
+def _log_updates(axes: Axes, last: float) -> None:
     """Update 0, then a logarithmic axis: a network diverges within a few updates or never."""
     axes.set_xscale("symlog", linthresh=1, linscale=0.5)
     axes.xaxis.set_major_locator(
@@ -212,14 +160,73 @@ def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list
     entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in named.items()]
     guess = [marks.line_entry("chance", THEORY)] if chance else []
     lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*entries, *guess, *marks.entries(*lost)]
+    return [*entries, *guess, *marks.lost_entries(*lost)]
 
 
 def caption(plotted: Plotted) -> str:
     """What is seen: what became of each case, and which part of the course's claim holds."""
     table = plotted.table
     return sentences(
-        *(_fate_in_words(str(case), part) for case, part in table.groupby("case", sort=False)),
+        *(_case_words(str(case), part) for case, part in table.groupby("case", sort=False)),
         "Line: median over the seeds still training; band: lowest to highest.",
         closing(plotted),
+    )
+
+
+def _case_words(case: str, part: pd.DataFrame) -> str:
+    """What is seen of one case in all panels."""
+    row = part.iloc[0]
+    begin = f"{case} ({row['verdict']}, rate {number(row['rate'])} per step back):"
+    said = [_loss_words(part), _movement_words(part), _contribution_words(part)]
+    return f"{begin} {'; '.join(filter(None, said))}."
+
+
+def _finite_rows(part: pd.DataFrame, name: str) -> pd.DataFrame:
+    rows = part[(part["panel"] == name) & np.isfinite(part["log10_median"])]
+    return rows.sort_values("x")
+
+
+def _loss_words(part: pd.DataFrame) -> str:
+    """Where it diverged or, if no run did, the loss at the end beside chance."""
+    row = part.iloc[0]
+    if row["diverged"]:
+        first = "first " if row["diverged"] > 1 else ""
+        runs = plural(int(row["runs"]), "run")
+        return f"{row['diverged']} of {runs} diverged, {first}{row['where']}"
+    losses = _finite_rows(part, "loss")["log10_median"]
+    loss = 10.0 ** losses.tail(max(1, len(losses) // _LAST)).median()
+    chance = ""
+    if row["chance"] > 0:
+        is_chance = loss > AT_CHANCE * row["chance"]
+        chance = (
+            f", which is chance ({number(row['chance'])})"
+            if is_chance
+            else f", where chance is {number(row['chance'])}"
+        )
+    return f"the loss ends at {number(loss)}{chance}"
+
+
+def _movement_words(part: pd.DataFrame) -> str:
+    moved = _finite_rows(part, "moved")
+    if moved.empty:
+        return ""
+    far = moved["log10_median"].iloc[-1]
+    size = f"{number(100 * 10.0**far)} % of" if far < 0 else f"{power(round(far, 2))} times"
+    return f"W_hh ends {size} its norm away from where it began"
+
+
+def _contribution_words(part: pd.DataFrame) -> str:
+    """What the earliest step adds to the gradient, and from where on nothing can be added."""
+    rows = _finite_rows(part, "contribution")
+    if rows.empty:
+        return ""
+    share = rows["log10_median"] - rows["log10_median"].max()
+    lost = rows.loc[share < RESOLUTION, "x"]
+    said = f"at lag {rows['x'].iloc[-1]:.0f} a step adds {power(share.iloc[-1])} of the most"
+    if lost.empty:
+        return said
+    first = int(lost.min())
+    return (
+        f"{said}, and from lag {first} on less than single precision keeps in the sum: what "
+        f"W_hh does move by comes from the last {plural(first, 'step')}"
     )

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import interval
-from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, choose, required
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import BLUE, MEASURED, THEORY, VERMILLION, in_style
 from rnn_exp.figures.parts.words import number, plural, sentences
 
 QUESTION: Final = "Which directions of the state grow, how fast, and what does training do to them?"
-BESIDE: Final = ("learning",)
+GENERAL_FIGURES: Final = ("learning",)
 
 _COLOURS: Final = {"before": BLUE, "after": VERMILLION}
 _KEYS: Final = ["gain", "when", "index"]
@@ -30,11 +30,13 @@ def table(tables: Tables) -> Plotted:
     recorded = getattr(tables, "exponents", None)
     if recorded is None or recorded.empty:
         raise CannotDraw("The study recorded no exponents (recording.exponents).")
-    choice = choose(tables.runs, lengths=1, series=1000, panels=1)
-    if choice.runs["value"].isna().any():
+    selected = select_runs(tables.runs, lengths=1, series=1000, panels=1)
+    if selected.runs["value"].isna().any():
         raise CannotDraw("The runs differ in more than their gain: there is no axis for them.")
     runs = required(tables.runs, ["run", "predicted_rate", "network.hidden_size"], "runs")
-    runs = choice.runs.merge(runs.astype({"run": str}), on="run").rename(columns={"value": "gain"})
+    runs = selected.runs.merge(runs.astype({"run": str}), on="run").rename(
+        columns={"value": "gain"}
+    )
     rows = runs.merge(_ends(recorded), on="run")
     numbers = interval(rows, _KEYS, "exponent").sort_values(_KEYS, ignore_index=True)
     numbers["share"] = numbers["index"] / int(rows["network.hidden_size"].iloc[0])
@@ -43,7 +45,7 @@ def table(tables: Tables) -> Plotted:
             rows.astype({"predicted_rate": float}).groupby("gain")["predicted_rate"].median()
         )
     numbers["predicted"] = numbers["gain"].map(theory).where(numbers["index"] == 1)
-    return Plotted(numbers, choice.notes)
+    return Plotted(numbers, selected.notes)
 
 
 def _ends(recorded: pd.DataFrame) -> pd.DataFrame:

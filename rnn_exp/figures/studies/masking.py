@@ -12,12 +12,19 @@ from matplotlib.ticker import MaxNLocator
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import gradient_interval, statuses
-from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, choose, required
+from rnn_exp.figures.parts.selection import (
+    CannotDraw,
+    Plotted,
+    Tables,
+    at_start,
+    required,
+    select_runs,
+)
 from rnn_exp.figures.parts.style import BLUE, MEASURED, VERMILLION, in_style
 from rnn_exp.figures.parts.words import listing, number, power, sentences
 
 QUESTION: Final = "Does a loss at every time step hide that the gradient vanishes?"
-BESIDE: Final = ()
+GENERAL_FIGURES: Final = ()
 
 EVERY, LATE, LAST = "every", "late", "last"
 LABELS: Final = {
@@ -42,10 +49,10 @@ def table(tables: Tables) -> Plotted:
         (every, {EVERY: "log10_total", LATE: "log10_late"}),
     ):
         if chosen.any():
-            choice = choose(tables.runs[chosen], series=1, panels=1)
-            rows = choice.runs.merge(_rows(tables, choice.runs["run"]), on="run")
+            selected = select_runs(tables.runs[chosen], series=1, panels=1)
+            rows = selected.runs.merge(_rows(tables, selected.runs["run"]), on="run")
             parts += [_norms(rows, loss, column) for loss, column in columns.items()]
-            notes |= dict.fromkeys(choice.notes)
+            notes |= dict.fromkeys(selected.notes)
     numbers = pd.concat(parts, ignore_index=True)
     return Plotted(numbers, tuple(notes))
 
@@ -101,7 +108,7 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
         points = Line2D([], [], linestyle="none", marker="o", mfc="none", color=_COLOURS[LAST])
         entries.append((points, LABELS[LAST]))
     lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*entries, *marks.entries(*lost)]
+    return [*entries, *marks.lost_entries(*lost)]
 
 
 def caption(plotted: Plotted) -> str:

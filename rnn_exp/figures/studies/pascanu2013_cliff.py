@@ -18,7 +18,7 @@ from rnn_exp.figures.parts.words import number, plural, power, sentences
 from rnn_exp.theory import fixed_points
 
 QUESTION: Final = "Where is the wall in the error of one unit, and what stands behind it?"
-BESIDE: Final = ()
+GENERAL_FIGURES: Final = ()
 
 _PLACE: Final = {"init.weight": "weight", "init.bias": "bias", "network.initial_state": "start"}
 _GRADIENT: Final = r"gradient $|\partial E/\partial w|$"

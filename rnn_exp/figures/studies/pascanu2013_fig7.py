@@ -9,20 +9,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.panels import beside, numeric_x
-from rnn_exp.figures.parts.recipes import ANY, Book, named
+from rnn_exp.figures.parts.panels import numeric_x, shifted
+from rnn_exp.figures.parts.recipes import ANY, Recipes, name_runs
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MARKERS, categories, in_style
 from rnn_exp.figures.parts.words import listing, plural, sentences
 from rnn_exp.schema import DONE
 
 QUESTION: Final = "How long a dependency can plain SGD, clipping, and clipping with Ω learn?"
-BESIDE: Final = ("learning", "heatmap")
+GENERAL_FIGURES: Final = ("learning", "heatmap")
 
-BOOK: Final = Book(
+RECIPES: Final = Recipes(
     plain={"training.clip_norm": "none", "training.clip_value": "none", "training.omega": "0"},
-    name="plain SGD",
-    recipes={
+    plain_name="plain SGD",
+    known={
         "clipping": {"training.clip_norm": ANY},
         "Ω": {"training.omega": ANY},
         "clipping + Ω": {"training.clip_norm": ANY, "training.omega": ANY},
@@ -60,7 +60,7 @@ def _runs(runs: pd.DataFrame) -> pd.DataFrame:
     frame = frame.assign(
         init=variants.where(variants.notna(), frame["init"]).astype(str).str.replace("_", " "),
         length=frame["task.length"].astype(int),
-        series=named(runs, BOOK, apart=["init", "init.variant", "network.activation"]),
+        series=name_runs(runs, RECIPES, apart=["init", "init.variant", "network.activation"]),
         solved=frame["status"] == "solved",
     )
     return frame[ended.astype(bool)]
@@ -94,13 +94,13 @@ def _series(
     count: int,
     lengths: pd.Series,
 ) -> None:
-    x = beside(rows["length"].astype(float), 2 * (place - (count - 1) / 2), lengths)
+    x = shifted(rows["length"].astype(float), 2 * (place - (count - 1) / 2), lengths)
     look: dict[str, Any] = {"color": colour, "marker": MARKERS[place % len(MARKERS)]}
     above.plot(x, 100 * rows["share"], **look)
     done = rows["solved"] > 0
     spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["median"].to_numpy())
     below.errorbar(x[done], rows.loc[done, "median"], spread[:, done], elinewidth=0.8, **look)
-    marks.mark(below, x[~done], marks.CEILING, colour)
+    marks.mark_lost(below, x[~done], marks.CEILING, colour)
 
 
 def _axes(grid: np.ndarray, table: pd.DataFrame) -> None:

@@ -15,15 +15,15 @@ from rnn_exp.figures.parts.selection import (
     Plotted,
     Tables,
     at_start,
-    choose,
     required,
+    select_runs,
     top_layer,
 )
 from rnn_exp.figures.parts.style import MEASURED, in_style
 from rnn_exp.figures.parts.words import plural, power, sentences
 
 QUESTION: Final = "Is learning possible only where the gradient survives?"
-BESIDE: Final = ()
+GENERAL_FIGURES: Final = ()
 
 FARTHEST: Final = 12.0
 """Beyond this power of ten, either way, colours do not change: nothing arrives in float32."""
@@ -43,12 +43,12 @@ _SCALES: Final = {
 
 def table(tables: Tables) -> Plotted:
     """A row a cell: log10 of the first over the last norm (median), and how many seeds solve."""
-    choice = choose(tables.runs, lengths=12, series=40, panels=3)
+    selected = select_runs(tables.runs, lengths=12, series=40, panels=3)
     asked, most = "training.stop_when_solved", "training.updates"
     known = required(tables.runs, ["run", "status", asked, most], "runs")
     if not known[asked].astype(bool).all():
         raise CannotDraw("Whether a task was solved is known with training.stop_when_solved=true.")
-    frame = choice.runs.rename(columns={"value": "gain"}).merge(
+    frame = selected.runs.rename(columns={"value": "gain"}).merge(
         known.astype({"run": str}), on="run"
     )
     sizes = frame[["gain", "length"]].dropna().nunique()
@@ -60,7 +60,7 @@ def table(tables: Tables) -> Plotted:
     numbers = cells["log10_ratio"].quantile(0.5, interpolation="lower").to_frame()
     numbers = numbers.assign(solved=cells["solved"].sum(), seeds=cells.size())
     numbers = numbers.assign(updates=cells[most].max()).reset_index()
-    return Plotted(numbers, choice.notes)
+    return Plotted(numbers, selected.notes)
 
 
 def _ratios(tables: Tables, runs: pd.Series) -> pd.DataFrame:

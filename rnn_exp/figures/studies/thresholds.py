@@ -12,21 +12,21 @@ from matplotlib.patches import Patch
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import LAGS, crossing, interval, settled_rates
+from rnn_exp.figures.parts.seeds import LAGS, gain_at_rate_one, interval, settled_rates
 from rnn_exp.figures.parts.selection import (
     KEYS,
     CannotDraw,
     Plotted,
     Tables,
-    choose,
     order_activations,
     required,
+    select_runs,
 )
 from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, VERMILLION, in_style
 from rnn_exp.figures.parts.words import listing, number, sentences
 
 QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
-BESIDE: Final = ()
+GENERAL_FIGURES: Final = ()
 
 _THEORY: Final = ["bound", "predicted"]
 # Light enough for black lines on them; in grey, too, the middle one is the lightest.
@@ -39,12 +39,12 @@ _REGIONS: Final = (
 
 def table(tables: Tables) -> Plotted:
     """The median and range over seeds of the measured rate; medians of prediction and bound."""
-    choice = choose(tables.runs, lengths=1, series=1000)
-    if choice.runs["value"].isna().any():
+    selected = select_runs(tables.runs, lengths=1, series=1000)
+    if selected.runs["value"].isna().any():
         raise CannotDraw("The runs differ in more than their gain: there is no axis for them.")
     theory = required(tables.runs, ["run", "predicted_rate", "bound"], "runs")
     theory = theory.astype({"run": str, "predicted_rate": float, "bound": float})
-    frame = choice.runs.merge(settled_rates(tables, choice.runs["run"]), on="run")
+    frame = selected.runs.merge(settled_rates(tables, selected.runs["run"]), on="run")
     frame = frame.merge(theory.rename(columns={"predicted_rate": "predicted"}), on="run")
     numbers = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
     medians = frame.groupby(KEYS, sort=False)[_THEORY].median().reset_index()
@@ -52,12 +52,12 @@ def table(tables: Tables) -> Plotted:
     if numbers[_THEORY].isna().all().any():
         raise CannotDraw("No run has both a mean-field prediction and a bound.")
     numbers = numbers.drop(columns="series").sort_values("gain", kind="stable", ignore_index=True)
-    return Plotted(numbers, choice.notes)
+    return Plotted(numbers, selected.notes)
 
 
 def thresholds(part: pd.DataFrame) -> dict[str, float]:
     """The gains of one activation at which bound, prediction and measurement cross 1."""
-    return {name: crossing(part["gain"], part[name]) for name in (*_THEORY, "measured")}
+    return {name: gain_at_rate_one(part["gain"], part[name]) for name in (*_THEORY, "measured")}
 
 
 def draw(plotted: Plotted) -> Figure:
