@@ -48,18 +48,18 @@ class FigureModule(Protocol):
 
 
 def names() -> list[str]:
-    """The names of the figures that any study may have, sorted."""
+    """Return the names of the figures that any study may have, sorted."""
     return sorted(_found(__name__, __path__))
 
 
 def study_names() -> list[str]:
-    """The names of the figures that belong to one study each, sorted."""
+    """Return the names of the figures that belong to one study each, sorted."""
     package = importlib.import_module(f"{__name__}.studies")
     return sorted(_found(package.__name__, package.__path__))
 
 
 def of_study(study: str) -> list[str]:
-    """The figures on a study's page: its own and those beside it, or all general ones."""
+    """Return the figures on a study's page: its own and its general ones, or all general ones."""
     if study not in study_names():
         return names()
     own = importlib.import_module(f"{__name__}.studies.{study}")
@@ -67,7 +67,11 @@ def of_study(study: str) -> list[str]:
 
 
 def figure(name: str) -> FigureModule:
-    """The figure of this name; an unknown name is refused with those that exist."""
+    """Return the figure of this name.
+
+    Raises:
+        ValueError: if there is none, naming those that exist.
+    """
     allowed = [*names(), *study_names()]
     if name not in allowed:
         raise ValueError(f"There is no figure {name!r}; choose one of {', '.join(allowed)}.")

@@ -19,7 +19,7 @@ QUESTION: Final = "How far back in time does the gradient reach?"
 
 
 def table(tables: Tables) -> Plotted:
-    """The median and range over seeds of log10 of the gradient norm, and the predicted line."""
+    """Return log10 of the norm at each lag (median, range over seeds) and the predicted line."""
     selected = select_runs(tables.runs)
     rows = at_start(top_layer(tables, selected.runs["run"], [0]), "gradients")
     frame = selected.runs.merge(rows, on="run")
@@ -56,7 +56,7 @@ def _predicted(numbers: pd.DataFrame) -> pd.Series:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """Panels by activation and length, a line a series, dashed where theory says it should go."""
+    """Draw panels by activation and length, a line a series; dashed is what theory predicts."""
     table = plotted.table
     with in_style():
         activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
@@ -108,7 +108,7 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: the fastest and slowest decay, how far it goes, and whether theory agrees."""
+    """Say what is seen: the fastest and slowest decay, how far it goes, if theory agrees."""
     table = plotted.table
     return sentences(
         extreme_rates(table, "measured_rate"),

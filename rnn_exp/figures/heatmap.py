@@ -44,7 +44,7 @@ _UPDATES = 80
 
 
 def table(tables: Tables) -> Plotted:
-    """The median over seeds of log10 of the norm at each lag relative to lag 0 of that update."""
+    """Return log10 of the norm at each update and lag, relative to lag 0 (median over seeds)."""
     selected = select_runs(tables.runs, lengths=1, series=4, panels=3)
     runs = selected.runs["run"]
     recorded = required(tables.updates, ["run", "update"], "updates").astype({"run": str})
@@ -76,7 +76,7 @@ def _kind(cells: pd.DataFrame) -> np.ndarray:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """Panels by activation (rows) and series (columns), one colour scale for all."""
+    """Draw panels by activation (rows) and series (columns), one colour scale for all."""
     table = plotted.table
     with in_style():
         pairs = table[["activation", "series"]].drop_duplicates()
@@ -140,7 +140,7 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: where training changes the reach of the gradient most."""
+    """Say what is seen: where training changes the reach of the gradient most."""
     table = plotted.table
     length = int(table["length"].iloc[0])
     return sentences(

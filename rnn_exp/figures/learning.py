@@ -21,7 +21,7 @@ _UPDATES = 200
 
 
 def table(tables: Tables) -> Plotted:
-    """The median and range over seeds of the loss at each recorded update."""
+    """Return the median and range over seeds of the loss at each recorded update."""
     selected = select_runs(tables.runs)
     rows = required(tables.updates, ["run", "update", "loss"], "updates").astype({"run": str})
     rows = rows[rows["run"].isin(selected.runs["run"])]
@@ -42,7 +42,7 @@ def table(tables: Tables) -> Plotted:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """Panels by activation and length, a line a series, its band the range over seeds."""
+    """Draw panels by activation and length, a line a series, its band the range over seeds."""
     table = plotted.table
     with in_style():
         activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
@@ -75,7 +75,7 @@ def _scale(table: pd.DataFrame, axes: Axes) -> None:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: where the loss fell most, where it did not fall, and who diverged."""
+    """Say what is seen: where the loss fell most, where it did not fall, and who diverged."""
     table = plotted.table
     ends = _ends(table)
     if ends.empty:

@@ -33,7 +33,7 @@ TITLES: Final = {
 
 
 def table(tables: Tables) -> Plotted:
-    """log10 of both quantities at update 0: median and range over seeds, against T or gain."""
+    """Return log10 of both quantities at update 0 against T or gain (median, range over seeds)."""
     selected = select_runs(tables.runs, lengths=12, series=4, panels=3)
     if len(selected.runs["length"].unique()) < 2:
         selected = select_runs(tables.runs, lengths=1, series=12, panels=3)
@@ -69,7 +69,7 @@ def _ratio(tables: Tables, runs: pd.Series) -> pd.DataFrame:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """A row an activation; left the weights, right the states, on one scale of powers of ten."""
+    """Draw a row an activation: left the weights, right the states, on one scale."""
     table = plotted.table
     with in_style():
         activations = list(table["activation"].unique())
@@ -118,7 +118,7 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: how the two quantities change along the axis, where they differ most."""
+    """Say what is seen: how the two quantities change along the axis, where they differ most."""
     table = plotted.table
     return sentences(
         quantity_changes(table),

@@ -28,7 +28,7 @@ MARKERS: Final = ("o", "s", "D")
 
 
 def table(tables: Tables) -> Plotted:
-    """The median and range over seeds of the decay rate; medians of prediction and bound."""
+    """Return the median and range over seeds of the decay rate; medians of prediction and bound."""
     selected = select_runs(tables.runs, series=30)
     names = {"decay_rate": "measured", "predicted_rate": "predicted"}
     runs = required(tables.runs, ["run", "decay_rate", "verdict"], "runs").astype({"run": str})
@@ -52,7 +52,7 @@ def table(tables: Tables) -> Plotted:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """A panel an activation: points measured, dashed predicted, dotted bound, a line at 1."""
+    """Draw a panel an activation: points measured, dashed predicted, dotted bound, a line at 1."""
     table = plotted.table
     with in_style():
         activations = list(table["activation"].unique())
@@ -138,7 +138,7 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: where the rate crosses 1, how good the theory is, whether the bound holds."""
+    """Say what is seen: where the rate crosses 1, how good theory is, whether the bound holds."""
     table = plotted.table
     return sentences(
         extreme_rates(table, "measured"),

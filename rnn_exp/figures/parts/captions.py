@@ -22,7 +22,7 @@ CLOSE, SAME = 0.1, 0.01
 
 
 def extreme_rates(table: pd.DataFrame, column: str) -> str:
-    """Where the gradient shrinks fastest and slowest (or grows fastest)."""
+    """Say where the gradient shrinks fastest and slowest (or grows fastest)."""
     known = table.drop_duplicates(KEYS).dropna(subset=column)
     known = known[np.isfinite(known[column]) & (known[column] > 0)].sort_values(column)
     if known.empty:
@@ -37,7 +37,7 @@ def extreme_rates(table: pd.DataFrame, column: str) -> str:
 
 
 def far_end_change(table: pd.DataFrame) -> str:
-    """How small or large the gradient is at the far end, in the most extreme finite case."""
+    """Say how small or large the gradient is at the far end, in the most extreme finite case."""
     finite = table[np.isfinite(table["log10_median"])]
     ends = finite.groupby(KEYS, dropna=False, sort=False).agg(["first", "last"])
     if ends.empty:
@@ -54,7 +54,7 @@ def far_end_change(table: pd.DataFrame) -> str:
 
 
 def theory_agreement(table: pd.DataFrame, measured: str, predicted: str) -> str:
-    """In how many cases theory is close to the measurement, and where it is farthest off."""
+    """Say in how many cases theory is close to the measurement, and where it is farthest off."""
     known = table.drop_duplicates(KEYS)[[*KEYS, measured, predicted]]
     known = known.replace([np.inf, -np.inf], np.nan).dropna(subset=[measured, predicted])
     known = known[(known[measured] > 0) & (known[predicted] > 0)]
@@ -73,7 +73,7 @@ def theory_agreement(table: pd.DataFrame, measured: str, predicted: str) -> str:
 
 
 def lost_points(table: pd.DataFrame) -> str:
-    """How many plotted points are at the floor or the ceiling."""
+    """Say how many plotted points are at the floor or the ceiling."""
     said = []
     for column, what in (("floor", "zero or underflowed"), ("ceiling", "overflowed or NaN")):
         count = int((table[column] > 0).sum()) if column in table else 0
@@ -85,7 +85,7 @@ def lost_points(table: pd.DataFrame) -> str:
 
 
 def closing(plotted: Plotted) -> str:
-    """What every caption ends with: marked points, seeds, what was left out."""
+    """Say what every caption ends with: lost points, seeds, what was left out."""
     table = plotted.table
     most = int(table["seeds"].max()) if "seeds" in table and len(table) else 0
     seeds = {0: "", 1: "One seed: no band."}.get(most, f"Up to {most} seeds.")
@@ -99,7 +99,7 @@ _NAMES: Final = {
 
 
 def rate_crossing(where: str, curve: pd.Series) -> str:
-    """Between which settings a curve of rates crosses 1."""
+    """Say between which settings a curve of rates crosses 1."""
     known = curve[np.isfinite(curve) & (curve > 0)]
     if len(known) < 2:
         return ""
@@ -112,7 +112,7 @@ def rate_crossing(where: str, curve: pd.Series) -> str:
 
 
 def bound_kept(table: pd.DataFrame) -> str:
-    """Whether the measured medians respect the singular-value bound."""
+    """Say whether the measured medians respect the singular-value bound."""
     known = table.dropna(subset=["measured", "bound"])
     above = int((known["measured"] > known["bound"]).sum())
     if known.empty:
@@ -125,7 +125,7 @@ def bound_kept(table: pd.DataFrame) -> str:
 
 
 def training_change(finite: pd.DataFrame) -> str:
-    """Where training changes the far end of the gradient most, from finite rows alone."""
+    """Say where training changes the far end of the gradient most, from finite rows alone."""
     if finite.empty:
         return "No cell has a finite value."
     far = finite[finite["lag"] == finite.groupby(KEYS, dropna=False)["lag"].transform("max")]
@@ -141,7 +141,7 @@ def training_change(finite: pd.DataFrame) -> str:
 
 
 def quantity_changes(table: pd.DataFrame) -> str:
-    """How far the two quantities go along the axis, for the line where they differ most."""
+    """Say how far the two quantities go along the axis, for the line where they differ most."""
     finite = table[np.isfinite(table["log10_median"])].sort_values("x", kind="stable")
     where = finite["series"].where(finite["line"] == "", "T = " + finite["length"].astype(str))
     lines = finite.assign(where=where).groupby(["activation", "line", "quantity"], sort=False)

@@ -25,20 +25,27 @@ _LABELS = {FLOOR: "zero or underflow", CEILING: "overflow or NaN"}
 _MOST = 8
 
 
-def mark_lost(axes: Axes, x: ArrayLike, edge: str, colour: str) -> None:
-    """Triangles at the edge of the axes; a further series is stacked, not drawn over the last."""
+def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
+    """Draw triangles at the lower or upper edge; a further series is stacked, not drawn over.
+
+    Args:
+        axes: where to draw.
+        x: places at which a value is lost; of many, some are drawn.
+        shape: `FLOOR` or `CEILING`, which is also the edge.
+        colour: of the series.
+    """
     positions = np.sort(np.asarray(x, dtype=float))
     if positions.size == 0:
         return
     few = np.unique(np.linspace(0, positions.size - 1, min(_MOST, positions.size)).round())
-    name = "floor" if edge == FLOOR else "ceiling"
+    name = "floor" if shape == FLOOR else "ceiling"
     inset = 0.03 + 0.05 * sum(line.get_gid() == name for line in axes.lines)
-    height = inset if edge == FLOOR else 1 - inset
+    height = inset if shape == FLOOR else 1 - inset
     axes.plot(
         positions[few.astype(int)],
         np.full(few.size, height),
         linestyle="none",
-        marker=edge,
+        marker=shape,
         markersize=3.2,
         color=colour,
         markeredgewidth=0,
@@ -85,17 +92,22 @@ def band(
         axes.fill_between(rows[x], low, high, color=colour, alpha=0.22, linewidth=0)
     else:
         axes.vlines(rows[x], low, high, color=colour, linewidth=0.8)
-    for name, edge in (("floor", FLOOR), ("ceiling", CEILING)):
+    for name, shape in (("floor", FLOOR), ("ceiling", CEILING)):
         if name in rows:
-            mark_lost(axes, rows.loc[rows[name] > 0, x], edge, colour)
+            mark_lost(axes, rows.loc[rows[name] > 0, x], shape, colour)
 
 
 def lost_entries(floor: bool, ceiling: bool) -> list[tuple[Artist, str]]:
-    """Legend entries for the triangles that occur."""
-    edges = [edge for edge, used in ((FLOOR, floor), (CEILING, ceiling)) if used]
+    """Return legend entries for the triangles that occur.
+
+    Args:
+        floor: whether a value is at the lower edge.
+        ceiling: whether one is at the upper edge.
+    """
+    shapes = [shape for shape, used in ((FLOOR, floor), (CEILING, ceiling)) if used]
     return [
-        (Line2D([], [], linestyle="none", marker=e, color="0.35", markersize=3.5), _LABELS[e])
-        for e in edges
+        (Line2D([], [], linestyle="none", marker=shape, color="0.35", markersize=3.5), label)
+        for shape, label in ((shape, _LABELS[shape]) for shape in shapes)
     ]
 
 
@@ -107,32 +119,32 @@ _PER_INCH, _HANDLE = 17, 7
 
 
 def colours(table: pd.DataFrame) -> dict[str, str]:
-    """A colour for each series: by order where they are numbers, by category where not."""
+    """Return a colour for each series: by order where they are numbers, by category where not."""
     values = table.drop_duplicates("series")[["series", "value"]]
     palette = ordered if values["value"].notna().all() else categories
     return dict(zip(values["series"], palette(len(values)), strict=True))
 
 
 def only_series(table: pd.DataFrame) -> str:
-    """The name of the only series, for the titles: one colour needs no legend."""
+    """Return the name of the only series, for the titles, or nothing: one needs no legend."""
     names = table["series"].unique()
     return str(names[0]) if len(names) == 1 else ""
 
 
 def line_entry(label: str, style: Line, colour: str = "0.2") -> Entry:
-    """A legend entry for a line style."""
+    """Return a legend entry for a line style."""
     return Line2D([], [], linestyle=style, color=colour), label
 
 
 def series_entries(palette: dict[str, str]) -> list[Entry]:
-    """Legend entries for the colours, where there is more than one."""
+    """Return legend entries for the colours of series, where there is more than one."""
     if len(palette) < 2:
         return []
     return [line_entry(plain(name), "-", colour) for name, colour in palette.items()]
 
 
 def legend(figure: Figure, entries: Sequence[Entry]) -> None:
-    """One legend in rows above the panels; as many columns as its longest label allows."""
+    """Add one legend in rows above the panels; as many columns as its longest label allows."""
     if not entries:
         return
     columns = _columns([entry[1] for entry in entries], figure.get_figwidth() * _PER_INCH)

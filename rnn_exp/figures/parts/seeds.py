@@ -1,4 +1,4 @@
-"""Seeds to an interval, updates thinned out, rates fitted over the lags that theory speaks of."""
+"""What becomes of many seeds, updates and lags: intervals, fewer updates, one rate a run."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -17,10 +17,18 @@ CEILING: Final = ("inf", "nan")
 
 
 def interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
-    """Median, low and high of `column` in each group, in order of appearance; NaN counts as none.
+    """Return the median and the range of a column in each group, in order of appearance.
 
-    An infinite value keeps its rank: three seeds of which two have a zero gradient (log10 of
-    minus infinity) have a median of minus infinity, not the value of the third.
+    NaN counts as none. An infinite value keeps its rank: three seeds of which two have a zero
+    gradient (log10: minus infinity) have a median of minus infinity, not the value of the third.
+
+    Args:
+        frame: a row a run, or a run and update or lag.
+        by: the columns that make a group.
+        column: the values, one a seed in each group.
+
+    Returns:
+        Columns: those of ``by``, median, low, high, seeds (rows of the group).
     """
     grouped = frame.groupby(list(by), sort=False, dropna=False, observed=True)[column]
     lower = grouped.quantile(0.5, interpolation="lower")
@@ -34,7 +42,17 @@ def interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFram
 
 
 def gradient_interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
-    """`interval` of a log10, with the number of seeds at the floor and at the ceiling."""
+    """Return the `interval` of a log10, and how many seeds have a norm that is lost.
+
+    Args:
+        frame: as for `interval`, with the `status` of each norm.
+        by: the columns that make a group.
+        column: log10 of the norms.
+
+    Returns:
+        Columns: those of ``by``, log10_median, log10_low, log10_high, seeds, floor and ceiling (so
+        many seeds are zero or underflowed; overflowed or NaN).
+    """
     ranked = frame.assign(
         _floor=frame["status"].isin(FLOOR).astype(int),
         _ceiling=frame["status"].isin(CEILING).astype(int),
@@ -62,7 +80,7 @@ def statuses(log10: ArrayLike) -> np.ndarray:
 
 
 def limit_updates(updates: pd.Series, most: int) -> tuple[list[int], list[str]]:
-    """At most so many of the recorded updates, evenly spread, and the sentence that says so."""
+    """Return at most so many recorded updates, evenly spread, and the sentence that says so."""
     recorded = np.sort(updates.unique())
     if len(recorded) <= most:
         return recorded.tolist(), []
@@ -78,7 +96,7 @@ LAGS: Final = (5, 50)
 
 
 def settled_rates(tables: Tables, runs: Iterable[str]) -> pd.DataFrame:
-    """`run`, `measured`: e to the slope of ln norm against lag at update 0, over `LAGS`.
+    """Return `run` and `measured`: the decay rate at update 0, fitted over the lags of `LAGS`.
 
     NaN where a norm of these lags is missing or not finite.
 
@@ -100,7 +118,7 @@ def settled_rates(tables: Tables, runs: Iterable[str]) -> pd.DataFrame:
 
 
 def gain_at_rate_one(gains: ArrayLike, rates: ArrayLike) -> float:
-    """The gain at which rates first rise above 1, on straight lines through their logarithms.
+    """Return the gain at which rates first rise above 1, on lines through their logarithms.
 
     NaN where none does; values that are not positive are left out.
     """

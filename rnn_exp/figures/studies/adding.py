@@ -25,15 +25,15 @@ RECIPES: Final = Recipes(
 
 
 def table(tables: Tables) -> Plotted:
-    """The loss of every network at each recorded update, and that of the best constant."""
+    """Return the loss of every network at each recorded update, and that of the best constant."""
     return losses.curve_table(tables, RECIPES)
 
 
 def draw(plotted: Plotted) -> Figure:
-    """A panel a length, a line a network, the loss of the best constant dashed."""
+    """Draw a panel a length, a line a network, the loss of the best constant dashed."""
     return losses.draw_curves(plotted, "mean squared error")
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: who leaves the best constant behind."""
+    """Say what is seen: who leaves the best constant behind."""
     return losses.curve_caption(plotted)

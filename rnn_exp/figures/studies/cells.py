@@ -39,7 +39,7 @@ _COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, *_LOG10, "seeds", "wei
 
 
 def table(tables: Tables) -> Plotted:
-    """Final losses against the length, and gradient norms at the start against the lag.
+    """Return final losses against the length, and gradient norms at the start against the lag.
 
     ``quantity``: loss (`median`, `low`, `high` in parts of chance; x is the length), state
     (`log10_median` … of ∂L/∂h_t relative to lag 0, in the longest sequences; x is the lag) or
@@ -101,7 +101,7 @@ def _relative_norms(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """Left the final loss against the length, right the gradient at the start against the lag."""
+    """Draw the final loss against the length, and beside it the first gradient against the lag."""
     table = plotted.table
     with in_style():
         figure = Figure(figsize=(PAGE, 2.7), layout="constrained")
@@ -168,7 +168,7 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: up to which length each cell learns, and how much gradient is left."""
+    """Say what is seen: up to which length each cell learns, and how much gradient is left."""
     table = plotted.table
     losses = table[table["quantity"] == "loss"]
     said = [_learned(str(name), rows) for name, rows in losses.groupby("series", observed=True)]

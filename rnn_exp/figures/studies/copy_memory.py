@@ -31,15 +31,15 @@ RECIPES: Final = Recipes(
 
 
 def table(tables: Tables) -> Plotted:
-    """The loss of every recipe at each recorded update, and the memoryless baseline."""
+    """Return the loss of every recipe at each recorded update, and the memoryless baseline."""
     return losses.curve_table(tables, RECIPES)
 
 
 def draw(plotted: Plotted) -> Figure:
-    """A panel a delay, a line a recipe, the memoryless baseline dashed."""
+    """Draw a panel a delay, a line a recipe, the memoryless baseline dashed."""
     return losses.draw_curves(plotted, "cross-entropy a step")
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: who leaves the baseline."""
+    """Say what is seen: who leaves the baseline."""
     return losses.curve_caption(plotted)

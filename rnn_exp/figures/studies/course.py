@@ -30,7 +30,7 @@ _COURSES: Final = {-1: "vanishes for", 1: "explodes for", 0: "does neither for"}
 
 
 def table(tables: Tables) -> Plotted:
-    """log10 of |∂h_T/∂h_(T-n)| as measured, and of D_n = Π φ'(z) w, for every unit and lag n."""
+    """Return log10 of |∂h_T/∂h_(T-n)| as measured, and of D_n = Π φ'(z) w, a row a unit and lag."""
     runs = required(tables.runs, ["run", *_SETTINGS], "runs").rename(columns=_SETTINGS)
     runs["largest_slope"] = tables.runs.reindex(columns=["largest_slope"]).astype(float)
     runs = runs[(runs["units"] == 1) & (runs["sequences"] == 1)].astype({"run": str})
@@ -66,7 +66,7 @@ def _panel_of(frame: pd.DataFrame) -> pd.Series:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """A panel for each choice of biases, a colour a weight; solid measured, dashed the product."""
+    """Draw a panel for each kind of bias, a colour a weight; solid measured, dashed the product."""
     table = plotted.table
     with in_style():
         names = list(table["panel"].unique())
@@ -100,7 +100,7 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[float, str]) -> None:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: how exact the product is, and which weights above 1 explode."""
+    """Say what is seen: how exact the product is, and which weights above 1 explode."""
     table = plotted.table
     units = table.drop_duplicates(["panel", "weight"])
     worst = float(table["difference"].max())

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.panels import cells, refuse_further
+from rnn_exp.figures.parts.panels import draw_cells, refuse_further
 from rnn_exp.figures.parts.seeds import LAGS, gain_at_rate_one, settled_rates
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, in_style
@@ -32,7 +32,7 @@ _COLUMNS: Final = {
 
 
 def table(tables: Tables) -> Plotted:
-    """The median over seeds of measured and predicted rate at each drive and gain."""
+    """Return the median over seeds of measured and predicted rate at each drive and gain."""
     runs = required(tables.runs, ["run", *_COLUMNS], "runs").rename(columns=_COLUMNS)
     refuse_further(tables.runs, ["init.input_scale", "init.gain"])
     runs = runs.astype({"run": str, **dict.fromkeys(_COLUMNS.values(), float)})
@@ -65,14 +65,14 @@ def critical_gains(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """The measured rate as colour; on it the measured edge (solid) and the predicted (dashed)."""
+    """Draw the measured rate as colour; lines: where it is 1 (solid) and is predicted to be."""
     table = plotted.table
     with in_style():
         figure, grid = panels.grid(1, 1, height=2.5)
         axes, found = grid[0, 0], critical_gains(table)
         rates = table.assign(x=np.log10(table["drive"]), rate=np.log10(table["measured"]))
         rates = rates.pivot_table(index="gain", columns="x", values="rate", dropna=False)
-        mesh = cells(axes, rates, CenteredNorm(0), "RdBu_r")
+        mesh = draw_cells(axes, rates, CenteredNorm(0), "RdBu_r")
         limits = axes.get_xlim(), axes.get_ylim()
         for column, line in (("measured", MEASURED), ("predicted", THEORY)):
             axes.plot(np.log10(found["drive"]), found[column], line, color="0.1", gid=column)
@@ -97,7 +97,7 @@ def _scale_bar(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: how far the edge moves, and how far the prediction is from it."""
+    """Say what is seen: how far the edge moves, and how far the prediction is from it."""
     table = plotted.table
     first, last = LAGS
     return sentences(

@@ -41,7 +41,7 @@ _CASES, _UPDATES = 6, 200
 
 
 def table(tables: Tables) -> Plotted:
-    """log10 of all three quantities for every case: median and range over seeds."""
+    """Return log10 of all three quantities for every case: median and range over seeds."""
     selected = select_runs(tables.runs, lengths=1)
     cases = selected.runs[["run"]].assign(case=_case_names(selected.runs))
     known = required(tables.runs, ["run", "status", "decay_rate", "verdict"], "runs")
@@ -114,7 +114,7 @@ def _case_outcome(runs: pd.DataFrame) -> dict[str, object]:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """Three panels, a colour a case; triangles where a run stopped being finite."""
+    """Draw three panels, a colour a case; triangles where a run stopped being finite."""
     table = plotted.table
     with in_style():
         figure, grid = panels.grid(1, len(PANELS), height=2.1, sharex=False, sharey=False)
@@ -164,7 +164,7 @@ def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: what became of each case, and which part of the course's claim holds."""
+    """Say what is seen: what became of each case, and which part of the course's claim holds."""
     table = plotted.table
     return sentences(
         *(_case_words(str(case), part) for case, part in table.groupby("case", sort=False)),

@@ -23,7 +23,7 @@ _SPECTRA: Final = 3
 
 
 def table(tables: Tables) -> Plotted:
-    """Every exponent before and after training: median and range over seeds; ½ ln χ for the first.
+    """Return every exponent before and after training, and ½ ln χ as a prediction of the first.
 
     Columns: gain, when, index, median, low, high, seeds, share (index by units), predicted.
     """
@@ -59,7 +59,7 @@ def _ends(recorded: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """The largest exponent against the gain (dashed: theory), and the spectra of some gains."""
+    """Draw the largest exponent against the gain (dashed: theory), and some gains' spectra."""
     table = plotted.table
     with in_style():
         gains = _some(table)
@@ -118,7 +118,7 @@ def _spectrum(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: how good ½ ln χ is, and where training moves the largest exponent."""
+    """Say what is seen: how good ½ ln χ is, and where training moves the largest exponent."""
     table = plotted.table
     first = table[table["index"] == 1]
     sides = first.pivot_table(index="gain", columns="when", values="median", dropna=False)

@@ -38,7 +38,7 @@ _ROWS: Final = ["run", "update", "time", "lag", "log10_total", "log10_late"]
 
 
 def table(tables: Tables) -> Plotted:
-    """log10 of the norm at each lag for each loss: median and range over seeds."""
+    """Return log10 of the norm at each lag for each loss: median and range over seeds."""
     runs = required(tables.runs, ["run", "training.loss_at"], "runs")
     every = runs["training.loss_at"] == "every"
     if not every.any():
@@ -73,7 +73,7 @@ def _norms(rows: pd.DataFrame, loss: str, column: str) -> pd.DataFrame:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """A panel a length: a loss at every step, and the last answer alone in both kinds of runs."""
+    """Draw a panel a length, a line for a loss at every step and one for its last answer alone."""
     table = plotted.table
     with in_style():
         lengths = panels.lengths_of(table)
@@ -112,7 +112,7 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: first over last norm for both losses at each length."""
+    """Say what is seen: first over last norm for both losses at each length."""
     table = plotted.table
     by_loss = {str(loss): _ratios(part) for loss, part in table.groupby("loss", sort=False)}
     shown = ", ".join(f"T = {length}" for length in by_loss[EVERY].index)

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.panels import cells, refuse_further
+from rnn_exp.figures.parts.panels import draw_cells, refuse_further
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import THEORY, in_style
 from rnn_exp.figures.parts.words import number, plural, power, sentences
@@ -32,7 +32,7 @@ _LINES: Final = {_NODE: "white", _START: "#FF7F50"}
 
 
 def table(tables: Tables) -> Plotted:
-    """The error and log10 of |∂E/∂w| at each weight and bias, before the first update."""
+    """Return the error and log10 of |∂E/∂w| at each weight and bias, before the first update."""
     runs = required(tables.runs, ["run", "network.activation", *_PLACE], "runs")
     if set(runs["network.activation"]) != {"sigmoid"}:
         raise CannotDraw("The saddle-nodes are those of a sigmoid unit; the study has another.")
@@ -50,7 +50,7 @@ def table(tables: Tables) -> Plotted:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """The error and its gradient as maps; dashed the lines that theory gives."""
+    """Draw the error and its gradient as maps; dashed the lines that theory gives."""
     table = plotted.table
     with in_style():
         figure, grid = panels.grid(1, 2, height=2.3)
@@ -67,7 +67,7 @@ def draw(plotted: Plotted) -> Figure:
 
 def _map(figure: Figure, axes: Axes, table: pd.DataFrame, column: str, scale: Normalize) -> None:
     values = table.pivot_table(index="bias", columns="weight", values=column, dropna=False)
-    mesh = cells(axes, values, scale, "viridis")
+    mesh = draw_cells(axes, values, scale, "viridis")
     mesh.set_gid(column)
     low = "min" if column != "loss" and table[column].min() < _DARKEST else "neither"
     bar = figure.colorbar(mesh, ax=axes, extend=low, aspect=20, pad=0.02)
@@ -92,7 +92,7 @@ def _look(name: str) -> dict[str, Any]:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: how much steeper the wall is than the rest, and where it stands."""
+    """Say what is seen: how much steeper the wall is than the rest, and where it stands."""
     table = plotted.table
     gradient = table["log10_gradient"]
     top, steep = (

@@ -32,7 +32,7 @@ _BY: Final = ["init", "series", "length"]
 
 
 def table(tables: Tables) -> Plotted:
-    """For each method and length: how many seeds solved the task, and after how many updates."""
+    """Return for each method and length how many seeds solved the task, and after what updates."""
     runs = _runs(tables.runs)
     rows = required(tables.updates, ["run", "update"], "updates").astype({"run": str})
     last = rows.groupby("run")["update"].max()
@@ -67,7 +67,7 @@ def _runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """A column an initialisation: above the share of seeds that solve it, below the updates."""
+    """Draw a column an init: above the share of seeds that solve the task, below the updates."""
     table = plotted.table
     with in_style():
         inits = list(table["init"].unique())
@@ -123,7 +123,7 @@ def _entries(palette: dict[str, str], unsolved: bool) -> list[marks.Entry]:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: how many seeds solve which length, and how long that takes."""
+    """Say what is seen: how many seeds solve which length, and how long that takes."""
     table = plotted.table
     said = [_init(str(init), part) for init, part in table.groupby("init", sort=False)]
     return sentences(

@@ -42,7 +42,7 @@ _SCALES: Final = {
 
 
 def table(tables: Tables) -> Plotted:
-    """A row a cell: log10 of the first over the last norm (median), and how many seeds solve."""
+    """Return for each gain and length log10 of the first over the last norm, and who solves."""
     selected = select_runs(tables.runs, lengths=12, series=40, panels=3)
     asked, most = "training.stop_when_solved", "training.updates"
     known = required(tables.runs, ["run", "status", asked, most], "runs")
@@ -72,7 +72,7 @@ def _ratios(tables: Tables, runs: pd.Series) -> pd.DataFrame:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """Above what arrives of the gradient, below the share of seeds that solve; lines: tenfold."""
+    """Draw above the ratio of norms, below the share of seeds that solve; lines: tenfold."""
     table = plotted.table
     with in_style():
         activations = list(table["activation"].unique())
@@ -126,7 +126,7 @@ def _bars(figure: Figure, grid: np.ndarray) -> None:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: how many runs solve the task on either side of the lines, and between them."""
+    """Say what is seen: how many runs solve the task on either side of the lines and between."""
     table = plotted.table
     side = np.sign(table["log10_ratio"]).where(table["log10_ratio"].abs() > TENFOLD, 0)
     said = [_solved(words, table[side == which]) for which, words in _SIDES.items()]

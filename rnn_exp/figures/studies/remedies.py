@@ -57,7 +57,7 @@ RECIPES: Final = Recipes(
 
 
 def table(tables: Tables) -> Plotted:
-    """A row a remedy: decay rate at the start and at the end, final loss in parts of chance."""
+    """Return for each remedy the decay rate at start and end, and the loss in parts of chance."""
     every = losses.final_table(tables, RECIPES)
     numbers = every.table
     longest = int(numbers["length"].max())
@@ -71,7 +71,7 @@ def table(tables: Tables) -> Plotted:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """A row a remedy: left the decay rate before and after training, right the final loss."""
+    """Draw a row a remedy: left the decay rate before and after training, right the final loss."""
     table = plotted.table
     with in_style():
         figure = Figure(figsize=(PAGE, 0.19 * len(table) + 1.1), layout="constrained")
@@ -160,7 +160,7 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: which remedies learn, and what each does to the gradient."""
+    """Say what is seen: which remedies learn, and what each does to the gradient."""
     table = plotted.table
     known = table[np.isfinite(table["loss"])]
     learned = known[known["loss"] < losses.LEARNED]

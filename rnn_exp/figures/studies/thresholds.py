@@ -38,7 +38,7 @@ _REGIONS: Final = (
 
 
 def table(tables: Tables) -> Plotted:
-    """The median and range over seeds of the measured rate; medians of prediction and bound."""
+    """Return the measured rate (median, range over seeds), its prediction and its bound."""
     selected = select_runs(tables.runs, lengths=1, series=1000)
     if selected.runs["value"].isna().any():
         raise CannotDraw("The runs differ in more than their gain: there is no axis for them.")
@@ -61,7 +61,7 @@ def thresholds(part: pd.DataFrame) -> dict[str, float]:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """A panel an activation: points measured, dashed predicted, dotted bound, regions between."""
+    """Draw a panel an activation: points measured, dashed predicted, dotted bound; regions."""
     table = plotted.table
     with in_style():
         parts = _parts(table)
@@ -133,7 +133,7 @@ def _entries() -> list[marks.Entry]:
 
 
 def caption(plotted: Plotted) -> str:
-    """What is seen: the three thresholds of each activation, and how far theory is off."""
+    """Say what is seen: the three thresholds of each activation, and how far theory is off."""
     table = plotted.table
     parts = _parts(table)
     first, last = LAGS
