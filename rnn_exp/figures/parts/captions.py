@@ -19,6 +19,10 @@ from rnn_exp.figures.parts.words import (
 
 # Mean field holds for wide networks; at the widths of a class room 10 % is a good agreement.
 CLOSE, SAME = 0.1, 0.01
+_NAMES: Final = {
+    "ratio": "the gradient at the first step, relative to the last,",
+    "weights": "the gradient of W_hh",
+}
 
 
 def extreme_rates(table: pd.DataFrame, column: str) -> str:
@@ -90,12 +94,6 @@ def closing(plotted: Plotted) -> str:
     most = int(table["seeds"].max()) if "seeds" in table and len(table) else 0
     seeds = {0: "", 1: "One seed: no band."}.get(most, f"Up to {most} seeds.")
     return sentences(lost_points(table), seeds, *plotted.notes)
-
-
-_NAMES: Final = {
-    "ratio": "the gradient at the first step, relative to the last,",
-    "weights": "the gradient of W_hh",
-}
 
 
 def rate_crossing(where: str, curve: pd.Series) -> str:

@@ -18,11 +18,19 @@ from numpy.typing import ArrayLike
 from rnn_exp.figures.parts.panels import plain
 from rnn_exp.figures.parts.style import MEASURED, categories, ordered
 
+Line = Literal["-", "--", ":"]
+"""A style of lines; each means one thing everywhere."""
+Entry = tuple[Artist, str]
+"""An entry of a legend: what is drawn, and its label."""
 FLOOR: Final = "v"
+"""The triangle of a value too small to be drawn, at the lower edge."""
 CEILING: Final = "^"
+"""The triangle of a value too large to be drawn, at the upper edge."""
 _LABELS = {FLOOR: "zero or underflow", CEILING: "overflow or NaN"}
 # So many triangles show an extent; one a lag would merge into a bar.
 _MOST = 8
+# Characters of 7 pt text in an inch, and those that a handle and its gap take.
+_PER_INCH, _HANDLE = 17, 7
 
 
 def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
@@ -109,13 +117,6 @@ def lost_entries(floor: bool, ceiling: bool) -> list[tuple[Artist, str]]:
         (Line2D([], [], linestyle="none", marker=shape, color="0.35", markersize=3.5), label)
         for shape, label in ((shape, _LABELS[shape]) for shape in shapes)
     ]
-
-
-Line = Literal["-", "--", ":"]
-Entry = tuple[Artist, str]
-
-# Characters of 7 pt text in an inch, and those that a handle and its gap take.
-_PER_INCH, _HANDLE = 17, 7
 
 
 def colours(table: pd.DataFrame) -> dict[str, str]:

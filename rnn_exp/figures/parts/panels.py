@@ -22,6 +22,8 @@ from rnn_exp.figures.parts.selection import CannotDraw, settings_of
 from rnn_exp.figures.parts.style import COLUMN, PAGE
 
 Share = bool | Literal["none", "all", "row", "col"]
+"""Which panels share an axis, as matplotlib says it."""
+_TICKS = 8
 
 
 def grid(
@@ -226,9 +228,6 @@ def even_edges(centres: np.ndarray) -> np.ndarray:
     """Return edges half-way between centres; outermost cells are as wide as their neighbours."""
     middle = (centres[1:] + centres[:-1]) / 2
     return np.array([2 * centres[0] - middle[0], *middle, 2 * centres[-1] - middle[-1]])
-
-
-_TICKS = 8
 
 
 def log_edges(centres: np.ndarray) -> np.ndarray:

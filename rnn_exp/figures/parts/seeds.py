@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, top_layer
 from rnn_exp.profiles import rate_over_lags
 
+LAGS: Final = (5, 50)
+"""Behind the loss, ahead of lags as long as the network is wide; both ends included."""
 FLOOR: Final = ("zero", "underflow")
 """Statuses of a gradient that is too small to be drawn."""
 CEILING: Final = ("inf", "nan")
@@ -89,10 +91,6 @@ def limit_updates(updates: pd.Series, most: int) -> tuple[list[int], list[str]]:
         kept.tolist(),
         [f"Drawn are {len(kept)} of {len(recorded)} recorded updates, evenly spread."],
     )
-
-
-LAGS: Final = (5, 50)
-"""Behind the loss, ahead of lags as long as the network is wide; both ends included."""
 
 
 def settled_rates(tables: Tables, runs: Iterable[str]) -> pd.DataFrame:
