@@ -10,6 +10,7 @@ import dataclasses
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from rnn_exp.networks.cells import LayerWeights, Trace
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.networks.cells.elman import adjoint, forward
 from rnn_exp.networks.norms import log10_norm
+from rnn_exp.profiles import slope
 from rnn_exp.randomness import generator
 from rnn_exp.reproduction.claims import Below, DataclassMeasure, Near, same_when_quick
 from rnn_exp.shapes import Float
@@ -142,10 +144,9 @@ def _slope_against_lag(
         0.5
     """
     first, last = lags
-    lag = torch.arange(first, last + 1)
-    y = log_norms[len(log_norms) - 1 - lag]
-    x = (lag - 0.5 * (first + last)).to(y.dtype)
-    return x @ y / (x @ x)
+    lag = np.arange(first, last + 1)
+    by_lag = log_norms.flip(0)[first : last + 1].numpy()
+    return torch.tensor([slope(lag, run) for run in by_lag.T], dtype=log_norms.dtype)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,7 +30,8 @@ class Results:
     ``runs``: a row a run. ``updates``: a row a recorded update. ``gradients``: a row a (recorded
     update, layer, time). ``exponents``: a row a (recorded update, index), of runs that recorded
     them. ``broken``: a row a folder that could not be read, and why. All but ``broken`` carry every
-    setting as a column under its configuration key, such as ``init.gain``.
+    setting as a column under its configuration key, such as ``init.gain``. ``rules``: the rules by
+    which the runs' verdicts were given, each once.
 
     A setting that is the same in all runs takes no memory in the large tables, and its column there
     is read-only: change it in a ``.copy()``.
@@ -43,8 +44,8 @@ class Results:
         self._runs = _runs_frame([run.row for run in found])
         # Whoever sorts or extends the table of runs changes no other table.
         self.runs = self._runs.copy()
+        self.rules = sorted({run.rule for run in found if run.rule is not None})
         self._tables = [run.tables for run in found]
-        self._rules = sorted({run.rule for run in found if run.rule})
         self._broken = list(broken)
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
@@ -54,11 +55,6 @@ class Results:
     def broken(self) -> pd.DataFrame:
         """A row a folder that could not be read: ``run``, ``why``."""
         return pd.DataFrame(self._broken, columns=["run", "why"])
-
-    @property
-    def rules(self) -> list[str]:
-        """The rules by which verdicts were given, in words; one, if all runs are of one version."""
-        return list(self._rules)
 
     @functools.cached_property
     def updates(self) -> pd.DataFrame:

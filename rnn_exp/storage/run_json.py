@@ -25,12 +25,12 @@ class RunFolder(NamedTuple):
     Args:
         row: its row in the table of runs.
         tables: its tables by name, if it is done.
-        rule: the rule by which its verdicts were given; empty: it has none.
+        rule: the rule by which its verdicts were given; None: it has none.
     """
 
     row: dict[str, Any]
     tables: dict[str, Source]
-    rule: str = ""
+    rule: str | None = None
 
 
 def find(folder: Path) -> list[Path]:
@@ -60,13 +60,14 @@ def read(place: Path) -> RunFolder:
         OSError, ValueError or pyarrow.ArrowException: if either is not as it should be.
     """
     said = json.loads((place / RUN_JSON).read_text(encoding="utf-8"))
-    row = _row(said) | {"run": place.name}
+    row, rule = _row(said) | {"run": place.name}, said.get("verdict_rule")
+    if not isinstance(rule, str | None):
+        raise ValueError(f"{RUN_JSON}: verdict_rule is not text")
     if said["status"] in WITHOUT_RESULTS:
-        return RunFolder(row, {})
+        return RunFolder(row, {}, rule)
     tables = {name: promised(place / TABLES[name].file) for name in tables_of(said["settings"])}
     _agree(said, tables)
-    rule = said.get("verdict_rule")
-    return RunFolder(row, tables, rule if isinstance(rule, str) else "")
+    return RunFolder(row, tables, rule)
 
 
 def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.shapes import Float
+from rnn_exp.theory import fixed_points
 
 __all__ = ["Surface", "chain_rule", "loss_surface", "saddle_nodes"]
-
-_LEAST_WEIGHT = 4.0  # 1 / sup σ': no smaller weight of a logistic unit has a slope of 1 anywhere
 
 
 class Surface(NamedTuple):
@@ -66,15 +65,10 @@ def chain_rule(
 
 
 def saddle_nodes(weight: float) -> tuple[float, float]:
-    r"""Return the two biases between which x = σ(w x + b) has two stable fixed points.
+    """Return the two biases between which x = σ(w x + b) has two stable fixed points.
 
-    At a saddle-node two fixed points merge, where the map touches the diagonal: its slope there
-    is 1, σ' w = x (1 − x) w = 1, hence
-
-        x = (1 ± √(1 − 4/w)) / 2,      b = ln(x / (1 − x)) − w x.
-
-    As b crosses such a value, the point the unit settles on jumps. They meet at w = 4, b = −2
-    (Strogatz 1994, §3.1).
+    The formula is that of `fixed_points.saddle_nodes`, of one weight. As b crosses such a value,
+    the point the unit settles on jumps (Strogatz 1994, §3.1).
 
     Args:
         weight: w, at least 4.
@@ -90,14 +84,10 @@ def saddle_nodes(weight: float) -> tuple[float, float]:
         >>> [round(b, 5) for b in saddle_nodes(5.0)]
         [-2.65561, -2.34439]
     """
-    if not _LEAST_WEIGHT <= weight < math.inf:
+    if not fixed_points.CUSP <= weight < math.inf:
         raise ValueError(f"a logistic unit has saddle-nodes for w of at least 4, got {weight}")
-    root = math.sqrt(1 - 4 / weight)
-    # x / (1 − x) = x² w, as x (1 − x) = 1/w: no cancellation in 1 − x; the smaller x is 1/(w x).
-    larger = 0.5 * (1 + root)
-    smaller = 1 / (weight * larger)
-    first, second = (math.log(weight * x * x) - weight * x for x in (larger, smaller))
-    return first, second
+    first, second = fixed_points.saddle_nodes(weight)
+    return float(first), float(second)
 
 
 def loss_surface(

@@ -16,6 +16,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 import rnn_exp
 from rnn_exp.networks.inits import Gaussian, TorchDefault
 from rnn_exp.networks.network import Network
+from rnn_exp.profiles import RULE
 from rnn_exp.storage import parquet
 from rnn_exp.storage.loading import DamagedWarning, Results
 from rnn_exp.storage.writing import write, write_status
@@ -98,6 +99,16 @@ def test_numbers_are_numbers_even_where_some_are_missing(study):
         "chance_error",
     ):
         assert runs[name].dtype == float
+
+
+def test_the_rules_of_verdicts_are_told_once_and_in_no_row(study):
+    edit(folder_of(study, 1), verdict_rule="another rule")
+    edit(folder_of(study, 2), verdict_rule=None)
+
+    results = rnn_exp.load(study)
+
+    assert results.rules == sorted([RULE, "another rule"])
+    assert "verdict_rule" not in results.runs
 
 
 def test_every_row_of_the_tables_carries_its_runs_settings(study, outcomes):
