@@ -83,11 +83,12 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
-    def optional(self) -> frozenset[str]:
-        """The names of the columns that it has only on a condition."""
-        return frozenset(column.name for column in self.columns if column.when)
+    def always(self) -> tuple[str, ...]:
+        """The names of the columns that it has on no condition, in order."""
+        return tuple(column.name for column in self.columns if not column.when)
 
-    def __getitem__(self, name: str) -> Column:
+    def column(self, name: str) -> Column:
+        """Return the column of this name."""
         return next(column for column in self.columns if column.name == name)
 
 
@@ -203,8 +204,8 @@ RUN_KEYS: Final = (
     Key("diverged.time", "number", "time step of it", "diverged_time"),
     Key("diverged.direction", "text", "forward or backward pass", "diverged_direction"),
     Key("failure", "text", "why a run failed", "failure"),
-    Key("command", "text", "the shell command that makes this run", "command", needed=True),
     Key("settings", "object", "every setting under its configuration key", needed=True),
+    Key("command", "text", "the shell command that makes this run", "command", needed=True),
     Key("seed", "number", "the seed, as in settings"),
     Key("device", "text", "the device, as in settings"),
     Key("steps", "numbers", "time steps of the shortest and the longest sequence"),

@@ -96,8 +96,7 @@ class Results:
     def _columns(self, table: str) -> list[str]:
         settings = (str(name) for name in self._runs if name not in RESULTS)
         there = {name for tables in self._tables if table in tables for name in tables[table].names}
-        own = [column.name for column in TABLES[table].columns if not column.when]
-        own = [name for name in TABLES[table].names if name in own or name in there]
+        own = [name for name in TABLES[table].names if name in {*TABLES[table].always, *there}]
         return [*own, "run", *settings]
 
     def _frame(self, table: str, wanted: Wanted, runs: Iterable[str] | None = None) -> pd.DataFrame:

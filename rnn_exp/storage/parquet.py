@@ -143,7 +143,7 @@ def gather(table: str, sources: Sequence[Source], wanted: Wanted) -> Gathered:
 
 def column_of(table: str, name: str, values: np.ndarray) -> Any:  # noqa: ANN401 - array or pandas'
     """Return a gathered column as what a frame shall hold: statuses by name."""
-    if TABLES[table][name].type != "status":
+    if TABLES[table].column(name).type != "status":
         return values
     statuses = pd.CategoricalDtype(list(GRADIENT_STATUSES))
     return pd.Categorical.from_codes(values, dtype=statuses)
@@ -163,6 +163,8 @@ def _part(
     there = [name for name in sorted(needed) if name in source.names]
     with pq.ParquetFile(source.path) as file:
         table = file.read(columns=[source.names[name] for name in there], use_threads=False)
+    if len(table.column_names) != len(there):
+        raise ValueError("its columns are not those that its footer promised")
     if len(table) != source.rows:
         raise ValueError(f"{len(table)} rows where there were {source.rows}")
     values = {name: _values(table[source.names[name]], kinds[name]) for name in there}

@@ -17,11 +17,12 @@ import rnn_exp
 from rnn_exp.networks.inits import Gaussian, TorchDefault
 from rnn_exp.networks.network import Network
 from rnn_exp.profiles import RULE
-from rnn_exp.storage import parquet
+from rnn_exp.schema import RUN_KEYS, TABLES
 from rnn_exp.storage.loading import DamagedWarning, Results
 from rnn_exp.storage.writing import write, write_status
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
+from rnn_exp.training.loop import Divergence
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 
@@ -288,8 +289,8 @@ def test_a_study_of_broken_runs_alone_has_empty_tables(study):
     assert len(results.broken) == 3
     assert len(results.runs) == len(results.updates) == len(results.gradients) == 0
     assert {"run", "status", "verdict", "decay_rate"} <= set(results.runs)
-    assert list(results.updates) == [*parquet.TABLES["updates"], "run"]
-    always = [name for name in parquet.TABLES["gradients"] if name not in parquet.OPTIONAL]
+    assert list(results.updates) == [*TABLES["updates"].names, "run"]
+    always = list(TABLES["gradients"].always)
     assert list(results.gradients) == [*always, "run"]
 
 
@@ -515,9 +516,8 @@ def test_columns_of_tomorrow_do_no_harm(study):
 
 
 def test_what_is_read_is_what_a_run_writes(outcomes):
-    for name, columns in parquet.TABLES.items():
-        always = [column for column in columns if column not in parquet.OPTIONAL]
-        assert list(getattr(outcomes[0], name)) == always
+    for name, table in TABLES.items():
+        assert list(getattr(outcomes[0], name)) == list(table.always)
 
 
 def test_an_empty_table_has_the_columns_and_types_of_a_full_one(study):
@@ -693,3 +693,56 @@ def test_a_table_with_fewer_rows_than_the_shortest_sequences_or_more_than_the_lo
         f"ValueError: gradients.parquet has {kept} rows, updates.parquet 2: not 1 (layers) times "
         "40 to 43 (steps) as many"
     )
+
+
+def as_format_1(folder):
+    """Turn a run's folder into what the version before wrote."""
+    path = folder / "run.json"
+    said = json.loads(path.read_text(encoding="utf-8"))
+    del said["format"], said["network"]
+    path.write_text(json.dumps(said), encoding="utf-8")
+    table = pq.read_table(folder / "updates.parquet")
+    names = ["moved" if name == "weight_change" else name for name in table.column_names]
+    pq.write_table(table.rename_columns(names), folder / "updates.parquet")
+
+
+def test_a_folder_of_format_1_is_read_under_the_names_of_today(tmp_path, outcomes):
+    for outcome in outcomes[:2]:
+        (tmp_path / outcome.run.name).mkdir()
+        write(tmp_path / outcome.run.name, outcome)
+    new = rnn_exp.load(tmp_path)
+    updates, gradients = new.updates, new.gradients
+    as_format_1(tmp_path / outcomes[0].run.name)
+
+    mixed = rnn_exp.load(tmp_path)
+
+    assert mixed.broken.empty
+    pd.testing.assert_frame_equal(mixed.updates, updates)
+    pd.testing.assert_frame_equal(mixed.gradients, gradients)
+    assert mixed.runs["largest_slope"].isna().tolist().count(True) == 1
+
+
+def test_a_folder_of_a_newer_format_is_listed_as_broken_with_its_number(tmp_path, outcomes):
+    write(tmp_path, outcomes[0])
+    path = tmp_path / "run.json"
+    said = json.loads(path.read_text(encoding="utf-8")) | {"format": 3}
+    path.write_text(json.dumps(said), encoding="utf-8")
+
+    [why] = rnn_exp.load(tmp_path).broken["why"]
+
+    assert why == "ValueError: run.json: format 3, where this version reads up to 2"
+
+
+def test_run_json_has_the_keys_of_the_schema_and_no_other(tmp_path, outcomes):
+    write(tmp_path, outcomes[0])
+    said = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    known = {key.path for key in RUN_KEYS}
+    nested = {path.partition(".")[0] for path in known if "." in path}
+    paths = {
+        path
+        for key, value in said.items()
+        for path in ([f"{key}.{inner}" for inner in value or ()] if key in nested else [key])
+    }
+
+    assert paths <= known
+    assert known - paths <= {"failure", *(f"diverged.{end}" for end in Divergence._fields)}

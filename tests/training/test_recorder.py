@@ -203,5 +203,4 @@ def test_a_run_records_the_columns_of_the_schema_and_no_other(more, optional):
     recorded = columns_recorded(Run(Adding(6), **{**usual, **more}))
 
     for table, found in zip(TABLES.values(), recorded, strict=True):
-        always = {column.name for column in table.columns if not column.when}
-        assert found == always | (optional if table.name == "gradients" else set())
+        assert found == set(table.always) | (optional if table.name == "gradients" else set())
