@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from rnn_exp.sweeps.status import Standing, in_words, standing
+from rnn_exp.sweeps.status import SweepStatus, status_line, sweep_status
 
 if TYPE_CHECKING:
     from rnn_exp.storage.loading import Results
@@ -80,13 +80,13 @@ def status() -> None:
     options.add_argument("folder", type=Path, help="the sweep's folder, such as outputs/decay")
     given = options.parse_args()
     try:
-        now = standing(given.folder)
+        now = sweep_status(given.folder)
     except (OSError, ValueError) as error:
         _leave(options.prog, str(error))
-    print(f"{given.folder}: {in_words(now)}; {_training(now)}")
+    print(f"{given.folder}: {status_line(now)}; {_training(now)}")
 
 
-def _training(now: Standing) -> str:
+def _training(now: SweepStatus) -> str:
     if now.training:
         return f"{now.training} in training"
     return "nothing is in training" if now.left else "all have ended"

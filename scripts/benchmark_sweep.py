@@ -45,14 +45,13 @@ from rnn_exp.networks.network import Network
 from rnn_exp.training.experiment import chunks
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
-from rnn_exp.sweeps.worker import Job
-from rnn_exp.sweeps.worker import Assignment, carry_out
+from rnn_exp.sweeps.worker import Assignment, Job, train_assignment
 runs = [Run(network=Network(hidden_size=32), init=Gaussian(gain), training=Training(50), seed=seed)
         for gain in map(float, sys.argv[1].split(",")) for seed in range(int(sys.argv[2]))]
 for number, chunk in enumerate(chunks(runs)):
     jobs = [Job(run, Path(run.name)) for run in chunk]
-    for ended in carry_out(Assignment(f"chunk-{number}", jobs, Path(), 60.0)):
-        assert ended.status == "finished", ended
+    for result in train_assignment(Assignment(f"chunk-{number}", jobs, Path(), 60.0)):
+        assert result.status == "finished", result
 """
 
 

@@ -14,7 +14,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 process.settle()
 process.use_one_thread()
 matplotlib.use("agg")
-hypothesis.settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True)
+# No limits of time: how long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile(
+    "quick",
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("quick")
 
 

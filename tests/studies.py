@@ -12,7 +12,7 @@ import pandas as pd
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from rnn_exp._hydra.job import run_of
+from rnn_exp._hydra.job import run_from_config
 from rnn_exp.training.run import Run
 from tests.tables import Study, run
 
@@ -55,7 +55,7 @@ def _run(name: str, choices: Sequence[tuple[str, str]]) -> Run:
             assert OmegaConf.select(config, key, default="missing") != "missing", key
             [parsed] = OverridesParser.create().parse_overrides([f"{key}={value}"])
             OmegaConf.update(config, key, parsed.value())
-    return run_of(config)
+    return run_from_config(config)
 
 
 PLAIN: Settings = {

@@ -1,4 +1,4 @@
-"""Composition: a sweep's configurations, each equal to Hydra's own, composed once a group choice.
+"""Composition: the configuration of every job of a sweep, equal to Hydra's own but sooner.
 
 Hydra composes a configuration by merging the files of the chosen groups (some 60 ms) and then
 applies the values of the command line to it (well below 1 ms). The first part is the same for all
@@ -19,24 +19,34 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf._utils import get_omega_conf_dumper
 
-__all__ = ["Composer", "Word", "texts"]
+__all__ = ["Composer", "Word", "hydra_files"]
 
 
 class Word(NamedTuple):
-    """A word of the command line, and whether it chooses from a group."""
+    """A word of the command line.
+
+    Attributes:
+        override: the word as Hydra parses it.
+        is_choice: whether it chooses from a group, as ``task=adding`` does.
+    """
 
     override: Override
     is_choice: bool
 
     @property
     def is_plain(self) -> bool:
-        """Whether it gives a key that is there a value of its own, and merges nothing."""
+        """Whether it gives a value to a key that exists, and merges nothing."""
         merges = isinstance(self.override.value(), (dict, list))
         return self.override.type == OverrideType.CHANGE and not merges
 
 
 class Composer:
-    """Composes the jobs of one sweep, whose own configuration is ``master``."""
+    """Composes the jobs of one sweep.
+
+    Args:
+        loader: Hydra's loader.
+        master: the configuration of the sweep itself.
+    """
 
     def __init__(self, loader: ConfigLoaderImpl, master: DictConfig) -> None:
         self.loader, self.master = loader, master
@@ -50,35 +60,48 @@ class Composer:
         self.parse, self.parser = functools.cache(self._parse), OverridesParser.create()
 
     def compose(self, overrides: Sequence[str], number: int) -> DictConfig:
-        """Return the configuration of a job, as ``load_sweep_config`` and a launcher would."""
+        """Return the configuration of a job, as ``load_sweep_config`` and a launcher would.
+
+        Args:
+            overrides: the job's words of the command line.
+            number: its place in the sweep, from 0.
+        """
         config = copy.deepcopy(self.base(overrides))
         self._fill(config, overrides, number)
         return config
 
     def revise(self, overrides: Sequence[str], number: int) -> DictConfig:
-        """Return what `compose` does, in the configuration that was returned here last.
+        """Return what `compose` does, if possible by changing what was returned here last.
 
-        That is changed where the two jobs give plain values to the same keys, as the jobs of a
-        grid do; copying takes most of the time of composing.
+        It is possible if the two jobs give plain values to the same keys, as the jobs of a grid
+        do; copying takes most of the time of composing.
+
+        Args:
+            overrides: the job's words of the command line.
+            number: its place in the sweep, from 0.
         """
         words = [self.parse(word) for word in overrides]
-        plain = all(word.is_choice or word.is_plain for word in words)
-        alike = (
-            [
+        pattern = None  # what two jobs must have in common
+        if all(word.is_choice or word.is_plain for word in words):
+            pattern = [
                 word.override.input_line if word.is_choice else word.override.key_or_group
                 for word in words
             ]
-            if plain
-            else None
-        )
-        if alike is None or self.last is None or self.last[0] != alike:
-            self.last = (alike, self.compose(overrides, number))
+        if pattern is None or self.last is None or self.last[0] != pattern:
+            self.last = (pattern, self.compose(overrides, number))
         else:
             self._fill(self.last[1], overrides, number)
         return self.last[1]
 
+    def base(self, overrides: Sequence[str]) -> DictConfig:
+        """Return the configuration of a job's group choices alone; it must not be changed."""
+        choices = tuple(word for word in overrides if self.parse(word).is_choice)
+        if choices not in self.bases:
+            self.bases[choices] = self.loader.load_sweep_config(self.master, list(choices))
+        return self.bases[choices]
+
     def _fill(self, config: DictConfig, overrides: Sequence[str], number: int) -> None:
-        """Give a job's values, words and number to its configuration."""
+        """Set a job's values, overrides and number in its configuration."""
         words = [self.parse(word) for word in overrides]
         self.loader._apply_overrides_to_config(
             [word.override for word in words if not word.is_choice], config
@@ -94,19 +117,30 @@ class Composer:
         hydra.sweep.dir = self.folder
         OmegaConf.copy_cache(from_config=self.master, to_config=config)
 
-    def base(self, overrides: Sequence[str]) -> DictConfig:
-        """Return the configuration of a job's group choices alone; not to be changed."""
-        choices = tuple(word for word in overrides if self.parse(word).is_choice)
-        if choices not in self.bases:
-            self.bases[choices] = self.loader.load_sweep_config(self.master, list(choices))
-        return self.bases[choices]
-
     def _parse(self, text: str) -> Word:
         override = _whole_number(text) or self.parser.parse_overrides([text])[0]
         self.loader.validate_sweep_overrides_legal([override], RunMode.RUN, from_shell=True)
-        # A dictionary given to a group is a value of it.
+        # A dictionary that is given to a group is a value, not a choice.
         is_choice = self.is_group(override.key_or_group) and not isinstance(override.value(), dict)
         return Word(override, is_choice)
+
+
+def hydra_files(job: DictConfig) -> dict[str, str]:
+    """Return the files that Hydra writes for a job, as texts.
+
+    Args:
+        job: its configuration.
+
+    Returns:
+        The text of each file under its path in the job's folder, byte for byte as Hydra's.
+    """
+    config: Any = OmegaConf.to_container(job, enum_to_str=True)
+    hydra = config.pop("hydra")
+    return {
+        ".hydra/config.yaml": _yaml(config),
+        ".hydra/hydra.yaml": _yaml({"hydra": hydra}),
+        ".hydra/overrides.yaml": _yaml(hydra["overrides"]["task"]),
+    }
 
 
 def _whole_number(text: str) -> Override | None:
@@ -126,19 +160,8 @@ def _whole_number(text: str) -> Override | None:
     )
 
 
-def texts(job: DictConfig) -> dict[str, str]:
-    """Return the text of each file that belongs to a job, under its path in the job's folder."""
-    config: Any = OmegaConf.to_container(job, enum_to_str=True)
-    hydra = config.pop("hydra")
-    return {
-        ".hydra/config.yaml": _yaml(config),
-        ".hydra/hydra.yaml": _yaml({"hydra": hydra}),
-        ".hydra/overrides.yaml": _yaml(hydra["overrides"]["task"]),
-    }
-
-
 def _yaml(value: Any) -> str:  # noqa: ANN401 - plain values
-    """Do as ``OmegaConf.to_yaml``, through libyaml."""
+    """Return what ``OmegaConf.to_yaml`` returns, by the faster libyaml."""
     text: str = yaml.dump(
         value, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_dumper()
     )
@@ -147,13 +170,13 @@ def _yaml(value: Any) -> str:  # noqa: ANN401 - plain values
 
 @functools.cache
 def _dumper() -> type:
-    """Return OmegaConf's dumper on top of libyaml's, where there is one."""
-    theirs = get_omega_conf_dumper()
+    """Return OmegaConf's dumper on top of libyaml's, if that is installed."""
+    omegaconfs = get_omega_conf_dumper()
     if not hasattr(yaml, "CDumper"):
-        return theirs
+        return omegaconfs
 
     class Dumper(yaml.CDumper):  # type: ignore[misc,unused-ignore]
         """Quotes texts that look like numbers or truth values, as OmegaConf's does."""
 
-    Dumper.add_representer(str, theirs.str_representer)
+    Dumper.add_representer(str, omegaconfs.str_representer)
     return Dumper

@@ -1,5 +1,9 @@
-"""One run under Hydra: what a configuration describes, checked before it starts, and trained."""
+"""One run under Hydra: the run that a configuration describes, its check before the start, itself.
 
+Torch is imported when a run is built, so that help and completion are quick.
+"""
+
+import hashlib
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -10,25 +14,114 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from rnn_exp._hydra.messages import in_one_line
+from rnn_exp._hydra.messages import one_line_error
 from rnn_exp.sweeps import process
-
-__all__ = [
-    "THERE_ALREADY",
-    "Failed",
-    "Gate",
-    "checkpoint_seconds_of",
-    "job",
-    "run_of",
-    "settings_of",
-]
 
 if TYPE_CHECKING:
     from rnn_exp.training.run import Run
 
+__all__ = [
+    "ALREADY_THERE_MESSAGE",
+    "CheckBeforeStart",
+    "RunError",
+    "checkpoint_seconds",
+    "job",
+    "register_resolvers",
+    "run_from_config",
+    "settings_from_config",
+]
 
-def settings_of(config: DictConfig, *, resolve: bool) -> dict[str, Any]:
-    """Return a configuration's settings as nested plain values: all but Hydra's and the study."""
+ALREADY_THERE_MESSAGE = "This run is already there; to train it again, remove its folder."
+
+
+class RunError(RuntimeError):
+    """A run has failed; its folder has the log."""
+
+
+class CheckBeforeStart(Callback):
+    """Refuses bad settings, another run's folder, and a folder that cannot be written.
+
+    Hydra calls it before it makes the folder of a single run.
+    """
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
+        """Leave with one line and exit code 1; with 0 if the run is already there.
+
+        Raises:
+            SystemExit: in both cases. Hydra makes warnings of a callback's other exceptions.
+        """
+        del kwargs
+        from rnn_exp.storage.writing import is_done
+        from rnn_exp.training.experiment import device_of
+
+        try:
+            run = run_from_config(config)
+            device_of(run.device)
+            checkpoint_seconds(config.hydra)
+            folder = Path(config.hydra.run.dir)
+            done = is_done(folder, run)
+            folder.mkdir(parents=True, exist_ok=True)
+        except Exception as error:
+            line = one_line_error(error)
+            if line is None:
+                raise
+            sys.exit(f"rnn-exp: {line}")
+        if done:
+            print(f"{folder}\n{ALREADY_THERE_MESSAGE}")
+            sys.exit(0)
+
+
+def job(config: DictConfig) -> str:
+    """Train one run and write its folder: Hydra's task function.
+
+    Args:
+        config: the composed configuration.
+
+    Returns:
+        The status with which the run ended.
+
+    Raises:
+        RunError: if it could not be trained or written.
+    """
+    from rnn_exp.sweeps.progress import RunBar
+    from rnn_exp.sweeps.worker import ALREADY_THERE, Job, train_jobs
+
+    run, hydra = run_from_config(config), HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    process.use_one_thread()
+    with closing(RunBar(run)) as bar:
+        [result] = train_jobs([Job(run, folder)], bar.on_update, checkpoint_seconds(hydra))
+    if result.failure:
+        raise RunError(result.failure)
+    if hydra.mode == RunMode.RUN:
+        if result.status == ALREADY_THERE:
+            print(f"{folder}\n{ALREADY_THERE_MESSAGE}")
+        else:
+            print(f"{result.message}\n{folder}")
+    return result.status
+
+
+def run_from_config(config: DictConfig) -> "Run":
+    """Return the run that a composed configuration describes.
+
+    Raises:
+        SettingError: for the first setting that is not possible.
+    """
+    from rnn_exp.training.run import run_from
+
+    return run_from(settings_from_config(config, resolve=True))
+
+
+def settings_from_config(config: DictConfig, *, resolve: bool) -> dict[str, Any]:
+    """Return the settings in a configuration, without Hydra's own and the study's name.
+
+    Args:
+        config: the composed configuration.
+        resolve: whether to replace interpolations (``${…}``) by their values.
+
+    Returns:
+        Plain values, nested as in the configuration.
+    """
     content: Any = config._content
     return {
         str(key): OmegaConf.to_container(node, resolve=resolve)
@@ -41,78 +134,35 @@ def settings_of(config: DictConfig, *, resolve: bool) -> dict[str, Any]:
     }
 
 
-def checkpoint_seconds_of(hydra: Any) -> float:  # noqa: ANN401 - Hydra's own node
-    """Return the seconds between two checkpoints of a run alone, whoever the launcher is.
+def checkpoint_seconds(hydra: Any) -> float:  # noqa: ANN401 - Hydra's own node
+    """Return the seconds between two checkpoints of a single run, which has any launcher.
+
+    Args:
+        hydra: the node ``hydra`` of the configuration.
 
     Raises:
-        SettingError: if they are no number of at least 0.
+        SettingError: if it is not a number of at least 0.
     """
     from rnn_exp.storage.checkpoint import seconds_from
 
     return seconds_from(hydra.launcher.get("checkpoint_seconds", 60))
 
 
-def run_of(config: DictConfig) -> "Run":
-    """Return the run that a composed configuration describes.
+def register_resolvers() -> None:
+    """Register the names of folders: ``${rnn_exp.run_name:}`` and ``${rnn_exp.sweep_name:…}``."""
 
-    Raises:
-        SettingError: for the first setting that cannot be.
-    """
-    from rnn_exp.training.run import run_from
+    def run_name(*, _root_: DictConfig) -> str:
+        return run_from_config(_root_).name
 
-    return run_from(settings_of(config, resolve=True))
+    first: dict[str, str] = {}
 
+    def sweep_name(study: str | None, *, _root_: DictConfig) -> str:
+        if study is not None:
+            return study
+        overrides = "\n".join(sorted(_root_.hydra.overrides.task))
+        digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]
+        # A job of the sweep is composed with overrides of its own; it belongs to the same folder.
+        return first.setdefault("name", f"sweep-{digest}")
 
-THERE_ALREADY = "This run is already there; to train it again, remove its folder."
-
-
-class Failed(RuntimeError):  # noqa: N818 - as a value it reads better
-    """A run has failed; its folder has the log."""
-
-
-def job(config: DictConfig) -> str:
-    """Train one run and write its folder; return how it ended.
-
-    Raises:
-        Failed: if it could not be trained or written.
-    """
-    from rnn_exp.sweeps.progress import RunBar
-    from rnn_exp.sweeps.worker import THERE, Job, work
-
-    run, hydra = run_of(config), HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
-    process.use_one_thread()
-    with closing(RunBar(run)) as bar:
-        [ended] = work([Job(run, folder)], bar.watch, checkpoint_seconds_of(hydra))
-    if ended.failure:
-        raise Failed(ended.failure)
-    if hydra.mode == RunMode.RUN:
-        print(f"{folder}\n{THERE_ALREADY}" if ended.status == THERE else f"{ended.told}\n{folder}")
-    return ended.status
-
-
-class Gate(Callback):
-    """Refuse bad settings, another run's folder, and a folder that cannot be written."""
-
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
-        """Leave with one line and exit code 1 (0 if the run is already there).
-
-        Hydra turns a callback's exceptions into warnings; SystemExit it lets pass.
-        """
-        del kwargs
-        from rnn_exp.storage.writing import is_done
-
-        try:
-            run = run_of(config)
-            checkpoint_seconds_of(config.hydra)
-            folder = Path(config.hydra.run.dir)
-            done = is_done(folder, run)
-            folder.mkdir(parents=True, exist_ok=True)
-        except Exception as error:
-            line = in_one_line(error)
-            if line is None:
-                raise
-            sys.exit(f"rnn-exp: {line}")
-        if done:
-            print(f"{folder}\n{THERE_ALREADY}")
-            sys.exit(0)
+    OmegaConf.register_new_resolver("rnn_exp.run_name", run_name, replace=True)
+    OmegaConf.register_new_resolver("rnn_exp.sweep_name", sweep_name, replace=True)

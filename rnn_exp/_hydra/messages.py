@@ -1,4 +1,4 @@
-"""What is told of errors: one line that helps, and a table of what failed at a sweep's end."""
+"""Messages about errors: one line for a refused command, a table of a sweep's failures."""
 
 import difflib
 import sys
@@ -14,11 +14,18 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from rnn_exp.fields import SettingError
 
-__all__ = ["FAILED", "in_one_line", "tell"]
+__all__ = ["FAILED_RUNS", "one_line_error", "print_failures"]
+
+FAILED_RUNS: ContextVar[int] = ContextVar("number of the sweep's runs that failed", default=0)
+"""Set when a sweep has ended; the exit code depends on it. (`hydra.main` returns nothing.)"""
 
 
-def in_one_line(error: BaseException) -> str | None:
-    """Return the line to show, or None for an error that is not the user's doing."""
+def one_line_error(error: BaseException) -> str | None:
+    """Return one line that says what to change in the command.
+
+    Returns:
+        The line, or None if the error is not caused by the command.
+    """
     chain = list(_causes(error))
     for cause in chain:
         if isinstance(cause, SettingError):
@@ -31,66 +38,28 @@ def in_one_line(error: BaseException) -> str | None:
         if isinstance(cause, OSError):
             where = f"{cause.filename}: " if cause.filename else ""
             return f"{where}{cause.strerror or cause}"
-    if isinstance(error, (HydraException, OmegaConfBaseException)) or _comes_from_hydra(error):
+    if isinstance(error, (HydraException, OmegaConfBaseException)) or _is_raised_by_hydra(error):
         return " ".join(str(error).split())
     return None
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what it was raised from, the outermost first."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__
+def print_failures(jobs: Sequence[JobReturn]) -> None:
+    """Print a table of the jobs that failed, if any, and set `FAILED_RUNS`.
 
+    A row has the job's number, the overrides that not all jobs have, the cause, and the log.
 
-def _comes_from_hydra(error: BaseException) -> bool:
-    """Say whether Hydra itself raised a plain error (a command line such as ``=3`` does that)."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and "hydra" in Path(frames[-1].filename).parts
-
-
-def _unknown_choice(error: MissingConfigException) -> str:
-    group, _, name = str(error.missing_cfg_file).rpartition("/")
-    options = sorted(error.options or [])
-    return (
-        f"{group}={name} is not there: allowed is one of {', '.join(options)}{_near(name, options)}"
-    )
-
-
-def _unknown_key(error: OmegaConfBaseException) -> str:
-    key, parent = str(error.full_key or error.key), error.parent_node
-    if not isinstance(parent, DictConfig):
-        return " ".join(str(error).split())
-    name = key.rpartition(".")[2]
-    options = sorted(str(option) for option in parent if option != "hydra")
-    prefix = key.removesuffix(name)
-    told = ", ".join(f"{prefix}{option}" for option in options)
-    typed = next((word for word in sys.argv[1:] if word.lstrip("+~").startswith(key)), key)
-    return (
-        f"{typed}: there is no such setting; allowed is one of {told}{_near(name, options, prefix)}"
-    )
-
-
-def _near(name: str, options: list[str], prefix: str = "") -> str:
-    near = difflib.get_close_matches(name, options, n=1)
-    return f" (did you mean {prefix}{near[0]}?)" if near else ""
-
-
-FAILED: ContextVar[int] = ContextVar("failed runs of the sweep", default=0)
-
-
-def tell(jobs: Sequence[JobReturn]) -> None:
-    """Print every failure: its number, what sets it apart, its cause, and where its log is."""
+    Args:
+        jobs: the results of all jobs of the sweep, in order.
+    """
     failed = [(number, job) for number, job in enumerate(jobs) if job.status != JobStatus.COMPLETED]
-    FAILED.set(len(failed))
+    FAILED_RUNS.set(len(failed))
     if not failed:
         return
-    always = set.intersection(*(set(job.overrides or []) for job in jobs))
+    common = set.intersection(*(set(job.overrides or []) for job in jobs))
     rows = [("job", "overrides", "cause", "log")]
     for number, job in failed:
-        words = [word for word in job.overrides or [] if word not in always or len(jobs) == 1]
-        rows.append((str(number), " ".join(words), _cause(job), _log(job)))
+        own = [word for word in job.overrides or [] if word not in common or len(jobs) == 1]
+        rows.append((str(number), " ".join(own), _cause(job), _log(job)))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         padded = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
@@ -101,13 +70,60 @@ def tell(jobs: Sequence[JobReturn]) -> None:
     )
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what it was raised from, the outermost first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _is_raised_by_hydra(error: BaseException) -> bool:
+    """Whether Hydra's own code raised a plain error, as for a command line such as ``=3``."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and "hydra" in Path(frames[-1].filename).parts
+
+
+def _unknown_choice(error: MissingConfigException) -> str:
+    group, _, name = str(error.missing_cfg_file).rpartition("/")
+    options = sorted(error.options or [])
+    return (
+        f"{group}={name} is not there: allowed is one of {', '.join(options)}"
+        f"{_suggestion(name, options)}"
+    )
+
+
+def _unknown_key(error: OmegaConfBaseException) -> str:
+    key, parent = str(error.full_key or error.key), error.parent_node
+    if not isinstance(parent, DictConfig):
+        return " ".join(str(error).split())
+    name = key.rpartition(".")[2]
+    options = sorted(str(option) for option in parent if option != "hydra")
+    prefix = key.removesuffix(name)
+    allowed = ", ".join(f"{prefix}{option}" for option in options)
+    typed = next((word for word in sys.argv[1:] if word.lstrip("+~").startswith(key)), key)
+    return (
+        f"{typed}: there is no such setting; allowed is one of {allowed}"
+        f"{_suggestion(name, options, prefix)}"
+    )
+
+
+def _suggestion(name: str, options: list[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(name, options, n=1)
+    return f" (did you mean {prefix}{near[0]}?)" if near else ""
+
+
 def _cause(job: JobReturn) -> str:
     return " ".join(str(job._return_value).split())
 
 
 def _log(job: JobReturn) -> str:
-    """Return where a job's log is: Hydra's launchers know the folder, ours tells it."""
-    known = job.hydra_cfg
-    folder = Path(known.hydra.runtime.output_dir if known is not None else str(job.working_dir))
+    """Return the path of a job's log.
+
+    Hydra's own launchers return the job's configuration, which has its folder; `ChunkLauncher`
+    returns the folder itself.
+    """
+    config = job.hydra_cfg
+    folder = Path(config.hydra.runtime.output_dir if config is not None else str(job.working_dir))
     here = Path.cwd()
     return str((folder.relative_to(here) if folder.is_relative_to(here) else folder) / "run.log")

@@ -1,8 +1,8 @@
 """The plan of a sweep: every job as a run and a folder, checked before anything is written.
 
-Most jobs differ in plain values alone (``task.length=10``). Their runs are read off the values,
-without composing a configuration, so that a sweep of ten thousand runs starts within seconds; the
-full configuration is composed when a job is due, and must then describe the very same run.
+Most jobs differ in plain values alone (``task.length=10``). Their runs are built from the values,
+without composing a configuration, so that a sweep of ten thousand runs starts within seconds. The
+full configuration is composed when a job is sent, and must then describe the same run.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,27 @@ from typing import Any, NamedTuple
 from omegaconf import OmegaConf
 
 from rnn_exp._hydra.composition import Composer, Word
-from rnn_exp._hydra.job import run_of, settings_of
+from rnn_exp._hydra.job import run_from_config, settings_from_config
 from rnn_exp.storage.writing import is_done
 from rnn_exp.training.run import Run, run_from
 
-__all__ = ["Planned", "plan"]
+__all__ = ["PlannedJob", "plan"]
 
 _OWN_NAME = "${rnn_exp.run_name:}"
-Plain = dict[str, Any]
+
+Settings = dict[str, Any]
 
 
-class Planned(NamedTuple):
-    """A job: its number and words of the command line, its run and folder, and if it is done."""
+class PlannedJob(NamedTuple):
+    """A job of a sweep that is possible.
+
+    Attributes:
+        number: its place in the sweep, from 0.
+        overrides: its words of the command line.
+        run: what it trains.
+        folder: where the results go.
+        done: whether the folder has the results already.
+    """
 
     number: int
     overrides: Sequence[str]
@@ -32,30 +41,38 @@ class Planned(NamedTuple):
     done: bool
 
 
-def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> list[Planned]:
+def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> list[PlannedJob]:
     """Return every job's run and folder.
 
+    Args:
+        composer: composes the jobs that have more than plain values.
+        jobs: the words of the command line of each job.
+        first: the number of the first job.
+
+    Returns:
+        The jobs, in order.
+
     Raises:
-        SettingError, ConfigCompositionException, …: for the first job that cannot be.
-        FileExistsError: if a folder holds another run, or two runs would share one.
+        SettingError, ConfigCompositionException, …: for the first job that is not possible.
+        FileExistsError: if a folder has another run, or two runs would have the same folder.
     """
-    sweep, bases = Path(composer.master.hydra.sweep.dir), _Bases(composer)
+    sweep, settings_of_choices = Path(composer.master.hydra.sweep.dir), _PlainSettings(composer)
     result = []
     for number, overrides in enumerate(jobs, start=first):
-        plain = bases.with_values(overrides)
-        if plain is None:
+        settings = settings_of_choices.with_values(overrides)
+        if settings is None:
             config = composer.compose(overrides, number)
-            run, name = run_of(config), str(config.hydra.sweep.subdir)
+            run, name = run_from_config(config), str(config.hydra.sweep.subdir)
         else:
-            run = run_from(plain)
+            run = run_from(settings)
             name = run.name
         folder = sweep / name
-        result.append(Planned(number, overrides, run, folder, is_done(folder, run)))
+        result.append(PlannedJob(number, overrides, run, folder, is_done(folder, run)))
     _refuse_shared_folders(result)
     return result
 
 
-def _refuse_shared_folders(jobs: Sequence[Planned]) -> None:
+def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:
     """Refuse a sweep in which two different runs would write into one folder."""
     owners: dict[Path, Run] = {}
     for job in jobs:
@@ -67,36 +84,41 @@ def _refuse_shared_folders(jobs: Sequence[Planned]) -> None:
             )
 
 
-class _Bases:
-    """The settings of each set of group choices as plain dictionaries, where they are plain."""
+class _PlainSettings:
+    """The settings of each set of group choices as plain dictionaries, where they are plain.
+
+    Args:
+        composer: composes the choices, once each.
+    """
 
     def __init__(self, composer: Composer) -> None:
-        self.composer, self.known = composer, dict[int, Plain | None]()
+        self.composer, self.known = composer, dict[int, Settings | None]()
 
-    def with_values(self, overrides: Sequence[str]) -> Plain | None:
-        """Return the settings of a job, or None if they take a full composition."""
+    def with_values(self, overrides: Sequence[str]) -> Settings | None:
+        """Return the settings of a job, or None if only a full composition gives them."""
         base = self.composer.base(overrides)
         if id(base) not in self.known:
-            settings = settings_of(base, resolve=False)
+            settings = settings_from_config(base, resolve=False)
             ours = OmegaConf.to_container(base.hydra.sweep)["subdir"] == _OWN_NAME  # type: ignore[index, call-overload]
-            refers = "${" in str(settings)
-            self.known[id(base)] = settings if ours and not refers else None
-        plain = self.known[id(base)]
-        if plain is None:
+            has_interpolation = "${" in str(settings)
+            self.known[id(base)] = settings if ours and not has_interpolation else None
+        settings_of_base = self.known[id(base)]
+        if settings_of_base is None:
             return None
         result = {
-            key: dict(value) if isinstance(value, dict) else value for key, value in plain.items()
+            key: dict(value) if isinstance(value, dict) else value
+            for key, value in settings_of_base.items()
         }
         words = [self.composer.parse(word) for word in overrides]
-        fits = all(_set(result, word) for word in words if not word.is_choice)
-        return result if fits else None
+        all_set = all(_set_value(result, word) for word in words if not word.is_choice)
+        return result if all_set else None
 
 
-def _set(plain: Plain, word: Word) -> bool:
-    """Change a value that is there to another plain value; say whether that could be done."""
+def _set_value(settings: Settings, word: Word) -> bool:
+    """Replace a plain value by another one; return whether that was possible."""
     override, value = word.override, word.override.value()
     group, _, key = override.key_or_group.rpartition(".")
-    place = plain.get(group) if group else plain
+    place = settings.get(group) if group else settings
     if not word.is_plain or not isinstance(place, dict) or key not in place:
         return False
     if isinstance(place[key], dict) or "${" in str(value):

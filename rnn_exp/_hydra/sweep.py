@@ -1,9 +1,9 @@
-"""A sweep in progress: planned jobs go out as chunks, and what became of them comes back."""
+"""Training a sweep: planned jobs are sent to workers in chunks, and their results collected."""
 
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,20 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from rnn_exp._hydra.composition import Composer, texts
-from rnn_exp._hydra.job import Failed, Gate, run_of
-from rnn_exp._hydra.plan import Planned
-from rnn_exp.sweeps.pool import Lost, Workers, spread
+from rnn_exp._hydra.composition import Composer, hydra_files
+from rnn_exp._hydra.job import CheckBeforeStart, RunError, run_from_config
+from rnn_exp._hydra.plan import PlannedJob
+from rnn_exp.sweeps.pool import LostWorker, Workers, map_unordered
 from rnn_exp.sweeps.progress import SweepBar
-from rnn_exp.sweeps.worker import THERE, Assignment, Ended, Job, carry_out, clear, lose
+from rnn_exp.sweeps.worker import (
+    ALREADY_THERE,
+    Assignment,
+    Job,
+    JobResult,
+    mark_lost,
+    remove_leftovers,
+    train_assignment,
+)
 from rnn_exp.training import experiment
 from rnn_exp.training.run import Run
 
@@ -24,20 +32,36 @@ __all__ = ["Sweep"]
 
 
 class Sweep:
-    """The jobs of one sweep, from their plan to their ends."""
+    """Trains the jobs of one sweep.
+
+    Args:
+        context: Hydra's context, with the callbacks.
+        task: the task function, which callbacks are called with.
+        composer: composes the jobs.
+    """
 
     def __init__(self, context: HydraContext, task: TaskFunction, composer: Composer) -> None:
         self.context, self.task, self.composer = context, task, composer
         self.folder = Path(composer.master.hydra.sweep.dir)
         self.configs: dict[Run, DictConfig] = {}
-        self.numbers = itertools.count()
-        # Only callbacks of the user's own want to see each job's configuration, until it ends.
-        self.is_listened_to = any(
-            not isinstance(callback, Gate) for callback in context.callbacks.callbacks
+        self.chunk_numbers = itertools.count()
+        # Only a user's own callbacks need each job's configuration, which is kept until it ends.
+        self.has_user_callbacks = any(
+            not isinstance(callback, CheckBeforeStart) for callback in context.callbacks.callbacks
         )
 
-    def train(self, jobs: Sequence[Planned], workers: Workers, seconds: float) -> list[JobReturn]:
-        """Train what is not there yet, and say of each job how it ended.
+    def train(
+        self, jobs: Sequence[PlannedJob], workers: Workers, checkpoint_seconds: float
+    ) -> list[JobReturn]:
+        """Train the jobs that are not done, and print how many ended in which way.
+
+        Args:
+            jobs: all jobs of the sweep, or of one batch.
+            workers: open workers.
+            checkpoint_seconds: seconds between two checkpoints.
+
+        Returns:
+            One result a job, in their order.
 
         Raises:
             ConnectionError: if the cluster is gone.
@@ -45,108 +69,115 @@ class Sweep:
         planned = {job.run: job for job in jobs}
         for job in planned.values():
             if job.done:
-                clear(job.folder)
+                remove_leftovers(job.folder)
         left = [run for run, job in planned.items() if not job.done]
-        ends = {run: Ended(THERE) for run, job in planned.items() if job.done}
+        results = {run: JobResult(ALREADY_THERE) for run, job in planned.items() if job.done}
         chunks = experiment.chunks(left, processes=workers.count())
         work = sum(map(experiment.seconds, left))
-        with closing(SweepBar(self.folder, len(planned), len(ends), work)) as bar:
-            here = workers.is_here
-            function = functools.partial(carry_out, look=bar.look if here else workers.look())
-            others: AbstractContextManager[None] = nullcontext() if here else bar.watching()
-            with others:
+        with closing(SweepBar(self.folder, len(planned), len(results), work)) as bar:
+            on_update = bar.refresh if workers.in_this_process else workers.stop_check()
+            function = functools.partial(train_assignment, on_update=on_update)
+            with nullcontext() if workers.in_this_process else bar.refresh_in_background():
                 while chunks:
-                    sent = self._assignments(chunks, planned, bar, seconds)
-                    ended, chunks = self._received(spread(function, sent, workers), bar)
-                    ends |= ended
-        _summarise(ends, self.folder)
-        return [_returned(job, ends[job.run]) for job in jobs]
-
-    def _received(
-        self, results: Iterable[tuple[Assignment, list[Ended] | Lost]], bar: SweepBar
-    ) -> tuple[dict[Run, Ended], list[list[Run]]]:
-        """Return how the runs ended, and the halves of the chunks that were lost."""
-        ends: dict[Run, Ended] = {}
-        halves: list[list[Run]] = []
-        for sent, result in results:
-            if isinstance(result, Lost) and len(sent.jobs) > 1:
-                bar.give_back(sent.name)
-                halves += _halves(sent)
-                continue
-            ended = self._ended(sent, result)
-            bar.finish(sent.name, [how.status for how in ended.values()])
-            ends |= ended
-        return ends, halves
+                    sent = self._assignments(chunks, planned, bar, checkpoint_seconds)
+                    collected, chunks = self._collect(map_unordered(function, sent, workers), bar)
+                    results |= collected
+        _print_summary(results, self.folder)
+        return [_job_return(job, results[job.run]) for job in jobs]
 
     def _assignments(
         self,
         chunks: Sequence[Sequence[Run]],
-        planned: dict[Run, Planned],
+        planned: dict[Run, PlannedJob],
         bar: SweepBar,
-        seconds: float,
+        checkpoint_seconds: float,
     ) -> Iterator[Assignment]:
-        """Compose the jobs of one chunk after the other, each when it is due."""
+        """Yield one chunk after the other; its jobs are composed when it is asked for."""
         for runs in chunks:
-            name = f"chunk-{next(self.numbers)}"
+            name = f"chunk-{next(self.chunk_numbers)}"
             jobs = [self._job(planned[run]) for run in runs]
-            bar.begin(name, sum(map(experiment.seconds, runs)))
-            yield Assignment(name, jobs, self.folder.absolute(), seconds)
+            bar.start_chunk(name, sum(map(experiment.seconds, runs)))
+            yield Assignment(name, jobs, self.folder.absolute(), checkpoint_seconds)
 
-    def _job(self, planned: Planned) -> Job:
-        compose = self.composer.compose if self.is_listened_to else self.composer.revise
+    def _job(self, planned: PlannedJob) -> Job:
+        """Compose a job, and call the users' callbacks of its start.
+
+        Raises:
+            RuntimeError: if the configuration describes another run than was planned.
+        """
+        compose = self.composer.compose if self.has_user_callbacks else self.composer.revise
         config = compose(planned.overrides, planned.number)
         folder = planned.folder.absolute()
         with open_dict(config.hydra.runtime):
             config.hydra.runtime.output_dir = str(folder)
-        if run_of(config) != planned.run:
-            raise AssertionError(f"{planned.run.name} was planned, {run_of(config).name} composed")
-        if self.is_listened_to:
+        composed = run_from_config(config)
+        if composed != planned.run:
+            raise RuntimeError(f"{planned.run.name} was planned, but {composed.name} was composed")
+        if self.has_user_callbacks:
             self.configs[planned.run] = config
             self.context.callbacks.on_job_start(config=config, task_function=self.task)
         logging: Any = OmegaConf.to_container(config.hydra.job_logging, resolve=True)
-        return Job(planned.run, folder, texts(config), logging)
+        return Job(planned.run, folder, hydra_files(config), logging)
 
-    def _ended(self, sent: Assignment, result: list[Ended] | Lost) -> dict[Run, Ended]:
-        """Note how the jobs of a chunk ended, and tell Hydra's callbacks."""
-        runs = [job.run for job in sent.jobs]
-        if isinstance(result, Lost):
-            result = [lose(job, result) for job in sent.jobs]
-        ended = {
-            # Done by a process that then was killed: this sweep trained it all the same.
-            run: Ended(how.told) if how.status == THERE else how
-            for run, how in zip(runs, result, strict=True)
+    def _collect(
+        self, results: Iterable[tuple[Assignment, list[JobResult] | LostWorker]], bar: SweepBar
+    ) -> tuple[dict[Run, JobResult], list[list[Run]]]:
+        """Return the results of the jobs, and the halves of lost chunks, which are to be sent."""
+        collected: dict[Run, JobResult] = {}
+        halves: list[list[Run]] = []
+        for sent, result in results:
+            if isinstance(result, LostWorker) and len(sent.jobs) > 1:
+                bar.drop_chunk(sent.name)
+                halves += _halves(sent)
+                continue
+            of_chunk = self._chunk_results(sent, result)
+            bar.finish_chunk(sent.name, [each.status for each in of_chunk.values()])
+            collected |= of_chunk
+        return collected, halves
+
+    def _chunk_results(
+        self, sent: Assignment, returned: list[JobResult] | LostWorker
+    ) -> dict[Run, JobResult]:
+        """Return the results of a chunk's jobs, and call the users' callbacks of their ends."""
+        if isinstance(returned, LostWorker):
+            returned = [mark_lost(job, returned) for job in sent.jobs]
+        results = {
+            # A worker that was killed just after it had finished the run: this sweep trained it.
+            job.run: JobResult(result.message) if result.status == ALREADY_THERE else result
+            for job, result in zip(sent.jobs, returned, strict=True)
         }
-        for run, how in ended.items() if self.is_listened_to else ():
+        for run, result in results.items() if self.has_user_callbacks else ():
             config = self.configs.pop(run)
             folder = Path(config.hydra.runtime.output_dir)
-            end = _returned(Planned(0, config.hydra.overrides.task, run, folder, done=True), how)
-            self.context.callbacks.on_job_end(config=config, job_return=end)
-        return ended
+            job = PlannedJob(config.hydra.job.num, config.hydra.overrides.task, run, folder, True)
+            self.context.callbacks.on_job_end(config=config, job_return=_job_return(job, result))
+        return results
 
 
 def _halves(sent: Assignment) -> list[list[Run]]:
-    """Return the runs of a lost chunk in two parts: one of them ends its process, maybe."""
+    """Return the runs of a lost chunk in two parts: perhaps one run alone ends its process."""
     runs = [job.run for job in sent.jobs]
     return [runs[: len(runs) // 2], runs[len(runs) // 2 :]]
 
 
-def _returned(job: Planned, ended: Ended) -> JobReturn:
-    """Return what Hydra is told of a job: no configuration, so that it takes no memory."""
-    failed = bool(ended.failure)
+def _job_return(job: PlannedJob, result: JobResult) -> JobReturn:
+    """Return a job's result for Hydra, without the configuration, which would take memory."""
+    failed = bool(result.failure)
     return JobReturn(
         overrides=list(job.overrides),
         working_dir=str(job.folder),
         task_name="run",
         status=JobStatus.FAILED if failed else JobStatus.COMPLETED,
-        _return_value=Failed(ended.failure) if failed else ended.status,
+        _return_value=RunError(result.failure) if failed else result.status,
     )
 
 
-def _summarise(ends: dict[Run, Ended], folder: Path) -> None:
-    statuses = [how.status for how in ends.values()]
-    failed, there = statuses.count("failed"), statuses.count(THERE)
+def _print_summary(results: dict[Run, JobResult], folder: Path) -> None:
+    statuses = [result.status for result in results.values()]
+    failed, already_there = statuses.count("failed"), statuses.count(ALREADY_THERE)
     print(
-        f"{len(ends)} run{'s' if len(ends) != 1 else ''}: {len(ends) - failed - there} done, "
-        f"{statuses.count('diverged')} of them diverged, {failed} failed, {there} already there\n"
-        f"{folder}"
+        f"{len(results)} run{'s' if len(results) != 1 else ''}: "
+        f"{len(results) - failed - already_there} done, "
+        f"{statuses.count('diverged')} of them diverged, "
+        f"{failed} failed, {already_there} already there\n{folder}"
     )

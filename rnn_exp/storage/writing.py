@@ -31,7 +31,7 @@ from rnn_exp.training.run import Run
 __all__ = [
     "describe",
     "is_done",
-    "remove_partial_files",
+    "remove_half_written",
     "status_of",
     "versions",
     "write",
@@ -140,7 +140,7 @@ def _is_whole(folder: Path, tables: Sequence[str]) -> bool:
         return False
 
 
-def remove_partial_files(folder: Path) -> None:
+def remove_half_written(folder: Path) -> None:
     """Remove the half-written files that a killed process may have left in a run's folder."""
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)

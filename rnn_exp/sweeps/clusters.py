@@ -1,7 +1,7 @@
-"""Clusters: Dask and Ray as workers that take items, each through futures of the standard library.
+"""Dask and Ray as workers, through the futures of the standard library that both offer.
 
-Neither is spoken to through joblib, whose loop waits for ever for what a killed Dask worker had in
-hand, and whose Ray backend loses all results when one process dies.
+joblib is not used: its Dask backend waits for ever for a task whose worker was killed, and its Ray
+backend loses all results when one process dies.
 """
 
 import logging
@@ -17,71 +17,136 @@ __all__ = ["Dask", "Ray"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_PATIENCE = 10  # seconds for a cluster to answer
-_SILENT = logging.CRITICAL + 1
+
+_CONNECT_SECONDS = 10  # how long a cluster has to answer
+_NO_MESSAGES = logging.CRITICAL + 1
 
 
 class Dask:
-    """The workers of a Dask cluster; its scheduler gives a dead worker's items to another.
+    """The workers of a Dask cluster.
 
-    It does so ``distributed.scheduler.allowed-failures`` times (3), and holds whatever waits at a
-    dead worker for suspect as well. So an item that has failed is handed over once more, alone.
+    The scheduler itself sends a dead worker's items to other workers, up to
+    ``distributed.scheduler.allowed-failures`` times (3), but counts a failure for every item that
+    waited at the dead worker. So an item that has failed is sent once more, alone.
+
+    Args:
+        address: of the scheduler, ``tcp://host:8786``.
+
+    Raises:
+        SettingError: if Dask is not installed.
+        ConnectionError: if no scheduler answers.
     """
 
-    is_here, tries, alone = False, 2, 2
+    in_this_process, max_attempts, alone_from_attempt = False, 2, 2
 
     def __init__(self, address: str) -> None:
         try:
             import distributed
         except ImportError:
             raise _not_installed("dask") from None
-        library: Any = distributed  # it has types in part
+        library: Any = distributed  # only a part of it has types
         for name in ("distributed", "distributed.client"):
-            logging.getLogger(name).setLevel(_SILENT)  # what goes wrong is raised as well
+            logging.getLogger(name).setLevel(_NO_MESSAGES)  # its errors are raised as well
         try:
             library.comm.resolve_address(address)  # a client with a wrong address cannot be closed
-            self.client = library.Client(address, timeout=_PATIENCE, set_as_default=False)
+            self.client = library.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise _no_answer("Dask scheduler", address, error) from None
+            raise _unreachable("Dask scheduler", address, error) from None
         self.address, self.executor = address, self.client.get_executor(pure=False)
 
     def count(self) -> int:
-        """Return how many threads the workers have; 1 if there is none yet."""
+        """Return how many threads the workers have; 1 if there is no worker yet.
+
+        Raises:
+            ConnectionError: if the scheduler is gone.
+        """
         try:
             return max(1, sum(self.client.ncores().values()))
-        except (OSError, ValueError):  # the latter: the client has given up
+        except (OSError, ValueError):  # ValueError: the client has stopped trying
             raise ConnectionError(f"the Dask scheduler at {self.address} is gone") from None
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-        """Hand an item over."""
-        return self.executor.submit(_if_wanted, function, item)
+        """Send an item to the cluster and return the future of ``function(item)``."""
+        return self.executor.submit(_call_on_dask, function, item)
 
-    def look(self) -> Callable[[], object]:
-        """Return what an item's function calls from time to time: it ends what is not wanted."""
-        return _stop_if_unwanted
+    def stop_check(self) -> Callable[[], object]:
+        """Return what an item's function has to call often, so that it stops when cancelled."""
+        return _stop_if_cancelled
 
-    def mend(self) -> None:
-        """Make sure that there is somebody to hand an item to."""
+    def recover(self) -> None:
+        """Check that the scheduler is there; it replaces workers by itself."""
         self.count()
 
     def close(self) -> None:
-        """Take back what is in hand."""
+        """Cancel all items and disconnect; the workers stay."""
         self.executor.shutdown(wait=False)
         self.client.close()
 
 
-def _if_wanted(function: Callable[[Item], Result], item: Item) -> Result:
-    try:
-        return function(item)
-    except KeyboardInterrupt:  # it would end the worker
-        raise RuntimeError("nobody waits for this any more") from None
+class Ray:
+    """The processes of a Ray cluster, one item each; Ray restarts a dead one's item three times.
 
-
-def _stop_if_unwanted() -> None:
-    """Interrupt a task that was taken back: Dask itself can only wait until it ends.
+    Args:
+        address: of the head; None starts a cluster on this machine.
+        processes: how many processes such a cluster of its own has.
 
     Raises:
-        KeyboardInterrupt: if the sweep was stopped, or its process is no more.
+        SettingError: if Ray is not installed.
+        ConnectionError: if no cluster answers, or none can be started.
+    """
+
+    in_this_process, max_attempts, alone_from_attempt = False, 1, 2
+
+    def __init__(self, address: str | None, processes: int) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send no usage statistics
+        if address is None:  # only this machine may connect; Ray does so by itself on Linux alone
+            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        try:
+            import ray
+        except ImportError:
+            raise _not_installed("ray") from None
+        self.ray: Any = ray
+        where = {"address": address} if address else {"address": "local", "num_cpus": processes}
+        try:
+            _check_connection(os.environ.get("RAY_ADDRESS") if address == "auto" else address)
+            self.ray.init(
+                **where, log_to_driver=False, logging_level=_NO_MESSAGES, include_dashboard=False
+            )
+        except (OSError, ValueError) as error:
+            raise _unreachable("Ray", address or "this machine", error) from None
+        self.call = self.ray.remote(max_retries=3, num_cpus=1)(_call)
+
+    def count(self) -> int:
+        """Return how many cores the cluster has."""
+        return max(1, int(self.ray.cluster_resources().get("CPU", 1)))
+
+    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
+        """Send an item to the cluster and return the future of ``function(item)``."""
+        return self.call.remote(function, item).future()
+
+    def stop_check(self) -> None:
+        """Return None: Ray ends its processes with the sweep."""
+
+    def recover(self) -> None:
+        """Do nothing: Ray replaces dead processes by itself."""
+
+    def close(self) -> None:
+        """Disconnect, which ends the processes of this sweep."""
+        self.ray.shutdown()
+
+
+def _call_on_dask(function: Callable[[Item], Result], item: Item) -> Result:
+    try:
+        return function(item)
+    except KeyboardInterrupt:  # raised by _stop_if_cancelled; it would end the worker itself
+        raise RuntimeError("the sweep was stopped") from None
+
+
+def _stop_if_cancelled() -> None:
+    """Interrupt the current task if it was cancelled: Dask itself only waits until it ends.
+
+    Raises:
+        KeyboardInterrupt: if the sweep was stopped, or its process has ended.
     """
     from distributed import get_worker
 
@@ -91,66 +156,20 @@ def _stop_if_unwanted() -> None:
         raise KeyboardInterrupt
 
 
-class Ray:
-    """The processes of a Ray cluster; Ray starts a dead one's item again, three times.
-
-    They take one item each, so nothing else is harmed by the one that kills its process.
-    """
-
-    is_here, tries, alone = False, 1, 2
-
-    def __init__(self, address: str | None, processes: int) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a sweep is nobody else's business
-        if address is None:  # only this machine may speak to it; Ray does so on others than Linux
-            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        try:
-            import ray
-        except ImportError:
-            raise _not_installed("ray") from None
-        self.ray: Any = ray
-        where = {"address": address} if address else {"address": "local", "num_cpus": processes}
-        try:
-            _reach(os.environ.get("RAY_ADDRESS") if address == "auto" else address)
-            self.ray.init(
-                **where, log_to_driver=False, logging_level=_SILENT, include_dashboard=False
-            )
-        except (OSError, ValueError) as error:
-            raise _no_answer("Ray", address or "this machine", error) from None
-        self.call = self.ray.remote(max_retries=3, num_cpus=1)(_call)
-
-    def count(self) -> int:
-        """Return how many cores the cluster has."""
-        return max(1, int(self.ray.cluster_resources().get("CPU", 1)))
-
-    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-        """Hand an item over."""
-        return self.call.remote(function, item).future()
-
-    def look(self) -> None:
-        """Return nothing to call: Ray ends the processes of a sweep with it."""
-
-    def mend(self) -> None:
-        """Do nothing: Ray does."""
-
-    def close(self) -> None:
-        """End the processes."""
-        self.ray.shutdown()
-
-
 def _call(function: Callable[[Item], Result], item: Item) -> Result:
     return function(item)
 
 
-def _reach(address: str | None) -> None:
-    """Knock at the head's door: Ray itself tries for minutes."""
+def _check_connection(address: str | None) -> None:
+    """Connect to the head once, with a time limit: Ray itself would try for minutes."""
     host, _, port = (address or "").rpartition(":")
     if host and "/" not in host and port.isdigit():
-        socket.create_connection((host, int(port)), _PATIENCE).close()
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
 
 
-def _no_answer(who: str, address: str, error: Exception) -> ConnectionError:
-    told = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-    return ConnectionError(f"no {who} answers at {address}: {told}")
+def _unreachable(what: str, address: str, error: Exception) -> ConnectionError:
+    reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    return ConnectionError(f"no {what} answers at {address}: {reason}")
 
 
 def _not_installed(backend: str) -> SettingError:

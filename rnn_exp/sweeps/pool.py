@@ -1,7 +1,8 @@
-"""The pool: who trains chunks. This process, processes beside it, a Dask cluster, or Ray.
+"""Who trains the chunks: this process, processes beside it, a Dask cluster, or Ray.
 
-Whatever ends a process (a kill, the memory, a lost machine), what it had in hand is done again,
-and in the end alone, before it counts as lost.
+`Pool` holds the settings and opens the workers, `map_unordered` sends items to them. If a process
+ends before its item is done (a kill, too little memory, a lost machine), the item is sent again,
+in the end while no other item is running, before it counts as lost.
 """
 
 import dataclasses
@@ -18,102 +19,128 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from rnn_exp.fields import SettingError, check, choice, whole
 from rnn_exp.sweeps.clusters import Dask, Ray
 
-__all__ = ["Here", "Lost", "Pool", "Processes", "Workers", "spread"]
+__all__ = ["LostWorker", "Pool", "Processes", "ThisProcess", "Workers", "map_unordered"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_SECONDS_BETWEEN_COUNTS = 5.0
+_SECONDS_BETWEEN_PARENT_CHECKS = 0.5
 
-class Here:
-    """This process itself."""
 
-    is_here, tries, alone = True, 1, 2
+class LostWorker(RuntimeError):  # noqa: N818 - it is yielded as a result, never raised
+    """The process that worked on an item ended before the item was done, at every attempt."""
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """Processes or threads that take items, as many at once as there are of them.
+
+    Attributes:
+        in_this_process: whether the calling process does the work itself.
+        max_attempts: how often an item is sent before it counts as lost.
+        alone_from_attempt: from this attempt on an item is sent only while no other is running,
+            since another item may be what ends the processes.
+    """
+
+    in_this_process: bool
+    max_attempts: int
+    alone_from_attempt: int
 
     def count(self) -> int:
-        """Return one: itself."""
+        """Return how many workers there are now."""
+        ...
+
+    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
+        """Send an item to a worker and return the future of ``function(item)``."""
+        ...
+
+    def stop_check(self) -> Callable[[], object] | None:
+        """Return what an item's function has to call often so that it can be stopped, or None."""
+        ...
+
+    def recover(self) -> None:
+        """Make the workers usable again after one of them has ended."""
+        ...
+
+    def close(self) -> None:
+        """Stop all workers at once, whatever they are doing."""
+        ...
+
+
+class ThisProcess:
+    """The calling process as the only worker."""
+
+    in_this_process, max_attempts, alone_from_attempt = True, 1, 2
+
+    def count(self) -> int:
+        """Return 1."""
         return 1
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-        """Do an item."""
+        """Call the function now and return its result as a future."""
         future: Future[Result] = Future()
         future.set_result(function(item))
         return future
 
-    def look(self) -> None:
-        """Return nothing to call."""
+    def stop_check(self) -> None:
+        """Return None: Ctrl-C reaches this process by itself."""
 
-    def mend(self) -> None:
-        """Do nothing: it cannot break and go on."""
+    def recover(self) -> None:
+        """Do nothing: if this process ends, nothing is left to recover."""
 
     def close(self) -> None:
         """Do nothing: nothing was started."""
 
 
 class Processes:
-    """Processes of this machine, forked from one that has imported what they need."""
+    """Processes of this machine, forked from one that has imported what they need.
 
-    is_here, tries, alone = False, 4, 3
+    Args:
+        count: how many processes.
+    """
+
+    in_this_process, max_attempts, alone_from_attempt = False, 4, 3
 
     def __init__(self, count: int) -> None:
         self.processes = count
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["rnn_exp.sweeps.worker"])
-        self.mend()
+        self.recover()
 
     def count(self) -> int:
-        """Return how many there are."""
+        """Return how many processes there are."""
         return self.processes
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-        """Hand an item over."""
+        """Send an item to a process and return the future of ``function(item)``."""
         return self.executor.submit(function, item)
 
-    def look(self) -> None:
-        """Return nothing to call: they can be ended."""
+    def stop_check(self) -> None:
+        """Return None: `close` kills the processes."""
 
-    def mend(self) -> None:
-        """Start others in the place of all: one that died takes its pool with it."""
+    def recover(self) -> None:
+        """Start all processes anew: when one dies, its executor gives up the others as well."""
         self.executor = ProcessPoolExecutor(
-            self.processes, self.context, initializer=_attend, initargs=(os.getpid(),)
+            self.processes, self.context, initializer=_set_up_process, initargs=(os.getpid(),)
         )
 
     def close(self) -> None:
-        """End them at once."""
+        """Kill the processes."""
         self.executor.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.kill()
             process.join()
 
 
-def _attend(starter: int) -> None:
-    """Leave Ctrl-C to the process that started this one, and end when it is no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while _alive(starter):
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-_SECONDS_BETWEEN_LOOKS = 5.0
-
-
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """Where chunks are trained: on this machine, on a Dask cluster, or on Ray.
+    """Settings of the workers.
 
-    ``processes``: of this machine; 1 is this process itself. ``address``: of Dask's scheduler
-    (``tcp://host:8786``) or of Ray's head (null: a Ray of its own, of as many ``processes``).
+    ``backend``: where chunks are trained, on this machine or on a Dask or Ray cluster.
+    ``processes``: how many processes of this machine; 1 is the calling process itself.
+    ``address``: of Dask's scheduler (``tcp://host:8786``) or of Ray's head (null: a Ray cluster is
+    started on this machine, with as many ``processes``).
 
     Raises:
         SettingError: for an unknown backend, or Dask without an address.
@@ -124,7 +151,7 @@ class Pool:
     address: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot be."""
+        """Refuse settings that are not possible."""
         check(self)
         if self.backend == "dask" and self.address is None:
             raise SettingError(
@@ -132,7 +159,10 @@ class Pool:
             )
 
     def open(self) -> "Workers":
-        """Start the processes, or connect.
+        """Start the processes, or connect to the cluster.
+
+        Returns:
+            The workers; the caller closes them.
 
         Raises:
             SettingError: if the library for it is not installed.
@@ -142,107 +172,109 @@ class Pool:
             return Dask(str(self.address))
         if self.backend == "ray":
             return Ray(self.address, self.processes)
-        return Here() if self.processes == 1 else Processes(self.processes)
+        return ThisProcess() if self.processes == 1 else Processes(self.processes)
 
 
-class Lost(RuntimeError):  # noqa: N818 - as a value it reads better
-    """The process that had an item in hand ended before it was done, every time it was tried."""
-
-
-@runtime_checkable
-class Workers(Protocol):
-    """Processes that take items, as many at once as there are.
-
-    ``is_here``: it is this process itself. ``tries``: how often an item is handed over before it
-    is lost; from the try ``alone`` on while nothing else is in hand, which may be what kills.
-    """
-
-    is_here: bool
-    tries: int
-    alone: int
-
-    def count(self) -> int:
-        """Return how many there are now."""
-        ...
-
-    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-        """Hand an item over."""
-        ...
-
-    def look(self) -> Callable[[], object] | None:
-        """Return what an item's function must call from time to time so that it can be ended."""
-        ...
-
-    def mend(self) -> None:
-        """Replace what broke, if it does not do so by itself."""
-        ...
-
-    def close(self) -> None:
-        """End them at once, whatever they do."""
-        ...
-
-
-def spread(
+def map_unordered(
     function: Callable[[Item], Result], items: Iterable[Item], workers: Workers
-) -> Iterator[tuple[Item, Result | Lost]]:
-    """Yield every item with what ``function`` returns for it, in the order they are done.
+) -> Iterator[tuple[Item, Result | LostWorker]]:
+    """Yield every item with what ``function`` returns for it, in the order in which they finish.
 
-    Items are drawn from the iterable when there is somebody to take them. ``function`` must not
-    raise: what is raised is the pool's, and the item is tried again.
+    Items are taken from the iterable one by one, when a worker is free or about to be.
+
+    Args:
+        function: what a worker calls. It must not raise: an exception is taken for the end of a
+            worker, and the item is sent again.
+        items: what is sent.
+        workers: open workers.
 
     Raises:
         ConnectionError: if the cluster is gone.
     """
-    source, again = iter(items), deque[tuple[Item, int]]()
-    in_hand: dict[Future[Result], tuple[Item, int]] = {}
+    source, retries = iter(items), deque[tuple[Item, int]]()
+    running: dict[Future[Result], tuple[Item, int]] = {}
     while True:
-        for item, tries in _next(source, again, in_hand, 2 * workers.count(), workers.alone):
-            in_hand[workers.submit(function, item)] = (item, tries)
-        if not in_hand:
+        capacity = 2 * workers.count()
+        for item, attempt in _to_send(
+            source, retries, running, capacity, workers.alone_from_attempt
+        ):
+            running[workers.submit(function, item)] = (item, attempt)
+        if not running:
             return
-        broken = False
-        # Workers of a cluster may come later: they are counted again, whether anything ends or not.
-        for future in wait(in_hand, _SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED).done:
-            item, tries = in_hand.pop(future)
-            error = _error(future)
+        lost_one = False
+        # Workers of a cluster may come later: they are counted again even if no item finishes.
+        for future in wait(running, _SECONDS_BETWEEN_COUNTS, FIRST_COMPLETED).done:
+            item, attempt = running.pop(future)
+            error = _exception_of(future)
             if error is None:
                 yield item, future.result()
-            elif tries < workers.tries:
-                again.append((item, tries + 1))
+                continue
+            lost_one = True
+            if attempt < workers.max_attempts:
+                retries.append((item, attempt + 1))
             else:
-                yield item, Lost(f"its process ended before it was done ({type(error).__name__})")
-            broken |= error is not None
-        if broken:
-            workers.mend()
+                yield item, _lost(error)
+        if lost_one:
+            workers.recover()
 
 
-def _next(
+def _to_send(
     source: Iterator[Item],
-    again: deque[tuple[Item, int]],
-    in_hand: dict[Future[Result], tuple[Item, int]],
-    most: int,
-    alone: int,
+    retries: deque[tuple[Item, int]],
+    running: dict[Future[Result], tuple[Item, int]],
+    capacity: int,
+    alone_from_attempt: int,
 ) -> Iterator[tuple[Item, int]]:
-    """Yield what to hand over now; what has failed in company is tried alone."""
-    if any(tries >= alone for _, tries in in_hand.values()):
+    """Yield the items to send now, each with the number of the attempt.
+
+    ``running`` is read anew after each item: the caller adds what it has sent.
+    """
+    if any(attempt >= alone_from_attempt for _, attempt in running.values()):
         return
-    while len(in_hand) < most:
-        if again and again[0][1] < alone:
-            yield again.popleft()
-        elif again:
-            if not in_hand:
-                yield again.popleft()
+    while len(running) < capacity:
+        if retries and retries[0][1] < alone_from_attempt:
+            yield retries.popleft()
+        elif retries:
+            if not running:
+                yield retries.popleft()
             return
-        elif (item := next(source, again)) is not again:
-            yield item, 1  # type: ignore[misc]
         else:
-            return
+            try:
+                item = next(source)
+            except StopIteration:
+                return
+            yield item, 1
 
 
-def _error(future: "Future[Any]") -> BaseException | None:
+def _lost(error: BaseException) -> LostWorker:
+    return LostWorker(f"its process ended before it was done ({type(error).__name__})")
+
+
+def _exception_of(future: "Future[Any]") -> BaseException | None:
+    """Return what a future's function raised, or None; pass Ctrl-C on to the caller."""
     try:
         return future.exception()
-    except BaseException as error:
+    except BaseException as error:  # a cancelled future raises here instead of returning
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
         return error
+
+
+def _set_up_process(parent: int) -> None:
+    """Leave Ctrl-C to the parent process, and end this process when the parent has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch_parent() -> None:
+        while _is_alive(parent):
+            time.sleep(_SECONDS_BETWEEN_PARENT_CHECKS)
+        os._exit(1)
+
+    threading.Thread(target=watch_parent, daemon=True).start()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

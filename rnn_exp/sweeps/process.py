@@ -1,4 +1,7 @@
-"""The process: what it is told before it trains. Entry points call this; nothing does at import."""
+"""Settings of a process that trains: reproducible arithmetic, memory, threads.
+
+The entry points call these functions; importing a module changes nothing.
+"""
 
 import ctypes
 import gc
@@ -7,32 +10,40 @@ import platform
 
 __all__ = ["cores", "settle", "use_one_thread"]
 
-# glibc's mallopt, by its own numbers: how much free memory may stay at the end of the heap, and
-# from which size on a block is mapped on its own. 32 MiB is the most that the second may be.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_OBJECTS = 100_000
-_KEEP, _LARGEST_OF_THE_HEAP = 512 * 1024**2, 32 * 1024**2
+# Parameters of glibc's mallopt, and their values in bytes: how much free memory may stay at the
+# end of the heap, and from which size on a block is mapped on its own. 32 MiB is the most that
+# glibc accepts for the second.
+_M_TRIM_THRESHOLD, _FREE_AT_END = -1, 512 * 1024**2
+_M_MMAP_THRESHOLD, _MAPPED_FROM = -3, 32 * 1024**2
+# How many new objects make Python look for reference cycles; its own default is 700.
+_OBJECTS_PER_COLLECTION = 100_000
 
 
 def settle() -> None:
-    """Settle arithmetic and memory of this process; call it before the first matrix product.
+    """Make arithmetic reproducible and memory cheap; call this before the first matrix product.
 
     Matrix products must not depend on where a matrix lies in memory, or a run's bits would depend
-    on the runs beside it (MKL's strict reproducibility; what the user has set stays). Memory that
-    one update frees is kept for the next: handing it back and asking again costs up to a third
-    of an update of 32 runs. Python looks for cycles less often: torch and the configurations have
-    so many objects that looking at them after every 700 new ones is an eighth of a sweep's time.
+    on the runs beside it. So MKL's strict reproducibility is asked for (``MKL_CBWR``), unless the
+    user has set something else.
+
+    Memory that one update frees is kept for the next one: to return it to the system and ask for
+    it again takes up to a third of an update of 32 runs. Python looks for reference cycles less
+    often: torch and the configurations have so many objects that this takes an eighth of a
+    sweep's time otherwise.
     """
     os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
-    gc.set_threshold(_OBJECTS)
+    gc.set_threshold(_OBJECTS_PER_COLLECTION)
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(_TRIM_THRESHOLD, _KEEP)
-        libc.mallopt(_MMAP_THRESHOLD, _LARGEST_OF_THE_HEAP)
+        libc.mallopt(_M_TRIM_THRESHOLD, _FREE_AT_END)
+        libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
 
 
 def use_one_thread() -> None:
-    """Let torch compute with one thread: cores are for processes, and the bits are promised."""
+    """Let torch compute with one thread: only then are a run's bits the same beside other runs.
+
+    The other cores are used by other processes.
+    """
     import torch
 
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Progress: one bar for a run, one for a sweep; silent where there is no terminal."""
+"""Progress bars: one for a run, one for a sweep; nothing is written where there is no terminal."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,25 +10,28 @@ import numpy as np
 from tqdm import tqdm
 
 from rnn_exp.profiles import measure
-from rnn_exp.sweeps.status import Standing, fractions, in_words
+from rnn_exp.sweeps.status import SweepStatus, chunks_in_training, status_line
 from rnn_exp.training.loop import Update
 from rnn_exp.training.run import Run
 
 __all__ = ["RunBar", "SweepBar"]
 
-_SECONDS_BETWEEN_LOOKS = 0.2
-_SECONDS_OF_A_LOOK = 1.0
+_SECONDS_BETWEEN_READINGS = 0.2
+_SECONDS_BETWEEN_REFRESHES = 1.0
 
 
 class RunBar:
-    """Shows a single run's update, loss, gradient norm and decay rate."""
+    """Shows a single run's update, loss, gradient norm and decay rate.
+
+    Args:
+        run: the run.
+    """
 
     def __init__(self, run: Run) -> None:
         self.bar = tqdm(total=run.training.updates, unit="update", disable=None)
-        self.rate, self.next_look = float("nan"), 0.0
-        self.close = self.bar.close
+        self.rate, self.next_reading = float("nan"), 0.0
 
-    def watch(self, update: Update) -> None:
+    def on_update(self, update: Update) -> None:
         """Move on by one update."""
         self.bar.update()
         if self.bar.disable:
@@ -36,25 +39,33 @@ class RunBar:
         if update.recorded is not None:
             norms = update.recorded["log10_total"][-1, :, 0].cpu().numpy()
             self.rate = measure(norms, np.isfinite(norms)).rate
-        if monotonic() >= self.next_look:  # reading a number makes a GPU wait
-            self.next_look = monotonic() + _SECONDS_BETWEEN_LOOKS
+        if monotonic() >= self.next_reading:  # reading a number makes a GPU wait
+            self.next_reading = monotonic() + _SECONDS_BETWEEN_READINGS
             loss, norm = float(update.loss[0]), float(update.grad_norm[0])
             self.bar.set_postfix_str(
                 f"loss {loss:.3g}, gradient norm {norm:.2e}, decay rate {self.rate:.3f}"
             )
 
+    def close(self) -> None:
+        """End the bar; it stays on the terminal."""
+        self.bar.close()
+
 
 class SweepBar:
-    """Shows how a sweep stands; it moves with the work that is done, not with the runs.
+    """Shows the status of a sweep; it moves with the work done, not with the number of runs.
 
-    ``work`` is an estimate for all runs that are to be trained, in seconds of one core.
+    Args:
+        sweep: the sweep's folder.
+        runs: how many runs the sweep has.
+        already_done: how many of them were done before it began.
+        work: estimate for all other runs together, in seconds of one core.
     """
 
-    def __init__(self, sweep: Path, runs: int, there: int, work: float) -> None:
-        self.sweep, self.work, self.finished = sweep, work, 0.0
-        self.in_hand: dict[str, float] = {}
+    def __init__(self, sweep: Path, runs: int, already_done: int, work: float) -> None:
+        self.sweep, self.work, self.work_done = sweep, work, 0.0
+        self.in_training: dict[str, float] = {}
         self.counts = dict.fromkeys(("done", "diverged", "failed"), 0)
-        self.runs, self.there, self.begun = runs, there, monotonic()
+        self.runs, self.already_done, self.begun = runs, already_done, monotonic()
         self.bar = tqdm(
             total=1.0,
             disable=None,
@@ -62,60 +73,46 @@ class SweepBar:
             desc=sweep.name,
             bar_format="{desc} |{bar:8}|",
         )
-        self.next_look = 0.0
+        self.next_refresh = float("-inf")
 
-    def begin(self, name: str, work: float) -> None:
-        """Note that a chunk is in somebody's hands."""
-        self.in_hand[name] = work
+    def start_chunk(self, name: str, work: float) -> None:
+        """Note that a chunk was sent to a worker; ``work`` is its part of the whole work."""
+        self.in_training[name] = work
 
-    def give_back(self, name: str) -> None:
-        """Note that a chunk is in nobody's hands any more, and not done."""
-        self.in_hand.pop(name, None)
+    def drop_chunk(self, name: str) -> None:
+        """Note that a chunk was lost with its worker: its runs will be sent again."""
+        self.in_training.pop(name, None)
 
-    def finish(self, name: str, statuses: Sequence[str]) -> None:
-        """Count how the runs of a chunk ended."""
+    def finish_chunk(self, name: str, statuses: Sequence[str]) -> None:
+        """Count the runs of a chunk by the status with which they ended."""
         for status in statuses:
             self.counts["failed" if status == "failed" else "done"] += 1
             self.counts["diverged"] += status == "diverged"
-        self.finished += self.in_hand.pop(name, 0.0)
-        self.next_look = 0.0
-        self.look()
+        self.work_done += self.in_training.pop(name, 0.0)
+        self.next_refresh = float("-inf")
+        self.refresh()
 
-    def look(self) -> None:
-        """Move, about once a second; chunks in hand say how far they are."""
-        if self.bar.disable or monotonic() < self.next_look:
+    def refresh(self) -> None:
+        """Draw the bar with what the heartbeats say, unless it was drawn less than a second ago."""
+        if self.bar.disable or monotonic() < self.next_refresh:
             return
-        self.next_look = monotonic() + _SECONDS_OF_A_LOOK
-        alive = fractions(self.sweep)
-        part = sum(self.in_hand.get(name, 0.0) * fraction for name, _, fraction in alive)
-        self._show(min(1.0, (self.finished + part) / self.work) if self.work else 1.0)
-
-    def _show(self, part: float) -> None:
-        taken = monotonic() - self.begun
-        ended = part * (self.runs - self.there)
-        now = Standing(
-            runs=self.runs,
-            done=self.there + self.counts["done"],
-            diverged=self.counts["diverged"],
-            failed=self.counts["failed"],
-            training=0,
-            per_minute=60 * ended / taken if part else None,
-            seconds_left=taken * (1 - part) / part if part else None,
+        self.next_refresh = monotonic() + _SECONDS_BETWEEN_REFRESHES
+        part = sum(
+            self.in_training.get(chunk.name, 0.0) * chunk.fraction
+            for chunk in chunks_in_training(self.sweep)
         )
-        self.bar.n = part
-        self.bar.bar_format = f"{{desc}} |{{bar:8}}| {in_words(now)}"
-        self.bar.refresh()
+        self._draw(min(1.0, (self.work_done + part) / self.work) if self.work else 1.0)
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Look from time to time while somebody else works."""
+    def refresh_in_background(self) -> Iterator[None]:
+        """A context in which a thread refreshes the bar, while this one waits for workers."""
         stop = threading.Event()
 
-        def watch() -> None:
-            while not stop.wait(_SECONDS_OF_A_LOOK):
-                self.look()
+        def refresh_until_stopped() -> None:
+            while not stop.wait(_SECONDS_BETWEEN_REFRESHES):
+                self.refresh()
 
-        thread = threading.Thread(target=watch, daemon=True)
+        thread = threading.Thread(target=refresh_until_stopped, daemon=True)
         thread.start()
         try:
             yield
@@ -124,5 +121,22 @@ class SweepBar:
             thread.join()
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """End the bar; it stays on the terminal."""
         self.bar.close()
+
+    def _draw(self, part: float) -> None:
+        """Draw the bar with this part of the work done."""
+        seconds = monotonic() - self.begun
+        ended = part * (self.runs - self.already_done)
+        status = SweepStatus(
+            runs=self.runs,
+            done=self.already_done + self.counts["done"],
+            diverged=self.counts["diverged"],
+            failed=self.counts["failed"],
+            training=0,
+            per_minute=60 * ended / seconds if part else None,
+            seconds_left=seconds * (1 - part) / part if part else None,
+        )
+        self.bar.n = part
+        self.bar.bar_format = f"{{desc}} |{{bar:8}}| {status_line(status)}"
+        self.bar.refresh()

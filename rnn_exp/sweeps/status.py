@@ -1,15 +1,16 @@
-"""How a sweep stands, told from its folder alone, while it runs or after.
+"""The status of a sweep, read from its folder alone, while the sweep runs or after it.
 
-The list of the sweep's runs is written when it begins. While a chunk trains it says about once a
-second, in a small file, how far it is: the sweep's own bar and ``rnn-exp-status`` read the same.
+``sweep.json`` lists the runs and is written when the sweep begins. A chunk in training writes
+about once a second how far it is into a small file, its heartbeat. The sweep's own progress bar
+and ``rnn-exp-status`` read both.
 """
 
 import json
 import shutil
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, time
 from typing import Any, NamedTuple
 
 from rnn_exp.schema import DONE
@@ -18,68 +19,43 @@ from rnn_exp.storage.files import replace_bytes
 __all__ = [
     "FILE",
     "FOLDER",
+    "ChunkProgress",
     "Heartbeat",
-    "Standing",
-    "forget",
-    "fractions",
-    "in_words",
-    "standing",
-    "write",
+    "SweepStatus",
+    "chunks_in_training",
+    "remove_heartbeats",
+    "status_line",
+    "sweep_status",
+    "write_run_list",
 ]
 
-FOLDER = ".progress"
-_SECONDS = 1.0
-# A chunk that has said nothing for so long was killed, or makes less than one update a minute.
-_STALE = 60.0
-
-
-class Heartbeat:
-    """Says about once a second which part of a chunk's updates is made; ``close`` removes it."""
-
-    def __init__(self, sweep: Path, name: str, updates: int) -> None:
-        self.path, self.updates, self.next = sweep / FOLDER / f"{name}.json", updates, 0.0
-
-    def beat(self, made: int, runs: int) -> None:
-        """Say that ``runs`` runs are in training, with so many updates made."""
-        if time.monotonic() < self.next:
-            return
-        self.next = time.monotonic() + _SECONDS
-        text = json.dumps({"runs": runs, "fraction": made / self.updates})
-        with suppress(OSError):  # a full disk, or another chunk's close: no run fails for that
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_bytes(self.path, text.encode())
-
-    def close(self) -> None:
-        """Remove the file: the chunk is done, or its process is about to end."""
-        with suppress(OSError):  # another chunk's is there
-            self.path.unlink(missing_ok=True)
-            self.path.parent.rmdir()
-
-
-def forget(sweep: Path) -> None:
-    """Remove what killed processes left; to be called while the sweep is held."""
-    shutil.rmtree(sweep / FOLDER, ignore_errors=True)
-
-
-def fractions(sweep: Path) -> list[tuple[str, int, float]]:
-    """Return (name, runs in training, part of the updates made) of each chunk that is alive."""
-    result = []
-    for path in sorted((sweep / FOLDER).glob("*.json")):
-        try:
-            if time.time() - path.stat().st_mtime > _STALE:
-                continue
-            found: Any = json.loads(path.read_text(encoding="utf-8"))
-            result.append((path.stem, int(found["runs"]), float(found["fraction"])))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # it has just gone, or is somebody else's
-    return result
-
-
 FILE = "sweep.json"
+FOLDER = ".progress"
+_SECONDS_BETWEEN_HEARTBEATS = 1.0
+# A chunk whose heartbeat is older was killed, or makes less than one update a minute.
+_STALE_SECONDS = 60.0
 
 
-class Standing(NamedTuple):
-    """How many runs a sweep has, and how they stand; times in seconds, None if not known."""
+class ChunkProgress(NamedTuple):
+    """How far a chunk is: its name, how many of its runs train, the part of its updates made."""
+
+    name: str
+    runs: int
+    fraction: float
+
+
+class SweepStatus(NamedTuple):
+    """How many runs a sweep has and what became of them; None where a number is not known.
+
+    Attributes:
+        runs: all runs of the sweep.
+        done: runs that have results.
+        diverged: those of them that met a NaN or an infinity.
+        failed: runs that ended with an error.
+        training: runs in training now.
+        per_minute: how many runs are done in a minute.
+        seconds_left: seconds until all are done.
+    """
 
     runs: int
     done: int
@@ -91,56 +67,118 @@ class Standing(NamedTuple):
 
     @property
     def left(self) -> int:
-        """Runs that have not ended."""
+        """How many runs have not ended."""
         return self.runs - self.done - self.failed
 
 
-def write(sweep: Path, runs: Sequence[str]) -> None:
-    """Write the names of a sweep's runs, and that it begins now."""
-    text = json.dumps({"begun": time.time(), "runs": list(runs)}) + "\n"
+class Heartbeat:
+    """Writes about once a second how far a chunk is; `close` removes the file.
+
+    Args:
+        sweep: the sweep's folder.
+        name: the chunk's name.
+        updates: how many updates its runs make.
+    """
+
+    def __init__(self, sweep: Path, name: str, updates: int) -> None:
+        self.path, self.updates = sweep / FOLDER / f"{name}.json", updates
+        self.next_write = float("-inf")
+
+    def write(self, made: int, runs: int) -> None:
+        """Write the file, unless it was written less than a second ago.
+
+        Args:
+            made: how many updates are made.
+            runs: how many runs are in training.
+        """
+        if monotonic() < self.next_write:
+            return
+        self.next_write = monotonic() + _SECONDS_BETWEEN_HEARTBEATS
+        text = json.dumps({"runs": runs, "fraction": made / self.updates})
+        # A full disk, or a folder that another chunk has just removed: no run fails for that.
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            replace_bytes(self.path, text.encode())
+
+    def close(self) -> None:
+        """Remove the file, and the folder if no other chunk has a file in it."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+            self.path.parent.rmdir()
+
+
+def remove_heartbeats(sweep: Path) -> None:
+    """Remove the heartbeats of processes that were killed; the caller holds the sweep's folder."""
+    shutil.rmtree(sweep / FOLDER, ignore_errors=True)
+
+
+def chunks_in_training(sweep: Path) -> list[ChunkProgress]:
+    """Return the progress of each chunk whose heartbeat is recent, in the order of their names."""
+    result = []
+    for path in sorted((sweep / FOLDER).glob("*.json")):
+        try:
+            if time() - path.stat().st_mtime > _STALE_SECONDS:
+                continue
+            found: Any = json.loads(path.read_text(encoding="utf-8"))
+            result.append(ChunkProgress(path.stem, int(found["runs"]), float(found["fraction"])))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # it has just been removed, or is not a heartbeat
+    return result
+
+
+def write_run_list(sweep: Path, runs: Sequence[str]) -> None:
+    """Write the names of a sweep's runs and the time, at which the sweep begins."""
+    text = json.dumps({"begun": time(), "runs": list(runs)}) + "\n"
     replace_bytes(sweep / FILE, text.encode())
 
 
-def standing(sweep: Path) -> Standing:
-    """Look at a sweep's folder and say how its runs stand.
+def sweep_status(sweep: Path) -> SweepStatus:
+    """Return the status of the sweep in a folder.
 
     Raises:
         FileNotFoundError: if there is no such folder, or no sweep in it.
-        ValueError: if its ledger cannot be read.
+        ValueError: if its list of runs cannot be read.
     """
-    begun, names = _read(sweep)
-    ends = [_end_of(sweep / name / "run.json") for name in names]
+    begun, names = _run_list(sweep)
+    ends = [_run_status(sweep / name / "run.json") for name in names]
     done = [(status, when) for status, when in ends if status in DONE]
     failed = [when for status, when in ends if status == "failed"]
-    now = time.time()
-    since = [when for when in [*(when for _, when in done), *failed] if when >= begun]
-    alive = fractions(sweep)
-    made = len(since) + sum(runs * fraction for _, runs, fraction in alive)
+    now = time()
+    ended_since = [when for when in [*(when for _, when in done), *failed] if when >= begun]
+    chunks = chunks_in_training(sweep)
+    in_training = sum(chunk.runs * chunk.fraction for chunk in chunks)  # as whole runs
+    made = len(ended_since) + in_training
     speed = made / (now - begun) if made and now > begun else None
-    left = len(names) - len(done) - len(failed) - sum(runs * part for _, runs, part in alive)
-    return Standing(
+    left = len(names) - len(done) - len(failed) - in_training
+    return SweepStatus(
         runs=len(names),
         done=len(done),
         diverged=sum(status == "diverged" for status, _ in done),
         failed=len(failed),
-        training=sum(runs for _, runs, _ in alive),
+        training=sum(chunk.runs for chunk in chunks),
         per_minute=None if speed is None else 60 * speed,
-        seconds_left=left / speed if speed is not None and alive else None,
+        seconds_left=left / speed if speed is not None and chunks else None,
     )
 
 
-def in_words(now: Standing) -> str:
-    """Say how a sweep stands, as its bar and ``rnn-exp-status`` do."""
-    words = [
-        f"{now.done}/{now.runs} done",
-        f"{now.diverged} diverged",
-        f"{now.failed} failed",
-        f"{now.left} left",
+def status_line(status: SweepStatus) -> str:
+    """Return the line that the progress bar and ``rnn-exp-status`` show.
+
+    Example:
+        >>> status_line(SweepStatus(9, 3, 1, 0, 0, per_minute=2.5, seconds_left=144.0))
+        '3/9 done, 1 diverged, 0 failed, 6 left, 2.5/min, 2:24 to go'
+    """
+    parts = [
+        f"{status.done}/{status.runs} done",
+        f"{status.diverged} diverged",
+        f"{status.failed} failed",
+        f"{status.left} left",
     ]
-    if now.per_minute is not None and now.seconds_left is not None:
-        words.append(f"{now.per_minute:.{0 if now.per_minute >= 10 else 1}f}/min")
-        words.append(f"{_clock(now.seconds_left)} to go")
-    return ", ".join(words)
+    if status.per_minute is not None and status.seconds_left is not None:
+        digits = 0 if status.per_minute >= 10 else 1
+        parts.append(f"{status.per_minute:.{digits}f}/min")
+        parts.append(f"{_clock(status.seconds_left)} to go")
+    return ", ".join(parts)
 
 
 def _clock(seconds: float) -> str:
@@ -149,7 +187,8 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _read(sweep: Path) -> tuple[float, list[str]]:
+def _run_list(sweep: Path) -> tuple[float, list[str]]:
+    """Return when the sweep began (seconds since the epoch) and the names of its runs."""
     if not sweep.is_dir():
         raise FileNotFoundError(f"there is no folder {sweep}")
     path = sweep / FILE
@@ -162,7 +201,7 @@ def _read(sweep: Path) -> tuple[float, list[str]]:
         raise ValueError(f"{path} cannot be read ({type(error).__name__})") from None
 
 
-def _end_of(path: Path) -> tuple[str, float]:
+def _run_status(path: Path) -> tuple[str, float]:
     """Return a run's status and when its run.json was written; ``planned`` where there is none."""
     try:
         when = path.stat().st_mtime

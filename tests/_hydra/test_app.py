@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from rnn_exp import schema
 from rnn_exp.app import main
 from rnn_exp.networks.inits import INITS
 from rnn_exp.tasks import TASKS
+from tests.waiting import PATIENCE, wait_until
 
 SMALL = ("task.length=10", "training.updates=3", "network.hidden_size=4")
 TABLES = ("gradients.parquet", "updates.parquet", "weights.safetensors")
@@ -28,8 +28,8 @@ HYDRA = {".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"}
 FILES = {*HYDRA, "run.json", "run.log", *TABLES}
 
 
-class Ended(NamedTuple):
-    """How a command ended: its exit code and what it wrote to its two streams."""
+class CommandResult(NamedTuple):
+    """The exit code of a command and what it wrote to its two streams."""
 
     code: int | None
     out: str
@@ -47,7 +47,9 @@ FORKS.set_forkserver_preload(
         "pandas",
         "pyarrow.parquet",
         "hypothesis",
+        "hydra.main",
         "rnn_exp.app",
+        "rnn_exp._hydra.sweep",
         "rnn_exp.sweeps.worker",
         "rnn_exp.sweeps.pool",
         "rnn_exp.sweeps.progress",
@@ -56,7 +58,7 @@ FORKS.set_forkserver_preload(
 )
 
 
-class Going:
+class Command:
     """A command that has been started, in a process of its own."""
 
     def __init__(self, folder: Path, words: tuple[str, ...], prepare: Prepare) -> None:
@@ -67,18 +69,18 @@ class Going:
         )
         self.process.start()
 
-    def ended(self, seconds: float = 60) -> Ended:
-        """Wait for it, but not for ever."""
-        self.process.join(seconds)
+    def wait(self) -> CommandResult:
+        """Wait until it has ended; kill it if that takes too long."""
+        self.process.join(PATIENCE)
         return self.kill(signal.SIGKILL)
 
-    def interrupt(self, seconds: float) -> Ended:
+    def interrupt(self) -> CommandResult:
         """Press Ctrl-C, and wait for the end."""
         os.kill(self.process.pid, signal.SIGINT)
-        return self.ended(seconds)
+        return self.wait()
 
-    def kill(self, how: int) -> Ended:
-        """End it, if it has not ended yet, and say how it did."""
+    def kill(self, how: int) -> CommandResult:
+        """Send a signal if it has not ended yet, and return how it ended."""
         if self.process.is_alive():
             os.kill(self.process.pid, how)
         self.process.join()
@@ -86,25 +88,25 @@ class Going:
         self.process.close()
         told = [path.read_text() if path.exists() else "" for path in (self.out, self.err)]
         self.streams.cleanup()
-        return Ended(code, *told)
+        return CommandResult(code, *told)
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = 30) -> None:
-        """Wait until something is so, while the command runs."""
-        end = time.monotonic() + seconds
-        while not condition():
-            assert self.process.is_alive(), self.kill(signal.SIGKILL)
-            assert time.monotonic() < end, self.kill(signal.SIGKILL)
-            time.sleep(0.01)
+    def wait_until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait until a condition holds, while the command runs."""
+        try:
+            wait_until(lambda: condition() or not self.process.is_alive(), what)
+            assert condition(), f"the command ended before {what}"
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.kill(signal.SIGKILL)}") from None
 
 
-def begin(folder: Path, *words: str, prepare: Prepare = None) -> Going:
+def begin(folder: Path, *words: str, prepare: Prepare = None) -> Command:
     """Start ``rnn-exp`` with these words in this folder."""
-    return Going(folder, words, prepare)
+    return Command(folder, words, prepare)
 
 
-def start(folder: Path, *words: str, prepare: Prepare = None) -> Ended:
+def start(folder: Path, *words: str, prepare: Prepare = None) -> CommandResult:
     """Run ``rnn-exp`` with these words in this folder, and wait until it has ended."""
-    return begin(folder, *words, prepare=prepare).ended()
+    return begin(folder, *words, prepare=prepare).wait()
 
 
 def _child(folder: Path, words: tuple[str, ...], out: Path, err: Path, prepare: Prepare) -> None:
@@ -138,7 +140,7 @@ def only_run(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> tuple[Path, Ended]:
+def trained(tmp_path_factory) -> tuple[Path, CommandResult]:
     """The folder of one small finished run and how its command ended; to be left as it is."""
     folder = tmp_path_factory.mktemp("trained")
     return folder, start(folder, *SMALL, "init.gain=0.7")
@@ -370,6 +372,8 @@ def test_help_shows_commands_choices_and_defaults(tmp_path):
         "batch_size: 16",
         f"task: {', '.join(sorted(TASKS))}\n",
         f"init: {', '.join(sorted(INITS))}\n",
+        "rnn-exp --settings",
+        "rnn-exp --columns",
     ):
         assert told in ended.out
     assert files(tmp_path) == {}

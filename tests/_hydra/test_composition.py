@@ -1,4 +1,4 @@
-"""Composition: a sweep's configurations, texts and plan are what Hydra's own way gives, sooner."""
+"""Composition: a sweep's configurations, files and plan are what Hydra's own way gives, sooner."""
 
 import contextlib
 from pathlib import Path
@@ -13,10 +13,9 @@ from hydra.types import RunMode
 from hypothesis import Phase, given, settings
 from omegaconf import OmegaConf, open_dict
 
-from rnn_exp import app
 from rnn_exp._hydra import plan as planning
-from rnn_exp._hydra.composition import Composer, _whole_number, texts
-from rnn_exp._hydra.job import run_of
+from rnn_exp._hydra.composition import Composer, _whole_number, hydra_files
+from rnn_exp._hydra.job import register_resolvers, run_from_config
 from rnn_exp._hydra.plan import plan
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -25,7 +24,7 @@ CONF = Path(__file__).parents[2] / "conf"
 @pytest.fixture(scope="module")
 def hydra():
     """Hydra with this project's configuration, as the command line has it."""
-    app._register_resolvers()
+    register_resolvers()
     GlobalHydra.instance().clear()
     search_path = create_config_search_path(str(CONF))
     yield Hydra.create_main_hydra2(task_name="app", config_search_path=search_path)
@@ -135,12 +134,12 @@ def test_one_job_leaves_no_trace_in_the_next(hydra):
 
 @given(JOB)
 @settings(max_examples=10, phases=(Phase.explicit, Phase.generate))
-def test_the_texts_of_a_job_are_the_bytes_that_hydra_writes(hydra, words):
+def test_the_files_of_a_job_are_the_bytes_that_hydra_writes(hydra, words):
     job = Composer(hydra.config_loader, master_of(hydra, [])).compose(
         [*words, "+note='a: \"b\"'"], 0
     )
     task = OmegaConf.masked_copy(job, [key for key in job if key != "hydra"])
-    assert texts(job) == {
+    assert hydra_files(job) == {
         ".hydra/config.yaml": OmegaConf.to_yaml(task),
         ".hydra/hydra.yaml": OmegaConf.to_yaml(OmegaConf.masked_copy(job, "hydra")),
         ".hydra/overrides.yaml": OmegaConf.to_yaml(job.hydra.overrides.task),
@@ -155,7 +154,7 @@ def test_a_planned_run_is_the_run_of_the_composed_job(hydra, tmp_path_factory, j
     composer = Composer(hydra.config_loader, master)
     for number, words in enumerate(jobs):
         try:
-            expected = run_of(composed_by_hydra(hydra, master, words, number))
+            expected = run_from_config(composed_by_hydra(hydra, master, words, number))
         except Exception as error:  # the plan must refuse it as well, in the same words
             with pytest.raises(type(error), match="^" + _escaped(error)):
                 plan(composer, [words], number)
@@ -174,7 +173,7 @@ def _escaped(error):
 def test_plain_values_are_planned_without_composing(hydra, monkeypatch, tmp_path):
     composer = Composer(hydra.config_loader, master_of(hydra, [f"hydra.sweep.dir={tmp_path}"]))
     composer.base(["task=adding"])
-    monkeypatch.setattr(planning, "run_of", lambda _: pytest.fail("it was composed"))
+    monkeypatch.setattr(planning, "run_from_config", lambda _: pytest.fail("it was composed"))
     jobs = [
         ["task=adding", f"task.length={T}", f"seed={seed}"] for T in (10, 20) for seed in (0, 1)
     ]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from rnn_exp.app import run_of
+from rnn_exp._hydra.job import run_from_config
 from rnn_exp.networks.inits import INITS, Gaussian, Identity, Orthogonal, TorchDefault, Unit
 from rnn_exp.networks.network import Network
 from rnn_exp.tasks import TASKS, Adding, Hold, TemporalOrder
@@ -30,12 +30,12 @@ def test_every_task_and_every_init_has_its_file():
 
 
 def test_the_defaults_are_those_of_the_dataclasses():
-    assert run_of(composed()) == Run()
+    assert run_from_config(composed()) == Run()
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_file_of_a_task_has_the_dataclasss_defaults(name):
-    assert run_of(composed(f"task={name}")) == Run(task=TASKS[name]())
+    assert run_from_config(composed(f"task={name}")) == Run(task=TASKS[name]())
 
 
 # The inits that ask for a network of their own.
@@ -47,7 +47,7 @@ def test_the_file_of_an_init_has_the_dataclasss_defaults(name):
     asked = dict([NETWORKS[name]] if name in NETWORKS else [])
     words = [f"network.{key}={value}" for key, value in asked.items()]
 
-    run = run_of(composed(f"init={name}", *words))
+    run = run_from_config(composed(f"init={name}", *words))
 
     assert run == Run(init=INITS[name](), network=Network(**asked))
 
@@ -126,7 +126,7 @@ SPECIAL = [
 
 @pytest.mark.parametrize("run", SPECIAL, ids=lambda run: run.name)
 def test_the_command_of_a_special_run_gives_that_run(run):
-    assert run_of(composed(*shlex.split(run.command)[1:])) == run
+    assert run_from_config(composed(*shlex.split(run.command)[1:])) == run
 
 
 @given(run=RUNS)
@@ -134,7 +134,7 @@ def test_the_command_of_a_special_run_gives_that_run(run):
 def test_the_command_of_any_run_gives_that_run(run):
     program, *words = shlex.split(run.command)
 
-    again = run_of(composed(*words))
+    again = run_from_config(composed(*words))
 
     assert program == "rnn-exp"
     assert again == run
@@ -144,7 +144,7 @@ def test_the_command_of_any_run_gives_that_run(run):
 
 
 def test_the_command_changes_the_default_of_a_study_back():
-    run = run_of(composed("study=decay"))
+    run = run_from_config(composed("study=decay"))
 
     assert run.training.clip_norm is not None
-    assert run_of(composed(*shlex.split(run.command)[1:])) == run
+    assert run_from_config(composed(*shlex.split(run.command)[1:])) == run

@@ -12,7 +12,8 @@ import yaml
 from hydra.experimental.callback import Callback
 
 import rnn_exp
-from tests._hydra.test_app import FILES, SMALL, Ended, begin, files, only_run, start, tables
+from tests._hydra.test_app import FILES, SMALL, CommandResult, begin, files, only_run, start, tables
+from tests.waiting import PATIENCE
 
 GRID = ("seed=0,1", "init.gain=0.5,2")
 
@@ -34,7 +35,7 @@ def settings_of(run: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory) -> tuple[Path, Ended]:
+def swept(tmp_path_factory) -> tuple[Path, CommandResult]:
     """The folder of a small finished sweep and how its command ended; to be left as it is."""
     folder = tmp_path_factory.mktemp("swept")
     return folder, start(folder, "-m", *SMALL, *GRID)
@@ -342,12 +343,12 @@ def test_a_study_writes_into_the_folder_of_its_name(tmp_path):
     assert {settings_of(run)["task"] for run in runs(tmp_path).values()} == {"temporal_order"}
 
 
-def two_at_once(folder: Path, *words: str) -> tuple[Ended, Ended]:
+def two_at_once(folder: Path, *words: str) -> tuple[CommandResult, CommandResult]:
     """Start a long command and, when it trains, the same one again; end the first with Ctrl-C."""
     first = begin(folder, *words)
-    first.wait_for(lambda: [*folder.rglob("run.json")])
-    second = begin(folder, *words).ended(20)
-    return first.interrupt(20), second
+    first.wait_until(lambda: [*folder.rglob("run.json")], "a run has begun")
+    second = begin(folder, *words).wait()
+    return first.interrupt(), second
 
 
 def test_a_sweep_on_a_folder_where_one_is_at_work_is_refused(tmp_path):
@@ -361,14 +362,20 @@ def test_a_sweep_on_a_folder_where_one_is_at_work_is_refused(tmp_path):
     assert not (tmp_path / "grid" / ".lock").exists()
 
 
+def _patient() -> None:
+    from rnn_exp.sweeps import worker
+
+    worker._LOCK_SECONDS = PATIENCE
+
+
 def test_of_two_commands_for_one_run_the_second_waits_and_finds_it_there(tmp_path):
     words = ("task.length=10", "training.updates=1500", "network.hidden_size=8")
     first = begin(tmp_path, *words, "hydra.run.dir=own")
-    first.wait_for((tmp_path / "own" / "run.json").exists)
+    first.wait_until((tmp_path / "own" / "run.json").exists, "the run has begun")
 
-    second = begin(tmp_path, *words, "hydra.run.dir=own").ended()
+    second = begin(tmp_path, *words, "hydra.run.dir=own", prepare=_patient).wait()
 
-    assert first.ended().code == 0
+    assert first.wait().code == 0
     assert second.code == 0
     assert "This run is already there" in second.out
     assert [*(tmp_path / "own").glob(".*.part"), *(tmp_path / "own").glob(".lock")] == []
@@ -563,7 +570,7 @@ def test_a_run_that_kills_its_process_fails_alone_and_not_with_its_chunk(swept, 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
         check=False,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), root])},
     )

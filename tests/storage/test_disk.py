@@ -2,7 +2,6 @@
 
 import resource
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 import rnn_exp
 from tests._hydra.test_app import begin, files, start, tables
 from tests._hydra.test_sweep import runs
+from tests.waiting import wait_until
 
 SWEEP = (
     "-m",
@@ -35,18 +35,18 @@ def small_disk(tmp_path):
     if made.returncode:
         pytest.skip("no file system may be mounted here")
     yield place
-    for _ in range(50):  # a process that has just been ended may still stand in it
-        if not subprocess.run(["umount", str(place)], capture_output=True, check=False).returncode:
-            return
-        time.sleep(0.1)
-    pytest.fail("the small disk could not be taken away")
+    unmount = ["umount", str(place)]  # a process that has just ended may still be in the folder
+    wait_until(
+        lambda: subprocess.run(unmount, capture_output=True, check=False).returncode == 0,
+        "the small disk is unmounted",
+    )
 
 
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_on_a_full_disk_what_fits_is_kept_and_the_rest_is_named(small_disk, tmp_path, processes):
     words = (*SWEEP, "network.activation=tanh,relu", f"hydra.launcher.processes={processes}")
 
-    ended = begin(small_disk, *words).ended(60)
+    ended = begin(small_disk, *words).wait()
 
     assert ended.code == 1
     assert "No space left on device" in ended.err
@@ -62,7 +62,7 @@ def test_on_a_full_disk_what_fits_is_kept_and_the_rest_is_named(small_disk, tmp_
 
     subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
 
-    assert begin(small_disk, *words).ended(60).code == 0
+    assert begin(small_disk, *words).wait().code == 0
     assert {name: tables(run) for name, run in runs(small_disk).items()} == expected
     assert not list(small_disk.rglob(".*.part"))
 

@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import rnn_exp
-from tests._hydra.test_app import Ended, files, start, tables
+from tests._hydra.test_app import CommandResult, files, start, tables
 from tests._hydra.test_sweep import runs
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
 HERE = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -39,7 +39,10 @@ class Cluster:
         self.folder, self.note, self.options = folder, folder / "scheduler.json", options
         self.environment = HERE | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(failures)}
         self.scheduler = self._start("scheduler", "--port", "0")
-        wait_for(lambda: self.note.exists() and self.note.read_text().strip().endswith("}"), 30)
+        wait_until(
+            lambda: self.note.exists() and self.note.read_text().strip().endswith("}"),
+            "the scheduler has written its address",
+        )
         self.address = json.loads(self.note.read_text())["address"]
         self.workers: list[subprocess.Popen[bytes]] = []
         self.have(workers)
@@ -110,44 +113,63 @@ def running(folder: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
-def ended(process: "subprocess.Popen[str]", seconds: float) -> Ended:
-    """How it ends, if it does within so many seconds."""
-    out, err = process.communicate(timeout=seconds)
-    return Ended(process.returncode, out, err)
+def result_of(process: "subprocess.Popen[str]") -> CommandResult:
+    """How the command ends."""
+    out, err = process.communicate(timeout=PATIENCE)
+    return CommandResult(process.returncode, out, err)
 
 
-def wait_for(condition: Callable[[], object], seconds: float) -> None:
-    """Look until something is so."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
-def at_work(sweep: Path) -> dict[int, list[str]]:
+def at_work(sweep: Path) -> dict[int, dict[str, str]]:
     """The processes that hold run folders of a sweep, and the status of each of these runs."""
-    found: dict[int, list[str]] = {}
+    found: dict[int, dict[str, str]] = {}
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             lock = link.readlink()
             if lock.name == ".lock" and lock.parent.parent == sweep:
                 status = json.loads((lock.parent / "run.json").read_text())["status"]
-                found.setdefault(int(link.parts[2]), []).append(status)
+                found.setdefault(int(link.parts[2]), {})[lock.parent.name] = status
         except OSError:
             continue
     return found
 
 
-def kill_one_at_work(sweep: Path, belongs: Callable[[int], bool]) -> None:
-    """Kill a process that trains runs of the sweep, a little after it has begun."""
-    wait_for(lambda: any("running" in held for held in at_work(sweep).values()), 40)
-    time.sleep(0.2)
-    [pid, *_] = [pid for pid, held in at_work(sweep).items() if set(held) == {"running"}]
-    assert belongs(pid)
-    os.kill(pid, signal.SIGKILL)
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
 
 
-def assert_complete(folder: Path, told: Ended, alone: dict[str, dict[str, str]]) -> None:
+def kill_one_at_work(sweep: Path, belongs: Callable[[int], bool]) -> Collection[str]:
+    """Kill a process that trains runs of the sweep; return the names of these runs.
+
+    The process is stopped first: it may have come to the end of its chunk in the meantime.
+    """
+
+    def killed() -> Collection[str]:
+        for pid, held in at_work(sweep).items():
+            if set(held.values()) != {"running"}:
+                continue
+            assert belongs(pid)
+            os.kill(pid, signal.SIGSTOP)
+            wait_until(lambda pid=pid: is_stopped(pid), "the process is stopped")
+            held = at_work(sweep).get(pid, {})
+            if set(held.values()) == {"running"}:
+                os.kill(pid, signal.SIGKILL)
+                return held
+            os.kill(pid, signal.SIGCONT)
+        return ()
+
+    return wait_until(killed, "a process that trains is killed")
+
+
+def times_begun(run: Path) -> int:
+    """How often a run was begun, by its log."""
+    command = json.loads((run / "run.json").read_text())["command"]
+    return (run / "run.log").read_text().count(f" - {command}\n")
+
+
+def assert_complete(
+    folder: Path, told: CommandResult, alone: dict[str, dict[str, str]], killed: Collection[str]
+) -> None:
     """Nothing failed, every run is there with the bytes that one process alone gives it."""
     assert told.code == 0, told.err
     assert told.err == ""
@@ -157,6 +179,8 @@ def assert_complete(folder: Path, told: Ended, alone: dict[str, dict[str, str]])
         "finished"
     }
     assert {name: tables(run) for name, run in found.items()} == alone
+    # The sweep was in the middle of its work.
+    assert {name for name, run in found.items() if times_begun(run) > 1} == set(killed)
 
 
 @pytest.fixture(scope="module")
@@ -179,14 +203,13 @@ def test_a_dask_worker_that_is_killed_changes_nothing_in_a_sweep(dask, alone, tm
     dask.have(2)
 
     with running(tmp_path, *LONG, *dask.words) as command:
-        kill_one_at_work(
+        killed = kill_one_at_work(
             tmp_path / "grid", lambda pid: pid in [worker.pid for worker in dask.workers]
         )
-        assert command.poll() is None
-        told = ended(command, 60)
+        told = result_of(command)
 
     assert sorted(worker.poll() is None for worker in dask.workers) == [False, True]
-    assert_complete(tmp_path, told, alone)
+    assert_complete(tmp_path, told, alone, killed)
 
 
 def test_a_ray_process_that_is_killed_changes_nothing_in_a_sweep(alone, tmp_path):
@@ -194,13 +217,12 @@ def test_a_ray_process_that_is_killed_changes_nothing_in_a_sweep(alone, tmp_path
     words = ("hydra.launcher.backend=ray", "hydra.launcher.processes=2")
 
     with running(tmp_path, *LONG, *words) as command:
-        kill_one_at_work(
+        killed = kill_one_at_work(
             tmp_path / "grid", lambda pid: Path(f"/proc/{pid}/comm").read_text()[:5] == "ray::"
         )
-        assert command.poll() is None
-        told = ended(command, 60)
+        told = result_of(command)
 
-    assert_complete(tmp_path, told, alone)
+    assert_complete(tmp_path, told, alone, killed)
 
 
 @pytest.mark.slow
@@ -210,13 +232,12 @@ def test_the_workers_of_a_dask_stop_with_the_sweep_and_stay(dask, tmp_path, how)
     long = ("-m", "task.length=40,41,42", "training.updates=100000", "hydra.sweep.dir=grid")
 
     with running(tmp_path, *long, *dask.words) as command:
-        wait_for(lambda: len(at_work(tmp_path / "grid")) == 2, 40)
-        begun = time.monotonic()
+        wait_until(lambda: len(at_work(tmp_path / "grid")) == 2, "both workers train")
         command.send_signal(how)
-        told = ended(command, 20)
+        told = result_of(command)
 
-    assert time.monotonic() - begun < 5
-    wait_for(lambda: not at_work(tmp_path / "grid"), 5)
+    # They stop long before their runs are finished.
+    wait_until(lambda: not at_work(tmp_path / "grid"), "both workers have stopped")
     assert all(worker.poll() is None for worker in dask.workers)
     held = [run for run in runs(tmp_path).values() if (run / "checkpoint.safetensors").exists()]
     assert len(held) == 2
@@ -254,7 +275,7 @@ def test_a_run_that_kills_its_dask_worker_each_time_is_told_and_stops_no_other(t
         "hydra.sweep.dir=grid",
         *cluster.words,
     ) as command:
-        told = ended(command, 50)
+        told = result_of(command)
     cluster.have(0)
     left = len(cluster.workers)
     cluster.close()
@@ -263,7 +284,7 @@ def test_a_run_that_kills_its_dask_worker_each_time_is_told_and_stops_no_other(t
     assert left == 1  # one was killed in company, and one alone
     head, row, last = told.err.splitlines()
     assert head.split() == ["job", "overrides", "cause", "log"]
-    assert "Lost: its process ended before it was done (KilledWorker)" in row
+    assert "LostWorker: its process ended before it was done (KilledWorker)" in row
     statuses = rnn_exp.load(tmp_path / "grid").runs.set_index("task.length")["status"]
     assert statuses.to_dict() == dict.fromkeys((10, 12, 13), "finished") | {11: "failed"}
     assert "task.length=11" in row
@@ -276,10 +297,10 @@ def test_a_dask_scheduler_that_goes_away_ends_the_sweep_in_one_line(tmp_path):
     cluster = Cluster(tmp_path, 1)
 
     with ThreadPoolExecutor(1) as beside:
-        command = beside.submit(start, tmp_path, *LONG, *cluster.words, prepare=_impatient)
-        wait_for(lambda: at_work(tmp_path / "grid"), 40)
+        command = beside.submit(start, tmp_path, *LONG, *cluster.words)
+        wait_until(lambda: at_work(tmp_path / "grid"), "the worker trains")
         cluster.scheduler.kill()
-        told = command.result(30)
+        told = command.result(PATIENCE)
     cluster.close()
 
     assert told.code == 1
@@ -289,7 +310,7 @@ def test_a_dask_scheduler_that_goes_away_ends_the_sweep_in_one_line(tmp_path):
 def _impatient() -> None:
     from rnn_exp.sweeps import clusters
 
-    clusters._PATIENCE = 1
+    clusters._CONNECT_SECONDS = 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 RNN_EXP_KILLS says how many kills; `make slow` has many.
 """
 
+import functools
 import os
 import random
 import signal
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import rnn_exp
-from tests._hydra.test_app import begin, files, tables
+from tests._hydra.test_app import Command, begin, files, tables
 from tests._hydra.test_sweep import of_runs, runs
+from tests.waiting import wait_until
 
 KILLS = int(os.environ.get("RNN_EXP_KILLS", "4"))
 SWEEP = (
@@ -33,7 +35,7 @@ LEFTOVERS = (".part", ".lock", ".progress", "checkpoint.safetensors")
 def expected(tmp_path_factory) -> dict[str, dict[str, str]]:
     """The tables of each run of the sweep, uninterrupted."""
     folder = tmp_path_factory.mktemp("expected")
-    assert begin(folder, *SWEEP).ended().code == 0
+    assert begin(folder, *SWEEP).wait().code == 0
     return {name: tables(run) for name, run in runs(folder).items()}
 
 
@@ -53,6 +55,11 @@ def is_whole(folder: Path, expected: dict[str, dict[str, str]]) -> bool:
     return not [path for path in folder.rglob("*") if path.name.endswith(LEFTOVERS)]
 
 
+def trains_or_ended(command: Command, folder: Path) -> bool:
+    """Whether a run of the sweep has a checkpoint, or the command has ended."""
+    return bool([*folder.rglob("checkpoint.safetensors")]) or not command.process.is_alive()
+
+
 @pytest.mark.kills
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path, expected, processes):
@@ -62,19 +69,21 @@ def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path, e
         folder = tmp_path / str(lives)
         folder.mkdir(exist_ok=True)
         before = {name for name, status in statuses(folder).items() if status == "finished"}
-        going = begin(folder, *words)
-        going.process.join(draws.uniform(0.0, 2.0 if processes == 1 else 6.0))
-        if going.process.is_alive():
-            going.kill(signal.SIGKILL)
+        command = begin(folder, *words)
+        if kills % 2:  # in the middle of training, however slow the machine is
+            wait_until(functools.partial(trains_or_ended, command, folder), "a run trains")
+        command.process.join(draws.uniform(0.0, 2.0 if processes == 1 else 6.0))
+        if command.process.is_alive():
+            command.kill(signal.SIGKILL)
             kills += 1
             after = statuses(folder)
             assert before <= {name for name, status in after.items() if status == "finished"}
             continue
-        assert going.ended().code == 0
+        assert command.wait().code == 0
         assert is_whole(folder, expected)
         lives += 1
     (tmp_path / str(lives)).mkdir(exist_ok=True)
-    assert begin(tmp_path / str(lives), *words).ended(120).code == 0
+    assert begin(tmp_path / str(lives), *words).wait().code == 0
     assert is_whole(tmp_path / str(lives), expected)
     resumed = [log for log in tmp_path.rglob("run.log") if "going on" in log.read_text()]
     assert KILLS < 40 or resumed  # some went on from the middle
@@ -89,27 +98,29 @@ def test_a_single_run_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path)
         "training.optimizer=rmsprop",
         "hydra.launcher.checkpoint_seconds=0",
     )
-    going = begin(tmp_path, *words, "hydra.run.dir=own")
+    command = begin(tmp_path, *words, "hydra.run.dir=own")
     checkpoint = tmp_path / "own" / "checkpoint.safetensors"
-    going.wait_for(checkpoint.exists)
-    going.kill(signal.SIGKILL)
+    command.wait_until(checkpoint.exists, "there is a checkpoint")
+    command.kill(signal.SIGKILL)
     assert not (tmp_path / "own" / "gradients.parquet").exists()
 
-    again = begin(tmp_path, *words[:-1], "hydra.run.dir=own").ended()
+    again = begin(tmp_path, *words[:-1], "hydra.run.dir=own").wait()
 
     assert again.code == 0
     assert "going on after update " in (tmp_path / "own" / "run.log").read_text()
-    assert begin(tmp_path, *words[:-1], "hydra.run.dir=alone").ended().code == 0
+    assert begin(tmp_path, *words[:-1], "hydra.run.dir=alone").wait().code == 0
     assert tables(tmp_path / "own") == tables(tmp_path / "alone")
     assert set(of_runs(files(tmp_path / "own"))) == set(files(tmp_path / "alone"))
 
 
 def test_a_polite_kill_is_as_ctrl_c(tmp_path):
-    going = begin(tmp_path, "training.updates=100000", "network.hidden_size=8", "hydra.run.dir=own")
-    going.wait_for((tmp_path / "own" / "run.json").exists)
+    command = begin(
+        tmp_path, "training.updates=100000", "network.hidden_size=8", "hydra.run.dir=own"
+    )
+    command.wait_until((tmp_path / "own" / "run.json").exists, "the run has begun")
 
-    os.kill(going.process.pid, signal.SIGTERM)
-    ended = going.ended(10)
+    os.kill(command.process.pid, signal.SIGTERM)
+    ended = command.wait()
 
     assert ended.code == 1
     assert ended.err.endswith("the same command goes on from there\n")
@@ -124,12 +135,12 @@ def test_a_polite_kill_is_as_ctrl_c(tmp_path):
     ],
     ids=["here", "processes", "single"],
 )
-def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(tmp_path, words):
+def test_ctrl_c_stops_between_updates_and_the_same_command_goes_on(tmp_path, words):
     long = ("task.length=30", "training.updates=100000", "network.hidden_size=8")
-    going = begin(tmp_path, *words, *long, "hydra.launcher.checkpoint_seconds=0.2")
-    going.wait_for(lambda: [*tmp_path.rglob("checkpoint.safetensors")])
+    command = begin(tmp_path, *words, *long, "hydra.launcher.checkpoint_seconds=0.2")
+    command.wait_until(lambda: [*tmp_path.rglob("checkpoint.safetensors")], "there is a checkpoint")
 
-    ended = going.interrupt(10)
+    ended = command.interrupt()
 
     assert ended.code == 1
     assert ended.err.endswith("\nrnn-exp: stopped; the same command goes on from there\n")
@@ -138,8 +149,11 @@ def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(tmp_path, words):
     found = rnn_exp.load(tmp_path / "grid").runs
     assert set(found["status"]) == {"running"}
 
-    short = begin(tmp_path, *words, *long)
-    short.wait_for(
-        lambda: any("going on after update" in log.read_text() for log in tmp_path.rglob("run.log"))
+    again = begin(tmp_path, *words, *long)
+    again.wait_until(
+        lambda: any(
+            "going on after update" in log.read_text() for log in tmp_path.rglob("run.log")
+        ),
+        "a run goes on",
     )
-    short.kill(signal.SIGKILL)
+    again.kill(signal.SIGKILL)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from rnn_exp.fields import SettingError
-from rnn_exp.sweeps.pool import Lost, Pool, spread
+from rnn_exp.sweeps.pool import LostWorker, Pool, map_unordered
+from tests.waiting import PATIENCE, wait_until
 
 POOLS = [Pool(processes=1), Pool(processes=2)]
 
@@ -30,17 +31,22 @@ def kill_once(path: Path) -> str:
     return path.name
 
 
-def kill_always(path: Path) -> str:
-    if path.name.startswith("bad"):
-        time.sleep(0.05)  # others are in hand by then
+def kill_in_company(path: Path) -> str:
+    """Kill the process that works on ``bad``, every time; the first time ``beside`` is running."""
+    company = path.with_name("beside")
+    if path.name == "bad":
+        wait_until(company.exists, "another item is running")
         os.kill(os.getpid(), signal.SIGKILL)
+    if path == company and not company.exists():
+        company.write_text("")
+        time.sleep(10 * PATIENCE)  # its process ends with that of the other item
     return path.name
 
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_every_item_comes_back_with_its_result(pool):
     with closing(pool.open()) as workers:
-        found = dict(spread(double, range(20), workers))
+        found = dict(map_unordered(double, range(20), workers))
 
     assert {item: result for item, (result, _) in found.items()} == {n: 2 * n for n in range(20)}
     here = os.getpid() in {pid for _, pid in found.values()}
@@ -48,7 +54,7 @@ def test_every_item_comes_back_with_its_result(pool):
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_items_are_drawn_when_there_is_somebody_to_take_them(pool):
+def test_items_are_drawn_when_a_worker_can_take_them(pool):
     drawn = []
 
     def source():
@@ -57,7 +63,7 @@ def test_items_are_drawn_when_there_is_somebody_to_take_them(pool):
             yield number
 
     with closing(pool.open()) as workers:
-        next(iter(spread(double, source(), workers)))
+        next(iter(map_unordered(double, source(), workers)))
 
     assert len(drawn) <= 2 * pool.processes
 
@@ -69,26 +75,26 @@ def test_what_goes_wrong_in_drawing_reaches_the_caller(pool):
         raise ValueError("no second item")
 
     with closing(pool.open()) as workers, pytest.raises(ValueError, match="no second item"):
-        list(spread(double, source(), workers))
+        list(map_unordered(double, source(), workers))
 
 
-def test_what_a_killed_process_had_in_hand_is_done_again(tmp_path):
+def test_the_item_of_a_killed_process_is_done_again(tmp_path):
     items = [tmp_path / f"{kind}{number}" for number in range(4) for kind in ("good", "bad")]
 
     with closing(Pool(processes=2).open()) as workers:
-        found = dict(spread(kill_once, items, workers))
+        found = dict(map_unordered(kill_once, items, workers))
 
     assert found == {item: item.name for item in items}
 
 
 def test_an_item_that_always_kills_is_lost_alone(tmp_path):
-    items = [tmp_path / name for name in ("good0", "bad", "good1", "good2", "good3")]
+    items = [tmp_path / name for name in ("beside", "bad", "good1", "good2", "good3")]
 
     with closing(Pool(processes=2).open()) as workers:
-        found = dict(spread(kill_always, items, workers))
+        found = dict(map_unordered(kill_in_company, items, workers))
 
     lost = found.pop(tmp_path / "bad")
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, LostWorker)
     assert str(lost) == "its process ended before it was done (BrokenProcessPool)"
     assert found == {item: item.name for item in items if item.name != "bad"}
 
@@ -96,7 +102,7 @@ def test_an_item_that_always_kills_is_lost_alone(tmp_path):
 class Growing:
     """Threads as workers: one at first, more when others have come."""
 
-    is_here, tries, alone = False, 1, 2
+    in_this_process, max_attempts, alone_from_attempt = False, 1, 2
 
     def __init__(self) -> None:
         self.executor, self.counts = ThreadPoolExecutor(8), [1]
@@ -107,20 +113,20 @@ class Growing:
     def submit(self, function, item):
         return self.executor.submit(function, item)
 
-    def look(self) -> None: ...
+    def stop_check(self) -> None: ...
 
-    def mend(self) -> None: ...
+    def recover(self) -> None: ...
 
     def close(self) -> None:
         self.executor.shutdown()
 
 
 def test_workers_that_come_later_are_given_work_while_the_first_are_busy(monkeypatch):
-    monkeypatch.setattr("rnn_exp.sweeps.pool._SECONDS_BETWEEN_LOOKS", 0.02)
+    monkeypatch.setattr("rnn_exp.sweeps.pool._SECONDS_BETWEEN_COUNTS", 0.02)
     together = threading.Barrier(8)  # passed by eight at once, where two were sent at first
 
     with closing(Growing()) as workers:
-        found = dict(spread(lambda _: together.wait(20), range(8), workers))
+        found = dict(map_unordered(lambda _: together.wait(PATIENCE), range(8), workers))
 
     assert set(found) == set(range(8))
     assert sorted(found.values()) == list(range(8))
@@ -129,18 +135,18 @@ def test_workers_that_come_later_are_given_work_while_the_first_are_busy(monkeyp
 STARTER = """
 import sys, time
 from contextlib import closing
-from tests.sweeps.test_pool import Pool, note_and_sleep, spread
+from tests.sweeps.test_pool import Pool, map_unordered, note_and_sleep
 from pathlib import Path
 
 if __name__ == "__main__":
     with closing(Pool(processes=2).open()) as workers:
-        list(spread(note_and_sleep, [Path(sys.argv[1]) / name for name in "ab"], workers))
+        list(map_unordered(note_and_sleep, [Path(sys.argv[1]) / name for name in "ab"], workers))
 """
 
 
 def note_and_sleep(path: Path) -> None:
     path.write_text(str(os.getpid()))
-    time.sleep(120)
+    time.sleep(10 * PATIENCE)  # it does not end by itself while anything waits for that
 
 
 def alive(pid: int) -> bool:
@@ -162,20 +168,15 @@ def test_processes_end_with_the_one_that_started_them(tmp_path, how):
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     notes = [tmp_path / "a", tmp_path / "b"]
-    _wait_for(lambda: all(note.exists() and note.read_text() for note in notes), 60)
+    wait_until(
+        lambda: all(note.exists() and note.read_text() for note in notes), "both processes work"
+    )
     pids = [int(note.read_text()) for note in notes]
 
     starter.send_signal(how)
-    starter.wait(20)
+    starter.wait(PATIENCE)
 
-    _wait_for(lambda: not any(map(alive, pids)), 10)
-
-
-def _wait_for(condition, seconds):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
+    wait_until(lambda: not any(map(alive, pids)), "both processes have ended")
 
 
 def test_a_dask_without_an_address_and_an_unknown_backend_are_refused():

@@ -3,7 +3,6 @@
 import json
 import logging
 import threading
-import time
 
 import pytest
 
@@ -13,12 +12,22 @@ from rnn_exp.storage import checkpoint, writing
 from rnn_exp.storage.files import held
 from rnn_exp.storage.writing import is_done, status_of
 from rnn_exp.sweeps import worker
-from rnn_exp.sweeps.status import fractions
-from rnn_exp.sweeps.worker import THERE, Assignment, Ended, Job, carry_out, clear, work
+from rnn_exp.sweeps.status import chunks_in_training
+from rnn_exp.sweeps.worker import (
+    ALREADY_THERE,
+    Assignment,
+    Job,
+    JobResult,
+    mark_lost,
+    remove_leftovers,
+    train_assignment,
+    train_jobs,
+)
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import Chunk, train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from tests.waiting import PATIENCE
 
 RUNS = [
     Run(
@@ -54,7 +63,7 @@ def expected(tmp_path_factory):
 def test_every_job_ends_with_the_files_of_its_run_and_nothing_else(tmp_path, expected):
     jobs = jobs_in(tmp_path)
 
-    ended = work(jobs)
+    ended = train_jobs(jobs)
 
     assert [how.status for how in ended] == ["finished", "diverged", "finished"]
     for job in jobs:
@@ -65,7 +74,7 @@ def test_every_job_ends_with_the_files_of_its_run_and_nothing_else(tmp_path, exp
 def test_a_run_is_written_when_it_ends_and_not_when_its_chunk_does(tmp_path):
     jobs, seen = jobs_in(tmp_path), []
 
-    work(jobs, lambda update: seen.append([is_done(job.folder, job.run) for job in jobs]))
+    train_jobs(jobs, lambda update: seen.append([is_done(job.folder, job.run) for job in jobs]))
 
     assert seen[0] == [False, True, False]  # it diverged at the first update
     assert seen[-1] == [True, True, True]
@@ -82,16 +91,16 @@ def stop_after(updates):
 def test_an_interrupted_worker_leaves_checkpoints_and_another_goes_on(tmp_path, expected):
     jobs = jobs_in(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        work(jobs, stop_after(5))
+        train_jobs(jobs, stop_after(5))
     assert [status_of(job.folder) for job in jobs] == ["running", "diverged", "running"]
     seen = []
 
-    ended = work(jobs[:2], lambda update: seen.append(update.number))
-    ended += work(jobs[2:], lambda update: seen.append(update.number))
+    ended = train_jobs(jobs[:2], lambda update: seen.append(update.number))
+    ended += train_jobs(jobs[2:], lambda update: seen.append(update.number))
 
     assert seen == [5, 6, 7, 8] * 2
-    assert [how.status for how in ended] == ["finished", THERE, "finished"]
-    assert ended[1].told == "diverged"
+    assert [how.status for how in ended] == ["finished", ALREADY_THERE, "finished"]
+    assert ended[1].message == "diverged"
     for job in jobs:
         assert results(job) == expected[job.run]
         assert not (job.folder / checkpoint.FILE).exists()
@@ -112,9 +121,9 @@ def test_a_worker_interrupted_in_the_middle_of_an_update_goes_on_to_the_same_bit
 
     monkeypatch.setitem(ENGINES, "scan", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        work([job], seconds=0)
+        train_jobs([job], checkpoint_seconds=0)
 
-    work([job], seconds=0)
+    train_jobs([job], checkpoint_seconds=0)
 
     assert results(job) == expected[job.run]
 
@@ -123,9 +132,9 @@ def test_runs_at_different_updates_each_go_on_from_their_own(tmp_path, expected)
     jobs = [job for job in jobs_in(tmp_path) if job.run.init.gain < 2]
     for job, updates in zip(jobs, (3, 7), strict=True):
         with pytest.raises(KeyboardInterrupt):
-            work([job], stop_after(updates))
+            train_jobs([job], stop_after(updates))
 
-    work(jobs)
+    train_jobs(jobs)
 
     assert all(results(job) == expected[job.run] for job in jobs)
 
@@ -142,11 +151,11 @@ def test_runs_at_different_updates_each_go_on_from_their_own(tmp_path, expected)
 def test_without_a_whole_checkpoint_a_run_starts_anew(tmp_path, expected, break_it):
     [job] = jobs_in(tmp_path, RUNS[:1])
     with pytest.raises(KeyboardInterrupt):
-        work([job], stop_after(5))
+        train_jobs([job], stop_after(5))
     break_it(job.folder / checkpoint.FILE)
     seen = []
 
-    work([job], lambda update: seen.append(update.number))
+    train_jobs([job], lambda update: seen.append(update.number))
 
     assert seen == list(range(9))
     assert results(job) == expected[job.run]
@@ -205,40 +214,46 @@ def test_a_chunk_that_fails_is_halved_until_the_failing_run_is_alone(
     failing(monkeypatch, 2)
     jobs = jobs_in(tmp_path)
 
-    ended = work(jobs)
+    ended = train_jobs(jobs)
 
     assert [how.status for how in ended] == ["finished", "diverged", "failed"]
-    assert ended[2] == Ended("failed", failure="RuntimeError: out of memory")
+    assert ended[2] == JobResult("failed", failure="RuntimeError: out of memory")
     assert json.loads((jobs[2].folder / "run.json").read_text())["failure"] == ended[2].failure
     assert all(results(job) == expected[job.run] for job in jobs[:2])
 
 
 def test_a_folder_of_another_run_is_left_as_it_is(tmp_path):
     [job] = jobs_in(tmp_path, RUNS[:1])
-    work([Job(RUNS[2], job.folder)])
+    train_jobs([Job(RUNS[2], job.folder)])
     before = results(job)
 
-    [ended] = work([job])
+    [ended] = train_jobs([job])
 
     assert ended.status == "failed"
     assert "holds another run" in ended.failure
     assert results(job) == before
 
 
-def test_a_run_that_somebody_else_is_writing_is_waited_for(tmp_path, expected):
+def test_a_run_that_somebody_else_is_writing_is_waited_for(tmp_path, monkeypatch, expected):
     [job] = jobs_in(tmp_path, RUNS[:1])
-    order = []
+    order, holds, asked = [], threading.Event(), threading.Event()
 
     def other():
         with held(job.folder, 0):
-            time.sleep(0.3)
+            holds.set()
+            assert asked.wait(PATIENCE)
             order.append("other")
 
+    def ask(folder, patience):
+        asked.set()
+        return held(folder, PATIENCE)
+
+    monkeypatch.setattr(worker, "held", ask)
     thread = threading.Thread(target=other)
     thread.start()
-    time.sleep(0.1)
+    assert holds.wait(PATIENCE)
 
-    work([job], lambda _: order.append("worker"))
+    train_jobs([job], lambda _: order.append("worker"))
 
     thread.join()
     assert order[0] == "other"
@@ -246,26 +261,26 @@ def test_a_run_that_somebody_else_is_writing_is_waited_for(tmp_path, expected):
 
 
 def test_a_run_that_stays_in_other_hands_fails_and_is_not_touched(tmp_path, monkeypatch):
-    monkeypatch.setattr(worker, "_PATIENCE", 0.1)
+    monkeypatch.setattr(worker, "_LOCK_SECONDS", 0.1)
     [job] = jobs_in(tmp_path, RUNS[:1])
 
     with held(job.folder, 0):
-        [ended] = work([job])
+        [ended] = train_jobs([job])
 
         assert ended.failure == f"another process is writing {job.folder}"
         assert [path.name for path in job.folder.iterdir()] == [".lock"]
 
 
 def test_a_worker_says_how_far_its_chunk_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("rnn_exp.sweeps.status._SECONDS", 0.0)
+    monkeypatch.setattr("rnn_exp.sweeps.status._SECONDS_BETWEEN_HEARTBEATS", 0.0)
     seen = []
     assignment = Assignment("chunk-0", jobs_in(tmp_path), tmp_path, 60)
 
-    carry_out(assignment, lambda: seen.append(fractions(tmp_path)))
+    train_assignment(assignment, lambda: seen.append(chunks_in_training(tmp_path)))
 
     assert seen[0] == [("chunk-0", 3, 1 / 9)]
     assert seen[-1] == [("chunk-0", 2, 1.0)]
-    assert fractions(tmp_path) == []
+    assert chunks_in_training(tmp_path) == []
 
 
 def test_a_jobs_log_is_its_own_and_is_closed_afterwards(tmp_path):
@@ -287,7 +302,7 @@ def test_a_jobs_log_is_its_own_and_is_closed_afterwards(tmp_path):
         )
     before = list(logging.root.handlers)
 
-    work(jobs)
+    train_jobs(jobs)
 
     for job, end in zip(jobs, ("finished: ", "diverged: "), strict=True):
         first, last = (job.folder / "run.log").read_text().splitlines()
@@ -299,13 +314,33 @@ def test_a_jobs_log_is_its_own_and_is_closed_afterwards(tmp_path):
         logging.root.addHandler(handler)
 
 
-def test_what_a_killed_process_left_beside_a_finished_run_is_cleared(tmp_path):
+def test_a_job_whose_process_ended_before_it_failed_and_one_that_was_done_is_done(tmp_path):
+    done, lost = jobs_in(tmp_path, RUNS[:2])
+    train_jobs([done])
+    lost.folder.mkdir()
+
+    assert mark_lost(done, RuntimeError("killed")) == JobResult("finished")
+    assert mark_lost(lost, RuntimeError("killed")).failure == "RuntimeError: killed"
+    assert [status_of(job.folder) for job in (done, lost)] == ["finished", "failed"]
+
+
+def test_leftovers_are_kept_while_another_process_writes_the_folder(tmp_path):
     [job] = jobs_in(tmp_path, RUNS[:1])
-    work([job])
+    with held(job.folder, 0):
+        (job.folder / checkpoint.FILE).write_text("in use")
+
+        remove_leftovers(job.folder)
+
+        assert (job.folder / checkpoint.FILE).read_text() == "in use"
+
+
+def test_what_a_killed_process_left_beside_a_finished_run_is_removed(tmp_path):
+    [job] = jobs_in(tmp_path, RUNS[:1])
+    train_jobs([job])
     whole = results(job)
     for name in (".lock", ".run.json.abc.part", checkpoint.FILE):
         (job.folder / name).write_text("left")
 
-    clear(job.folder)
+    remove_leftovers(job.folder)
 
     assert {path.name: path.read_bytes() for path in job.folder.iterdir()} == whole

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -13,14 +13,28 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from rnn_exp._hydra.composition import Composer
-    from rnn_exp._hydra.plan import Planned
+    from rnn_exp._hydra.plan import PlannedJob
     from rnn_exp.sweeps.pool import Pool, Workers
+    from rnn_exp.training.run import Run
+
+
+class _Session(NamedTuple):
+    """All jobs of a sweep, and the workers that train them."""
+
+    planned: "Sequence[PlannedJob]"
+    workers: "Workers"
 
 
 class ChunkLauncher(Launcher):
     """Train runs that share shapes as one tensor program, each bit-identical to itself alone.
 
     Any other task function is run as Hydra's own launcher runs it, one job after the other.
+
+    Args:
+        backend: where chunks are trained, as `rnn_exp.sweeps.pool.Pool` has it.
+        processes: how many processes of this machine; None: as many as there are cores and work.
+        address: of a cluster.
+        checkpoint_seconds: seconds between two checkpoints.
     """
 
     def __init__(
@@ -32,19 +46,29 @@ class ChunkLauncher(Launcher):
     ) -> None:
         self.backend, self.processes, self.address = backend, processes, address
         self.checkpoint_seconds = checkpoint_seconds
-        self.planned: list[Planned] = []
-        self.workers: Workers | None = None
+        self._session: _Session | None = None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keep what Hydra hands over."""
+        """Keep Hydra's context, the task function and the configuration of the sweep."""
         self.context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Run all jobs and return one result each, in order."""
+        """Run one batch of jobs.
+
+        Within `session` the batch is a part of that plan, and its workers are used. Otherwise the
+        batch is planned here and has workers of its own.
+
+        Args:
+            job_overrides: the words of the command line of each job.
+            initial_job_idx: the number of the first job.
+
+        Returns:
+            One result a job, in order.
+        """
         from rnn_exp._hydra.job import job
 
         setup_globals()
@@ -57,22 +81,56 @@ class ChunkLauncher(Launcher):
 
     @functools.cached_property
     def composer(self) -> "Composer":
-        """What composes the jobs: one for the sweeper's plan and for all batches."""
+        """What composes the jobs: one for the plan and for all batches."""
         from rnn_exp._hydra.composition import Composer
 
         return Composer(self.context.config_loader, self.config)
+
+    @contextmanager
+    def session(self, planned: "Sequence[PlannedJob]") -> Iterator["Workers"]:
+        """A context in which all batches of a sweep share its plan and its workers.
+
+        The workers are opened first, before anything is written: a cluster may not answer.
+
+        Args:
+            planned: all jobs of the sweep.
+
+        Raises:
+            SettingError: for a setting of the launcher that is not possible.
+            ConnectionError: if the cluster cannot be reached.
+        """
+        from rnn_exp.fields import SettingError
+        from rnn_exp.storage.checkpoint import seconds_from
+        from rnn_exp.training.experiment import device_of
+
+        seconds_from(self.checkpoint_seconds)
+        left = [job.run for job in planned if not job.done]
+        for device in {run.device for run in left} if self.backend == "processes" else ():
+            device_of(device)  # of a cluster, its workers know what they have
+        try:
+            workers = self._pool(left).open()
+        except SettingError as error:
+            raise error.under("hydra.launcher") from None
+        outer = self._session
+        with closing(workers):
+            self._session = _Session(planned, workers)
+            try:
+                yield workers
+            finally:
+                self._session = outer
 
     def _train(self, jobs: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
         from rnn_exp._hydra.plan import plan
         from rnn_exp._hydra.sweep import Sweep
 
         self._refuse_environment()
-        planned = self.planned[first : first + len(jobs)]
-        if not planned:  # a sweeper that is not ours
-            planned = plan(self.composer, jobs, first)
         sweep = Sweep(self.context, self.task_function, self.composer)
-        with self.opened(planned) as workers:
-            return sweep.train(planned, workers, self.checkpoint_seconds)
+        if self._session is not None:
+            batch = self._session.planned[first : first + len(jobs)]
+            return sweep.train(batch, self._session.workers, self.checkpoint_seconds)
+        batch = plan(self.composer, jobs, first)  # the sweeper is not CheckedSweeper
+        with self.session(batch) as workers:
+            return sweep.train(batch, workers, self.checkpoint_seconds)
 
     def _refuse_environment(self) -> None:
         """Refuse variables that would have to differ between runs of one process."""
@@ -87,40 +145,20 @@ class ChunkLauncher(Launcher):
                 "shell, or use hydra/launcher=basic",
             )
 
-    @contextmanager
-    def opened(self, planned: "Sequence[Planned]") -> Iterator["Workers"]:
-        """Have the workers ready: before anything is written, for a cluster may not answer."""
-        from rnn_exp.fields import SettingError
-        from rnn_exp.storage.checkpoint import seconds_from
-
-        seconds_from(self.checkpoint_seconds)
-        if self.workers is not None:
-            yield self.workers
-            return
-        try:
-            workers = self._pool(planned).open()
-        except SettingError as error:
-            raise error.under("hydra.launcher") from None
-        with closing(workers) as self.workers:
-            try:
-                yield workers
-            finally:
-                self.workers = None
-
-    def _pool(self, planned: "Sequence[Planned]") -> "Pool":
-        """Return where the chunks go: by default as many processes as there are cores and work."""
+    def _pool(self, left: "Sequence[Run]") -> "Pool":
+        """Return the settings of the workers for the runs that are left."""
         from rnn_exp.sweeps import process
         from rnn_exp.sweeps.pool import Pool
         from rnn_exp.training.experiment import processes_for
 
-        left = [job.run for job in planned if not job.done]
         count = self.processes
         if count is None:
             count = processes_for(left, process.cores())
         pool = Pool(self.backend, count, self.address)
-        return pool if left else Pool()  # nobody is needed where nothing is left to do
+        return pool if left else Pool()  # nothing is left to do: no cluster is needed
 
     def _run(self, jobs: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
+        """Run any other task function, one job after the other."""
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
         return [

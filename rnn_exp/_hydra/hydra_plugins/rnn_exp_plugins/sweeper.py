@@ -1,10 +1,10 @@
-"""A sweeper that looks at every run of the sweep before anything is written."""
+"""A sweeper that checks every run of the sweep before anything is written."""
 
 import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,12 +12,17 @@ from hydra.core.utils import JobReturn
 from hydra_plugins.rnn_exp_plugins.launcher import ChunkLauncher
 from omegaconf import OmegaConf
 
+Value = TypeVar("Value")
+
 
 class CheckedSweeper(BasicSweeper):
     """Hydra's own grid, and paired values; all runs are planned and checked before the first.
 
-    ``paired`` is a list of combinations, each a mapping from keys to values: the grid of all
-    other values is trained with each of them. The command line wins over both.
+    Args:
+        max_batch_size: how many jobs the launcher gets at once; None: all.
+        params: the grid, as on the command line: ``{"task.length": "10,30"}``.
+        paired: a list of combinations, each a mapping from keys to values: the grid of all other
+            values is trained with each of them. The command line wins over both.
     """
 
     def __init__(
@@ -30,41 +35,50 @@ class CheckedSweeper(BasicSweeper):
         self.paired = paired
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch the grid; what failed is told when all others are done."""
-        from rnn_exp._hydra import messages
+        """Train all jobs and then print the failures.
+
+        Args:
+            arguments: the words of the command line.
+
+        Returns:
+            The results of each batch.
+
+        Raises:
+            SettingError, FileExistsError, …: for the first run that is not possible.
+            BlockingIOError: if another process trains a sweep in the same folder.
+            ConnectionError: if a cluster does not answer.
+        """
         from rnn_exp._hydra.composition import Composer
+        from rnn_exp._hydra.messages import print_failures
         from rnn_exp._hydra.plan import plan
         from rnn_exp.storage.files import held
-        from rnn_exp.sweeps import status
+        from rnn_exp.sweeps.status import remove_heartbeats, write_run_list
 
-        context, config, launcher = self.hydra_context, self.config, self.launcher
-        assert context is not None
-        assert config is not None
-        assert launcher is not None
+        context = _from_setup("hydra_context", self.hydra_context)
+        config = _from_setup("config", self.config)
+        launcher = _from_setup("launcher", self.launcher)
         jobs = self._jobs(arguments)
         ours = isinstance(launcher, ChunkLauncher)
-        composer = launcher.composer if ours else Composer(context.config_loader, config)
-        planned = plan(composer, jobs)
+        planned = plan(launcher.composer if ours else Composer(context.config_loader, config), jobs)
         folder = Path(config.hydra.sweep.dir)
         with ExitStack() as stack:
             if ours:
-                launcher.planned = planned
-                stack.enter_context(launcher.opened(planned))
+                stack.enter_context(launcher.session(planned))
             stack.enter_context(held(folder, patience=0))
-            status.forget(folder)
+            remove_heartbeats(folder)
             OmegaConf.save(config, folder / "multirun.yaml")
             names = dict.fromkeys(str(job.folder.relative_to(folder)) for job in planned)
-            status.write(folder, list(names))
+            write_run_list(folder, list(names))
             results: list[Sequence[JobReturn]] = []
             for batch in self.split_overrides_to_chunks(jobs, self.max_batch_size):
                 results.append(launcher.launch(batch, sum(map(len, results))))
-        messages.tell([job for batch in results for job in batch])
+        print_failures([job for batch in results for job in batch])
         return results
 
     def _jobs(self, arguments: list[str]) -> list[list[str]]:
         """Return the words of every job: each combination of paired values with the whole grid."""
-        assert self.hydra_context is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        context = _from_setup("hydra_context", self.hydra_context)
+        parser = OverridesParser.create(config_loader=context.config_loader)
         typed = parser.parse_overrides(arguments)
         given = {override.get_key_element() for override in typed}
         combinations = self._combinations(given)
@@ -99,6 +113,17 @@ class CheckedSweeper(BasicSweeper):
                 "combinations that all have the same keys",
             )
         return result
+
+
+def _from_setup(name: str, value: Value | None) -> Value:
+    """Return an attribute that Hydra sets in ``setup``.
+
+    Raises:
+        RuntimeError: if ``setup`` was not called.
+    """
+    if value is None:
+        raise RuntimeError(f"CheckedSweeper has no {name}: call setup() before sweep()")
+    return value
 
 
 def _word(parser: OverridesParser, key: str, value: object) -> str:

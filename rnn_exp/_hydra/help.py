@@ -1,0 +1,172 @@
+"""Help made from the code: the columns of the tables, all settings, the values to complete.
+
+Every list comes from `rnn_exp.schema`, the dataclasses and the registries, so none is written by
+hand. The functions print nothing; `rnn_exp.app` does, before Hydra is imported.
+"""
+
+import dataclasses
+import os
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rnn_exp import schema
+from rnn_exp.fields import allowed_of, as_typed
+
+__all__ = ["choices", "completions", "help_lines", "settings_lines"]
+
+_WIDTH = 100
+_LAUNCHER = "hydra.launcher"
+
+
+def help_lines(words: Sequence[str]) -> list[str] | None:
+    """Return the lines that answer a command line without Hydra, or None if Hydra is needed.
+
+    Args:
+        words: the command line without the program's name. ``--columns`` and ``--settings`` are
+            answered, and shell completion (``-sc query=…``) of a value that has choices.
+    """
+    if "--columns" in words:
+        return list(schema.described())
+    if "--settings" in words:
+        return list(settings_lines())
+    if {"-sc", "--shell-completion"} & set(words) and any(w.startswith("query=") for w in words):
+        return completions(os.environ.get("COMP_LINE", ""))
+    return None
+
+
+def settings_lines() -> Iterator[str]:
+    """Yield the lines of a text that lists every setting of a run.
+
+    A setting has its key, its default, what is allowed and, if the dataclass documents it, what it
+    means.
+    """
+    from rnn_exp.training.run import Run
+
+    yield "Every setting of a run: its key, its default, what is allowed."
+    yield ""
+    plain = {field.name: field for field in dataclasses.fields(Run) if _is_plain(field)}
+    yield from _field_lines(Run, plain)
+    for group, kinds in _groups().items():
+        for name, kind in kinds.items():
+            yield ""
+            title = f"{group}={name}" if name else group
+            yield from _wrapped(f"{title}: {_summary(kind)}", 0)
+            fields = dataclasses.fields(kind)
+            yield from _field_lines(kind, {f"{group}.{field.name}": field for field in fields})
+
+
+def completions(line: str) -> list[str] | None:
+    """Return the words that complete the last word of a command line, if it is ``key=``.
+
+    Args:
+        line: the command line up to the cursor, as the shell has it.
+
+    Returns:
+        Words such as ``network.activation=tanh``; None if the key has no choices.
+    """
+    words = line.split()
+    if line != line.rstrip() or not words or "=" not in words[-1]:
+        return None
+    key, _, typed = words[-1].partition("=")
+    options = choices(key.lstrip("+"), words[:-1])
+    if options is None:
+        return None
+    before, comma, begun = typed.rpartition(",")  # a sweep has several values
+    return [f"{key}={before}{comma}{each}" for each in options if each.startswith(begun)]
+
+
+def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
+    """Return the words that a setting can be, or None if it is not a choice of words.
+
+    Args:
+        key: the setting's key, ``network.activation``.
+        words: other words of the command line; with ``task=copy`` only this task is asked.
+    """
+    group, _, name = key.rpartition(".")
+    if group == _LAUNCHER:
+        from rnn_exp.sweeps.pool import Pool
+
+        kinds: Mapping[str, type] = {"": Pool}
+    else:
+        kinds = _groups().get(group, {}) if group else {}
+    chosen = {word.partition("=")[2] for word in words if word.startswith(f"{group}=")}
+    allowed = [
+        allowed_of(field)
+        for kind_name, kind in kinds.items()
+        if kind_name in chosen or not chosen & set(kinds)
+        for field in dataclasses.fields(kind)
+        if field.name == name
+    ]
+    options = [option for each in allowed if each is not None for option in each.options or ()]
+    return list(dict.fromkeys(options)) or None
+
+
+def _groups() -> dict[str, Mapping[str, type]]:
+    """Return the dataclasses of each group of settings, by the names that choose them.
+
+    A group without a choice has one dataclass, named "". This imports torch.
+    """
+    from rnn_exp.networks.inits import INITS
+    from rnn_exp.tasks import TASKS
+    from rnn_exp.training.run import Run
+
+    default = Run()
+    groups: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
+    return {
+        field.name: groups.get(field.name, {"": type(getattr(default, field.name))})
+        for field in dataclasses.fields(Run)
+        if not _is_plain(field)
+    }
+
+
+def _is_plain(field: "dataclasses.Field[Any]") -> bool:
+    """Whether a field of a run is a setting by itself, and not a group of settings."""
+    return field.default is not dataclasses.MISSING
+
+
+def _field_lines(kind: type, fields: Mapping[str, "dataclasses.Field[Any]"]) -> Iterator[str]:
+    """Yield the lines of fields that are given under their keys."""
+    defaults = {key: as_typed(field.default) for key, field in fields.items()}
+    for key, field in fields.items():
+        allowed = allowed_of(field)
+        yield f"  {key:26}  {defaults[key]:10}  {allowed.words if allowed else ''}".rstrip()
+        meaning = _meaning(kind, field.name)
+        if meaning:
+            yield from _wrapped(meaning, 6)
+
+
+def _summary(kind: type) -> str:
+    """Return the first line of a class's docstring."""
+    return (kind.__doc__ or "").partition("\n")[0].replace("``", "")
+
+
+def _meaning(kind: type, name: str) -> str:
+    """Return the sentence about a field in the docstring of its class, or "".
+
+    The docstring has it as ``name``: …, or as a line ``name: …`` of Args or Attributes.
+    """
+    for owner in kind.__mro__:
+        text = " ".join((owner.__doc__ or "").split())
+        found = re.search(rf"``{name}``(?:, ``\w+``)*: (.+)", text) or re.search(
+            rf"^ +{name}: (.+(?:\n {{9,}}.+)*)", owner.__doc__ or "", re.MULTILINE
+        )
+        if found:
+            rest = " ".join(found[1].split())
+            # The sentence ends at a full stop, or where the next field is described.
+            sentence = re.split(r"\.(?= [A-Z`(]|$)|[.;,] (?=``\w+``(?:, ``\w+``)*: )", rest)[0]
+            return sentence.replace("``", "")
+    return ""
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    """Return a text as lines that fit the width."""
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * max(indent, 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
