@@ -18,7 +18,16 @@ from safetensors.numpy import load_file
 
 __all__ = ["RENAMED", "Change", "Compared", "changes", "compared", "only_in", "page_text"]
 
-RENAMED: Final[Mapping[str, str]] = {}
+RENAMED: Final[Mapping[str, str]] = {
+    "moved": "weight_change",
+    "median": "log10_median",
+    "low": "log10_low",
+    "high": "log10_high",
+    "ratio": "log10_ratio",
+    "predicted": "log10_predicted",
+    "measured": "log10_measured",
+    "formula": "log10_formula",
+}
 """Columns and keys that have another name since some commit: the old one, and the new one.
 
 The base is read under the new names, and asked under the old ones where it knows no others.
