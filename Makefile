@@ -3,14 +3,16 @@
 # make slow    sweeps killed at sixty random moments (KILLS=60) and started again; clusters that die
 # make results published results made again, as a table (DOSE=--quick: three minutes)
 # make bench   recorded updates and a whole sweep beside the usual way; a study of 1,000 runs
+# make corpus  the files as they are against a commit (BASE=HEAD~1): the same results to the last bit?
 PYTHON ?= python3
 KILLS ?= 60
 DOSE ?=
+BASE ?= HEAD
 INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # One thread a process: two spinning threads on a busy machine are many times slower than one.
 export OMP_NUM_THREADS = 1
 
-.PHONY: study test lint types contracts slow results bench clean
+.PHONY: study test lint types contracts slow results bench corpus clean
 
 study: .venv/installed
 	.venv/bin/rnn-exp study=decay
@@ -41,6 +43,9 @@ bench: .venv/installed
 	.venv/bin/python scripts/benchmark_cells.py
 	.venv/bin/python scripts/benchmark_load.py
 	.venv/bin/python scripts/benchmark_sweep.py
+
+corpus: .venv/installed-for-tests
+	.venv/bin/python scripts/corpus.py $(BASE)
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

@@ -1,20 +1,68 @@
 """rnn-exp: see where the gradient of a recurrent network goes.
 
-``rnn_exp.load(folder)`` reads what runs left behind; everything else is in the modules.
+``load(folder)`` reads what runs left behind. ``train(runs)`` trains runs; a `Run` is made of a task
+of ``tasks``, a `Network`, an init of ``inits``, `Training` and `Recording`. ``theory`` says what to
+expect, and ``figures`` draws. Everything is imported when it is first asked for: ``import rnn_exp``
+needs neither torch nor pandas.
 """
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from rnn_exp import figures as figures
+    from rnn_exp import tasks as tasks
+    from rnn_exp import theory as theory
+    from rnn_exp.api import train as train
+    from rnn_exp.networks import Network as Network
+    from rnn_exp.networks import inits as inits
+    from rnn_exp.storage.loading import Results as Results
     from rnn_exp.storage.loading import load as load
+    from rnn_exp.training import Outcome as Outcome
+    from rnn_exp.training import Recording as Recording
+    from rnn_exp.training import Run as Run
+    from rnn_exp.training import Training as Training
 
-__all__ = ["load"]
+__all__ = [
+    "Network",
+    "Outcome",
+    "Recording",
+    "Results",
+    "Run",
+    "Training",
+    "figures",
+    "inits",
+    "load",
+    "tasks",
+    "theory",
+    "train",
+]
+
+# Where each public name is; an empty word: it is a module.
+_PLACES: Final = {
+    "Network": ("rnn_exp.networks", "Network"),
+    "Outcome": ("rnn_exp.training", "Outcome"),
+    "Recording": ("rnn_exp.training", "Recording"),
+    "Results": ("rnn_exp.storage.loading", "Results"),
+    "Run": ("rnn_exp.training", "Run"),
+    "Training": ("rnn_exp.training", "Training"),
+    "figures": ("rnn_exp.figures", ""),
+    "inits": ("rnn_exp.networks.inits", ""),
+    "load": ("rnn_exp.storage.loading", "load"),
+    "tasks": ("rnn_exp.tasks", ""),
+    "theory": ("rnn_exp.theory", ""),
+    "train": ("rnn_exp.api", "train"),
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute
-    """Import `load` (and pandas with it) when it is first asked for: the command line is quick."""
-    if name == "load":
-        from rnn_exp.storage.loading import load
+    """Import a public name when it is first asked for."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, word = _PLACES[name]
+    found = importlib.import_module(module)
+    return getattr(found, word) if word else found
 
-        return load
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -60,16 +60,16 @@ def draw() -> None:
     try:
         figure = figures.figure(given.name)
         with _damage_told(options.prog):
-            table = figure.table(_load(options.prog, given.folder))
+            plotted = figure.table(_load(options.prog, given.folder))
         with in_style():
             # The temporary neighbour has another ending, so the format is said apart.
             look = {"format": given.file.suffix.removeprefix("."), "dpi": 300}
-            replace_file(given.file, functools.partial(figure.draw(table).savefig, **look))
+            replace_file(given.file, functools.partial(figure.draw(plotted).savefig, **look))
     except ValueError as error:
         _leave(options.prog, str(error))
     except OSError as error:
         _leave(options.prog, f"{given.file}: {error.strerror or error}")
-    print(figure.caption(table))
+    print(figure.caption(plotted))
 
 
 def status() -> None:

@@ -1,17 +1,19 @@
-"""Settings: frozen dataclasses whose fields say what is allowed and refuse everything else.
+"""Fields: frozen dataclasses whose fields say what is allowed and refuse everything else.
 
-A field is declared with what it accepts, and `check` (called from ``__post_init__``) refuses a
-wrong value in one line: the key, what came, what is allowed.
+A field is declared with what it accepts (`Allowed`, in its metadata), and `check` (called from
+``__post_init__``) refuses a wrong value in one line: the key, what came, what is allowed.
 """
 
 import dataclasses
 import difflib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 __all__ = [
+    "Allowed",
     "SettingError",
+    "allowed_of",
     "as_typed",
     "check",
     "choice",
@@ -24,6 +26,11 @@ __all__ = [
 
 class SettingError(ValueError):
     """A setting that cannot be: its key, what came, and what is allowed.
+
+    Args:
+        key: the setting's key, with or without its group.
+        value: what came.
+        allowed: what is allowed, in words.
 
     Example:
         >>> print(SettingError("length", 0, "a whole number of at least 1").under("task"))
@@ -39,6 +46,40 @@ class SettingError(ValueError):
         return SettingError(f"{group}.{self.key}", self.value, self.allowed)
 
 
+@dataclasses.dataclass(frozen=True)
+class Allowed:
+    """What a field accepts.
+
+    Args:
+        test: says whether a value is accepted.
+        text: what is accepted, in words; empty: one of the options.
+        options: the words to choose from, which may grow (a registry); None: any value that passes
+            the test.
+        is_number: whether accepted values are made floats, so that 1 and 1.0 are one setting.
+    """
+
+    test: Callable[[Any], bool]
+    text: str = ""
+    options: Collection[str] | None = None
+    is_number: bool = False
+
+    @property
+    def words(self) -> str:
+        """What is accepted, in words."""
+        return f"one of {', '.join(self.options)}" if self.options is not None else self.text
+
+    def refusal(self, key: str, value: object) -> SettingError:
+        """Return the refusal of a value, with the nearest option where there are options."""
+        if self.options is not None:
+            return refuse_choice(key, value, list(self.options))
+        return SettingError(key, value, self.words)
+
+
+def allowed_of(field: "dataclasses.Field[Any]") -> Allowed | None:
+    """Return what a dataclass's field accepts; None for a field that was declared without it."""
+    return field.metadata.get("allowed")
+
+
 def as_typed(value: object) -> str:
     """Return a value as it is typed on the command line.
 
@@ -51,10 +92,6 @@ def as_typed(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _field(allowed: str, test: Callable[[Any], bool], default: Any, **more: object) -> Any:  # noqa: ANN401
-    return dataclasses.field(default=default, metadata={"allowed": allowed, "test": test, **more})
-
-
 def whole(default: int | None, least: int = 0) -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
     """Declare a field that accepts whole numbers in a range, and null if the default is null."""
 
@@ -63,11 +100,7 @@ def whole(default: int | None, least: int = 0) -> Any:  # noqa: ANN401 - datacla
             return default is None
         return isinstance(v, int) and not isinstance(v, bool) and v >= least
 
-    return _field(f"a whole number of at least {least}{_or_null(default)}", test, default)
-
-
-def _or_null(default: object) -> str:
-    return " or null" if default is None else ""
+    return _field(default, Allowed(test, f"a whole number of at least {least}{_or_null(default)}"))
 
 
 def number(default: float | None, *, above: float | None = None, least: float | None = None) -> Any:  # noqa: ANN401
@@ -87,17 +120,22 @@ def number(default: float | None, *, above: float | None = None, least: float | 
         except OverflowError:  # a whole number beyond every float
             return False
 
-    return _field(f"a number{bound}{_or_null(default)}", test, default, is_number=True)
+    return _field(default, Allowed(test, f"a number{bound}{_or_null(default)}", is_number=True))
 
 
 def flag(default: bool) -> Any:  # noqa: ANN401
     """Declare a field that accepts true and false."""
-    return _field("true or false", lambda v: isinstance(v, bool), default)
+    return _field(default, Allowed(lambda v: isinstance(v, bool), "true or false"))
 
 
-def choice(default: str, options: Sequence[str]) -> Any:  # noqa: ANN401
-    """Declare a field that accepts one of a few words."""
-    return _field(f"one of {', '.join(options)}", lambda v: v in options, default)
+def choice(default: str, options: Collection[str]) -> Any:  # noqa: ANN401
+    """Declare a field that accepts one of a few words.
+
+    Args:
+        default: the word that stands where none is given.
+        options: the words; a registry may get more of them later.
+    """
+    return _field(default, Allowed(lambda v: v in list(options), options=options))
 
 
 def refuse_choice(
@@ -105,7 +143,11 @@ def refuse_choice(
 ) -> SettingError:
     """Return the refusal of a word that is not among the options, with the nearest one named.
 
-    ``typed`` is the word that was meant to be an option: the value, unless it is said otherwise.
+    Args:
+        key: the setting's key.
+        value: what came.
+        options: what could have been chosen.
+        typed: the word that was meant to be an option, where that is not the value.
     """
     near = difflib.get_close_matches(str(value) if typed is None else typed, options, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
@@ -115,17 +157,26 @@ def refuse_choice(
 def check(settings: Any) -> None:  # noqa: ANN401 - any dataclass
     """Refuse the first field whose value is not allowed; make numbers such as 1 floats, 1.0.
 
+    Args:
+        settings: a dataclass; fields without `Allowed` are left alone.
+
     Raises:
         SettingError: naming key, value and what is allowed.
     """
     for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if "test" not in field.metadata or field.metadata["test"](value):
-            if field.metadata.get("is_number") and value is not None:
-                # 1 and 1.0 (0.0 and -0.0) are one setting: one digest, one folder.
-                object.__setattr__(settings, field.name, float(value) + 0.0)
+        allowed, value = allowed_of(field), getattr(settings, field.name)
+        if allowed is None:
             continue
-        allowed = field.metadata["allowed"]
-        if allowed.startswith("one of "):
-            raise refuse_choice(field.name, value, allowed.removeprefix("one of ").split(", "))
-        raise SettingError(field.name, value, allowed)
+        if not allowed.test(value):
+            raise allowed.refusal(field.name, value)
+        if allowed.is_number and value is not None:
+            # 1 and 1.0 (0.0 and -0.0) are one setting: one digest, one folder.
+            object.__setattr__(settings, field.name, float(value) + 0.0)
+
+
+def _field(default: Any, allowed: Allowed) -> Any:  # noqa: ANN401
+    return dataclasses.field(default=default, metadata={"allowed": allowed})
+
+
+def _or_null(default: object) -> str:
+    return " or null" if default is None else ""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["RULE", "Decay", "measure"]
+__all__ = ["RULE", "Decay", "measure", "rate_over_lags", "slope"]
 
 RULE = (
     "A straight line is fitted to ln ‖∂L/∂h_t‖ against lag. Norms that are zero, underflowed or "
@@ -46,10 +46,45 @@ def measure(log10_total: np.ndarray, usable: np.ndarray) -> Decay:
     if len(inside) < _FEWEST:
         gone = ~usable.all() and usable[-1] and (log10_total[~usable] < log10_total[-1]).all()
         return Decay(math.nan, math.nan, "vanishing" if gone else "undetermined")
-    x, y = lag[inside], log10_total[inside] * math.log(10)
-    x = x - x.mean()
-    slope = float(x @ y / (x @ x))
-    change = slope * (T - 1)
+    per_lag = slope(lag[inside], log10_total[inside] * math.log(10))
+    change = per_lag * (T - 1)
     limit = math.log(_FACTOR)
     verdict = "stable" if abs(change) <= limit else "exploding" if change > 0 else "vanishing"
-    return Decay(math.exp(slope), math.log(2) / abs(slope) if slope else math.inf, verdict)
+    return Decay(math.exp(per_lag), math.log(2) / abs(per_lag) if per_lag else math.inf, verdict)
+
+
+def rate_over_lags(log10_norms: np.ndarray, lag: np.ndarray, first: int, last: int) -> float:
+    """Fit the decay rate over some lags, all of which must be known.
+
+    Args:
+        log10_norms: log10 of the gradient norm, in any order.
+        lag: that of each norm, in time steps.
+        first: the smallest lag that counts.
+        last: the largest lag that counts.
+
+    Returns:
+        The factor per step back in time; NaN where a norm of these lags is missing or not finite.
+
+    Example:
+        >>> lag = np.arange(20)
+        >>> round(rate_over_lags(lag * np.log10(0.5), lag, 5, 15), 6)
+        0.5
+    """
+    lags = np.arange(first, last + 1)
+    inside = np.flatnonzero((lag >= first) & (lag <= last))
+    inside = inside[np.argsort(lag[inside], kind="stable")]
+    norms = log10_norms[inside]
+    if not np.array_equal(lag[inside], lags) or not np.isfinite(norms).all():
+        return math.nan
+    return math.exp(slope(lags, norms * math.log(10)))
+
+
+def slope(lag: np.ndarray, ln_norm: np.ndarray) -> float:
+    """Fit a straight line by least squares; return how much ln of the norm changes per lag.
+
+    Args:
+        lag: two or more different lags, in time steps.
+        ln_norm: the natural logarithm of the norm at each, all finite.
+    """
+    x = lag - lag.mean()
+    return float(x @ ln_norm / (x @ x))

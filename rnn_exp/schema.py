@@ -7,7 +7,7 @@ module needs nothing but the standard library, so that a list of columns costs n
 import dataclasses
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 __all__ = [
     "DONE",
@@ -25,6 +25,7 @@ __all__ = [
     "Key",
     "Table",
     "described",
+    "tables_of",
 ]
 
 FORMAT: Final = 2
@@ -82,11 +83,12 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
-    def optional(self) -> frozenset[str]:
-        """The names of the columns that it has only on a condition."""
-        return frozenset(column.name for column in self.columns if column.when)
+    def always(self) -> tuple[str, ...]:
+        """The names of the columns that it has on no condition, in order."""
+        return tuple(column.name for column in self.columns if not column.when)
 
-    def __getitem__(self, name: str) -> Column:
+    def column(self, name: str) -> Column:
+        """Return the column of this name."""
         return next(column for column in self.columns if column.name == name)
 
 
@@ -151,7 +153,17 @@ _EXPONENTS = Table(
 TABLES: Final[Mapping[str, Table]] = MappingProxyType(
     {table.name: table for table in (_UPDATES, _GRADIENTS, _EXPONENTS)}
 )
-"""All tables by name. A run has `exponents` where ``recording.exponents`` is above 0."""
+"""All tables by name."""
+
+
+def tables_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the tables that a run with these settings leaves behind.
+
+    Args:
+        settings: by configuration key, as in run.json.
+    """
+    without = () if settings.get("recording.exponents") else ("exponents",)
+    return tuple(name for name in TABLES if name not in without)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,8 +204,8 @@ RUN_KEYS: Final = (
     Key("diverged.time", "number", "time step of it", "diverged_time"),
     Key("diverged.direction", "text", "forward or backward pass", "diverged_direction"),
     Key("failure", "text", "why a run failed", "failure"),
-    Key("command", "text", "the shell command that makes this run", "command", needed=True),
     Key("settings", "object", "every setting under its configuration key", needed=True),
+    Key("command", "text", "the shell command that makes this run", "command", needed=True),
     Key("seed", "number", "the seed, as in settings"),
     Key("device", "text", "the device, as in settings"),
     Key("steps", "numbers", "time steps of the shortest and the longest sequence"),

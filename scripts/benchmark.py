@@ -16,13 +16,15 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from rnn_exp.networks.gradients import Asked, Gradients, scan_engine
+from rnn_exp.networks.gradients import Gradients, scan_engine
 from rnn_exp.networks.inits import Gaussian
-from rnn_exp.networks.network import Network, Parameters, shapes
+from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.norms import log10_norm
+from rnn_exp.networks.parameters import Parameters
+from rnn_exp.networks.readout import Objective
 from rnn_exp.sweeps import process
 from rnn_exp.tasks import Adding
-from rnn_exp.training.optimizers import OPTIMIZERS, memory_of
+from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.recorder import profile
 
 Update = Callable[[], object]
@@ -42,17 +44,19 @@ def scan_update(
     sizes = shapes(network, task.input_size, task.output_size)
     drawn = [Gaussian(0.9).draw(sizes, seed) for seed in range(runs)]
     parameters = Parameters.stack(drawn, torch.float32)
-    move, memory = OPTIMIZERS["adam"], memory_of("adam", parameters.flat)
+    optimizer = OPTIMIZERS["adam"]
+    memory = optimizer.memory(parameters.flat)
     views = parameters.views()
     batch = task.draw(B, torch.Generator().manual_seed(0))
     x = batch.inputs.unsqueeze(1).expand(-1, runs, -1, -1).contiguous()
     y = batch.targets.expand(runs, 1, -1)
 
     def update() -> object:
-        asked = Asked(lambda outputs: task.loss(outputs, y))
+        asked = Objective(lambda outputs: task.loss(outputs, y))
         gradients = scan_engine(views, x, asked, network)
-        norms = profile(gradients, network.layer) if everything else norms_of(gradients)
-        move(parameters.flat, parameters.pack(gradients.parameters), memory, 1e-4)
+        norms = profile(gradients, network.make_cell()) if everything else norms_of(gradients)
+        gradient = parameters.pack(gradients.parameters)
+        optimizer.step(parameters.flat, gradient, memory, 1e-4)
         return norms
 
     return update
@@ -60,8 +64,8 @@ def scan_update(
 
 def norms_of(gradients: Gradients) -> list[torch.Tensor]:
     """Return log10 of the norms of ∂L/∂h_t and, of an LSTM, of ∂L/∂c_t; of one layer."""
-    [found] = gradients.adjoints
-    recorded = [found.total] if found.memory is None else [found.total, found.memory]
+    [adjoint] = gradients.adjoints
+    recorded = [adjoint.total] if adjoint.memory is None else [adjoint.total, adjoint.memory]
     return [log10_norm(tensor) for tensor in recorded]
 
 

@@ -96,7 +96,7 @@ def updates_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]:
         "recurrent_grad_norm",
         "spectral_radius",
         "largest_singular_value",
-        "moved",
+        "weight_change",
     )
     return {
         "update": update,

@@ -2,9 +2,10 @@
 
 import torch
 
-from rnn_exp.networks.gradients import Asked
 from rnn_exp.networks.inits import Gaussian
-from rnn_exp.networks.network import Network, Parameters, shapes
+from rnn_exp.networks.network import Network, shapes
+from rnn_exp.networks.parameters import Parameters
+from rnn_exp.networks.readout import Objective
 
 
 def normal(seed, *shape, dtype=torch.float64):
@@ -31,4 +32,4 @@ def squares(wanted):
 
 def asked_for(wanted, ends=None, shortest=0):
     """Ask for as many answers as are wanted, at the last steps or at the ends."""
-    return Asked(squares(wanted), wanted.shape[1], ends, shortest)
+    return Objective(squares(wanted), wanted.shape[1], ends, shortest)

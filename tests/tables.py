@@ -33,6 +33,13 @@ class Study:
     gradients: pd.DataFrame
     broken: pd.DataFrame
 
+    @property
+    def rules(self) -> list[str]:
+        """The rule by which its verdicts were given; none where there is no verdict."""
+        if "verdict" not in self.runs:
+            return []
+        return ["vanishing when the rate is below 0.98, exploding above 1.02"]
+
     def gradient_rows(
         self,
         columns: Sequence[str],
@@ -108,7 +115,6 @@ def run(
         "digest": name[:8],
         "status": "finished",
         "verdict": "vanishing" if known < 0.98 else "exploding" if known > 1.02 else "stable",
-        "verdict_rule": "vanishing when the rate is below 0.98, exploding above 1.02",
         "decay_rate": known * 1.03 ** (seed - 1),
         "half_life": np.log(2) / abs(np.log(known)) if known != 1 else np.inf,
         "final_decay_rate": known**0.9,

@@ -15,7 +15,7 @@ from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
 from rnn_exp.storage.writing import write
 from rnn_exp.tasks import Adding
-from rnn_exp.training.experiment import execute
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 
@@ -32,7 +32,7 @@ def study(tmp_path_factory) -> Path:
         for gain in (0.5, 2.0)
         for seed in (0, 1)
     ]
-    for outcome in execute(runs):
+    for outcome in train_runs(runs):
         (folder / outcome.run.name).mkdir(parents=True)
         write(folder / outcome.run.name, outcome)
     return folder

@@ -11,7 +11,7 @@ from rnn_exp.networks.inits import Gaussian, Unit
 from rnn_exp.networks.network import Network
 from rnn_exp.tasks import Adding, Hold
 from rnn_exp.theory.one_unit import chain_rule
-from rnn_exp.training.experiment import execute
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
@@ -121,7 +121,7 @@ def test_a_gru_has_three_times_and_an_lstm_four_times_the_parameters_of_a_plain_
 def test_the_gradient_of_one_unit_is_the_product_of_slopes_and_weights(activation, bias, weight):
     run = unit(activation, weight, bias)
 
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
 
     # With one unit and one sequence the saturation *is* φ'(z_t), and the state is known up to sign.
     slopes = outcome.gradients["saturation"]
@@ -157,9 +157,9 @@ def test_the_slope_of_the_sigmoid_lies_between_zero_and_a_quarter():
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
 @pytest.mark.parametrize("bias", [None, 0.0, 0.5, -2.5])
 def test_with_a_weight_below_one_the_gradient_vanishes(activation, bias):
-    for outcome in execute([unit(activation, 0.5, bias), unit(activation, 0.9, bias)]):
+    for outcome in train_runs([unit(activation, 0.5, bias), unit(activation, 0.9, bias)]):
         assert far_end(outcome) < 0.1
-    [sigmoid] = execute([unit("sigmoid", 0.9, bias)])
+    [sigmoid] = train_runs([unit("sigmoid", 0.9, bias)])
     assert far_end(sigmoid) <= (0.9 / 4) ** (T - 1) * (1 + 1e-9)
 
 
@@ -167,20 +167,20 @@ def test_with_a_weight_below_one_the_gradient_vanishes(activation, bias):
 def test_a_weight_above_one_does_not_explode_with_the_sigmoid_up_to_four(weight):
     # The notes say that w > 1 may explode; with σ' ≤ 1/4 it cannot before w > 4.
     for bias in (None, -4.0, -2.5, -1.0, 0.0, 1.0):
-        [outcome] = execute([unit("sigmoid", weight, bias)])
+        [outcome] = train_runs([unit("sigmoid", weight, bias)])
         assert far_end(outcome) <= (weight / 4) ** (T - 1) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("weight", [5.0, 8.0])
 def test_a_weight_above_four_is_necessary_but_not_sufficient_with_the_sigmoid(weight):
-    steepest, saturated = execute([unit("sigmoid", weight), unit("sigmoid", weight, 0.0)])
+    steepest, saturated = train_runs([unit("sigmoid", weight), unit("sigmoid", weight, 0.0)])
 
     assert far_end(steepest) == pytest.approx((weight / 4) ** (T - 1), rel=1e-9)
     assert far_end(saturated) < 1e-20
 
 
 def test_a_weight_above_one_explodes_with_tanh_at_rest_and_vanishes_when_saturated():
-    rest, saturated = execute([unit("tanh", 1.5), unit("tanh", 1.5, 0.5)])
+    rest, saturated = train_runs([unit("tanh", 1.5), unit("tanh", 1.5, 0.5)])
 
     assert far_end(rest) == pytest.approx(1.5 ** (T - 1), rel=1e-9)
     assert far_end(saturated) < 1e-20
@@ -199,7 +199,7 @@ def loud(length: int = 50) -> Run:
 
 
 def test_an_exploded_gradient_makes_a_huge_update_and_then_numbers_that_are_none():
-    [outcome] = execute([loud()])
+    [outcome] = train_runs([loud()])
 
     assert outcome.status == "diverged"
     assert outcome.divergence is not None
@@ -209,7 +209,7 @@ def test_an_exploded_gradient_makes_a_huge_update_and_then_numbers_that_are_none
 
 
 def test_where_the_numbers_stopped_is_a_row_and_no_error():
-    [outcome] = execute([loud()])
+    [outcome] = train_runs([loud()])
 
     assert outcome.divergence is not None
     last = outcome.gradients["update"] == outcome.divergence.update
@@ -225,7 +225,7 @@ def test_a_vanished_gradient_does_not_reach_the_first_step():
         training=Training(updates=1, batch_size=4),
     )
 
-    [outcome] = execute([quiet])
+    [outcome] = train_runs([quiet])
 
     # What the first step adds to ∂L/∂W_hh, beside what the last one adds.
     share = outcome.gradients["log10_contribution"]

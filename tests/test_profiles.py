@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from rnn_exp.profiles import RULE, measure
+from rnn_exp.profiles import RULE, measure, rate_over_lags, slope
 
 
 def line(rate, T):
@@ -78,3 +78,26 @@ def test_a_long_sequence_that_underflows_early_still_has_its_rate():
     decay = measure(np.where(usable, profile, -np.inf), usable)
     assert decay.verdict == "vanishing"
     assert decay.rate == pytest.approx(0.25)
+
+
+def test_the_rate_over_some_lags_sees_no_others():
+    lag = np.arange(60)
+    norms = np.where((lag >= 5) & (lag <= 50), lag * math.log10(0.9), 7.0)
+    assert rate_over_lags(norms, lag, 5, 50) == pytest.approx(0.9, rel=1e-12)
+    backward = rate_over_lags(norms[::-1], lag[::-1], 5, 50)
+    assert backward == rate_over_lags(norms, lag, 5, 50)
+
+
+@pytest.mark.parametrize("lost", [-np.inf, np.inf, np.nan])
+def test_a_norm_that_is_lost_leaves_no_rate_over_its_lags(lost):
+    lag, norms = np.arange(20), np.zeros(20)
+    norms[7] = lost
+    assert math.isnan(rate_over_lags(norms, lag, 5, 15))
+    assert rate_over_lags(norms, lag, 8, 15) == 1
+    assert math.isnan(rate_over_lags(norms[:10], lag[:10], 8, 15))
+
+
+def test_the_slope_is_that_of_least_squares():
+    lag = np.array([3.0, 4.0, 8.0, 9.0])
+    ln_norm = np.array([1.0, -2.0, 0.5, 3.0])
+    assert slope(lag, ln_norm) == pytest.approx(np.polyfit(lag, ln_norm, 1)[0], rel=1e-12)

@@ -9,10 +9,10 @@ import os
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from rnn_exp import schema
-from rnn_exp.fields import as_typed
+from rnn_exp.fields import allowed_of, as_typed
 
 __all__ = ["choices", "completions", "help_lines", "settings_lines"]
 
@@ -93,7 +93,7 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
         kinds = _groups().get(group, {}) if group else {}
     chosen = {word.partition("=")[2] for word in words if word.startswith(f"{group}=")}
     allowed = [
-        _allowed(field)
+        allowed_of(field)
         for kind_name, kind in kinds.items()
         if kind_name in chosen or not chosen & set(kinds)
         for field in dataclasses.fields(kind)
@@ -101,22 +101,6 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
     ]
     options = [option for each in allowed if each is not None for option in each.options or ()]
     return list(dict.fromkeys(options)) or None
-
-
-class _Allowed(NamedTuple):
-    """What a field accepts: in words, and as a list if it is a choice of words."""
-
-    words: str
-    options: Sequence[str] | None
-
-
-def _allowed(field: "dataclasses.Field[Any]") -> _Allowed | None:
-    """Return what a field accepts, or None if it does not say."""
-    words = field.metadata.get("allowed")
-    if words is None:
-        return None
-    is_choice = words.startswith("one of ")
-    return _Allowed(words, words.removeprefix("one of ").split(", ") if is_choice else None)
 
 
 def _groups() -> dict[str, Mapping[str, type]]:
@@ -146,7 +130,7 @@ def _field_lines(kind: type, fields: Mapping[str, "dataclasses.Field[Any]"]) -> 
     """Yield the lines of fields that are given under their keys."""
     defaults = {key: as_typed(field.default) for key, field in fields.items()}
     for key, field in fields.items():
-        allowed = _allowed(field)
+        allowed = allowed_of(field)
         yield f"  {key:26}  {defaults[key]:10}  {allowed.words if allowed else ''}".rstrip()
         meaning = _meaning(kind, field.name)
         if meaning:

@@ -52,9 +52,11 @@ class CheckBeforeStart(Callback):
         """
         del kwargs
         from rnn_exp.storage.writing import is_done
+        from rnn_exp.training.experiment import device_of
 
         try:
             run = run_from_config(config)
+            device_of(run.device)
             checkpoint_seconds(config.hydra)
             folder = Path(config.hydra.run.dir)
             done = is_done(folder, run)

@@ -1,7 +1,8 @@
-"""Table -> Figure: one module a figure, found by its name; none draws anything on import.
+"""Tables in, pictures out: one module a figure, found by its name; none draws on import.
 
-A figure module has a `QUESTION`, `table(tables)` (exactly the numbers plotted), `draw(table)` and
-`caption(table)` (what is seen). A new file with these is a new figure; there is no list to keep.
+A figure module has a `QUESTION`, `table(tables)` (exactly the numbers plotted, with what has to be
+said of them), `draw(plotted)` and `caption(plotted)` (what is seen). A new file with these is a new
+figure; there is no list to keep. What figures share is in `parts`.
 """
 
 import importlib
@@ -10,12 +11,20 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Protocol, cast, runtime_checkable
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from rnn_exp.figures.parts.selection import CannotDraw, Tables
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables
 
-__all__ = ["CannotDraw", "FigureModule", "Tables", "figure", "names", "of_study", "study_names"]
+__all__ = [
+    "CannotDraw",
+    "FigureModule",
+    "Plotted",
+    "Tables",
+    "figure",
+    "names",
+    "of_study",
+    "study_names",
+]
 
 
 @runtime_checkable
@@ -24,37 +33,45 @@ class FigureModule(Protocol):
 
     QUESTION: str
 
-    def table(self, tables: Tables) -> pd.DataFrame:
-        """Exactly the numbers plotted."""
+    def table(self, tables: Tables) -> Plotted:
+        """Return exactly the numbers that are plotted, and what has to be said of them.
 
-    def draw(self, table: pd.DataFrame) -> Figure:
-        """The picture of that table."""
+        Raises:
+            CannotDraw: if these tables cannot answer the question.
+        """
 
-    def caption(self, table: pd.DataFrame) -> str:
-        """What is seen, in words."""
+    def draw(self, plotted: Plotted) -> Figure:
+        """Draw that table."""
+
+    def caption(self, plotted: Plotted) -> str:
+        """Say in words what is seen."""
 
 
 def names() -> list[str]:
-    """The names of the figures that any study may have, sorted."""
+    """Return the names of the figures that any study may have, sorted."""
     return sorted(_found(__name__, __path__))
 
 
 def study_names() -> list[str]:
-    """The names of the figures that belong to one study each, sorted."""
+    """Return the names of the figures that belong to one study each, sorted."""
     package = importlib.import_module(f"{__name__}.studies")
     return sorted(_found(package.__name__, package.__path__))
 
 
 def of_study(study: str) -> list[str]:
-    """The figures on a study's page: its own and those beside it, or all general ones."""
+    """Return the figures on a study's page: its own and its general ones, or all general ones."""
     if study not in study_names():
         return names()
     own = importlib.import_module(f"{__name__}.studies.{study}")
-    return [study, *own.BESIDE]
+    return [study, *own.GENERAL_FIGURES]
 
 
 def figure(name: str) -> FigureModule:
-    """The figure of this name; an unknown name is refused with those that exist."""
+    """Return the figure of this name.
+
+    Raises:
+        ValueError: if there is none, naming those that exist.
+    """
     allowed = [*names(), *study_names()]
     if name not in allowed:
         raise ValueError(f"There is no figure {name!r}; choose one of {', '.join(allowed)}.")

@@ -9,31 +9,30 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import agreement, closing, extremes, reach
+from rnn_exp.figures.parts.captions import closing, extreme_rates, far_end_change, theory_agreement
 from rnn_exp.figures.parts.seeds import gradient_interval
-from rnn_exp.figures.parts.selection import KEYS, Tables, at_start, choose, top_layer
+from rnn_exp.figures.parts.selection import KEYS, Plotted, Tables, at_start, select_runs, top_layer
 from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style
 from rnn_exp.figures.parts.words import sentences
 
 QUESTION: Final = "How far back in time does the gradient reach?"
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """The median and range over seeds of log10 of the gradient norm, and the predicted line."""
-    choice = choose(tables.runs)
-    rows = at_start(top_layer(tables, choice.runs["run"], [0]), "gradients")
-    frame = choice.runs.merge(rows, on="run")
+def table(tables: Tables) -> Plotted:
+    """Return log10 of the norm at each lag (median, range over seeds) and the predicted line."""
+    selected = select_runs(tables.runs)
+    rows = at_start(top_layer(tables, selected.runs["run"], [0]), "gradients")
+    frame = selected.runs.merge(rows, on="run")
     frame = frame.sort_values("lag", kind="stable")
-    plotted = gradient_interval(frame, [*KEYS, "lag"], "log10_total")
-    plotted = _in_order(choice.runs[KEYS].drop_duplicates(), plotted)
-    plotted = plotted.merge(_rates(tables.runs, choice.runs), on=KEYS, how="left")
-    plotted["predicted"] = _predicted(plotted)
-    plotted.attrs["notes"] = list(choice.notes)
-    return plotted
+    numbers = gradient_interval(frame, [*KEYS, "lag"], "log10_total")
+    numbers = _in_order(selected.runs[KEYS].drop_duplicates(), numbers)
+    numbers = numbers.merge(_rates(tables.runs, selected.runs), on=KEYS, how="left")
+    numbers["log10_predicted"] = _predicted(numbers)
+    return Plotted(numbers, selected.notes)
 
 
-def _in_order(order: pd.DataFrame, plotted: pd.DataFrame) -> pd.DataFrame:
-    return order.merge(plotted, on=KEYS)
+def _in_order(order: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
+    return order.merge(numbers, on=KEYS)
 
 
 def _rates(runs: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
@@ -44,18 +43,21 @@ def _rates(runs: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     return medians.astype(float).reset_index()
 
 
-def _predicted(plotted: pd.DataFrame) -> pd.Series:
+def _predicted(numbers: pd.DataFrame) -> pd.Series:
     """A straight line through the first finite measured value: only the slope is predicted."""
-    finite = plotted[np.isfinite(plotted["median"])].drop_duplicates(KEYS)[[*KEYS, "lag", "median"]]
-    anchored = plotted[KEYS].merge(finite, on=KEYS, how="left")
-    slope = np.log10(plotted["predicted_rate"].where(plotted["predicted_rate"] > 0))
-    lags = plotted["lag"] - anchored["lag"].to_numpy()
-    line: pd.Series = (anchored["median"].to_numpy() + slope * lags).where(lags >= 0)
+    finite = numbers[np.isfinite(numbers["log10_median"])].drop_duplicates(KEYS)[
+        [*KEYS, "lag", "log10_median"]
+    ]
+    anchored = numbers[KEYS].merge(finite, on=KEYS, how="left")
+    slope = np.log10(numbers["predicted_rate"].where(numbers["predicted_rate"] > 0))
+    lags = numbers["lag"] - anchored["lag"].to_numpy()
+    line: pd.Series = (anchored["log10_median"].to_numpy() + slope * lags).where(lags >= 0)
     return line
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Panels by activation and length, a line a series, dashed where theory says it should go."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw panels by activation and length, a line a series; dashed is what theory predicts."""
+    table = plotted.table
     with in_style():
         activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
         size = (len(lengths), len(activations))
@@ -64,7 +66,7 @@ def draw(table: pd.DataFrame) -> Figure:
         for (row, column), axes in np.ndenumerate(grid):
             where = (table["activation"] == activations[column]) & (table["length"] == lengths[row])
             _panel(axes, table[where], palette)
-            panels.title(axes, activations[column], marks.lone(table), lengths[row])
+            panels.title(axes, activations[column], marks.only_series(table), lengths[row])
         _limits(table, lengths, grid)
         norm = r"gradient norm $\|\partial L/\partial h_t\|$"
         panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", norm)
@@ -75,14 +77,11 @@ def draw(table: pd.DataFrame) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for series, rows in part.groupby("series", sort=False):
         colour = palette[str(series)]
-        finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
-        axes.plot(rows["lag"], finite["median"], MEASURED, color=colour)
-        low, high = finite["low"].fillna(finite["median"]), finite["high"].fillna(finite["median"])
-        axes.fill_between(rows["lag"], low, high, color=colour, alpha=0.22, linewidth=0)
-        if rows["predicted"].notna().any():
-            axes.plot(rows["lag"], rows["predicted"], THEORY, color=darker(colour), linewidth=0.8)
-        marks.mark(axes, rows.loc[rows["floor"] > 0, "lag"], marks.FLOOR, colour)
-        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "lag"], marks.CEILING, colour)
+        marks.band(axes, rows, "lag", colour, log10=True)
+        if rows["log10_predicted"].notna().any():
+            axes.plot(
+                rows["lag"], rows["log10_predicted"], THEORY, color=darker(colour), linewidth=0.8
+            )
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
 
@@ -92,7 +91,10 @@ def _limits(table: pd.DataFrame, lengths: list[int], grid: np.ndarray) -> None:
     finite = table.replace([np.inf, -np.inf], np.nan)
     for length, axes in zip(lengths, grid[:, 0], strict=True):
         part = finite[finite["length"] == length]
-        low, high = part[["low", "median"]].min().min(), part[["high", "median"]].max().max()
+        low, high = (
+            part[["log10_low", "log10_median"]].min().min(),
+            part[["log10_high", "log10_median"]].max().max(),
+        )
         low, high = (low, high) if low == low else (-1.0, 1.0)
         margin = max(0.08 * (high - low), 0.3)
         axes.set_ylim(low - margin * (2 if part["floor"].any() else 1), high + margin)
@@ -100,20 +102,21 @@ def _limits(table: pd.DataFrame, lengths: list[int], grid: np.ndarray) -> None:
 
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     entries = [*marks.series_entries(palette), marks.line_entry("measured", MEASURED)]
-    if table["predicted"].notna().any():
+    if table["log10_predicted"].notna().any():
         entries.append(marks.line_entry("mean-field slope", THEORY))
-    return entries + marks.entries(bool(table["floor"].any()), bool(table["ceiling"].any()))
+    return entries + marks.lost_entries(bool(table["floor"].any()), bool(table["ceiling"].any()))
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: the fastest and slowest decay, how far it goes, and whether theory agrees."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: the fastest and slowest decay, how far it goes, if theory agrees."""
+    table = plotted.table
     return sentences(
-        extremes(table, "measured_rate"),
-        reach(table),
-        agreement(table, "measured_rate", "predicted_rate"),
+        extreme_rates(table, "measured_rate"),
+        far_end_change(table),
+        theory_agreement(table, "measured_rate", "predicted_rate"),
         "Solid: median of log10 over seeds; band: lowest to highest seed.",
         "Dashed: the mean-field slope, drawn through the measured value at the smallest lag."
-        if table["predicted"].notna().any()
+        if table["log10_predicted"].notna().any()
         else "",
-        closing(table),
+        closing(plotted),
     )

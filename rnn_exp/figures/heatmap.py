@@ -12,9 +12,17 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import change
-from rnn_exp.figures.parts.seeds import gradient_interval, thin
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required, top_layer
+from rnn_exp.figures.parts.captions import training_change
+from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates
+from rnn_exp.figures.parts.selection import (
+    KEYS,
+    CannotDraw,
+    Plotted,
+    Tables,
+    required,
+    select_runs,
+    top_layer,
+)
 from rnn_exp.figures.parts.style import VERMILLION, in_style
 from rnn_exp.figures.parts.words import plural, sentences
 
@@ -35,22 +43,21 @@ KINDS: Final = ("value", "floor", "ceiling", "none")
 _UPDATES = 80
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """The median over seeds of log10 of the norm at each lag relative to lag 0 of that update."""
-    choice = choose(tables.runs, lengths=1, series=4, panels=3)
-    runs = choice.runs["run"]
+def table(tables: Tables) -> Plotted:
+    """Return log10 of the norm at each update and lag, relative to lag 0 (median over seeds)."""
+    selected = select_runs(tables.runs, lengths=1, series=4, panels=3)
+    runs = selected.runs["run"]
     recorded = required(tables.updates, ["run", "update"], "updates").astype({"run": str})
     recorded = recorded[recorded["run"].isin(runs)]
     if len(recorded["update"].unique()) < 2:
         raise CannotDraw("Gradients were recorded at fewer than two updates: nothing changes.")
-    kept, note = thin(recorded["update"], _UPDATES)
+    kept, note = limit_updates(recorded["update"], _UPDATES)
     rows = top_layer(tables, runs, kept)
-    frame = choice.runs.merge(_relative(rows), on="run").sort_values(["update", "lag"])
-    cells = gradient_interval(frame, [*KEYS, "update", "lag"], "relative")
-    plotted = choice.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)
-    plotted = plotted.drop(columns=["low", "high"]).assign(kind=_kind)
-    plotted.attrs["notes"] = [*choice.notes, *note]
-    return plotted
+    frame = selected.runs.merge(_relative(rows), on="run").sort_values(["update", "lag"])
+    cells = gradient_interval(frame, [*KEYS, "update", "lag"], "log10_relative")
+    numbers = selected.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)
+    numbers = numbers.drop(columns=["log10_low", "log10_high"]).assign(kind=_kind)
+    return Plotted(numbers, (*selected.notes, *note))
 
 
 def _relative(rows: pd.DataFrame) -> pd.DataFrame:
@@ -58,18 +65,19 @@ def _relative(rows: pd.DataFrame) -> pd.DataFrame:
     last = rows.loc[rows["lag"] == 0, ["run", "update", "log10_total"]]
     last = last.rename(columns={"log10_total": "last"}).replace([np.inf, -np.inf], np.nan)
     joined = rows.merge(last, on=["run", "update"], how="left")
-    return joined.assign(relative=joined["log10_total"] - joined["last"])
+    return joined.assign(log10_relative=joined["log10_total"] - joined["last"])
 
 
 def _kind(cells: pd.DataFrame) -> np.ndarray:
     """What is seen in a cell: its value, or that it has none."""
-    median = cells["median"]
+    median = cells["log10_median"]
     over = (median == np.inf) | (median.isna() & (cells["ceiling"] > 0))
     return np.select([np.isfinite(median), median == -np.inf, over], KINDS[:3], KINDS[3])
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Panels by activation (rows) and series (columns), one colour scale for all."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw panels by activation (rows) and series (columns), one colour scale for all."""
+    table = plotted.table
     with in_style():
         pairs = table[["activation", "series"]].drop_duplicates()
         rows, columns = list(pairs["activation"].unique()), list(pairs["series"].unique())
@@ -86,7 +94,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _scale(table: pd.DataFrame) -> ScalarMappable:
-    finite = table.loc[table["kind"] == "value", "median"]
+    finite = table.loc[table["kind"] == "value", "log10_median"]
     low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 0.0)
     low = max(float(np.floor(low)), DARKEST)
     high = min(max(float(np.ceil(high)), low + 1), BRIGHTEST)
@@ -102,7 +110,7 @@ def _panel(axes: Axes, part: pd.DataFrame, scale: ScalarMappable) -> None:
     cells = part.set_index(["update", "lag"]).reindex(every)
     shape = (len(updates), len(lags))
     x, y = panels.cell_edges(lags), panels.cell_edges(updates)
-    finite = np.ma.masked_invalid(cells["median"].to_numpy(dtype=float).reshape(shape))
+    finite = np.ma.masked_invalid(cells["log10_median"].to_numpy(dtype=float).reshape(shape))
     axes.pcolormesh(
         x, y, finite, cmap=scale.cmap, norm=cast(Normalize, scale.norm), rasterized=True
     )
@@ -131,15 +139,16 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     return [entry for kind, entry in entries.items() if (table["kind"] == kind).any()]
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: where training changes the reach of the gradient most."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: where training changes the reach of the gradient most."""
+    table = plotted.table
     length = int(table["length"].iloc[0])
     return sentences(
         f"Longest sequences of the study (T = {length})." if length else "",
-        change(table[table["kind"] == "value"]),
+        training_change(table[table["kind"] == "value"]),
         "Colour: median over seeds, relative to lag 0 of the same update; white: runs had ended.",
         _lost(table),
-        *table.attrs.get("notes", []),
+        *plotted.notes,
     )
 
 

@@ -10,40 +10,40 @@ from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import interval, thin
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required
-from rnn_exp.figures.parts.style import MEASURED, in_style
-from rnn_exp.figures.parts.words import number, place, plural, sentences
+from rnn_exp.figures.parts.seeds import interval, limit_updates
+from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
+from rnn_exp.figures.parts.style import in_style
+from rnn_exp.figures.parts.words import case_name, number, plural, sentences
 
 QUESTION: Final = "Does it learn?"
 
 _UPDATES = 200
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """The median and range over seeds of the loss at each recorded update."""
-    choice = choose(tables.runs)
+def table(tables: Tables) -> Plotted:
+    """Return the median and range over seeds of the loss at each recorded update."""
+    selected = select_runs(tables.runs)
     rows = required(tables.updates, ["run", "update", "loss"], "updates").astype({"run": str})
-    rows = rows[rows["run"].isin(choice.runs["run"])]
+    rows = rows[rows["run"].isin(selected.runs["run"])]
     if len(rows["update"].unique()) < 2:
         raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
-    kept, note = thin(rows["update"], _UPDATES)
+    kept, note = limit_updates(rows["update"], _UPDATES)
     rows = rows[rows["update"].isin(kept)]
-    frame = choice.runs.merge(rows, on="run").astype({"loss": float}).sort_values("update")
-    plotted = interval(frame, [*KEYS, "update"], "loss")
+    frame = selected.runs.merge(rows, on="run").astype({"loss": float}).sort_values("update")
+    numbers = interval(frame, [*KEYS, "update"], "loss")
     lost = (
         (~np.isfinite(frame["loss"]))
         .groupby([frame[k] for k in (*KEYS, "update")], dropna=False, sort=False)
         .sum()
     )
-    plotted = plotted.assign(ceiling=lost.to_numpy())
-    plotted = choice.runs[KEYS].drop_duplicates().merge(plotted, on=KEYS)
-    plotted.attrs["notes"] = [*choice.notes, *note]
-    return plotted
+    numbers = numbers.assign(ceiling=lost.to_numpy())
+    numbers = selected.runs[KEYS].drop_duplicates().merge(numbers, on=KEYS)
+    return Plotted(numbers, (*selected.notes, *note))
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Panels by activation and length, a line a series, its band the range over seeds."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw panels by activation and length, a line a series, its band the range over seeds."""
+    table = plotted.table
     with in_style():
         activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
         figure, grid = panels.grid(len(lengths), len(activations), height=1.25)
@@ -51,23 +51,18 @@ def draw(table: pd.DataFrame) -> Figure:
         for (row, column), axes in np.ndenumerate(grid):
             where = (table["activation"] == activations[column]) & (table["length"] == lengths[row])
             _panel(axes, table[where], palette)
-            panels.title(axes, activations[column], marks.lone(table), lengths[row])
+            panels.title(axes, activations[column], marks.only_series(table), lengths[row])
         _scale(table, grid[0, 0])
         panels.name_axes(figure, grid, "update", "loss")
         ceiling = bool((table["ceiling"] > 0).any())
-        marks.legend(figure, [*marks.series_entries(palette), *marks.entries(False, ceiling)])
+        marks.legend(figure, [*marks.series_entries(palette), *marks.lost_entries(False, ceiling)])
     return figure
 
 
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for series, rows in part.groupby("series", sort=False):
         colour = palette[str(series)]
-        finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
-        marker = "o" if len(rows) == 1 else ""
-        axes.plot(rows["update"], finite["median"], MEASURED, color=colour, marker=marker)
-        low, high = finite["low"], finite["high"].fillna(finite["median"])
-        axes.fill_between(rows["update"], low, high, color=colour, alpha=0.22, linewidth=0)
-        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "update"], marks.CEILING, colour)
+        marks.band(axes, rows, "update", colour, marker="o" if len(rows) == 1 else "")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
@@ -79,21 +74,22 @@ def _scale(table: pd.DataFrame, axes: Axes) -> None:
         axes.set_ylim(bottom=0)
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: where the loss fell most, where it did not fall, and who diverged."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: where the loss fell most, where it did not fall, and who diverged."""
+    table = plotted.table
     ends = _ends(table)
     if ends.empty:
-        return sentences("No loss was finite.", closing(table))
+        return sentences("No loss was finite.", closing(plotted))
     best, worst = (ends.iloc[int(i)] for i in (ends["part"].argmin(), ends["part"].argmax()))
-    said = [f"The loss falls most with {place(best)}: {_fall(best)}."]
+    said = [f"The loss falls most with {case_name(best)}: {_fall(best)}."]
     if len(ends) > 1:
-        said.append(f"It falls least with {place(worst)}: {_fall(worst)}.")
+        said.append(f"It falls least with {case_name(worst)}: {_fall(worst)}.")
         halved = int((ends["part"] < 0.5).sum())
         said.append(f"It is at least halved in {halved} of {plural(len(ends), 'case')}.")
     return sentences(
         *said,
         "Line: median over the seeds still training; band: lowest to highest.",
-        closing(table),
+        closing(plotted),
     )
 
 

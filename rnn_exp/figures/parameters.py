@@ -8,19 +8,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import closing, contrast
+from rnn_exp.figures.parts.captions import closing, quantity_changes
 from rnn_exp.figures.parts.panels import is_numeric, numeric_x, positions, series_label, set_x
-from rnn_exp.figures.parts.seeds import gradient_interval
+from rnn_exp.figures.parts.seeds import gradient_interval, statuses
 from rnn_exp.figures.parts.selection import (
     KEYS,
     CannotDraw,
+    Plotted,
     Tables,
     at_start,
-    choose,
     required,
+    select_runs,
     top_layer,
 )
-from rnn_exp.figures.parts.style import BLUE, MEASURED, in_style
+from rnn_exp.figures.parts.style import BLUE, in_style
 from rnn_exp.figures.parts.words import sentences
 
 QUESTION: Final = "Would the gradient of the weights have shown it?"
@@ -31,36 +32,31 @@ TITLES: Final = {
 }
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """log10 of both quantities at update 0: median and range over seeds, against T or gain."""
-    choice = choose(tables.runs, lengths=12, series=4, panels=3)
-    if len(choice.runs["length"].unique()) < 2:
-        choice = choose(tables.runs, lengths=1, series=12, panels=3)
-    frame = choice.runs.merge(_quantities(tables, choice.runs["run"]), on="run")
-    plotted = gradient_interval(frame, [*KEYS, "quantity"], "log10")
-    by_length = len(plotted["length"].unique()) > 1
-    plotted["x"] = plotted["length"].astype(float) if by_length else positions(plotted)
-    plotted["line"] = plotted["series"] if by_length else ""
-    if len(plotted["x"].unique()) < 2:
+def table(tables: Tables) -> Plotted:
+    """Return log10 of both quantities at update 0 against T or gain (median, range over seeds)."""
+    selected = select_runs(tables.runs, lengths=12, series=4, panels=3)
+    if len(selected.runs["length"].unique()) < 2:
+        selected = select_runs(tables.runs, lengths=1, series=12, panels=3)
+    frame = selected.runs.merge(_quantities(tables, selected.runs["run"]), on="run")
+    numbers = gradient_interval(frame, [*KEYS, "quantity"], "log10")
+    by_length = len(numbers["length"].unique()) > 1
+    numbers["x"] = numbers["length"].astype(float) if by_length else positions(numbers)
+    numbers["line"] = numbers["series"] if by_length else ""
+    if len(numbers["x"].unique()) < 2:
         raise CannotDraw("The study has one sequence length and one gain: there is no trend.")
-    plotted = plotted.sort_values("x", kind="stable", ignore_index=True)
-    plotted.attrs["notes"] = list(choice.notes)
-    return plotted
+    numbers = numbers.sort_values("x", kind="stable", ignore_index=True)
+    return Plotted(numbers, selected.notes)
 
 
 def _quantities(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     """Both quantities in long form: run, quantity, log10, status."""
     columns = ["run", "update", "recurrent_grad_norm"]
     weights = at_start(required(tables.updates, columns, "updates"), "updates")
-    norm = weights["recurrent_grad_norm"].astype(float)
     with np.errstate(divide="ignore"):
-        weights = weights.assign(log10=np.log10(norm), quantity="weights", status=_status(norm))
+        log10 = np.log10(weights["recurrent_grad_norm"].astype(float))
+    weights = weights.assign(log10=log10, quantity="weights", status=statuses(log10))
     both = [weights.drop(columns="recurrent_grad_norm"), _ratio(tables, runs)]
     return pd.concat(both, ignore_index=True).astype({"run": str})
-
-
-def _status(norm: pd.Series) -> np.ndarray:
-    return np.select([norm.isna(), np.isinf(norm), norm == 0], ["nan", "inf", "zero"], "ok")
 
 
 def _ratio(tables: Tables, runs: pd.Series) -> pd.DataFrame:
@@ -72,8 +68,9 @@ def _ratio(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     return joined[["run", "quantity", "log10", "status"]]
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """A row an activation; left the weights, right the states, on one scale of powers of ten."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw a row an activation: left the weights, right the states, on one scale."""
+    table = plotted.table
     with in_style():
         activations = list(table["activation"].unique())
         figure, grid = panels.grid(len(activations), len(TITLES), height=1.7, sharey="row")
@@ -91,23 +88,15 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _name(table: pd.DataFrame, activation: str) -> str:
-    return panels.plain(", ".join(filter(None, [activation, marks.lone(table)])))
+    return panels.plain(", ".join(filter(None, [activation, marks.only_series(table)])))
 
 
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for line, rows in part.groupby("line", sort=False):
         colour = palette[str(line)]
-        finite = rows[np.isfinite(rows["median"])].replace([np.inf, -np.inf], np.nan)
-        low, high = (finite[k].fillna(finite["median"]) for k in ("low", "high"))
         # Names have no order that a line could show; lengths and gains have.
-        joined = MEASURED if len(rows["length"].unique()) > 1 or is_numeric(rows) else "none"
-        axes.plot(finite["x"], finite["median"], linestyle=joined, color=colour, marker="o")
-        if joined == "none":
-            axes.vlines(finite["x"], low, high, color=colour, linewidth=0.8)
-        else:
-            axes.fill_between(finite["x"], low, high, color=colour, alpha=0.22, linewidth=0)
-        marks.mark(axes, rows.loc[rows["floor"] > 0, "x"], marks.FLOOR, colour)
-        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "x"], marks.CEILING, colour)
+        joined = len(rows["length"].unique()) > 1 or is_numeric(rows)
+        marks.band(axes, rows, "x", colour, log10=True, joined=joined, marker="o")
     # Room for the triangles below the last point.
     axes.margins(y=0.2 if (part["floor"] > 0).any() else 0.08)
     panels.powers(axes)
@@ -125,14 +114,15 @@ def _axis(table: pd.DataFrame, figure: Figure, grid: np.ndarray) -> None:
 
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*marks.series_entries(palette), *marks.entries(*lost)]
+    return [*marks.series_entries(palette), *marks.lost_entries(*lost)]
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: how the two quantities change along the axis, where they differ most."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: how the two quantities change along the axis, where they differ most."""
+    table = plotted.table
     return sentences(
-        contrast(table),
+        quantity_changes(table),
         "At initialisation, both sides on the same scale. Line: median over seeds; band: lowest "
         "to highest.",
-        closing(table),
+        closing(plotted),
     )

@@ -9,10 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import agreement, bounded, closing, crossing, extremes
-from rnn_exp.figures.parts.panels import beside, is_numeric, positions, series_label, set_x
+from rnn_exp.figures.parts.captions import (
+    bound_kept,
+    closing,
+    extreme_rates,
+    rate_crossing,
+    theory_agreement,
+)
+from rnn_exp.figures.parts.panels import is_numeric, positions, series_label, set_x, shifted
 from rnn_exp.figures.parts.seeds import interval
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required
+from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, in_style
 from rnn_exp.figures.parts.words import plural, sentences
 
@@ -21,39 +27,39 @@ QUESTION: Final = "At which gain does the gradient neither vanish nor explode?"
 MARKERS: Final = ("o", "s", "D")
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """The median and range over seeds of the decay rate; medians of prediction and bound."""
-    choice = choose(tables.runs, series=30)
+def table(tables: Tables) -> Plotted:
+    """Return the median and range over seeds of the decay rate; medians of prediction and bound."""
+    selected = select_runs(tables.runs, series=30)
     names = {"decay_rate": "measured", "predicted_rate": "predicted"}
     runs = required(tables.runs, ["run", "decay_rate", "verdict"], "runs").astype({"run": str})
     extra = tables.runs.reindex(columns=["predicted_rate", "bound"]).astype(float)
     runs = runs.join(extra).rename(columns=names)
-    frame = choice.runs.merge(runs, on="run").astype({"measured": float})
+    frame = selected.runs.merge(runs, on="run").astype({"measured": float})
     if frame["measured"].isna().all():
         raise CannotDraw("No run of the study has a decay rate.")
-    plotted = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
+    numbers = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
     lost = ~np.isfinite(frame["measured"])
     overflowed = lost & (frame["verdict"] == "diverged")
     grouped = frame.assign(overflowed=overflowed.astype(int)).groupby(
         KEYS, dropna=False, sort=False
     )
     theory = grouped.agg({"predicted": "median", "bound": "median", "overflowed": "sum"})
-    plotted = plotted.merge(theory.reset_index(), on=KEYS)
-    plotted["x"] = positions(plotted)
+    numbers = numbers.merge(theory.reset_index(), on=KEYS)
+    numbers["x"] = positions(numbers)
     few = int((lost & ~overflowed).sum())
     note = f"{plural(few, 'run')} with too few usable norms for a rate: not drawn." if few else ""
-    plotted.attrs["notes"] = [*choice.notes, *filter(None, [note])]
-    return plotted
+    return Plotted(numbers, (*selected.notes, *filter(None, [note])))
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """A panel an activation: points measured, dashed predicted, dotted bound, a line at 1."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw a panel an activation: points measured, dashed predicted, dotted bound, a line at 1."""
+    table = plotted.table
     with in_style():
         activations = list(table["activation"].unique())
         figure, grid = panels.grid(1, len(activations), height=2.3)
         for activation, axes in zip(activations, grid[0], strict=True):
             _panel(axes, table[table["activation"] == activation], panels.lengths_of(table))
-            panels.title(axes, activation, marks.lone(table))
+            panels.title(axes, activation, marks.only_series(table))
         _scales(table, grid)
         for activation, axes in zip(activations, grid[0], strict=True):
             _impossible(axes, table[table["activation"] == activation])
@@ -69,10 +75,10 @@ def _panel(axes: Axes, part: pd.DataFrame, lengths: list[int]) -> None:
         shown = rows[np.isfinite(rows["measured"]) & (rows["measured"] > 0)]
         spread = np.abs(shown[["low", "high"]].to_numpy().T - shown["measured"].to_numpy())
         # Drawn a little apart: lengths differ by less than a marker where the rate is a rate.
-        apart = beside(shown["x"], place - (len(lengths) - 1) / 2, part["x"])
+        apart = shifted(shown["x"], place - (len(lengths) - 1) / 2, part["x"])
         axes.errorbar(apart, shown["measured"], spread, **_points(place, len(lengths)))
-        marks.mark(axes, rows.loc[rows["measured"] <= 0, "x"], marks.FLOOR, BLUE)
-        marks.mark(axes, rows.loc[rows["overflowed"] > 0, "x"], marks.CEILING, BLUE)
+        marks.mark_lost(axes, rows.loc[rows["measured"] <= 0, "x"], marks.FLOOR, BLUE)
+        marks.mark_lost(axes, rows.loc[rows["overflowed"] > 0, "x"], marks.CEILING, BLUE)
     for column, line in (("predicted", THEORY), ("bound", BOUND)):
         for x, y in _pieces(part, column):
             axes.plot(x, y, line, color="0.1", linewidth=1, gid=column)
@@ -128,22 +134,23 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     known = table[["predicted", "bound"]].notna().any()
     entries += [entry for entry, used in zip((dashed, dotted), known, strict=True) if used]
     unplaced = bool((table["measured"] <= 0).any())
-    return entries + marks.entries(unplaced, bool((table["overflowed"] > 0).any()))
+    return entries + marks.lost_entries(unplaced, bool((table["overflowed"] > 0).any()))
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: where the rate crosses 1, how good the theory is, whether the bound holds."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: where the rate crosses 1, how good theory is, whether the bound holds."""
+    table = plotted.table
     return sentences(
-        extremes(table, "measured"),
+        extreme_rates(table, "measured"),
         *(_crossing(str(name), part) for name, part in table.groupby("activation", sort=False)),
-        agreement(table, "measured", "predicted"),
-        bounded(table),
+        theory_agreement(table, "measured", "predicted"),
+        bound_kept(table),
         "Points: median over seeds; bars: lowest to highest seed.",
-        closing(table),
+        closing(plotted),
     )
 
 
 def _crossing(activation: str, part: pd.DataFrame) -> str:
     if not is_numeric(part):
         return ""
-    return crossing(f"With {activation or 'this network'}", _curve(part, "measured"))
+    return rate_crossing(f"With {activation or 'this network'}", _curve(part, "measured"))

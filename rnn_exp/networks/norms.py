@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells.layout import cachefuls
+from rnn_exp.networks.cells.layout import cache_blocks
 from rnn_exp.schema import GRADIENT_STATUSES
 from rnn_exp.shapes import Float
 
@@ -51,7 +51,7 @@ def _scaled_norm(values: Tensor) -> tuple[Tensor, Tensor]:
         return torch.linalg.vector_norm(values / scale, dim=(-2, -1)), scale[..., 0, 0]
     # torch widens a copy of what it is given; a cacheful at a time that copy costs little.
     wide = functools.partial(torch.linalg.vector_norm, dim=(-2, -1), dtype=torch.float64)
-    found = torch.cat([wide(part) for part in cachefuls(values)])
+    found = torch.cat([wide(part) for part in cache_blocks(values)])
     return found, torch.ones_like(found)
 
 

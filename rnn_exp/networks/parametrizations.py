@@ -9,22 +9,32 @@ transform, with W_0 in the place of their signs).
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.network import Network, Parameters
+from rnn_exp.networks.parameters import Parameters
+from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float
 
-__all__ = ["Free", "Orthogonal", "Parametrization", "parametrization_of"]
+__all__ = ["PARAMETRIZATIONS", "Free", "Orthogonal", "Parametrization"]
 
 Named = dict[str, Tensor]
 
 
 @runtime_checkable
 class Parametrization(Protocol):
-    """What turns the trained numbers into the network's, and gradients back."""
+    """What turns the trained numbers into the network's, and gradients back.
+
+    It is made from the parameters that training starts from. ``is_orthogonal``: whether W_hh stays
+    orthogonal.
+    """
+
+    name: ClassVar[str]
+    is_orthogonal: ClassVar[bool]
+
+    def __init__(self, given: Parameters) -> None: ...
 
     def start(self, given: Float[Tensor, "run size"]) -> Float[Tensor, "run size"]:
         """Return the numbers to be trained of which the given parameters are made."""
@@ -39,33 +49,42 @@ class Parametrization(Protocol):
         ...
 
     def keep(self, places: Sequence[int]) -> None:
-        """Let all runs go but those at these places."""
+        """Forget all runs but those at these places."""
         ...
 
 
 class Free:
-    """Nothing in between."""
+    """W itself is trained: nothing is in between."""
+
+    name: ClassVar[str] = "free"
+    is_orthogonal: ClassVar[bool] = False
+
+    def __init__(self, given: Parameters) -> None:
+        del given
 
     def start(self, given: Float[Tensor, "run size"]) -> Float[Tensor, "run size"]:
         """Return a copy."""
         return given.clone()
 
     def network(self, trained: Named) -> Named:
-        """Return the very same."""
+        """Return what was given."""
         return trained
 
     def pull_back(self, trained: Named, gradients: Named) -> Named:
-        """Return the very same."""
+        """Return what was given."""
         del trained
         return gradients
 
     def keep(self, places: Sequence[int]) -> None:
-        """Remember nothing."""
+        """Do nothing: nothing is kept of any run."""
         del places
 
 
 class Orthogonal:
     """W_hh of every layer as W_0 times a Cayley transform."""
+
+    name: ClassVar[str] = "orthogonal"
+    is_orthogonal: ClassVar[bool] = True
 
     def __init__(self, given: Parameters) -> None:
         self.shapes = given.shapes
@@ -104,13 +123,13 @@ class Orthogonal:
         self.first = {name: first[list(places)] for name, first in self.first.items()}
 
 
-def parametrization_of(network: Network, given: Parameters) -> Parametrization:
-    """Return the parametrisation that a network asks for, starting from the given parameters."""
-    return Orthogonal(given) if network.parametrization == "orthogonal" else Free()
-
-
 def _cayley(A: Float[Tensor, "run hidden hidden"]) -> Float[Tensor, "run hidden hidden"]:
     one = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
     S = A - A.mT
     # 1 + S is singular only where S is so large that the 1 is rounded off: no number, no error.
     return torch.linalg.solve_ex(one + S, one - S).result
+
+
+PARAMETRIZATIONS: Registry[type[Parametrization]] = Registry("parametrization")
+PARAMETRIZATIONS.register(Free)
+PARAMETRIZATIONS.register(Orthogonal)

@@ -1,35 +1,78 @@
 """torch's own nn.RNN, nn.GRU and nn.LSTM: this package's networks as modules, and back, exactly."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from rnn_exp.fields import SettingError
-from rnn_exp.networks.network import Network, layer_of, shapes
+from rnn_exp.networks.cells import ACTIVATIONS, CELLS
+from rnn_exp.networks.cells.activations import TorchForm
+from rnn_exp.networks.network import Network, Refusal, shapes
+from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.shapes import Float
 
-__all__ = ["empty_module", "from_torch", "states_of", "to_torch", "torch_weights"]
-
 Module = nn.RNN | nn.GRU | nn.LSTM
-_GATED: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+
+__all__ = [
+    "empty_module",
+    "from_torch",
+    "states_of",
+    "to_torch",
+    "torch_refusals",
+    "torch_weights",
+]
+
+
+def torch_refusals(network: Network) -> Iterator[Refusal]:
+    """Yield the settings for which torch has no module.
+
+    Args:
+        network: what the network is.
+
+    Returns:
+        The key, its value, and what is allowed.
+    """
+    kind = network.kind
+    if kind.torch_module is None:
+        cells = ", ".join(name for name, one in CELLS.items() if one.torch_module is not None)
+        yield "cell", network.cell, f"{cells} with engine=torch; use engine=scan"
+    elif kind.only_activation is None and network.phi.torch_form is None:
+        able = ", ".join(name for name, one in ACTIVATIONS.items() if one.torch_form is not None)
+        reason = f"torch.nn.RNN has no {network.activation} recurrence"
+        yield (
+            "activation",
+            network.activation,
+            f"{able} with engine=torch ({reason}); use engine=scan",
+        )
 
 
 def torch_weights(parameters: dict[str, Tensor], network: Network) -> dict[str, Tensor]:
     r"""Return the weights with which torch's own module computes this network.
 
-    GRU, LSTM, tanh and relu: the same. sigmoid: with h = (1 + s)/2, the sigmoid network (W, V, b)
-    *is* a tanh network in s with W/4, V/2, b/2 + W·1/4 and s₀ = 2 h₀ − 1, because
-    σ(u) = (1 + tanh(u/2))/2.
-    A layer above another reads h as well, so its V too becomes V/4 and adds V·1/4 to the bias.
+    GRU, LSTM, tanh and relu: the same. With φ(u) = o + s ψ(k u) (`TorchForm`) and h = o + s z, the
+    network (W, V, b) of φ *is* a network of ψ in z with k s W, k V, k b + k o W·1 and
+    z₀ = (h₀ − o) / s. For the sigmoid, σ(u) = (1 + tanh(u/2))/2, that is W/4, V/2, b/2 + W·1/4.
+    A layer above another reads h as well, so its V too becomes k s V and adds k o V·1 to the bias.
+
+    Args:
+        parameters: of one run, by torch's names.
+        network: what the network is.
+
+    Returns:
+        Named weights without those of the read-out.
     """
-    if network.activation != "sigmoid":
+    form = _form(network)
+    if form.is_plain:
         return {name: value for name, value in parameters.items() if "readout" not in name}
+    k, ks, ko = form.stretch, form.stretch * form.scale, form.stretch * form.offset
     result = {}
     for number in range(network.num_layers):
-        V, W, b_ih, b_hh = layer_of(parameters, number)
-        result[f"weight_ih_l{number}"] = V / 4 if number else V / 2
-        result[f"weight_hh_l{number}"] = W / 4
-        result[f"bias_ih_l{number}"] = b_ih / 2 + (V.sum(-1) / 4 if number else 0)
-        result[f"bias_hh_l{number}"] = b_hh / 2 + W.sum(-1) / 4
+        V, W, b_ih, b_hh = layer_weights(parameters, number)
+        result[f"weight_ih_l{number}"] = V * ks if number else V * k
+        result[f"weight_hh_l{number}"] = W * ks
+        result[f"bias_ih_l{number}"] = b_ih * k + (V.sum(-1) * ko if number else 0)
+        result[f"bias_hh_l{number}"] = b_hh * k + W.sum(-1) * ko
     return result
 
 
@@ -38,19 +81,27 @@ def empty_module(network: Network, input_size: int, device: torch.device | str) 
 
     torch draws the weights of a new module from its global generator; here nothing is drawn.
 
+    Args:
+        network: what the network is.
+        input_size: numbers it reads a time step.
+        device: where its weights will be.
+
     Raises:
         SettingError: for a cell or an activation that torch has no module for.
     """
-    sizes = input_size, network.hidden_size, network.num_layers
-    more = {"dtype": network.torch_dtype, "device": "meta"}
-    if network.cell in _GATED:
-        return _GATED[network.cell](*sizes, **more).to_empty(device=device)
-    if network.cell != "rnn":
-        raise SettingError("cell", network.cell, "rnn, gru, lstm (torch has no other)")
-    if network.activation == "identity":
-        raise SettingError("activation", "identity", "tanh, sigmoid, relu (torch.nn.RNN)")
-    kind = "relu" if network.activation == "relu" else "tanh"
-    return nn.RNN(*sizes, nonlinearity=kind, **more).to_empty(device=device)
+    for key, value, reason in torch_refusals(network):
+        raise SettingError(key, value, reason)
+    module = getattr(nn, str(network.kind.torch_module))
+    more = {} if network.kind.only_activation else {"nonlinearity": _form(network).nonlinearity}
+    made: Module = module(
+        input_size,
+        network.hidden_size,
+        network.num_layers,
+        dtype=network.torch_dtype,
+        device="meta",
+        **more,
+    )
+    return made.to_empty(device=device)
 
 
 def states_of(
@@ -59,21 +110,33 @@ def states_of(
     x: Float[Tensor, "time batch input"],
     network: Network,
 ) -> Float[Tensor, "time batch hidden"]:
-    """Return h of the top layer with one run's parameters, from the network's initial state."""
+    """Return h of the top layer with one run's parameters, from the network's initial state.
+
+    Args:
+        module: as `empty_module` makes it.
+        parameters: of one run, by torch's names.
+        x: the inputs.
+        network: what the network is.
+    """
+    form = _form(network)
     shape = (network.num_layers, x.shape[1], network.hidden_size)
-    sigmoid, first = network.activation == "sigmoid", network.initial_state
-    start = x.new_full(shape, 2 * first - 1 if sigmoid else first)
-    given = (start, torch.zeros_like(start)) if network.cell == "lstm" else start
+    start = x.new_full(shape, (network.initial_state - form.offset) / form.scale)
+    given = (start, torch.zeros_like(start)) if network.kind.has_memory else start
     weights = torch_weights(parameters, network)
     out, _ = torch.func.functional_call(module, weights, (x, given))
-    return (1 + out) / 2 if sigmoid else out
+    return out if form.is_plain else form.offset + form.scale * out
 
 
 def to_torch(parameters: dict[str, Tensor], network: Network) -> Module:
     """Return a real torch.nn.RNN, GRU or LSTM that computes this network's states (of one run).
 
-    Its output is h, but for the sigmoid. For the sigmoid its output is s, to be started at
-    s₀ = 2 h₀ − 1 (all −1 for h₀ = 0), and h = (1 + s)/2, exactly.
+    Its output is h, but where φ(u) = o + s ψ(k u) is no activation of torch's. There its output is
+    z, to be started at z₀ = (h₀ − o) / s, and h = o + s z, exactly: for the sigmoid z₀ = 2 h₀ − 1
+    (all −1 for h₀ = 0) and h = (1 + z)/2.
+
+    Args:
+        parameters: of one run, by torch's names.
+        network: what the network is.
 
     Raises:
         SettingError: for a cell or an activation that torch has no module for.
@@ -89,11 +152,18 @@ def from_torch(module: Module) -> tuple[Network, dict[str, Tensor]]:
 
     A module without biases gives biases of zero.
 
+    Args:
+        module: torch's module.
+
     Raises:
         TypeError: for anything but a plain, one-directional module of these.
     """
-    kinds: dict[type, str] = {nn.RNN: "rnn"} | {kind: name for name, kind in _GATED.items()}
-    cell = kinds.get(type(module))
+    cells = {
+        getattr(nn, str(one.torch_module)): name
+        for name, one in CELLS.items()
+        if one.torch_module is not None
+    }
+    cell = cells.get(type(module))
     if cell is None or module.bidirectional or module.dropout or module.proj_size:
         raise TypeError(
             "expected a one-directional torch.nn.RNN, GRU or LSTM without dropout or "
@@ -102,16 +172,20 @@ def from_torch(module: Module) -> tuple[Network, dict[str, Tensor]]:
     own = {name: value.detach().clone() for name, value in module.named_parameters()}
     network = Network(
         cell=cell,
-        activation=module.nonlinearity if isinstance(module, nn.RNN) else "tanh",
+        activation=CELLS[cell].only_activation or str(module.nonlinearity),
         hidden_size=module.hidden_size,
         num_layers=module.num_layers,
         dtype=str(own["weight_hh_l0"].dtype).removeprefix("torch."),
     )
-    wanted = {
-        name: shape
-        for name, shape in shapes(network, module.input_size, 1).items()
+    wanted = shapes(network, module.input_size, 1)
+    return network, {
+        name: own.get(name, own["weight_hh_l0"].new_zeros(shape))
+        for name, shape in wanted.items()
         if "readout" not in name
     }
-    return network, {
-        name: own.get(name, own["weight_hh_l0"].new_zeros(shape)) for name, shape in wanted.items()
-    }
+
+
+def _form(network: Network) -> TorchForm:
+    """Return how torch computes φ; gated cells have their own activations, which torch knows."""
+    form = None if network.kind.only_activation else network.phi.torch_form
+    return form or TorchForm("tanh")

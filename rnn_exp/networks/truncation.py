@@ -50,21 +50,22 @@ class Sums:
     """Gradients of every layer, to which those of windows are added."""
 
     def __init__(self, traces: Sequence[Trace]) -> None:
-        self.directs = [torch.zeros_like(trace.now) for trace in traces]
-        self.totals = [torch.zeros_like(trace.now) for trace in traces]
+        self.directs = [torch.zeros_like(trace.states) for trace in traces]
+        self.totals = [torch.zeros_like(trace.states) for trace in traces]
         self.memories: list[Tensor | None] = [None for _ in traces]
         self.weights: list[LayerWeights | None] = [None for _ in traces]
 
-    def add(self, window: Window, directs: Sequence[Tensor], found: Sequence[Adjoint]) -> None:
-        """Add what one window gives."""
+    def add(self, window: Window, directs: Sequence[Tensor], adjoints: Sequence[Adjoint]) -> None:
+        """Add the direct gradients and the adjoints of one window, a layer each."""
         start, end, _ = window
-        for number, (direct, one) in enumerate(zip(directs, found, strict=True)):
+        for number, (direct, one) in enumerate(zip(directs, adjoints, strict=True)):
             self.directs[number][end - len(direct) : end] += direct
             self.totals[number][start:end] += one.total
             if one.memory is not None:
-                if self.memories[number] is None:
-                    self.memories[number] = torch.zeros_like(self.totals[number])
-                self.memories[number][start:end] += one.memory  # type: ignore[index]
+                memory = self.memories[number]
+                if memory is None:
+                    memory = self.memories[number] = torch.zeros_like(self.totals[number])
+                memory[start:end] += one.memory
             before = self.weights[number]
             self.weights[number] = (
                 one.weights

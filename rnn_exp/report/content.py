@@ -8,10 +8,7 @@ import pandas as pd
 
 from rnn_exp.figures.parts.selection import setting_columns
 from rnn_exp.figures.parts.words import listing, number, plural, sentences
-
-_VERDICTS: Final = ("vanishing", "stable", "exploding", "diverged", "undetermined")
-_STATUSES: Final = ("finished", "solved", "diverged", "failed", "running")
-_RULE: Final = "verdict_rule"
+from rnn_exp.schema import RUN_STATUSES, VERDICTS
 
 
 def summary(runs: pd.DataFrame, broken: pd.DataFrame) -> str:
@@ -19,8 +16,8 @@ def summary(runs: pd.DataFrame, broken: pd.DataFrame) -> str:
     if runs.empty:
         return sentences("The study has no readable run.", _broken(broken))
     return sentences(
-        f"The study has {plural(len(runs), 'run')}: {_counted(runs, 'status', _STATUSES)}.",
-        f"Verdicts: {_counted(runs, 'verdict', _VERDICTS)}.",
+        f"The study has {plural(len(runs), 'run')}: {_counted(runs, 'status', RUN_STATUSES)}.",
+        f"Verdicts: {_counted(runs, 'verdict', VERDICTS)}.",
         _trained(runs),
         _broken(broken),
     )
@@ -67,11 +64,6 @@ def where(row: pd.Series) -> str:
     direction = row.get("diverged_direction")
     parts += [str(direction)] if pd.notna(direction) and direction else []
     return f"at {', '.join(parts)}" if parts else "at an unknown place"
-
-
-def rules(runs: pd.DataFrame) -> list[str]:
-    """The rules by which verdicts were given, as the runs recorded them."""
-    return sorted({str(rule) for rule in runs[_RULE].dropna()}) if _RULE in runs else []
 
 
 def cell(value: object) -> str:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from rnn_exp import figures
 from rnn_exp.figures import CannotDraw, Tables, of_study
 from rnn_exp.figures.parts.style import in_style
-from rnn_exp.report.content import commands, divergences, rules, run_table, summary
+from rnn_exp.report.content import commands, divergences, run_table, summary
 from rnn_exp.storage.files import replace_bytes
 
 PICTURES: Final = ("png", "svg", "pdf")
@@ -54,19 +54,19 @@ def draw_all(names: Iterable[str], tables: Tables, folder: Path, dpi: int = _DPI
 def _draw(name: str, tables: Tables, folder: Path, dpi: int) -> Picture:
     module = figures.figure(name)
     try:
-        table = module.table(tables)
-        files = rendered(module.draw(table), dpi)
+        plotted = module.table(tables)
+        files = rendered(module.draw(plotted), dpi)
     except CannotDraw as reason:
         # Files of an earlier report would pretend to belong to this one.
         for suffix in FORMATS:
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
         return Picture(name, module.QUESTION, refusal=str(reason))
-    for suffix, content in {**files, "csv": plotted(table)}.items():
+    for suffix, content in {**files, "csv": csv(plotted.table)}.items():
         replace_bytes(folder / f"{name}.{suffix}", content)
-    return Picture(name, module.QUESTION, module.caption(table), svg=files["svg"])
+    return Picture(name, module.QUESTION, module.caption(plotted), svg=files["svg"])
 
 
-def plotted(table: pd.DataFrame) -> bytes:
+def csv(table: pd.DataFrame) -> bytes:
     """The plotted numbers as CSV."""
     return table.to_csv(index=False, lineterminator="\n").encode()
 
@@ -123,7 +123,7 @@ def render(tables: Tables, pictures: list[Picture], title: str) -> str:
         summary=summary(runs, tables.broken),
         pictures=pictures,
         formats=FORMATS,
-        rules=rules(runs),
+        rules=tables.rules,
         divergences=divergences(runs),
         table=run_table(runs) if len(runs) else None,
         commands=commands(runs),

@@ -1,16 +1,17 @@
-"""Results: what others published or proved, made again and put beside what they wrote.
+"""Reproduction: what others published or proved, made again and put beside what they wrote.
 
-`claims` says what a claim is, `goals` what meets it; one file a group of claims holds the numbers
-to hit and the runs that make ours; `reproduction` makes them, `table` shows them.
+`claims` says what a claim is and what meets it. `random_networks`, `single_unit` and
+`trained_networks` hold the claims: the numbers to hit, and the runs that make ours. `measuring`
+makes them and shows them as a table; `command` is the command line.
 """
 
+from rnn_exp.reproduction import random_networks, single_unit, trained_networks
 from rnn_exp.reproduction.claims import Claim
-from rnn_exp.reproduction.random_networks import CLAIMS as WIDE
-from rnn_exp.reproduction.single_unit import CLAIMS as ONE_UNIT
-from rnn_exp.reproduction.trained_networks import LINEAR as LINEAR
-from rnn_exp.reproduction.trained_networks import RECALLING as RECALLING
-from rnn_exp.reproduction.trained_networks import TEMPORAL_ORDER as TEMPORAL_ORDER
 
 __all__ = ["CLAIMS", "Claim"]
 
-CLAIMS: tuple[Claim, ...] = (*WIDE, *ONE_UNIT, *TEMPORAL_ORDER, *RECALLING, *LINEAR)
+CLAIMS: tuple[Claim, ...] = (
+    *random_networks.CLAIMS,
+    *single_unit.CLAIMS,
+    *trained_networks.CLAIMS,
+)

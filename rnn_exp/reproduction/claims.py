@@ -1,7 +1,7 @@
 """A claim: what is said, by whom, the number to hit, and how ours is measured.
 
-A goal is a published or reference number, and which measurements meet it. It is given what was
-measured, one value a seed, and knows no other number of ours.
+A `Goal` is a published or reference number, and which measured values meet it. It is given what
+was measured, one value a seed, and knows no other number of ours. A `Measure` makes these values.
 """
 
 import dataclasses
@@ -13,13 +13,12 @@ __all__ = [
     "Above",
     "Below",
     "Claim",
+    "DataclassMeasure",
     "Goal",
     "Measure",
     "Near",
-    "PlainMeasure",
     "Solved",
-    "cheap",
-    "shown",
+    "same_when_quick",
 ]
 
 
@@ -33,25 +32,12 @@ class Goal(Protocol):
         ...
 
     def met(self, values: Sequence[float]) -> bool:
-        """Say whether the values of all seeds meet it; NaN never does."""
+        """Return whether the values of all seeds meet it; NaN never does."""
         ...
 
-    def ours(self, values: Sequence[float]) -> str:
+    def describe(self, values: Sequence[float]) -> str:
         """Return the values as the table shows them."""
         ...
-
-
-def shown(values: Sequence[float]) -> str:
-    """Return the mean and, of more than one seed, the smallest and the largest value.
-
-    Example:
-        >>> shown([0.25, 0.5, 0.75]), shown([2.0])
-        ('0.5 (0.25 … 0.75; 3 seeds)', '2 (nothing is random)')
-    """
-    mean = math.fsum(values) / len(values)
-    if len(values) == 1:
-        return f"{mean:.6g} (nothing is random)"
-    return f"{mean:.4g} ({min(values):.4g} … {max(values):.4g}; {len(values)} seeds)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,9 +61,9 @@ class Near:
         """Compare the mean."""
         return abs(math.fsum(values) / len(values) - self.value) <= self.tolerance
 
-    def ours(self, values: Sequence[float]) -> str:
+    def describe(self, values: Sequence[float]) -> str:
         """Return mean and range."""
-        return shown(values)
+        return _mean_and_range(values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +81,9 @@ class Below:
         """Compare every seed."""
         return all(value < self.limit for value in values)
 
-    def ours(self, values: Sequence[float]) -> str:
+    def describe(self, values: Sequence[float]) -> str:
         """Return mean and range."""
-        return shown(values)
+        return _mean_and_range(values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,14 +100,27 @@ class Above(Below):
         return all(value > self.limit for value in values)
 
 
+def _mean_and_range(values: Sequence[float]) -> str:
+    """Return the mean and, of more than one seed, the smallest and the largest value.
+
+    Example:
+        >>> _mean_and_range([0.25, 0.5, 0.75]), _mean_and_range([2.0])
+        ('0.5 (0.25 … 0.75; 3 seeds)', '2 (nothing is random)')
+    """
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        return f"{mean:.6g} (nothing is random)"
+    return f"{mean:.4g} ({min(values):.4g} … {max(values):.4g}; {len(values)} seeds)"
+
+
 @dataclasses.dataclass(frozen=True)
 class Solved:
-    """So many seeds of ``seeds`` solve a task, give or take ``slack``.
+    """``count`` of ``seeds`` seeds solve a task, give or take ``slack``.
 
     A value is the update at which a seed had solved its task; infinite: it never did.
 
     Example:
-        >>> Solved(3, 3).ours([400.0, math.inf]), Solved(2, 3, slack=1).met([400.0, math.inf])
+        >>> Solved(3, 3).describe([400.0, math.inf]), Solved(2, 3, slack=1).met([400.0, math.inf])
         ('1 of 2 (update 400, never)', True)
     """
 
@@ -139,7 +138,7 @@ class Solved:
         """Count the seeds that solved it."""
         return abs(sum(map(math.isfinite, values)) - self.count) <= self.slack
 
-    def ours(self, values: Sequence[float]) -> str:
+    def describe(self, values: Sequence[float]) -> str:
         """Return how many of how many, and when."""
         when = ", ".join(f"{value:g}" if math.isfinite(value) else "never" for value in values)
         return f"{sum(map(math.isfinite, values))} of {len(values)} (update {when})"
@@ -147,7 +146,7 @@ class Solved:
 
 @runtime_checkable
 class Measure(Protocol):
-    """Something that can be measured, described by all that decides the result."""
+    """Something that can be measured, with all that decides the result."""
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -155,13 +154,13 @@ class Measure(Protocol):
         ...
 
     @property
-    def what(self) -> str:
-        """What is measured, in front of the settings."""
+    def description(self) -> str:
+        """What is measured; the table shows it in front of the settings."""
         ...
 
     @property
-    def work(self) -> float:
-        """A rough guess of the seconds it takes; the longest is started first."""
+    def expected_seconds(self) -> float:
+        """A rough guess of how long it takes; the longest is started first."""
         ...
 
     def __call__(self) -> Sequence[float]:
@@ -169,21 +168,21 @@ class Measure(Protocol):
         ...
 
 
-class PlainMeasure:
-    """A measure that is a dataclass: its fields are its settings."""
+class DataclassMeasure:
+    """A base for measures that are dataclasses: their fields are the settings."""
 
     @property
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> Mapping[str, object]:
         """Every field."""
         return dataclasses.asdict(self)  # type: ignore[call-overload]
 
     @property
-    def what(self) -> str:
+    def description(self) -> str:
         """The first line of the class's documentation, without its full stop."""
         return (self.__doc__ or "").splitlines()[0].rstrip(".")
 
     @property
-    def work(self) -> float:
+    def expected_seconds(self) -> float:
         """A few seconds."""
         return 5.0
 
@@ -192,8 +191,13 @@ class PlainMeasure:
 class Claim:
     """One row of the table.
 
-    ``group``: H1, H2, …; ``quick``: what is measured in its place with ``--quick`` (None: it is
-    left out). A claim without goal and measure is only told.
+    Args:
+        group: the name under which ``--only`` chooses the claim and those like it.
+        says: what is claimed.
+        source: who published or proved it, and where.
+        goal: the number to hit; a claim without goal and measure is told and not measured.
+        full: what is measured.
+        quick: what is measured in its place with ``--quick``; None: it is left out.
     """
 
     group: str
@@ -213,10 +217,10 @@ class Claim:
         if measure is None:
             return ""
         words = " ".join(f"{key}={value}" for key, value in measure.settings.items())
-        return f"{measure.what}: {words}"
+        return f"{measure.description}: {words}"
 
     def dose(self, quick: bool) -> str:
-        """Say how much of the full claim is measured: `full`, or what is less.
+        """Return how much of the full claim is measured: `full`, or what is less.
 
         What is less is read off the settings, so that it cannot be forgotten.
         """
@@ -226,15 +230,15 @@ class Claim:
             return "full"
         if self.quick is None:
             return "left out of quick"
-        mine, full = self.quick.settings, self.full.settings
+        settings, full = self.quick.settings, self.full.settings
         less = [
-            f"{key}={mine.get(key, '–')} of {full.get(key, '–')}"
-            for key in {**full, **mine}
-            if mine.get(key) != full.get(key)
+            f"{key}={settings.get(key, '–')} of {full.get(key, '–')}"
+            for key in {**full, **settings}
+            if settings.get(key) != full.get(key)
         ]
         return f"quick: {', '.join(less)}" if less else "full"
 
 
-def cheap(group: str, says: str, source: str, goal: Goal, measure: Measure) -> Claim:
-    """Return a claim that takes seconds: ``--quick`` measures all of it."""
+def same_when_quick(group: str, says: str, source: str, goal: Goal, measure: Measure) -> Claim:
+    """Return a claim that takes seconds, so that ``--quick`` measures all of it."""
     return Claim(group, says, source, goal, measure, measure)

@@ -22,57 +22,56 @@ _MARKDOWN, _CSV = "results.md", "results.csv"
 
 
 def main(words: Sequence[str] | None = None, claims: Sequence[Claim] = CLAIMS) -> int:
-    """Measure, write and print; return 1 if a claim could not be measured, and 0 if all could."""
-    options = _options(claims)
-    given = options.parse_args(words)
+    """Measure claims, write their table and print it.
+
+    Args:
+        words: the words of the command line after the command; None: those of this process.
+        claims: what there is to choose from.
+
+    Returns:
+        The exit code: 1 if a claim could not be measured, and 0 if all could.
+    """
+    parser = _parser(claims)
+    options = parser.parse_args(words)
     try:
-        given.out.mkdir(parents=True, exist_ok=True)
+        options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        options.error(f"{given.out}: {error.strerror}")
+        parser.error(f"{options.out}: {error.strerror}")
     process.settle()
     process.use_one_thread()
-    chosen = [claim for claim in claims if not given.only or claim.group in given.only]
+    chosen = [claim for claim in claims if not options.only or claim.group in options.only]
     rows: list[Row] = []
     try:
-        _measure(given, chosen, rows)
+        _measure(options, chosen, rows)
     except KeyboardInterrupt:
-        options.exit(
+        parser.exit(
             130,
-            f"{options.prog}: stopped with {len(rows)} of {len(chosen)} claims "
-            f"measured; they are in {given.out}\n",
+            f"{parser.prog}: stopped with {len(rows)} of {len(chosen)} claims "
+            f"measured; they are in {options.out}\n",
         )
-    print((given.out / _MARKDOWN).read_text(encoding="utf-8"), end="")
+    print((options.out / _MARKDOWN).read_text(encoding="utf-8"), end="")
     return 1 if any(row.failure for row in rows) else 0
 
 
-def _measure(given: argparse.Namespace, chosen: Sequence[Claim], rows: list[Row]) -> None:
-    """Measure the chosen claims into ``rows``; the files always hold what there is of them."""
-    processes, begun = min(process.cores(), len(chosen)), time.perf_counter()
-    for row in reproduce(chosen, given.quick, processes):
-        rows.append(row)
-        made_by = _made_by(given, processes, time.perf_counter() - begun)
-        ordered = in_order(rows, chosen)
-        replace_bytes(given.out / _MARKDOWN, as_markdown(ordered, made_by).encode())
-        replace_bytes(given.out / _CSV, as_csv(ordered).encode())
-        _tell(row, len(rows), len(chosen))
-
-
-def _options(claims: Sequence[Claim]) -> argparse.ArgumentParser:
+def _parser(claims: Sequence[Claim]) -> argparse.ArgumentParser:
+    """Return the parser of the command line; ``--only`` takes the groups that have a goal."""
     groups = list(dict.fromkeys(claim.group for claim in claims if claim.goal))
 
-    def chosen(text: str) -> list[str]:
-        wanted = text.upper().replace(",", " ").split()
-        if unknown := [group for group in wanted if group not in groups]:
-            known = ", ".join(groups)
-            raise argparse.ArgumentTypeError(f"no claim {', '.join(unknown)}; there are {known}")
-        return wanted
+    def only(text: str) -> list[str]:
+        names = text.lower().replace(",", " ").split()
+        if unknown := [name for name in names if name not in groups]:
+            there_are = ", ".join(groups)
+            raise argparse.ArgumentTypeError(
+                f"no claims are called {', '.join(unknown)}; there are {there_are}"
+            )
+        return names
 
-    options = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         "reproduce.py", description="Make published results again and put ours beside them."
     )
-    add = options.add_argument
+    add = parser.add_argument
     add("--quick", action="store_true", help="fewer and smaller runs, as the table says (minutes)")
-    add("--only", type=chosen, metavar="H6,H8", help="these claims alone")
+    add("--only", type=only, metavar="NAME,NAME", help=f"these claims alone: {', '.join(groups)}")
     add(
         "--out",
         type=Path,
@@ -80,25 +79,38 @@ def _options(claims: Sequence[Claim]) -> argparse.ArgumentParser:
         default=Path("outputs/reproduce"),
         help="where results.md and results.csv go (default: %(default)s)",
     )
-    return options
+    return parser
 
 
-def _made_by(given: argparse.Namespace, processes: int, seconds: float) -> str:
-    only = f" --only {shlex.quote(','.join(given.only))}" if given.only else ""
-    quick = " --quick" if given.quick else ""
-    one = f"on {processes} cores, one process each" if processes > 1 else "on one core"
-    with_what = f"rnn-exp {version('rnn-exp')}, torch {torch.__version__}"
+def _measure(options: argparse.Namespace, chosen: Sequence[Claim], rows: list[Row]) -> None:
+    """Measure the chosen claims into ``rows``; the files always hold all rows there are."""
+    processes, begun = min(process.cores(), len(chosen)), time.perf_counter()
+    for row in reproduce(chosen, options.quick, processes):
+        rows.append(row)
+        made_by = _made_by(options, processes, time.perf_counter() - begun)
+        ordered = in_order(rows, chosen)
+        replace_bytes(options.out / _MARKDOWN, as_markdown(ordered, made_by).encode())
+        replace_bytes(options.out / _CSV, as_csv(ordered).encode())
+        _show_progress(row, len(rows), len(chosen))
+
+
+def _made_by(options: argparse.Namespace, processes: int, seconds: float) -> str:
+    """Return how the table was made: the command, the machine, the versions."""
+    only = f" --only {shlex.quote(','.join(options.only))}" if options.only else ""
+    quick = " --quick" if options.quick else ""
+    where = f"on {processes} cores, one process each" if processes > 1 else "on one core"
+    versions = f"rnn-exp {version('rnn-exp')}, torch {torch.__version__}"
     return (
-        f"Made by `python scripts/reproduce.py{quick}{only}` {one}, in {seconds / 60:.1f} minutes: "
-        f"{with_what}, Python {platform.python_version()}."
+        f"Made by `python scripts/reproduce.py{quick}{only}` {where}, in {seconds / 60:.1f} "
+        f"minutes: {versions}, Python {platform.python_version()}."
     )
 
 
-def _tell(row: Row, done: int, of: int) -> None:
-    """Say on the terminal, if there is one, how a claim stands."""
+def _show_progress(row: Row, done: int, total: int) -> None:
+    """Print how a claim stands on the terminal, if there is one."""
     if sys.stderr.isatty():
         print(
-            f"[{done}/{of}] {row.claim.group} {row.claim.says}: {row.verdict}, {row.ours} "
+            f"[{done}/{total}] {row.claim.group}, {row.claim.says}: {row.verdict}, {row.ours} "
             f"({row.seconds:.0f} s)",
             file=sys.stderr,
             flush=True,

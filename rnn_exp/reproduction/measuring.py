@@ -11,14 +11,21 @@ from rnn_exp.reproduction.claims import Claim
 from rnn_exp.sweeps import process
 from rnn_exp.sweeps.pool import Processes
 
-__all__ = ["COLUMNS", "Row", "as_csv", "as_markdown", "in_order", "measured", "reproduce"]
+__all__ = ["COLUMNS", "Row", "as_csv", "as_markdown", "in_order", "measure", "reproduce"]
+
+COLUMNS = ("claim", "says", "source", "setting", "reference", "ours", "met", "dose", "core_seconds")
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A claim beside what was measured for it; ``failure``: why nothing was.
+    """A claim beside what was measured for it.
 
-    ``seconds`` are those of one core: what else the machine does is no part of them.
+    Args:
+        claim: what is claimed.
+        quick: whether ``--quick`` was asked for.
+        values: what was measured, one value a seed; empty where nothing was.
+        seconds: the processor time of one core; what else the machine does is no part of it.
+        failure: why nothing was measured.
     """
 
     claim: Claim
@@ -43,18 +50,34 @@ class Row:
             return self.failure
         if self.claim.goal is None:
             return "attempted; nothing is promised"
-        return self.claim.goal.ours(self.values) if self.values else "not measured"
+        return self.claim.goal.describe(self.values) if self.values else "not measured"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What the table shows, in the order of `COLUMNS`."""
+        claim = self.claim
+        return (
+            claim.group,
+            claim.says,
+            claim.source,
+            claim.setting(self.quick),
+            claim.goal.reference if claim.goal else "",
+            self.ours,
+            self.verdict,
+            claim.dose(self.quick),
+            f"{self.seconds:.1f}" if self.values or self.failure else "",
+        )
 
 
-def measured(claim: Claim, quick: bool) -> Row:
+def measure(claim: Claim, quick: bool) -> Row:
     """Measure a claim in this process; whatever it raises becomes the row's failure."""
     process.settle()
     process.use_one_thread()
-    measure, begun = claim.measure(quick), time.process_time()
-    if measure is None:
+    make, begun = claim.measure(quick), time.process_time()
+    if make is None:
         return Row(claim, quick)
     try:
-        values = tuple(float(value) for value in measure())
+        values = tuple(float(value) for value in make())
         if not values:
             raise ValueError("nothing was measured")
     except Exception as error:
@@ -63,25 +86,36 @@ def measured(claim: Claim, quick: bool) -> Row:
 
 
 def reproduce(claims: Iterable[Claim], quick: bool = False, processes: int = 1) -> Iterator[Row]:
-    """Yield the row of every claim when it is there; the longest claims are started first."""
-    ordered = sorted(claims, key=lambda claim: -_work(claim, quick))
+    """Yield the row of every claim when it is there; the longest claims are started first.
+
+    Args:
+        claims: what to measure.
+        quick: whether to measure less, as each claim says.
+        processes: how many claims are measured at once; 1: in this process, one after another.
+    """
+    ordered = sorted(claims, key=lambda claim: -_expected_seconds(claim, quick))
     if processes == 1:
-        yield from (measured(claim, quick) for claim in ordered)
+        yield from (measure(claim, quick) for claim in ordered)
         return
     workers = Processes(processes)
     try:
-        futures = {workers.submit(_one, (claim, quick)): claim for claim in ordered}
+        futures = {workers.submit(_measure_in_worker, (claim, quick)): claim for claim in ordered}
         for future in as_completed(futures):
-            yield _row(future, futures[future], quick)
+            yield _row_of(future, futures[future], quick)
     finally:
         workers.close()
 
 
-def _one(asked: tuple[Claim, bool]) -> Row:
-    return measured(*asked)
+def _expected_seconds(claim: Claim, quick: bool) -> float:
+    chosen = claim.measure(quick)
+    return 0.0 if chosen is None else chosen.expected_seconds
 
 
-def _row(future: "Future[Row]", claim: Claim, quick: bool) -> Row:
+def _measure_in_worker(job: tuple[Claim, bool]) -> Row:
+    return measure(*job)
+
+
+def _row_of(future: "Future[Row]", claim: Claim, quick: bool) -> Row:
     """Return what a process made of a claim; one that was lost with it has failed."""
     try:
         return future.result()
@@ -90,13 +124,9 @@ def _row(future: "Future[Row]", claim: Claim, quick: bool) -> Row:
 
 
 def _failed(claim: Claim, quick: bool, error: Exception, seconds: float) -> Row:
+    """Return the row of a claim that raised, with the error in one line."""
     why = " ".join(str(error).split())
     return Row(claim, quick, (), seconds, f"{type(error).__name__}: {why}")
-
-
-def _work(claim: Claim, quick: bool) -> float:
-    measure = claim.measure(quick)
-    return 0.0 if measure is None else measure.work
 
 
 def in_order(rows: Sequence[Row], claims: Sequence[Claim]) -> list[Row]:
@@ -104,56 +134,33 @@ def in_order(rows: Sequence[Row], claims: Sequence[Claim]) -> list[Row]:
     return sorted(rows, key=lambda row: claims.index(row.claim))
 
 
-COLUMNS = ("claim", "says", "source", "setting", "reference", "ours", "met", "dose", "core_seconds")
-_SPECIAL = "\\`*_|<>[]~#$"  # what Markdown would take for itself within a cell
-
-
-def cells(row: Row) -> tuple[str, ...]:
-    """Return what the table shows of a row, in the order of `COLUMNS`."""
-    claim = row.claim
-    return (
-        claim.group,
-        claim.says,
-        claim.source,
-        claim.setting(row.quick),
-        claim.goal.reference if claim.goal else "",
-        row.ours,
-        row.verdict,
-        claim.dose(row.quick),
-        f"{row.seconds:.1f}" if row.values or row.failure else "",
-    )
-
-
 def as_csv(rows: Sequence[Row]) -> str:
     """Return the table as CSV, with the value of every seed in a last column."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, "values"])
-    writer.writerows([*cells(row), " ".join(map(repr, row.values))] for row in rows)
+    writer.writerows([*row.cells, " ".join(map(repr, row.values))] for row in rows)
     return text.getvalue()
 
 
 def as_markdown(rows: Sequence[Row], made_by: str) -> str:
-    """Return the table as Markdown: how it was made, what it amounts to, a line a claim."""
-    lines = [
-        "# Results",
-        "",
-        made_by,
-        "",
-        summary(rows),
-        "",
-        _line(COLUMNS),
-        _line(["---"] * len(COLUMNS)),
-    ]
-    lines += [_line([_escaped(cell) for cell in cells(row)]) for row in rows]
+    """Return the table as Markdown: how it was made, how many claims are met, a line a claim.
+
+    Args:
+        rows: the claims in the order in which they are to stand.
+        made_by: a sentence on how they were measured.
+    """
+    lines = ["# Results", "", made_by, "", _summary(rows), ""]
+    lines += [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
+    lines += [_line([_escaped(cell) for cell in row.cells]) for row in rows]
     return "\n".join(lines) + "\n"
 
 
-def summary(rows: Sequence[Row]) -> str:
-    """Say in a line how many claims are met.
+def _summary(rows: Sequence[Row]) -> str:
+    """Return in a line how many claims are met.
 
     Example:
-        >>> summary([])
+        >>> _summary([])
         '0 claims met, 0 not met, 0 failed, 0 not measured.'
     """
     verdicts = [row.verdict for row in rows]
@@ -165,6 +172,9 @@ def summary(rows: Sequence[Row]) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+_SPECIAL = "\\`*_|<>[]~#$"  # what Markdown would take for itself within a cell
 
 
 def _escaped(text: str) -> str:

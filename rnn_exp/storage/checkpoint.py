@@ -12,15 +12,16 @@ import safetensors.torch
 import torch
 
 from rnn_exp.fields import SettingError
+from rnn_exp.schema import FORMAT
 from rnn_exp.storage.files import replace_bytes
 from rnn_exp.storage.writing import versions
-from rnn_exp.training.experiment import Snapshot
+from rnn_exp.training.experiment import Snapshot, device_used
 from rnn_exp.training.run import Run
 
 __all__ = ["FILE", "Clock", "read", "seconds_from", "write"]
 
 FILE = "checkpoint.safetensors"
-_STATE, _HISTORY = "state.", "history."
+_STATE, _ROWS = "state.", "rows."
 
 
 def seconds_from(value: object) -> float:
@@ -58,8 +59,7 @@ def write(folder: Path, run: Run, snapshot: Snapshot) -> None:
     """
     tensors = {f"{_STATE}{name}": tensor for name, tensor in snapshot.state.items()}
     tensors |= {
-        f"{_HISTORY}{name}": torch.from_numpy(array).clone()
-        for name, array in snapshot.history.items()
+        f"{_ROWS}{name}": torch.from_numpy(array).clone() for name, array in snapshot.rows.items()
     }
     words = _identity(run) | {"updates": str(snapshot.updates)}
     # Not save_file, which has an error of its own for a full disk.
@@ -85,14 +85,19 @@ def read(folder: Path, run: Run) -> Snapshot | None:
         for name, tensor in tensors.items()
         if name.startswith(_STATE)
     }
-    history = {
-        name.removeprefix(_HISTORY): tensor.numpy()
+    rows = {
+        name.removeprefix(_ROWS): tensor.numpy()
         for name, tensor in tensors.items()
-        if name.startswith(_HISTORY)
+        if name.startswith(_ROWS)
     }
-    return Snapshot(int(made), state, history)
+    return Snapshot(int(made), state, rows)
 
 
 def _identity(run: Run) -> dict[str, str]:
     """Return what must agree for the bits to agree."""
-    return {"digest": run.digest, "device": run.device, **versions()}
+    return {
+        "format": str(FORMAT),
+        "digest": run.digest,
+        "device": device_used(run.device),
+        **versions(),
+    }

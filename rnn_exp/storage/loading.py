@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from rnn_exp.storage.parquet import OPTIONAL, TABLES, Source, Wanted, column_of, gather, reason
-from rnn_exp.storage.run_json import NUMBERS, RESULTS, TEXTS, Found, find, read
+from rnn_exp.schema import TABLES
+from rnn_exp.storage.parquet import Source, Wanted, column_of, gather, reason
+from rnn_exp.storage.run_json import NUMBERS, RESULTS, TEXTS, RunFolder, find, read
 
 __all__ = ["DamagedWarning", "Results", "load"]
 
@@ -29,7 +30,8 @@ class Results:
     ``runs``: a row a run. ``updates``: a row a recorded update. ``gradients``: a row a (recorded
     update, layer, time). ``exponents``: a row a (recorded update, index), of runs that recorded
     them. ``broken``: a row a folder that could not be read, and why. All but ``broken`` carry every
-    setting as a column under its configuration key, such as ``init.gain``.
+    setting as a column under its configuration key, such as ``init.gain``. ``rules``: the rules by
+    which the runs' verdicts were given, each once.
 
     A setting that is the same in all runs takes no memory in the large tables, and its column there
     is read-only: change it in a ``.copy()``.
@@ -38,10 +40,11 @@ class Results:
     `DamagedWarning`, and listed in ``broken`` from then on.
     """
 
-    def __init__(self, found: Sequence[Found], broken: Sequence[dict[str, str]]) -> None:
+    def __init__(self, found: Sequence[RunFolder], broken: Sequence[dict[str, str]]) -> None:
         self._runs = _runs_frame([run.row for run in found])
         # Whoever sorts or extends the table of runs changes no other table.
         self.runs = self._runs.copy()
+        self.rules = sorted({run.rule for run in found if run.rule is not None})
         self._tables = [run.tables for run in found]
         self._broken = list(broken)
 
@@ -65,7 +68,7 @@ class Results:
 
     @functools.cached_property
     def exponents(self) -> pd.DataFrame:
-        """A row a run, recorded update and index (1: the largest); none where none was asked."""
+        """A row a run, recorded update and index (1: the largest); none where none is recorded."""
         return self._frame("exponents", Wanted(self._columns("exponents")))
 
     def gradient_rows(
@@ -92,10 +95,9 @@ class Results:
 
     def _columns(self, table: str) -> list[str]:
         settings = (str(name) for name in self._runs if name not in RESULTS)
-        some = {
-            name for tables in self._tables if table in tables for name in tables[table].optional
-        }
-        return [*(name for name in TABLES[table] if name not in OPTIONAL - some), "run", *settings]
+        there = {name for tables in self._tables if table in tables for name in tables[table].names}
+        own = [name for name in TABLES[table].names if name in {*TABLES[table].always, *there}]
+        return [*own, "run", *settings]
 
     def _frame(self, table: str, wanted: Wanted, runs: Iterable[str] | None = None) -> pd.DataFrame:
         """Return the wanted rows, each with the wanted settings of its run."""
@@ -106,13 +108,13 @@ class Results:
             if table in self._tables[place] and (chosen is None or run in chosen)
         ]
         sources = [self._tables[place][table] for place in places]
-        own = [name for name in wanted.columns if name in TABLES[table]]
+        own = [name for name in wanted.columns if name in TABLES[table].names]
         gathered = gather(table, sources, wanted._replace(columns=own))
         for place, why in gathered.failures.items():
             self._tell(sources[place], why)
         rows = {
             name: column_of(table, name, gathered.columns[name])
-            if name in TABLES[table]
+            if name in TABLES[table].names
             else _repeated(self._runs[name], places, gathered.counts)
             for name in wanted.columns
         }
@@ -135,7 +137,7 @@ def load(folder: str | Path) -> Results:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    found: list[Found] = []
+    found: list[RunFolder] = []
     broken: list[dict[str, str]] = []
     for place in find(folder):
         try:

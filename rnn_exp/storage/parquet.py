@@ -1,4 +1,4 @@
-"""Rows of many runs' parquet files: only the columns and rows that are wanted, each copied once.
+"""Tables of many runs, out of parquet files: only the wanted columns and rows, each copied once.
 
 A file is trusted for nothing. Its footer must promise the columns of its table, and its pages must
 hold what the footer promised; columns that are not of the table are not read.
@@ -14,11 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rnn_exp.schema import GRADIENT_STATUSES
+from rnn_exp.schema import FORMER_NAMES, GRADIENT_STATUSES, TABLES
 
 __all__ = [
-    "OPTIONAL",
-    "TABLES",
     "Source",
     "Wanted",
     "column_of",
@@ -27,55 +25,40 @@ __all__ = [
     "reason",
 ]
 
+
 # Whole numbers here are steps and layers: half the memory of 64 bits, and cast without wrapping.
-_WHOLE, _REAL, _TRUTH, _STATUS = pa.int32(), pa.float64(), pa.bool_(), pa.string()
-_KINDS: Final[Mapping[Any, tuple[str, Callable[[Any], bool], type]]] = {
-    _WHOLE: ("whole numbers", pa.types.is_integer, np.int32),
-    _REAL: ("numbers", pa.types.is_floating, np.float64),
-    _TRUTH: ("true or false", pa.types.is_boolean, np.bool_),
-    _STATUS: ("text", lambda found: found in (pa.string(), pa.large_string()), np.int8),
+class _Kind(NamedTuple):
+    """How a type of column is stored: in words, in a file, and in memory."""
+
+    words: str
+    fits: Callable[[Any], bool]
+    stored: Any
+    held: type
+
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    "whole": _Kind("whole numbers", pa.types.is_integer, pa.int32(), np.int32),
+    "real": _Kind("numbers", pa.types.is_floating, pa.float64(), np.float64),
+    "truth": _Kind("true or false", pa.types.is_boolean, pa.bool_(), np.bool_),
+    "status": _Kind(
+        "text", lambda found: found in (pa.string(), pa.large_string()), pa.int8(), np.int8
+    ),
 }
-TABLES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "updates": {
-        "update": _WHOLE,
-        "length": _WHOLE,
-        "loss": _REAL,
-        "error": _REAL,
-        "grad_norm": _REAL,
-        "clipped": _TRUTH,
-        "recurrent_grad_norm": _REAL,
-        "spectral_radius": _REAL,
-        "largest_singular_value": _REAL,
-        "omega": _REAL,
-        "moved": _REAL,
-    },
-    "gradients": {
-        "update": _WHOLE,
-        "layer": _WHOLE,
-        "time": _WHOLE,
-        "lag": _WHOLE,
-        "log10_total": _REAL,
-        "log10_direct": _REAL,
-        "log10_contribution": _REAL,
-        "saturation": _REAL,
-        "state_rms": _REAL,
-        "log10_memory": _REAL,
-        "log10_late": _REAL,
-        "status": _STATUS,
-    },
-    "exponents": {"update": _WHOLE, "index": _WHOLE, "exponent": _REAL},
-}
-"""The columns of each table and what they hold."""
-OPTIONAL: Final = frozenset({"log10_memory", "log10_late"})
-"""Columns that a file has only where there is something to say."""
 
 
 class Source(NamedTuple):
-    """A parquet file, the number of rows that its footer promised, and its optional columns."""
+    """A parquet file, what its footer promised, and what its columns are called in it.
+
+    Args:
+        path: of the file, whose stem is the name of its table.
+        rows: how many there are.
+        names: what the file calls each column of the table that it has: a folder of an earlier
+            format has other names for some.
+    """
 
     path: Path
     rows: int
-    optional: frozenset[str] = frozenset()
+    names: Mapping[str, str]
 
 
 class Wanted(NamedTuple):
@@ -97,31 +80,51 @@ class Gathered(NamedTuple):
 def promised(path: Path) -> Source:
     """Return what a file's footer promises, having checked that it has the columns of its table.
 
+    Args:
+        path: of the file, whose stem is the name of its table.
+
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if it has not, or is no parquet file.
     """
     with pq.ParquetFile(path) as file:
         found, rows = file.schema_arrow, file.metadata.num_rows
-    for name, kind in TABLES[path.stem].items():
-        if name not in found.names:
-            if name in OPTIONAL:
+    names: dict[str, str] = {}
+    for column in TABLES[path.stem].columns:
+        name = _name_in(found.names, column.name)
+        if name is None:
+            if column.when:
                 continue
-            raise ValueError(f"{path.name} has no column {name}")
+            raise ValueError(f"{path.name} has no column {column.name}")
         if found.names.count(name) > 1:
             raise ValueError(f"{path.name}: {name} is there {found.names.count(name)} times")
-        words, fits, _ = _KINDS[kind]
-        if not fits(found.field(name).type):
-            raise ValueError(f"{path.name}: {name} holds {found.field(name).type}, not {words}")
-    return Source(path, rows, OPTIONAL & set(found.names))
+        kind = _KINDS[column.type]
+        if not kind.fits(found.field(name).type):
+            raise ValueError(
+                f"{path.name}: {name} holds {found.field(name).type}, not {kind.words}"
+            )
+        names[column.name] = name
+    return Source(path, rows, names)
+
+
+def _name_in(names: Collection[str], column: str) -> str | None:
+    """Return what a file calls a column; None: it has none."""
+    known = (column, FORMER_NAMES.get(column))
+    return next((name for name in known if name in names), None)
 
 
 def gather(table: str, sources: Sequence[Source], wanted: Wanted) -> Gathered:
-    """Read the wanted part of every source; one that is damaged counts no rows and is told."""
+    """Read the wanted part of every source; one that is damaged counts no rows and is listed.
+
+    Args:
+        table: the name of the table.
+        sources: its files.
+        wanted: the columns and rows to read.
+    """
     room = sum(source.rows for source in sources)
-    kinds = TABLES[table]
+    kinds = {column.name: _KINDS[column.type] for column in TABLES[table].columns}
     # Memory that is never written is never taken: room for all rows costs what is kept.
     columns: dict[str, np.ndarray] = {
-        name: np.empty(room, dtype=_KINDS[kinds[name]][2]) for name in wanted.columns
+        name: np.empty(room, dtype=kinds[name].held) for name in wanted.columns
     }
     counts, end = np.zeros(len(sources), dtype=np.int64), 0
     failures: dict[int, str] = {}
@@ -140,9 +143,10 @@ def gather(table: str, sources: Sequence[Source], wanted: Wanted) -> Gathered:
 
 def column_of(table: str, name: str, values: np.ndarray) -> Any:  # noqa: ANN401 - array or pandas'
     """Return a gathered column as what a frame shall hold: statuses by name."""
-    if TABLES[table][name] != _STATUS:
+    if TABLES[table].column(name).type != "status":
         return values
-    return pd.Categorical.from_codes(values, dtype=pd.CategoricalDtype(list(GRADIENT_STATUSES)))
+    statuses = pd.CategoricalDtype(list(GRADIENT_STATUSES))
+    return pd.Categorical.from_codes(values, dtype=statuses)
 
 
 def reason(error: Exception) -> str:
@@ -151,17 +155,19 @@ def reason(error: Exception) -> str:
 
 
 def _part(
-    source: Source, kinds: Mapping[str, Any], wanted: Wanted
+    source: Source, kinds: Mapping[str, _Kind], wanted: Wanted
 ) -> tuple[dict[str, np.ndarray], int]:
     """Return the wanted columns and rows of one file, and how many rows these are."""
     conditions = {"update": wanted.updates, "layer": wanted.layer}
     needed = {*wanted.columns, *(name for name, only in conditions.items() if only is not None)}
+    there = [name for name in sorted(needed) if name in source.names]
     with pq.ParquetFile(source.path) as file:
-        there = [name for name in sorted(needed) if name not in OPTIONAL - source.optional]
-        table = file.read(columns=there, use_threads=False)
+        table = file.read(columns=[source.names[name] for name in there], use_threads=False)
+    if len(table.column_names) != len(there):
+        raise ValueError("its columns are not those that its footer promised")
     if len(table) != source.rows:
         raise ValueError(f"{len(table)} rows where there were {source.rows}")
-    values = {name: _values(table[name], kinds[name]) for name in there}
+    values = {name: _values(table[source.names[name]], kinds[name]) for name in there}
     values |= {name: np.full(len(table), np.nan) for name in needed - set(there)}
     keep = np.ones(len(table), dtype=bool)
     if wanted.updates is not None:
@@ -176,11 +182,12 @@ def _part(
     return {name: column[keep] for name, column in part.items()}, count
 
 
-def _values(column: Any, kind: Any) -> np.ndarray:  # noqa: ANN401 - pyarrow has no types
+def _values(column: Any, kind: _Kind) -> np.ndarray:  # noqa: ANN401 - pyarrow has no types
     """Return a column of a file as numbers; statuses as their place in `GRADIENT_STATUSES`."""
-    if kind == _STATUS:
-        column = pc.index_in(column.cast(_STATUS), value_set=pa.array(GRADIENT_STATUSES))
-    if kind != _REAL and column.null_count:
+    if kind is _KINDS["status"]:
+        known = pa.array(GRADIENT_STATUSES)
+        column = pc.index_in(column.cast(pa.string()), value_set=known)
+    if kind is not _KINDS["real"] and column.null_count:
         raise ValueError("a value is missing, or is no status that this version knows")
-    values: np.ndarray = column.cast(pa.int8() if kind == _STATUS else kind).to_numpy()
+    values: np.ndarray = column.cast(kind.stored).to_numpy()
     return values

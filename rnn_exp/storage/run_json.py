@@ -5,87 +5,78 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Final, NamedTuple
 
-from rnn_exp.storage.parquet import TABLES, Source, promised
+from rnn_exp.schema import FORMAT, RUN_JSON, RUN_KEYS, TABLES, WITHOUT_RESULTS, tables_of
+from rnn_exp.storage.parquet import Source, promised
 
-__all__ = ["NUMBERS", "RESULTS", "TEXTS", "Found", "find", "read"]
+__all__ = ["NUMBERS", "RESULTS", "TEXTS", "RunFolder", "find", "read"]
 
-RESULTS: Final = {
-    "run": "run",
-    "digest": "digest",
-    "status": "status",
-    "verdict": "verdict",
-    "verdict_rule": "verdict_rule",
-    "decay_rate": "decay_rate",
-    "half_life": "half_life",
-    "final_decay_rate": "final.decay_rate",
-    "final_half_life": "final.half_life",
-    "final_verdict": "final.verdict",
-    "predicted_rate": "prediction.decay_rate",
-    "drive": "prediction.drive",
-    "bound": "prediction.bound",
-    "chance_loss": "chance.loss",
-    "chance_error": "chance.error",
-    "recurrent_weights": "network.recurrent_weights",
-    "largest_slope": "network.largest_slope",
-    "diverged_update": "diverged.update",
-    "diverged_time": "diverged.time",
-    "diverged_direction": "diverged.direction",
-    "failure": "failure",
-    "command": "command",
-}
+RESULTS: Final = {key.column: key.path for key in RUN_KEYS if key.column}
 """Columns of the table of runs that are no settings, and where run.json has them."""
-NUMBERS: Final = [
-    *(name for name in RESULTS if name.endswith(("rate", "life", "_update", "_time"))),
-    *("drive", "bound", "chance_loss", "chance_error", "recurrent_weights", "largest_slope"),
-]
-TEXTS: Final = [name for name in RESULTS if name not in NUMBERS]
-_NEEDED: Final = ("run", "digest", "status", "settings", "command")
+NUMBERS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "number"]
+TEXTS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "text"]
+_NEEDED: Final = [key.path for key in RUN_KEYS if key.needed]
 _BOTH_ENDS: Final = 2
-_WITHOUT_RESULTS: Final = ("running", "failed")
-_TAKEN: Final = {*RESULTS, *(name for columns in TABLES.values() for name in columns)}
+_TAKEN: Final = {*RESULTS, *(name for table in TABLES.values() for name in table.names)}
 
 
-class Found(NamedTuple):
-    """A run that could be read: its row in the table of runs, and its tables if it is done."""
+class RunFolder(NamedTuple):
+    """A run that could be read.
+
+    Args:
+        row: its row in the table of runs.
+        tables: its tables by name, if it is done.
+        rule: the rule by which its verdicts were given; None: it has none.
+    """
 
     row: dict[str, Any]
     tables: dict[str, Source]
+    rule: str | None = None
 
 
 def find(folder: Path) -> list[Path]:
-    """Return the folders that are, or should have become, runs."""
-    if (folder / "run.json").exists():
+    """Return the folders that are, or should have become, runs.
+
+    Args:
+        folder: a study's, or one run's.
+    """
+    if (folder / RUN_JSON).exists():
         return [folder.absolute()]
     return [
         place
         for place in sorted(folder.iterdir())
         if not place.name.startswith(".")
         and place.is_dir()
-        and ((place / "run.json").exists() or (place / ".hydra").exists())
+        and ((place / RUN_JSON).exists() or (place / ".hydra").exists())
     ]
 
 
-def read(place: Path) -> Found:
+def read(place: Path) -> RunFolder:
     """Read a run's description and, if it is done, the footers of its tables.
+
+    Args:
+        place: the run's folder.
 
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if either is not as it should be.
     """
-    said = json.loads((place / "run.json").read_text(encoding="utf-8"))
-    row = _row(said) | {"run": place.name}
-    if said["status"] in _WITHOUT_RESULTS:
-        return Found(row, {})
-    asked = bool(said["settings"].get("recording.exponents"))
-    names = [name for name in TABLES if name != "exponents" or asked]
-    tables = {name: promised(place / f"{name}.parquet") for name in names}
+    said = json.loads((place / RUN_JSON).read_text(encoding="utf-8"))
+    row, rule = _row(said) | {"run": place.name}, said.get("verdict_rule")
+    if not isinstance(rule, str | None):
+        raise ValueError(f"{RUN_JSON}: verdict_rule is not text")
+    if said["status"] in WITHOUT_RESULTS:
+        return RunFolder(row, {}, rule)
+    tables = {name: promised(place / TABLES[name].file) for name in tables_of(said["settings"])}
     _agree(said, tables)
-    return Found(row, tables)
+    return RunFolder(row, tables, rule)
 
 
 def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     missing = [key for key in _NEEDED if not isinstance(said, dict) or key not in said]
     if missing:
         raise ValueError(f"run.json has no {', '.join(missing)}")
+    version = said.get("format", 1)
+    if not isinstance(version, int) or version > FORMAT:
+        raise ValueError(f"{RUN_JSON}: format {version}, where this version reads up to {FORMAT}")
     settings = said["settings"]
     if not isinstance(settings, dict):
         raise ValueError("run.json: settings is not an object")

@@ -1,4 +1,4 @@
-"""Storage: one folder a run, written atomically, read back without running any of its code.
+"""One folder a run, written atomically, read back without running any of its code.
 
 ``run.json`` (settings, status, results), ``updates.parquet``, ``gradients.parquet``,
 ``exponents.parquet`` (where they are recorded) and ``weights.safetensors``. ``run.json`` is written
@@ -22,46 +22,38 @@ import safetensors.torch
 import torch
 
 from rnn_exp.profiles import RULE
-from rnn_exp.schema import DONE
+from rnn_exp.schema import DONE, FORMAT, RUN_JSON, TABLES, WEIGHTS, tables_of
 from rnn_exp.storage.files import replace_bytes, replace_file
+from rnn_exp.training.experiment import device_used
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
 
 __all__ = [
-    "TABLES",
-    "WEIGHTS",
     "describe",
     "is_done",
     "remove_half_written",
     "status_of",
-    "tables_of",
     "versions",
     "write",
     "write_status",
 ]
 
-TABLES = ("updates", "gradients")
-WEIGHTS = "weights.safetensors"
-
-
-def tables_of(run: Run) -> tuple[str, ...]:
-    """Return the names of the tables that a run leaves behind."""
-    return (*TABLES, "exponents") if run.recording.exponents else TABLES
-
 
 def describe(run: Run) -> dict[str, Any]:
-    """Return what run.json says of a run before it has run."""
+    """Return what run.json says of a run before it has run (`schema.RUN_KEYS`)."""
+    network = run.network
     return {
+        "format": FORMAT,
         "run": run.name,
         "digest": run.digest,
         "settings": run.settings(),
         "seed": run.seed,
-        "device": run.device,
+        "device": device_used(run.device),
         "steps": [run.task.shortest, run.task.steps],
         "chance": {"loss": run.task.chance_loss, "error": run.task.chance_error},
         "network": {
-            "recurrent_weights": run.network.layer.gates * run.network.hidden_size**2,
-            "largest_slope": run.network.phi.largest_slope,
+            "recurrent_weights": network.kind.gates * network.hidden_size**2,
+            "largest_slope": network.phi.largest_slope,
         },
         "versions": versions(),
         "command": run.command,
@@ -80,8 +72,15 @@ def versions() -> dict[str, str]:
 
 
 def write_status(folder: Path, run: Run, status: str, **more: object) -> None:
-    """Write a run.json that has no results: ``running``, or ``failed`` and why."""
-    _write_json(folder / "run.json", describe(run) | {"status": status, **more})
+    """Write a run.json that has no results: ``running``, or ``failed`` and why.
+
+    Args:
+        folder: the run's.
+        run: the run.
+        status: of the run.
+        more: further keys of run.json.
+    """
+    _write_json(folder / RUN_JSON, describe(run) | {"status": status, **more})
 
 
 def write(folder: Path, outcome: Outcome) -> None:
@@ -90,12 +89,17 @@ def write(folder: Path, outcome: Outcome) -> None:
     Raises:
         OSError: if a file cannot be written; the folder then has no run.json that says finished.
     """
-    for name in tables_of(outcome.run):
-        table = pa.table(getattr(outcome, name))
-        replace_file(folder / f"{name}.parquet", functools.partial(pq.write_table, table))
+    tables = {
+        "updates": outcome.updates,
+        "gradients": outcome.gradients,
+        "exponents": outcome.exponents,
+    }
+    for name in tables_of(outcome.run.settings()):
+        table = pa.table(tables[name])
+        replace_file(folder / TABLES[name].file, functools.partial(pq.write_table, table))
     weights = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
     replace_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
-    _write_json(folder / "run.json", describe(outcome.run) | _results(outcome))
+    _write_json(folder / RUN_JSON, describe(outcome.run) | _results(outcome))
 
 
 def is_done(folder: Path, run: Run) -> bool:
@@ -104,7 +108,7 @@ def is_done(folder: Path, run: Run) -> bool:
     Raises:
         FileExistsError: if it holds another run, or a run.json that cannot be read.
     """
-    path = folder / "run.json"
+    path = folder / RUN_JSON
     if not path.exists():
         return False
     try:
@@ -117,19 +121,19 @@ def is_done(folder: Path, run: Run) -> bool:
         raise FileExistsError(
             f"{folder} holds another run ({found.get('run')}); choose another folder or move it"
         )
-    return found.get("status") in DONE and _is_whole(folder, tables_of(run))
+    return found.get("status") in DONE and _is_whole(folder, tables_of(run.settings()))
 
 
 def status_of(folder: Path) -> str:
     """Return the status in a run's run.json."""
-    return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["status"])
+    return str(json.loads((folder / RUN_JSON).read_text(encoding="utf-8"))["status"])
 
 
 def _is_whole(folder: Path, tables: Sequence[str]) -> bool:
     """Say whether tables and weights are there and their headers can be read."""
     try:
         for name in tables:
-            pq.read_metadata(folder / f"{name}.parquet")
+            pq.read_metadata(folder / TABLES[name].file)
         with safetensors.safe_open(folder / WEIGHTS, "pt"):
             return True
     except (OSError, pa.ArrowException, safetensors.SafetensorError):

@@ -12,12 +12,10 @@ from tqdm import tqdm
 from rnn_exp.profiles import measure
 from rnn_exp.sweeps.status import SweepStatus, chunks_in_training, status_line
 from rnn_exp.training.loop import Update
-from rnn_exp.training.recorder import COLUMNS
 from rnn_exp.training.run import Run
 
 __all__ = ["RunBar", "SweepBar"]
 
-_TOTAL = COLUMNS.index("log10_total")
 _SECONDS_BETWEEN_READINGS = 0.2
 _SECONDS_BETWEEN_REFRESHES = 1.0
 
@@ -39,7 +37,7 @@ class RunBar:
         if self.bar.disable:
             return
         if update.recorded is not None:
-            norms = update.recorded.profile[_TOTAL, -1, :, 0].cpu().numpy()
+            norms = update.recorded["log10_total"][-1, :, 0].cpu().numpy()
             self.rate = measure(norms, np.isfinite(norms)).rate
         if monotonic() >= self.next_reading:  # reading a number makes a GPU wait
             self.next_reading = monotonic() + _SECONDS_BETWEEN_READINGS

@@ -106,7 +106,7 @@ def train_assignment(
     heartbeat = Heartbeat(assignment.sweep, assignment.name, jobs[0].run.training.updates)
 
     def write_heartbeat(update: Update) -> None:
-        heartbeat.write(update.update + 1, len(update.runs))
+        heartbeat.write(update.number + 1, len(update.runs))
         if on_update is not None:
             on_update()
 

@@ -1,12 +1,17 @@
-"""Tasks: sequences whose answer depends on inputs far in the past."""
+"""Tasks: sequences whose answer depends on inputs far in the past.
+
+A module holds a family of tasks. A task says what it draws, what guessing would score and when an
+answer is wrong (`Task`). A new task is a class in a module here and a name in the list below, whose
+order is that in which messages name them.
+"""
 
 from rnn_exp.tasks.adding import Adding, Multiplication
 from rnn_exp.tasks.digits import Digits
 from rnn_exp.tasks.latch import Latch
 from rnn_exp.tasks.memoryless import Hold, Noise
-from rnn_exp.tasks.order import Permutation, TemporalOrder
-from rnn_exp.tasks.recall import Copy, Memorization
-from rnn_exp.tasks.task import Batch, Drawn, Stream, Task
+from rnn_exp.tasks.order import TemporalOrder
+from rnn_exp.tasks.recall import Copy, Memorization, Permutation
+from rnn_exp.tasks.task import TASKS, Batch, SequenceBatch, Stream, Task
 
 __all__ = [
     "TASKS",
@@ -14,27 +19,29 @@ __all__ = [
     "Batch",
     "Copy",
     "Digits",
-    "Drawn",
     "Hold",
     "Latch",
     "Memorization",
     "Multiplication",
     "Noise",
     "Permutation",
+    "SequenceBatch",
     "Stream",
     "Task",
     "TemporalOrder",
 ]
 
-TASKS: dict[str, type[Task]] = {
-    "temporal_order": TemporalOrder,
-    "adding": Adding,
-    "multiplication": Multiplication,
-    "permutation": Permutation,
-    "memorization": Memorization,
-    "copy": Copy,
-    "latch": Latch,
-    "digits": Digits,
-    "noise": Noise,
-    "hold": Hold,
-}
+KINDS: tuple[type[Task], ...] = (
+    TemporalOrder,
+    Adding,
+    Multiplication,
+    Permutation,
+    Memorization,
+    Copy,
+    Latch,
+    Digits,
+    Noise,
+    Hold,
+)
+for kind in KINDS:
+    TASKS.register(kind)

@@ -1,6 +1,7 @@
-"""Marked numbers: the adding problem in three papers' conventions, and multiplication.
+"""Marked numbers: the adding problem as three papers have it, and multiplication.
 
-Two numbers of a sequence are marked, and the answer at the end is made of these two.
+Two numbers of a sequence are marked, and the answer at the end is made of these two. A
+`MarkerRule` says how a paper draws the numbers and marks two of them.
 """
 
 import dataclasses
@@ -15,43 +16,58 @@ from rnn_exp.fields import SettingError, check, choice, whole
 from rnn_exp.shapes import Float, Shaped
 from rnn_exp.tasks.task import Batch, Regression
 
-__all__ = ["ARJOVSKY", "HOCHREITER", "PASCANU", "Adding", "Marked", "Marking", "Multiplication"]
+__all__ = ["Adding", "MarkedSequences", "MarkerRule", "Multiplication"]
 
 
-class Marked(NamedTuple):
-    """Sequences of which two numbers are marked: channel 0 marks, channel 1 holds the numbers."""
+class MarkedSequences(NamedTuple):
+    """Sequences of which two numbers each are marked.
+
+    Args:
+        inputs: channel 0 marks, channel 1 holds the numbers.
+        marked: the two marked numbers.
+        cues: their time steps, counted from 1.
+    """
 
     inputs: Float[Tensor, "time batch 2"]
-    numbers: Float[Tensor, "2 batch"]
+    marked: Float[Tensor, "2 batch"]
     cues: Shaped[Tensor, "2 batch"]
 
-    def asking(self, answers: Float[Tensor, " batch"], steps: int) -> Batch:
-        """Return the batch with these answers; what is left of the steps is 0."""
+    def to_batch(self, answers: Float[Tensor, " batch"], steps: int) -> Batch:
+        """Return the batch with these answers, with zeros behind the sequences up to ``steps``."""
         length = len(self.inputs)
         inputs = torch.nn.functional.pad(self.inputs, (0, 0, 0, 0, 0, steps - length))
         return Batch(inputs, answers.unsqueeze(0), self.cues, length)
 
 
-class Marking(NamedTuple):
-    """A paper's way: how it draws, the least L it can be drawn for, its longest sequence."""
+class MarkerRule(NamedTuple):
+    """A paper's rule for where the two markers stand.
 
-    draw: Callable[[int, int, torch.Generator], Marked]
+    Args:
+        draw: draws sequences, from L, the batch size and a generator.
+        least: the least L that it can draw for.
+        longest: the number of time steps of its longest sequence, as a function of L.
+    """
+
+    draw: Callable[[int, int, torch.Generator], MarkedSequences]
     least: int
     longest: Callable[[int], int]
 
 
 def _mark(
-    numbers: Float[Tensor, "time batch"], positions: Shaped[Tensor, "2 batch"], ends: float = 0.0
-) -> Marked:
+    numbers: Float[Tensor, "time batch"],
+    positions: Shaped[Tensor, "2 batch"],
+    end_markers: float = 0.0,
+) -> MarkedSequences:
+    """Return the numbers with a marker 1 at two positions, counted from 0, and both ends marked."""
     markers = torch.zeros_like(numbers)
-    markers[[0, -1]] = ends
+    markers[[0, -1]] = end_markers
     markers.scatter_(0, positions, 1.0)
     inputs = torch.stack([markers, numbers], dim=-1)
-    return Marked(inputs, numbers.gather(0, positions), positions + 1)
+    return MarkedSequences(inputs, numbers.gather(0, positions), positions + 1)
 
 
-def _arjovsky(L: int, batch_size: int, generator: torch.Generator) -> Marked:
-    """One marker in each half, numbers U(0, 1)."""
+def _draw_arjovsky(L: int, batch_size: int, generator: torch.Generator) -> MarkedSequences:
+    """Draw one marker in each half, numbers U(0, 1)."""
     half = L // 2
     numbers = torch.rand(L, batch_size, generator=generator, dtype=torch.float32)
     first = torch.randint(0, half, (batch_size,), generator=generator)
@@ -59,8 +75,8 @@ def _arjovsky(L: int, batch_size: int, generator: torch.Generator) -> Marked:
     return _mark(numbers, torch.stack([first, second]))
 
 
-def _pascanu(L: int, batch_size: int, generator: torch.Generator) -> Marked:
-    """The first marker in the first tenth, the second in the rest of the first half."""
+def _draw_pascanu(L: int, batch_size: int, generator: torch.Generator) -> MarkedSequences:
+    """Draw the first marker in the first tenth, the second in the rest of the first half."""
     length = L + int(torch.randint(0, L // 10, (), generator=generator))
     tenth, half = length // 10, length // 2
     numbers = torch.rand(length, batch_size, generator=generator, dtype=torch.float32)
@@ -69,38 +85,39 @@ def _pascanu(L: int, batch_size: int, generator: torch.Generator) -> Marked:
     return _mark(numbers, torch.stack([first, second]))
 
 
-def _hochreiter(L: int, batch_size: int, generator: torch.Generator) -> Marked:
-    """Numbers U(−1, 1); both markers before L/2 − 1, in any order, never on the first number."""
-    length, limit = L + int(torch.randint(0, L // 10 + 1, (), generator=generator)), L // 2 - 1
+def _draw_hochreiter(L: int, batch_size: int, generator: torch.Generator) -> MarkedSequences:
+    """Draw both markers before L/2 − 1, in any order, never on the first number; U(−1, 1)."""
+    length = L + int(torch.randint(0, L // 10 + 1, (), generator=generator))
+    limit = L // 2 - 1
     numbers = 2 * torch.rand(length, batch_size, generator=generator, dtype=torch.float32) - 1
     first = torch.randint(1, 10, (batch_size,), generator=generator)
     # One of the numbers that are left: those from the first marker on move up by one.
     second = torch.randint(1, limit - 1, (batch_size,), generator=generator)
     second = second + (second >= first)
-    return _mark(numbers, torch.stack([first, second]), ends=-1.0)
+    return _mark(numbers, torch.stack([first, second]), end_markers=-1.0)
 
 
-ARJOVSKY = Marking(_arjovsky, least=2, longest=lambda L: L)
-PASCANU = Marking(_pascanu, least=10, longest=lambda L: L + L // 10 - 1)
+_ARJOVSKY = MarkerRule(_draw_arjovsky, least=2, longest=lambda L: L)
+_PASCANU = MarkerRule(_draw_pascanu, least=10, longest=lambda L: L + L // 10 - 1)
 # With L = 22 the first nine numbers that can be marked lie before L/2 − 1.
-HOCHREITER = Marking(_hochreiter, least=22, longest=lambda L: L + L // 10)
+_HOCHREITER = MarkerRule(_draw_hochreiter, least=22, longest=lambda L: L + L // 10)
 
 
 class _Convention(NamedTuple):
-    """What a paper asks for, and what the best constant guess would score."""
+    """What a paper asks of the sum of the marked numbers, and what the best constant scores."""
 
-    marking: Marking
+    rule: MarkerRule
     answer: Callable[[Tensor], Tensor]
-    wrong_by: float
+    tolerance: float
     chance_loss: float
     chance_error: float
 
 
 _CONVENTIONS = {
-    "arjovsky": _Convention(ARJOVSKY, lambda total: total, 0.04, 1 / 6, (1 - 0.04) ** 2),
-    "pascanu": _Convention(PASCANU, lambda total: total / 2, 0.2, 1 / 24, (1 - 0.4) ** 2),
+    "arjovsky": _Convention(_ARJOVSKY, lambda total: total, 0.04, 1 / 6, (1 - 0.04) ** 2),
+    "pascanu": _Convention(_PASCANU, lambda total: total / 2, 0.2, 1 / 24, (1 - 0.4) ** 2),
     "hochreiter": _Convention(
-        HOCHREITER, lambda total: 0.5 + total / 4, 0.04, 1 / 24, (1 - 0.08) ** 2
+        _HOCHREITER, lambda total: 0.5 + total / 4, 0.04, 1 / 24, (1 - 0.08) ** 2
     ),
 }
 
@@ -133,6 +150,10 @@ class Adding(Regression):
     ``arjovsky``), for ``pascanu`` when its squared error is 0.04 or more (their code): off by 0.2.
     The guess is wrong with probability (1 − 0.04)², (1 − 0.4)² and (1 − 0.08)².
 
+    Args:
+        length: L, in time steps.
+        convention: ``arjovsky``, ``pascanu`` or ``hochreiter``.
+
     Raises:
         SettingError: if the length is below 2, 10 or 22 (arjovsky, pascanu, hochreiter), or the
             convention is none of these.
@@ -148,7 +169,7 @@ class Adding(Regression):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
-        least = self._convention.marking.least
+        least = self._convention.rule.least
         if self.length < least:
             allowed = f"a whole number of at least {least} (task.convention={self.convention})"
             raise SettingError("length", self.length, allowed)
@@ -159,18 +180,18 @@ class Adding(Regression):
 
     @property
     def steps(self) -> int:
-        """L, or what the paper's longest sequence has."""
-        return self._convention.marking.longest(self.length)
+        """The number of time steps of the longest sequence: L, or about L + L/10."""
+        return self._convention.rule.longest(self.length)
 
     @property
     def shortest(self) -> int:
-        """L."""
+        """L: no sequence is shorter."""
         return self.length
 
     @property
-    def wrong_by(self) -> float:
-        """How far off an answer is wrong."""
-        return self._convention.wrong_by
+    def tolerance(self) -> float:
+        """The distance from the target from which on an answer is wrong."""
+        return self._convention.tolerance
 
     @property
     def chance_loss(self) -> float:
@@ -184,12 +205,13 @@ class Adding(Regression):
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw numbers, mark two of each sequence, and ask for what the convention asks."""
-        marked = self._convention.marking.draw(self.length, batch_size, generator)
-        return marked.asking(self._convention.answer(marked.numbers.sum(0)), self.steps)
+        sequences = self._convention.rule.draw(self.length, batch_size, generator)
+        answers = self._convention.answer(sequences.marked.sum(0))
+        return sequences.to_batch(answers, self.steps)
 
 
 def _product_below(p: float) -> float:
-    """P(U V < p) of two numbers U(0, 1)."""
+    """Return P(U V < p), the probability that the product of two numbers U(0, 1) is less."""
     return p * (1 - math.log(p))
 
 
@@ -209,11 +231,14 @@ class Multiplication(Regression):
     answer is wrong when its squared error is 0.04 or more: off by 0.2. So the guess is wrong where
     the product is below 0.05 or above 0.45: with probability 0.3905.
 
+    Args:
+        length: L, in time steps.
+
     Raises:
         SettingError: if the length is below 10.
     """
 
-    length: int = whole(50, least=PASCANU.least)
+    length: int = whole(50, least=_PASCANU.least)
 
     name: ClassVar[str] = "multiplication"
     input_size: ClassVar[int] = 2
@@ -227,20 +252,20 @@ class Multiplication(Regression):
 
     @property
     def steps(self) -> int:
-        """The length of the longest sequence: below L + L/10."""
-        return PASCANU.longest(self.length)
+        """The number of time steps of the longest sequence: below L + L/10."""
+        return _PASCANU.longest(self.length)
 
     @property
     def shortest(self) -> int:
-        """L."""
+        """L: no sequence is shorter."""
         return self.length
 
     @property
-    def wrong_by(self) -> float:
-        """How far off an answer is wrong: √0.04."""
+    def tolerance(self) -> float:
+        """The distance from the target from which on an answer is wrong: √0.04."""
         return 0.2
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw numbers, mark two of each sequence, and ask for their product."""
-        marked = PASCANU.draw(self.length, batch_size, generator)
-        return marked.asking(marked.numbers.prod(0), self.steps)
+        sequences = _PASCANU.draw(self.length, batch_size, generator)
+        return sequences.to_batch(sequences.marked.prod(0), self.steps)

@@ -16,17 +16,19 @@ from rnn_exp.tasks.task import Batch, Classification
 __all__ = ["Digits"]
 
 _PIXELS = 64
-_TRAINING = 1437  # of 1,797 images: four in five
+_TRAINING_IMAGES = 1437  # of 1,797: four in five
 
 
 class _Images(NamedTuple):
+    """Pixels from 0 to 1, one a time step, and the digit that each image shows."""
+
     pixels: Float[Tensor, "time image"]
     digits: Shaped[Tensor, " image"]
 
 
 @functools.cache
 def _images() -> _Images:
-    """Return all images in the file's order; scikit-learn is slow to import, and is not before."""
+    """Return all images in the file's order; scikit-learn is imported here, as that is slow."""
     from sklearn.datasets import load_digits
 
     bundle = load_digits()
@@ -53,6 +55,9 @@ class Digits(Classification):
     images, so to have learnt them by heart. The other 360 are never drawn; `held_out` gives them,
     for an error on images that were not seen.
 
+    Args:
+        length: the number of time steps, 64: the pixels of an image.
+
     Raises:
         SettingError: if the length is not 64, or scikit-learn is not installed.
     """
@@ -75,13 +80,15 @@ class Digits(Classification):
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw training images, with replacement."""
-        return self._batch(torch.randint(0, _TRAINING, (batch_size,), generator=generator))
+        return self._batch_of(
+            torch.randint(0, _TRAINING_IMAGES, (batch_size,), generator=generator)
+        )
 
     def held_out(self) -> Batch:
         """Return each image that is not for training once."""
-        return self._batch(torch.arange(_TRAINING, len(_images().digits)))
+        return self._batch_of(torch.arange(_TRAINING_IMAGES, len(_images().digits)))
 
-    def _batch(self, which: Shaped[Tensor, " batch"]) -> Batch:
+    def _batch_of(self, which: Shaped[Tensor, " batch"]) -> Batch:
         pixels, digits = _images()
         cues = torch.arange(1, self.length + 1).unsqueeze(1).expand(self.length, len(which))
         return Batch(pixels[:, which].unsqueeze(-1), digits[which].unsqueeze(0), cues, self.length)

@@ -28,6 +28,11 @@ class Latch(Classification):
     10,000 sequences wrong, which only a noise below 0.43 √informative allows: the best there is
     errs with probability Φ(−√informative / noise).
 
+    Args:
+        length: L, in time steps.
+        informative: how many of the first inputs show the class.
+        noise: the standard deviation of what is added to every input.
+
     Raises:
         SettingError: if no input after the informative ones is left, or a number is out of range.
     """

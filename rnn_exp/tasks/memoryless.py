@@ -28,6 +28,10 @@ class Noise(Regression):
     1, and nothing scores less on fresh sequences. An answer is wrong when it is off by 0.04 or
     more, as in adding: guessing 0 is, with probability 0.968. So the task is never solved.
 
+    Args:
+        length: L, in time steps.
+        channels: how many inputs a time step has.
+
     Raises:
         SettingError: if the length or the channels are below 1.
     """
@@ -46,7 +50,7 @@ class Noise(Regression):
 
     @property
     def input_size(self) -> int:
-        """The channels."""
+        """One number a channel."""
         return self.channels
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
@@ -71,6 +75,10 @@ class Hold(Regression):
     cues. The loss is the squared error of the last output. Guessing ``target`` is perfect: chance
     is 0, and no loss says that anything is remembered. An answer is wrong when it is off by 0.04 or
     more, as in adding.
+
+    Args:
+        length: L, in time steps.
+        target: the value to be at, at the last of them.
 
     Raises:
         SettingError: if the length is below 1, or the target below −1 or no finite number.

@@ -1,7 +1,8 @@
-"""What a task is, how answers are scored, and the stream of fresh sequences for many runs.
+"""What a task is, how answers are scored, and fresh sequences for many runs.
 
-A task draws sequences with answers and knows what guessing would score. `Regression` and
-`Classification` score answers that are numbers or classes; `Stream` draws for many runs at once.
+A task draws sequences with answers and knows what guessing would score (`Task`, `Batch`). Every
+task is registered in `TASKS`. `Regression` and `Classification` score answers that are numbers or
+classes; `Stream` draws the sequences of many runs, as a `SequenceBatch`.
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -10,14 +11,16 @@ import torch
 from torch import Tensor
 
 from rnn_exp.randomness import generator
+from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float, Shaped
 
 __all__ = [
+    "TASKS",
     "Batch",
     "Classification",
-    "Drawn",
-    "OneLength",
+    "FixedLength",
     "Regression",
+    "SequenceBatch",
     "Stream",
     "Task",
     "one_hot",
@@ -25,9 +28,13 @@ __all__ = [
 
 
 class Batch(NamedTuple):
-    """Sequences, their answers, and the time steps (from 1) that hold what must be remembered.
+    """Sequences of one length for one run, and their answers.
 
-    The sequences of a batch are of one ``length``; inputs after it are 0 and mean nothing.
+    Args:
+        inputs: what the network reads; 0 after time step ``length``, where it means nothing.
+        targets: the right answers, numbers (float32) or classes (int64).
+        cues: the time steps, counted from 1, whose inputs must be remembered.
+        length: the number of time steps of these sequences.
     """
 
     inputs: Float[Tensor, "time batch input"]
@@ -67,26 +74,31 @@ class Task(Protocol):
 
     @property
     def input_size(self) -> int:
-        """Numbers a time step."""
+        """How many numbers the network reads at a time step."""
         ...
 
     @property
     def output_size(self) -> int:
-        """Numbers the network answers with."""
+        """How many numbers the network answers with."""
         ...
 
     @property
     def chance_loss(self) -> float:
-        """The loss of the best guess that has seen no input."""
+        """The expected loss of the best guess that has seen no input."""
         ...
 
     @property
     def chance_error(self) -> float:
-        """The error of that guess."""
+        """The expected share of sequences on which that guess is wrong, from 0 to 1."""
         ...
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
-        """Draw fresh sequences; every random number comes from ``generator``."""
+        """Draw fresh sequences.
+
+        Args:
+            batch_size: how many.
+            generator: where every random number comes from; equal states draw equal sequences.
+        """
         ...
 
     def loss(
@@ -96,7 +108,10 @@ class Task(Protocol):
     ) -> Float[Tensor, " run"]:
         """Return each run's loss, the mean over its answers and its batch.
 
-        It takes any number of answers: the last one alone, or one at every time step.
+        Args:
+            outputs: what the networks say: any number of answers, the last one alone or one at
+                every time step.
+            targets: the right answers.
         """
         ...
 
@@ -105,11 +120,19 @@ class Task(Protocol):
         outputs: Float[Tensor, "run answer batch output"],
         targets: Shaped[Tensor, "run answer batch"],
     ) -> Float[Tensor, " run"]:
-        """Return each run's share of sequences of which any answer is wrong, from 0 to 1."""
+        """Return each run's share of sequences of which any answer is wrong, from 0 to 1.
+
+        Args:
+            outputs: what the networks say.
+            targets: the right answers.
+        """
         ...
 
 
-class OneLength:
+TASKS: Registry[type[Task]] = Registry("task")
+
+
+class FixedLength:
     """A task with ``length`` time steps in every sequence, and one answer, at the last of them."""
 
     length: int
@@ -130,12 +153,15 @@ class OneLength:
         return 1
 
 
-class Regression(OneLength):
+class Regression(FixedLength):
     """Scores answers that are numbers; a sequence is wrong if one is off by too much."""
 
     @property
-    def wrong_by(self) -> float:
-        """How far off an answer is wrong (Hochreiter & Schmidhuber 1997, experiment 4: 0.04)."""
+    def tolerance(self) -> float:
+        """The distance from the target from which on an answer is wrong.
+
+        It is 0.04 as in Hochreiter & Schmidhuber 1997, experiment 4.
+        """
         return 0.04
 
     def loss(
@@ -151,12 +177,12 @@ class Regression(OneLength):
         outputs: Float[Tensor, "run answer batch 1"],
         targets: Shaped[Tensor, "run answer batch"],
     ) -> Float[Tensor, " run"]:
-        """Return the share of sequences with an answer off by ``wrong_by`` or more (or NaN)."""
-        close = ((outputs.squeeze(-1) - targets).abs() < self.wrong_by).all(1)
-        return 1 - close.to(outputs.dtype).mean(-1)
+        """Return the share of sequences with an answer off by ``tolerance`` or more (or NaN)."""
+        right = ((outputs.squeeze(-1) - targets).abs() < self.tolerance).all(1)
+        return 1 - right.to(outputs.dtype).mean(-1)
 
 
-class Classification(OneLength):
+class Classification(FixedLength):
     """Scores answers that are classes; a sequence is wrong if any one of its answers is."""
 
     def loss(
@@ -165,10 +191,10 @@ class Classification(OneLength):
         targets: Shaped[Tensor, "run answer batch"],
     ) -> Float[Tensor, " run"]:
         """Return each run's mean cross-entropy, in nats."""
-        surprise = torch.nn.functional.cross_entropy(
+        cross_entropy = torch.nn.functional.cross_entropy(
             outputs.flatten(0, 2), targets.flatten(), reduction="none"
         )
-        return surprise.view(targets.shape).flatten(1).mean(-1)
+        return cross_entropy.view(targets.shape).flatten(1).mean(-1)
 
     def error(
         self,
@@ -181,15 +207,30 @@ class Classification(OneLength):
 
 
 def one_hot(
-    symbols: Shaped[Tensor, "time batch"], symbols_there_are: int
+    symbols: Shaped[Tensor, "time batch"], symbol_count: int
 ) -> Float[Tensor, "time batch input"]:
-    """Return inputs that are 1 in the channel of the symbol, and 0 in all others."""
-    inputs = torch.zeros(*symbols.shape, symbols_there_are, dtype=torch.float32)
+    """Return inputs that are 1 in the channel of the symbol, and 0 in all others.
+
+    Args:
+        symbols: a number from 0 to ``symbol_count`` − 1 at every time step.
+        symbol_count: how many symbols there are: the number of channels.
+
+    Example:
+        >>> one_hot(torch.tensor([[2], [0]]), 3)[:, 0].tolist()
+        [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+    inputs = torch.zeros(*symbols.shape, symbol_count, dtype=torch.float32)
     return inputs.scatter_(-1, symbols.unsqueeze(-1), 1.0)
 
 
-class Drawn(NamedTuple):
-    """Sequences of many runs, their answers, and how long each run's sequences are."""
+class SequenceBatch(NamedTuple):
+    """The sequences of many runs, one batch a run, and their answers.
+
+    Args:
+        inputs: what the networks read; 0 after a run's own length.
+        targets: the right answers.
+        lengths: the number of time steps of each run's sequences.
+    """
 
     inputs: Float[Tensor, "time run batch input"]
     targets: Shaped[Tensor, "run answer batch"]
@@ -197,7 +238,14 @@ class Drawn(NamedTuple):
 
 
 class Stream:
-    """Fresh batches for every run; runs of one seed share their sequences, drawn once."""
+    """Fresh batches for every run; runs of one seed share their sequences, drawn once.
+
+    Args:
+        task: what draws them.
+        seeds: the seed of each run.
+        batch_size: the number of sequences of each run.
+        like: any tensor of the dtype and on the device that the numbers are to have.
+    """
 
     def __init__(self, task: Task, seeds: list[int], batch_size: int, like: Tensor) -> None:
         self.task, self.batch_size, self.like = task, batch_size, like
@@ -208,15 +256,19 @@ class Stream:
         """Return the generator that draws a run's sequences."""
         return self.generators[self.seeds[run]]
 
-    def draw(self, runs: list[int]) -> "Drawn":
-        """Return the next sequences of the runs that are left."""
-        wanted = [self.seeds[run] for run in runs]
+    def draw(self, runs: list[int]) -> SequenceBatch:
+        """Return the next sequences of some of the runs.
+
+        Args:
+            runs: their places in ``seeds``; a seed of none of them draws nothing.
+        """
+        seeds = [self.seeds[run] for run in runs]
         batches: dict[int, Batch] = {}
-        for seed in dict.fromkeys(wanted):
+        for seed in dict.fromkeys(seeds):
             batches[seed] = self.task.draw(self.batch_size, self.generators[seed])
-        inputs = torch.stack([batches[seed].inputs for seed in wanted], dim=1)
-        targets = torch.stack([batches[seed].targets for seed in wanted])
+        inputs = torch.stack([batches[seed].inputs for seed in seeds], dim=1)
+        targets = torch.stack([batches[seed].targets for seed in seeds])
         if targets.is_floating_point():
             targets = targets.to(self.like.dtype)
-        lengths = [batches[seed].length for seed in wanted]
-        return Drawn(inputs.to(self.like), targets.to(self.like.device), lengths)
+        lengths = [batches[seed].length for seed in seeds]
+        return SequenceBatch(inputs.to(self.like), targets.to(self.like.device), lengths)

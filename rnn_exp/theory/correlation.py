@@ -8,6 +8,10 @@ correlation c = (u^a · u^b) / (n q*). One time step later, under inputs that co
 (Poole et al. 2016, eq. 5; Schoenholz et al. 2017, for recurrent weights; Molgedey,
 Schuchhardt & Schuster 1992 for common drive.) Inputs that are the same, c_in = 1, make c = 1 a
 fixed point, whose slope is χ: χ < 1, and all states come together; χ > 1, and they part: chaos.
+
+All functions take an activation by name, a gain g and a drive s² (the variance that inputs and
+biases add to a pre-activation), as `rnn_exp.theory.stationary` does. The means are integrals over
+a grid, exact to rounding for a smooth φ; for a piecewise linear φ they have a closed form.
 """
 
 import functools
@@ -27,19 +31,30 @@ def correlation_map(
 ) -> float:
     """Return the correlation c' one time step after it was c.
 
+    Args:
+        activation: the name of φ.
+        gain: g, of W_ij ~ N(0, g²/n).
+        drive: s², the variance that inputs and biases add to a pre-activation.
+        c: the correlation now, from −1 to 1.
+        input_correlation: c_in, that of the two inputs, from −1 to 1.
+
+    Returns:
+        The correlation at the next time step.
+
     Raises:
         ValueError: for a correlation outside [−1, 1], and where the states have no stationary
-            length to correlate at: q* = 0, infinite, or steeper than √q* = 25.
+            length to correlate at: q* = 0 or infinite, or, for a φ that is not piecewise linear,
+            steeper than √q* = 25.
 
     Example:
         >>> round(correlation_map("tanh", 1.0, 0.25, 1.0), 12)
         1.0
-        >>> round(correlation_map("identity", 0.5, 1.0, 0.0), 12)  # c' = g² c + (1 − g²) c_in
+        >>> correlation_map("identity", 0.5, 1.0, 0.0)  # c' = g² c + (1 − g²) c_in
         0.75
     """
     _check_correlation("input_correlation", input_correlation)
     q = _stationary_length(activation, gain, drive)
-    return (gain * gain * _pair_mean(activation, q, c) + drive * input_correlation) / q
+    return (gain * gain * _mean_product(activation, q, c) + drive * input_correlation) / q
 
 
 def correlation_slope(activation: str, gain: float, drive: float, c: float) -> float:
@@ -47,6 +62,15 @@ def correlation_slope(activation: str, gain: float, drive: float, c: float) -> f
 
     Below 1 at a fixed point, that point attracts: a small difference from it shrinks by the
     slope every time step (Schoenholz et al. 2017).
+
+    Args:
+        activation: the name of φ.
+        gain: g, of W_ij ~ N(0, g²/n).
+        drive: s², the variance that inputs and biases add to a pre-activation.
+        c: the correlation at which the slope is wanted, from −1 to 1.
+
+    Returns:
+        The derivative of `correlation_map` by c.
 
     Raises:
         ValueError: as `correlation_map`.
@@ -56,7 +80,7 @@ def correlation_slope(activation: str, gain: float, drive: float, c: float) -> f
         1.362673
     """
     q = _stationary_length(activation, gain, drive)
-    return gain * gain * _pair_mean(activation, q, c, slopes=True)
+    return gain * gain * _mean_product_of_slopes(activation, q, c)
 
 
 def fixed_correlation(
@@ -67,6 +91,15 @@ def fixed_correlation(
     For c_in ≥ 0 the map is a power series in c with coefficients ≥ 0 (Mehler's formula), hence
     rising and convex on [0, 1]: it crosses c once from above, unless c_in = 1 and χ ≤ 1, where
     it first meets c at c = 1.
+
+    Args:
+        activation: the name of φ.
+        gain: g, of W_ij ~ N(0, g²/n).
+        drive: s², the variance that inputs and biases add to a pre-activation.
+        input_correlation: c_in, that of the two inputs, from 0 to 1.
+
+    Returns:
+        The correlation at which two state sequences end.
 
     Raises:
         ValueError: for an input correlation outside [0, 1], and as `correlation_map`.
@@ -89,13 +122,26 @@ def fixed_correlation(
     return 0.5 * (low + high)
 
 
-def _pair_mean(activation: str, q: float, c: float, *, slopes: bool = False) -> float:
-    """Return E[φ(√q z₁) φ(√q z₂)], or of φ' instead of φ, where z₂ = c z₁ + √(1 − c²) z."""
+def _mean_product(activation: str, q: float, c: float) -> float:
+    """Return E[φ(√q z₁) φ(√q z₂)], z₁ and z₂ standard normal with correlation c."""
     _check_correlation("c", c)
-    if activation == "relu":
-        return _relu_slopes(c) if slopes else q * _relu_products(c)
+    if halves := ACTIVATIONS[activation].halves:
+        return q * _piecewise_linear_product(halves, c)
+    return _integral(activation, q, c, slopes=False)
+
+
+def _mean_product_of_slopes(activation: str, q: float, c: float) -> float:
+    """Return E[φ'(√q z₁) φ'(√q z₂)], z₁ and z₂ standard normal with correlation c."""
+    _check_correlation("c", c)
+    if halves := ACTIVATIONS[activation].halves:
+        return _piecewise_linear_slopes(halves, c)
+    return _integral(activation, q, c, slopes=True)
+
+
+def _integral(activation: str, q: float, c: float, *, slopes: bool) -> float:
+    """Return the mean product of φ, or of φ', over a grid with z₂ = c z₁ + √(1 − c²) z."""
     phi, length = ACTIVATIONS[activation], math.sqrt(q)
-    z = nodes(length if phi.bounded else 1.0)
+    z = nodes(length)
     first = phi(length * z)
     second = phi(length * (c * z.unsqueeze(-1) + math.sqrt(1 - c * c) * z))
     if slopes:
@@ -103,13 +149,33 @@ def _pair_mean(activation: str, q: float, c: float, *, slopes: bool = False) -> 
     return gaussian_mean(first * gaussian_means(second))
 
 
-def _relu_products(c: float) -> float:
-    """Return E[relu(z₁) relu(z₂)] (Cho & Saul 2009): no grid in the plane fits its kink."""
-    return math.sqrt(1 - c * c) / (2 * math.pi) + c * _relu_slopes(c)
+def _piecewise_linear_product(halves: tuple[float, float], c: float) -> float:
+    """Return E[φ(z₁) φ(z₂)] for φ with the slopes (a, b): no grid in the plane fits its kink.
+
+    φ(z) = b relu(z) − a relu(−z), so it is (a² + b²) K(c) − 2ab K(−c), where K is half the
+    arc-cosine kernel of degree 1 (Cho & Saul 2009),
+
+        K(c) = E[relu(z₁) relu(z₂)] = (√(1 − c²) + c (π − arccos c)) / 2π.
+
+    K(c) − K(−c) = c/2 leaves (b − a)² K(c) + ab c, in which nothing cancels.
+    """
+    a, b = halves
+    kernel = math.sqrt(1 - c * c) / (2 * math.pi) + c * _both_positive(c)
+    return (b - a) ** 2 * kernel + a * b * c
 
 
-def _relu_slopes(c: float) -> float:
-    """Return the probability that both are positive (Cho & Saul 2009)."""
+def _piecewise_linear_slopes(halves: tuple[float, float], c: float) -> float:
+    """Return E[φ'(z₁) φ'(z₂)] for φ with the slopes (a, b).
+
+    With P the probability that both are positive it is (a² + b²) P + 2ab (½ − P), which is
+    (b − a)² P + ab.
+    """
+    a, b = halves
+    return (b - a) ** 2 * _both_positive(c) + a * b
+
+
+def _both_positive(c: float) -> float:
+    """Return P(z₁ > 0, z₂ > 0), half the arc-cosine kernel of degree 0 (Cho & Saul 2009)."""
     return 0.5 - math.acos(c) / (2 * math.pi)
 
 
@@ -117,8 +183,8 @@ def _relu_slopes(c: float) -> float:
 def _stationary_length(activation: str, gain: float, drive: float) -> float:
     """Return q*, if it is one at which states can correlate."""
     q = mean_field(activation, gain, drive).q
-    steep = ACTIVATIONS[activation].bounded and q > _STEEPEST**2
-    if not 0 < q < math.inf or steep:
+    too_steep = not ACTIVATIONS[activation].homogeneous and q > _STEEPEST**2
+    if not 0 < q < math.inf or too_steep:
         setting = f"{activation} with {gain=:g} and {drive=:g}"
         raise ValueError(f"no correlation is defined for {setting}: its states have q* = {q:g}")
     return q

@@ -28,13 +28,22 @@ def spectrum(
     k: int | None = None,
     burn_in: int = 0,
 ) -> Float[Tensor, "run *batch k"]:
-    r"""Return the k largest Lyapunov exponents (all, if k is None), the largest first.
+    r"""Return the k largest Lyapunov exponents, the largest first.
 
-    The first ``burn_in`` time steps only turn the tangent vectors, which start in a random
-    direction: without them every exponent is off by a term in 1/T. Where a relu is off, or a
-    tanh has rounded to ±1, φ' = 0 and J_t is singular: as many exponents as there are units with
-    φ' = 0 at once are −∞. Of a singular W the exponents that ought to be −∞ are rounding errors,
-    about −36.
+    Where a relu is off, or a tanh has rounded to ±1, φ' = 0 and J_t is singular: as many exponents
+    as there are units with φ' = 0 at once are −∞. Of a singular W the exponents that ought to be
+    −∞ are rounding errors, about −36.
+
+    Args:
+        weight_hh: W of each run.
+        states: h_1…h_T, with or without an axis of sequences.
+        activation: the name of φ.
+        k: how many exponents; None for as many as there are units.
+        burn_in: how many of the first time steps only turn the tangent vectors, which start in
+            random directions: without it every exponent is off by a term in 1/T.
+
+    Returns:
+        λ_i in nats per time step, of every sequence of its own.
 
     Raises:
         ValueError: unless 1 ≤ k ≤ hidden and 0 ≤ burn_in < time.
@@ -47,11 +56,11 @@ def spectrum(
     if not 0 <= burn_in < len(states):
         raise ValueError(f"{burn_in=} leaves nothing of {len(states)} time steps")
     local = local_exponents(weight_hh, states, activation, k=k)
-    found = local[burn_in:].mean(dim=0).sort(descending=True).values
-    # A product of Jacobians has at most the rank of the poorest of them.
+    exponents = local[burn_in:].mean(dim=0).sort(descending=True).values
+    # The rank of a product of Jacobians is at most the smallest rank among them.
     rank = ACTIVATIONS[activation].slope(states).ne(0).sum(dim=-1).amin(dim=0)
-    lost = torch.arange(found.shape[-1], device=rank.device) >= rank.unsqueeze(-1)
-    return found.masked_fill(lost, -torch.inf)
+    beyond_rank = torch.arange(exponents.shape[-1], device=rank.device) >= rank.unsqueeze(-1)
+    return exponents.masked_fill(beyond_rank, -torch.inf)
 
 
 def largest_exponent(
@@ -62,6 +71,15 @@ def largest_exponent(
     burn_in: int = 0,
 ) -> Float[Tensor, " run *batch"]:
     """Return λ₁ alone: one tangent vector, one matrix–vector product a time step.
+
+    Args:
+        weight_hh: W of each run.
+        states: h_1…h_T, with or without an axis of sequences.
+        activation: the name of φ.
+        burn_in: how many of the first time steps only turn the tangent vector.
+
+    Returns:
+        λ₁ in nats per time step.
 
     Raises:
         ValueError: unless 0 ≤ burn_in < time.
@@ -84,16 +102,26 @@ def finite_time_exponents(
 ) -> Float[Tensor, "run k"]:
     """Return the exponents of a plain layer along its own sequences, averaged over the batch.
 
-    Of a trained network there is no mean field: its W is no longer independent of anything, and
-    its sequences end. The exponents of a sequence are those of the states in ``trace`` (which
-    the inputs have driven), sorted; the mean over the sequences is taken after that, of
-    exponents and not of factors, so that one exploding sequence does not hide the others.
+    There is no mean field of a trained network: its W depends on its inputs, and its sequences
+    end. The exponents of a sequence are those of the states in ``trace`` (which the inputs have
+    driven), sorted; the mean over the sequences is taken after that, of exponents and not of
+    factors, so that one exploding sequence does not hide the others.
+
+    Args:
+        weights: the layer's, of each run.
+        trace: the layer's states of one batch of sequences a run.
+        activation: the name of φ.
+        k: how many exponents; None for as many as there are units.
+        burn_in: how many of the first time steps only turn the tangent vectors.
+
+    Returns:
+        λ_i in nats per time step, the largest first.
 
     Raises:
         ValueError: as `spectrum`.
     """
-    found = spectrum(weights.weight_hh, trace.now, activation, k=k, burn_in=burn_in)
-    return found.mean(dim=1)
+    exponents = spectrum(weights.weight_hh, trace.states, activation, k=k, burn_in=burn_in)
+    return exponents.mean(dim=1)
 
 
 def local_exponents(
@@ -103,7 +131,16 @@ def local_exponents(
     *,
     k: int | None = None,
 ) -> Float[Tensor, "time run *batch k"]:
-    """Return ln |(R_t)_ii| of every time step: the exponents as they come about, not sorted.
+    """Return ln |(R_t)_ii| of every time step; its mean over time is λ_i.
+
+    Args:
+        weight_hh: W of each run.
+        states: h_1…h_T, with or without an axis of sequences.
+        activation: the name of φ.
+        k: how many exponents; None for as many as there are units.
+
+    Returns:
+        The growth of each tangent vector at each time step in nats, not sorted.
 
     Raises:
         ValueError: unless 1 ≤ k ≤ hidden.
@@ -119,27 +156,26 @@ def local_exponents(
         raise ValueError(f"{k=} exponents of {n} units: at least 1, at most {n}")
     phi, W = ACTIVATIONS[activation], weight_hh.double()
     sequences = states.reshape(*states.shape[:2], -1, n)
-    grown = W.new_empty(*sequences.shape[:3], k)
-    tangents = _tangents(n, k).to(W.device).expand(*sequences.shape[1:3], n, k)
-    for h, local in zip(sequences, grown, strict=True):
+    exponents = W.new_empty(*sequences.shape[:3], k)
+    Q = _first_tangents(n, k).to(W.device).expand(*sequences.shape[1:3], n, k)
+    for h, local in zip(sequences, exponents, strict=True):
         slopes = phi.slope(h.double()).unsqueeze(-1)
-        ahead = slopes * torch.einsum("rij,rbjk->rbik", W, tangents)
-        tangents, stretched = _qr_by_size(ahead, slopes)
-        torch.log(stretched.diagonal(dim1=-2, dim2=-1).abs(), out=local)
-    return grown.view(*states.shape[:-1], k)
+        Q, R = _qr_by_size(slopes * torch.einsum("rij,rbjk->rbik", W, Q), slopes)
+        torch.log(R.diagonal(dim1=-2, dim2=-1).abs(), out=local)
+    return exponents.view(*states.shape[:-1], k)
 
 
 def _qr_by_size(
-    ahead: Float[Tensor, "run batch n k"], size: Float[Tensor, "run batch n 1"]
+    JQ: Float[Tensor, "run batch n k"], sizes: Float[Tensor, "run batch n 1"]
 ) -> tuple[Tensor, Tensor]:
-    """Return QR with the rows in the order of their size, and Q's rows in the order given.
+    """Return Q and R of J Q, computed with the rows in descending order of their sizes.
 
     Rows of saturated units are smaller by many orders (φ' = 1e-11). Householder's QR keeps their
     digits only if the large rows come first (Higham 2002, §19.4): without that the sum of 300
     exponents at g = 3 is off by 5e-8 instead of 2e-13.
     """
-    order = size.argsort(dim=-2, descending=True).expand_as(ahead)
-    Q, R = torch.linalg.qr(ahead.gather(-2, order))
+    order = sizes.argsort(dim=-2, descending=True).expand_as(JQ)
+    Q, R = torch.linalg.qr(JQ.gather(-2, order))
     return torch.empty_like(Q).scatter_(-2, order, Q), R
 
 
@@ -155,18 +191,27 @@ def sum_rule(
     It is the mean over time of ln |det J_t|, exact for every n, activation and length; −∞ as
     soon as one unit has φ' = 0.
 
+    Args:
+        weight_hh: W of each run.
+        states: h_1…h_T, with or without an axis of sequences.
+        activation: the name of φ.
+        burn_in: how many of the first time steps to leave out.
+
+    Returns:
+        The sum in nats per time step.
+
     Example:
         >>> W = torch.tensor([[[0.0, 2.0], [1.0, 0.0]]])
         >>> sum_rule(W, torch.zeros(3, 1, 2), "identity").exp().item()
         2.0
     """
     slopes = ACTIVATIONS[activation].slope(states[burn_in:].double())
-    of_slopes = slopes.log().sum(dim=-1).mean(dim=0)
-    of_W = torch.linalg.slogdet(weight_hh.double()).logabsdet
-    return of_slopes + of_W.view(-1, *[1] * (of_slopes.ndim - 1))
+    log_slopes = slopes.log().sum(dim=-1).mean(dim=0)
+    log_det_W = torch.linalg.slogdet(weight_hh.double()).logabsdet
+    return log_slopes + log_det_W.view(-1, *[1] * (log_slopes.ndim - 1))
 
 
-def _tangents(n: int, k: int) -> Float[Tensor, "hidden k"]:
+def _first_tangents(n: int, k: int) -> Float[Tensor, "hidden k"]:
     """Return k orthonormal vectors in random directions: no axis of W is favoured or missed."""
-    draw = generator(0, "tangent vectors")
-    return torch.linalg.qr(torch.randn(n, k, dtype=torch.float64, generator=draw)).Q
+    own = generator(0, "tangent vectors")
+    return torch.linalg.qr(torch.randn(n, k, dtype=torch.float64, generator=own)).Q

@@ -1,4 +1,4 @@
-r"""One unit, where all is a number: the chain rule as a product, and the cliff of the loss.
+r"""One unit, where everything is a number: the chain rule as a product, the cliff of the loss.
 
 x_t = φ(w x_{t-1} + b). Its gradient through n time steps is the product of the course notes,
 
@@ -15,23 +15,28 @@ from torch import Tensor
 
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.shapes import Float
+from rnn_exp.theory import fixed_points
 
 __all__ = ["Surface", "chain_rule", "loss_surface", "saddle_nodes"]
 
-_CUSP = 4.0  # 1 / sup σ': no smaller weight of a logistic unit has a slope of 1 anywhere
-
 
 class Surface(NamedTuple):
-    """E = (x_T − target)² over a grid of weights and biases, and its exact gradient."""
+    """E = (x_T − target)² over a grid of weights and biases, and its exact gradient.
+
+    Args:
+        loss: E.
+        grad_w: ∂E/∂w.
+        grad_b: ∂E/∂b.
+    """
 
     loss: Float[Tensor, "w b"]
-    of_w: Float[Tensor, "w b"]
-    of_b: Float[Tensor, "w b"]
+    grad_w: Float[Tensor, "w b"]
+    grad_b: Float[Tensor, "w b"]
 
     @property
     def gradient_norm(self) -> Float[Tensor, "w b"]:
         """√((∂E/∂w)² + (∂E/∂b)²)."""
-        return torch.hypot(self.of_w, self.of_b)
+        return torch.hypot(self.grad_w, self.grad_b)
 
 
 def chain_rule(
@@ -39,10 +44,17 @@ def chain_rule(
 ) -> Float[Tensor, " time *unit"]:
     r"""Return D_1…D_T, the product of φ'(z_k) w_k for k = 1…n: D_n is ∂h_n/∂h_0.
 
-    ``states`` holds h_k = φ(z_k), which decides φ'(z_k); ``weight`` is one number, one a unit, or
-    one a time step and unit (as of a deep network, where w_1 ≠ w_2). For the logistic 0 < φ' ≤ ¼,
-    so |D_n| ≤ (|w|/4)^n: |w| ≤ 4 never explodes and |w| > 4 is necessary for exploding, but not
-    sufficient: a saturated unit has φ' ≪ ¼.
+    For the logistic 0 < φ' ≤ ¼, so |D_n| ≤ (|w|/4)^n: |w| ≤ 4 never explodes and |w| > 4 is
+    necessary for exploding, but not sufficient: a saturated unit has φ' ≪ ¼.
+
+    Args:
+        states: h_k = φ(z_k), which decides φ'(z_k), for k = 1…T; any number of units.
+        weight: one number, one a unit, or one a time step and unit (as in a deep network, where
+            w_1 ≠ w_2).
+        activation: the name of φ.
+
+    Returns:
+        D_n at n = 1…T, of every unit.
 
     Example:
         >>> h = torch.tensor([0.5, 0.5, 0.5], dtype=torch.float64)
@@ -53,14 +65,16 @@ def chain_rule(
 
 
 def saddle_nodes(weight: float) -> tuple[float, float]:
-    r"""Return the two biases between which x = σ(w x + b) has two stable fixed points.
+    """Return the two biases between which x = σ(w x + b) has two stable fixed points.
 
-    At a saddle-node two fixed points merge, where the map touches the diagonal: its slope there
-    is 1, σ' w = x (1 − x) w = 1, hence
+    The formula is that of `fixed_points.saddle_nodes`, of one weight. As b crosses such a value,
+    the point the unit settles on jumps (Strogatz 1994, §3.1).
 
-        x = (1 ± √(1 − 4/w)) / 2,      b = ln(x / (1 − x)) − w x.
+    Args:
+        weight: w, at least 4.
 
-    As b crosses such a value, the point the unit settles on jumps. They meet at w = 4, b = −2.
+    Returns:
+        The lower bias and the upper one.
 
     Raises:
         ValueError: for w < 4, where the slope σ' w never reaches 1 (and every b has one fixed
@@ -70,14 +84,10 @@ def saddle_nodes(weight: float) -> tuple[float, float]:
         >>> [round(b, 5) for b in saddle_nodes(5.0)]
         [-2.65561, -2.34439]
     """
-    if not _CUSP <= weight < math.inf:
+    if not fixed_points.CUSP <= weight < math.inf:
         raise ValueError(f"a logistic unit has saddle-nodes for w of at least 4, got {weight}")
-    root = math.sqrt(1 - 4 / weight)
-    # x / (1 − x) = x² w, as x (1 − x) = 1/w: no cancellation in 1 − x; the smaller x is 1/(w x).
-    larger = 0.5 * (1 + root)
-    smaller = 1 / (weight * larger)
-    first, second = (math.log(weight * x * x) - weight * x for x in (larger, smaller))
-    return first, second
+    first, second = fixed_points.saddle_nodes(weight)
+    return float(first), float(second)
 
 
 def loss_surface(
@@ -101,18 +111,29 @@ def loss_surface(
     grid shows of its height depends on whether a pair lies on that line (100 by 100 pairs over
     w ∈ [4.5, 6.5], b ∈ [−3, −2] miss it, 101 by 101 do not).
 
+    Args:
+        weight: the values of w.
+        bias: the values of b.
+        T: the number of time steps.
+        initial: x_0.
+        target: what x_T ought to be.
+        activation: the name of φ.
+
+    Returns:
+        The loss and its two derivatives at every pair.
+
     Example:
         >>> one = loss_surface(torch.tensor([4.0]), torch.tensor([-2.0]), T=1, target=0.75)
-        >>> one.loss.item(), one.of_b.item()  # x_1 = σ(0) = ½, so ∂E/∂b = 2 (½ − ¾) ¼
+        >>> one.loss.item(), one.grad_b.item()  # x_1 = σ(0) = ½, so ∂E/∂b = 2 (½ − ¾) ¼
         (0.0625, -0.125)
     """
     phi = ACTIVATIONS[activation]
     w, b = torch.meshgrid(weight.double(), bias.double(), indexing="ij")
-    x, by_w, by_b = torch.full_like(w, initial), torch.zeros_like(w), torch.zeros_like(w)
+    x, dx_dw, dx_db = torch.full_like(w, initial), torch.zeros_like(w), torch.zeros_like(w)
     for _ in range(T):
-        by_w, by_b = x + w * by_w, 1 + w * by_b
+        dx_dw, dx_db = x + w * dx_dw, 1 + w * dx_db
         x = phi(w * x + b)
         slope = phi.slope(x)
-        by_w, by_b = slope * by_w, slope * by_b
+        dx_dw, dx_db = slope * dx_dw, slope * dx_db
     error = x - target
-    return Surface(error.square(), 2 * error * by_w, 2 * error * by_b)
+    return Surface(error.square(), 2 * error * dx_dw, 2 * error * dx_db)

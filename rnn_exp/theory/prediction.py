@@ -7,16 +7,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rnn_exp.fields import SettingError
-from rnn_exp.networks.cells import Elman, Skip
 from rnn_exp.networks.cells.layout import with_ones
-from rnn_exp.networks.gradients import climb
-from rnn_exp.networks.inits import Critical, Init
+from rnn_exp.networks.gradients import forward
+from rnn_exp.networks.inits import Init
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.randomness import generator
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import Task
-from rnn_exp.theory.stationary import critical_gain, mean_field, norm_bound
+from rnn_exp.theory.stationary import critical_gain, mean_field
 
 __all__ = ["Prediction", "initial_weights", "layer_drive", "predict"]
 
@@ -26,8 +24,8 @@ _SAMPLE = 256
 def initial_weights(network: Network, init: Init, task: Task, seed: int) -> dict[str, Tensor]:
     """Return all parameters of a run before its first update.
 
-    With an init whose gain is critical (`Init.is_critical`) every layer's W_hh is scaled to
-    ``init.gain`` times the gain at which the mean field, under the drive that this layer's inputs
+    With an init that wants it (`Init.critical_scale`) every layer's W_hh is scaled to that multiple
+    of the gain at which the mean field, under the drive that this layer's inputs
     and biases make, has χ = 1.
 
     Args:
@@ -42,17 +40,17 @@ def initial_weights(network: Network, init: Init, task: Task, seed: int) -> dict
     Raises:
         SettingError: if that drive is beyond what the mean field resolves.
     """
-    drawn = init.draw(shapes(network, task.input_size, task.output_size), seed)
-    if isinstance(init, Critical):
-        for number in range(network.num_layers):
-            drive = layer_drive(network, task, seed, drawn, number)
-            try:
-                gain = critical_gain(network.activation, drive)
-            except ValueError as error:
-                raise SettingError(
-                    "init.input_scale", init.input_scale, f"less, with init=critical: {error}"
-                ) from None
-            drawn[f"weight_hh_l{number}"] *= init.gain * gain
+    sizes = shapes(network, task.input_size, task.output_size)
+    drawn, scale = init.draw(sizes, seed, network.kind), init.critical_scale
+    if scale is None:
+        return drawn
+    for number in range(network.num_layers):
+        drive = layer_drive(network, task, seed, drawn, number)
+        try:
+            gain = critical_gain(network.activation, drive)
+        except ValueError as error:
+            raise init.refuse_drive(str(error)) from None
+        drawn[f"weight_hh_l{number}"] *= scale * gain
     return drawn
 
 
@@ -66,7 +64,7 @@ def _inputs_of_layer(
         return x
     below = dataclasses.replace(network, num_layers=number)
     own = {name: value.unsqueeze(0).to(x) for name, value in parameters.items()}
-    return climb(own, x, below)[-1].now
+    return forward(own, x, below)[-1].states
 
 
 def layer_drive(
@@ -110,17 +108,15 @@ def predict(
 ) -> Prediction:
     """Measure the top layer's drive on fresh sequences of the run's own, and ask the theory."""
     drive = layer_drive(network, task, seed, weights, network.num_layers - 1)
-    W = weights[network.top]
+    W = weights[network.top_weight]
     return Prediction(drive, _rate(network, init, W, drive), _bound(network, W))
 
 
 def _rate(network: Network, init: Init, W: Tensor, drive: float) -> float | None:
     """Return √χ of the plain recurrence with random weights, as its init or W itself gives g."""
-    if network.cell != "rnn" or not math.isfinite(drive):
+    if not network.kind.is_plain or not math.isfinite(drive):
         return None
-    gain = init.mean_field_gain(network.hidden_size)
-    if gain is None and isinstance(init, Critical):
-        gain = float(W.double().std()) * math.sqrt(network.hidden_size)
+    gain = init.mean_field_gain(W)
     if gain is None:
         return None
     rate = mean_field(network.activation, gain, drive).rate
@@ -128,11 +124,10 @@ def _rate(network: Network, init: Init, W: Tensor, drive: float) -> float | None
 
 
 def _bound(network: Network, W: Tensor) -> float | None:
-    """Return the largest factor of a step back: γ σ_max(W), or keep + add · γ σ_max(W)."""
-    cell = network.layer
-    if not isinstance(cell, Elman | Skip):
+    """Return the largest factor that a step back can have (`Cell.step_bound`)."""
+    cell = network.make_cell()
+    if cell.step_bound(1.0) is None:
         return None
     if not W.isfinite().all():
         return math.inf
-    bound = float(norm_bound(W.double().unsqueeze(0), network.activation))
-    return cell.keep + cell.add * bound if isinstance(cell, Skip) else bound
+    return cell.step_bound(float(torch.linalg.svdvals(W.double())[0]))

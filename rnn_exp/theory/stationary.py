@@ -1,4 +1,4 @@
-r"""What theory predicts: the mean field of random networks, and the singular-value bound.
+r"""The stationary mean field of wide random networks, the edge it predicts, and the bound.
 
 u_t = W h_{t-1} + a_t, h = φ(u), W_ij ~ N(0, g²/n), drive s² = mean square of a_t over units.
 Length map (Sompolinsky, Crisanti & Sommers 1988; Poole et al. 2016, eq. 3, for recurrent weights):
@@ -6,12 +6,13 @@ Length map (Sompolinsky, Crisanti & Sommers 1988; Poole et al. 2016, eq. 3, for 
     q = g² E[φ(√q z)²] + s²,    χ = g² E[φ'(√q* z)²],    z ~ N(0, 1).
 
 Going back one time step multiplies ‖∂L/∂h_t‖ by √χ. Valid for wide networks with independent
-random weights in their stationary state, for lags well below n.
+random weights in their stationary state, for lags well below n. At the *critical* gain χ = 1: there
+‖∂L/∂h_t‖ neither shrinks nor grows on average. The singular-value bound γ σ_max(W) → 2 γ g promises
+vanishing up to the *bound* gain 1/(2γ) alone. What lies between vanishes with no promise.
 """
 
 import functools
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -36,6 +37,7 @@ _RANGE = 10.0
 _RESOLVED = 5.0  # up to this steepness of φ(√q z), 400 midpoints are exact to rounding
 _STEEPEST = 1000.0
 _NOTHING = 1e-12  # a fixed point below this is 0
+_TOLERANCE = 1e-12  # of the critical gain, relative
 
 
 class MeanField(NamedTuple):
@@ -92,8 +94,13 @@ def _midpoints(count: int) -> Tensor:
 def mean_field(activation: str, gain: float, drive: float) -> MeanField:
     """Return q*, χ and the predicted decay rate √χ for a gain and a drive s².
 
-    The drive has no default: it can turn exploding into vanishing. Beyond √(g² + s²) = 1000 the
-    integrals of tanh and sigmoid are not resolved, and all three are NaN.
+    The drive has no default: it can turn exploding into vanishing. Beyond √q = 1000 the integrals
+    of activations that are not homogeneous (tanh, sigmoid) are not resolved: all three are NaN.
+
+    Args:
+        activation: the word of φ.
+        gain: g, the standard deviation of W times √n.
+        drive: s², the mean square of what inputs and biases give a unit.
 
     Raises:
         ValueError: for a gain or drive that is negative or NaN.
@@ -107,34 +114,43 @@ def mean_field(activation: str, gain: float, drive: float) -> MeanField:
     if not (gain >= 0 and drive >= 0):
         raise ValueError(f"gain and drive are at least 0, got {gain=}, {drive=}")
     phi = ACTIVATIONS[activation]
-    if phi.bounded and not gain * gain + drive <= _STEEPEST**2:
-        return MeanField(math.nan, math.nan, math.nan)
-
-    def length_map(q: float) -> float:
-        z = nodes(math.sqrt(q) if phi.bounded else 1.0)
-        return gain * gain * gaussian_mean(phi(math.sqrt(q) * z).square()) + drive
-
-    q = _fixed_point(length_map, phi, gain, drive)
-    # For relu and identity the slope does not depend on the size of q, not even where q → ∞.
-    at = math.sqrt(q) if math.isfinite(q) else 1.0
-    z = nodes(at if phi.bounded else 1.0)
-    slope = phi.slope(phi(at * z)) if q > 0 or activation != "relu" else (z > 0).double()
-    chi = gain * gain * gaussian_mean(slope.square())
+    if phi.homogeneous:
+        # The slope does not depend on the size of u, not even where q → ∞.
+        q, at = _linear_fixed_point(phi, gain, drive), 1.0
+    else:
+        q = _fixed_point(phi, gain, drive)
+        if math.isnan(q):
+            return MeanField(math.nan, math.nan, math.nan)
+        at = math.sqrt(q)
+    z = nodes(at)
+    chi = gain * gain * gaussian_mean(phi.slope(phi(at * z)).square())
     return MeanField(q, chi, math.sqrt(chi))
 
 
-def _fixed_point(
-    length_map: Callable[[float], float], phi: Activation, gain: float, drive: float
-) -> float:
-    """Return the stable fixed point of the length map: the largest one, by bisection on q."""
-    if not phi.bounded:  # linear in q: φ(√q z)² = q φ(z)²
-        slope = gain * gain * gaussian_mean(phi(nodes()).square())
-        if drive == 0 and slope <= 1:
-            return 0.0
-        return drive / (1 - slope) if slope < 1 else math.inf
-    # The map is concave above its first point and stays under g² + s², so it crosses q once
-    # from above; with no drive and a weak gain, tanh crosses at 0 alone.
+def _linear_fixed_point(phi: Activation, gain: float, drive: float) -> float:
+    """Return q* of a homogeneous φ, whose length map is linear: φ(√q z)² = q φ(z)²."""
+    slope = gain * gain * gaussian_mean(phi(nodes()).square())
+    if drive == 0 and slope <= 1:
+        return 0.0
+    return drive / (1 - slope) if slope < 1 else math.inf
+
+
+def _fixed_point(phi: Activation, gain: float, drive: float) -> float:
+    """Return the stable fixed point of the length map, by bisection on q; NaN: not resolved.
+
+    The map is concave above its first point, so it crosses q once from above; with no drive and a
+    weak gain, tanh crosses at 0 alone. Of a bounded φ (by 1) it stays under g² + s²; of another
+    one the search goes up until the map is below q.
+    """
+
+    def length_map(q: float) -> float:
+        return gain * gain * gaussian_mean(phi(math.sqrt(q) * nodes(math.sqrt(q))).square()) + drive
+
     low, high = 0.0, gain * gain + drive
+    while high <= _STEEPEST**2 and not phi.bounded and length_map(high) > high:
+        high *= 2
+    if not high <= _STEEPEST**2:
+        return math.nan
     while low < (middle := 0.5 * (low + high)) < high and high > _NOTHING:
         low, high = (middle, high) if length_map(middle) > middle else (low, middle)
     return middle if high > _NOTHING else 0.0
@@ -154,9 +170,6 @@ def norm_bound(
         0.5
     """
     return ACTIVATIONS[activation].largest_slope * torch.linalg.svdvals(weight_hh)[..., 0]
-
-
-_TOLERANCE = 1e-12  # of the gain, relative
 
 
 def critical_gain(activation: str, drive: float) -> float:
@@ -182,14 +195,15 @@ def critical_gain(activation: str, drive: float) -> float:
     if not 0 <= drive < math.inf:
         raise ValueError(f"the drive is a finite number of at least 0, got {drive}")
     low = high = 1 / ACTIVATIONS[activation].largest_slope
-    while not (chi := mean_field(activation, high, drive).chi) >= 1:
-        if math.isnan(chi):
-            raise ValueError(f"the critical gain of {activation} at drive {drive:g} is too large")
+    while mean_field(activation, high, drive).chi < 1:
         low, high = high, 2 * high
     while high - low > _TOLERANCE * high:
         middle = math.sqrt(low * high)
-        chi = mean_field(activation, middle, drive).chi
-        low, high = (low, middle) if chi >= 1 else (middle, high)
+        # NaN lies above the edge, if there is one: there the states grow without end.
+        below = mean_field(activation, middle, drive).chi < 1
+        low, high = (middle, high) if below else (low, middle)
+    if math.isnan(mean_field(activation, high, drive).chi):
+        raise ValueError(f"the critical gain of {activation} at drive {drive:g} is too large")
     return high
 
 

@@ -1,120 +1,221 @@
-"""The runs in training: their parameters, their optimiser's memory, and their sequences."""
+"""Runs in training, side by side: their parameters, their optimiser's memory, their sequences.
 
+An update is four steps: draw sequences, compute all gradients, remove the runs that end, move the
+weights of the others. The runs are objects; where each lies in the tensors is known here alone.
+"""
+
+import functools
 import math
 from collections.abc import Container, Sequence
+from typing import NamedTuple
 
 from torch import Tensor
 
-from rnn_exp.networks.network import Network, Parameters
+from rnn_exp.networks.gradients import Gradients, totals_of_last
+from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.norms import norm
-from rnn_exp.networks.parametrizations import parametrization_of
+from rnn_exp.networks.parameters import Parameters
+from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
+from rnn_exp.networks.readout import Objective
 from rnn_exp.shapes import Float, Shaped
-from rnn_exp.tasks import Drawn, Stream, Task
-from rnn_exp.training.optimizers import OPTIMIZERS, Memory, memory_of
-from rnn_exp.training.settings import Training
+from rnn_exp.tasks import SequenceBatch, Stream
+from rnn_exp.training.optimizers import OPTIMIZERS, Memory
+from rnn_exp.training.penalties import add_penalties
+from rnn_exp.training.run import Run
 
-__all__ = ["State", "Trainees"]
+__all__ = ["BatchGradients", "RunBatch", "State"]
 
 State = dict[str, Tensor]
+"""All that a run needs to go on as if nothing had been: weights, memory, generator."""
+
 _WEIGHTS, _GENERATOR = "weights", "generator"
 
 
-class Trainees:
-    """The runs that are left, side by side: run r has row r of ``parameters`` and ``seeds[r]``.
+class BatchGradients(NamedTuple):
+    """All gradients of an update, before any weight moves.
 
-    ``views`` are the network's parameters; what is trained may be something else, of which they are
-    made (`parametrizations`). ``parameters`` get a run's weights back when it leaves. ``states``
-    (one a run, of `state_of`) are where to go on from; all must be of the same update.
+    Args:
+        network: those by the network's parameters and states.
+        flat: those by what is trained, laid out a row a run.
+        norm: their norm over all parameters of a run.
+        penalties: the value of each penalty in use, for the top layer.
+    """
+
+    network: Gradients
+    flat: Float[Tensor, "run size"]
+    norm: Float[Tensor, " run"]
+    penalties: dict[str, Float[Tensor, " run"]]
+
+
+class RunBatch:
+    """The runs that are in training; they agree in everything but init and seed.
+
+    Args:
+        runs: one or more runs.
+        parameters: their initial weights, a row a run; they get a run's weights back when it ends.
+        states: where to go on from, one a run (`state_of`), all after the same number of updates.
+        made: how many updates have been made.
     """
 
     def __init__(
         self,
+        runs: Sequence[Run],
         parameters: Parameters,
-        network: Network,
-        task: Task,
-        training: Training,
-        seeds: list[int],
         states: Sequence[State] = (),
+        made: int = 0,
     ) -> None:
-        self.given, self.task, self.training = parameters, task, training
-        self.left = list(range(len(parameters.flat)))
-        self.stream = Stream(task, seeds, training.batch_size, parameters.flat)
-        self.top = network.top
-        self.first = parameters.views()[self.top].clone()
-        self.parametrization = parametrization_of(network, parameters)
-        trained = self.parametrization.start(parameters.flat)
-        memory = memory_of(training.optimizer, trained)
-        for run, state in enumerate(states):
-            trained[run] = state[_WEIGHTS].to(trained)
-            self.stream.generator_of(run).set_state(state[_GENERATOR])
+        self.runs, first = list(runs), runs[0]
+        self.task, self.network, self.training = first.task, first.network, first.training
+        self.begun = self.made = made
+        self._given, self._rows = parameters, list(range(len(runs)))
+        seeds = [run.seed for run in runs]
+        self._stream = Stream(self.task, seeds, self.training.batch_size, parameters.flat)
+        self._first_weight = parameters.views()[self.network.top_weight].clone()
+        self._parametrization = PARAMETRIZATIONS[self.network.parametrization](parameters)
+        self._optimizer = OPTIMIZERS[self.training.optimizer]
+        trained = self._parametrization.start(parameters.flat)
+        memory = self._optimizer.memory(trained)
+        for row, state in enumerate(states):
+            trained[row] = state[_WEIGHTS].to(trained)
+            self._stream.generator_of(row).set_state(state[_GENERATOR])
             for name, tensor in memory.items():
-                (tensor if tensor.ndim == 0 else tensor[run]).copy_(state[name])
-        self._settle(trained, memory)
+                (tensor if tensor.ndim == 0 else tensor[row]).copy_(state[name])
+        self._hold(trained, memory)
 
-    def _settle(self, flat: Tensor, memory: Memory) -> None:
-        self.now, self.memory = Parameters(flat, self.given.shapes), memory
-        self.trained = self.now.views()
-        self.views = self.parametrization.network(self.trained)
-        self.gradient: Tensor | None = None
+    def _hold(self, flat: Tensor, memory: Memory) -> None:
+        self._trained, self._memory = Parameters(flat, self._given.shapes), memory
+        self._views = self._trained.views()
+        self.weights = self._parametrization.network(self._views)
 
-    def draw(self) -> Drawn:
+    @property
+    def top_weight(self) -> Float[Tensor, "run gates_hidden hidden"]:
+        """W_hh of the top layer of every run."""
+        return self.weights[self.network.top_weight]
+
+    @property
+    def is_between_updates(self) -> bool:
+        """Whether as many updates are made as begun; within one, sequences are ahead of weights."""
+        return self.begun == self.made
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do: all updates are made, or no run is left."""
+        return not self.runs or self.made == self.training.updates
+
+    def begin(self) -> int:
+        """Begin an update; return its number, from 0."""
+        self.begun = self.made + 1
+        return self.made
+
+    def draw(self) -> SequenceBatch:
         """Draw fresh sequences for the runs that are left."""
-        return self.stream.draw(self.left)
+        return self._stream.draw(self._rows)
 
-    def take(self, gradients: dict[str, Tensor]) -> Float[Tensor, " run"]:
-        """Take the gradients in and return each run's norm over all parameters."""
-        self.gradient = self.now.pack(self.parametrization.pull_back(self.trained, gradients))
-        return norm(self.gradient.unsqueeze(1))
+    def gradients(self, data: SequenceBatch) -> BatchGradients:
+        """Compute all gradients of an update; no weight moves.
 
-    def moved(self) -> Float[Tensor, " run"]:
-        """Return how far the top layer's W_hh has gone from where it began, relative to its norm.
-
-        NaN: it began at 0.
+        Args:
+            data: sequences of the runs that are left.
         """
-        first = self.first[self.left]
-        return norm(self.views[self.top] - first) / norm(first)
+        objective, network = self._objective(data), self.network
+        engine = ENGINES[network.engine]
+        truncation = self.training.truncation
+        found = engine.run(self.weights, data.inputs, objective, network, truncation)
+        penalties = add_penalties(found, self.weights, network, self.training)
+        by_name = self._parametrization.pull_back(self._views, found.parameters)
+        flat = self._trained.pack(by_name)
+        return BatchGradients(found, flat, norm(flat.unsqueeze(1)), penalties)
 
-    def too_large(self, norms: Float[Tensor, " run"]) -> Shaped[Tensor, " run"]:
+    def late_totals(self, data: SequenceBatch, gradients: Gradients) -> list[Tensor] | None:
+        """Return ∂L_T/∂h_t for the loss of the last answer, a layer each; None: it is the only one.
+
+        Args:
+            data: the sequences of the update.
+            gradients: the gradients of the update.
+        """
+        targets = self._targets(data)
+        if targets.shape[1] == 1:
+            return None
+        loss_of = functools.partial(self.task.loss, targets=targets[:, -1:])
+        return totals_of_last(self.weights, data.inputs, gradients.traces, loss_of, self.network)
+
+    def _targets(self, data: SequenceBatch) -> Tensor:
+        """Return the wanted answers at every time step that has a loss."""
+        if self.training.loss_at == "every":
+            return data.targets.expand(-1, self.task.steps, -1)
+        return data.targets
+
+    def _objective(self, data: SequenceBatch) -> Objective:
+        task, targets = self.task, self._targets(data)
+        loss_of = functools.partial(task.loss, targets=targets)
+        if task.shortest < task.steps:
+            return Objective(loss_of, 1, data.lengths, task.shortest)
+        return Objective(loss_of, targets.shape[1])
+
+    def error(self, data: SequenceBatch, gradients: Gradients) -> Float[Tensor, " run"]:
+        """Return the share of each run's sequences that are answered wrong."""
+        return self.task.error(gradients.outputs[:, -self.task.answers :], data.targets)
+
+    def clipped(self, gradients: BatchGradients) -> Shaped[Tensor, " run"]:
         """Say whose gradient will be clipped, by norm or by value."""
-        assert self.gradient is not None
         limit, value = self.training.clip_norm, self.training.clip_value
-        by_norm = norms > (math.inf if limit is None else limit)
+        by_norm = gradients.norm > (math.inf if limit is None else limit)
         if value is None:
             return by_norm
-        return by_norm | (self.gradient.abs() > value).any(-1)
+        return by_norm | (gradients.flat.abs() > value).any(-1)
 
-    def step(self, norms: Float[Tensor, " run"]) -> None:
-        """Clip and move; a run whose norm is below the limit keeps the bits of its gradient."""
-        gradient, limit, value = self.gradient, self.training.clip_norm, self.training.clip_value
-        assert gradient is not None
+    def weight_change(self) -> Float[Tensor, " run"]:
+        """Return ‖W_hh − W_0‖ / ‖W_0‖ of the top layer, W_0 as it was at first; NaN: W_0 is 0."""
+        first = self._first_weight[self._rows]
+        return norm(self.top_weight - first) / norm(first)
+
+    def remove(self, ended: Container[Run], gradients: BatchGradients) -> BatchGradients:
+        """Remove runs, with their weights stored; return the gradients of those that stay.
+
+        The states of the network are no part of what is returned: they are of the update's past.
+        """
+        self._store()
+        keep = [place for place, run in enumerate(self.runs) if run not in ended]
+        self.runs = [self.runs[place] for place in keep]
+        self._rows = [self._rows[place] for place in keep]
+        self._parametrization.keep(keep)
+        rows = {name: value[keep] if value.ndim else value for name, value in self._memory.items()}
+        self._hold(self._trained.flat[keep], rows)
+        return gradients._replace(flat=gradients.flat[keep], norm=gradients.norm[keep])
+
+    def step(self, gradients: BatchGradients) -> None:
+        """Clip and move; a run whose norm is below the limit keeps the bits of its gradient.
+
+        Args:
+            gradients: of the runs that are left; ``flat`` is changed.
+        """
+        flat, limit, value = gradients.flat, self.training.clip_norm, self.training.clip_value
         if limit is not None:
-            gradient *= (limit / norms).clamp(max=1.0).unsqueeze(1).to(gradient.dtype)
+            flat *= (limit / gradients.norm).clamp(max=1.0).unsqueeze(1).to(flat.dtype)
         if value is not None:
-            gradient.clamp_(-value, value)
-        move = OPTIMIZERS[self.training.optimizer]
-        move(self.now.flat, gradient, self.memory, self.training.learning_rate)
-        self.views = self.parametrization.network(self.trained)
+            flat.clamp_(-value, value)
+        self._optimizer.step(self._trained.flat, flat, self._memory, self.training.learning_rate)
+        self.weights = self._parametrization.network(self._views)
 
-    def store(self) -> None:
+    def end(self) -> None:
+        """End an update; after the last one the weights of all runs are stored."""
+        if self.begun == self.training.updates:
+            self._store()
+        self.made = self.begun
+
+    def _store(self) -> None:
         """Put the network's parameters back where they came from."""
-        self.given.flat[self.left] = self.now.pack(self.views)
+        self._given.flat[self._rows] = self._trained.pack(self.weights)
 
-    def drop(self, leaving: Container[int]) -> list[int]:
-        """Let runs go; return the places of those that stay."""
-        self.store()
-        keep = [place for place, run in enumerate(self.left) if run not in leaving]
-        gradient = self.gradient
-        self.left = [self.left[place] for place in keep]
-        self.parametrization.keep(keep)
-        rows = {name: value[keep] if value.ndim else value for name, value in self.memory.items()}
-        self._settle(self.now.flat[keep], rows)
-        self.gradient = None if gradient is None else gradient[keep]
-        return keep
-
-    def state_of(self, run: int) -> State:
+    def state_of(self, run: Run) -> State:
         """Return a copy of all that a run needs to go on as if nothing had been."""
-        place = self.left.index(run)
-        state = {_WEIGHTS: self.now.flat[place]}
-        state |= {name: row[place] if row.ndim else row for name, row in self.memory.items()}
+        place = self.runs.index(run)
+        state = {_WEIGHTS: self._trained.flat[place]}
+        state |= {name: row[place] if row.ndim else row for name, row in self._memory.items()}
         copies = {name: tensor.cpu().clone() for name, tensor in state.items()}
-        return copies | {_GENERATOR: self.stream.generator_of(run).get_state()}
+        return copies | {_GENERATOR: self._stream.generator_of(self._rows[place]).get_state()}
+
+    def weights_of(self, run: Run) -> dict[str, Float[Tensor, "1 ..."]]:
+        """Return one run's parameters by torch's names, as views with a run axis of length 1."""
+        place = self.runs.index(run)
+        return {name: view[place : place + 1] for name, view in self.weights.items()}

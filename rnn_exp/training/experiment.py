@@ -1,25 +1,41 @@
 """An experiment: runs go in as frozen values, tables come out.
 
-Runs that agree in everything but init and seed train together as one tensor program, and every
-one of them gets the bits it would have got alone (CPU, one torch thread, and a process that
-`process.settle` has settled). Planning says which runs train together and how much work that is.
+Runs that agree in everything but init and seed train together as one tensor program, and every one
+of them gets the bits it would have got alone (CPU, one torch thread, and a process whose arithmetic
+is settled: `sweeps.process.settle`, which `rnn_exp.train` and the command line call). Planning says
+which runs train together, and how much work that is.
 """
 
 import dataclasses
 import math
+import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-import numpy as np
+import torch
 from torch import Tensor
 
-from rnn_exp.networks.network import Parameters
+from rnn_exp.fields import SettingError
+from rnn_exp.networks.network import ENGINES
+from rnn_exp.networks.parameters import Parameters
 from rnn_exp.theory.prediction import initial_weights, predict
-from rnn_exp.training.batch import Trainees
-from rnn_exp.training.loop import Divergence, Update, train
-from rnn_exp.training.outcome import History, Outcome, outcome_of
+from rnn_exp.training.batch import RunBatch
+from rnn_exp.training.loop import Update, train
+from rnn_exp.training.outcome import Outcome, outcome_of
+from rnn_exp.training.recorder import Recorder, Rows
 from rnn_exp.training.run import Run
 
-__all__ = ["Chunk", "Snapshot", "chunks", "execute", "processes_for", "seconds"]
+__all__ = [
+    "Chunk",
+    "Snapshot",
+    "UnsettledWarning",
+    "chunks",
+    "device_of",
+    "device_used",
+    "processes_for",
+    "seconds",
+    "train_runs",
+]
 
 # 8–32 runs of usual sizes keep an update's working set in the cache; more are slower, not faster.
 _MOST, _FEWEST = 32, 8
@@ -31,117 +47,65 @@ _SPECTRUM = 40  # times n³: the eigenvalues and singular values of W_hh at a re
 _WORTH_A_PROCESS = 6.0
 
 
-def chunks(
-    runs: Iterable[Run], made: Mapping[Run, int] | None = None, processes: int = 1
-) -> list[list[Run]]:
-    """Group runs that can train together; the chunk with most work comes first.
-
-    They share all but init and seed, and have ``made`` as many updates. Networks of one unit go
-    alone (their matrix products are dot products, which round differently in company), and so do
-    those of ``engine=torch``. Where there are runs enough, every process gets as many.
-    """
-    groups: dict[object, list[Run]] = {}
-    for run in runs:
-        shared = run.task, run.network, run.training, run.recording, run.device
-        groups.setdefault((shared, (made or {}).get(run, 0)), []).append(run)
-    result = []
-    for members in groups.values():
-        size = _size(members[0], len(members), processes)
-        result += [members[start : start + size] for start in range(0, len(members), size)]
-    return sorted(result, key=lambda chunk: -sum(map(seconds, chunk)))
-
-
-def _size(run: Run, members: int, processes: int) -> int:
-    """Return how many runs like this one make a chunk."""
-    if run.network.engine == "torch" or run.network.hidden_size == 1:
-        return 1
-    if run.device != "cpu":
-        return members  # what does not fit the device's memory is halved when that shows
-    pieces = math.ceil(members / _MOST)
-    even = math.ceil(pieces / processes) * processes
-    return math.ceil(members / (even if members >= even * _FEWEST else pieces))
-
-
-def seconds(run: Run) -> float:
-    """Estimate how long a run trains on one core in company; a rough guess, never a result."""
-    T, B = run.task.steps, run.training.batch_size
-    H, L = run.network.hidden_size, run.network.num_layers
-    units = H * run.network.layer.gates
-    operations = T * L * B * units * (6 * (H + run.task.input_size) + _BESIDE)
-    recorded = 1 + run.training.updates // run.recording.every
-    return (run.training.updates * operations + recorded * _SPECTRUM * H**3) / _SPEED
-
-
-def processes_for(runs: Iterable[Run], cores: int) -> int:
-    """Return how many processes are worth starting: 1 (this one alone) for a small sweep."""
-    runs = list(runs)
-    if any(run.device != "cpu" for run in runs):
-        return 1
-    return max(1, min(cores, int(sum(map(seconds, runs)) / _WORTH_A_PROCESS)))
+class UnsettledWarning(UserWarning):
+    """A run trains in a process whose matrix products may depend on where a matrix lies."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """A run in the middle of training: the updates it has made, its state, and its history."""
+    """A run in the middle of training: the updates it has made, its state, and its rows so far."""
 
     updates: int
     state: Mapping[str, Tensor]
-    history: Mapping[str, np.ndarray]
+    rows: Rows
 
 
 class Chunk:
     """Runs that train as one tensor program, from their beginning or from their snapshots.
 
-    All snapshots must have been taken after the same number of updates.
+    Args:
+        runs: the runs; they agree in everything but init and seed.
+        snapshots: where each goes on from, all after the same number of updates; none: all begin.
+
+    Raises:
+        SettingError: for a device that this machine does not have.
     """
 
     def __init__(self, runs: Sequence[Run], snapshots: Sequence[Snapshot] = ()) -> None:
         self.runs, first = list(runs), runs[0]
-        self.made = snapshots[0].updates if snapshots else 0
-        self._is_whole = False
+        device, made = device_of(first.device), snapshots[0].updates if snapshots else 0
+        _warn_if_unsettled(device)
         drawn = [initial_weights(run.network, run.init, run.task, run.seed) for run in runs]
-        self.parameters = Parameters.stack(drawn, first.network.torch_dtype)
-        self.parameters.flat = self.parameters.flat.to(first.device)
-        self.predictions = [
-            predict(run.network, run.init, run.task, run.seed, self.parameters.of_run(i))
-            for i, run in enumerate(runs)
+        self._parameters = Parameters.stack(drawn, first.network.torch_dtype)
+        self._parameters.flat = self._parameters.flat.to(device)
+        self._predictions = [
+            predict(run.network, run.init, run.task, run.seed, self._parameters.of_run(row))
+            for row, run in enumerate(runs)
         ]
-        before = [snapshot.history for snapshot in snapshots] or [{} for _ in runs]
-        self.histories = [History(i, history) for i, history in enumerate(before)]
-        seeds, states = [run.seed for run in runs], [dict(one.state) for one in snapshots]
-        self.trainees = Trainees(
-            self.parameters, first.network, first.task, first.training, seeds, states
-        )
+        self._recorder = Recorder(self.runs, [snapshot.rows for snapshot in snapshots])
+        states = [dict(snapshot.state) for snapshot in snapshots]
+        self._batch = RunBatch(self.runs, self._parameters, states, made)
+
+    @property
+    def made(self) -> int:
+        """How many updates have been made."""
+        return self._batch.made
 
     def train(self) -> Iterator[tuple[Update, list[Outcome]]]:
-        """Yield every update when it is made, and the outcomes of the runs that ended at it."""
-        first = self.runs[0]
-        for update in train(self.trainees, first.network, first.recording, self.made):
-            self.made = update.update + 1
-            self._keep(update)
-            leaving = {*update.divergences, *update.solved}
-            all_made = self.made == first.training.updates
-            ended = [run for run in update.runs if all_made or run in leaving]
-            self._is_whole = True
+        """Yield every update when it is made, and the outcomes of the runs that ended with it."""
+        for update in train(self._batch, self._recorder):
+            ending = {*update.divergences, *update.solved}
+            ended = [run for run in update.runs if self._batch.is_done or run in ending]
             yield update, [self._outcome(run, update) for run in ended]
-            self._is_whole = False
 
-    def _keep(self, update: Update) -> None:
-        if update.recorded is None:
-            return
-        first = self.runs[0]
-        wanted = first.recording.wanted(update.update, first.training.updates)
-        for run in update.runs if wanted else update.divergences:
-            self.histories[run].add(update)
-
-    def _outcome(self, run: int, update: Update) -> Outcome:
-        divergence: Divergence | None = update.divergences.get(run)
+    def _outcome(self, run: Run, update: Update) -> Outcome:
+        row = self.runs.index(run)
         return outcome_of(
-            self.runs[run],
-            self.histories[run].arrays(),
-            self.predictions[run],
-            self.parameters.of_run(run),
-            divergence,
+            run,
+            self._recorder.rows(run),
+            self._predictions[row],
+            self._parameters.of_run(row),
+            update.divergences.get(run),
             run in update.solved,
         )
 
@@ -150,18 +114,24 @@ class Chunk:
 
         There is none in the middle of an update, where the sequences are ahead of the weights.
         """
-        all_made = self.made == self.runs[0].training.updates
-        for run in self.trainees.left if self._is_whole and not all_made else ():
-            history = self.histories[run].arrays()
-            yield self.runs[run], Snapshot(self.made, self.trainees.state_of(run), history)
+        batch = self._batch
+        for run in batch.runs if batch.is_between_updates and not batch.is_done else ():
+            yield run, Snapshot(batch.made, batch.state_of(run), self._recorder.rows(run))
 
 
-def execute(runs: Iterable[Run], watch: Callable[[Update], None] | None = None) -> list[Outcome]:
-    """Train the runs and return their outcomes in the same order.
+def train_runs(runs: Iterable[Run], watch: Callable[[Update], None] | None = None) -> list[Outcome]:
+    """Train runs and return their outcomes in the same order; nothing is written.
+
+    Args:
+        runs: any runs; those that can train together do.
+        watch: is called with every update when it is made.
+
+    Raises:
+        SettingError: for a device that this machine does not have.
 
     Example:
         >>> from rnn_exp.training.settings import Training
-        >>> [outcome] = execute([Run(training=Training(updates=2))])
+        >>> [outcome] = train_runs([Run(training=Training(updates=2))])
         >>> outcome.status, outcome.updates["update"].tolist()
         ('finished', [0, 1])
     """
@@ -173,3 +143,98 @@ def execute(runs: Iterable[Run], watch: Callable[[Update], None] | None = None) 
                 watch(update)
             outcomes |= {outcome.run: outcome for outcome in ended}
     return [outcomes[run] for run in runs]
+
+
+def device_of(word: str) -> torch.device:
+    """Return the device that a run's word means on this machine.
+
+    Args:
+        word: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: CUDA if there is one.
+
+    Raises:
+        SettingError: for a device that this machine does not have.
+    """
+    there, word = torch.cuda.is_available(), device_used(word)
+    cuda = ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if word != "cpu" and not (there and word in cuda):
+        here = ", ".join(["cpu", "auto", *cuda]) if there else "cpu, auto (no CUDA here)"
+        raise SettingError("device", word, f"one of {here}")
+    return torch.device(word)
+
+
+def device_used(word: str) -> str:
+    """Return the word of the device on which a run would train here, with ``auto`` decided."""
+    if word == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return word
+
+
+def _warn_if_unsettled(device: torch.device) -> None:
+    """Say so where the bits of a run might depend on the runs beside it."""
+    if device.type == "cpu" and not os.environ.get("MKL_CBWR"):
+        warnings.warn(
+            "this process has not settled its arithmetic: a run's last bits may depend on the runs "
+            "beside it (call rnn_exp.train, or rnn_exp.sweeps.process.settle() before the first "
+            "matrix product)",
+            UnsettledWarning,
+            stacklevel=3,
+        )
+
+
+def chunks(
+    runs: Iterable[Run], made: Mapping[Run, int] | None = None, processes: int = 1
+) -> list[list[Run]]:
+    """Group runs that can train together; the chunk with most work comes first.
+
+    They share all but init and seed, and have ``made`` as many updates. Networks of one unit go
+    alone (their matrix products are dot products, which round differently in company), and so do
+    those of an engine that trains one run at a time.
+
+    Args:
+        runs: any runs.
+        made: how many updates each has made; none if it is not in there.
+        processes: how many there are to train them: where runs are enough, each gets as many.
+    """
+    groups: dict[object, list[Run]] = {}
+    for run in runs:
+        shared = run.task, run.network, run.training, run.recording, run.device
+        groups.setdefault((shared, (made or {}).get(run, 0)), []).append(run)
+    result = []
+    for members in groups.values():
+        size = _chunk_size(members[0], len(members), processes)
+        result += [members[start : start + size] for start in range(0, len(members), size)]
+    return sorted(result, key=lambda chunk: -sum(map(seconds, chunk)))
+
+
+def _chunk_size(run: Run, members: int, processes: int) -> int:
+    """Return how many runs like this one make a chunk."""
+    if not ENGINES[run.network.engine].many_runs or run.network.hidden_size == 1:
+        return 1
+    if _is_on_gpu(run):
+        return members  # what does not fit the device's memory is halved when that shows
+    pieces = math.ceil(members / _MOST)
+    even = math.ceil(pieces / processes) * processes
+    return math.ceil(members / (even if members >= even * _FEWEST else pieces))
+
+
+def _is_on_gpu(run: Run) -> bool:
+    """Say whether a run trains on a GPU, as far as this machine can tell."""
+    return device_used(run.device) != "cpu"
+
+
+def seconds(run: Run) -> float:
+    """Estimate how long a run trains on one core in company; a rough guess, never a result."""
+    T, B = run.task.steps, run.training.batch_size
+    H, L = run.network.hidden_size, run.network.num_layers
+    units = H * run.network.kind.gates
+    operations = T * L * B * units * (6 * (H + run.task.input_size) + _BESIDE)
+    recorded = 1 + run.training.updates // run.recording.every
+    return (run.training.updates * operations + recorded * _SPECTRUM * H**3) / _SPEED
+
+
+def processes_for(runs: Iterable[Run], cores: int) -> int:
+    """Return how many processes are worth starting: 1 (this one alone) for a small sweep."""
+    runs = list(runs)
+    if any(map(_is_on_gpu, runs)):
+        return 1
+    return max(1, min(cores, int(sum(map(seconds, runs)) / _WORTH_A_PROCESS)))

@@ -5,25 +5,25 @@ errs on fewer than 1 % of 10,000 fresh sequences (Pascanu, Mikolov & Bengio 2013
 sequences are the run's own and no part of its training, and the same at every look.
 """
 
-import functools
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.gradients import ENGINES, Asked, Gradients, answer, totals_of_last
+from rnn_exp.networks.gradients import Gradients, outputs
 from rnn_exp.networks.network import Network
 from rnn_exp.randomness import generator
 from rnn_exp.shapes import Float
-from rnn_exp.tasks import Drawn, Task
-from rnn_exp.training.batch import Trainees
-from rnn_exp.training.penalties import omega, orthogonality
-from rnn_exp.training.recorder import Known, Recorded, record
-from rnn_exp.training.settings import Recording
+from rnn_exp.tasks import SequenceBatch, Task
+from rnn_exp.training.batch import BatchGradients, RunBatch
+from rnn_exp.training.recorder import Recorder
+from rnn_exp.training.run import Run
 
-__all__ = ["Divergence", "Update", "find_divergences", "solved_by", "solves", "train"]
+__all__ = ["Divergence", "Update", "find_divergences", "solves", "train"]
+
+_SEQUENCES, _WRONG = 10_000, 0.01
+_AT_ONCE = 1_000
 
 
 class Divergence(NamedTuple):
@@ -34,29 +34,121 @@ class Divergence(NamedTuple):
     direction: str
 
 
-def find_divergences(
-    update: int,
-    left: list[int],
-    gradients: Gradients,
-    norm: Float[Tensor, " run"],
-    network: Network,
-    lengths: Sequence[int],
-) -> dict[int, Divergence]:
-    """Find the runs that met NaN or infinity. One look at a flag a run when all is well.
+class Update(NamedTuple):
+    """One update of all runs that were in training; tensors have one entry for each of ``runs``.
 
-    ``lengths``: the time steps of each run's sequences, the last of which has the loss.
+    Args:
+        number: of the update, from 0.
+        runs: those that made it.
+        loss: before the weights moved.
+        grad_norm: over all parameters, before clipping.
+        divergences: where each run that ended with this update met NaN or infinity.
+        solved: the runs that ended with it because they have solved their task.
+        recorded: the columns that were recorded (`Recorder.measure`); None: none.
     """
-    fine = gradients.loss.isfinite() & norm.isfinite()
-    if not network.phi.bounded:  # an infinite relu state may be cut to 0 again by a later step
-        for states in gradients.states:
+
+    number: int
+    runs: list[Run]
+    loss: Float[Tensor, " run"]
+    grad_norm: Float[Tensor, " run"]
+    divergences: dict[Run, Divergence]
+    solved: list[Run]
+    recorded: Mapping[str, Tensor] | None
+
+
+def train(batch: RunBatch, recorder: Recorder) -> Iterator[Update]:
+    """Train all runs side by side and yield every update when it is made.
+
+    An update whose loss, states or gradients are not all finite is a run's last: it is recorded,
+    its weights stay as they were, and the run leaves the batch without changing a bit of the
+    others. A run that is to stop when it has solved its task leaves in the same way.
+
+    Args:
+        batch: the runs; it goes on from where it is.
+        recorder: measures and keeps what is recorded of them.
+    """
+    while not batch.is_done:
+        number = batch.begin()
+        data = batch.draw()
+        gradients = batch.gradients(data)
+        divergences = find_divergences(number, batch, data, gradients)
+        wanted = recorder.wanted(number)
+        recorded = None
+        if wanted or divergences:
+            recorded = recorder.measure(number, batch, data, gradients)
+            recorder.keep(recorded, batch.runs, None if wanted else divergences)
+        # Not when a neighbour's divergence is what is recorded: company must not matter.
+        solved = _solved(batch, recorded) if recorded is not None and wanted else []
+        solved = [run for run in solved if run not in divergences]
+        loss, runs = gradients.network.loss, batch.runs
+        made = Update(number, runs, loss, gradients.norm, divergences, solved, recorded)
+        if ended := {*divergences, *solved}:
+            gradients = batch.remove(ended, gradients)
+        if batch.runs:
+            batch.step(gradients)
+        batch.end()
+        yield made
+
+
+def _solved(batch: RunBatch, recorded: Mapping[str, Tensor]) -> list[Run]:
+    """Return the runs that have solved their task; only those right on their batch are tested."""
+    if not batch.training.stop_when_solved:
+        return []
+    promising = (recorded["error"] < _WRONG).nonzero().flatten().tolist()
+    return [
+        run
+        for run in (batch.runs[place] for place in promising)
+        if solves(batch.weights_of(run), batch.network, batch.task, run.seed)
+    ]
+
+
+def solves(parameters: dict[str, Tensor], network: Network, task: Task, seed: int) -> bool:
+    """Say whether one run's parameters solve the task; stop looking once they cannot.
+
+    Args:
+        parameters: by torch's names, with a run axis of length 1.
+        network: what the network is.
+        task: the task.
+        seed: of the run, from which the test sequences follow.
+    """
+    draws, wrong = generator(seed, "test"), 0.0
+    like = parameters["readout.weight"]
+    for _ in range(_SEQUENCES // _AT_ONCE):
+        test = task.draw(_AT_ONCE, draws)
+        inputs = test.inputs[: test.length].unsqueeze(1).to(like)
+        answers = outputs(parameters, inputs, network, task.answers)
+        targets = test.targets.unsqueeze(0).to(like.device)
+        wrong += float(task.error(answers, targets)) * _AT_ONCE
+        if not wrong < _WRONG * _SEQUENCES:
+            return False
+    return True
+
+
+def find_divergences(
+    number: int, batch: RunBatch, data: SequenceBatch, gradients: BatchGradients
+) -> dict[Run, Divergence]:
+    """Find the runs that met NaN or infinity; when all is well, one look at a flag a run.
+
+    Args:
+        number: of the update.
+        batch: the runs.
+        data: the update's sequences, the last time step of which has the loss.
+        gradients: of the update.
+    """
+    found = gradients.network
+    fine = found.loss.isfinite() & gradients.norm.isfinite()
+    if not batch.network.phi.bounded:  # an infinite relu state may be cut to 0 by a later step
+        for states in found.states:
             fine &= states.isfinite().all(-1).all(-1).all(0)
     if bool(fine.all()):
         return {}
     places = (~fine).nonzero().flatten().tolist()
-    return {left[place]: _locate(update, gradients, place, lengths[place]) for place in places}
+    return {
+        batch.runs[place]: _locate(number, found, place, data.lengths[place]) for place in places
+    }
 
 
-def _locate(update: int, gradients: Gradients, place: int, T: int) -> Divergence:
+def _locate(number: int, gradients: Gradients, place: int, T: int) -> Divergence:
     """Name the first bad time step in the order of computation: t = 1…T, the loss, t = T…1."""
 
     def bad(layers: list[Tensor]) -> list[int]:
@@ -64,141 +156,9 @@ def _locate(update: int, gradients: Gradients, place: int, T: int) -> Divergence
         return (~fine.all(0)).nonzero().flatten().tolist()
 
     if early := bad(gradients.states):
-        return Divergence(update, early[0] + 1, "forward")
+        return Divergence(number, early[0] + 1, "forward")
     if not gradients.loss[place].isfinite():
-        return Divergence(update, T, "forward")
+        return Divergence(number, T, "forward")
     late = bad(gradients.total)
     # Only the sum over time that makes a parameter's gradient overflowed: t = 1 is its last term.
-    return Divergence(update, late[-1] + 1 if late else 1, "backward")
-
-
-_SEQUENCES, _WRONG = 10_000, 0.01
-_AT_ONCE = 1_000
-
-
-def solved_by(trainees: Trainees, error: Float[Tensor, " run"], network: Network) -> list[int]:
-    """Return the runs that have solved their task; only those right on their batch are tested."""
-    promising = (error < _WRONG).nonzero().flatten().tolist()
-    views = trainees.views
-    return [
-        trainees.left[place]
-        for place in promising
-        if solves(
-            {name: view[place : place + 1] for name, view in views.items()},
-            network,
-            trainees.task,
-            trainees.stream.seeds[trainees.left[place]],
-        )
-    ]
-
-
-def solves(parameters: dict[str, Tensor], network: Network, task: Task, seed: int) -> bool:
-    """Say whether one run's parameters solve the task; stop looking once they cannot."""
-    draws, wrong = generator(seed, "test"), 0.0
-    like = parameters["readout.weight"]
-    for _ in range(_SEQUENCES // _AT_ONCE):
-        batch = task.draw(_AT_ONCE, draws)
-        inputs = batch.inputs[: batch.length].unsqueeze(1).to(like)
-        outputs = answer(parameters, inputs, network, task.answers)
-        targets = batch.targets.unsqueeze(0).to(like.device)
-        wrong += float(task.error(outputs, targets)) * _AT_ONCE
-        if not wrong < _WRONG * _SEQUENCES:
-            return False
-    return True
-
-
-class Update(NamedTuple):
-    """One update of all runs that were left; tensors have one entry for each of ``runs``."""
-
-    update: int
-    runs: list[int]
-    loss: Float[Tensor, " run"]
-    grad_norm: Float[Tensor, " run"]
-    divergences: dict[int, Divergence]
-    solved: list[int]
-    recorded: Recorded | None
-
-
-def train(
-    trainees: Trainees, network: Network, recording: Recording, start: int = 0
-) -> Iterator[Update]:
-    """Train all runs side by side and yield every update from ``start`` on, when it is made.
-
-    An update whose loss, states or gradients are not all finite is a run's last: it is recorded,
-    its weights stay as they were, and the run leaves the batch without changing a bit of the
-    others. A run that is to stop when it has solved its task leaves in the same way. Parameters
-    get back what a run has when it leaves, or after the last update.
-    """
-    for number in range(start, trainees.training.updates):
-        update = _measure(number, trainees, network, recording)
-        norms = update.grad_norm
-        if leaving := {*update.divergences, *update.solved}:
-            norms = norms[trainees.drop(leaving)]
-        if trainees.left:
-            trainees.step(norms)
-        if number + 1 == trainees.training.updates:
-            trainees.store()
-        yield update
-        if not trainees.left:
-            return
-
-
-def _measure(number: int, trainees: Trainees, network: Network, recording: Recording) -> Update:
-    """Do the forward and backward pass of an update, before any weight moves."""
-    task, training, runs = trainees.task, trainees.training, trainees.left
-    drawn = trainees.draw()
-    asked, targets = _asked(trainees, drawn)
-    engine = ENGINES[network.engine]
-    gradients = engine(trainees.views, drawn.inputs, asked, network, training.truncation)
-    value = _penalise(gradients, trainees, network)
-    norms = trainees.take(gradients.parameters)
-    divergences = find_divergences(number, runs, gradients, norms, network, drawn.lengths)
-    recorded, solved = None, []
-    wanted = recording.wanted(number, training.updates)
-    if divergences or wanted:
-        error = task.error(gradients.outputs[:, -task.answers :], drawn.targets)
-        late = _late(gradients, trainees, network, drawn.inputs, targets)
-        known = Known(error, trainees.too_large(norms), value, trainees.moved(), drawn.lengths)
-        W = trainees.views[trainees.top]
-        recorded = record(gradients, W, network, known, late, recording.exponents)
-        # Not when a neighbour's divergence is what is recorded: company must not matter.
-        if training.stop_when_solved and wanted:
-            solved = [run for run in solved_by(trainees, error, network) if run not in divergences]
-    return Update(number, runs, gradients.loss, norms, divergences, solved, recorded)
-
-
-def _asked(trainees: Trainees, drawn: Drawn) -> tuple[Asked, Tensor]:
-    """Return what is asked at an update, and the answers wanted."""
-    task, targets = trainees.task, drawn.targets
-    if trainees.training.loss_at == "every":
-        targets = targets.expand(-1, task.steps, -1)
-    loss_of = functools.partial(task.loss, targets=targets)
-    if task.shortest < task.steps:
-        return Asked(loss_of, 1, drawn.lengths, task.shortest), targets
-    return Asked(loss_of, targets.shape[1]), targets
-
-
-def _late(
-    gradients: Gradients, trainees: Trainees, network: Network, inputs: Tensor, targets: Tensor
-) -> list[Tensor] | None:
-    """Return ∂L_T/∂h_t for the loss of the last answer, where there are more answers."""
-    if targets.shape[1] == 1:
-        return None
-    loss_of = functools.partial(trainees.task.loss, targets=targets[:, -1:])
-    return totals_of_last(trainees.views, inputs, gradients.traces, loss_of, network)
-
-
-def _penalise(gradients: Gradients, trainees: Trainees, network: Network) -> Tensor:
-    """Add the penalties of every W_hh to its gradient; return Ω of the top layer (NaN: unused)."""
-    training, value = trainees.training, torch.full_like(gradients.loss, math.nan)
-    for number, (trace, found) in enumerate(zip(gradients.traces, gradients.adjoints, strict=True)):
-        name = f"weight_hh_l{number}"
-        W = trainees.views[name]
-        if training.omega:
-            deltas = network.layer.deltas(trace, found)
-            value, slope = omega(found.total, deltas, W, training.omega_form)
-            gradients.parameters[name] = gradients.parameters[name] + training.omega * slope
-        if training.orthogonality:
-            slope = orthogonality(W).weight_hh
-            gradients.parameters[name] = gradients.parameters[name] + training.orthogonality * slope
-    return value
+    return Divergence(number, late[-1] + 1 if late else 1, "backward")

@@ -5,6 +5,7 @@ defaults. The classes themselves would import torch's compiler when the first on
 takes longer than a small sweep, and would hide what a checkpoint has to hold.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -13,12 +14,40 @@ from torch.optim.adam import adam
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
+from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float
 
-__all__ = ["OPTIMIZERS", "Memory", "memory_of"]
+__all__ = ["OPTIMIZERS", "Memory", "Optimizer"]
 
 Memory = dict[str, Tensor]
-Move = Callable[[Float[Tensor, "run size"], Float[Tensor, "run size"], Memory, float], None]
+"""What an optimiser remembers of many runs: a row a run, and ``step``, the number of steps."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """One optimiser.
+
+    Args:
+        name: the word of ``training.optimizer``.
+        step: changes parameters in place, from the parameters (run, size), their gradient, the
+            memory and the learning rate.
+        remembers: what the memory has a row a run of, zeros at first.
+    """
+
+    name: str
+    step: Callable[[Float[Tensor, "run size"], Float[Tensor, "run size"], Memory, float], None]
+    remembers: tuple[str, ...] = ()
+
+    def memory(self, flat: Float[Tensor, "run size"]) -> Memory:
+        """Return what is remembered before the first step: zeros, a row a run, and ``step``.
+
+        Example:
+            >>> memory = OPTIMIZERS["adam"].memory(torch.ones(2, 3))
+            >>> {name: tuple(tensor.shape) for name, tensor in memory.items()}
+            {'step': (), 'mean': (2, 3), 'square': (2, 3)}
+        """
+        memory = {"step": torch.zeros(())} if self.remembers else {}
+        return memory | {name: torch.zeros_like(flat) for name in self.remembers}
 
 
 def _sgd(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> None:
@@ -40,7 +69,7 @@ def _sgd(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> None:
 
 
 def _adam(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> None:
-    """Kingma & Ba 2015, algorithm 1: β₁ = 0.9, β₂ = 0.999, ε = 1e-8."""
+    """Make the step of Kingma & Ba 2015, algorithm 1: β₁ = 0.9, β₂ = 0.999, ε = 1e-8."""
     adam(
         [flat],
         [gradient],
@@ -61,7 +90,7 @@ def _adam(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> None:
 
 
 def _rmsprop(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> None:
-    """Tieleman & Hinton 2012 as torch has it: α = 0.99, ε = 1e-8 outside the root."""
+    """Make the step of Tieleman & Hinton 2012 as torch does: α = 0.99, ε = 1e-8 beside the root."""
     rmsprop(
         [flat],
         [gradient],
@@ -80,17 +109,7 @@ def _rmsprop(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> Non
     )
 
 
-OPTIMIZERS: dict[str, Move] = {"sgd": _sgd, "adam": _adam, "rmsprop": _rmsprop}
-_REMEMBERS = {"sgd": (), "adam": ("mean", "square"), "rmsprop": ("square",)}
-
-
-def memory_of(name: str, flat: Float[Tensor, "run size"]) -> Memory:
-    """Return what an optimiser remembers before its first step: zeros, a row a run, and ``step``.
-
-    Example:
-        >>> memory = memory_of("adam", torch.ones(2, 3))
-        >>> {name: tuple(tensor.shape) for name, tensor in memory.items()}
-        {'step': (), 'mean': (2, 3), 'square': (2, 3)}
-    """
-    memory = {"step": torch.zeros(())} if _REMEMBERS[name] else {}
-    return memory | {what: torch.zeros_like(flat) for what in _REMEMBERS[name]}
+OPTIMIZERS: Registry[Optimizer] = Registry("optimizer")
+OPTIMIZERS.register(Optimizer("sgd", _sgd))
+OPTIMIZERS.register(Optimizer("adam", _adam, remembers=("mean", "square")))
+OPTIMIZERS.register(Optimizer("rmsprop", _rmsprop, remembers=("square",)))

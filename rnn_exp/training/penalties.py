@@ -12,25 +12,146 @@ orthogonal, Ω is (c − 1)² or (c² − 1)².
 Orthogonality (Vorontsov et al. 2017, eq. 1): ‖WᵀW − 1‖²_F, with gradient 4 W (WᵀW − 1).
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells.layout import rows
+from rnn_exp.networks.cells import Adjoint, Cell, Trace
+from rnn_exp.networks.cells.layout import flatten_time_batch
+from rnn_exp.networks.gradients import Gradients
+from rnn_exp.networks.network import Network, Refusal
+from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
+from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float
+from rnn_exp.training.settings import Training
 
-__all__ = ["OMEGA_FORMS", "Penalty", "omega", "orthogonality"]
+__all__ = [
+    "PENALTIES",
+    "Layer",
+    "Penalty",
+    "PenaltyValue",
+    "add_penalties",
+    "omega",
+    "orthogonality",
+]
 
-OMEGA_FORMS = ("ratio", "squared")
 _VALID = 1e-10  # of ‖δ_t‖
 
 
-class Penalty(NamedTuple):
+class PenaltyValue(NamedTuple):
     """The value of a penalty and its gradient by W_hh."""
 
     value: Float[Tensor, " run"]
     weight_hh: Float[Tensor, "run hidden hidden"]
+
+
+class Layer(NamedTuple):
+    """What a penalty may look at: a layer's W_hh, its states, and its gradients."""
+
+    weight_hh: Float[Tensor, "run gates_hidden hidden"]
+    cell: Cell
+    trace: Trace
+    adjoint: Adjoint
+
+
+@runtime_checkable
+class Penalty(Protocol):
+    """Something that is added to the loss for the sake of W_hh."""
+
+    name: ClassVar[str]
+
+    def weight(self, training: Training) -> float:
+        """Return by how much it counts; 0: it is not used."""
+        ...
+
+    def refusals(self, network: Network, training: Training) -> Iterator[Refusal]:
+        """Yield why it makes no sense for a network: key, value, what is allowed."""
+        ...
+
+    def of_layer(self, layer: Layer, training: Training) -> PenaltyValue:
+        """Return its value for one layer, and its gradient by W_hh."""
+        ...
+
+
+class Omega:
+    """Ω of Pascanu, Mikolov & Bengio (2013), in the form ``training.omega_form``."""
+
+    name: ClassVar[str] = "omega"
+
+    def weight(self, training: Training) -> float:
+        """Return ``training.omega``."""
+        return training.omega
+
+    def refusals(self, network: Network, training: Training) -> Iterator[Refusal]:
+        """Yield that Ω is written for the plain recurrence."""
+        if not network.kind.is_plain:
+            reason = "Ω is written for h_t = φ(W h_{t-1} + …)"
+            allowed = f"0 with network.cell={network.cell}: {reason}"
+            yield "training.omega", training.omega, allowed
+
+    def of_layer(self, layer: Layer, training: Training) -> PenaltyValue:
+        """Return Ω and its immediate gradient."""
+        deltas = layer.cell.deltas(layer.trace, layer.adjoint)
+        return omega(layer.adjoint.total, deltas, layer.weight_hh, training.omega_form)
+
+
+class Orthogonality:
+    """The squared distance of WᵀW from 1."""
+
+    name: ClassVar[str] = "orthogonality"
+
+    def weight(self, training: Training) -> float:
+        """Return ``training.orthogonality``."""
+        return training.orthogonality
+
+    def refusals(self, network: Network, training: Training) -> Iterator[Refusal]:
+        """Yield that W_hh is no square matrix, or stays orthogonal by itself."""
+        key, value = "training.orthogonality", training.orthogonality
+        if network.kind.gated:
+            reason = "its W_hh is a stack of gates, not a square matrix"
+            yield key, value, f"0 with network.cell={network.cell}: {reason}"
+        if PARAMETRIZATIONS[network.parametrization].is_orthogonal:
+            given = f"network.parametrization={network.parametrization}"
+            yield key, value, f"0 with {given}, which needs no penalty"
+
+    def of_layer(self, layer: Layer, training: Training) -> PenaltyValue:
+        """Return ‖WᵀW − 1‖² and its gradient."""
+        del training
+        return orthogonality(layer.weight_hh)
+
+
+PENALTIES: Registry[Penalty] = Registry("penalty")
+PENALTIES.register(Omega())
+PENALTIES.register(Orthogonality())
+
+
+def add_penalties(
+    gradients: Gradients, weights: dict[str, Tensor], network: Network, training: Training
+) -> dict[str, Float[Tensor, " run"]]:
+    """Add the gradients of all penalties in use to those of W_hh, in place.
+
+    Args:
+        gradients: of the loss; its ``parameters`` are changed.
+        weights: the network's parameters by torch's names.
+        network: what the network is.
+        training: which penalties count, and by how much.
+
+    Returns:
+        The value of each penalty in use, for the top layer.
+    """
+    values: dict[str, Tensor] = {}
+    in_use = [one for one in PENALTIES.values() if one.weight(training)]
+    cell = network.make_cell()
+    for number in range(network.num_layers) if in_use else ():
+        name = f"weight_hh_l{number}"
+        layer = Layer(weights[name], cell, gradients.traces[number], gradients.adjoints[number])
+        for penalty in in_use:
+            values[penalty.name], slope = penalty.of_layer(layer, training)
+            share = penalty.weight(training) * slope
+            gradients.parameters[name] = gradients.parameters[name] + share
+    return values
 
 
 @torch.inference_mode()
@@ -39,15 +160,22 @@ def omega(
     deltas: Float[Tensor, "time run batch hidden"],
     weight_hh: Float[Tensor, "run hidden hidden"],
     form: str,
-) -> Penalty:
-    """Return Ω and its immediate gradient; ``deltas`` are φ'(u_t) ⊙ ``total``, as a row δ_t φ'.
+) -> PenaltyValue:
+    """Return Ω and its immediate gradient.
 
     With a = φ' ⊙ δ_t / ‖δ_t‖, Wᵀ a is what a step back leaves of a gradient of size 1, and the
     gradient of ‖Wᵀ a‖² by W is 2 a (Wᵀ a)ᵀ: the sum over time and batch is one GEMM.
+
+    Args:
+        total: δ_t = ∂L/∂h_t.
+        deltas: φ'(u_t) ⊙ δ_t.
+        weight_hh: W.
+        form: ``ratio`` or ``squared``.
     """
-    size = torch.linalg.vector_norm(rows(total[1:]), dim=-1, dtype=torch.float64)
+    size = torch.linalg.vector_norm(flatten_time_batch(total[1:]), dim=-1, dtype=torch.float64)
     valid = size >= _VALID
-    a = rows(deltas[1:]) / torch.where(valid, size, 1.0).to(weight_hh.dtype).unsqueeze(-1)
+    unit = torch.where(valid, size, 1.0).to(weight_hh.dtype).unsqueeze(-1)
+    a = flatten_time_batch(deltas[1:]) / unit
     after = torch.bmm(a, weight_hh)
     ratio = after.square().sum(-1)
     if form == "squared":
@@ -57,11 +185,11 @@ def omega(
         missed, slope = root - 1, torch.where(root > 0, 1 / root, 0.0)
     counted = valid.to(ratio.dtype) / valid.sum(-1, keepdim=True).clamp(min=1)
     share = (2 * counted * missed * slope).unsqueeze(-1)
-    return Penalty((counted * missed.square()).sum(-1), torch.bmm((share * a).mT, after))
+    return PenaltyValue((counted * missed.square()).sum(-1), torch.bmm((share * a).mT, after))
 
 
 @torch.inference_mode()
-def orthogonality(weight_hh: Float[Tensor, "run hidden hidden"]) -> Penalty:
+def orthogonality(weight_hh: Float[Tensor, "run hidden hidden"]) -> PenaltyValue:
     """Return ‖WᵀW − 1‖² and its gradient.
 
     Example:
@@ -70,4 +198,4 @@ def orthogonality(weight_hh: Float[Tensor, "run hidden hidden"]) -> Penalty:
     """
     W = weight_hh
     missed = torch.bmm(W.mT, W) - torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
-    return Penalty(missed.square().flatten(1).sum(-1), 4 * torch.bmm(W, missed))
+    return PenaltyValue(missed.square().flatten(1).sum(-1), 4 * torch.bmm(W, missed))

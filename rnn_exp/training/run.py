@@ -1,164 +1,48 @@
 """A run: one network, one seed, one configuration, as a frozen value.
 
-`refuse_nonsense` names settings that are each possible but make no sense together; `run_from` turns
+Settings that are each possible but make no sense together are refused when a run is made. What a
+machine has (a GPU) is no matter of the run: it is asked where the run trains. `run_from` turns
 nested plain values, as composed from conf/, into a `Run`.
 """
 
 import dataclasses
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
-
 from rnn_exp.fields import SettingError, as_typed, check, refuse_choice, whole
-from rnn_exp.networks.inits import (
-    INITS,
-    Chrono,
-    Critical,
-    ForgetBias,
-    Gaussian,
-    Identity,
-    Init,
-    Orthogonal,
-    Pascanu,
-    Unit,
-)
-from rnn_exp.networks.network import Network
+from rnn_exp.networks import CELLS, ENGINES, INITS, PARAMETRIZATIONS, Init, Network
+from rnn_exp.networks.inits import Gaussian
+from rnn_exp.networks.network import Refusal
 from rnn_exp.tasks import TASKS, Adding, Task
+from rnn_exp.training.penalties import PENALTIES
 from rnn_exp.training.settings import Recording, Training
 
-__all__ = ["Run", "refuse_nonsense", "run_from"]
+__all__ = ["Run", "run_from"]
 
-
-def refuse_nonsense(
-    task: Task, network: Network, init: Init, training: Training, recording: Recording
-) -> None:
-    """Refuse the first pair of settings that exclude each other.
-
-    Raises:
-        SettingError: naming one of the two, and the reason.
-    """
-    for key, value, reason in (
-        *_about_init(task, network, init),
-        *_about_penalties(network, training),
-        *_about_loss(task, network, training),
-        *_about_exponents(network, recording),
-    ):
-        raise SettingError(key, value, reason)
-
-
-Refusal = tuple[str, object, str]
-
-
-def _about_init(task: Task, network: Network, init: Init) -> Iterator[Refusal]:
-    if isinstance(init, ForgetBias | Chrono) and not network.gated:
-        yield (
-            "init",
-            init.name,
-            f"another init with network.cell={network.cell}: it has no gate "
-            "that forgets (use network.cell=lstm or gru)",
-        )
-    if isinstance(init, Pascanu) and network.gated:
-        yield (
-            "init",
-            init.name,
-            f"another init with network.cell={network.cell}: the paper's networks have no gates",
-        )
-    if isinstance(init, Critical) and network.cell != "rnn":
-        yield (
-            "init",
-            init.name,
-            f"another init with network.cell={network.cell}: the mean field "
-            "here is that of network.cell=rnn",
-        )
-    if isinstance(init, Critical) and network.hidden_size == 1:
-        yield (
-            "network.hidden_size",
-            1,
-            "more than 1 with init=critical: the mean field is that of many units",
-        )
-    if isinstance(init, Unit) and (network.hidden_size, network.num_layers) != (1, 1):
-        yield (
-            "network.hidden_size",
-            network.hidden_size,
-            "1 (and network.num_layers=1) with init=unit, which gives all of a network of one unit",
-        )
-    if isinstance(init, Unit) and (network.cell != "rnn" or task.output_size != 1):
-        yield "init", init.name, "another init unless network.cell=rnn and the task has one output"
-    if network.parametrization == "orthogonal" and type(init) not in (Orthogonal, Identity):
-        yield (
-            "network.parametrization",
-            "orthogonal",
-            f"free with init={init.name}: W_hh stays "
-            "orthogonal only from where it is (use init=orthogonal or identity)",
-        )
-
-
-def _about_penalties(network: Network, training: Training) -> Iterator[Refusal]:
-    if training.omega and network.cell != "rnn":
-        yield (
-            "training.omega",
-            training.omega,
-            f"0 with network.cell={network.cell}: Ω is written for h_t = φ(W h_{{t-1}} + …)",
-        )
-    if training.orthogonality and network.gated:
-        yield (
-            "training.orthogonality",
-            training.orthogonality,
-            "0 with network.cell="
-            f"{network.cell}: its W_hh is a stack of gates, not a square matrix",
-        )
-    if training.orthogonality and network.parametrization == "orthogonal":
-        yield (
-            "training.orthogonality",
-            training.orthogonality,
-            "0 with network.parametrization=orthogonal, which needs no penalty",
-        )
-
-
-def _about_loss(task: Task, network: Network, training: Training) -> Iterator[Refusal]:
-    if training.loss_at == "every" and task.shortest < task.steps:
-        yield (
-            "training.loss_at",
-            "every",
-            f"task with task={task.name}, whose sequences are of several lengths",
-        )
-    if training.loss_at == "every" and task.answers > 1:
-        yield (
-            "training.loss_at",
-            "every",
-            f"task with task={task.name}, which asks for answers at every time step already",
-        )
-    if network.engine == "torch" and training.truncation is not None:
-        yield (
-            "training.truncate_every",
-            training.truncate_every,
-            "null with network.engine="
-            "torch, whose module goes back to the start; use network.engine=scan",
-        )
-
-
-def _about_exponents(network: Network, recording: Recording) -> Iterator[Refusal]:
-    if recording.exponents and network.cell != "rnn":
-        yield (
-            "recording.exponents",
-            recording.exponents,
-            f"0 with network.cell={network.cell}: the Jacobian here is that of network.cell=rnn",
-        )
-    if recording.exponents > network.hidden_size:
-        yield (
-            "recording.exponents",
-            recording.exponents,
-            f"at most {network.hidden_size} with network.hidden_size={network.hidden_size}",
-        )
+_DEVICES = re.compile(r"cpu|auto|cuda(:\d+)?")
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One network, one seed, one configuration."""
+    """One network, one seed, one configuration.
+
+    Args:
+        task: what is to be learnt.
+        network: what the network is.
+        init: how its weights are drawn.
+        training: how it is trained.
+        recording: what is recorded, and when.
+        seed: from which every draw of the run follows.
+        device: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: CUDA where the run trains, if there is
+            one. It decides no result and is no part of the digest.
+
+    Raises:
+        SettingError: for a value that is not allowed, or settings that exclude each other.
+    """
 
     task: Task = dataclasses.field(default_factory=Adding)
     network: Network = dataclasses.field(default_factory=Network)
@@ -171,20 +55,56 @@ class Run:
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
-        if isinstance(self.init, Chrono) and self.init.longest is None:
-            longest = self.task.length
-            if longest < Chrono.least:
-                allowed = f"a whole number of at least {Chrono.least} with init=chrono"
-                raise SettingError("task.length", longest, f"{allowed} (or give init.longest)")
-            object.__setattr__(self, "init", dataclasses.replace(self.init, longest=longest))
-        refuse_nonsense(self.task, self.network, self.init, self.training, self.recording)
-        if self.device == "cpu":
-            return
-        there = torch.cuda.is_available()
-        cuda = ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-        if not there or self.device not in cuda:
-            here = ", ".join(["cpu", "auto", *cuda]) if there else "cpu, auto (no CUDA here)"
-            raise SettingError("device", self.device, f"one of {here}")
+        object.__setattr__(self, "init", self.init.for_length(self.task.length))
+        for key, value, reason in self._refusals():
+            raise SettingError(key, value, reason)
+
+    def _refusals(self) -> Iterator[Refusal]:
+        """Yield the settings that exclude others, with the reason."""
+        network, training = self.network, self.training
+        yield from self.init.refusals(network, self.task.output_size)
+        if PARAMETRIZATIONS[network.parametrization].is_orthogonal and not self.init.is_orthogonal:
+            able = " or ".join(name for name, one in INITS.items() if one.is_orthogonal)
+            yield (
+                "network.parametrization",
+                network.parametrization,
+                f"free with init={self.init.name}: W_hh stays orthogonal only from where it is "
+                f"(use init={able})",
+            )
+        for penalty in PENALTIES.values():
+            if penalty.weight(training):
+                yield from penalty.refusals(network, training)
+        yield from self._about_loss()
+        yield from self._about_exponents()
+        if not _DEVICES.fullmatch(self.device):
+            yield "device", self.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
+
+    def _about_loss(self) -> Iterator[Refusal]:
+        task, training = self.task, self.training
+        if training.loss_at == "every" and task.shortest < task.steps:
+            reason = "whose sequences are of several lengths"
+            yield "training.loss_at", "every", f"task with task={task.name}, {reason}"
+        if training.loss_at == "every" and task.answers > 1:
+            reason = "which asks for answers at every time step already"
+            yield "training.loss_at", "every", f"task with task={task.name}, {reason}"
+        if training.truncation is not None and not ENGINES[self.network.engine].truncates:
+            able = " or ".join(name for name, one in ENGINES.items() if one.truncates)
+            yield (
+                "training.truncate_every",
+                training.truncate_every,
+                f"null with network.engine={self.network.engine}, whose module goes back to the "
+                f"start; use network.engine={able}",
+            )
+
+    def _about_exponents(self) -> Iterator[Refusal]:
+        network, wanted = self.network, self.recording.exponents
+        if wanted and not network.kind.is_plain:
+            plain = " or ".join(name for name, one in CELLS.items() if one.is_plain)
+            reason = f"the Jacobian here is that of network.cell={plain}"
+            yield "recording.exponents", wanted, f"0 with network.cell={network.cell}: {reason}"
+        if wanted > network.hidden_size:
+            most = f"at most {network.hidden_size} with network.hidden_size={network.hidden_size}"
+            yield "recording.exponents", wanted, most
 
     def settings(self) -> dict[str, Any]:
         """Return every setting under its configuration key: ``{"task.length": 50, …}``."""
@@ -212,20 +132,20 @@ class Run:
             >>> Run(seed=3).name.startswith("adding-T50-tanh-gaussian1-seed3-")
             True
         """
-        gain = getattr(self.init, "gain", None)
+        gain = self.settings().get("init.gain")
         strength = "" if gain is None else f"{gain:g}"
-        cell, activation = self.network.cell, self.network.activation
-        kind = (
-            cell if self.network.gated else activation if cell == "rnn" else f"{cell}-{activation}"
-        )
+        cell, activation, kind = self.network.cell, self.network.activation, self.network.kind
+        word = f"{cell}-{activation}"
+        if kind.only_activation or kind.is_plain:
+            word = activation if kind.is_plain else cell
         return (
-            f"{self.task.name}-T{self.task.length}-{kind}-"
+            f"{self.task.name}-T{self.task.length}-{word}-"
             f"{self.init.name}{strength}-seed{self.seed}-{self.digest[:8]}"
         )
 
     @property
     def command(self) -> str:
-        """The shell command that reproduces this run: every setting that is not the default.
+        """The shell command that makes this run: every setting that is not the default.
 
         Example:
             >>> Run(init=Gaussian(gain=1.5), seed=2).command
@@ -240,21 +160,12 @@ class Run:
         return " ".join(["rnn-exp", *(shlex.quote(word) for word in changed)])
 
 
-def _flat(parts: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of groups under their configuration keys."""
-    return {
-        f"{group}.{key}": value
-        for group, part in parts.items()
-        for key, value in dataclasses.asdict(part).items()
-    }
-
-
-_NAMED: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
-_FIXED: dict[str, type] = {"network": Network, "training": Training, "recording": Recording}
-
-
 def run_from(config: Mapping[str, Any]) -> Run:
-    """Return the run a configuration describes.
+    """Return the run that a configuration describes.
+
+    Args:
+        config: nested plain values: groups ``task``, ``network``, ``init``, ``training`` and
+            ``recording``, of which task and init have a ``name``; ``seed`` and ``device``.
 
     Raises:
         SettingError: naming the first key that is unknown, missing or has a value not allowed.
@@ -267,13 +178,17 @@ def run_from(config: Mapping[str, Any]) -> Run:
         if not isinstance(given, Mapping):
             raise SettingError(group, given, "a group of settings")
         parts[group] = _part(group, dict(given))
-    return Run(**parts, seed=config.get("seed"), device=_device(config.get("device")))  # type: ignore[arg-type]
+    return Run(**parts, seed=config.get("seed"), device=str(config.get("device")))  # type: ignore[arg-type]
+
+
+_NAMED: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
+_FIXED: dict[str, type] = {"network": Network, "training": Training, "recording": Recording}
 
 
 def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of the dataclasses
     if group in _NAMED:
         name = given.pop("name", None)
-        if name not in _NAMED[group]:
+        if name not in list(_NAMED[group]):
             raise refuse_choice(f"{group}.name", name, list(_NAMED[group]))
         kind = _NAMED[group][name]
     else:
@@ -292,8 +207,10 @@ def _refuse_unknown(prefix: str, given: Mapping[str, Any], known: list[str]) -> 
             raise refuse_choice(full, value, options, typed=full)
 
 
-def _device(name: object) -> str:
-    """Return the device's name, with auto decided."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return str(name)
+def _flat(parts: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of groups under their configuration keys."""
+    return {
+        f"{group}.{key}": value
+        for group, part in parts.items()
+        for key, value in dataclasses.asdict(part).items()
+    }

@@ -1,29 +1,38 @@
-"""What is chosen about training and recording."""
+"""What is chosen about training and recording: frozen values that refuse what cannot be."""
 
 import dataclasses
+from typing import Final
 
 from rnn_exp.fields import SettingError, as_typed, check, choice, flag, number, whole
 from rnn_exp.networks.truncation import Truncation
 from rnn_exp.training.optimizers import OPTIMIZERS
-from rnn_exp.training.penalties import OMEGA_FORMS
 
-__all__ = ["Recording", "Training"]
+__all__ = ["OMEGA_FORMS", "Recording", "Training"]
+
+OMEGA_FORMS: Final = ("ratio", "squared")
+"""The forms of Ω: eq. 9 of Pascanu, Mikolov & Bengio (2013), and their eq. 10 and code."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
     """How to train: fresh sequences at every update, one of torch's optimisers, and remedies.
 
-    ``clip_norm``: the gradient of a run is scaled so that its norm over all parameters is at most
-    this (null: never). Unlike torch's clip_grad_norm_, no 1e-6 is added to the norm.
-    ``clip_value``: every number of the gradient is cut to at most this size, after ``clip_norm``.
-    ``loss_at``: ``task`` reads the answers where the task asks for them, ``every`` asks for the
-    answer at every time step.
-    ``omega``: weight of the regulariser Ω of Pascanu, Mikolov & Bengio (2013); ``omega_form``:
-    ``ratio`` (their eq. 9) or ``squared`` (eq. 10, and their code).
-    ``orthogonality``: weight of ‖W_hhᵀ W_hh − 1‖² (Vorontsov et al. 2017, eq. 1).
-    ``truncate_every``, ``truncate_back``: k1 and k2 of truncated backpropagation (null: none).
-    ``stop_when_solved``: end a run at the first recorded update at which its task is solved.
+    Args:
+        updates: how many steps of the optimiser.
+        batch_size: B, sequences of an update.
+        optimizer: the optimiser.
+        learning_rate: η.
+        clip_norm: the gradient of a run is scaled so that its norm over all parameters is at most
+            this (null: never). Unlike torch's clip_grad_norm_, no 1e-6 is added to the norm.
+        clip_value: every number of the gradient is cut to at most this size, after ``clip_norm``.
+        loss_at: ``task`` reads the answers where the task asks for them, ``every`` asks for the
+            answer at every time step.
+        omega: weight of the regulariser Ω of Pascanu, Mikolov & Bengio (2013).
+        omega_form: ``ratio`` (their eq. 9) or ``squared`` (eq. 10, and their code).
+        orthogonality: weight of ‖W_hhᵀ W_hh − 1‖² (Vorontsov et al. 2017, eq. 1).
+        truncate_every: k1 of truncated backpropagation, in time steps (null: none).
+        truncate_back: k2, at least k1.
+        stop_when_solved: end a run at the first recorded update at which its task is solved.
 
     Raises:
         SettingError: for a value out of range or an unknown optimiser.
@@ -31,7 +40,7 @@ class Training:
 
     updates: int = whole(300, least=1)
     batch_size: int = whole(16, least=1)
-    optimizer: str = choice("sgd", list(OPTIMIZERS))
+    optimizer: str = choice("sgd", OPTIMIZERS)
     learning_rate: float = number(0.01, above=0)
     clip_norm: float | None = number(None, above=0)
     clip_value: float | None = number(None, above=0)
@@ -58,8 +67,8 @@ class Training:
             raise SettingError(
                 "truncate_back",
                 k2,
-                f"a whole number of at least truncate_every="
-                f"{k1}: the losses between would count for nothing",
+                f"a whole number of at least truncate_every={k1}: the losses between would count "
+                "for nothing",
             )
 
     @property
@@ -74,7 +83,9 @@ class Training:
 class Recording:
     """How often to record: at every ``every``-th update, and always at the first and the last.
 
-    ``exponents``: how many Lyapunov exponents of the top layer, the largest first (0: none).
+    Args:
+        every: updates from one record to the next.
+        exponents: how many Lyapunov exponents of the top layer, the largest first (0: none).
 
     Raises:
         SettingError: if ``every`` is below 1, or ``exponents`` below 0.
@@ -88,5 +99,5 @@ class Recording:
         check(self)
 
     def wanted(self, update: int, updates: int) -> bool:
-        """Say whether this update is recorded."""
+        """Say whether an update, by its number from 0, is recorded of so many."""
         return update % self.every == 0 or update == updates - 1

@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 from rnn_exp import figures
 from rnn_exp.figures.parts import panels
-from rnn_exp.figures.parts.selection import choose
+from rnn_exp.figures.parts.selection import select_runs
 from rnn_exp.figures.parts.style import categories, in_style, ordered, style
 from tests.tables import Study, concatenated, diverged, rate, study
 
@@ -69,8 +69,8 @@ def _strict() -> Iterator[None]:
 
 def drawn(name: str, tables: Study) -> tuple[pd.DataFrame, Figure, str]:
     module = figures.figure(name)
-    table = module.table(tables)
-    return table, module.draw(table), module.caption(table)
+    plotted = module.table(tables)
+    return plotted.table, module.draw(plotted), module.caption(plotted)
 
 
 def lines(figure: Figure, style: str) -> list[np.ndarray]:
@@ -124,10 +124,10 @@ def test_plotted_table_is_not_the_callers_frame(name: str) -> None:
     tables = named("default")
     before = [f.copy() for f in (tables.runs, tables.updates, tables.gradients)]
     plotted = figures.figure(name).table(tables)
-    kept = plotted.copy()
+    kept = plotted.table.copy()
     figures.figure(name).draw(plotted)
-    assert_frame_equal(plotted, kept)
-    plotted["series"] = "changed"
+    assert_frame_equal(plotted.table, kept)
+    plotted.table["series"] = "changed"
     for frame, same in zip((tables.runs, tables.updates, tables.gradients), before, strict=True):
         assert_frame_equal(frame, same)
 
@@ -141,19 +141,21 @@ def test_drawing_leaves_the_global_style_alone(name: str) -> None:
 
 def test_decay_shows_the_median_and_the_range_over_seeds() -> None:
     tables = study(seeds=3, lengths=(10,), gains=(0.5, 1.0))
-    plotted = figures.figure("decay").table(tables)
+    plotted = figures.figure("decay").table(tables).table
     start = tables.gradients[tables.gradients["update"] == 0]
     by = ["network.activation", "init.gain", "lag"]
     expected = start.groupby(by)["log10_total"].agg(["median", "min", "max"]).reset_index()
-    expected.columns = pd.Index(["activation", "value", "lag", "median", "low", "high"])
+    expected.columns = pd.Index(
+        ["activation", "value", "lag", "log10_median", "log10_low", "log10_high"]
+    )
     got = plotted[list(expected.columns)].sort_values(["activation", "value", "lag"])
     assert_frame_equal(got.reset_index(drop=True), expected)
 
 
 def test_the_predicted_line_has_the_predicted_slope_and_the_measured_start() -> None:
-    plotted = figures.figure("decay").table(study(("tanh",), (0.5,), (10,), 1))
-    assert plotted["predicted"].iloc[0] == plotted["median"].iloc[0]
-    slopes = np.diff(plotted["predicted"])
+    plotted = figures.figure("decay").table(study(("tanh",), (0.5,), (10,), 1)).table
+    assert plotted["log10_predicted"].iloc[0] == plotted["log10_median"].iloc[0]
+    slopes = np.diff(plotted["log10_predicted"])
     np.testing.assert_allclose(slopes, np.log10(rate("tanh", 0.5)), rtol=1e-12)
 
 
@@ -187,16 +189,16 @@ def test_a_zero_gradient_in_two_of_three_seeds_has_no_finite_median() -> None:
     lost = {"log10_total": -np.inf, "status": "zero"}
     rows = tables.gradients.assign(**{k: tables.gradients[k].mask(bad, v) for k, v in lost.items()})
     tables = Study(tables.runs, tables.updates, rows, tables.broken)
-    last = figures.figure("decay").table(tables).iloc[-1]
-    assert (last["median"], last["floor"], last["seeds"]) == (-np.inf, 2, 3)
-    assert np.isfinite(last["high"])
+    last = figures.figure("decay").table(tables).table.iloc[-1]
+    assert (last["log10_median"], last["floor"], last["seeds"]) == (-np.inf, 2, 3)
+    assert np.isfinite(last["log10_high"])
 
 
 def test_heat_map_is_relative_to_lag_zero_of_the_same_update() -> None:
     tables = study(("tanh",), (0.5,), (10,), 1)
     rows = tables.gradients.set_index(["update", "lag"])["log10_total"].sort_index()
-    cells = figures.figure("heatmap").table(tables)
-    got = cells.set_index(["update", "lag"])["median"]
+    cells = figures.figure("heatmap").table(tables).table
+    got = cells.set_index(["update", "lag"])["log10_median"]
     expected = rows - rows.xs(0, level="lag").reindex(rows.index, level="update")
     assert_series_equal(got, expected, check_names=False)
 
@@ -227,13 +229,14 @@ def test_the_caption_says_where_the_rate_crosses_one() -> None:
 
 def test_parameter_gradients_stand_beside_the_ratio_of_state_gradients() -> None:
     tables = study(("tanh",), (0.5,), (10, 30), 1)
-    plotted = figures.figure("parameters").table(tables).set_index(["quantity", "length"])["median"]
+    table = figures.figure("parameters").table(tables).table
+    medians = table.set_index(["quantity", "length"])["log10_median"]
     first = tables.gradients[(tables.gradients["update"] == 0) & (tables.gradients["time"] == 1)]
     last = tables.gradients[(tables.gradients["update"] == 0) & (tables.gradients["lag"] == 0)]
     ratio = first["log10_total"].to_numpy() - last["log10_total"].to_numpy()
     norms = tables.updates.loc[tables.updates["update"] == 0, "recurrent_grad_norm"]
-    np.testing.assert_allclose(plotted["ratio"], ratio)
-    np.testing.assert_allclose(plotted["weights"], np.log10(norms))
+    np.testing.assert_allclose(medians["ratio"], ratio)
+    np.testing.assert_allclose(medians["weights"], np.log10(norms))
 
 
 def test_a_diverged_loss_is_marked_where_it_happened() -> None:
@@ -242,23 +245,23 @@ def test_a_diverged_loss_is_marked_where_it_happened() -> None:
 
 
 def test_what_is_left_out_is_said() -> None:
-    notes = " ".join(choose(CASES["many"]().runs).notes)
+    notes = " ".join(select_runs(CASES["many"]().runs).notes)
     assert "T = 6 and 8" in notes
     assert "g = 0.7" in notes
 
 
 def test_settings_other_than_seeds_are_never_pooled() -> None:
     both = concatenated(study(**SMALL), study(**SMALL, **{"training.optimizer": "adam"}))
-    choice = choose(both.runs)
-    assert choice.notes == ("Only runs with training.optimizer = sgd are shown (not adam).",)
-    assert choice.runs.groupby(["activation", "length", "series"]).size().eq(3).all()
+    selected = select_runs(both.runs)
+    assert selected.notes == ("Only runs with training.optimizer = sgd are shown (not adam).",)
+    assert selected.runs.groupby(["activation", "length", "series"]).size().eq(3).all()
 
 
 def test_a_setting_that_follows_the_length_holds_nothing_back() -> None:
     runs = study(**SMALL).runs
-    choice = choose(runs.assign(**{"training.updates": 10 * runs["task.length"]}))
-    assert choice.notes == ()
-    assert len(choice.runs) == len(runs)
+    selected = select_runs(runs.assign(**{"training.updates": 10 * runs["task.length"]}))
+    assert selected.notes == ()
+    assert len(selected.runs) == len(runs)
 
 
 def test_palettes_grow_lighter_in_order_and_stay_visible_on_white() -> None:
@@ -295,15 +298,15 @@ def test_a_run_without_a_rate_is_an_overflow_only_if_it_diverged():
     tables = study(("tanh",), (0.5, 1.0), (10,), 1)
     tables.runs.loc[0, ["decay_rate", "verdict"]] = [NAN, "undetermined"]
 
-    table = figures.figure("rates").table(tables)
+    plotted = figures.figure("rates").table(tables)
 
-    assert table["overflowed"].tolist() == [0, 0]
-    assert "1 run with too few usable norms" in figures.figure("rates").caption(table)
+    assert plotted.table["overflowed"].tolist() == [0, 0]
+    assert "1 run with too few usable norms" in figures.figure("rates").caption(plotted)
     tables.runs.loc[0, "verdict"] = "diverged"
-    assert figures.figure("rates").table(tables)["overflowed"].tolist() == [1, 0]
+    assert figures.figure("rates").table(tables).table["overflowed"].tolist() == [1, 0]
 
 
-class Asked(Study):
+class Objective(Study):
     """A study that notes which rows of its gradients it is asked for, and has no whole table."""
 
     def gradient_rows(self, columns, **which):
@@ -313,7 +316,7 @@ class Asked(Study):
 
 
 def asked(name: str, tables: Study) -> list[dict[str, object]]:
-    study = Asked(tables.runs, tables.updates, tables.gradients, tables.broken)
+    study = Objective(tables.runs, tables.updates, tables.gradients, tables.broken)
     figures.figure(name).table(study)
     return vars(study).get("noted", [])
 
@@ -337,7 +340,7 @@ def test_updates_of_runs_that_are_not_shown_leave_no_shown_one_out():
     other = study(("tanh",), (0.5,), (10,), 1, tuple(range(100)))
     both = concatenated(other, shown)
 
-    assert set(figures.figure("heatmap").table(both)["update"]) == set(range(50))
+    assert set(figures.figure("heatmap").table(both).table["update"]) == set(range(50))
 
 
 def test_the_heat_map_says_which_updates_it_leaves_out():
@@ -356,4 +359,5 @@ def test_only_the_top_layer_is_drawn(name):
     rows = pd.concat([lower, tables.gradients.assign(layer=1)], ignore_index=True)
     deep = Study(tables.runs, tables.updates, rows, tables.broken)
 
-    assert_frame_equal(figures.figure(name).table(deep), figures.figure(name).table(tables))
+    module = figures.figure(name)
+    assert_frame_equal(module.table(deep).table, module.table(tables).table)

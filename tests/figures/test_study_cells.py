@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
-from rnn_exp.figures.parts.recipes import named
+from rnn_exp.figures.parts.recipes import name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
 
@@ -15,6 +15,7 @@ FIGURE = figures.figure("cells")
 RATES = {"rnn": 0.5, "gru": 0.7, "lstm": 0.6}
 REACH = {"rnn": 10, "gru": 20, "lstm": 40}
 LENGTHS = (10, 20, 40)
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
 def compared(memory: bool = True) -> Study:
@@ -39,7 +40,12 @@ def compared(memory: bool = True) -> Study:
         for lag in range(run["task.length"])
     ]
     gradients = pd.DataFrame(rows)
-    return replace(study, gradients=gradients if memory else gradients.drop(columns="log10_memory"))
+    weights = study.runs["network.cell"].map(GATES) * study.runs["network.hidden_size"] ** 2
+    return replace(
+        study,
+        runs=study.runs.assign(recurrent_weights=weights),
+        gradients=gradients if memory else gradients.drop(columns="log10_memory"),
+    )
 
 
 def part(table: pd.DataFrame, quantity: str, series: str) -> pd.DataFrame:
@@ -47,7 +53,8 @@ def part(table: pd.DataFrame, quantity: str, series: str) -> pd.DataFrame:
 
 
 def test_losses_are_in_parts_of_chance():
-    table = FIGURE.table(compared())
+    plotted = FIGURE.table(compared())
+    table = plotted.table
 
     assert part(table, "loss", "RNN")["median"].tolist() == pytest.approx([0.04, 1, 1])
     assert part(table, "loss", "GRU")["median"].tolist() == pytest.approx([0.04, 0.04, 1])
@@ -55,34 +62,50 @@ def test_losses_are_in_parts_of_chance():
 
 
 def test_norms_are_those_of_the_longest_sequences_relative_to_lag_0_of_the_same_run():
-    table = FIGURE.table(compared())
+    plotted = FIGURE.table(compared())
+    table = plotted.table
 
     for cell, rate in (("RNN", 0.5), ("GRU", 0.7), ("LSTM", 0.6)):
         rows = part(table, "state", cell)
-        np.testing.assert_allclose(rows["median"], np.arange(40) * np.log10(rate), atol=1e-12)
-        np.testing.assert_allclose(rows["low"], rows["high"], atol=1e-12)
+        np.testing.assert_allclose(rows["log10_median"], np.arange(40) * np.log10(rate), atol=1e-12)
+        np.testing.assert_allclose(rows["log10_low"], rows["log10_high"], atol=1e-12)
     memory = table[table["quantity"] == "memory"]
     assert set(memory["series"]) == {"LSTM"}
-    np.testing.assert_allclose(memory["median"], np.arange(40) * np.log10(0.9), atol=1e-12)
+    np.testing.assert_allclose(memory["log10_median"], np.arange(40) * np.log10(0.9), atol=1e-12)
 
 
 def test_weights_are_one_to_three_to_four():
-    table = FIGURE.table(compared())
+    plotted = FIGURE.table(compared())
+    table = plotted.table
 
     weights = table.groupby("series", observed=True)["weights"].unique()
     assert [list(some) for some in weights] == [[64**2], [3 * 64**2], [4 * 64**2]]
 
 
-def test_what_is_drawn_is_the_table():
-    table = FIGURE.table(compared())
+def test_of_results_that_do_not_say_how_many_weights_there_are_none_are_told():
+    study = compared()
 
-    left, right = FIGURE.draw(table).axes
+    plotted = FIGURE.table(replace(study, runs=study.runs.drop(columns="recurrent_weights")))
+
+    assert plotted.table["weights"].isna().all()
+    labels = [text.get_text() for text in FIGURE.draw(plotted).legends[0].get_texts()]
+    assert labels[:3] == ["RNN", "GRU", "LSTM"]
+    caption = FIGURE.caption(plotted)
+    assert "RNN learns T = 10; at T = 40 its loss is 1 of chance." in caption
+    assert "weights" not in caption
+
+
+def test_what_is_drawn_is_the_table():
+    plotted = FIGURE.table(compared())
+    table = plotted.table
+
+    left, right = FIGURE.draw(plotted).axes
 
     for line, cell in zip(left.lines, ("RNN", "GRU", "LSTM"), strict=False):
         np.testing.assert_array_equal(line.get_ydata(), part(table, "loss", cell)["median"])
     states = [line for line in right.lines if line.get_gid() == "state"]
     for line, cell in zip(states, ("RNN", "GRU", "LSTM"), strict=True):
-        np.testing.assert_array_equal(line.get_ydata(), part(table, "state", cell)["median"])
+        np.testing.assert_array_equal(line.get_ydata(), part(table, "state", cell)["log10_median"])
     assert len([line for line in right.lines if line.get_gid() == "memory"]) == 1
 
 
@@ -102,10 +125,11 @@ def test_the_caption_says_who_learns_up_to_which_length():
 
 
 def test_tables_without_a_memory_are_drawn_without_one():
-    table = FIGURE.table(compared(memory=False))
+    plotted = FIGURE.table(compared(memory=False))
+    table = plotted.table
 
     assert set(table["quantity"]) == {"loss", "state"}
-    FIGURE.draw(table)
+    FIGURE.draw(plotted)
 
 
 def test_a_run_that_has_not_ended_is_left_out_and_told():
@@ -116,10 +140,11 @@ def test_a_run_that_has_not_ended_is_left_out_and_told():
     )
     updates = study.updates[study.updates["run"] != first]
 
-    table = FIGURE.table(replace(study, runs=running, updates=updates))
+    plotted = FIGURE.table(replace(study, runs=running, updates=updates))
+    table = plotted.table
 
     assert part(table, "loss", "RNN")["seeds"].tolist() == [2, 3, 3]
-    assert "1 run had not ended: not shown." in FIGURE.caption(table)
+    assert "1 run had not ended: not shown." in FIGURE.caption(plotted)
 
 
 def test_a_setting_that_follows_the_length_parts_no_recipe():
@@ -127,7 +152,7 @@ def test_a_setting_that_follows_the_length_parts_no_recipe():
     runs = recipes(several, lambda row, update: 1.0, (10, 20)).runs
     runs["init.longest"] = runs["task.length"]
 
-    assert set(named(runs, FIGURE.BOOK)) == {"LSTM, chrono init"}
+    assert set(name_runs(runs, FIGURE.RECIPES)) == {"LSTM, chrono init"}
 
 
 def test_runs_that_do_not_know_what_guessing_scores_are_refused():
@@ -137,10 +162,10 @@ def test_runs_that_do_not_know_what_guessing_scores_are_refused():
         FIGURE.table(replace(study, runs=study.runs.drop(columns="chance_loss")))
 
 
-def test_every_run_of_the_study_is_possible_and_has_a_name_of_the_book():
+def test_every_run_of_the_study_is_possible_and_has_a_name_of_a_recipe():
     runs = runs_of("cells")
 
     assert len({run.digest for run in runs}) == len(runs)
-    names = named(pd.DataFrame([run.settings() for run in runs]), FIGURE.BOOK)
+    names = name_runs(pd.DataFrame([run.settings() for run in runs]), FIGURE.RECIPES)
     assert set(names) == {"RNN", "GRU", "LSTM", "LSTM, chrono init"}
     assert len(set(names.value_counts())) == 1

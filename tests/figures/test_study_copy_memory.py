@@ -9,7 +9,7 @@ import pytest
 
 from rnn_exp import figures
 from rnn_exp.figures.parts import losses
-from rnn_exp.figures.parts.recipes import ANY, Book, named
+from rnn_exp.figures.parts.recipes import ANY, Recipes, name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
 
@@ -30,7 +30,8 @@ def copying(**more) -> Study:
 
 
 def test_what_is_drawn_is_the_median_and_range_of_the_smoothed_loss():
-    table = FIGURE.table(copying())
+    plotted = FIGURE.table(copying())
+    table = plotted.table
 
     drawn = table.set_index(["series", "update"])
     # The running median over five of a monotone loss is the loss itself away from the ends.
@@ -49,9 +50,10 @@ def test_what_is_drawn_is_the_median_and_range_of_the_smoothed_loss():
 
 
 def test_the_lines_are_the_table_and_chance_is_dashed():
-    table = FIGURE.table(copying(lengths=(20, 40)))
+    plotted = FIGURE.table(copying(lengths=(20, 40)))
+    table = plotted.table
 
-    figure = FIGURE.draw(table)
+    figure = FIGURE.draw(plotted)
 
     for axes, length in zip(figure.axes, (20, 40), strict=True):
         solid = [line for line in axes.lines if line.get_linestyle() == "-"]
@@ -71,23 +73,24 @@ def test_the_caption_says_who_stays_at_chance():
 
 
 def test_a_loss_that_is_not_finite_is_marked_and_told():
-    table = FIGURE.table(recipes([{}], lambda row, update: math.nan if update > 30 else 1.0))
+    plotted = FIGURE.table(recipes([{}], lambda row, update: math.nan if update > 30 else 1.0))
+    table = plotted.table
 
     assert table["ceiling"].tolist() == [0, 0, 0, 0, 3, 3]
-    figure = FIGURE.draw(table)
+    figure = FIGURE.draw(plotted)
     [marks] = [line for line in figure.axes[0].lines if line.get_gid() == "ceiling"]
     assert marks.get_xdata().tolist() == [40, 50]
-    assert "3 runs diverged (triangles)." in FIGURE.caption(table)
+    assert "3 runs diverged (triangles)." in FIGURE.caption(plotted)
 
 
 def test_runs_without_a_chance_level_are_drawn_without_one():
     study = copying()
     bare = replace(study, runs=study.runs.drop(columns="chance_loss"))
 
-    table = FIGURE.table(bare)
+    plotted = FIGURE.table(bare)
 
-    assert not [line for line in FIGURE.draw(table).axes[0].lines if line.get_linestyle() == "--"]
-    assert "chance" not in FIGURE.caption(table)
+    assert not [line for line in FIGURE.draw(plotted).axes[0].lines if line.get_linestyle() == "--"]
+    assert "chance" not in FIGURE.caption(plotted)
 
 
 def test_an_untrained_study_is_refused():
@@ -105,22 +108,23 @@ def test_a_study_without_lengths_is_refused():
 
 def test_what_is_left_out_is_said():
     many = [{"training.learning_rate": rate / 100} for rate in range(1, 8)]
-    table = FIGURE.table(recipes(many, lambda row, update: 1.0))
+    plotted = FIGURE.table(recipes(many, lambda row, update: 1.0))
+    table = plotted.table
 
     assert table["series"].nunique() == 6
-    assert "Left out to keep the figure readable: " in FIGURE.caption(table)
+    assert "Left out to keep the figure readable: " in FIGURE.caption(plotted)
 
 
-BOOK = Book(
+RECIPES = Recipes(
     plain={"init": "torch", "training.omega": "0"},
-    name="plain",
-    recipes={"Ω": {"training.omega": ANY}, "orthogonal": {"init": "orthogonal"}},
+    plain_name="plain",
+    known={"Ω": {"training.omega": ANY}, "orthogonal": {"init": "orthogonal"}},
 )
 
 
 def names(*several: dict) -> list[str]:
     runs = recipes(several, lambda row, update: 1.0, seeds=1).runs
-    return [str(name) for name in named(runs, BOOK)]
+    return [str(name) for name in name_runs(runs, RECIPES)]
 
 
 def test_a_recipe_is_told_by_its_settings_whatever_else_it_brings():
@@ -144,16 +148,19 @@ def test_two_values_of_one_recipe_are_never_pooled():
     ]
 
 
-def test_names_are_in_the_order_of_the_book():
+def test_names_are_in_the_order_of_the_recipes():
     runs = recipes([ORTHOGONAL, {"training.omega": 2.0}, {}], lambda row, update: 1.0, seeds=1).runs
 
-    assert list(named(runs, BOOK).cat.categories) == ["plain", "Ω", "orthogonal"]
+    assert list(name_runs(runs, RECIPES).cat.categories) == ["plain", "Ω", "orthogonal"]
 
 
-def test_every_run_of_the_study_is_possible_and_has_a_name_of_the_book():
+def test_every_run_of_the_study_is_possible_and_has_a_name_of_a_recipe():
     runs = runs_of("copy_memory")
 
     assert len({run.digest for run in runs}) == len(runs)
     frame = pd.DataFrame([run.settings() for run in runs])
-    assert set(named(frame, FIGURE.BOOK)) <= {FIGURE.BOOK.name, *FIGURE.BOOK.recipes}
+    assert set(name_runs(frame, FIGURE.RECIPES)) <= {
+        FIGURE.RECIPES.plain_name,
+        *FIGURE.RECIPES.known,
+    }
     assert losses.SMOOTH % 2

@@ -18,6 +18,7 @@ def unit(name, activation, weight, bias, slope, off=1.0, **settings):
         "training.batch_size": 1,
         "init.weight": weight,
         "init.bias": bias,
+        "largest_slope": {"sigmoid": 0.25, "tanh": 1.0}[activation],
         **settings,
     }
     lag = np.arange(20)[::-1]
@@ -42,7 +43,8 @@ SIX = (
 
 
 def test_formula_and_measurement_are_those_of_the_units():
-    table = course.table(study(*SIX))
+    plotted = course.table(study(*SIX))
+    table = plotted.table
 
     last = table[table["lag"] == 19].set_index(["panel", "weight"])
     expected = {
@@ -54,15 +56,18 @@ def test_formula_and_measurement_are_those_of_the_units():
         ("tanh, b = 0", 2.0): 2.0,
     }
     assert list(last.index) == list(expected)
-    np.testing.assert_allclose(last["formula"], 19 * np.log10(list(expected.values())), atol=1e-12)
-    np.testing.assert_allclose(last["measured"], last["formula"], atol=1e-6)
-    assert table.loc[table["lag"] == 0, ["measured", "formula"]].eq(0).all(axis=None)
+    np.testing.assert_allclose(
+        last["log10_formula"], 19 * np.log10(list(expected.values())), atol=1e-12
+    )
+    np.testing.assert_allclose(last["log10_measured"], last["log10_formula"], atol=1e-6)
+    assert table.loc[table["lag"] == 0, ["log10_measured", "log10_formula"]].eq(0).all(axis=None)
 
 
 def test_what_is_drawn_is_the_table():
-    table = course.table(study(*SIX))
+    plotted = course.table(study(*SIX))
+    table = plotted.table
 
-    figure = course.draw(table)
+    figure = course.draw(plotted)
 
     solid, dashed = (
         [
@@ -74,7 +79,7 @@ def test_what_is_drawn_is_the_table():
         for style in ("-", "--")
     )
     by_unit = [rows for _, rows in table.groupby(["panel", "weight"], sort=False)]
-    for drawn, column in ((solid, "measured"), (dashed, "formula")):
+    for drawn, column in ((solid, "log10_measured"), (dashed, "log10_formula")):
         np.testing.assert_array_equal(drawn, [rows[column] for rows in by_unit])
 
 
@@ -93,12 +98,23 @@ def test_the_caption_says_how_exact_the_product_is_and_who_explodes():
     assert "with tanh w > 1 is sufficient here" in caption
 
 
+def test_of_results_that_do_not_say_how_steep_the_activation_is_no_bound_is_told():
+    tables = study(*SIX)
+    old = Study(tables.runs.drop(columns="largest_slope"), *[tables.gradients] * 3)
+
+    plotted = course.table(old)
+
+    assert plotted.table["largest_slope"].isna().all()
+    assert "for exploding" not in course.caption(plotted)
+    assert course.draw(plotted).axes
+
+
 def test_networks_of_more_units_are_no_product_of_numbers():
     wide = unit("a", "tanh", 2.0, 0.0, 1.0, **{"network.hidden_size": 2})
 
     with pytest.raises(figures.CannotDraw, match="one unit and one sequence"):
         course.table(study(wide))
-    assert len(course.table(study(wide, SIX[1]))["weight"].unique()) == 1
+    assert len(course.table(study(wide, SIX[1])).table["weight"].unique()) == 1
 
 
 def test_a_study_without_units_is_refused_with_what_is_missing():

@@ -49,7 +49,8 @@ def driven(theory: bool = True, length: int = 60, drives: tuple[float, ...] = DR
 
 
 def test_the_table_has_the_rates_of_each_drive_and_gain():
-    table = edge_of_chaos.table(driven())
+    plotted = edge_of_chaos.table(driven())
+    table = plotted.table
 
     assert len(table) == len(DRIVES) * len(GAINS)
     assert (table["seeds"] == SEEDS).all()
@@ -58,7 +59,7 @@ def test_the_table_has_the_rates_of_each_drive_and_gain():
 
 
 def test_the_edges_are_where_the_rates_cross_1():
-    edges = edge_of_chaos.edges(edge_of_chaos.table(driven()))
+    edges = edge_of_chaos.critical_gains(edge_of_chaos.table(driven()).table)
 
     np.testing.assert_allclose(edges["drive"], DRIVES)
     np.testing.assert_allclose(edges["measured"], 1 + edges["drive"])
@@ -66,9 +67,10 @@ def test_the_edges_are_where_the_rates_cross_1():
 
 
 def test_what_is_drawn_is_the_table():
-    table = edge_of_chaos.table(driven())
+    plotted = edge_of_chaos.table(driven())
+    table = plotted.table
 
-    axes = edge_of_chaos.draw(table).axes[0]
+    axes = edge_of_chaos.draw(plotted).axes[0]
 
     lines = {str(line.get_gid()): line for line in axes.lines}
     assert (lines["measured"].get_linestyle(), lines["predicted"].get_linestyle()) == ("-", "--")
@@ -123,8 +125,9 @@ def test_a_run_that_has_not_finished_is_left_out():
     tables = driven()
     lost = tables.runs["drive"].where(tables.runs.index > 0)
 
-    table = edge_of_chaos.table(
+    plotted = edge_of_chaos.table(
         Study(tables.runs.assign(drive=lost), tables.updates, tables.gradients, tables.broken)
     )
+    table = plotted.table
 
     assert table["seeds"].tolist() == [1] + [2] * (len(DRIVES) * len(GAINS) - 1)

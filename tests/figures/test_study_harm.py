@@ -18,7 +18,9 @@ def case(activation, gain, moved, loss, per_lag) -> Study:
     lags = found.gradients["lag"]
     return Study(
         found.runs.assign(chance_loss=0.5),
-        found.updates.assign(moved=moved * update, loss=np.maximum(loss, 0.5 - 0.01 * update)),
+        found.updates.assign(
+            weight_change=moved * update, loss=np.maximum(loss, 0.5 - 0.01 * update)
+        ),
         found.gradients.assign(
             log10_contribution=np.where(lags == 19, -np.inf, lags * np.log10(per_lag))
         ),
@@ -39,26 +41,27 @@ def three() -> Study:
 
 
 def test_the_three_quantities_are_those_of_the_runs():
-    table = harm.table(three()).set_index(["panel", "case", "x"])["median"].sort_index()
+    table = harm.table(three()).table.set_index(["panel", "case", "x"])["log10_median"].sort_index()
 
     assert table["loss", "tanh, g = 1", 100] == pytest.approx(np.log10(0.01))
-    assert table["moved", "sigmoid, g = 0.5", 100] == pytest.approx(-4)
+    assert table["weight_change", "sigmoid, g = 0.5", 100] == pytest.approx(-4)
     assert table["contribution", "sigmoid, g = 0.5", 7] == pytest.approx(-7)
     assert table["contribution", "relu, g = 3", 7] == pytest.approx(7 * np.log10(2))
-    assert ("moved", "tanh, g = 1", 0) not in table.index
+    assert ("weight_change", "tanh, g = 1", 0) not in table.index
     assert 19 not in table["contribution", "tanh, g = 1"].index
 
 
 def test_what_is_drawn_is_the_table():
-    table = harm.table(three())
+    plotted = harm.table(three())
+    table = plotted.table
 
-    figure = harm.draw(table)
+    figure = harm.draw(plotted)
 
     for axes, panel in zip(figure.axes, harm.PANELS, strict=True):
         for line in (line for line in axes.lines if "g = " in str(line.get_gid())):
             rows = table[(table["panel"] == panel) & (table["case"] == line.get_gid())]
             np.testing.assert_array_equal(line.get_xdata(), rows["x"])
-            np.testing.assert_array_equal(line.get_ydata(), rows["median"])
+            np.testing.assert_array_equal(line.get_ydata(), rows["log10_median"])
 
 
 def test_a_run_that_diverged_is_marked_where_it_did():
@@ -105,10 +108,13 @@ def test_an_untrained_study_is_refused():
 def test_a_study_without_movement_is_refused():
     tables = three()
 
-    with pytest.raises(figures.CannotDraw, match="no column moved"):
+    with pytest.raises(figures.CannotDraw, match="no column weight_change"):
         harm.table(
             Study(
-                tables.runs, tables.updates.drop(columns="moved"), tables.gradients, tables.broken
+                tables.runs,
+                tables.updates.drop(columns="weight_change"),
+                tables.gradients,
+                tables.broken,
             )
         )
 

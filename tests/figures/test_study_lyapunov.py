@@ -41,7 +41,7 @@ def known(updates: tuple[int, ...] = (0, 40), seeds: int = 3, **settings: object
 
 
 def test_the_table_has_the_median_and_range_of_every_exponent():
-    table = lyapunov.table(known()).set_index(["gain", "when", "index"])
+    table = lyapunov.table(known()).table.set_index(["gain", "when", "index"])
 
     row = table.loc[(2.0, "before", 3)]
     np.testing.assert_allclose(
@@ -53,7 +53,8 @@ def test_the_table_has_the_median_and_range_of_every_exponent():
 
 
 def test_theory_is_the_logarithm_of_the_predicted_rate_and_for_the_first_alone():
-    table = lyapunov.table(known())
+    plotted = lyapunov.table(known())
+    table = plotted.table
     first = table[table["index"] == 1]
 
     np.testing.assert_allclose(first["predicted"], np.log(first["gain"]) - 1)
@@ -61,9 +62,10 @@ def test_theory_is_the_logarithm_of_the_predicted_rate_and_for_the_first_alone()
 
 
 def test_what_is_drawn_is_the_table():
-    table = lyapunov.table(known())
+    plotted = lyapunov.table(known())
+    table = plotted.table
 
-    first, *others = lyapunov.draw(table).axes
+    first, *others = lyapunov.draw(plotted).axes
 
     [dashed] = [line for line in first.lines if line.get_gid() == "predicted"]
     assert dashed.get_linestyle() == "--"
@@ -84,11 +86,11 @@ def test_an_exponent_of_minus_infinity_leaves_a_gap():
     lost = tables.exponents["index"] == UNITS
     exponents = tables.exponents.assign(exponent=tables.exponents["exponent"].mask(lost, -np.inf))
 
-    table = lyapunov.table(dataclasses.replace(tables, exponents=exponents))
+    plotted = lyapunov.table(dataclasses.replace(tables, exponents=exponents))
 
-    [line] = [line for line in lyapunov.draw(table).axes[1].lines if line.get_gid() == "before"]
+    [line] = [line for line in lyapunov.draw(plotted).axes[1].lines if line.get_gid() == "before"]
     assert np.isnan(np.asarray(line.get_ydata())).tolist() == [False] * (UNITS - 1) + [True]
-    assert lyapunov.caption(table).endswith(".")
+    assert lyapunov.caption(plotted).endswith(".")
 
 
 def test_the_caption_says_how_far_theory_is_off_and_what_training_moves():

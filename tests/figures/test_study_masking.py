@@ -33,7 +33,11 @@ def only(tables: Study, loss_at: str) -> Study:
 
 
 def test_the_three_losses_have_the_norms_of_their_rows():
-    table = masking.table(both()).set_index(["loss", "length", "lag"])["median"].sort_index()
+    table = (
+        masking.table(both())
+        .table.set_index(["loss", "length", "lag"])["log10_median"]
+        .sort_index()
+    )
 
     for length in LENGTHS:
         lag = np.arange(length)
@@ -43,16 +47,17 @@ def test_the_three_losses_have_the_norms_of_their_rows():
 
 
 def test_what_is_drawn_is_the_table():
-    table = masking.table(both())
+    plotted = masking.table(both())
+    table = plotted.table
 
-    figure = masking.draw(table)
+    figure = masking.draw(plotted)
 
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["T = 10", "T = 20"]
     for axes, length in zip(figure.axes, LENGTHS, strict=True):
         for loss in ("every", "late"):
             [line] = [line for line in axes.lines if line.get_gid() == loss]
             rows = table[(table["loss"] == loss) & (table["length"] == length)]
-            np.testing.assert_array_equal(line.get_ydata(), rows["median"])
+            np.testing.assert_array_equal(line.get_ydata(), rows["log10_median"])
 
 
 def test_the_caption_gives_the_ratio_of_first_to_last_of_both_losses():
@@ -65,11 +70,12 @@ def test_the_caption_gives_the_ratio_of_first_to_last_of_both_losses():
 
 
 def test_without_runs_of_a_last_loss_the_others_are_drawn():
-    table = masking.table(only(both(), "every"))
+    plotted = masking.table(only(both(), "every"))
+    table = plotted.table
 
     assert set(table["loss"]) == {"every", "late"}
-    assert "last step only" not in masking.caption(table)
-    assert masking.draw(table).axes
+    assert "last step only" not in masking.caption(plotted)
+    assert masking.draw(plotted).axes
 
 
 def test_an_underflow_of_the_late_gradient_is_marked():
@@ -77,11 +83,12 @@ def test_an_underflow_of_the_late_gradient_is_marked():
     lost = (tables.gradients["lag"] == 19) & tables.gradients["log10_late"].notna()
     rows = tables.gradients.assign(log10_late=tables.gradients["log10_late"].mask(lost, -np.inf))
 
-    table = masking.table(Study(tables.runs, tables.updates, rows, tables.broken))
+    plotted = masking.table(Study(tables.runs, tables.updates, rows, tables.broken))
+    table = plotted.table
 
     marked = table[table["floor"] > 0]
     assert marked[["loss", "lag", "floor"]].to_numpy().tolist() == [["late", 19, 3]]
-    figure = masking.draw(table)
+    figure = masking.draw(plotted)
     assert "zero or underflow" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 

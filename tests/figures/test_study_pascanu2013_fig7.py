@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
-from rnn_exp.figures.parts.recipes import named
+from rnn_exp.figures.parts.recipes import name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
 
@@ -39,7 +39,7 @@ def solving() -> Study:
 
 
 def test_the_share_of_seeds_that_solve_is_counted():
-    table = FIGURE.table(solving()).set_index(["series", "length"])
+    table = FIGURE.table(solving()).table.set_index(["series", "length"])
 
     counts = {
         name: table.loc[name, "solved"].tolist()
@@ -50,7 +50,7 @@ def test_the_share_of_seeds_that_solve_is_counted():
 
 
 def test_the_updates_needed_are_those_of_the_seeds_that_solve():
-    table = FIGURE.table(solving()).set_index(["series", "length"])
+    table = FIGURE.table(solving()).table.set_index(["series", "length"])
 
     row = table.loc[("clipping + Ω", 30)]
     assert (row["low"], row["median"], row["high"]) == (11, 21, 31)
@@ -59,9 +59,10 @@ def test_the_updates_needed_are_those_of_the_seeds_that_solve():
 
 
 def test_what_is_drawn_is_the_table_and_the_unsolved_are_marked():
-    table = FIGURE.table(solving())
+    plotted = FIGURE.table(solving())
+    table = plotted.table
 
-    above, below = FIGURE.draw(table).axes
+    above, below = FIGURE.draw(plotted).axes
 
     names = ["plain SGD", "clipping", "clipping + Ω"]
     for line, name in zip(above.lines, names, strict=True):
@@ -76,11 +77,12 @@ def test_every_init_has_a_column_of_its_own():
     study = recipes([*basic, STOPS, OMEGA], lambda row, update: 1.0, LENGTHS)
     study.runs["status"] = "solved"
 
-    table = FIGURE.table(study)
+    plotted = FIGURE.table(study)
+    table = plotted.table
 
     assert list(table["init"].unique()) == ["basic tanh", "smart tanh"]
     assert set(table["series"]) == {"plain SGD", "clipping + Ω"}
-    titles = [axes.get_title(loc="left") for axes in FIGURE.draw(table).axes]
+    titles = [axes.get_title(loc="left") for axes in FIGURE.draw(plotted).axes]
     assert titles == ["init: basic tanh", "init: smart tanh", "", ""]
 
 
@@ -94,10 +96,10 @@ def test_the_caption_counts_seeds_and_updates():
 
 
 def test_where_nobody_solves_it_the_caption_says_so():
-    table = FIGURE.table(recipes([STOPS], lambda row, update: 1.0, LENGTHS))
+    plotted = FIGURE.table(recipes([STOPS], lambda row, update: 1.0, LENGTHS))
 
-    assert "no run solves the task" in FIGURE.caption(table)
-    FIGURE.draw(table)
+    assert "no run solves the task" in FIGURE.caption(plotted)
+    FIGURE.draw(plotted)
 
 
 def test_a_study_that_does_not_stop_when_solved_is_refused():
@@ -107,12 +109,12 @@ def test_a_study_that_does_not_stop_when_solved_is_refused():
         FIGURE.table(recipes([settings], lambda row, update: 1.0))
 
 
-def test_every_run_of_the_study_is_possible_and_has_a_name_of_the_book():
+def test_every_run_of_the_study_is_possible_and_has_a_name_of_a_recipe():
     runs = runs_of("pascanu2013_fig7")
 
     assert len({run.digest for run in runs}) == len(runs)
     frame = pd.DataFrame([run.settings() for run in runs])
-    names = named(frame, FIGURE.BOOK, apart=["init.variant"])
+    names = name_runs(frame, FIGURE.RECIPES, apart=["init.variant"])
     assert set(names) == {"plain SGD", "clipping", "clipping + Ω"}
     cells = itertools.product(set(names), set(frame["init.variant"]), set(frame["task.length"]))
     assert len(runs) == 3 * len(list(cells))

@@ -24,13 +24,13 @@ def known(gains=GAINS, lengths=LENGTHS, activations=("tanh", "sigmoid")) -> Stud
 def test_a_cell_holds_the_median_ratio_and_the_seeds_that_solve():
     tables = known()
 
-    table = phase.table(tables).set_index(["activation", "gain", "length"])
+    table = phase.table(tables).table.set_index(["activation", "gain", "length"])
 
     start = tables.gradients
     first = start[start["time"] == 1].set_index("run")["log10_total"]
     last = start[start["lag"] == 0].set_index("run")["log10_total"]
     expected = (first - last)[[f"tanh-1.0-10-{seed}" for seed in range(3)]].median()
-    assert table["ratio"]["tanh", 1.0, 10] == expected
+    assert table["log10_ratio"]["tanh", 1.0, 10] == expected
     assert table["solved"]["tanh", 1.0, 10] == 3
     assert table["solved"]["tanh", 1.0, 30] == 1
     assert table["solved"]["tanh", 0.5, 10] == 0
@@ -39,9 +39,10 @@ def test_a_cell_holds_the_median_ratio_and_the_seeds_that_solve():
 
 
 def test_what_is_drawn_is_the_table():
-    table = phase.table(known())
+    plotted = phase.table(known())
+    table = plotted.table
 
-    figure = phase.draw(table)
+    figure = phase.draw(plotted)
 
     maps = [c for axes in figure.axes for c in axes.collections if c.get_gid() in phase._SCALES]
     assert len(maps) == 4
@@ -50,16 +51,17 @@ def test_what_is_drawn_is_the_table():
     ):
         part = table[table["activation"] == activation].sort_values(["length", "gain"])
         share = part["solved"] / part["seeds"]
-        expected = part["ratio"].clip(-12, 12) if name == "ratio" else share
+        expected = part["log10_ratio"].clip(-12, 12) if name == "ratio" else share
         np.testing.assert_allclose(mesh.get_array().ravel(), expected)
 
 
 def test_the_line_lies_where_the_gradient_has_changed_tenfold():
     gains, lengths = (0.25, 0.5, 1.0, 2.0, 4.0), (10, 20, 40)
-    table = phase.table(known(gains, lengths, ("tanh",)))
-    table["ratio"] = np.log2(table["gain"]) * table["length"] / 20
+    plotted = phase.table(known(gains, lengths, ("tanh",)))
+    table = plotted.table
+    table["log10_ratio"] = np.log2(table["gain"]) * table["length"] / 20
 
-    [axes, *_] = phase.draw(table).axes
+    [axes, *_] = phase.draw(plotted).axes
 
     [lines] = [c for c in axes.collections if c.get_gid() != "ratio"]
     corners = np.concatenate([path.vertices for path in lines.get_paths()])
@@ -68,10 +70,11 @@ def test_the_line_lies_where_the_gradient_has_changed_tenfold():
 
 
 def test_the_caption_counts_what_is_solved_on_either_side():
-    table = phase.table(known())
-    table["ratio"] = np.where(table["gain"] < 1, -5.0, np.where(table["gain"] > 1, 7.0, 0.25))
+    plotted = phase.table(known())
+    table = plotted.table
+    table["log10_ratio"] = np.where(table["gain"] < 1, -5.0, np.where(table["gain"] > 1, 7.0, 0.25))
 
-    caption = phase.caption(table)
+    caption = phase.caption(plotted)
 
     assert "At most 40 updates." in caption
     assert "where it is more than ten times smaller, 0 of 18 runs solve" in caption
@@ -82,20 +85,21 @@ def test_the_caption_counts_what_is_solved_on_either_side():
 
 
 def test_a_gradient_of_zero_is_the_darkest_cell_and_draws_no_line_through_it():
-    table = phase.table(known(lengths=(10, 100)))
-    table.loc[0, "ratio"] = -np.inf
+    plotted = phase.table(known(lengths=(10, 100)))
+    table = plotted.table
+    table.loc[0, "log10_ratio"] = -np.inf
 
-    figure = phase.draw(table)
+    figure = phase.draw(plotted)
 
     assert figure.axes[0].collections[0].get_array().min() == -12
-    assert phase.caption(table)
+    assert phase.caption(plotted)
 
 
 def test_nothing_solved_is_said():
-    table = phase.table(known()).assign(solved=0)
+    plotted = figures.Plotted(phase.table(known()).table.assign(solved=0))
 
-    assert "Nowhere is it solved by every seed." in phase.caption(table)
-    assert phase.draw(table).axes
+    assert "Nowhere is it solved by every seed." in phase.caption(plotted)
+    assert phase.draw(plotted).axes
 
 
 @pytest.mark.parametrize(

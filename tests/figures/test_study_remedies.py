@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
-from rnn_exp.figures.parts.recipes import named
+from rnn_exp.figures.parts.recipes import name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
 
@@ -39,7 +39,8 @@ ALL = (LSTM, KEPT, PLAIN, CLIPPED)
 
 
 def test_the_plain_network_comes_first_and_the_others_by_what_they_learned():
-    table = FIGURE.table(mended(*ALL))
+    plotted = FIGURE.table(mended(*ALL))
+    table = plotted.table
 
     names = ["plain tanh network", "kept orthogonal", "LSTM", "clip by value"]
     assert [str(name) for name in table["series"]] == names
@@ -51,9 +52,10 @@ def test_the_plain_network_comes_first_and_the_others_by_what_they_learned():
 
 
 def test_the_dots_are_the_table():
-    table = FIGURE.table(mended(*ALL))
+    plotted = FIGURE.table(mended(*ALL))
+    table = plotted.table
 
-    left, right = FIGURE.draw(table).axes
+    left, right = FIGURE.draw(plotted).axes
 
     dots = {line.get_gid(): line for axes in (left, right) for line in axes.lines if line.get_gid()}
     for name in ("start", "end", "loss"):
@@ -80,19 +82,21 @@ def test_a_diverged_recipe_has_a_row_that_says_so():
     gone = study.runs["network.cell"] == "lstm"
     study.runs.loc[gone, "status"] = "diverged"
 
-    table = FIGURE.table(study)
+    plotted = FIGURE.table(study)
+    table = plotted.table
 
     assert table["loss"].tolist() == [1, math.inf]
-    right = FIGURE.draw(table).axes[1]
+    right = FIGURE.draw(plotted).axes[1]
     assert [text.get_text() for text in right.texts] == ["diverged"]
-    assert "3 runs diverged" in FIGURE.caption(table)
+    assert "3 runs diverged" in FIGURE.caption(plotted)
 
 
 def test_only_the_longest_sequences_are_shown_and_that_is_said():
-    table = FIGURE.table(mended(PLAIN, LSTM, lengths=(20, 40)))
+    plotted = FIGURE.table(mended(PLAIN, LSTM, lengths=(20, 40)))
+    table = plotted.table
 
     assert set(table["length"]) == {40}
-    assert "Only T = 40 is shown (not 20)." in FIGURE.caption(table)
+    assert "Only T = 40 is shown (not 20)." in FIGURE.caption(plotted)
 
 
 def test_runs_that_do_not_know_what_guessing_scores_are_refused():
@@ -103,10 +107,10 @@ def test_runs_that_do_not_know_what_guessing_scores_are_refused():
         FIGURE.table(study)
 
 
-def test_every_run_of_the_study_is_possible_and_has_a_name_of_the_book():
+def test_every_run_of_the_study_is_possible_and_has_a_name_of_a_recipe():
     runs = runs_of("remedies")
 
     assert len({run.digest for run in runs}) == len(runs)
-    names = named(pd.DataFrame([run.settings() for run in runs]), FIGURE.BOOK)
-    assert set(names) == {FIGURE.BOOK.name, *FIGURE.BOOK.recipes}
+    names = name_runs(pd.DataFrame([run.settings() for run in runs]), FIGURE.RECIPES)
+    assert set(names) == {FIGURE.RECIPES.plain_name, *FIGURE.RECIPES.known}
     assert len(set(names.value_counts())) == 1

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from rnn_exp import figures
-from rnn_exp.figures.parts.seeds import crossing, settled_rates
+from rnn_exp.figures.parts.seeds import gain_at_rate_one, settled_rates
 from rnn_exp.figures.studies import thresholds
 from tests.tables import Study, rate, study
 
@@ -59,11 +59,11 @@ def test_a_run_with_a_lost_norm_has_no_rate():
     ],
 )
 def test_the_crossing_is_on_straight_lines_through_logarithms(gains, rates, expected):
-    assert crossing(gains, rates) == pytest.approx(expected, nan_ok=True)
+    assert gain_at_rate_one(gains, rates) == pytest.approx(expected, nan_ok=True)
 
 
 def test_the_table_has_median_and_range_over_seeds_and_theory():
-    table = thresholds.table(known()).set_index(["activation", "gain"])
+    table = thresholds.table(known()).table.set_index(["activation", "gain"])
     row = table.loc[("tanh", 4.0)]
 
     np.testing.assert_allclose(
@@ -73,9 +73,10 @@ def test_the_table_has_median_and_range_over_seeds_and_theory():
 
 
 def test_what_is_drawn_is_the_table_in_the_order_of_the_textbook():
-    table = thresholds.table(known())
+    plotted = thresholds.table(known())
+    table = plotted.table
 
-    figure = thresholds.draw(table)
+    figure = thresholds.draw(plotted)
 
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["tanh", "relu"]
     for axes, name in zip(figure.axes, ("tanh", "relu"), strict=True):
@@ -132,10 +133,10 @@ def test_a_seed_above_the_bound_is_told():
 def test_gains_that_never_explode_have_no_third_region():
     tables = known()
     calm = tables.runs["init.gain"] < 1
-    table = thresholds.table(Study(tables.runs[calm], tables.updates, tables.gradients, None))
+    plotted = thresholds.table(Study(tables.runs[calm], tables.updates, tables.gradients, None))
 
-    assert "the bound stays on one side of 1" in thresholds.caption(table)
-    figure = thresholds.draw(table)
+    assert "the bound stays on one side of 1" in thresholds.caption(plotted)
+    figure = thresholds.draw(plotted)
     assert not [line for line in figure.axes[0].lines if "edge" in str(line.get_gid())]
     assert regions(figure.axes[0]) == [0.25 / 1.08, 0.25 * 1.08, 0.25 * 1.08, 0.25 * 1.08]
 
@@ -143,9 +144,9 @@ def test_gains_that_never_explode_have_no_third_region():
 def test_gains_that_all_explode_have_the_third_region_alone():
     tables = known()
     wild = tables.runs["init.gain"] > 3
-    table = thresholds.table(Study(tables.runs[wild], tables.updates, tables.gradients, None))
+    plotted = thresholds.table(Study(tables.runs[wild], tables.updates, tables.gradients, None))
 
-    assert regions(thresholds.draw(table).axes[0]) == [4 / 1.08, 4 / 1.08, 4 / 1.08, 8 * 1.08]
+    assert regions(thresholds.draw(plotted).axes[0]) == [4 / 1.08, 4 / 1.08, 4 / 1.08, 8 * 1.08]
 
 
 @pytest.mark.parametrize(

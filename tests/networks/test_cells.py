@@ -10,14 +10,16 @@ import pytest
 import torch
 from hypothesis import example, given
 
-from rnn_exp.networks.cells import GRU, LSTM, Elman, LayerWeights, Normed, Skip
+from rnn_exp.networks.cells import CELLS, GRU, LSTM, Elman, LayerWeights, Normed, Skip
 from rnn_exp.networks.cells.activations import ACTIVATIONS
-from rnn_exp.networks.gradients import Asked, scan_engine
+from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.inits import Gaussian, TorchDefault
-from rnn_exp.networks.network import Network, Parameters, shapes
+from rnn_exp.networks.network import Network, shapes
+from rnn_exp.networks.parameters import Parameters
+from rnn_exp.networks.readout import Objective
 from rnn_exp.networks.torch_modules import to_torch
 from rnn_exp.tasks import Adding, TemporalOrder
-from rnn_exp.training.experiment import execute
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 from tests import reference
@@ -73,8 +75,22 @@ class Problem:
         )
 
 
+def gates_of(cell):
+    """How many blocks of rows the W_hh of a cell of this class has, as the registry says."""
+    kinds = (
+        one for one in CELLS.values() if type(one.build(ACTIVATIONS["tanh"], 0.5)) is type(cell)
+    )
+    return next(kinds).gates
+
+
+def test_every_registered_cell_is_compared_with_a_slow_program():
+    compared = {type(cell) for cell, _ in PAIRS.values()}
+    built = {type(one.build(ACTIVATIONS["tanh"], 0.5)) for one in CELLS.values()}
+    assert compared == built
+
+
 def problem(cell, sizes, seed, dtype=torch.float64):
-    (T, R, B, width, H), n = sizes, cell.gates
+    (T, R, B, width, H), n = sizes, gates_of(cell)
     draw = torch.Generator().manual_seed(seed)
 
     def normal(*shape):
@@ -124,9 +140,9 @@ def test_states_equal_the_unrolled_loop(kind, sizes, seed):
 
     for run in range(sizes[1]):
         x, start, weights = run_of(own, run)
-        close(trace.now[:, run], torch.stack(program(x, start, *weights).h))
-    assert torch.equal(trace.before[1:], trace.now[:-1])
-    assert torch.equal(trace.before[0], own.start)
+        close(trace.states[:, run], torch.stack(program(x, start, *weights).h))
+    assert torch.equal(trace.previous_states[1:], trace.states[:-1])
+    assert torch.equal(trace.previous_states[0], own.start)
     assert all(len(tensor) == sizes[0] for tensor in trace.kept)
 
 
@@ -137,7 +153,7 @@ def test_every_gradient_equals_autograd_through_the_unrolled_loop(kind, sizes, s
     readers = own.readers[{"last": T - 1, "some": T // 2, "every": 0}[asked] :]
 
     trace = cell.forward(own.x, own.weights, own.start)
-    found = cell.adjoint(readers, trace, own.x, own.weights, inputs_wanted=True)
+    found = cell.adjoint(readers, trace, own.x, own.weights, with_inputs=True)
     deltas = cell.deltas(trace, found)
 
     for run in range(sizes[1]):
@@ -156,13 +172,13 @@ def test_every_gradient_equals_autograd_through_the_unrolled_loop(kind, sizes, s
 
 
 @EVERY
-def test_long_sequences_are_exact_over_all_stretches_of_time(kind):
+def test_long_sequences_are_exact_over_all_chunks_of_time(kind):
     """T · B · H · gates is several times what is worked on at once."""
     cell, program = PAIRS[kind]
     own = problem(cell, (150, 1, 12, 3, 40), seed=1)
     trace = cell.forward(own.x, own.weights, own.start)
 
-    found = cell.adjoint(own.readers, trace, own.x, own.weights, inputs_wanted=True)
+    found = cell.adjoint(own.readers, trace, own.x, own.weights, with_inputs=True)
 
     x, start, weights = run_of(own, 0)
     _, total, memory, hidden, of_weights, inputs = by_autograd(
@@ -186,7 +202,7 @@ def test_deltas_and_the_states_before_them_sum_to_the_gradient_of_w_hh(kind, siz
 
     deltas = cell.deltas(trace, found)
 
-    close(torch.einsum("trbk,trbh->rkh", deltas, trace.before), found.weights.weight_hh)
+    close(torch.einsum("trbk,trbh->rkh", deltas, trace.previous_states), found.weights.weight_hh)
 
 
 @given(KINDS, SIZES, SEEDS)
@@ -216,7 +232,7 @@ def test_the_adjoint_of_a_slice_holds_what_was_before_it_constant(kind, sizes, s
         trace.between(start, stop),
         own.x[start:stop],
         own.weights,
-        inputs_wanted=True,
+        with_inputs=True,
     )
 
     x, h, weights = run_of(own, 0)
@@ -261,9 +277,9 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(kind, sizes, seed, dtyp
 
     def bits(own):
         trace = cell.forward(own.x, own.weights, own.start)
-        found = cell.adjoint(own.readers[-1:], trace, own.x, own.weights, inputs_wanted=True)
+        found = cell.adjoint(own.readers[-1:], trace, own.x, own.weights, with_inputs=True)
         memory = [] if found.memory is None else [found.memory]
-        over_time = [trace.now, found.total, found.inputs, cell.deltas(trace, found), *memory]
+        over_time = [trace.states, found.total, found.inputs, cell.deltas(trace, found), *memory]
         return [*(tensor.transpose(0, 1) for tensor in over_time), *found.weights]
 
     together, alone = bits(whole), bits(whole.of(slice(run, run + 1)))
@@ -287,7 +303,7 @@ def test_every_cell_learns(cell):
     network = Network(cell=cell, hidden_size=12, **SETTINGS[cell])
     training = Training(updates=60, batch_size=20, optimizer="adam", learning_rate=0.03)
 
-    [outcome] = execute([Run(Adding(4), network, TorchDefault(), training)])
+    [outcome] = train_runs([Run(Adding(4), network, TorchDefault(), training)])
 
     assert outcome.status == "finished"
     assert np.isfinite(outcome.gradients["log10_total"]).all()
@@ -302,7 +318,7 @@ def test_runs_of_every_cell_are_the_same_alone_and_side_by_side(cell):
         for seed in range(3)
     ]
 
-    together, alone = execute(runs), [execute([run])[0] for run in runs]
+    together, alone = train_runs(runs), [train_runs([run])[0] for run in runs]
 
     for many, one in zip(together, alone, strict=True):
         for name in many.gradients:
@@ -316,7 +332,7 @@ def test_runs_of_every_cell_are_the_same_alone_and_side_by_side(cell):
 def test_both_engines_give_the_same_tables(cell, num_layers):
     training = Training(updates=8, batch_size=5, optimizer="adam", clip_norm=1.0)
     scan, genuine = (
-        execute(
+        train_runs(
             [
                 Run(
                     TemporalOrder(12),
@@ -353,7 +369,7 @@ def test_two_layers_equal_torchs_own_module(cell):
     parameters = Parameters.stack([Gaussian().draw(shapes(network, 2, 1), 3)], torch.float64)
     batch = task.draw(4, torch.Generator().manual_seed(0))
     x, y = batch.inputs.double(), batch.targets.double()
-    asked = Asked(lambda outputs: task.loss(outputs, y.unsqueeze(0)))
+    asked = Objective(lambda outputs: task.loss(outputs, y.unsqueeze(0)))
 
     found = scan_engine(parameters.views(), x.unsqueeze(1), asked, network)
 

@@ -47,9 +47,9 @@ def test_states_equal_the_unrolled_loop(sizes, name, seed):
 
     for run in range(sizes[1]):
         expected = torch.stack(reference.states(one_run(weights, run), x[:, run], name)[0])
-        torch.testing.assert_close(states.now[:, run], expected, rtol=1e-12, atol=1e-12)
-    assert torch.equal(states.before[1:], states.now[:-1])
-    assert torch.equal(states.before[0], start)
+        torch.testing.assert_close(states.states[:, run], expected, rtol=1e-12, atol=1e-12)
+    assert torch.equal(states.previous_states[1:], states.states[:-1])
+    assert torch.equal(states.previous_states[0], start)
 
 
 @given(SIZES, NAMES, st.integers(0, 10**6), st.booleans())
@@ -89,7 +89,7 @@ def test_parameter_and_input_gradients_equal_autograd_from_any_start(sizes, name
     )
 
     states = forward(x, weights, start, ACTIVATIONS[name])
-    found = adjoint(reader, states, x, weights, ACTIVATIONS[name], inputs_wanted=True)
+    found = adjoint(reader, states, x, weights, ACTIVATIONS[name], with_inputs=True)
 
     h, loss = start, torch.zeros((), dtype=torch.float64)
     for t in range(sizes[0]):
@@ -107,7 +107,7 @@ def test_total_gradient_equals_finite_differences(name):
     start = torch.zeros(1, 2, 3, dtype=torch.float64)
 
     states = forward(x, weights, start, ACTIVATIONS[name])
-    found = adjoint(2 * states.now[-1:], states, x, weights, ACTIVATIONS[name])
+    found = adjoint(2 * states.states[-1:], states, x, weights, ACTIVATIONS[name])
 
     expected = reference.total_gradients_by_differences(
         one_run(weights, 0), x[:, 0], name, lambda h: (h[0][-1] ** 2).sum()
@@ -123,11 +123,11 @@ def test_states_and_gradients_equal_the_fused_module(name):
     module.load_state_dict(dict(zip(names, (tensor[0] for tensor in weights), strict=True)))
 
     states = forward(x, weights, start, ACTIVATIONS[name])
-    found = adjoint(torch.ones_like(states.now), states, x, weights, ACTIVATIONS[name])
+    found = adjoint(torch.ones_like(states.states), states, x, weights, ACTIVATIONS[name])
 
     out, _ = module(x[:, 0], start)
     out.sum().backward()
-    torch.testing.assert_close(states.now[:, 0], out.detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(states.states[:, 0], out.detach(), rtol=1e-12, atol=1e-12)
     for mine, theirs in zip(found.weights, module.parameters(), strict=True):
         torch.testing.assert_close(mine[0], theirs.grad, rtol=1e-12, atol=1e-12)
 
@@ -171,7 +171,7 @@ def test_linear_orthogonal_network_keeps_the_norm_over_a_thousand_steps():
 def test_no_step_back_exceeds_the_singular_value_bound(name, seed, gain):
     x, weights, start = random_layer((15, 2, 3, 2, 6), seed, gain=gain)
     states = forward(x, weights, start, ACTIVATIONS[name])
-    total = adjoint(torch.ones_like(states.now[:1]), states, x, weights, ACTIVATIONS[name]).total
+    total = adjoint(torch.ones_like(states.states[:1]), states, x, weights, ACTIVATIONS[name]).total
 
     norms = torch.linalg.vector_norm(total, dim=3)
     bound = ACTIVATIONS[name].largest_slope * torch.linalg.matrix_norm(weights.weight_hh, 2)
@@ -184,10 +184,10 @@ def test_one_unit_gradient_is_the_chain_rule_product_of_the_course(name):
     x, weights, start = random_layer((10, 1, 1, 1, 1), seed=3)
     states = forward(x, weights, start, ACTIVATIONS[name])
 
-    found = adjoint(torch.ones_like(states.now[:1]), states, x, weights, ACTIVATIONS[name])
+    found = adjoint(torch.ones_like(states.states[:1]), states, x, weights, ACTIVATIONS[name])
 
     w, product = float(weights.weight_hh), 1.0
-    for h in states.now.flatten().tolist()[1:]:
+    for h in states.states.flatten().tolist()[1:]:
         product *= (
             w
             * {"tanh": 1 - h * h, "sigmoid": h * (1 - h), "relu": float(h > 0), "identity": 1.0}[
@@ -219,9 +219,9 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, name, dtype, see
         inputs, own_start = x[:, which].clone(), start[which].clone()
         states = forward(inputs, own, own_start, ACTIVATIONS[name])
         found = adjoint(
-            reader[:, which].clone(), states, inputs, own, ACTIVATIONS[name], inputs_wanted=True
+            reader[:, which].clone(), states, inputs, own, ACTIVATIONS[name], with_inputs=True
         )
-        over_time = [states.now, found.total, found.inputs]
+        over_time = [states.states, found.total, found.inputs]
         return [*(tensor.transpose(0, 1) for tensor in over_time), *found.weights]
 
     together = bits(slice(None))
@@ -240,7 +240,9 @@ def test_direct_gradient_of_fused_module_is_zero_where_the_total_is_not():
     assert (out.grad[:-1] == 0).all()
 
     states = forward(x, weights, start, ACTIVATIONS["tanh"])
-    total = adjoint(torch.ones_like(states.now[:1]), states, x, weights, ACTIVATIONS["tanh"]).total
+    total = adjoint(
+        torch.ones_like(states.states[:1]), states, x, weights, ACTIVATIONS["tanh"]
+    ).total
     assert (torch.linalg.vector_norm(total, dim=(1, 2, 3)) > 0).all()
 
 
@@ -258,7 +260,7 @@ peaks = []
 for T in (100, 4000, 8000, 16000):
     x = torch.zeros(T, 1, B, 2)
     states = forward(x, w, torch.zeros(1, B, H), ACTIVATIONS["tanh"])
-    adjoint(states.now[-1:], states, x, w, ACTIVATIONS["tanh"])
+    adjoint(states.states[-1:], states, x, w, ACTIVATIONS["tanh"])
     del x, states
     lines = open("/proc/self/status").read().splitlines()
     peaks.append(int(next(line for line in lines if line.startswith("VmHWM")).split()[1]))

@@ -7,11 +7,13 @@ import torch
 from hypothesis import given
 
 from rnn_exp.fields import SettingError
-from rnn_exp.networks.gradients import ENGINES, Asked, scan_engine, torch_engine, totals_of_last
+from rnn_exp.networks.gradients import scan_engine, torch_engine, totals_of_last
 from rnn_exp.networks.inits import Gaussian
-from rnn_exp.networks.network import Network, Parameters, shapes
+from rnn_exp.networks.network import ENGINES, Network, shapes
+from rnn_exp.networks.parameters import Parameters
+from rnn_exp.networks.readout import Objective
 from rnn_exp.tasks import Adding, Memorization, TemporalOrder
-from rnn_exp.training.experiment import execute
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 from tests import reference
@@ -23,7 +25,7 @@ from tests.builders import asked_for, normal, random_network, squares
 def test_both_engines_give_the_same_tables_over_fifty_updates(activation, num_layers):
     training = Training(updates=50, batch_size=5, optimizer="adam", clip_norm=1.0)
     outcomes = [
-        execute(
+        train_runs(
             [
                 Run(
                     TemporalOrder(15),
@@ -60,7 +62,7 @@ def test_the_torch_engine_runs_torchs_own_module(monkeypatch):
         lambda self, *a, **k: (calls.append(self), forward(self, *a, **k))[1],
     )
     network = Network("sigmoid", hidden_size=4, engine="torch")
-    execute([Run(Adding(5), network, training=Training(updates=3))])
+    train_runs([Run(Adding(5), network, training=Training(updates=3))])
     assert len(calls) == 3
 
 
@@ -80,7 +82,7 @@ def test_every_gradient_equals_autograd_through_the_unrolled_network(activation,
     x = torch.stack([batch.inputs for batch in batches], dim=1).double()
     y = torch.stack([batch.targets for batch in batches])
 
-    found = scan_engine(parameters.views(), x, Asked(lambda out: task.loss(out, y)), network)
+    found = scan_engine(parameters.views(), x, Objective(lambda out: task.loss(out, y)), network)
 
     for run in range(2):
         leaves = {k: v.double().requires_grad_() for k, v in parameters.of_run(run).items()}
@@ -116,7 +118,7 @@ def test_every_gradient_equals_autograd_through_the_unrolled_network(activation,
 def test_both_engines_agree_with_several_answers_lengths_and_penalties(activation, task, more):
     training = Training(updates=20, batch_size=4, clip_norm=1.0, **more)
     outcomes = [
-        execute(
+        train_runs(
             [
                 Run(
                     task,
@@ -287,10 +289,10 @@ def test_what_overflows_after_the_end_of_a_sequence_reaches_nothing(engine):
     views = Parameters.stack([drawn], torch.float32).views()
     x = torch.rand(9, 1, 3, 2, generator=torch.Generator().manual_seed(0))
     x[6:] = 3e38  # the sequences are six steps long
-    asked = Asked(lambda y: y.square().mean((1, 2, 3)), 1, [6], 6)
+    asked = Objective(lambda y: y.square().mean((1, 2, 3)), 1, [6], 6)
 
-    found = ENGINES[engine](views, x, asked, network)
-    cut = ENGINES[engine](views, x[:6], asked._replace(ends=None), network)
+    found = ENGINES[engine].run(views, x, asked, network)
+    cut = ENGINES[engine].run(views, x[:6], asked._replace(ends=None), network)
 
     for name, gradient in found.parameters.items():
         torch.testing.assert_close(gradient, cut.parameters[name], rtol=1e-6, atol=1e-9)

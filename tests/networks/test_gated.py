@@ -57,7 +57,7 @@ def both(name, T, B, width, H, seed, dtype):
 
     cell = CELLS[name]
     trace = cell.forward(x, weights, start)
-    found = cell.adjoint(readers, trace, x, weights, inputs_wanted=True)
+    found = cell.adjoint(readers, trace, x, weights, with_inputs=True)
 
     given_x = x[:, 0].clone().requires_grad_()
     given_start = (start, torch.zeros_like(start)) if name == "LSTM" else start
@@ -66,6 +66,6 @@ def both(name, T, B, width, H, seed, dtype):
     mine = dict(zip(names, (tensor[0] for tensor in found.weights), strict=True))
     theirs = {name: getattr(module, name).grad for name in names}
     return (
-        mine | {"out": trace.now[:, 0], "x": found.inputs[:, 0]},
+        mine | {"out": trace.states[:, 0], "x": found.inputs[:, 0]},
         theirs | {"out": out.detach(), "x": given_x.grad},
     )

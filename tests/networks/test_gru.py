@@ -23,7 +23,7 @@ def test_a_constant_update_gate_makes_the_gradient_decay_by_exactly_itself(kept)
     for lag, of_h in enumerate(reversed(found.total)):
         close(of_h / kept**lag, own.readers[-1])
     if kept == 1:
-        close(trace.now[-1], own.start)
+        close(trace.states[-1], own.start)
 
 
 def test_a_reset_gate_that_is_shut_hides_the_state_from_the_candidate():

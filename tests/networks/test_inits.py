@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from rnn_exp.networks.cells import CELLS
 from rnn_exp.networks.inits import (
     INITS,
     Chrono,
@@ -19,6 +20,7 @@ from rnn_exp.networks.inits import (
 )
 from rnn_exp.networks.network import Network, shapes
 
+GATED = {3: CELLS["gru"], 4: CELLS["lstm"]}
 SIZES = shapes(Network(hidden_size=200, num_layers=2), 3, 2)
 
 
@@ -44,7 +46,8 @@ DRAWS = [
     ("init", "sizes"), DRAWS, ids=[f"{i.name}-{s['weight_hh_l0'][0]}" for i, s in DRAWS]
 )
 def test_draws_fit_repeat_and_differ_by_seed(init, sizes):
-    one, again, other = init.draw(sizes, 0), init.draw(sizes, 0), init.draw(sizes, 1)
+    cell = GATED.get(sizes["weight_hh_l0"][0] // 200, CELLS["rnn"])
+    one, again, other = (init.draw(sizes, seed, cell) for seed in (0, 0, 1))
     assert {name: tuple(value.shape) for name, value in one.items()} == sizes
     assert all(torch.equal(one[name], again[name]) for name in sizes)
     if init.name == "unit":  # of which nothing is random
@@ -106,10 +109,10 @@ def test_identity_is_the_identity():
 def test_torch_default_is_a_gain_of_one_over_root_three():
     W = TorchDefault().draw(SIZES, 0)["weight_hh_l0"]
     assert float(W.std() * math.sqrt(200)) == pytest.approx(
-        TorchDefault().mean_field_gain(200), rel=0.02
+        TorchDefault().mean_field_gain(W), rel=0.02
     )
-    assert Identity().mean_field_gain(200) is None
-    assert Orthogonal(gain=2.0).mean_field_gain(200) == 2.0
+    assert Identity().mean_field_gain(W) is None
+    assert Orthogonal(gain=2.0).mean_field_gain(W) == 2.0
 
 
 @pytest.mark.parametrize("gain", [0.0, 0.5, 1.0, 1.3])
@@ -157,9 +160,9 @@ def test_the_smart_network_of_pascanu_et_al_is_sparse_and_just_below_one():
 def test_the_mean_field_gain_of_pascanu_et_al_is_that_of_their_weights():
     for variant in ("sigmoid", "basic_tanh"):
         W = Pascanu(variant).draw(SIZES, 0)["weight_hh_l0"]
-        expected = Pascanu(variant).mean_field_gain(200)
+        expected = Pascanu(variant).mean_field_gain(W)
         assert float(W.std() * math.sqrt(200)) == pytest.approx(expected, rel=0.02)
-    assert Pascanu("smart_tanh").mean_field_gain(200) == 0.95
+    assert Pascanu("smart_tanh").mean_field_gain(W) == 0.95
 
 
 def test_one_unit_is_as_it_is_given():
@@ -178,7 +181,7 @@ def test_one_unit_is_as_it_is_given():
 @pytest.mark.parametrize("gates", [3, 4])
 def test_forget_bias_changes_the_gate_that_forgets_and_nothing_else(gates):
     sizes = gated(SIZES, gates)
-    drawn, usual = ForgetBias(1.5).draw(sizes, 0), TorchDefault().draw(sizes, 0)
+    drawn, usual = ForgetBias(1.5).draw(sizes, 0, GATED[gates]), TorchDefault().draw(sizes, 0)
     for name, value in drawn.items():
         if not name.startswith("bias"):
             assert torch.equal(value, usual[name])
@@ -192,7 +195,7 @@ def test_forget_bias_changes_the_gate_that_forgets_and_nothing_else(gates):
 @pytest.mark.parametrize("longest", [3, 50, 1000])
 def test_chrono_biases_are_the_logarithms_of_uniform_spans(gates, longest):
     sizes = gated(SIZES, gates)
-    drawn, usual = Chrono(longest).draw(sizes, 0), TorchDefault().draw(sizes, 0)
+    drawn, usual = Chrono(longest).draw(sizes, 0, GATED[gates]), TorchDefault().draw(sizes, 0)
     for layer in (0, 1):
         b_ih, b_hh = drawn[f"bias_ih_l{layer}"], drawn[f"bias_hh_l{layer}"]
         forget = b_ih[200:400]
@@ -220,7 +223,7 @@ def test_chrono_biases_are_the_logarithms_of_uniform_spans(gates, longest):
     "init", [Gaussian(1.2), Orthogonal(1.2), SpectralRadius(1.2)], ids=lambda i: i.name
 )
 def test_every_gate_has_recurrent_weights_of_its_own(init, gates):
-    W = init.draw(gated(SIZES, gates), 0)["weight_hh_l0"]
+    W = init.draw(gated(SIZES, gates), 0, GATED[gates])["weight_hh_l0"]
     blocks = W.split(200)
     assert len(blocks) == gates
     for place, block in enumerate(blocks):

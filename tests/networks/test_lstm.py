@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from rnn_exp.networks.cells import LSTM, LayerWeights
-from rnn_exp.networks.gradients import Asked, scan_engine
+from rnn_exp.networks.cells import CELLS, LSTM, LayerWeights
+from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.inits import ForgetBias, Gaussian, TorchDefault
-from rnn_exp.networks.network import Network, Parameters, shapes
+from rnn_exp.networks.network import Network, shapes
+from rnn_exp.networks.parameters import Parameters
+from rnn_exp.networks.readout import Objective
 from rnn_exp.tasks import Adding
-from rnn_exp.training.experiment import execute
-from rnn_exp.training.recorder import columns_of, profile
+from rnn_exp.training.experiment import train_runs
+from rnn_exp.training.recorder import profile
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 from tests import reference
@@ -61,11 +63,10 @@ def test_memory_is_recorded_as_the_rms_over_the_batch_of_each_sequences_own_grad
     parameters = Parameters.stack([Gaussian().draw(shapes(network, 2, 1), 0)], torch.float64)
     batch = task.draw(B, torch.Generator().manual_seed(0))
     x, y = batch.inputs.double(), batch.targets.double()
-    asked = Asked(lambda outputs: task.loss(outputs, y.unsqueeze(0)))
+    asked = Objective(lambda outputs: task.loss(outputs, y.unsqueeze(0)))
 
     gradients = scan_engine(parameters.views(), x.unsqueeze(1), asked, network)
-    column = columns_of(network, 1).index("log10_memory")
-    recorded = profile(gradients, network.layer)[column, 0, :, 0]
+    recorded = profile(gradients, network.make_cell())["log10_memory"][0, :, 0]
 
     p = parameters.of_run(0)
     weights = [
@@ -84,7 +85,7 @@ def test_memory_is_recorded_as_the_rms_over_the_batch_of_each_sequences_own_grad
 def test_the_table_of_an_lstm_alone_has_the_column_of_the_memory():
     training = Training(updates=2, batch_size=3)
     tables = {
-        cell: execute(
+        cell: train_runs(
             [Run(Adding(5), Network(cell=cell, hidden_size=4), TorchDefault(), training)]
         )[0].gradients
         for cell in ("lstm", "gru")
@@ -98,7 +99,7 @@ def test_a_forget_bias_lets_the_gradient_of_the_memory_live_longer():
     sizes = shapes(Network(cell="lstm", hidden_size=128), 4, 1)
     rates = []
     for init in (TorchDefault(), ForgetBias(1.0), ForgetBias(2.0)):
-        p = init.draw(sizes, 0)
+        p = init.draw(sizes, 0, CELLS["lstm"])
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         weights = LayerWeights(*(p[f"{name}_l0"].unsqueeze(0) for name in names))
         draw = torch.Generator().manual_seed(0)

@@ -5,7 +5,8 @@ import torch
 
 from rnn_exp.fields import SettingError
 from rnn_exp.networks.inits import TorchDefault
-from rnn_exp.networks.network import Network, Parameters, shapes
+from rnn_exp.networks.network import Network, shapes
+from rnn_exp.networks.parameters import Parameters
 
 
 def stacked(num_layers=2, runs=3):

@@ -23,7 +23,7 @@ def test_the_scale_of_the_weights_does_not_matter(seed, scale):
 
     scaled = CELL.forward(own.x, grown, own.start)
 
-    torch.testing.assert_close(scaled.now, trace.now, rtol=0, atol=0.02)
+    torch.testing.assert_close(scaled.states, trace.states, rtol=0, atol=0.02)
     found = CELL.adjoint(own.readers[-1:], trace, own.x, own.weights)
     other = CELL.adjoint(own.readers[-1:], scaled, own.x, grown)
     torch.testing.assert_close(other.total, found.total, rtol=0.05, atol=0.05)
@@ -44,9 +44,9 @@ def test_adding_the_same_to_all_units_changes_nothing():
     own = problem(CELL, (9, 1, 3, 2, 6), seed=0)
     moved = own.weights._replace(weight_ih=own.weights.weight_ih + 3.0)
 
-    now = CELL.forward(own.x, moved, own.start).now
+    now = CELL.forward(own.x, moved, own.start).states
 
-    close(now, CELL.forward(own.x, own.weights, own.start).now, tolerance=1e-10)
+    close(now, CELL.forward(own.x, own.weights, own.start).states, tolerance=1e-10)
 
 
 @pytest.mark.parametrize("gain", [10, 100])

@@ -6,11 +6,12 @@ import torch
 from hypothesis import given
 
 from rnn_exp.networks.inits import Identity, Orthogonal
-from rnn_exp.networks.network import Network, Parameters, shapes
-from rnn_exp.networks.parametrizations import Free, Parametrization, parametrization_of
+from rnn_exp.networks.network import Network, shapes
+from rnn_exp.networks.parameters import Parameters
+from rnn_exp.networks.parametrizations import PARAMETRIZATIONS, Free, Parametrization
 from rnn_exp.randomness import generator
 from rnn_exp.tasks import Adding
-from rnn_exp.training.experiment import Chunk, execute
+from rnn_exp.training.experiment import Chunk, train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from tests import reference
@@ -44,7 +45,7 @@ def test_weights_stay_orthogonal_however_long_they_are_trained(dtype, allowed, o
     training = Training(100, optimizer=optimizer, learning_rate=0.05)
     here = run(network=network, training=training)
 
-    [outcome] = execute([here])
+    [outcome] = train_runs([here])
 
     drawn = here.init.draw(shapes(network, 2, 1), 0)
     for name in ("weight_hh_l0", "weight_hh_l1"):
@@ -55,14 +56,14 @@ def test_weights_stay_orthogonal_however_long_they_are_trained(dtype, allowed, o
 
 
 def test_a_gain_stays_as_it_is():
-    [outcome] = execute([run(init=Orthogonal(0.5))])
+    [outcome] = train_runs([run(init=Orthogonal(0.5))])
     assert distance(2 * outcome.weights["weight_hh_l0"]) < 1e-12
 
 
 @pytest.mark.parametrize("init", [Orthogonal(), Identity(), Orthogonal(0.7)])
 def test_at_the_start_the_weights_are_those_of_the_init(init):
     given = Parameters.stack([init.draw(shapes(NETWORK, 2, 1), s) for s in (0, 1)], torch.float64)
-    parametrization = parametrization_of(NETWORK, given)
+    parametrization = PARAMETRIZATIONS[NETWORK.parametrization](given)
 
     trained = Parameters(parametrization.start(given.flat), given.shapes).views()
 
@@ -76,7 +77,7 @@ def test_at_the_start_the_weights_are_those_of_the_init(init):
 def test_the_gradient_by_what_is_trained_equals_autograd_through_the_whole(H, R, seed):
     network = Network(hidden_size=H, num_layers=2, parametrization="orthogonal", dtype="float64")
     given = random_network(network, seed, R)
-    parametrization = parametrization_of(network, given)
+    parametrization = PARAMETRIZATIONS[network.parametrization](given)
     trained = Parameters(parametrization.start(given.flat), given.shapes).views()
     for place, value in enumerate(trained.values()):
         value += normal(seed + place, *value.shape)
@@ -126,7 +127,7 @@ def test_training_equals_the_usual_loop_over_what_is_trained():
             for (name, value), slope in zip(leaves.items(), slopes, strict=True)
         }
 
-    [outcome] = execute([here])
+    [outcome] = train_runs([here])
 
     for name, expected in network().items():
         torch.testing.assert_close(outcome.weights[name], expected, rtol=1e-9, atol=1e-11)
@@ -140,11 +141,11 @@ def test_a_run_that_leaves_takes_its_first_weights_along():
         for seed, gain in enumerate((1.0, 40.0, 0.9, 30.0, 1.0))
     ]
 
-    outcomes = execute(runs)
+    outcomes = train_runs(runs)
 
     assert [outcome.status for outcome in outcomes].count("diverged") == 2
     for one, outcome in zip(runs, outcomes, strict=True):
-        [alone] = execute([one])
+        [alone] = train_runs([one])
         assert alone.status == outcome.status
         for name, value in alone.weights.items():
             assert torch.equal(outcome.weights[name], value)
@@ -154,14 +155,14 @@ def test_a_snapshot_holds_what_is_trained_and_not_what_is_made_of_it():
     chunk = Chunk([run()])
     next(chunk.train())
     [(_, snapshot)] = chunk.snapshots()
-    trained = Parameters(snapshot.state["weights"].unsqueeze(0), chunk.parameters.shapes).views()
+    trained = Parameters(snapshot.state["weights"].unsqueeze(0), chunk._parameters.shapes).views()
     assert float(trained["weight_hh_l0"].abs().max()) < 0.06, "A is small after one update"
 
 
 def test_a_free_parametrisation_is_nothing_in_between():
     network = Network(hidden_size=3)
     parameters = random_network(network, 0)
-    free = parametrization_of(network, parameters)
+    free = PARAMETRIZATIONS[network.parametrization](parameters)
     views = parameters.views()
     assert isinstance(free, Free)
     assert free.network(views) is views
@@ -176,7 +177,7 @@ def test_weights_beyond_all_measure_are_a_divergence_and_no_crash(H):
     """In float32 1 + S can be singular where S is huge."""
     network = Network(hidden_size=H, parametrization="orthogonal")
     given = random_network(network, 0, runs=2)
-    parametrization = parametrization_of(network, given)
+    parametrization = PARAMETRIZATIONS[network.parametrization](given)
     trained = Parameters(parametrization.start(given.flat), given.shapes).views()
     trained["weight_hh_l0"][0] = 1e30 * torch.arange(H * H, dtype=torch.float32).view(H, H)
 

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import torch
 from hypothesis import given
 
-from rnn_exp.networks.gradients import Asked, onto_time, read, states_read
+from rnn_exp.networks.readout import Objective, onto_time, read, states_read
 from tests.builders import asked_for, normal, squares
 
 SIZES = st.tuples(
@@ -62,7 +62,7 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, by_ends, dtype, 
 
     def bits(which):
         own = None if ends is None else ends[which]
-        asked = Asked(squares(wanted[which].clone()), answers, own, 1)
+        asked = Objective(squares(wanted[which].clone()), answers, own, 1)
         found = read(
             states_read(h[:, which].clone(), answers, own),
             C[which].clone(),
@@ -79,6 +79,6 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, by_ends, dtype, 
 
 def test_what_is_put_on_the_time_axis_has_the_length_of_the_task_not_of_the_company():
     gradient = normal(0, 2, 1, 3, 4)
-    short = Asked(squares(gradient), 1, [7, 8], shortest=7)
+    short = Objective(squares(gradient), 1, [7, 8], shortest=7)
     assert len(onto_time(gradient, short, 10)) == 4
     assert len(onto_time(gradient, short._replace(ends=[10, 9]), 10)) == 4

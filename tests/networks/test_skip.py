@@ -21,11 +21,11 @@ def test_with_nothing_kept_it_is_the_plain_recurrence(name, sizes, seed):
 
     traces = [cell.forward(own.x, own.weights, own.start) for cell in (skip, plain)]
     mine, theirs = (
-        cell.adjoint(own.readers, trace, own.x, own.weights, inputs_wanted=True)
+        cell.adjoint(own.readers, trace, own.x, own.weights, with_inputs=True)
         for cell, trace in zip((skip, plain), traces, strict=True)
     )
 
-    close(traces[0].now, traces[1].now)
+    close(traces[0].states, traces[1].states)
     close(mine.total, theirs.total)
     close(mine.inputs, theirs.inputs)
     close(skip.deltas(traces[0], mine), plain.deltas(traces[1], theirs))
@@ -56,15 +56,15 @@ def test_a_linear_leaky_unit_is_an_exponential_average():
     own.weights.weight_ih.fill_(1)
     own.start.zero_()
 
-    h = cell.forward(own.x, own.weights, own.start).now[-1]
+    h = cell.forward(own.x, own.weights, own.start).states[-1]
 
     share = 0.25 * 0.75 ** torch.arange(9, -1, -1, dtype=torch.float64)
     close(h[0, :, 0], (share.unsqueeze(1) * own.x[:, 0, :, 0]).sum(0))
 
 
 def test_leaky_and_residual_are_what_the_settings_say():
-    leaky = Network(cell="leaky", leak=0.25).layer
-    residual = Network(cell="residual", leak=0.25).layer
+    leaky = Network(cell="leaky", leak=0.25).make_cell()
+    residual = Network(cell="residual", leak=0.25).make_cell()
     assert isinstance(leaky, Skip)
     assert isinstance(residual, Skip)
     assert (leaky.keep, leaky.add) == (0.75, 0.25)

@@ -78,7 +78,7 @@ def test_every_figure_is_on_the_page_with_its_question_and_caption(page: str, fo
 
 
 def test_the_csv_holds_the_plotted_numbers(folder: Path, tables: Study) -> None:
-    plotted = figures.figure("rates").table(tables)
+    plotted = figures.figure("rates").table(tables).table
     saved = pd.read_csv(folder / "rates.csv")
     pd.testing.assert_frame_equal(saved, plotted, check_dtype=False)
 
@@ -91,8 +91,8 @@ def test_text_from_configurations_runs_nothing(page: str) -> None:
 
 def test_text_in_pictures_is_escaped() -> None:
     module = figures.figure("decay")
-    table = module.table(study((EVIL,), (0.5, 1.0), (10,), 1, (0,)))
-    drawing = page_module.rendered(module.draw(table), 40)["svg"].decode()
+    plotted = module.table(study((EVIL,), (0.5, 1.0), (10,), 1, (0,)))
+    drawing = page_module.rendered(module.draw(plotted), 40)["svg"].decode()
     assert EVIL not in drawing
     tree = ElementTree.fromstring(drawing)
     assert not tree.findall(".//{http://www.w3.org/2000/svg}script")

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import math
+import re
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 
@@ -14,22 +15,27 @@ import torch
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
 from rnn_exp.reproduction import CLAIMS, Claim, measuring, trained_networks
-from rnn_exp.reproduction.claims import Above, Below, Measure, Near, PlainMeasure, Solved
+from rnn_exp.reproduction.claims import Above, Below, DataclassMeasure, Measure, Near, Solved
 from rnn_exp.reproduction.command import main
-from rnn_exp.reproduction.measuring import COLUMNS, Row, as_csv, as_markdown, measured
-from rnn_exp.reproduction.random_networks import Edge, LargestExponent, Slope, SumRule
-from rnn_exp.reproduction.single_unit import Cliff, Jump
+from rnn_exp.reproduction.measuring import COLUMNS, Row, as_csv, as_markdown, measure
+from rnn_exp.reproduction.random_networks import (
+    CriticalGain,
+    GradientSlope,
+    LargestExponent,
+    SumRule,
+)
+from rnn_exp.reproduction.single_unit import Cliff, SaddleNode
 from rnn_exp.reproduction.trained_networks import LateError, LateLoss, NormRatio, SolvedAt
 from rnn_exp.sweeps import process
 from rnn_exp.tasks import Adding, TemporalOrder
 from rnn_exp.theory import lyapunov
-from rnn_exp.training.experiment import execute
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 
 
 @dataclasses.dataclass(frozen=True)
-class Given(PlainMeasure):
+class Given(DataclassMeasure):
     """Stand-in that measures what it is told."""
 
     values: tuple[float, ...] = (1.0,)
@@ -44,7 +50,7 @@ class Given(PlainMeasure):
 NEAR_ONE = Near(1.0, 0.5)
 
 
-def claim(*values, goal=NEAR_ONE, group="X1", says="one", quick=None, error=""):
+def claim(*values, goal=NEAR_ONE, group="some", says="one", quick=None, error=""):
     return Claim(group, says, "Nobody 1900, eq. 1", goal, Given(values, error), quick)
 
 
@@ -78,13 +84,13 @@ def alone(monkeypatch):
 )
 def test_met_is_decided_by_the_tolerance(goal, values, met):
     assert goal.met(values) is met
-    row = measured(claim(*values, goal=goal), quick=False)
+    row = measure(claim(*values, goal=goal), quick=False)
     assert row.verdict == ("met" if met else "not met")
 
 
 def test_ours_shows_every_seed_or_the_range():
-    assert Near(1, 1).ours([0.5, 1.0, 1.5]) == "1 (0.5 … 1.5; 3 seeds)"
-    assert Solved(1, 3).ours([math.inf, 400.0, math.inf]) == "1 of 3 (update never, 400, never)"
+    assert Near(1, 1).describe([0.5, 1.0, 1.5]) == "1 (0.5 … 1.5; 3 seeds)"
+    assert Solved(1, 3).describe([math.inf, 400.0, math.inf]) == "1 of 3 (update never, 400, never)"
 
 
 def test_a_failing_claim_is_shown_with_its_reason_and_the_others_go_on(alone, tmp_path, capsys):
@@ -101,12 +107,12 @@ def test_a_failing_claim_is_shown_with_its_reason_and_the_others_go_on(alone, tm
 def test_a_process_that_dies_fails_its_claim():
     lost = Future()
     lost.set_exception(BrokenProcessPool("a process\nwas lost"))
-    row = measuring._row(lost, claim(1.0), quick=False)
+    row = measuring._row_of(lost, claim(1.0), quick=False)
     assert (row.verdict, row.ours) == ("failed", "BrokenProcessPool: a process was lost")
 
 
 def test_nothing_measured_is_no_success():
-    assert measured(claim(), quick=False).verdict == "failed"
+    assert measure(claim(), quick=False).verdict == "failed"
 
 
 def test_what_is_there_at_an_interrupt_stays(alone, tmp_path, capsys):
@@ -132,7 +138,7 @@ def test_a_quick_dose_says_what_is_less():
         both.setting(quick=True) == "Stand-in that measures what it is told: values=(1.0,) error="
     )
     assert claim(1.0).dose(quick=True) == "left out of quick"
-    row = measured(claim(1.0), quick=True)
+    row = measure(claim(1.0), quick=True)
     assert (row.verdict, row.ours) == ("–", "not measured")
     assert claim(1.0, quick=Given((1.0,))).dose(quick=True) == "full", "nothing is less"
 
@@ -151,34 +157,37 @@ def test_what_is_only_told_has_no_number():
 
 def test_markdown_cells_cannot_break_out():
     evil = claim(1.0, says="a|b\n| c | `d` *e* <i>")
-    lines = as_markdown([measured(evil, quick=False)], "Made.").splitlines()
-    assert lines[-1].startswith("| X1 | a\\|b \\| c \\| \\`d\\` \\*e\\* \\<i\\> | Nobody")
+    lines = as_markdown([measure(evil, quick=False)], "Made.").splitlines()
+    assert lines[-1].startswith("| some | a\\|b \\| c \\| \\`d\\` \\*e\\* \\<i\\> | Nobody")
     assert lines[-1].replace("\\|", "").count("|") == len(COLUMNS) + 1
 
 
 def test_csv_quotes_what_it_must_and_holds_every_seed():
     evil = claim(0.1, 1.2, says='a, "b"\nc')
-    [row] = csv.DictReader(io.StringIO(as_csv([measured(evil, quick=False)])))
+    [row] = csv.DictReader(io.StringIO(as_csv([measure(evil, quick=False)])))
     assert row["says"] == 'a, "b"\nc'
     assert [float(value) for value in row["values"].split()] == [0.1, 1.2]
 
 
 def test_rows_come_in_the_order_of_the_claims_and_only_what_is_asked_for(alone, tmp_path):
-    claims = [claim(1.0, group="X2"), claim(2.0, group="X1"), claim(3.0, group="X3")]
-    assert main(["--only", "x3,X2", "--out", str(tmp_path / "deep" / "er")], claims) == 0
-    assert [row["claim"] for row in _csv(tmp_path / "deep" / "er")] == ["X2", "X3"]
+    claims = [claim(1.0, group="two_words"), claim(2.0, group="some"), claim(3.0, group="third")]
+    assert main(["--only", "third,Two_Words", "--out", str(tmp_path / "deep" / "er")], claims) == 0
+    assert [row["claim"] for row in _csv(tmp_path / "deep" / "er")] == ["two_words", "third"]
 
 
 def test_an_unknown_claim_is_refused_in_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit):
-        main(["--only", "H99", "--out", str(tmp_path)])
-    assert "no claim H99; there are H1, H2," in capsys.readouterr().err
+        main(["--only", "critical_gain,H99", "--out", str(tmp_path)])
+    refused = capsys.readouterr().err.splitlines()[-1]
+    assert "no claims are called h99; there are mean_field_slope, critical_gain, " in refused
+    for real in CLAIMS:
+        assert (real.group in refused) == (real.goal is not None), "what is told is not chosen"
 
 
 def test_every_claim_says_whence_and_is_measurable():
-    groups = {real.group for real in CLAIMS}
-    assert {f"H{number}" for number in range(1, 12)} <= groups
+    assert len({real.group for real in CLAIMS if real.goal}) == 11
     for real in CLAIMS:
+        assert re.fullmatch("[a-z]+(_[a-z]+)*", real.group), "a word to type after --only"
         assert real.says
         assert real.source
         assert (real.full is None) == (real.goal is None)
@@ -188,8 +197,8 @@ def test_every_claim_says_whence_and_is_measurable():
 
 
 SEEDED = [
-    Slope("tanh", 1.5, 0.0, n=16, seeds=3, burn_in=5),
-    Edge("identity", 0.0, n=16, seeds=3, burn_in=2),
+    GradientSlope("tanh", 1.5, 0.0, n=16, seeds=3, burn_in=5),
+    CriticalGain("identity", 0.0, n=16, seeds=3, burn_in=2),
     LargestExponent(1.5, n=16, T=110, seeds=3),
     SumRule(n=6, T=5, seeds=3),
     LateLoss(SMALL),
@@ -215,15 +224,15 @@ def test_a_saturated_unit_costs_the_exponents_no_digits():
 
 def test_ours_of_one_unit_follow_the_settings():
     assert Cliff(points=11)() != Cliff(points=11, T=5)()
-    [lower] = Jump(-4.0, -3.0, weight=6.0, T=200, narrowed=1)()
+    [lower] = SaddleNode(-4.0, -3.0, weight=6.0, T=200, narrowed=1)()
     assert -3.7 < lower < -3.2
     with pytest.raises(ValueError, match="no jump"):
-        Jump(-2.6, -2.5, T=100)()
+        SaddleNode(-2.6, -2.5, T=100)()
 
 
 def _stand_in(losses, status="finished"):
     """Return something that pretends to train: its losses, and how it ended, are given."""
-    [real] = execute([dataclasses.replace(SMALL, training=Training(updates=1))])
+    [real] = train_runs([dataclasses.replace(SMALL, training=Training(updates=1))])
 
     def pretend(runs):
         updates = np.arange(20)
@@ -234,12 +243,12 @@ def _stand_in(losses, status="finished"):
 
 
 def test_ours_are_what_training_yields(monkeypatch):
-    monkeypatch.setattr(trained_networks, "execute", _stand_in(lambda update: 1.0 * update))
+    monkeypatch.setattr(trained_networks, "train_runs", _stand_in(lambda update: 1.0 * update))
     assert LateLoss(SMALL)() == [18.5] * 3
     assert LateError(SMALL)() == [9.25] * 3
     assert SolvedAt(SMALL)() == [math.inf] * 3
     monkeypatch.setattr(
-        trained_networks, "execute", _stand_in(lambda update: 0.0 * update, "solved")
+        trained_networks, "train_runs", _stand_in(lambda update: 0.0 * update, "solved")
     )
     assert LateLoss(SMALL)() == [0.0] * 3
     assert SolvedAt(SMALL)() == [19.0] * 3
@@ -247,7 +256,7 @@ def test_ours_are_what_training_yields(monkeypatch):
 
 def test_a_run_that_diverged_meets_nothing(monkeypatch):
     monkeypatch.setattr(
-        trained_networks, "execute", _stand_in(lambda update: 0.0 * update, "diverged")
+        trained_networks, "train_runs", _stand_in(lambda update: 0.0 * update, "diverged")
     )
     assert all(map(math.isnan, LateLoss(SMALL)()))
     assert not Below(1.0).met(LateLoss(SMALL)())
@@ -256,11 +265,11 @@ def test_a_run_that_diverged_meets_nothing(monkeypatch):
 
 def test_a_broken_stand_in_meets_no_claim_on_training(monkeypatch):
     """Were a number of ours typed in, it would not care that nothing is ever learnt or measured."""
-    monkeypatch.setattr(trained_networks, "execute", _stand_in(lambda update: update + math.nan))
+    monkeypatch.setattr(trained_networks, "train_runs", _stand_in(lambda update: update + math.nan))
     for real in CLAIMS:
         if isinstance(real.full, (LateLoss, LateError)):
             pretended = dataclasses.replace(real, full=dataclasses.replace(real.full, run=SMALL))
-            assert measured(pretended, quick=False).verdict == "not met", real.says
+            assert measure(pretended, quick=False).verdict == "not met", real.says
 
 
 def test_the_setting_of_a_trained_claim_is_a_command():

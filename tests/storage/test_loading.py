@@ -16,11 +16,13 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 import rnn_exp
 from rnn_exp.networks.inits import Gaussian, TorchDefault
 from rnn_exp.networks.network import Network
-from rnn_exp.storage import parquet
+from rnn_exp.profiles import RULE
+from rnn_exp.schema import RUN_KEYS, TABLES
 from rnn_exp.storage.loading import DamagedWarning, Results
 from rnn_exp.storage.writing import write, write_status
 from rnn_exp.tasks import Adding
-from rnn_exp.training.experiment import execute
+from rnn_exp.training.experiment import train_runs
+from rnn_exp.training.loop import Divergence
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 
@@ -36,7 +38,7 @@ RUNS = [
 
 @pytest.fixture(scope="module")
 def outcomes():
-    return execute(RUNS)
+    return train_runs(RUNS)
 
 
 @pytest.fixture
@@ -98,6 +100,16 @@ def test_numbers_are_numbers_even_where_some_are_missing(study):
         "chance_error",
     ):
         assert runs[name].dtype == float
+
+
+def test_the_rules_of_verdicts_are_told_once_and_in_no_row(study):
+    edit(folder_of(study, 1), verdict_rule="another rule")
+    edit(folder_of(study, 2), verdict_rule=None)
+
+    results = rnn_exp.load(study)
+
+    assert results.rules == sorted([RULE, "another rule"])
+    assert "verdict_rule" not in results.runs
 
 
 def test_every_row_of_the_tables_carries_its_runs_settings(study, outcomes):
@@ -277,8 +289,8 @@ def test_a_study_of_broken_runs_alone_has_empty_tables(study):
     assert len(results.broken) == 3
     assert len(results.runs) == len(results.updates) == len(results.gradients) == 0
     assert {"run", "status", "verdict", "decay_rate"} <= set(results.runs)
-    assert list(results.updates) == [*parquet.TABLES["updates"], "run"]
-    always = [name for name in parquet.TABLES["gradients"] if name not in parquet.OPTIONAL]
+    assert list(results.updates) == [*TABLES["updates"].names, "run"]
+    always = list(TABLES["gradients"].always)
     assert list(results.gradients) == [*always, "run"]
 
 
@@ -361,7 +373,7 @@ def deep(tmp_path_factory, outcomes) -> Results:
     """The study and a run of three layers; to be left as it is."""
     study = tmp_path_factory.mktemp("deep")
     run = Run(Adding(5), Network(hidden_size=4, num_layers=3), training=Training(updates=20))
-    for outcome in [*outcomes, *execute([run])]:
+    for outcome in [*outcomes, *train_runs([run])]:
         (study / outcome.run.name).mkdir()
         write(study / outcome.run.name, outcome)
     return rnn_exp.load(study)
@@ -504,9 +516,8 @@ def test_columns_of_tomorrow_do_no_harm(study):
 
 
 def test_what_is_read_is_what_a_run_writes(outcomes):
-    for name, columns in parquet.TABLES.items():
-        always = [column for column in columns if column not in parquet.OPTIONAL]
-        assert list(getattr(outcomes[0], name)) == always
+    for name, table in TABLES.items():
+        assert list(getattr(outcomes[0], name)) == list(table.always)
 
 
 def test_an_empty_table_has_the_columns_and_types_of_a_full_one(study):
@@ -634,7 +645,7 @@ def test_a_column_that_only_some_runs_have_is_missing_in_the_others(study):
     run = Run(Adding(5), Network(hidden_size=4), training=Training(3, loss_at="every"))
     before = rnn_exp.load(study).gradients
     (study / run.name).mkdir()
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     write(study / run.name, outcome)
 
     results = rnn_exp.load(study)
@@ -655,7 +666,7 @@ def test_a_column_that_only_some_runs_have_is_missing_in_the_others(study):
 
 def test_runs_of_several_lengths_load_with_the_rows_they_have(tmp_path):
     run = Run(Adding(40, "pascanu"), Network(hidden_size=4), training=Training(5))
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     write(tmp_path, outcome)
 
     runs, updates, gradients, broken = rnn_exp.load(tmp_path)
@@ -673,7 +684,7 @@ def test_a_table_with_fewer_rows_than_the_shortest_sequences_or_more_than_the_lo
     tmp_path, kept
 ):
     run = Run(Adding(40, "pascanu"), Network(hidden_size=4), training=Training(2))
-    write(tmp_path, execute([run])[0])
+    write(tmp_path, train_runs([run])[0])
     rewrite(tmp_path, "gradients", lambda table: pa.concat_tables([table, table]).slice(0, kept))
 
     [why] = rnn_exp.load(tmp_path).broken["why"]
@@ -682,3 +693,56 @@ def test_a_table_with_fewer_rows_than_the_shortest_sequences_or_more_than_the_lo
         f"ValueError: gradients.parquet has {kept} rows, updates.parquet 2: not 1 (layers) times "
         "40 to 43 (steps) as many"
     )
+
+
+def as_format_1(folder):
+    """Turn a run's folder into what the version before wrote."""
+    path = folder / "run.json"
+    said = json.loads(path.read_text(encoding="utf-8"))
+    del said["format"], said["network"]
+    path.write_text(json.dumps(said), encoding="utf-8")
+    table = pq.read_table(folder / "updates.parquet")
+    names = ["moved" if name == "weight_change" else name for name in table.column_names]
+    pq.write_table(table.rename_columns(names), folder / "updates.parquet")
+
+
+def test_a_folder_of_format_1_is_read_under_the_names_of_today(tmp_path, outcomes):
+    for outcome in outcomes[:2]:
+        (tmp_path / outcome.run.name).mkdir()
+        write(tmp_path / outcome.run.name, outcome)
+    new = rnn_exp.load(tmp_path)
+    updates, gradients = new.updates, new.gradients
+    as_format_1(tmp_path / outcomes[0].run.name)
+
+    mixed = rnn_exp.load(tmp_path)
+
+    assert mixed.broken.empty
+    pd.testing.assert_frame_equal(mixed.updates, updates)
+    pd.testing.assert_frame_equal(mixed.gradients, gradients)
+    assert mixed.runs["largest_slope"].isna().tolist().count(True) == 1
+
+
+def test_a_folder_of_a_newer_format_is_listed_as_broken_with_its_number(tmp_path, outcomes):
+    write(tmp_path, outcomes[0])
+    path = tmp_path / "run.json"
+    said = json.loads(path.read_text(encoding="utf-8")) | {"format": 3}
+    path.write_text(json.dumps(said), encoding="utf-8")
+
+    [why] = rnn_exp.load(tmp_path).broken["why"]
+
+    assert why == "ValueError: run.json: format 3, where this version reads up to 2"
+
+
+def test_run_json_has_the_keys_of_the_schema_and_no_other(tmp_path, outcomes):
+    write(tmp_path, outcomes[0])
+    said = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    known = {key.path for key in RUN_KEYS}
+    nested = {path.partition(".")[0] for path in known if "." in path}
+    paths = {
+        path
+        for key, value in said.items()
+        for path in ([f"{key}.{inner}" for inner in value or ()] if key in nested else [key])
+    }
+
+    assert paths <= known
+    assert known - paths <= {"failure", *(f"diverged.{end}" for end in Divergence._fields)}

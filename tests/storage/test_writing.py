@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import rnn_exp
-from rnn_exp.networks.gradients import Asked, torch_engine
+from rnn_exp.networks.gradients import torch_engine
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
+from rnn_exp.networks.readout import Objective
 from rnn_exp.networks.torch_modules import from_torch, to_torch
 from rnn_exp.storage import files, writing
 from rnn_exp.storage.writing import is_done, write, write_status
 from rnn_exp.tasks import Adding
-from rnn_exp.training.experiment import execute
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
@@ -39,7 +40,7 @@ def small(**changes) -> Run:
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
-    return execute([small()])[0]
+    return train_runs([small()])[0]
 
 
 def names(folder: Path) -> list[str]:
@@ -58,7 +59,7 @@ def test_a_run_is_written_whole_and_is_then_done(tmp_path, outcome):
 def test_the_same_outcome_gives_the_same_bytes(tmp_path, outcome):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        write(tmp_path / name, execute([outcome.run])[0])
+        write(tmp_path / name, train_runs([outcome.run])[0])
 
     for name in FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
@@ -129,8 +130,8 @@ def test_a_run_json_that_cannot_be_read_is_refused(tmp_path, content, outcome):
 
 
 def test_run_json_is_plain_json_without_nan(tmp_path):
-    dead = execute([small(network=Network("relu", 4), init=Gaussian(gain=0.0))])[0]
-    wild = execute([small(network=Network("relu", 4), init=Gaussian(gain=1e30))])[0]
+    dead = train_runs([small(network=Network("relu", 4), init=Gaussian(gain=0.0))])[0]
+    wild = train_runs([small(network=Network("relu", 4), init=Gaussian(gain=1e30))])[0]
     assert math.isnan(wild.first.rate)  # so there is something that JSON does not know
 
     for outcome in (dead, wild):
@@ -189,12 +190,12 @@ _ONCE: list[Outcome] = []
 
 def _outcome_once() -> Outcome:
     if not _ONCE:
-        _ONCE.append(execute([small()])[0])
+        _ONCE.append(train_runs([small()])[0])
     return _ONCE[0]
 
 
 def test_infinite_and_undefined_norms_of_a_diverged_run_survive(tmp_path):
-    wild = execute([small(network=Network("relu", 4), init=Gaussian(gain=1e30))])[0]
+    wild = train_runs([small(network=Network("relu", 4), init=Gaussian(gain=1e30))])[0]
     total = wild.gradients["log10_total"]
     assert not np.isfinite(total).all()
 
@@ -209,7 +210,7 @@ def test_infinite_and_undefined_norms_of_a_diverged_run_survive(tmp_path):
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
 def test_the_weights_on_disk_are_those_of_a_torch_rnn(tmp_path, activation):
     network = Network(activation, 4, num_layers=2)
-    outcome = execute([small(network=network)])[0]
+    outcome = train_runs([small(network=network)])[0]
     write(tmp_path, outcome)
 
     weights = safetensors.torch.load_file(tmp_path / "weights.safetensors")
@@ -227,7 +228,7 @@ def test_the_weights_on_disk_are_those_of_a_torch_rnn(tmp_path, activation):
         torch_engine(
             {name: value.unsqueeze(0) for name, value in weights.items()},
             x.unsqueeze(1),
-            Asked(lambda outputs: outputs.sum((1, 2, 3))),
+            Objective(lambda outputs: outputs.sum((1, 2, 3))),
             network,
         )
         .states[-1]

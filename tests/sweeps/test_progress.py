@@ -11,7 +11,7 @@ from rnn_exp.sweeps import progress, status
 from rnn_exp.sweeps.progress import RunBar, SweepBar
 from rnn_exp.sweeps.status import Heartbeat, chunks_in_training
 from rnn_exp.tasks import Adding
-from rnn_exp.training.experiment import execute
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 from tests.waiting import wait_until
@@ -30,7 +30,7 @@ def test_without_a_terminal_nothing_is_written(tmp_path, monkeypatch, make):
     monkeypatch.setattr(sys, "stderr", pipe)
     with contextlib.closing(make(tmp_path)) as bar:
         if isinstance(bar, RunBar):
-            execute([RUN], bar.on_update)
+            train_runs([RUN], bar.on_update)
         else:
             bar.start_chunk("one", 1.0)
             bar.finish_chunk("one", ["finished"])
@@ -41,7 +41,7 @@ def test_a_run_alone_shows_loss_gradient_norm_and_decay_rate(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with contextlib.closing(RunBar(RUN)) as bar:
-        execute([RUN], bar.on_update)
+        train_runs([RUN], bar.on_update)
     for word in ("loss ", "gradient norm ", "decay rate ", "/4"):
         assert word in terminal.getvalue()
 

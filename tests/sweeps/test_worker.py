@@ -6,9 +6,8 @@ import threading
 
 import pytest
 
-from rnn_exp.networks.gradients import ENGINES
 from rnn_exp.networks.inits import Gaussian
-from rnn_exp.networks.network import Network
+from rnn_exp.networks.network import ENGINES, Network
 from rnn_exp.storage import checkpoint, writing
 from rnn_exp.storage.files import held
 from rnn_exp.storage.writing import is_done, status_of
@@ -25,7 +24,7 @@ from rnn_exp.sweeps.worker import (
     train_jobs,
 )
 from rnn_exp.tasks import Adding
-from rnn_exp.training.experiment import Chunk, execute
+from rnn_exp.training.experiment import Chunk, train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from tests.waiting import PATIENCE
@@ -55,7 +54,7 @@ def results(job):
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
     jobs = jobs_in(tmp_path_factory.mktemp("expected"))
-    for job, outcome in zip(jobs, execute(RUNS), strict=True):
+    for job, outcome in zip(jobs, train_runs(RUNS), strict=True):
         job.folder.mkdir()
         writing.write(job.folder, outcome)
     return {job.run: results(job) for job in jobs}
@@ -83,7 +82,7 @@ def test_a_run_is_written_when_it_ends_and_not_when_its_chunk_does(tmp_path):
 
 def stop_after(updates):
     def watch(update):
-        if update.update + 1 == updates:
+        if update.number + 1 == updates:
             raise KeyboardInterrupt
 
     return watch
@@ -96,8 +95,8 @@ def test_an_interrupted_worker_leaves_checkpoints_and_another_goes_on(tmp_path, 
     assert [status_of(job.folder) for job in jobs] == ["running", "diverged", "running"]
     seen = []
 
-    ended = train_jobs(jobs[:2], lambda update: seen.append(update.update))
-    ended += train_jobs(jobs[2:], lambda update: seen.append(update.update))
+    ended = train_jobs(jobs[:2], lambda update: seen.append(update.number))
+    ended += train_jobs(jobs[2:], lambda update: seen.append(update.number))
 
     assert seen == [5, 6, 7, 8] * 2
     assert [how.status for how in ended] == ["finished", ALREADY_THERE, "finished"]
@@ -156,7 +155,7 @@ def test_without_a_whole_checkpoint_a_run_starts_anew(tmp_path, expected, break_
     break_it(job.folder / checkpoint.FILE)
     seen = []
 
-    train_jobs([job], lambda update: seen.append(update.update))
+    train_jobs([job], lambda update: seen.append(update.number))
 
     assert seen == list(range(9))
     assert results(job) == expected[job.run]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from rnn_exp.theory import correlation
 from rnn_exp.theory.correlation import correlation_map, correlation_slope, fixed_correlation
 from rnn_exp.theory.stationary import mean_field
 from tests.reference import PHI
@@ -67,6 +68,64 @@ def test_the_map_equals_monte_carlo(setting, c):
     error = float(expected.std()) / math.sqrt(len(products))
     found = correlation_map(*setting, c, 0.3)
     assert found == pytest.approx(float(expected.mean()), abs=4.5 * error + 1e-12)
+
+
+HALVES = [(0.0, 1.0), (1.0, 1.0), (0.1, 1.0), (-1.0, 1.0), (2.0, 0.25), (-0.5, -3.0)]
+
+
+def on_the_circle(halves, c, points=100_000):
+    """E[φ(z₁) φ(z₂)] and E[φ'(z₁) φ'(z₂)] of a φ with these slopes left and right of 0, slowly.
+
+    z₁ = r cos θ and z₂ = r cos(θ − arccos c), with θ uniform and E[r²] = 2: one sum over θ.
+    """
+    left, right = halves
+    angle = 2 * math.pi * (torch.arange(points, dtype=torch.float64) + 0.5) / points
+    pair = [torch.cos(angle), torch.cos(angle - math.acos(c))]
+    first, second = (torch.where(z > 0, right, left).double() for z in pair)
+    return float((2 * first * pair[0] * second * pair[1]).mean()), float((first * second).mean())
+
+
+@pytest.mark.parametrize("halves", HALVES)
+@pytest.mark.parametrize("c", [-1.0, -0.9, -0.3, 0.0, 0.5, 0.99, 1.0])
+def test_piecewise_linear_activations_have_a_closed_form(halves, c):
+    product, slopes = on_the_circle(halves, c)
+    scale = max(map(abs, halves)) ** 2
+    found = correlation._piecewise_linear_product(halves, c)
+    assert found == pytest.approx(product, abs=1e-8 * scale)
+    found = correlation._piecewise_linear_slopes(halves, c)
+    assert found == pytest.approx(slopes, abs=1e-4 * scale)  # which jump: half a point each
+
+
+@pytest.mark.parametrize("halves", HALVES)
+def test_the_closed_form_is_that_of_two_arc_cosine_kernels(halves):
+    """E[φφ] = (a² + b²) K(c) − 2ab K(−c), E[φ'φ'] = (a² + b²) P + 2ab (½ − P)."""
+
+    def kernel(c):
+        return (math.sqrt(1 - c * c) + c * (math.pi - math.acos(c))) / (2 * math.pi)
+
+    a, b = halves
+    for c in torch.linspace(-1, 1, 21, dtype=torch.float64).tolist():
+        expected = (a * a + b * b) * kernel(c) - 2 * a * b * kernel(-c)
+        found = correlation._piecewise_linear_product(halves, c)
+        assert found == pytest.approx(expected, abs=1e-14)
+        both = 0.5 - math.acos(c) / (2 * math.pi)
+        expected = (a * a + b * b) * both + 2 * a * b * (0.5 - both)
+        found = correlation._piecewise_linear_slopes(halves, c)
+        assert found == pytest.approx(expected, abs=1e-14)
+
+
+@pytest.mark.parametrize("halves", HALVES)
+def test_equal_and_opposite_pairs_have_the_moments_of_one_number(halves):
+    a, b = halves
+    limits = [correlation._piecewise_linear_product(halves, c) for c in (1.0, 0.0, -1.0)]
+    of_one = [(a * a + b * b) / 2, (b - a) ** 2 / (2 * math.pi), a * b * -1]
+    assert limits == pytest.approx(of_one, abs=1e-15)
+
+
+@pytest.mark.parametrize("c", [-1.0, -0.3, 0.0, 0.7, 1.0])
+def test_identity_keeps_the_correlation_exactly(c):
+    assert correlation._piecewise_linear_product((1.0, 1.0), c) == c
+    assert correlation._piecewise_linear_slopes((1.0, 1.0), c) == 1
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

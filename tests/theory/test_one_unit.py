@@ -14,7 +14,7 @@ from rnn_exp.theory.one_unit import chain_rule, loss_surface, saddle_nodes
 from tests.reference import PHI
 
 SETTINGS = st.tuples(
-    st.sampled_from(["tanh", "sigmoid", "relu", "identity"]),
+    st.sampled_from(sorted(ACTIVATIONS)),
     st.floats(-6, 6),
     st.integers(1, 30),
     st.integers(0, 99),
@@ -42,8 +42,12 @@ def test_the_chain_rule_is_the_measured_derivative_at_every_length(setting):
     start = torch.randn((), dtype=torch.float64, generator=draw).requires_grad_()
     states = unrolled(activation, w, b, start, T)
     measured = [torch.autograd.grad(h, start, retain_graph=True)[0] for h in states]
-    found = chain_rule(torch.stack(states).detach(), double(w), activation)
-    torch.testing.assert_close(found, torch.stack(measured), rtol=1e-11, atol=1e-300)
+    h = torch.stack(states).detach()
+    found = chain_rule(h, double(w), activation)
+    # Where a unit saturates, 1 − h² keeps few digits: each factor is off by 1e-16 over its slope.
+    slopes = ACTIVATIONS[activation].slope(h).clamp(min=1e-300)
+    rounding = 1e-12 + (1e-15 / slopes).cumsum(0)
+    assert ((found - torch.stack(measured)).abs() <= rounding * found.abs() + 1e-300).all()
 
 
 @hypothesis.given(SETTINGS)
@@ -55,7 +59,7 @@ def test_the_chain_rule_is_what_the_adjoint_yields(setting):
     weights = LayerWeights(one, w * one, none, none)
     trace = forward(x, weights, one, phi)
     total = adjoint(one.unsqueeze(0), trace, x, weights, phi).total.flatten()
-    states = trace.now.flatten()
+    states = trace.states.flatten()
     for t in range(1, T):  # ∂h_T/∂h_t is the product over the T − t steps after t
         product = chain_rule(states[t:], double(w), activation)[-1]
         torch.testing.assert_close(total[t - 1], product, rtol=1e-12, atol=1e-300)
@@ -94,7 +98,7 @@ def test_a_logistic_unit_explodes_where_its_slope_stays_above_one_over_its_weigh
     assert chain_rule(states, double(5.0), "sigmoid")[-1].item() == pytest.approx(1.25**50)
 
 
-def test_saddle_nodes_of_weight_five_equal_the_reference():
+def test_saddle_nodes_grad_weight_five_equal_the_reference():
     assert saddle_nodes(5.0) == pytest.approx((-2.65561, -2.34439), abs=1e-5)
 
 
@@ -145,7 +149,7 @@ def test_the_surface_is_the_loss_and_gradient_of_every_pair_by_autograd(
             loss = (h[-1] + 0.4) ** 2
             expected = torch.autograd.grad(loss, own, allow_unused=True)
             expected = [torch.zeros(()).double() if e is None else e for e in expected]
-            measured = torch.stack([found.loss[i, j], found.of_w[i, j], found.of_b[i, j]])
+            measured = torch.stack([found.loss[i, j], found.grad_w[i, j], found.grad_b[i, j]])
             torch.testing.assert_close(
                 measured, torch.stack([loss.detach(), *expected]), rtol=1e-9, atol=1e-12
             )
@@ -170,8 +174,8 @@ def test_on_the_wall_the_gradient_is_a_geometric_sum(sixteenths, T):
     surface = loss_surface(w, -w / 2, T=T)
     by_b = 0.25 * sum((w.item() / 4) ** k for k in range(T))
     assert surface.loss.item() == pytest.approx(0.04)
-    assert surface.of_b.item() == pytest.approx(-0.4 * by_b, rel=1e-12)
-    assert surface.of_w.item() == pytest.approx(-0.2 * by_b, rel=1e-12)
+    assert surface.grad_b.item() == pytest.approx(-0.4 * by_b, rel=1e-12)
+    assert surface.grad_w.item() == pytest.approx(-0.2 * by_b, rel=1e-12)
 
 
 def test_the_wall_is_too_thin_for_a_grid_that_misses_its_line():

@@ -10,6 +10,7 @@ import torch
 from rnn_exp.fields import SettingError
 from rnn_exp.networks.inits import INITS, Gaussian, Identity, TorchDefault
 from rnn_exp.tasks import TASKS, Adding, TemporalOrder
+from rnn_exp.training.experiment import chunks, device_of, device_used
 from rnn_exp.training.run import Run, run_from
 from tests._hydra.test_app import FORKS
 from tests._hydra.test_conf import NETWORKS
@@ -255,24 +256,31 @@ def test_a_missing_seed_is_refused(refused):
     assert told == "seed=None is not possible: allowed is a whole number of at least 0"
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda", None, "", 0])
-def test_a_device_that_is_not_here_is_refused(monkeypatch, device):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cpu ", None, "", 0])
+def test_a_word_that_is_no_device_is_refused(device):
     with pytest.raises(SettingError) as refused:
         run_from(changed("device", device))
 
     assert str(refused.value) == (
-        f"device={device} is not possible: allowed is one of cpu, auto (no CUDA here)"
+        f"device={device} is not possible: allowed is one of cpu, auto, cuda, cuda:0, cuda:1, …"
     )
 
 
-def test_the_device_auto_is_decided_when_the_run_is_made(monkeypatch):
+@pytest.mark.parametrize("device", ["auto", "cuda", "cuda:3"])
+def test_a_run_for_a_gpu_can_be_planned_where_there_is_none(monkeypatch, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert run_from(changed("device", "auto")).device == "cpu"
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert run_from(changed("device", "auto")).device == "cuda"
+    run = run_from(changed("device", device))
+
+    assert run.device == device
+    assert chunks([run], processes=4) == [[run]]
+
+
+def test_the_device_auto_is_decided_where_the_run_trains(monkeypatch):
+    for there, used in ((False, "cpu"), (True, "cuda")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: int(there))
+        assert str(device_of("auto")) == device_used("auto") == used
 
 
 def test_the_device_does_not_change_the_digest(monkeypatch):

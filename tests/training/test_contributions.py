@@ -23,7 +23,7 @@ def found_of(sizes, num_layers, seed, activation="tanh", answers=1, dtype="float
     x, wanted = x.to(network.torch_dtype), wanted.to(network.torch_dtype)
     found = scan_engine(parameters.views(), x, asked_for(wanted), network)
     deltas = [
-        network.layer.deltas(trace, one)
+        network.make_cell().deltas(trace, one)
         for trace, one in zip(found.traces, found.adjoints, strict=True)
     ]
     return found, deltas
@@ -63,7 +63,8 @@ def test_their_norms_equal_a_loop_however_many_are_held_at_a_time(sizes, num_lay
         for t in range(sizes[0]):
             for run in range(sizes[1]):
                 C = sum(
-                    torch.outer(delta[t, run, b], trace.before[t, run, b]) for b in range(sizes[2])
+                    torch.outer(delta[t, run, b], trace.previous_states[t, run, b])
+                    for b in range(sizes[2])
                 )
                 mine, expected = float(norms[number][t, run]), float(C.norm())
                 if expected == 0:
@@ -82,6 +83,9 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, dtype, seed):
     trace = found.traces[0]
     together = log10_contributions(trace, deltas[0])
     for run in range(sizes[1]):
-        own = trace._replace(now=trace.now[:, run : run + 1], before=trace.before[:, run : run + 1])
+        own = trace._replace(
+            states=trace.states[:, run : run + 1],
+            previous_states=trace.previous_states[:, run : run + 1],
+        )
         alone = log10_contributions(own, deltas[0][:, run : run + 1])
         assert torch.equal(together[:, run], alone[:, 0])

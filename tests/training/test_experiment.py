@@ -21,7 +21,7 @@ from rnn_exp.networks.inits import (
 from rnn_exp.networks.network import Network
 from rnn_exp.tasks import Adding, Latch, Memorization, TemporalOrder
 from rnn_exp.theory.stationary import mean_field
-from rnn_exp.training.experiment import chunks, execute
+from rnn_exp.training.experiment import chunks, train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 
@@ -88,11 +88,11 @@ def groups(draw):
 @given(groups())
 @settings(max_examples=20)
 def test_alone_twice_or_beside_others_a_run_gives_the_same_bits(runs):
-    together = execute(runs)
+    together = train_runs(runs)
     for run, outcome in zip(runs, together, strict=True):
-        [alone] = execute([run])
+        [alone] = train_runs([run])
         assert_same(outcome, alone)
-    for outcome, again in zip(together, execute(runs), strict=True):
+    for outcome, again in zip(together, train_runs(runs), strict=True):
         assert_same(outcome, again)
 
 
@@ -103,7 +103,7 @@ def test_outcomes_come_in_the_order_of_the_runs_and_repeats_are_trained_once():
         for T in (5, 3, 5)
     ]
     seen = []
-    outcomes = execute(runs, seen.append)
+    outcomes = train_runs(runs, seen.append)
     assert [outcome.run for outcome in outcomes] == runs
     assert sum(len(update.runs) for update in seen) == 4
 
@@ -134,7 +134,7 @@ def test_tables_have_a_row_for_every_recorded_update_layer_and_time():
         training=Training(5),
         recording=Recording(2),
     )
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     table = outcome.gradients
     rows = list(zip(*(table[name].tolist() for name in ("update", "layer", "time")), strict=True))
     assert rows == [(u, k, t) for u in (0, 2, 4) for k in (0, 1) for t in range(1, 8)]
@@ -225,14 +225,15 @@ def test_digest_changes_with_every_setting_but_the_device():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_device_that_is_not_there_is_refused():
+def test_a_device_that_is_not_there_is_refused_where_the_run_trains():
+    run = Run(Adding(5), Network(hidden_size=4), training=Training(1), device="cuda")
     with pytest.raises(SettingError, match=r"device=cuda .*no CUDA here"):
-        Run(device="cuda")
+        train_runs([run])
 
 
 def test_prediction_uses_the_drive_of_the_runs_own_inputs_and_weights():
     run = Run(Adding(20), Network(hidden_size=1), Gaussian(1.5, input_scale=3.0), Training(1))
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     drawn = run.init.draw({"weight_ih_l0": (1, 2), "readout.weight": (1, 1)}, 0)
     V = drawn["weight_ih_l0"]
     # E[x xᵀ] over time: values U(0, 1), two markers in twenty steps, independent of the values.
@@ -244,7 +245,7 @@ def test_prediction_uses_the_drive_of_the_runs_own_inputs_and_weights():
 
 
 def test_identity_init_has_a_bound_but_no_prediction():
-    [outcome] = execute([Run(Adding(5), Network(hidden_size=4), Identity(0.9), Training(1))])
+    [outcome] = train_runs([Run(Adding(5), Network(hidden_size=4), Identity(0.9), Training(1))])
     assert outcome.prediction.rate is None
     assert outcome.prediction.bound == pytest.approx(0.9)
 
@@ -252,7 +253,7 @@ def test_identity_init_has_a_bound_but_no_prediction():
 @pytest.mark.parametrize("gain", [0.5, 1.2])
 def test_linear_orthogonal_runs_report_their_gain_as_decay_rate(gain):
     network = Network("identity", 16, dtype="float64")
-    [outcome] = execute([Run(Adding(30), network, Orthogonal(gain), Training(1))])
+    [outcome] = train_runs([Run(Adding(30), network, Orthogonal(gain), Training(1))])
     assert outcome.first.rate == pytest.approx(gain, rel=1e-10)
     assert outcome.first.verdict == ("vanishing" if gain < 1 else "exploding")
 
@@ -262,7 +263,7 @@ def test_a_gpu_gives_the_numbers_of_the_cpu():
     training = Training(5, optimizer="adam", clip_norm=1.0)
     network = Network("sigmoid", 16, 2, dtype="float64")
     here, there = (
-        execute([Run(Adding(20), network, Gaussian(2.0), training, device=device)])[0]
+        train_runs([Run(Adding(20), network, Gaussian(2.0), training, device=device)])[0]
         for device in ("cpu", "cuda")
     )
     for column in ("log10_total", "log10_direct", "saturation", "state_rms"):
@@ -281,8 +282,8 @@ def test_a_neighbour_that_diverges_does_not_end_a_run_that_has_solved_its_task()
         )
 
     company = [one(float(gain), seed) for gain in (1, 2, 3, 4) for seed in range(8)]
-    together = {outcome.run: outcome for outcome in execute(company)}
-    [alone] = execute([one(2.0, 0)])
+    together = {outcome.run: outcome for outcome in train_runs(company)}
+    [alone] = train_runs([one(2.0, 0)])
 
     diverged = [found for found in together.values() if found.status == "diverged"]
     assert any(0 < found.divergence.update < 119 for found in diverged)
@@ -300,7 +301,7 @@ def test_a_divergence_lies_within_the_sequence_however_long_others_may_be():
         Recording(1),
         0,
     )
-    [found] = execute([run])
+    [found] = train_runs([run])
 
     assert found.status == "diverged"
     assert found.updates["length"][-1] < run.task.steps

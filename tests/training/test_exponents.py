@@ -9,7 +9,7 @@ from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
 from rnn_exp.storage import writing
 from rnn_exp.tasks import Latch
-from rnn_exp.training.experiment import Chunk, execute
+from rnn_exp.training.experiment import Chunk, train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 
@@ -25,7 +25,7 @@ def runs(exponents: int = 3, updates: int = 4, **network: object) -> list[Run]:
 
 def test_a_linear_unit_has_the_exponent_of_its_weight():
     network = Network(hidden_size=1, activation="identity", dtype="float64")
-    [outcome] = execute(
+    [outcome] = train_runs(
         [Run(Latch(20), network, Gaussian(2.0), Training(1), Recording(1, exponents=1))]
     )
 
@@ -37,7 +37,7 @@ def test_a_linear_unit_has_the_exponent_of_its_weight():
 
 
 def test_there_is_a_row_a_recorded_update_and_index_largest_first():
-    table = execute(runs()[:1])[0].exponents
+    table = train_runs(runs()[:1])[0].exponents
 
     assert table["update"].tolist() == [0, 0, 0, 2, 2, 2, 3, 3, 3]
     assert table["index"].tolist() == [1, 2, 3] * 3
@@ -45,17 +45,17 @@ def test_there_is_a_row_a_recorded_update_and_index_largest_first():
 
 
 def test_alone_and_in_company_a_run_has_the_same_bits():
-    company = execute(runs())
+    company = train_runs(runs())
 
     for run, together in zip(runs(), company, strict=True):
-        [alone] = execute([run])
+        [alone] = train_runs([run])
         np.testing.assert_array_equal(alone.exponents["exponent"], together.exponents["exponent"])
 
 
 def test_a_resumed_run_keeps_its_exponents():
-    whole, chunk = execute(runs()), Chunk(runs())
+    whole, chunk = train_runs(runs()), Chunk(runs())
     for update, _ in chunk.train():
-        if update.update == 1:
+        if update.number == 1:
             break
     # The generator stops behind its yield: an update is whole when the next one is asked for.
     snapshots = [snapshot for _, snapshot in chunk.snapshots()]
@@ -68,7 +68,7 @@ def test_a_resumed_run_keeps_its_exponents():
 
 def test_states_that_are_not_finite_have_no_exponents():
     network = Network(hidden_size=6, activation="identity")
-    [outcome] = execute(
+    [outcome] = train_runs(
         [Run(Latch(60), network, Gaussian(1e30), Training(3), Recording(1, exponents=2))]
     )
 
@@ -77,7 +77,7 @@ def test_states_that_are_not_finite_have_no_exponents():
 
 
 def test_the_table_is_written_and_loaded_only_where_asked_for(tmp_path):
-    asked, not_asked = execute([runs(3)[0], runs(0)[1]])
+    asked, not_asked = train_runs([runs(3)[0], runs(0)[1]])
     for outcome in (asked, not_asked):
         folder = tmp_path / outcome.run.name
         folder.mkdir()
@@ -94,7 +94,7 @@ def test_the_table_is_written_and_loaded_only_where_asked_for(tmp_path):
 
 
 def test_where_none_were_asked_for_the_table_is_empty_and_has_its_columns(tmp_path):
-    [outcome] = execute(runs(0)[:1])
+    [outcome] = train_runs(runs(0)[:1])
     writing.write(tmp_path, outcome)
 
     exponents = rnn_exp.load(tmp_path).exponents
@@ -104,7 +104,7 @@ def test_where_none_were_asked_for_the_table_is_empty_and_has_its_columns(tmp_pa
 
 
 def test_a_run_without_its_table_is_not_done(tmp_path):
-    [outcome] = execute(runs(2)[:1])
+    [outcome] = train_runs(runs(2)[:1])
     writing.write(tmp_path, outcome)
     (tmp_path / "exponents.parquet").unlink()
 

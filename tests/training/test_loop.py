@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from rnn_exp.networks.inits import Gaussian, TorchDefault
-from rnn_exp.networks.network import Network, Parameters, shapes
+from rnn_exp.networks.network import Network, shapes
+from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.torch_modules import from_torch
 from rnn_exp.randomness import generator
 from rnn_exp.tasks import Adding, Memorization
-from rnn_exp.training.batch import Trainees
-from rnn_exp.training.experiment import execute
+from rnn_exp.training.batch import RunBatch
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.loop import train
+from rnn_exp.training.recorder import Recorder
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from tests import reference
@@ -61,7 +63,7 @@ def test_training_equals_the_usual_loop(optimizer, clip_norm):
         seed=3,
     )
 
-    [ours] = execute([run])
+    [ours] = train_runs([run])
 
     losses, norms, weights = usual_loop(run)
     assert ours.updates["loss"].tolist() == pytest.approx(losses, rel=1e-10)
@@ -75,7 +77,7 @@ def test_training_equals_the_usual_loop(optimizer, clip_norm):
 
 def test_spectral_radius_and_largest_singular_value_are_those_of_the_weights():
     run = Run(Adding(5), Network(hidden_size=6), Gaussian(1.5), Training(updates=1), seed=2)
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     W = run.init.draw(shapes(run.network, 2, 1), 2)["weight_hh_l0"]
     radius, sigma = torch.linalg.eigvals(W).abs().max(), torch.linalg.matrix_norm(W, 2)
     assert outcome.updates["spectral_radius"][0] == pytest.approx(float(radius), rel=1e-5)
@@ -84,7 +86,7 @@ def test_spectral_radius_and_largest_singular_value_are_those_of_the_weights():
 
 def test_recurrent_gradient_norm_is_that_of_the_recurrent_weights():
     run = Run(Adding(6), Network(hidden_size=4, dtype="float64"), TorchDefault(), Training(1))
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     drawn = run.init.draw(shapes(run.network, 2, 1), 0)
     layers = reference.layers_of(drawn, 1)
     layers[0][1].requires_grad_()
@@ -113,7 +115,7 @@ def first_bad_by_hand(run):
 
 def test_relu_at_gain_forty_ends_as_data_where_the_forward_pass_overflowed():
     run = Run(Adding(100), Network("relu"), Gaussian(40.0))
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     assert outcome.status == "diverged"
     assert outcome.first.verdict == outcome.last.verdict == "diverged"
     assert outcome.divergence.update == 0
@@ -125,7 +127,7 @@ def test_relu_at_gain_forty_ends_as_data_where_the_forward_pass_overflowed():
 
 def test_a_gradient_that_overflows_is_found_in_the_backward_pass():
     run = Run(Adding(300), Network(hidden_size=32), Gaussian(8.0), Training(3, clip_norm=1.0))
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     assert outcome.divergence.direction == "backward"
     status = outcome.gradients["status"][outcome.gradients["update"] == outcome.divergence.update]
     first_bad = outcome.divergence.time
@@ -136,7 +138,7 @@ def test_a_gradient_that_overflows_is_found_in_the_backward_pass():
 def test_rows_before_the_divergence_are_kept():
     training = Training(updates=200, optimizer="sgd", learning_rate=1e4)
     run = Run(Adding(10), Network("relu", 8), Gaussian(1.0), training, Recording(every=1))
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     assert outcome.status == "diverged"
     last = outcome.divergence.update
     assert last > 0
@@ -151,10 +153,10 @@ def test_a_diverging_run_leaves_without_changing_a_bit_of_the_others():
     bad = [Run(Adding(60), network, Gaussian(9.0), training, seed=seed) for seed in seeds]
     mixed = list(itertools.chain(*zip(bad, good, strict=True)))
 
-    together = dict(zip(mixed, execute(mixed), strict=True))
+    together = dict(zip(mixed, train_runs(mixed), strict=True))
 
     assert all(together[run].status == "diverged" for run in bad)
-    for run, alone in zip(good, execute(good), strict=True):
+    for run, alone in zip(good, train_runs(good), strict=True):
         assert together[run].status == alone.status == "finished"
         for name, value in alone.weights.items():
             assert torch.equal(together[run].weights[name], value)
@@ -165,8 +167,8 @@ def test_training_changes_the_parameters_it_was_given():
     network = Network(hidden_size=4)
     parameters = Parameters.stack([TorchDefault().draw(shapes(network, 2, 1), 0)], torch.float32)
     before = parameters.flat.clone()
-    trainees = Trainees(parameters, network, Adding(5), Training(2), [0])
-    for _ in train(trainees, network, Recording()):
+    runs = [Run(Adding(5), network, training=Training(2))]
+    for _ in train(RunBatch(runs, parameters), Recorder(runs)):
         pass
     assert not torch.equal(parameters.flat, before)
 
@@ -179,9 +181,9 @@ def test_a_torch_module_can_be_trained_here():
         if "readout" in name
     }
     parameters = Parameters.stack([own | read], torch.float32)
-    trainees = Trainees(parameters, network, Adding(6), Training(3), [0])
-    updates = list(train(trainees, network, Recording()))
-    assert [update.update for update in updates] == [0, 1, 2]
+    runs = [Run(Adding(6), network, training=Training(3))]
+    updates = list(train(RunBatch(runs, parameters), Recorder(runs)))
+    assert [update.number for update in updates] == [0, 1, 2]
     assert all(update.loss.isfinite().all() for update in updates)
 
 
@@ -189,7 +191,7 @@ def test_a_torch_module_can_be_trained_here():
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_a_network_that_overflows_before_any_theory_diverges_all_the_same(num_layers, gain):
     run = Run(Adding(100), Network("relu", 8, num_layers), Gaussian(gain), Training(2))
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     assert outcome.status == "diverged"
     assert (outcome.divergence.update, outcome.divergence.direction) == (0, "forward")
     assert outcome.prediction.rate is None or math.isfinite(outcome.prediction.rate)
@@ -271,7 +273,7 @@ def test_training_with_remedies_equals_the_slow_loop(remedy, num_layers):
     network = Network(hidden_size=5, num_layers=num_layers, dtype="float64")
     run = Run(task, network, Gaussian(1.1), training, Recording(every=1), seed=3)
 
-    [ours] = execute([run])
+    [ours] = train_runs([run])
 
     told, weights = slow_loop(run)
     losses, norms, clipped, omegas, lengths = zip(*told, strict=True)
@@ -289,7 +291,7 @@ def test_a_gradient_clipped_by_value_has_no_larger_number_and_is_told_so():
     network = Network(hidden_size=6, dtype="float64")
     training = Training(1, learning_rate=1.0, clip_value=0.05)
     run = Run(Adding(9), network, Gaussian(), training)
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     drawn = run.init.draw(shapes(network, 2, 1), 0)
     moved = torch.cat(
         [(outcome.weights[name] - value.double()).flatten().abs() for name, value in drawn.items()]
@@ -302,7 +304,7 @@ def test_a_gradient_clipped_by_value_has_no_larger_number_and_is_told_so():
 def test_a_gradient_below_both_limits_keeps_its_bits():
     base = {"task": Adding(9), "network": Network(hidden_size=6)}
     plain, limited = (
-        execute([Run(**base, training=training)])[0]
+        train_runs([Run(**base, training=training)])[0]
         for training in (Training(5), Training(5, clip_norm=1e3, clip_value=1e2))
     )
     assert not limited.updates["clipped"].any()
@@ -320,7 +322,7 @@ def test_the_rows_of_an_update_end_where_its_sequences_do(convention):
         recording=Recording(1),
         seed=1,
     )
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
 
     draws = generator(1, "data")
     lengths = [task.draw(3, draws).length for _ in range(9)]
@@ -344,7 +346,7 @@ def test_the_rows_of_an_update_end_where_its_sequences_do(convention):
 def test_what_comes_from_the_last_answer_alone_is_the_total_of_a_loss_at_the_end():
     base = {"task": Adding(9), "network": Network(hidden_size=4, num_layers=2, dtype="float64")}
     every, last = (
-        execute([Run(**base, training=Training(1, loss_at=where))])[0].gradients
+        train_runs([Run(**base, training=Training(1, loss_at=where))])[0].gradients
         for where in ("every", "task")
     )
     assert every["log10_late"] == pytest.approx(last["log10_total"], rel=1e-12)
@@ -358,13 +360,13 @@ def test_what_comes_from_the_last_answer_alone_is_the_total_of_a_loss_at_the_end
     [(Adding(6), False), (Memorization(3), True), (Adding(20, "pascanu"), False)],
 )
 def test_a_task_has_the_column_of_the_last_answer_where_it_has_more(task, expected):
-    [outcome] = execute([Run(task, Network(hidden_size=3), training=Training(1))])
+    [outcome] = train_runs([Run(task, Network(hidden_size=3), training=Training(1))])
     assert ("log10_late" in outcome.gradients) is expected
 
 
 def test_sequences_that_are_shorter_than_the_longest_diverge_within_themselves():
     run = Run(Adding(40, "pascanu"), Network("relu", 16), Gaussian(100.0), Training(3))
-    [outcome] = execute([run])
+    [outcome] = train_runs([run])
     assert outcome.status == "diverged"
     assert outcome.divergence.time <= outcome.updates["length"][-1]
     assert set(outcome.gradients["time"]) == set(range(1, outcome.updates["length"][-1] + 1))

@@ -8,14 +8,17 @@ import pytest
 import torch
 from hypothesis import given
 
-from rnn_exp.networks.gradients import Asked, scan_engine
+from rnn_exp.networks.cells import CELLS
+from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.inits import TorchDefault
-from rnn_exp.networks.network import Network, Parameters, shapes
+from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.norms import log10_norm, norm, norm_statuses
-from rnn_exp.schema import GRADIENT_STATUSES
+from rnn_exp.networks.parameters import Parameters
+from rnn_exp.networks.readout import Objective
+from rnn_exp.schema import GRADIENT_STATUSES, TABLES
 from rnn_exp.tasks import Adding
-from rnn_exp.training.experiment import execute
-from rnn_exp.training.recorder import COLUMNS, Known, profile, record
+from rnn_exp.training.experiment import train_runs
+from rnn_exp.training.recorder import candidate_spectrum, profile
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from tests import reference
@@ -66,7 +69,7 @@ def default_network_at_200(dtype):
     """A default torch network, T = 200: its gradient at t = 1 is near 1e-44."""
     training = Training(updates=1)
     network = Network(dtype=dtype)
-    [outcome] = execute([Run(Adding(200), network, TorchDefault(), training)])
+    [outcome] = train_runs([Run(Adding(200), network, TorchDefault(), training)])
     return outcome.gradients["log10_total"], outcome.gradients["status"]
 
 
@@ -90,19 +93,20 @@ def gradients_of(batch_copies):
     batch = task.draw(3, torch.Generator().manual_seed(0))
     x = batch.inputs.repeat(1, batch_copies, 1).unsqueeze(1).double()
     y = batch.targets.repeat(1, batch_copies).unsqueeze(0).double()
-    found = scan_engine(parameters.views(), x, Asked(lambda out: task.loss(out, y)), network)
+    found = scan_engine(parameters.views(), x, Objective(lambda out: task.loss(out, y)), network)
     return parameters, network, x, y, found
 
 
 def test_gradient_norm_does_not_depend_on_the_batch_size():
     once, four_times = gradients_of(1)[-1], gradients_of(4)[-1]
-    cell = Network().layer
-    torch.testing.assert_close(profile(once, cell), profile(four_times, cell))
+    cell = Network().make_cell()
+    for name, values in profile(once, cell).items():
+        torch.testing.assert_close(values, profile(four_times, cell)[name])
 
 
 def test_columns_equal_their_definitions_on_the_unrolled_network():
     parameters, network, x, y, found = gradients_of(1)
-    columns = dict(zip(COLUMNS, profile(found, network.layer)[..., 0], strict=True))
+    columns = {name: values[..., 0] for name, values in profile(found, network.make_cell()).items()}
 
     layers = reference.layers_of(parameters.of_run(0), 2)
     own = parameters.of_run(0)
@@ -153,15 +157,9 @@ def test_recorded_spectra_do_not_depend_on_the_runs_beside(H):
     draw = torch.Generator().manual_seed(H)
     W = torch.randn(200, H, H, generator=draw)
     network = Network(hidden_size=H)
-    *_, x, y, found = gradients_of(1)
-    del x, y
 
     def spectra(weights):
-        grad = {"weight_hh_l0": weights}
-        none = torch.zeros(len(weights))
-        known = Known(none, none > 0, none, none, [12] * len(weights))
-        recorded = record(found._replace(parameters=grad), weights, network, known)
-        return recorded.spectral_radius, recorded.largest_singular_value
+        return candidate_spectrum(weights, network)
 
     for start in range(0, 200, 13):
         together = spectra(W[start : start + 13])
@@ -170,3 +168,39 @@ def test_recorded_spectra_do_not_depend_on_the_runs_beside(H):
             for many, one in zip(together, alone, strict=True):
                 assert torch.equal(many[place], one[0])
     torch.testing.assert_close(spectra(W)[0], torch.linalg.eigvals(W.double()).abs().amax(-1))
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_the_spectrum_of_a_cell_is_that_of_the_block_that_makes_its_candidate(cell):
+    """Torch's orders: a GRU's r, z, n and an LSTM's i, f, g, o; n and g are the candidates."""
+    kind = CELLS[cell]
+    network = Network(cell=cell, hidden_size=4, leak=0.5 if kind.has_leak else None)
+    place = {"gru": 2, "lstm": 2}.get(cell, 0)
+    blocks = [torch.zeros(1, 4, 4) for _ in range(kind.gates)]
+    blocks[place] = 0.5 * torch.eye(4).unsqueeze(0)
+
+    radius, largest = candidate_spectrum(torch.cat(blocks, dim=1), network)
+
+    assert (radius.item(), largest.item()) == (0.5, 0.5)
+
+
+def columns_recorded(run):
+    """The names that a recorded update of a run has."""
+    [outcome] = train_runs([run])
+    return set(outcome.updates), set(outcome.gradients), set(outcome.exponents)
+
+
+@pytest.mark.parametrize(
+    ("more", "optional"),
+    [
+        ({}, set()),
+        ({"network": Network(cell="lstm", hidden_size=3)}, {"log10_memory"}),
+        ({"training": Training(1, loss_at="every")}, {"log10_late"}),
+    ],
+)
+def test_a_run_records_the_columns_of_the_schema_and_no_other(more, optional):
+    usual = {"network": Network(hidden_size=3), "training": Training(1)}
+    recorded = columns_recorded(Run(Adding(6), **{**usual, **more}))
+
+    for table, found in zip(TABLES.values(), recorded, strict=True):
+        assert found == set(table.always) | (optional if table.name == "gradients" else set())

@@ -9,7 +9,7 @@ from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.randomness import generator
 from rnn_exp.tasks import Adding, TemporalOrder
-from rnn_exp.training.experiment import Chunk, execute
+from rnn_exp.training.experiment import Chunk, train_runs
 from rnn_exp.training.loop import solves
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
@@ -21,7 +21,7 @@ def interrupted(runs, at):
     chunk, ended = Chunk(runs), []
     for update, outcomes in chunk.train():
         ended += outcomes
-        if update.update + 1 == at:
+        if update.number + 1 == at:
             break
     return ended, dict(chunk.snapshots())
 
@@ -29,7 +29,7 @@ def interrupted(runs, at):
 @given(groups(), st.integers(1, 6), st.data())
 @settings(max_examples=25)
 def test_a_resumed_run_is_bit_identical_in_whatever_company(runs, at, data):
-    expected = dict(zip(runs, execute(runs), strict=True))
+    expected = dict(zip(runs, train_runs(runs), strict=True))
 
     outcomes, snapshots = interrupted(runs, at)
     left = data.draw(st.permutations(list(snapshots)))
@@ -56,7 +56,7 @@ def test_a_snapshot_does_not_change_when_training_goes_on():
 
     assert all(torch.equal(before.state[name], tensor) for name, tensor in kept.items())
     assert before.updates == 1
-    assert before.history["update"].tolist() == [0]
+    assert before.rows["update"].tolist() == [0]
 
 
 def test_a_run_that_has_made_all_updates_has_no_snapshot():
@@ -68,7 +68,7 @@ def test_a_run_that_has_made_all_updates_has_no_snapshot():
 class Easy(Adding):
     """The adding problem with every answer counted as right."""
 
-    wrong_by = 10.0
+    tolerance = 10.0
 
 
 def test_a_run_that_solves_its_task_leaves_without_changing_a_bit_of_the_others():
@@ -78,16 +78,16 @@ def test_a_run_that_solves_its_task_leaves_without_changing_a_bit_of_the_others(
         for seed, gain in enumerate((0.5, 1e30, 1.0))
     ]
 
-    outcomes = execute(runs)
+    outcomes = train_runs(runs)
 
     assert [outcome.status for outcome in outcomes] == ["solved", "diverged", "solved"]
     assert outcomes[0].updates["update"].tolist() == [0]
     for run, outcome in zip(runs, outcomes, strict=True):
-        assert_same(outcome, execute([run])[0])
+        assert_same(outcome, train_runs([run])[0])
 
 
 def test_only_a_run_told_to_stop_when_solved_does_so():
-    [outcome] = execute([Run(Easy(6), Network(hidden_size=4), training=Training(8))])
+    [outcome] = train_runs([Run(Easy(6), Network(hidden_size=4), training=Training(8))])
 
     assert outcome.status == "finished"
     assert outcome.updates["update"].tolist() == [0, 7]

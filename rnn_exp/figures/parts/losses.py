@@ -10,58 +10,75 @@ from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.panels import lengths_of
-from rnn_exp.figures.parts.recipes import Book, named
-from rnn_exp.figures.parts.seeds import interval, thin
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, required
+from rnn_exp.figures.parts.recipes import Recipes, name_runs
+from rnn_exp.figures.parts.seeds import interval, limit_updates
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
 from rnn_exp.figures.parts.words import listing, number, plural, sentences
 
 __all__ = [
+    "LAST",
     "LEARNED",
     "SMOOTH",
     "STUCK",
     "curve_caption",
     "curve_table",
     "draw_curves",
-    "ending_table",
+    "final_table",
 ]
 
-_UPDATES, _SERIES, _LENGTHS = 200, 6, 3
-_BY: Final = ["length", "series"]
-SMOOTH: Final = 5
-"""A loss is of one batch: drawn is each run's median over so many recorded updates."""
+LEARNED: Final = 0.5
+"""A final loss below this part of chance counts as learned."""
 STUCK: Final = 0.9
 """A loss above this part of chance is counted as chance."""
+LAST: Final = 0.1
+"""A run's final loss is the mean over the last tenth of its recorded updates."""
+SMOOTH: Final = 5
+"""A loss is of one batch: drawn is each run's median over so many recorded updates."""
+_UPDATES, _SERIES, _LENGTHS = 200, 6, 3
+_BY: Final = ["length", "series"]
+_FINAL_BY: Final = ["series", "length"]
 
 
-def curve_table(tables: Tables, book: Book) -> pd.DataFrame:
-    """The median and range over seeds of the smoothed loss at each recorded update."""
-    runs, notes = _shown(tables.runs, book)
+def curve_table(tables: Tables, recipes: Recipes) -> Plotted:
+    """Return the median and range over seeds of the smoothed loss at each recorded update.
+
+    Args:
+        tables: of a study whose runs have a length.
+        recipes: the names of its series.
+
+    Returns:
+        Columns: length, series, update, median, low, high, seeds, ceiling (seeds without a finite
+        loss) and chance (the loss of the best guess that has seen no input).
+
+    Raises:
+        CannotDraw: if fewer than two updates were recorded.
+    """
+    runs, notes = _shown(tables.runs, recipes)
     rows = required(tables.updates, ["run", "update", "loss"], "updates").astype({"run": str})
     rows = rows[rows["run"].isin(runs["run"])]
     if len(rows["update"].unique()) < 2:
         raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
     rows = _smoothed(rows.astype({"loss": float}))
-    kept, note = thin(rows["update"], _UPDATES)
+    kept, note = limit_updates(rows["update"], _UPDATES)
     frame = runs.merge(rows[rows["update"].isin(kept)], on="run").sort_values([*_BY, "update"])
-    plotted = interval(frame, [*_BY, "update"], "loss")
+    numbers = interval(frame, [*_BY, "update"], "loss")
     keys = [frame[key] for key in (*_BY, "update")]
     lost = frame["lost"].groupby(keys, sort=False, observed=True).sum()
-    plotted = plotted.assign(ceiling=lost.to_numpy())
+    numbers = numbers.assign(ceiling=lost.to_numpy())
     chances = runs.groupby("length")["chance"].median()
-    plotted["chance"] = plotted["length"].map(chances)
-    plotted.attrs["notes"] = [*notes, *note]
-    return plotted
+    numbers["chance"] = numbers["length"].map(chances)
+    return Plotted(numbers, (*notes, *note))
 
 
-def _shown(runs: pd.DataFrame, book: Book) -> tuple[pd.DataFrame, list[str]]:
+def _shown(runs: pd.DataFrame, recipes: Recipes) -> tuple[pd.DataFrame, list[str]]:
     """The runs with their length and name, as many as a figure can hold."""
     needed = required(runs, ["run", "task.length"], "runs")
     frame = pd.DataFrame(
         {
             "run": needed["run"].astype(str),
             "length": needed["task.length"].astype(int),
-            "series": named(runs, book),
+            "series": name_runs(runs, recipes),
             "chance": runs.reindex(columns=["chance_loss"])["chance_loss"].astype(float),
         }
     )
@@ -82,8 +99,14 @@ def _smoothed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(loss=smooth.where(finite.notna()), lost=finite.isna().astype(int))
 
 
-def draw_curves(table: pd.DataFrame, y: str) -> Figure:
-    """A panel a length, a line a recipe with the range over seeds, and a dashed line for chance."""
+def draw_curves(plotted: Plotted, y: str) -> Figure:
+    """Draw a panel a length, a line a recipe with the range over seeds; dashed is chance.
+
+    Args:
+        plotted: as of `curve_table`.
+        y: the label of the losses.
+    """
+    table = plotted.table
     with in_style():
         lengths = lengths_of(table)
         figure, grid = panels.grid(1, len(lengths), height=2.2)
@@ -102,10 +125,7 @@ def draw_curves(table: pd.DataFrame, y: str) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for series, rows in part.groupby("series", sort=False, observed=True):
         colour = palette[str(series)]
-        axes.plot(rows["update"], rows["median"], MEASURED, color=colour)
-        band = rows["update"], rows["low"], rows["high"]
-        axes.fill_between(*band, color=colour, alpha=0.22, linewidth=0)
-        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "update"], marks.CEILING, colour)
+        marks.band(axes, rows, "update", colour)
     if part["chance"].notna().any():
         axes.axhline(part["chance"].iloc[0], linestyle=THEORY, color="0.1", linewidth=0.9)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -126,11 +146,12 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in palette.items()]
     if table["chance"].notna().any():
         entries.append(marks.line_entry("chance: no memory", THEORY))
-    return entries + marks.entries(False, bool((table["ceiling"] > 0).any()))
+    return entries + marks.lost_entries(False, bool((table["ceiling"] > 0).any()))
 
 
-def curve_caption(table: pd.DataFrame) -> str:
-    """What is seen: who ends below chance, and how far."""
+def curve_caption(plotted: Plotted) -> str:
+    """Say who ends below chance, and how far, in a figure of `curve_table`."""
+    table = plotted.table
     said = [_length(length, table[table["length"] == length]) for length in lengths_of(table)]
     most = int(table["seeds"].max())
     lost = int(table.groupby(_BY, observed=True)["ceiling"].max().sum())
@@ -139,13 +160,13 @@ def curve_caption(table: pd.DataFrame) -> str:
         f"Line: median over {plural(most, 'seed')} of each run's running median over {SMOOTH} "
         "recorded updates; band: lowest to highest.",
         f"{plural(lost, 'run')} diverged (triangles)." if lost else "",
-        *table.attrs.get("notes", []),
+        *plotted.notes,
     )
 
 
 def _length(length: int, part: pd.DataFrame) -> str:
     chance = float(part["chance"].iloc[0])
-    best_first = _ends(part).sort_values("median", kind="stable")
+    best_first = _last_medians(part).sort_values("median", kind="stable")
     said = [f"{row['series']} {number(row['median'])}" for _, row in best_first.iterrows()]
     level = f" (chance {number(chance)})" if chance == chance else ""
     median, series = best_first["median"], best_first["series"].astype(str)
@@ -156,27 +177,31 @@ def _length(length: int, part: pd.DataFrame) -> str:
     return f"T = {length}: the loss ends at {'; '.join(said)}{level}.{told}"
 
 
-def _ends(part: pd.DataFrame) -> pd.DataFrame:
+def _last_medians(part: pd.DataFrame) -> pd.DataFrame:
     """The median of the last tenth of each line: what is drawn still has the noise of batches."""
     groups = part.dropna(subset="median").groupby("series", observed=True, sort=False)["median"]
     ends = groups.agg(lambda line: line.tail(max(1, len(line) // 10)).median())
     return ends.reset_index()
 
 
-LEARNED: Final = 0.5
-"""A final loss below this part of chance counts as learned."""
-LAST: Final = 0.1
-"""A run's final loss is the mean over the last tenth of its recorded updates."""
-_ENDS_BY: Final = ["series", "length"]
+def final_table(tables: Tables, recipes: Recipes) -> Plotted:
+    """Return for each recipe and length the decay rates and the loss at the end.
 
+    Args:
+        tables: of a study whose runs know the loss of guessing.
+        recipes: the names of its series.
 
-def ending_table(tables: Tables, book: Book) -> pd.DataFrame:
-    """For each recipe and length: ``start``, ``end`` (rates), ``loss`` (in parts of chance).
+    Returns:
+        Columns: series, length, seeds, diverged (so many of them), and of `start` and `end` (decay
+        rates at update 0 and at the last one recorded) and `loss` (in parts of chance) the median
+        over seeds, with `_low` and `_high`. The loss of a run that diverged is infinite.
 
-    Each is the median over seeds, with ``_low`` and ``_high``. The loss of a run that diverged is
-    infinite.
+    Raises:
+        CannotDraw: if the loss of guessing is not known, or no run has a loss.
     """
-    frame = _runs(tables.runs, book).merge(_losses(tables.updates), on="run", how="left")
+    frame = _final_runs(tables.runs, recipes).merge(
+        _final_losses(tables.updates), on="run", how="left"
+    )
     if frame["loss"].isna().all():
         raise CannotDraw("No run of the study has a loss.")
     diverged = frame["status"] == "diverged"
@@ -184,14 +209,14 @@ def ending_table(tables: Tables, book: Book) -> pd.DataFrame:
     frame, diverged = frame[ended], diverged[ended]
     losses = (frame["loss"] / frame["chance"]).mask(diverged, np.inf)
     frame = frame.assign(loss=losses, diverged=diverged.astype(int))
-    plotted = _intervals(frame)
+    numbers = _intervals(frame)
     left = int((~ended).sum())
-    plotted.attrs["notes"] = [f"{plural(left, 'run')} had not ended: not shown."] if left else []
-    return plotted
+    notes = (f"{plural(left, 'run')} had not ended: not shown.",) if left else ()
+    return Plotted(numbers, notes)
 
 
 def _intervals(frame: pd.DataFrame) -> pd.DataFrame:
-    grouped = frame.groupby(_ENDS_BY, observed=True, sort=True)
+    grouped = frame.groupby(_FINAL_BY, observed=True, sort=True)
     columns = {"seeds": grouped.size(), "diverged": grouped["diverged"].sum()}
     for name in ("start", "end", "loss"):
         some = grouped[name]
@@ -199,7 +224,7 @@ def _intervals(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).reset_index()
 
 
-def _runs(runs: pd.DataFrame, book: Book) -> pd.DataFrame:
+def _final_runs(runs: pd.DataFrame, recipes: Recipes) -> pd.DataFrame:
     needed = ["run", "status", "decay_rate", "final_decay_rate", "task.length", "chance_loss"]
     frame = required(runs, needed, "runs")
     if not (frame["chance_loss"].astype(float) > 0).all():
@@ -208,7 +233,7 @@ def _runs(runs: pd.DataFrame, book: Book) -> pd.DataFrame:
         {
             "run": frame["run"].astype(str),
             "status": frame["status"],
-            "series": named(runs, book),
+            "series": name_runs(runs, recipes),
             "length": frame["task.length"].astype(int),
             "start": frame["decay_rate"].astype(float),
             "end": frame["final_decay_rate"].astype(float),
@@ -217,7 +242,7 @@ def _runs(runs: pd.DataFrame, book: Book) -> pd.DataFrame:
     )
 
 
-def _losses(updates: pd.DataFrame) -> pd.DataFrame:
+def _final_losses(updates: pd.DataFrame) -> pd.DataFrame:
     rows = required(updates, ["run", "update", "loss"], "updates")
     rows = rows.astype({"run": str, "loss": float}).sort_values(["run", "update"])
     groups = rows.groupby("run", sort=False)["loss"]

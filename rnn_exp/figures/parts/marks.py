@@ -5,7 +5,7 @@ number at the ceiling.
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,29 +16,44 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from rnn_exp.figures.parts.panels import plain
-from rnn_exp.figures.parts.style import categories, ordered
+from rnn_exp.figures.parts.style import MEASURED, categories, ordered
 
+Line = Literal["-", "--", ":"]
+"""A style of lines; each means one thing everywhere."""
+Entry = tuple[Artist, str]
+"""An entry of a legend: what is drawn, and its label."""
 FLOOR: Final = "v"
+"""The triangle of a value too small to be drawn, at the lower edge."""
 CEILING: Final = "^"
+"""The triangle of a value too large to be drawn, at the upper edge."""
 _LABELS = {FLOOR: "zero or underflow", CEILING: "overflow or NaN"}
 # So many triangles show an extent; one a lag would merge into a bar.
 _MOST = 8
+# Characters of 7 pt text in an inch, and those that a handle and its gap take.
+_PER_INCH, _HANDLE = 17, 7
 
 
-def mark(axes: Axes, x: ArrayLike, edge: str, colour: str) -> None:
-    """Triangles at the edge of the axes; a further series is stacked, not drawn over the last."""
+def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
+    """Draw triangles at the lower or upper edge; a further series is stacked, not drawn over.
+
+    Args:
+        axes: where to draw.
+        x: places at which a value is lost; of many, some are drawn.
+        shape: `FLOOR` or `CEILING`, which is also the edge.
+        colour: of the series.
+    """
     positions = np.sort(np.asarray(x, dtype=float))
     if positions.size == 0:
         return
     few = np.unique(np.linspace(0, positions.size - 1, min(_MOST, positions.size)).round())
-    name = "floor" if edge == FLOOR else "ceiling"
+    name = "floor" if shape == FLOOR else "ceiling"
     inset = 0.03 + 0.05 * sum(line.get_gid() == name for line in axes.lines)
-    height = inset if edge == FLOOR else 1 - inset
+    height = inset if shape == FLOOR else 1 - inset
     axes.plot(
         positions[few.astype(int)],
         np.full(few.size, height),
         linestyle="none",
-        marker=edge,
+        marker=shape,
         markersize=3.2,
         color=colour,
         markeredgewidth=0,
@@ -50,49 +65,87 @@ def mark(axes: Axes, x: ArrayLike, edge: str, colour: str) -> None:
     )
 
 
-def entries(floor: bool, ceiling: bool) -> list[tuple[Artist, str]]:
-    """Legend entries for the triangles that occur."""
-    edges = [edge for edge, used in ((FLOOR, floor), (CEILING, ceiling)) if used]
+def band(
+    axes: Axes,
+    rows: pd.DataFrame,
+    x: str,
+    colour: str,
+    *,
+    log10: bool = False,
+    joined: bool = True,
+    **line: Any,  # noqa: ANN401 - matplotlib's
+) -> None:
+    """Draw the median of one series as a line, the range over seeds, and triangles for lost values.
+
+    A value that is not finite leaves a gap in the line. The range ends at the median where its own
+    end is not finite.
+
+    Args:
+        axes: where to draw.
+        rows: of one series, in order of ``x``, with `median`, `low` and `high` over seeds. Where
+            columns `floor` and `ceiling` count the seeds whose value is lost, each such place gets
+            a triangle at the lower or the upper edge.
+        x: the column with the places.
+        colour: of everything drawn.
+        log10: whether the columns are `log10_median`, `log10_low` and `log10_high`.
+        joined: whether the places have an order that a line may show; if not, points and bars.
+        line: what else the median's line has: its style, marker or group id.
+    """
+    names = [f"log10_{name}" if log10 else name for name in ("median", "low", "high")]
+    median, low, high = (rows[name].where(np.isfinite(rows[name])) for name in names)
+    low, high = low.fillna(median), high.fillna(median)
+    line = {"linestyle": MEASURED if joined else "none", **line}
+    axes.plot(rows[x], median, color=colour, **line)
+    if joined:
+        axes.fill_between(rows[x], low, high, color=colour, alpha=0.22, linewidth=0)
+    else:
+        axes.vlines(rows[x], low, high, color=colour, linewidth=0.8)
+    for name, shape in (("floor", FLOOR), ("ceiling", CEILING)):
+        if name in rows:
+            mark_lost(axes, rows.loc[rows[name] > 0, x], shape, colour)
+
+
+def lost_entries(floor: bool, ceiling: bool) -> list[tuple[Artist, str]]:
+    """Return legend entries for the triangles that occur.
+
+    Args:
+        floor: whether a value is at the lower edge.
+        ceiling: whether one is at the upper edge.
+    """
+    shapes = [shape for shape, used in ((FLOOR, floor), (CEILING, ceiling)) if used]
     return [
-        (Line2D([], [], linestyle="none", marker=e, color="0.35", markersize=3.5), _LABELS[e])
-        for e in edges
+        (Line2D([], [], linestyle="none", marker=shape, color="0.35", markersize=3.5), label)
+        for shape, label in ((shape, _LABELS[shape]) for shape in shapes)
     ]
 
 
-Line = Literal["-", "--", ":"]
-Entry = tuple[Artist, str]
-
-# Characters of 7 pt text in an inch, and those that a handle and its gap take.
-_PER_INCH, _HANDLE = 17, 7
-
-
 def colours(table: pd.DataFrame) -> dict[str, str]:
-    """A colour for each series: by order where they are numbers, by category where not."""
+    """Return a colour for each series: by order where they are numbers, by category where not."""
     values = table.drop_duplicates("series")[["series", "value"]]
     palette = ordered if values["value"].notna().all() else categories
     return dict(zip(values["series"], palette(len(values)), strict=True))
 
 
-def lone(table: pd.DataFrame) -> str:
-    """The name of the only series, for the titles: one colour needs no legend."""
+def only_series(table: pd.DataFrame) -> str:
+    """Return the name of the only series, for the titles, or nothing: one needs no legend."""
     names = table["series"].unique()
     return str(names[0]) if len(names) == 1 else ""
 
 
 def line_entry(label: str, style: Line, colour: str = "0.2") -> Entry:
-    """A legend entry for a line style."""
+    """Return a legend entry for a line style."""
     return Line2D([], [], linestyle=style, color=colour), label
 
 
 def series_entries(palette: dict[str, str]) -> list[Entry]:
-    """Legend entries for the colours, where there is more than one."""
+    """Return legend entries for the colours of series, where there is more than one."""
     if len(palette) < 2:
         return []
     return [line_entry(plain(name), "-", colour) for name, colour in palette.items()]
 
 
 def legend(figure: Figure, entries: Sequence[Entry]) -> None:
-    """One legend in rows above the panels; as many columns as its longest label allows."""
+    """Add one legend in rows above the panels; as many columns as its longest label allows."""
     if not entries:
         return
     columns = _columns([entry[1] for entry in entries], figure.get_figwidth() * _PER_INCH)

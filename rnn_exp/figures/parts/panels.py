@@ -22,12 +22,22 @@ from rnn_exp.figures.parts.selection import CannotDraw, settings_of
 from rnn_exp.figures.parts.style import COLUMN, PAGE
 
 Share = bool | Literal["none", "all", "row", "col"]
+"""Which panels share an axis, as matplotlib says it."""
+_TICKS = 8
 
 
 def grid(
     rows: int, columns: int, *, height: float, sharex: Share = True, sharey: Share = True
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of `rows` by `columns` axes: one panel fills a column, more fill the page."""
+    """Return a figure of `rows` by `columns` axes: one panel fills a column, more fill the page.
+
+    Args:
+        rows: of panels.
+        columns: of panels.
+        height: of a row, in inches.
+        sharex: as in matplotlib's `subplots`.
+        sharey: as in matplotlib's `subplots`.
+    """
     width = PAGE if columns > 1 else COLUMN
     figure = Figure(figsize=(width, height * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
@@ -35,7 +45,7 @@ def grid(
 
 
 def plain(text: str) -> str:
-    r"""Text from a configuration, shown as it is: a dollar sign starts no formula."""
+    r"""Return text from a configuration so that it is shown as it is: a dollar is no formula."""
     return text.replace("$", r"\$")
 
 
@@ -74,7 +84,7 @@ def powers(axes: Axes, which: Literal["x", "y"] = "y", bins: int = 6) -> None:
 
 
 def plain_log(axes: Axes, which: Literal["x", "y"]) -> None:
-    """A logarithmic axis over few decades, with ticks written as plain numbers."""
+    """Make an axis logarithmic, over few decades with ticks written as plain numbers."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     low, high = sorted(axes.get_xlim() if which == "x" else axes.get_ylim())
@@ -88,7 +98,7 @@ def plain_log(axes: Axes, which: Literal["x", "y"]) -> None:
 
 
 def cell_edges(centres: np.ndarray) -> np.ndarray:
-    """Cell edges half-way between recorded values, which need not be evenly spaced."""
+    """Return cell edges half-way between recorded values, which need not be evenly spaced."""
     values = centres.astype(float)
     if values.size == 1:
         return np.array([values[0] - 0.5, values[0] + 0.5])
@@ -99,7 +109,7 @@ def cell_edges(centres: np.ndarray) -> np.ndarray:
 
 
 def name_axes(figure: Figure, grid: np.ndarray, x: str, y: str) -> None:
-    """One label for all columns and one for all rows, on the panel itself where there is one."""
+    """Set one label for all columns and one for all rows, on the panel where there is but one."""
     if grid.shape[1] == 1:
         grid[-1, 0].set_xlabel(x)
     else:
@@ -111,23 +121,23 @@ def name_axes(figure: Figure, grid: np.ndarray, x: str, y: str) -> None:
 
 
 def title(axes: Axes, activation: str, series: str = "", length: int = 0) -> None:
-    """The title of a panel, from the parts that are known."""
+    """Set the title of a panel from the parts that are known."""
     parts = filter(None, [activation, series, length_label(length)])
     axes.set_title(plain(", ".join(parts)))
 
 
 def lengths_of(table: pd.DataFrame) -> list[int]:
-    """The sequence lengths of a plotted table, shortest first."""
+    """Return the sequence lengths of a plotted table, shortest first."""
     return sorted(int(length) for length in table["length"].unique())
 
 
 def length_label(length: int) -> str:
-    """'T = 100', or nothing where the study has no sequence length."""
+    """Return 'T = 100', or nothing where the study has no sequence length."""
     return f"T = {length}" if length else ""
 
 
 def positions(plotted: pd.DataFrame) -> pd.Series:
-    """The value of the series or, for settings that are no numbers, a place in their row."""
+    """Return the value of each series or, for settings that are no numbers, a place in a row."""
     if is_numeric(plotted):
         return plotted["value"].astype(float)
     places = {name: float(i) for i, name in enumerate(plotted["series"].unique())}
@@ -135,17 +145,23 @@ def positions(plotted: pd.DataFrame) -> pd.Series:
 
 
 def is_numeric(table: pd.DataFrame) -> bool:
-    """Whether every series has a number; names are never joined by lines."""
+    """Return whether every series has a number; names are never joined by lines."""
     return bool(table["value"].notna().all())
 
 
 def is_wide(values: pd.Series) -> bool:
-    """Whether positive numbers span enough to be drawn on a logarithmic axis."""
+    """Return whether positive numbers span enough to be drawn on a logarithmic axis."""
     return bool(values.min() > 0 and values.max() / values.min() > 3)
 
 
-def beside(x: pd.Series, places: float, every: pd.Series) -> pd.Series:
-    """Positions moved a little aside, by so many places, on an axis that holds `every` value."""
+def shifted(x: pd.Series, places: float, every: pd.Series) -> pd.Series:
+    """Return positions moved a little aside, so that marks of one place are all seen.
+
+    Args:
+        x: the positions.
+        places: how far, in steps of about a marker; negative: to the left.
+        every: all values of the axis, which decide its scale.
+    """
     low, high = float(every.min()), float(every.max())
     if is_wide(every):
         return x.mul((high / low) ** (0.015 * places))
@@ -153,7 +169,7 @@ def beside(x: pd.Series, places: float, every: pd.Series) -> pd.Series:
 
 
 def numeric_x(axes: Axes, values: pd.Series) -> None:
-    """A shared axis of numbers: logarithmic where they span much, ticks at the values."""
+    """Set up a shared axis of numbers: logarithmic where they span much, ticks at the values."""
     places = np.unique(values.to_numpy(dtype=float))
     if is_wide(values):
         plain_log(axes, "x")
@@ -164,7 +180,7 @@ def numeric_x(axes: Axes, values: pd.Series) -> None:
 
 
 def named_x(grid: np.ndarray, table: pd.DataFrame) -> None:
-    """Axes whose places are names: the series of the table at its `x`."""
+    """Set up axes whose places are names: the series of the table at its `x`."""
     names = table.drop_duplicates("series")
     labels = [plain(name) for name in names["series"]]
     for axes in grid.flat:
@@ -172,7 +188,7 @@ def named_x(grid: np.ndarray, table: pd.DataFrame) -> None:
 
 
 def set_x(grid: np.ndarray, table: pd.DataFrame) -> None:
-    """Ticks for the series of this table, as numbers or names."""
+    """Set ticks for the series of this table, as numbers or names."""
     if is_numeric(table):
         numeric_x(grid[0, 0], table["x"])
     else:
@@ -180,7 +196,7 @@ def set_x(grid: np.ndarray, table: pd.DataFrame) -> None:
 
 
 def series_label(table: pd.DataFrame) -> str:
-    """What the series are: the gain, another numeric setting, or nothing that one word names."""
+    """Return what the series are: the gain, another numeric setting, or nothing."""
     first = str(table["series"].iloc[0])
     if first.startswith("g = "):
         return r"gain $g$ (weights have standard deviation $g/\sqrt{n}$)"
@@ -201,30 +217,27 @@ def refuse_further(runs: pd.DataFrame, axes: Collection[str]) -> None:
         raise CannotDraw(f"The map has one place for runs that differ in {', '.join(names)}.")
 
 
-def cells(axes: Axes, values: pd.DataFrame, scale: Normalize, colours: str) -> QuadMesh:
-    """A cell for each value, between the places of its columns (x) and rows (y)."""
+def draw_cells(axes: Axes, values: pd.DataFrame, scale: Normalize, colours: str) -> QuadMesh:
+    """Draw a cell for each value, between the places of its columns (x) and rows (y)."""
     x, y = (even_edges(places.to_numpy(dtype=float)) for places in (values.columns, values.index))
     shown = np.ma.masked_invalid(values.to_numpy(dtype=float))
     return axes.pcolormesh(x, y, shown, cmap=colours, norm=scale, rasterized=True)
 
 
 def even_edges(centres: np.ndarray) -> np.ndarray:
-    """Edges half-way between the centres; the outermost cells are as wide as their neighbours."""
+    """Return edges half-way between centres; outermost cells are as wide as their neighbours."""
     middle = (centres[1:] + centres[:-1]) / 2
     return np.array([2 * centres[0] - middle[0], *middle, 2 * centres[-1] - middle[-1]])
 
 
-_TICKS = 8
-
-
 def log_edges(centres: np.ndarray) -> np.ndarray:
-    """Cell log_edges half-way between two or more positive values on a logarithmic axis."""
+    """Return cell edges half-way between two or more positive values on a logarithmic axis."""
     found: np.ndarray = np.exp(even_edges(np.log(centres)))
     return found
 
 
 def log_axes(axes: Axes, x: pd.Series, y: pd.Series) -> None:
-    """Logarithmic axes with a tick at every value of a cell, or at every second where many are."""
+    """Make axes logarithmic, with a tick at every value of a cell, or at some where many are."""
     axes.set(xscale="log", yscale="log")
     for axis, cells in ((axes.xaxis, x), (axes.yaxis, y)):
         values = np.sort(cells.unique())

@@ -9,85 +9,105 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
-from rnn_exp.figures.parts.selection import follows, settings_of
+from rnn_exp.figures.parts.selection import is_determined_by, settings_of
 
-__all__ = ["ANY", "Book", "Recipe", "named"]
+__all__ = ["ANY", "Recipe", "Recipes", "name_runs"]
 
 ANY: Final = "*"
 """Any value but that of the plain network."""
-_SILENT: Final = ("task.length", "recording.every", "device")
+_NEVER_NAMED: Final = ("task.length", "recording.every", "device")
 _NONE: Final = "none"
 
 Recipe = Mapping[str, str]
+"""Settings as text, by their configuration key."""
 
 
-class Book(NamedTuple):
-    """The settings of the plain network, its name, and the recipes that are known by name."""
+class Recipes(NamedTuple):
+    """The combinations of settings that a figure knows by name.
+
+    Args:
+        plain: the settings of the plain network, with which all others are compared.
+        plain_name: what runs with these settings are called.
+        known: every other combination by its name; of settings that differ from the plain ones.
+    """
 
     plain: Recipe
-    name: str
-    recipes: Mapping[str, Recipe]
+    plain_name: str
+    known: Mapping[str, Recipe]
 
-    def known(self, settings: Recipe, differences: Recipe) -> str:
-        """The name of the recipe that explains most of the differences."""
+    def best_match(self, settings: Recipe, differences: Recipe) -> str:
+        """Return the name of the recipe that explains most of a run's differences.
+
+        Args:
+            settings: of the run.
+            differences: those of its settings that are not the plain network's.
+        """
         fitting = [
             name
-            for name, recipe in self.recipes.items()
+            for name, recipe in self.known.items()
             if all(
                 key in differences if value == ANY else settings.get(key) == value
                 for key, value in recipe.items()
             )
         ]
-        return max(fitting, key=lambda name: len(self.recipes[name]), default=self.name)
+        return max(fitting, key=lambda name: len(self.known[name]), default=self.plain_name)
 
 
-def named(runs: pd.DataFrame, book: Book, apart: Sequence[str] = ()) -> pd.Series:
-    """The name of each run, an ordered category: in order of the book, then of the runs.
+def name_runs(runs: pd.DataFrame, recipes: Recipes, apart: Sequence[str] = ()) -> pd.Series:
+    """Name each run. Runs of one name differ in nothing but seed, length and what is kept apart.
 
-    Runs of one name differ in nothing but the seed, the length and the settings held ``apart``.
+    Args:
+        runs: the table of runs.
+        recipes: the names that the figure knows.
+        apart: settings that the figure shows in another way, such as in panels of their own.
+
+    Returns:
+        An ordered category: the names that are known in their order, then any others in that of
+        the runs.
     """
     everything = settings_of(runs)
-    settings = everything[_told(everything, book, [*_SILENT, *apart])]
+    settings = everything[_settings_to_name(everything, recipes, [*_NEVER_NAMED, *apart])]
     usual = {str(key): str(settings[key].value_counts(sort=False).idxmax()) for key in settings}
-    usual |= {key: value for key, value in book.plain.items() if key in usual}
+    usual |= {key: value for key, value in recipes.plain.items() if key in usual}
     rows = [
         {str(key): str(value) for key, value in row.items()} for row in settings.to_dict("records")
     ]
-    names = pd.Series([_name(row, usual, book) for row in rows], index=runs.index, dtype=object)
+    names = pd.Series([_name(row, usual, recipes) for row in rows], index=runs.index, dtype=object)
     lengths = everything.get("task.length", pd.Series("", index=runs.index))
-    names = _unpooled(names, settings, lengths)
-    known = [name for name in (book.name, *book.recipes) if (names == name).any()]
+    names = _part_pooled(names, settings, lengths)
+    known = [name for name in (recipes.plain_name, *recipes.known) if (names == name).any()]
     order = [*known, *(name for name in names.unique() if name not in known)]
     return names.astype(pd.CategoricalDtype(order, ordered=True))
 
 
-def _told(settings: pd.DataFrame, book: Book, silent: Sequence[str]) -> list[str]:
-    """The settings that a name may speak of: those of the book, and those that vary by themselves.
+def _settings_to_name(settings: pd.DataFrame, recipes: Recipes, never: Sequence[str]) -> list[str]:
+    """The settings that a name may mention: those of recipes, and those that vary by themselves.
 
-    What the length or the init already tells (their own number of updates, their own gain) is no
+    What the length or the init decides (their own number of updates, their own gain) is no
     difference.
     """
-    spoken = {*book.plain, *(key for recipe in book.recipes.values() for key in recipe)}
+    of_recipes = {*recipes.plain, *(key for recipe in recipes.known.values() for key in recipe)}
     length = [key for key in ("task.length",) if key in settings]
-    keys = [str(key) for key in settings if key not in silent]
-    varying = [key for key in keys if not follows(settings, key, length)]
-    own = [key for key in varying if not _told_by_init(settings, key)]
-    return [key for key in keys if key in own or key in spoken]
+    keys = [str(key) for key in settings if key not in never]
+    varying = [key for key in keys if not is_determined_by(settings, key, length)]
+    own = [key for key in varying if not _follows_from_init(settings, key)]
+    return [key for key in keys if key in own or key in of_recipes]
 
 
-def _told_by_init(settings: pd.DataFrame, key: str) -> bool:
-    return key.startswith("init.") and "init" in settings and follows(settings, key, ["init"])
+def _follows_from_init(settings: pd.DataFrame, key: str) -> bool:
+    of_init = key.startswith("init.") and "init" in settings
+    return of_init and is_determined_by(settings, key, ["init"])
 
 
-def _name(row: Recipe, usual: Recipe, book: Book) -> str:
+def _name(row: Recipe, usual: Recipe, recipes: Recipes) -> str:
     differences = {key: value for key, value in row.items() if value != usual[key]}
-    best = book.known(row, differences)
-    told = book.recipes.get(best, {})
+    best = recipes.best_match(row, differences)
+    explained = recipes.known.get(best, {})
     # What one init has and the other lacks is no difference of its own.
     left = [
         _words(key, value)
         for key, value in differences.items()
-        if key not in told and not (key.startswith("init.") and _NONE in (value, usual[key]))
+        if key not in explained and not (key.startswith("init.") and _NONE in (value, usual[key]))
     ]
     return ", ".join([best, *left])
 
@@ -96,7 +116,7 @@ def _words(key: str, value: str) -> str:
     return f"{key.split('.')[-1].replace('_', ' ')} {value}"
 
 
-def _unpooled(names: pd.Series, settings: pd.DataFrame, lengths: pd.Series) -> pd.Series:
+def _part_pooled(names: pd.Series, settings: pd.DataFrame, lengths: pd.Series) -> pd.Series:
     """Names that would pool different settings of one length get the values of those settings."""
     result = names.to_dict()
     for _, rows in settings.groupby(names, sort=False):

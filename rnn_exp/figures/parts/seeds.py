@@ -1,4 +1,4 @@
-"""Seeds to an interval, updates thinned out, rates fitted over the lags that theory speaks of."""
+"""What becomes of many seeds, updates and lags: intervals, fewer updates, one rate a run."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -8,16 +8,29 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, top_layer
+from rnn_exp.profiles import rate_over_lags
 
-_FLOOR = ("zero", "underflow")
-_CEILING = ("inf", "nan")
+LAGS: Final = (5, 50)
+"""Behind the loss, ahead of lags as long as the network is wide; both ends included."""
+FLOOR: Final = ("zero", "underflow")
+"""Statuses of a gradient that is too small to be drawn."""
+CEILING: Final = ("inf", "nan")
+"""Statuses of a gradient that is too large, or no number."""
 
 
 def interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
-    """Median, low and high of `column` in each group, in order of appearance; NaN counts as none.
+    """Return the median and the range of a column in each group, in order of appearance.
 
-    An infinite value keeps its rank: three seeds of which two have a zero gradient (log10 of
-    minus infinity) have a median of minus infinity, not the value of the third.
+    NaN counts as none. An infinite value keeps its rank: three seeds of which two have a zero
+    gradient (log10: minus infinity) have a median of minus infinity, not the value of the third.
+
+    Args:
+        frame: a row a run, or a run and update or lag.
+        by: the columns that make a group.
+        column: the values, one a seed in each group.
+
+    Returns:
+        Columns: those of ``by``, median, low, high, seeds (rows of the group).
     """
     grouped = frame.groupby(list(by), sort=False, dropna=False, observed=True)[column]
     lower = grouped.quantile(0.5, interpolation="lower")
@@ -31,20 +44,45 @@ def interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFram
 
 
 def gradient_interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
-    """`interval`, with the number of seeds at the floor and at the ceiling of each group."""
+    """Return the `interval` of a log10, and how many seeds have a norm that is lost.
+
+    Args:
+        frame: as for `interval`, with the `status` of each norm.
+        by: the columns that make a group.
+        column: log10 of the norms.
+
+    Returns:
+        Columns: those of ``by``, log10_median, log10_low, log10_high, seeds, floor and ceiling (so
+        many seeds are zero or underflowed; overflowed or NaN).
+    """
     ranked = frame.assign(
-        _floor=frame["status"].isin(_FLOOR).astype(int),
-        _ceiling=frame["status"].isin(_CEILING).astype(int),
+        _floor=frame["status"].isin(FLOOR).astype(int),
+        _ceiling=frame["status"].isin(CEILING).astype(int),
     )
     counts = ranked.groupby(list(by), sort=False, dropna=False, observed=True)
-    summary = interval(ranked, by, column)
+    names = {name: f"log10_{name}" for name in ("median", "low", "high")}
+    summary = interval(ranked, by, column).rename(columns=names)
     return summary.assign(
         floor=counts["_floor"].sum().to_numpy(), ceiling=counts["_ceiling"].sum().to_numpy()
     )
 
 
-def thin(updates: pd.Series, most: int) -> tuple[list[int], list[str]]:
-    """At most so many of the recorded updates, evenly spread, and the sentence that says so."""
+def statuses(log10: ArrayLike) -> np.ndarray:
+    """Say of each log10 of a norm whether it is drawn, or why it is not.
+
+    Args:
+        log10: of any norms; -inf: a norm of 0; inf and NaN: the norm is not finite.
+
+    Returns:
+        Statuses as in the table of gradients: ok, zero, inf, nan.
+    """
+    values = np.asarray(log10, dtype=float)
+    kinds = [np.isnan(values), np.isposinf(values), np.isneginf(values)]
+    return np.select(kinds, ["nan", "inf", "zero"], "ok")
+
+
+def limit_updates(updates: pd.Series, most: int) -> tuple[list[int], list[str]]:
+    """Return at most so many recorded updates, evenly spread, and the sentence that says so."""
     recorded = np.sort(updates.unique())
     if len(recorded) <= most:
         return recorded.tolist(), []
@@ -55,12 +93,8 @@ def thin(updates: pd.Series, most: int) -> tuple[list[int], list[str]]:
     )
 
 
-LAGS: Final = (5, 50)
-"""Behind the loss, ahead of lags as long as the network is wide; both ends included."""
-
-
 def settled_rates(tables: Tables, runs: Iterable[str]) -> pd.DataFrame:
-    """`run`, `measured`: e to the slope of ln norm against lag at update 0, over `LAGS`.
+    """Return `run` and `measured`: the decay rate at update 0, fitted over the lags of `LAGS`.
 
     NaN where a norm of these lags is missing or not finite.
 
@@ -69,20 +103,20 @@ def settled_rates(tables: Tables, runs: Iterable[str]) -> pd.DataFrame:
     """
     runs, (first, last) = list(runs), LAGS
     rows = at_start(top_layer(tables, runs, [0]), "gradients")
-    rows = rows[rows["lag"].between(first, last)]
-    lags = np.arange(first, last + 1)
-    norms = rows.pivot_table(index="run", columns="lag", values="log10_total", dropna=False)
-    y = norms.reindex(index=runs, columns=lags).to_numpy(dtype=float)
-    x = lags - lags.mean()
-    known = np.isfinite(y).all(axis=1)
-    if not known.any():
+    rates = {
+        run: rate_over_lags(
+            part["log10_total"].to_numpy(dtype=float), part["lag"].to_numpy(), first, last
+        )
+        for run, part in rows.groupby("run")
+    }
+    measured = pd.Series([rates.get(run, np.nan) for run in runs], dtype=float)
+    if measured.isna().all():
         raise CannotDraw(f"No run has finite gradients at every lag from {first} to {last}.")
-    slopes = np.where(known[:, None], y, np.nan) @ x / (x @ x)
-    return pd.DataFrame({"run": runs, "measured": 10.0**slopes})
+    return pd.DataFrame({"run": runs, "measured": measured})
 
 
-def crossing(gains: ArrayLike, rates: ArrayLike) -> float:
-    """The gain at which rates first rise above 1, on straight lines through their logarithms.
+def gain_at_rate_one(gains: ArrayLike, rates: ArrayLike) -> float:
+    """Return the gain at which rates first rise above 1, on lines through their logarithms.
 
     NaN where none does; values that are not positive are left out.
     """

@@ -1,4 +1,4 @@
-"""Which runs of a study a figure shows, on which axes, and what it must say about the rest.
+"""What a figure is given and gives back, and which runs of a study it shows.
 
 A figure has three axes: panels (activation), lengths (T) and series (the initial weights or, where
 these are constant, the first other setting that varies). Only seeds are pooled. Any further setting
@@ -13,21 +13,129 @@ import pandas as pd
 
 from rnn_exp.figures.parts.words import listing, plural
 
-__all__ = ["KEYS", "Choice", "choose"]
+__all__ = [
+    "AXES",
+    "KEYS",
+    "CannotDraw",
+    "Plotted",
+    "Selection",
+    "Tables",
+    "at_start",
+    "axes_of",
+    "is_determined_by",
+    "order_activations",
+    "required",
+    "select_runs",
+    "setting_columns",
+    "settings_of",
+    "top_layer",
+]
 
 AXES: Final = ["activation", "length", "series"]
 """The columns that every plotted table begins with."""
 KEYS: Final = [*AXES, "value"]
-_PLAIN: Final = frozenset({"task", "init", "device"})
+"""`AXES`, and the number behind the name of a series."""
+_GROUPS: Final = frozenset({"task", "init", "device"})
+_SHOWN: Final = ("network.activation", "task.length", "init", "init.gain")
+_ACTIVATIONS: Final = ("tanh", "sigmoid", "relu", "identity")
+
+
+class CannotDraw(ValueError):  # noqa: N818 - it reads as a sentence where it is raised
+    """The study cannot answer this figure's question; the message says why."""
+
+
+@dataclass(frozen=True)
+class Plotted:
+    """What a figure shows: exactly the numbers that are plotted, and what has to be said of them.
+
+    Args:
+        table: a row a point or cell; it is the figure's CSV.
+        notes: sentences for the caption, such as which runs are not shown.
+    """
+
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Tables(Protocol):
+    """What a study leaves behind: tidy tables, settings joined as dotted columns.
+
+    The table of gradients may be too large to hold: a figure asks for the rows that it draws.
+    """
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """One row a run."""
+
+    @property
+    def updates(self) -> pd.DataFrame:
+        """One row a run and recorded update."""
+
+    @property
+    def broken(self) -> pd.DataFrame:
+        """One row a folder that could not be read: `run`, `why`."""
+
+    @property
+    def rules(self) -> list[str]:
+        """The rules by which verdicts were given, each once."""
+
+    def gradient_rows(
+        self,
+        columns: Sequence[str],
+        *,
+        runs: Iterable[str] | None = None,
+        updates: Collection[int] | None = None,
+        layer: int | None = None,
+    ) -> pd.DataFrame:
+        """One row a run, recorded update, layer and time step: only those named, -1 the top."""
+
+
+def required(frame: pd.DataFrame, columns: Sequence[str], what: str) -> pd.DataFrame:
+    """Return a copy of these columns.
+
+    Args:
+        frame: one of a study's tables.
+        columns: the names of those that a figure cannot do without.
+        what: what the table is called where it is refused, such as 'updates'.
+
+    Raises:
+        CannotDraw: naming the columns that are missing, or if there is no row.
+    """
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise CannotDraw(f"The table of {what} has no column {', '.join(missing)}.")
+    if frame.empty:
+        raise CannotDraw(f"The study recorded no {what}.")
+    return frame.loc[:, list(columns)].copy()
+
+
+def top_layer(tables: Tables, runs: Iterable[str], updates: Collection[int]) -> pd.DataFrame:
+    """Return gradient rows of the highest layer of each run: the one whose state is read out."""
+    columns = ["run", "update", "time", "lag", "log10_total", "status"]
+    rows = tables.gradient_rows(columns, runs=runs, updates=updates, layer=-1)
+    return rows.astype({"run": str})
+
+
+def at_start(frame: pd.DataFrame, what: str) -> pd.DataFrame:
+    """Return the rows of update 0, where weights are as initialised, without that column.
+
+    Raises:
+        CannotDraw: if there is none, saying ``what`` is not there.
+    """
+    rows = frame[frame["update"] == 0]
+    if rows.empty:
+        raise CannotDraw(f"No {what} of update 0 (the network as initialised) were recorded.")
+    return rows.drop(columns="update")
 
 
 def setting_columns(runs: pd.DataFrame) -> list[str]:
-    """Columns that are settings, not results: dotted keys and the names of groups; not the seed."""
-    return [c for c in runs.columns if "." in c or c in _PLAIN]
+    """Return the columns that are settings, not results: dotted keys, names of groups; no seed."""
+    return [c for c in runs.columns if "." in c or c in _GROUPS]
 
 
 def settings_of(runs: pd.DataFrame) -> pd.DataFrame:
-    """Settings as text: lists, None and NaN then compare like any other value."""
+    """Return the settings as text: lists, None and NaN then compare like any other value."""
     return runs[setting_columns(runs)].astype(object).map(_text)
 
 
@@ -38,8 +146,57 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def is_determined_by(frame: pd.DataFrame, column: str, axes: list[str]) -> bool:
+    """Return whether the axes decide this column's value, so that nothing would be pooled."""
+    if not axes:
+        return len(frame[column].unique()) == 1
+    return bool(frame.groupby(axes)[column].nunique().max() == 1)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs that a figure shows, and what its caption has to say of the others.
+
+    Args:
+        runs: a row a run, with the columns `run` and `KEYS`, in the order of panels and series.
+        notes: a sentence for each thing left out.
+    """
+
+    runs: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def select_runs(
+    runs: pd.DataFrame, *, lengths: int = 3, series: int = 6, panels: int = 4
+) -> Selection:
+    """Select as many runs as a reader can tell apart.
+
+    Args:
+        runs: the table of runs.
+        lengths: at most so many sequence lengths; where there are more, evenly spread.
+        series: at most so many series.
+        panels: at most so many activations.
+
+    Raises:
+        CannotDraw: if no run is left.
+    """
+    required(runs, ["run"], "runs")
+    settings = settings_of(runs)
+    frame = pd.concat([runs[["run"]].astype(str), axes_of(runs, settings)], axis=1)
+    frame, notes = _hold_other_settings(frame, settings)
+    for column, most in (("series", series), ("length", lengths), ("activation", panels)):
+        frame, note = _keep_few(frame, column, most)
+        notes += note
+    return Selection(frame.reset_index(drop=True), (*notes, *_unfinished(runs, frame)))
+
+
 def axes_of(runs: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
-    """The axes of each run; settings that the study does not have are blank."""
+    """Return the axes of each run (`KEYS`); settings that the study does not have are blank.
+
+    Args:
+        runs: the table of runs.
+        settings: the same runs' settings as text (`settings_of`).
+    """
     blank = pd.Series("", index=runs.index)
     lengths = runs.get("task.length", pd.Series(0, index=runs.index))
     label, value = _series(runs, settings)
@@ -74,106 +231,17 @@ def _series_key(settings: pd.DataFrame) -> str | None:
     panels = [c for c in ("network.activation", "task.length") if c in settings]
     if {"init", "init.gain"} & set(varying):
         return None
-    free = [c for c in varying if c not in panels and not follows(settings, c, panels)]
+    free = [c for c in varying if c not in panels and not is_determined_by(settings, c, panels)]
     return free[0] if free else None
 
 
-def follows(frame: pd.DataFrame, column: str, axes: list[str]) -> bool:
-    """Whether the axes already tell this setting's value, so that nothing would be pooled."""
-    if not axes:
-        return len(frame[column].unique()) == 1
-    return bool(frame.groupby(axes)[column].nunique().max() == 1)
-
-
-class CannotDraw(ValueError):  # noqa: N818 - it reads as a sentence where it is raised
-    """The study cannot answer this figure's question; the message says why."""
-
-
-@runtime_checkable
-class Tables(Protocol):
-    """What a study leaves behind: tidy tables, settings joined as dotted columns.
-
-    The table of gradients may be too large to hold: a figure asks for the rows that it draws.
-    """
-
-    @property
-    def runs(self) -> pd.DataFrame:
-        """One row a run."""
-
-    @property
-    def updates(self) -> pd.DataFrame:
-        """One row a run and recorded update."""
-
-    @property
-    def broken(self) -> pd.DataFrame:
-        """One row a folder that could not be read: `run`, `why`."""
-
-    def gradient_rows(
-        self,
-        columns: Sequence[str],
-        *,
-        runs: Iterable[str] | None = None,
-        updates: Collection[int] | None = None,
-        layer: int | None = None,
-    ) -> pd.DataFrame:
-        """One row a run, recorded update, layer and time step: only those named, -1 the top."""
-
-
-def required(frame: pd.DataFrame, columns: Sequence[str], what: str) -> pd.DataFrame:
-    """A copy of these columns, or a refusal that names what is missing."""
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise CannotDraw(f"The table of {what} has no column {', '.join(missing)}.")
-    if frame.empty:
-        raise CannotDraw(f"The study recorded no {what}.")
-    return frame.loc[:, list(columns)].copy()
-
-
-def top_layer(tables: Tables, runs: Iterable[str], updates: Collection[int]) -> pd.DataFrame:
-    """Gradient rows of the highest layer of each run: the one whose state is read out."""
-    columns = ["run", "update", "time", "lag", "log10_total", "status"]
-    rows = tables.gradient_rows(columns, runs=runs, updates=updates, layer=-1)
-    return rows.astype({"run": str})
-
-
-def at_start(frame: pd.DataFrame, what: str) -> pd.DataFrame:
-    """Rows of update 0, where weights are as initialised."""
-    rows = frame[frame["update"] == 0]
-    if rows.empty:
-        raise CannotDraw(f"No {what} of update 0 (the network as initialised) were recorded.")
-    return rows.drop(columns="update")
-
-
-_ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity")
-_KNOWN = ("network.activation", "task.length", "init", "init.gain")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The chosen runs (run, activation, length, series, value) and what the caption owes."""
-
-    runs: pd.DataFrame
-    notes: tuple[str, ...]
-
-
-def choose(runs: pd.DataFrame, *, lengths: int = 3, series: int = 6, panels: int = 4) -> Choice:
-    """A readable part of the study: at most so many lengths, series and panels."""
-    required(runs, ["run"], "runs")
-    settings = settings_of(runs)
-    frame = pd.concat([runs[["run"]].astype(str), axes_of(runs, settings)], axis=1)
-    frame, held = _hold(frame, settings)
-    notes = [*held]
-    for column, limit in (("series", series), ("length", lengths), ("activation", panels)):
-        frame, note = _limit(frame, column, limit)
-        notes += note
-    return Choice(frame.reset_index(drop=True), (*notes, *_unfinished(runs, frame)))
-
-
-def _hold(frame: pd.DataFrame, settings: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _hold_other_settings(
+    frame: pd.DataFrame, settings: pd.DataFrame
+) -> tuple[pd.DataFrame, list[str]]:
     notes = []
-    for column in (c for c in settings.columns if c not in _KNOWN):
+    for column in (c for c in settings.columns if c not in _SHOWN):
         values = settings.loc[frame.index, column]
-        if follows(frame.assign(held=values), "held", AXES):
+        if is_determined_by(frame.assign(held=values), "held", AXES):
             continue
         kept = values.value_counts(sort=False).idxmax()
         others = listing(sorted(set(values) - {str(kept)}))
@@ -182,10 +250,9 @@ def _hold(frame: pd.DataFrame, settings: pd.DataFrame) -> tuple[pd.DataFrame, li
     return frame, notes
 
 
-def _limit(frame: pd.DataFrame, column: str, limit: int) -> tuple[pd.DataFrame, list[str]]:
-    values = _sorted(frame, column)
-    last = max(limit - 1, 1)
-    kept = values if len(values) <= limit else _spread(values, limit, last)
+def _keep_few(frame: pd.DataFrame, column: str, most: int) -> tuple[pd.DataFrame, list[str]]:
+    values = _in_order(frame, column)
+    kept = values if len(values) <= most else _spread(values, most)
     frame = frame.assign(_order=frame[column].map({v: i for i, v in enumerate(kept)}))
     frame = frame.dropna(subset="_order").sort_values("_order", kind="stable")
     dropped = [str(v) for v in values if v not in kept]
@@ -194,19 +261,28 @@ def _limit(frame: pd.DataFrame, column: str, limit: int) -> tuple[pd.DataFrame, 
     return frame.drop(columns="_order"), note
 
 
-def _spread(values: list[object], limit: int, last: int) -> list[object]:
-    """Evenly spread over the list; the ends stay (or the last alone, where one is wanted)."""
-    if limit == 1:
+def _spread(values: list[object], most: int) -> list[object]:
+    """So many, evenly spread; the ends stay (or the last alone, where one is wanted)."""
+    if most == 1:
         return values[-1:]
-    return [values[round(i * (len(values) - 1) / last)] for i in range(limit)]
+    return [values[round(i * (len(values) - 1) / (most - 1))] for i in range(most)]
 
 
-def _sorted(frame: pd.DataFrame, column: str) -> list[object]:
+def _in_order(frame: pd.DataFrame, column: str) -> list[object]:
     if column == "activation":
-        known = {name: i for i, name in enumerate(_ACTIVATIONS)}
-        return sorted(frame[column].unique(), key=lambda a: (known.get(a, len(known)), a))
+        return list(order_activations(frame[column].unique()))
     by = ["value", "series"] if column == "series" else [column]
     return list(frame.sort_values(by, kind="stable")[column].unique())
+
+
+def order_activations(names: Iterable[str]) -> list[str]:
+    """Return activations in the order of panels: that of textbooks, then any others by name.
+
+    Neither the alphabet nor the order in which a study lists its runs gives readers the bounded
+    activations first, and side by side.
+    """
+    known = {name: place for place, name in enumerate(_ACTIVATIONS)}
+    return sorted(names, key=lambda name: (known.get(name, len(known)), name))
 
 
 def _unfinished(runs: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:

@@ -2,20 +2,19 @@
 
 from typing import Final
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import losses
-from rnn_exp.figures.parts.recipes import Book
-from rnn_exp.figures.parts.selection import Tables
+from rnn_exp.figures.parts.recipes import Recipes
+from rnn_exp.figures.parts.selection import Plotted, Tables
 
 QUESTION: Final = "Which networks learn the adding problem?"
-BESIDE: Final = ("decay",)
+GENERAL_FIGURES: Final = ("decay",)
 
-BOOK: Final = Book(
+RECIPES: Final = Recipes(
     plain={"network.cell": "rnn", "network.activation": "tanh", "init": "torch"},
-    name="tanh",
-    recipes={
+    plain_name="tanh",
+    known={
         "relu, identity (IRNN)": {"network.activation": "relu", "init": "identity"},
         "GRU": {"network.cell": "gru"},
         "LSTM": {"network.cell": "lstm"},
@@ -25,16 +24,16 @@ BOOK: Final = Book(
 )
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """The loss of every network at each recorded update, and that of the best constant."""
-    return losses.curve_table(tables, BOOK)
+def table(tables: Tables) -> Plotted:
+    """Return the loss of every network at each recorded update, and that of the best constant."""
+    return losses.curve_table(tables, RECIPES)
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """A panel a length, a line a network, the loss of the best constant dashed."""
-    return losses.draw_curves(table, "mean squared error")
+def draw(plotted: Plotted) -> Figure:
+    """Draw a panel a length, a line a network, the loss of the best constant dashed."""
+    return losses.draw_curves(plotted, "mean squared error")
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: who leaves the best constant behind."""
-    return losses.curve_caption(table)
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: who leaves the best constant behind."""
+    return losses.curve_caption(plotted)

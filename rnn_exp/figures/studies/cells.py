@@ -10,36 +10,87 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import losses, marks, panels
-from rnn_exp.figures.parts.panels import beside, numeric_x
-from rnn_exp.figures.parts.recipes import Book, named
+from rnn_exp.figures.parts.panels import numeric_x, shifted
+from rnn_exp.figures.parts.recipes import Recipes, name_runs
 from rnn_exp.figures.parts.seeds import gradient_interval
-from rnn_exp.figures.parts.selection import Tables, at_start, required, top_layer
-from rnn_exp.figures.parts.style import MARKERS, PAGE, THEORY, categories, in_style
+from rnn_exp.figures.parts.selection import Plotted, Tables, at_start, required, top_layer
+from rnn_exp.figures.parts.style import MARKERS, MEASURED, PAGE, THEORY, categories, in_style
 from rnn_exp.figures.parts.words import listing, number, plural, power, sentences
 
+QUESTION: Final = "RNN, GRU or LSTM: which learns up to which length?"
+GENERAL_FIGURES: Final = ("learning",)
+
+RECIPES: Final = Recipes(
+    plain={"network.cell": "rnn", "init": "torch"},
+    plain_name="RNN",
+    known={
+        "GRU": {"network.cell": "gru"},
+        "LSTM": {"network.cell": "lstm"},
+        "LSTM, forget bias": {"network.cell": "lstm", "init": "forget_bias"},
+        "LSTM, chrono init": {"network.cell": "lstm", "init": "chrono"},
+    },
+)
 DASHES: Final = (0, (4, 1, 1, 1))
 """The line of a memory, beside that of a state in the same colour."""
 _MEMORY: Final = "log10_memory"
+_INTERVAL: Final = ("median", "low", "high")
+_LOG10: Final = tuple(f"log10_{name}" for name in _INTERVAL)
+_COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, *_LOG10, "seeds", "weights", "diverged"]
+
+
+def table(tables: Tables) -> Plotted:
+    """Return final losses against the length, and gradient norms at the start against the lag.
+
+    ``quantity``: loss (`median`, `low`, `high` in parts of chance; x is the length), state
+    (`log10_median` … of ∂L/∂h_t relative to lag 0, in the longest sequences; x is the lag) or
+    memory (the same of ∂L/∂c_t).
+    """
+    runs = _runs(tables.runs)
+    longest = runs[runs["length"] == runs["length"].max()]
+    ended = losses.final_table(tables, RECIPES)
+    parts = _final(ended.table), _states(tables, longest), _memories(tables, longest)
+    quantities = zip(("loss", "state", "memory"), parts, strict=True)
+    numbers = pd.concat([part.assign(quantity=name) for name, part in quantities if len(part)])
+    numbers = numbers.reset_index(drop=True)
+    weights = runs.groupby("series", observed=True)["weights"].max()
+    numbers["series"] = pd.Categorical(numbers["series"], runs["series"].cat.categories)
+    numbers["weights"] = numbers["series"].astype(object).map(weights).astype("Int64")
+    numbers["diverged"] = numbers["diverged"].fillna(0).astype(int)
+    return Plotted(numbers[_COLUMNS], ended.notes)
+
+
+def _final(ended: pd.DataFrame) -> pd.DataFrame:
+    names = {"length": "x", "loss": "median", "loss_low": "low", "loss_high": "high"}
+    return ended.rename(columns=names)
+
+
+def _runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with their length, name and, where it is known, their number of weights."""
+    frame = required(runs, ["run", "task.length"], "runs").astype({"run": str})
+    return frame.assign(
+        length=frame["task.length"].astype(int),
+        series=name_runs(runs, RECIPES),
+        weights=runs.reindex(columns=["recurrent_weights"])["recurrent_weights"].astype(float),
+    )
 
 
 def _states(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
     """The norm of ∂L/∂h_t of each ``series`` of these runs: median and range over seeds."""
-    return _relative(top_layer(tables, runs["run"], [0]), runs)
+    return _relative_norms(top_layer(tables, runs["run"], [0]), runs)
 
 
 def _memories(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
     """The same of ∂L/∂c_t, where a cell has a c."""
-    lstm = runs[runs["network.cell"] == "lstm"]
     columns = ["run", "update", "lag", _MEMORY, "status"]
     try:
-        rows = tables.gradient_rows(columns, runs=lstm["run"], updates=[0], layer=-1)
+        rows = tables.gradient_rows(columns, runs=runs["run"], updates=[0], layer=-1)
     except KeyError:  # no run has a memory
-        return _EMPTY
+        return pd.DataFrame()
     rows = rows.dropna(subset=_MEMORY).rename(columns={_MEMORY: "log10_total"})
-    return _relative(rows.astype({"run": str}), lstm) if len(rows) else _EMPTY
+    return _relative_norms(rows.astype({"run": str}), runs) if len(rows) else pd.DataFrame()
 
 
-def _relative(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+def _relative_norms(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     rows = at_start(rows, "gradients").sort_values(["run", "lag"])
     finite = rows[np.isfinite(rows["log10_total"])]
     first = finite.groupby("run")["log10_total"].first()
@@ -49,113 +100,53 @@ def _relative(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     return gradient_interval(frame, ["series", "lag"], "log10_total").rename(columns={"lag": "x"})
 
 
-def _draw_profiles(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
-    """A line a series: solid for _states, dashed and dotted for _memories; triangles for zeros."""
-    for (quantity, name), rows in part.groupby(["quantity", "series"], observed=True, sort=False):
-        finite = rows[np.isfinite(rows["median"])]
-        dashes: Any = "-" if quantity == "state" else DASHES
-        colour = palette[str(name)]
-        axes.plot(finite["x"], finite["median"], linestyle=dashes, color=colour, gid=str(quantity))
-        axes.fill_between(
-            finite["x"],
-            finite["low"].replace(-np.inf, np.nan),
-            finite["high"],
-            color=colour,
-            alpha=0.22,
-            linewidth=0,
-        )
-        lost = rows.loc[rows["median"] == -np.inf, "x"]
-        marks.mark(axes, lost, marks.FLOOR, colour)
-    panels.powers(axes)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set(xlabel="lag $T-t$", ylabel="gradient norm relative to lag 0")
-
-
-_EMPTY: Final = pd.DataFrame(columns=["series", "x", "median", "low", "high", "seeds"])
-
-
-QUESTION: Final = "RNN, GRU or LSTM: which learns up to which length?"
-BESIDE: Final = ("learning",)
-
-BOOK: Final = Book(
-    plain={"network.cell": "rnn", "init": "torch"},
-    name="RNN",
-    recipes={
-        "GRU": {"network.cell": "gru"},
-        "LSTM": {"network.cell": "lstm"},
-        "LSTM, forget bias": {"network.cell": "lstm", "init": "forget_bias"},
-        "LSTM, chrono init": {"network.cell": "lstm", "init": "chrono"},
-    },
-)
-GATES: Final = {"gru": 3, "lstm": 4}
-_INTERVAL: Final = ("median", "low", "high", "seeds")
-_COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, "weights", "diverged"]
-
-
-def table(tables: Tables) -> pd.DataFrame:
-    """Final losses against the length, and gradient norms at the start against the lag.
-
-    ``quantity``: loss (in parts of chance; x is the length), state (log10 of ∂L/∂h_t relative to
-    lag 0, in the longest sequences; x is the lag) or memory (∂L/∂c_t).
-    """
-    runs = _runs(tables.runs)
-    longest = runs[runs["length"] == runs["length"].max()]
-    ended = losses.ending_table(tables, BOOK).rename(
-        columns={"length": "x", "loss": "median", "loss_low": "low", "loss_high": "high"}
-    )
-    parts = ended, _states(tables, longest), _memories(tables, longest)
-    told = zip(parts, ("loss", "state", "memory"), strict=True)
-    plotted = pd.concat([part.assign(quantity=q) for part, q in told if len(part)])
-    plotted = plotted.reset_index(drop=True)
-    weights = runs.groupby("series", observed=True)["weights"].max()
-    plotted["series"] = pd.Categorical(plotted["series"], runs["series"].cat.categories)
-    plotted["weights"] = plotted["series"].map(weights).astype(int)
-    plotted["diverged"] = plotted["diverged"].fillna(0).astype(int)
-    plotted = plotted[_COLUMNS]
-    plotted.attrs |= ended.attrs | {"longest": int(longest["length"].iloc[0])}
-    return plotted
-
-
-def _runs(runs: pd.DataFrame) -> pd.DataFrame:
-    needed = ["run", "task.length", "network.cell", "network.hidden_size"]
-    frame = required(runs, needed, "runs").astype({"run": str})
-    gates = frame["network.cell"].map(GATES).fillna(1)
-    return frame.assign(
-        length=frame["task.length"].astype(int),
-        series=named(runs, BOOK),
-        weights=(gates * frame["network.hidden_size"] ** 2).astype(int),
-    )
-
-
-def draw(table: pd.DataFrame) -> Figure:
-    """Left the final loss against the length, right the gradient at the start against the lag."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw the final loss against the length, and beside it the first gradient against the lag."""
+    table = plotted.table
     with in_style():
         figure = Figure(figsize=(PAGE, 2.7), layout="constrained")
         left, right = figure.subplots(1, 2)
         names = [name for name in table["series"].cat.categories if (table["series"] == name).any()]
         palette = dict(zip(names, categories(len(names)), strict=True))
-        _losses(left, table[table["quantity"] == "loss"], palette)
-        _draw_profiles(right, table[table["quantity"] != "loss"], palette)
-        panels.title(right, "at initialisation", length=table.attrs.get("longest", 0))
+        _draw_losses(left, table[table["quantity"] == "loss"], palette)
+        _draw_norms(right, table[table["quantity"] != "loss"], palette)
+        panels.title(right, "at initialisation", length=_longest(table))
         marks.legend(figure, _entries(table, palette))
     return figure
 
 
-def _losses(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
+def _longest(table: pd.DataFrame) -> int:
+    """The length of the sequences whose gradients are shown."""
+    return int(table.loc[table["quantity"] == "loss", "x"].max())
+
+
+def _draw_losses(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     x = part["x"].astype(float)
     for place, (name, colour) in enumerate(palette.items()):
         rows = part[(part["series"] == name) & np.isfinite(part["median"])]
-        at = beside(rows["x"].astype(float), place - (len(palette) - 1) / 2, x)
+        at = shifted(rows["x"].astype(float), place - (len(palette) - 1) / 2, x)
         high = rows["high"].replace(np.inf, np.nan).fillna(rows["median"])
         spread = np.array([rows["median"] - rows["low"], high - rows["median"]])
         axes.errorbar(at, rows["median"], spread, elinewidth=0.8, **_look(place, colour))
         lost = part[(part["series"] == name) & (part["diverged"] > 0)]
-        marks.mark(axes, lost["x"], marks.CEILING, colour)
+        marks.mark_lost(axes, lost["x"], marks.CEILING, colour)
     axes.axhline(1, linestyle=THEORY, color="0.1", linewidth=0.9, zorder=0)
     if (part["low"] > 0).all():
         panels.plain_log(axes, "y")
     numeric_x(axes, x)
     axes.set(xlabel="sequence length $T$", ylabel="final loss (1: chance)")
+
+
+def _draw_norms(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
+    """A line a series: solid for states, dashed and dotted for memories; triangles for zeros."""
+    for (quantity, name), rows in part.groupby(["quantity", "series"], observed=True, sort=False):
+        dashes: Any = MEASURED if quantity == "state" else DASHES
+        marked = rows.assign(floor=rows["log10_median"] == -np.inf)
+        look: dict[str, Any] = {"linestyle": dashes, "gid": str(quantity)}
+        marks.band(axes, marked, "x", palette[str(name)], log10=True, **look)
+    panels.powers(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set(xlabel="lag $T-t$", ylabel="gradient norm relative to lag 0")
 
 
 def _look(place: int, colour: str) -> dict[str, Any]:
@@ -165,42 +156,49 @@ def _look(place: int, colour: str) -> dict[str, Any]:
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     weights = table.groupby("series", observed=True)["weights"].max()
     entries: list[marks.Entry] = [
-        (Line2D([], [], **_look(place, colour)), f"{panels.plain(name)}, {weights[name]:,} weights")
+        (Line2D([], [], **_look(place, colour)), panels.plain(name) + _weights(weights[name], ", "))
         for place, (name, colour) in enumerate(palette.items())
     ]
     if (table["quantity"] == "memory").any():
         line = Line2D([], [], color="0.2", linestyle=DASHES)
         entries.append((line, r"$\partial L/\partial c_t$ (LSTM)"))
     entries.append(marks.line_entry("chance", THEORY))
-    floor = bool((table["median"] == -np.inf).any())
-    return entries + marks.entries(floor, bool((table["diverged"] > 0).any()))
+    floor = bool((table["log10_median"] == -np.inf).any())
+    return entries + marks.lost_entries(floor, bool((table["diverged"] > 0).any()))
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: up to which length each cell learns, and how much gradient is left."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: up to which length each cell learns, and how much gradient is left."""
+    table = plotted.table
     losses = table[table["quantity"] == "loss"]
-    said = [_reach(str(name), rows) for name, rows in losses.groupby("series", observed=True)]
+    said = [_learned(str(name), rows) for name, rows in losses.groupby("series", observed=True)]
     norms = table[table["quantity"] != "loss"].groupby(["quantity", "series"], observed=True)
-    left = [_left(str(quantity), str(name), rows) for (quantity, name), rows in norms]
+    left = [_norm_left(str(quantity), str(name), rows) for (quantity, name), rows in norms]
     return sentences(
         *said,
-        "Learned: a final loss below half of chance; weights: those of W_hh.",
+        "Learned: a final loss below half of chance"
+        + ("; weights: those of W_hh." if table["weights"].notna().any() else "."),
         f"At initialisation, there is left of the gradient at lag 0: {listing(left)}.",
         "Median over seeds; bars and bands: lowest to highest.",
         f"Up to {plural(int(table['seeds'].max()), 'seed')}.",
-        *table.attrs.get("notes", []),
+        *plotted.notes,
     )
 
 
-def _reach(name: str, rows: pd.DataFrame) -> str:
+def _learned(name: str, rows: pd.DataFrame) -> str:
     learned = sorted(rows.loc[rows["median"] < losses.LEARNED, "x"])
     lengths = f"T = {listing(f'{int(x)}' for x in learned)}" if learned else "no length"
     last = rows.sort_values("x").iloc[-1]
     end = f"at T = {int(last['x'])} its loss is {number(last['median'])} of chance"
-    return f"{name} ({last['weights']:,} weights) learns {lengths}; {end}."
+    return f"{name}{_weights(last['weights'], ' (', ')')} learns {lengths}; {end}."
 
 
-def _left(quantity: str, name: str, rows: pd.DataFrame) -> str:
+def _weights(count: Any, before: str, after: str = "") -> str:  # noqa: ANN401 - or pandas' NA
+    """The number of recurrent weights in words; nothing where the results do not say it."""
+    return "" if pd.isna(count) else f"{before}{count:,} weights{after}"
+
+
+def _norm_left(quantity: str, name: str, rows: pd.DataFrame) -> str:
     end = rows.sort_values("x").iloc[-1]
     what = " in its memory c" if quantity == "memory" else ""
-    return f"{power(float(end['median']))} at lag {int(end['x'])} with {name}{what}"
+    return f"{power(float(end['log10_median']))} at lag {int(end['x'])} with {name}{what}"

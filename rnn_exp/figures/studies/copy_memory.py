@@ -2,25 +2,24 @@
 
 from typing import Final
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import losses
-from rnn_exp.figures.parts.recipes import Book
-from rnn_exp.figures.parts.selection import Tables
+from rnn_exp.figures.parts.recipes import Recipes
+from rnn_exp.figures.parts.selection import Plotted, Tables
 
 QUESTION: Final = "Which networks carry a few symbols over a delay?"
-BESIDE: Final = ("decay",)
+GENERAL_FIGURES: Final = ("decay",)
 
-BOOK: Final = Book(
+RECIPES: Final = Recipes(
     plain={
         "network.cell": "rnn",
         "network.activation": "tanh",
         "init": "torch",
         "network.parametrization": "free",
     },
-    name="tanh, default init",
-    recipes={
+    plain_name="tanh, default init",
+    known={
         "tanh, orthogonal init": {"init": "orthogonal"},
         "tanh, kept orthogonal": {"init": "orthogonal", "network.parametrization": "orthogonal"},
         "GRU": {"network.cell": "gru"},
@@ -31,16 +30,16 @@ BOOK: Final = Book(
 )
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """The loss of every recipe at each recorded update, and the memoryless baseline."""
-    return losses.curve_table(tables, BOOK)
+def table(tables: Tables) -> Plotted:
+    """Return the loss of every recipe at each recorded update, and the memoryless baseline."""
+    return losses.curve_table(tables, RECIPES)
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """A panel a delay, a line a recipe, the memoryless baseline dashed."""
-    return losses.draw_curves(table, "cross-entropy a step")
+def draw(plotted: Plotted) -> Figure:
+    """Draw a panel a delay, a line a recipe, the memoryless baseline dashed."""
+    return losses.draw_curves(plotted, "cross-entropy a step")
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: who leaves the baseline."""
-    return losses.curve_caption(table)
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: who leaves the baseline."""
+    return losses.curve_caption(plotted)

@@ -8,14 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, required
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style, ordered
 from rnn_exp.figures.parts.words import listing, number, plural, power, sentences
 
 QUESTION: Final = "Is the gradient the product of σ'(z) w, and does w > 1 make it explode?"
-BESIDE: Final = ()
+GENERAL_FIGURES: Final = ()
 
-STEEPEST: Final = {"sigmoid": 0.25, "tanh": 1.0}
 TENFOLD: Final = 1.0
 _SETTINGS: Final = {
     "network.activation": "activation",
@@ -24,13 +23,16 @@ _SETTINGS: Final = {
     "init.weight": "weight",
     "init.bias": "bias",
 }
+_LOG10: Final = ("log10_measured", "log10_formula")
+_REST: Final = ("difference", "largest_slope")
 _ROWS: Final = ["run", "update", "lag", "log10_total", "saturation", "status"]
 _COURSES: Final = {-1: "vanishes for", 1: "explodes for", 0: "does neither for"}
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """log10 of |∂h_T/∂h_(T-n)| as measured, and of D_n = Π φ'(z) w, for every unit and lag n."""
+def table(tables: Tables) -> Plotted:
+    """Return log10 of |∂h_T/∂h_(T-n)| as measured, and of D_n = Π φ'(z) w, a row a unit and lag."""
     runs = required(tables.runs, ["run", *_SETTINGS], "runs").rename(columns=_SETTINGS)
+    runs["largest_slope"] = tables.runs.reindex(columns=["largest_slope"]).astype(float)
     runs = runs[(runs["units"] == 1) & (runs["sequences"] == 1)].astype({"run": str})
     if runs.empty:
         raise CannotDraw("No run has one unit and one sequence, where D_n is a product of numbers.")
@@ -41,11 +43,11 @@ def table(tables: Tables) -> pd.DataFrame:
         raise CannotDraw("No gradient of a single unit was finite and above zero.")
     last = frame.groupby("run", sort=False)["log10_total"].transform("first")
     measured, formula = frame["log10_total"] - last, _formula(frame)
-    frame = frame.assign(panel=_panel_of(frame), measured=measured, formula=formula)
+    frame = frame.assign(panel=_panel_of(frame), log10_measured=measured, log10_formula=formula)
     frame["difference"] = np.expm1((measured - formula).abs() * np.log(10))
-    columns = ["panel", "activation", "weight", "bias", "lag", "measured", "formula", "difference"]
+    columns = ["panel", "activation", "weight", "bias", "lag", *_LOG10, *_REST]
     order = ["activation", "panel", "weight", "lag"]
-    return frame.sort_values(order, kind="stable")[columns].reset_index(drop=True)
+    return Plotted(frame.sort_values(order, kind="stable")[columns].reset_index(drop=True))
 
 
 def _formula(frame: pd.DataFrame) -> pd.Series:
@@ -63,8 +65,9 @@ def _panel_of(frame: pd.DataFrame) -> pd.Series:
     return frame["activation"] + ", b = " + bias
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """A panel for each choice of biases, a colour a weight; solid measured, dashed the product."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw a panel for each kind of bias, a colour a weight; solid measured, dashed the product."""
+    table = plotted.table
     with in_style():
         names = list(table["panel"].unique())
         rows = -(-len(names) // 2)
@@ -89,13 +92,16 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[float, str]) -> None:
     axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     for weight, rows in part.groupby("weight"):
         colour = palette[float(str(weight))]
-        axes.plot(rows["lag"], rows["measured"], MEASURED, color=colour, linewidth=2.4, alpha=0.45)
-        axes.plot(rows["lag"], rows["formula"], THEORY, color=darker(colour), linewidth=0.9)
+        axes.plot(
+            rows["lag"], rows["log10_measured"], MEASURED, color=colour, linewidth=2.4, alpha=0.45
+        )
+        axes.plot(rows["lag"], rows["log10_formula"], THEORY, color=darker(colour), linewidth=0.9)
     panels.powers(axes)
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: how exact the product is, and which weights above 1 explode."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: how exact the product is, and which weights above 1 explode."""
+    table = plotted.table
     units = table.drop_duplicates(["panel", "weight"])
     worst = float(table["difference"].max())
     return sentences(
@@ -109,8 +115,10 @@ def caption(table: pd.DataFrame) -> str:
 
 
 def _ends(table: pd.DataFrame) -> pd.DataFrame:
-    ends = table.groupby(["panel", "weight"], sort=False)["formula"].last().reset_index()
-    courses = np.sign(ends["formula"]).where(ends["formula"].abs() > TENFOLD, 0).astype(int)
+    ends = table.groupby(["panel", "weight"], sort=False)["log10_formula"].last().reset_index()
+    courses = (
+        np.sign(ends["log10_formula"]).where(ends["log10_formula"].abs() > TENFOLD, 0).astype(int)
+    )
     return ends.assign(course=courses)
 
 
@@ -132,7 +140,8 @@ def _bound(table: pd.DataFrame) -> str:
     """Whether a weight of more than 1/sup φ' was needed, and whether it was enough."""
     said = []
     for activation, part in table.groupby("activation", sort=False):
-        least = 1 / STEEPEST.get(str(activation), np.nan)
+        # Of results that do not say how steep the activation is, nothing is said.
+        least = 1 / part["largest_slope"].max()
         ends = _ends(part)
         enough = ends.loc[ends["weight"] > least, "course"]
         if not (ends.loc[ends["weight"] <= least, "course"] == 1).any() and (enough == 1).any():

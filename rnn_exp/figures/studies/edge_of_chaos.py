@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.panels import cells, refuse_further
-from rnn_exp.figures.parts.seeds import LAGS, crossing, settled_rates
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, required
+from rnn_exp.figures.parts.panels import draw_cells, refuse_further
+from rnn_exp.figures.parts.seeds import LAGS, gain_at_rate_one, settled_rates
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, in_style
 from rnn_exp.figures.parts.words import number, plural, sentences
 
 QUESTION: Final = "How far does the input move the gain at which the gradient explodes?"
-BESIDE: Final = ()
+GENERAL_FIGURES: Final = ()
 
 _TICKS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10)
 
@@ -31,44 +31,48 @@ _COLUMNS: Final = {
 }
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """The median over seeds of measured and predicted rate at each drive and gain."""
+def table(tables: Tables) -> Plotted:
+    """Return the median over seeds of measured and predicted rate at each drive and gain."""
     runs = required(tables.runs, ["run", *_COLUMNS], "runs").rename(columns=_COLUMNS)
     refuse_further(tables.runs, ["init.input_scale", "init.gain"])
     runs = runs.astype({"run": str, **dict.fromkeys(_COLUMNS.values(), float)})
     runs = runs.dropna(subset="drive")  # of a run that has not finished nothing is known
     frame = runs.merge(settled_rates(tables, runs["run"]), on="run")
     places = frame.groupby(["scale", "gain"])
-    plotted = places[["measured", "predicted"]].median().assign(seeds=places.size()).reset_index()
+    numbers = places[["measured", "predicted"]].median().assign(seeds=places.size()).reset_index()
     # One drive a column: seeds, each with inputs of its own, differ in it by a percent.
-    plotted["drive"] = plotted["scale"].map(frame.groupby("scale")["drive"].median())
-    if (plotted["drive"] <= 0).any():
+    numbers["drive"] = numbers["scale"].map(frame.groupby("scale")["drive"].median())
+    if (numbers["drive"] <= 0).any():
         raise CannotDraw("A run has no drive: there is no place for it on a logarithmic axis.")
-    if plotted[["measured", "predicted"]].isna().all().any():
+    if numbers[["measured", "predicted"]].isna().all().any():
         raise CannotDraw("No run has a mean-field prediction.")
-    if min(plotted["drive"].nunique(), plotted["gain"].nunique()) < 2:
+    if min(numbers["drive"].nunique(), numbers["gain"].nunique()) < 2:
         raise CannotDraw("A map needs at least two drives and two gains.")
     columns = ["drive", "gain", "measured", "predicted", "seeds"]
-    return plotted[columns].sort_values(["drive", "gain"], ignore_index=True)
+    return Plotted(numbers[columns].sort_values(["drive", "gain"], ignore_index=True))
 
 
-def edges(table: pd.DataFrame) -> pd.DataFrame:
+def critical_gains(table: pd.DataFrame) -> pd.DataFrame:
     """The gain at which each rate crosses 1, by drive; NaN where it does not."""
     rows = [
-        {"drive": drive, **{k: crossing(part["gain"], part[k]) for k in ("measured", "predicted")}}
+        {
+            "drive": drive,
+            **{k: gain_at_rate_one(part["gain"], part[k]) for k in ("measured", "predicted")},
+        }
         for drive, part in table.groupby("drive")
     ]
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """The measured rate as colour; on it the measured edge (solid) and the predicted (dashed)."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw the measured rate as colour; lines: where it is 1 (solid) and is predicted to be."""
+    table = plotted.table
     with in_style():
         figure, grid = panels.grid(1, 1, height=2.5)
-        axes, found = grid[0, 0], edges(table)
+        axes, found = grid[0, 0], critical_gains(table)
         rates = table.assign(x=np.log10(table["drive"]), rate=np.log10(table["measured"]))
         rates = rates.pivot_table(index="gain", columns="x", values="rate", dropna=False)
-        mesh = cells(axes, rates, CenteredNorm(0), "RdBu_r")
+        mesh = draw_cells(axes, rates, CenteredNorm(0), "RdBu_r")
         limits = axes.get_xlim(), axes.get_ylim()
         for column, line in (("measured", MEASURED), ("predicted", THEORY)):
             axes.plot(np.log10(found["drive"]), found[column], line, color="0.1", gid=column)
@@ -92,11 +96,12 @@ def _scale_bar(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
     bar.ax.yaxis.set_minor_locator(NullLocator())
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: how far the edge moves, and how far the prediction is from it."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: how far the edge moves, and how far the prediction is from it."""
+    table = plotted.table
     first, last = LAGS
     return sentences(
-        _edge(edges(table).dropna()),
+        _critical_words(critical_gains(table).dropna()),
         _off(table.dropna()),
         "Colour: measured decay rate (median over seeds), white at 1, red where the gradient "
         f"explodes; slopes over lags {first} to {last} at update 0.",
@@ -104,7 +109,7 @@ def caption(table: pd.DataFrame) -> str:
     )
 
 
-def _edge(found: pd.DataFrame) -> str:
+def _critical_words(found: pd.DataFrame) -> str:
     if found.empty:
         return "At no drive do both rates cross 1 within these gains."
     low, high = found.iloc[0], found.iloc[-1]

@@ -7,15 +7,29 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-from numpy.typing import ArrayLike
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import gradient_interval, thin
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, choose, required
+from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates, statuses
+from rnn_exp.figures.parts.selection import (
+    CannotDraw,
+    Plotted,
+    Tables,
+    at_start,
+    required,
+    select_runs,
+)
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
 from rnn_exp.figures.parts.words import number, plural, power, sentences
 
+QUESTION: Final = "What does a vanished gradient do to training, and what an exploded one?"
+GENERAL_FIGURES: Final = ()
+
+PANELS: Final = {
+    "loss": ("update", "loss"),
+    "weight_change": ("update", r"$\|W_{hh} - W_0\|\,/\,\|W_0\|$"),
+    "contribution": ("lag $T-t$ at update 0", r"contribution to $\partial L/\partial W_{hh}$"),
+}
 DIVERGED: Final = ("diverged_update", "diverged_time", "diverged_direction")
 AT_CHANCE: Final = 0.95
 """A final loss above this part of chance counts as chance."""
@@ -23,14 +37,66 @@ RESOLUTION: Final = float(np.log10(2.0**-24))
 """Less than this part of a sum is lost in single precision."""
 _LAST: Final = 10
 # The loss is of one batch: the last tenth of the updates says where it ends.
+_CASES, _UPDATES = 6, 200
 
 
-def _fates(runs: pd.DataFrame) -> pd.DataFrame:
+def table(tables: Tables) -> Plotted:
+    """Return log10 of all three quantities for every case: median and range over seeds."""
+    selected = select_runs(tables.runs, lengths=1)
+    cases = selected.runs[["run"]].assign(case=_case_names(selected.runs))
+    known = required(tables.runs, ["run", "status", "decay_rate", "verdict"], "runs")
+    known = known.join(tables.runs.reindex(columns=[*DIVERGED, "chance_loss"]))
+    frame = cases.merge(known.astype({"run": str}), on="run")
+    if frame["case"].nunique() > _CASES:
+        raise CannotDraw(f"The study has more than {_CASES} cases: a line each cannot be read.")
+    rows, note = _losses_and_movements(tables, frame["run"])
+    long = pd.concat([rows, _contributions(tables, frame["run"])], ignore_index=True)
+    long = frame[["run", "case"]].merge(long, on="run")
+    numbers = gradient_interval(long, ["panel", "case", "x"], "log10")
+    numbers = numbers.merge(_case_outcomes(frame), on="case")
+    return Plotted(numbers, (*selected.notes, *note))
+
+
+def _case_names(chosen: pd.DataFrame) -> pd.Series:
+    return (chosen["activation"] + ", " + chosen["series"]).str.strip(", ")
+
+
+def _losses_and_movements(tables: Tables, runs: pd.Series) -> tuple[pd.DataFrame, list[str]]:
+    """Loss and movement in long form; that W_hh has moved by 0 at update 0 is not drawn."""
+    rows = required(tables.updates, ["run", "update", "loss", "weight_change"], "updates")
+    rows = rows.astype({"run": str})
+    rows = rows[rows["run"].isin(runs)]
+    if len(rows["update"].unique()) < 2:
+        raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
+    kept, note = limit_updates(rows["update"], _UPDATES)
+    rows = rows[rows["update"].isin(kept)].rename(columns={"update": "x"})
+    long = rows.melt(["run", "x"], ["loss", "weight_change"], "panel", "value").sort_values("x")
+    return _logarithms(long[(long["panel"] == "loss") | (long["x"] > 0)]), note
+
+
+def _contributions(tables: Tables, runs: pd.Series) -> pd.DataFrame:
+    """What each time step adds to ∂L/∂W_hh; step 1 has no state before it and adds nothing."""
+    columns = ["run", "update", "time", "lag", "log10_contribution"]
+    rows = at_start(tables.gradient_rows(columns, runs=runs, updates=[0], layer=-1), "gradients")
+    rows = rows[rows["time"] > 1].astype({"run": str}).sort_values("lag", kind="stable")
+    rows = rows.rename(columns={"lag": "x", "log10_contribution": "log10"}).drop(columns="time")
+    return rows.assign(panel="contribution", status=statuses(rows["log10"]))
+
+
+def _logarithms(long: pd.DataFrame) -> pd.DataFrame:
+    with np.errstate(divide="ignore"):
+        log10 = np.log10(long["value"].astype(float))
+    return long.drop(columns="value").assign(log10=log10, status=statuses(log10))
+
+
+def _case_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
     """The verdict at the start and how the runs ended, a row a case."""
-    return pd.DataFrame([{"case": case, **_of(part)} for case, part in runs.groupby("case")])
+    return pd.DataFrame(
+        [{"case": case, **_case_outcome(part)} for case, part in runs.groupby("case")]
+    )
 
 
-def _of(runs: pd.DataFrame) -> dict[str, object]:
+def _case_outcome(runs: pd.DataFrame) -> dict[str, object]:
     bad = runs[runs["status"] == "diverged"].sort_values("diverged_update")
     where = ""
     if len(bad):
@@ -47,134 +113,9 @@ def _of(runs: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def _fate_in_words(case: str, part: pd.DataFrame) -> str:
-    """What is seen of one case in all panels."""
-    row = part.iloc[0]
-    begin = f"{case} ({row['verdict']}, rate {number(row['rate'])} per step back):"
-    said = [_ended(part), _moved(part), _reached(part)]
-    return f"{begin} {'; '.join(filter(None, said))}."
-
-
-def _finite_rows(part: pd.DataFrame, name: str) -> pd.DataFrame:
-    rows = part[(part["panel"] == name) & np.isfinite(part["median"])]
-    return rows.sort_values("x")
-
-
-def _ended(part: pd.DataFrame) -> str:
-    """Where it diverged or, if no run did, the loss at the end beside chance."""
-    row = part.iloc[0]
-    if row["diverged"]:
-        first = "first " if row["diverged"] > 1 else ""
-        runs = plural(int(row["runs"]), "run")
-        return f"{row['diverged']} of {runs} diverged, {first}{row['where']}"
-    losses = _finite_rows(part, "loss")["median"]
-    loss = 10.0 ** losses.tail(max(1, len(losses) // _LAST)).median()
-    beside = ""
-    if row["chance"] > 0:
-        is_chance = loss > AT_CHANCE * row["chance"]
-        beside = (
-            f", which is chance ({number(row['chance'])})"
-            if is_chance
-            else f", where chance is {number(row['chance'])}"
-        )
-    return f"the loss ends at {number(loss)}{beside}"
-
-
-def _moved(part: pd.DataFrame) -> str:
-    moved = _finite_rows(part, "moved")
-    if moved.empty:
-        return ""
-    far = moved["median"].iloc[-1]
-    size = f"{number(100 * 10.0**far)} % of" if far < 0 else f"{power(round(far, 2))} times"
-    return f"W_hh ends {size} its norm away from where it began"
-
-
-def _reached(part: pd.DataFrame) -> str:
-    """What the earliest step adds to the gradient, and from where on nothing can be added."""
-    rows = _finite_rows(part, "contribution")
-    if rows.empty:
-        return ""
-    beside = rows["median"] - rows["median"].max()
-    lost = rows.loc[beside < RESOLUTION, "x"]
-    said = f"at lag {rows['x'].iloc[-1]:.0f} a step adds {power(beside.iloc[-1])} of the most"
-    if lost.empty:
-        return said
-    first = int(lost.min())
-    return (
-        f"{said}, and from lag {first} on less than single precision keeps in the sum: what "
-        f"W_hh does move by comes from the last {plural(first, 'step')}"
-    )
-
-
-QUESTION: Final = "What does a vanished gradient do to training, and what an exploded one?"
-BESIDE: Final = ()
-
-PANELS: Final = {
-    "loss": ("update", "loss"),
-    "moved": ("update", r"$\|W_{hh} - W_0\|\,/\,\|W_0\|$"),
-    "contribution": ("lag $T-t$ at update 0", r"contribution to $\partial L/\partial W_{hh}$"),
-}
-_CASES, _UPDATES = 6, 200
-
-
-def table(tables: Tables) -> pd.DataFrame:
-    """log10 of all three quantities for every case: median and range over seeds."""
-    choice = choose(tables.runs, lengths=1)
-    cases = choice.runs[["run"]].assign(case=_names(choice.runs))
-    known = required(tables.runs, ["run", "status", "decay_rate", "verdict"], "runs")
-    known = known.join(tables.runs.reindex(columns=[*DIVERGED, "chance_loss"]))
-    frame = cases.merge(known.astype({"run": str}), on="run")
-    if frame["case"].nunique() > _CASES:
-        raise CannotDraw(f"The study has more than {_CASES} cases: a line each cannot be read.")
-    rows, note = _updates(tables, frame["run"])
-    long = pd.concat([rows, _contributions(tables, frame["run"])], ignore_index=True)
-    long = frame[["run", "case"]].merge(long, on="run")
-    plotted = gradient_interval(long, ["panel", "case", "x"], "log10")
-    plotted = plotted.merge(_fates(frame), on="case")
-    plotted.attrs["notes"] = [*choice.notes, *note]
-    return plotted
-
-
-def _names(chosen: pd.DataFrame) -> pd.Series:
-    return (chosen["activation"] + ", " + chosen["series"]).str.strip(", ")
-
-
-def _updates(tables: Tables, runs: pd.Series) -> tuple[pd.DataFrame, list[str]]:
-    """Loss and movement in long form; that W_hh has moved by 0 at update 0 is not drawn."""
-    rows = required(tables.updates, ["run", "update", "loss", "moved"], "updates")
-    rows = rows.astype({"run": str})
-    rows = rows[rows["run"].isin(runs)]
-    if len(rows["update"].unique()) < 2:
-        raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
-    kept, note = thin(rows["update"], _UPDATES)
-    rows = rows[rows["update"].isin(kept)].rename(columns={"update": "x"})
-    long = rows.melt(["run", "x"], ["loss", "moved"], "panel", "value").sort_values("x")
-    return _logarithms(long[(long["panel"] == "loss") | (long["x"] > 0)]), note
-
-
-def _contributions(tables: Tables, runs: pd.Series) -> pd.DataFrame:
-    """What each time step adds to ∂L/∂W_hh; step 1 has no state before it and adds nothing."""
-    columns = ["run", "update", "time", "lag", "log10_contribution"]
-    rows = at_start(tables.gradient_rows(columns, runs=runs, updates=[0], layer=-1), "gradients")
-    rows = rows[rows["time"] > 1].astype({"run": str}).sort_values("lag", kind="stable")
-    rows = rows.rename(columns={"lag": "x", "log10_contribution": "log10"}).drop(columns="time")
-    return rows.assign(panel="contribution", status=_status(rows["log10"]))
-
-
-def _logarithms(long: pd.DataFrame) -> pd.DataFrame:
-    with np.errstate(divide="ignore"):
-        log10 = np.log10(long["value"].astype(float))
-    return long.drop(columns="value").assign(log10=log10, status=_status(log10))
-
-
-def _status(log10: ArrayLike) -> np.ndarray:
-    values = np.asarray(log10, dtype=float)
-    kinds = [np.isnan(values), np.isposinf(values), np.isneginf(values)]
-    return np.select(kinds, ["nan", "inf", "underflow"], "ok")
-
-
-def draw(table: pd.DataFrame) -> Figure:
-    """Three panels, a colour a case; triangles where a run stopped being finite."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw three panels, a colour a case; triangles where a run stopped being finite."""
+    table = plotted.table
     with in_style():
         figure, grid = panels.grid(1, len(PANELS), height=2.1, sharex=False, sharey=False)
         cases = list(table["case"].unique())
@@ -184,7 +125,7 @@ def draw(table: pd.DataFrame) -> Figure:
             axes.set_xlabel(words[0])
             axes.set_ylabel(words[1])
             if words[0] == "update":
-                _updates_axis(axes, float(table.loc[table["panel"] == name, "x"].max()))
+                _log_updates(axes, float(table.loc[table["panel"] == name, "x"].max()))
         chance = table.loc[table["chance"] > 0, "chance"].unique()
         if len(chance) == 1:
             grid[0, 0].axhline(np.log10(chance[0]), linestyle=THEORY, color="0.2", linewidth=0.8)
@@ -195,19 +136,14 @@ def draw(table: pd.DataFrame) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for case, rows in part.groupby("case", sort=False):
         colour = palette[str(case)]
-        finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
-        marker = "o" if finite["median"].notna().sum() < 3 else ""
-        axes.plot(rows["x"], finite["median"], MEASURED, color=colour, marker=marker, gid=str(case))
-        low, high = finite["low"].fillna(finite["median"]), finite["high"].fillna(finite["median"])
-        axes.fill_between(rows["x"], low, high, color=colour, alpha=0.22, linewidth=0)
-        marks.mark(axes, rows.loc[rows["floor"] > 0, "x"], marks.FLOOR, colour)
-        marks.mark(axes, rows.loc[rows["ceiling"] > 0, "x"], marks.CEILING, colour)
+        marker = "o" if np.isfinite(rows["log10_median"]).sum() < 3 else ""
+        marks.band(axes, rows, "x", colour, log10=True, marker=marker, gid=str(case))
     axes.margins(y=0.12)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
-def _updates_axis(axes: Axes, last: float) -> None:
+def _log_updates(axes: Axes, last: float) -> None:
     """Update 0, then a logarithmic axis: a network diverges within a few updates or never."""
     axes.set_xscale("symlog", linthresh=1, linscale=0.5)
     axes.xaxis.set_major_locator(
@@ -224,13 +160,73 @@ def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list
     entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in named.items()]
     guess = [marks.line_entry("chance", THEORY)] if chance else []
     lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*entries, *guess, *marks.entries(*lost)]
+    return [*entries, *guess, *marks.lost_entries(*lost)]
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: what became of each case, and which part of the course's claim holds."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: what became of each case, and which part of the course's claim holds."""
+    table = plotted.table
     return sentences(
-        *(_fate_in_words(str(case), part) for case, part in table.groupby("case", sort=False)),
+        *(_case_words(str(case), part) for case, part in table.groupby("case", sort=False)),
         "Line: median over the seeds still training; band: lowest to highest.",
-        closing(table),
+        closing(plotted),
+    )
+
+
+def _case_words(case: str, part: pd.DataFrame) -> str:
+    """What is seen of one case in all panels."""
+    row = part.iloc[0]
+    begin = f"{case} ({row['verdict']}, rate {number(row['rate'])} per step back):"
+    said = [_loss_words(part), _movement_words(part), _contribution_words(part)]
+    return f"{begin} {'; '.join(filter(None, said))}."
+
+
+def _finite_rows(part: pd.DataFrame, name: str) -> pd.DataFrame:
+    rows = part[(part["panel"] == name) & np.isfinite(part["log10_median"])]
+    return rows.sort_values("x")
+
+
+def _loss_words(part: pd.DataFrame) -> str:
+    """Where it diverged or, if no run did, the loss at the end beside chance."""
+    row = part.iloc[0]
+    if row["diverged"]:
+        first = "first " if row["diverged"] > 1 else ""
+        runs = plural(int(row["runs"]), "run")
+        return f"{row['diverged']} of {runs} diverged, {first}{row['where']}"
+    losses = _finite_rows(part, "loss")["log10_median"]
+    loss = 10.0 ** losses.tail(max(1, len(losses) // _LAST)).median()
+    chance = ""
+    if row["chance"] > 0:
+        is_chance = loss > AT_CHANCE * row["chance"]
+        chance = (
+            f", which is chance ({number(row['chance'])})"
+            if is_chance
+            else f", where chance is {number(row['chance'])}"
+        )
+    return f"the loss ends at {number(loss)}{chance}"
+
+
+def _movement_words(part: pd.DataFrame) -> str:
+    moved = _finite_rows(part, "weight_change")
+    if moved.empty:
+        return ""
+    far = moved["log10_median"].iloc[-1]
+    size = f"{number(100 * 10.0**far)} % of" if far < 0 else f"{power(round(far, 2))} times"
+    return f"W_hh ends {size} its norm away from where it began"
+
+
+def _contribution_words(part: pd.DataFrame) -> str:
+    """What the earliest step adds to the gradient, and from where on nothing can be added."""
+    rows = _finite_rows(part, "contribution")
+    if rows.empty:
+        return ""
+    share = rows["log10_median"] - rows["log10_median"].max()
+    lost = rows.loc[share < RESOLUTION, "x"]
+    said = f"at lag {rows['x'].iloc[-1]:.0f} a step adds {power(share.iloc[-1])} of the most"
+    if lost.empty:
+        return said
+    first = int(lost.min())
+    return (
+        f"{said}, and from lag {first} on less than single precision keeps in the sum: what "
+        f"W_hh does move by comes from the last {plural(first, 'step')}"
     )

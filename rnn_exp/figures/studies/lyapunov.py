@@ -10,41 +10,42 @@ from matplotlib.figure import Figure
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import interval
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, choose, required
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import BLUE, MEASURED, THEORY, VERMILLION, in_style
 from rnn_exp.figures.parts.words import number, plural, sentences
 
 QUESTION: Final = "Which directions of the state grow, how fast, and what does training do to them?"
-BESIDE: Final = ("learning",)
+GENERAL_FIGURES: Final = ("learning",)
 
 _COLOURS: Final = {"before": BLUE, "after": VERMILLION}
 _KEYS: Final = ["gain", "when", "index"]
 _SPECTRA: Final = 3
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """Every exponent before and after training: median and range over seeds; ½ ln χ for the first.
+def table(tables: Tables) -> Plotted:
+    """Return every exponent before and after training, and ½ ln χ as a prediction of the first.
 
     Columns: gain, when, index, median, low, high, seeds, share (index by units), predicted.
     """
     recorded = getattr(tables, "exponents", None)
     if recorded is None or recorded.empty:
         raise CannotDraw("The study recorded no exponents (recording.exponents).")
-    choice = choose(tables.runs, lengths=1, series=1000, panels=1)
-    if choice.runs["value"].isna().any():
+    selected = select_runs(tables.runs, lengths=1, series=1000, panels=1)
+    if selected.runs["value"].isna().any():
         raise CannotDraw("The runs differ in more than their gain: there is no axis for them.")
     runs = required(tables.runs, ["run", "predicted_rate", "network.hidden_size"], "runs")
-    runs = choice.runs.merge(runs.astype({"run": str}), on="run").rename(columns={"value": "gain"})
+    runs = selected.runs.merge(runs.astype({"run": str}), on="run").rename(
+        columns={"value": "gain"}
+    )
     rows = runs.merge(_ends(recorded), on="run")
-    plotted = interval(rows, _KEYS, "exponent").sort_values(_KEYS, ignore_index=True)
-    plotted["share"] = plotted["index"] / int(rows["network.hidden_size"].iloc[0])
+    numbers = interval(rows, _KEYS, "exponent").sort_values(_KEYS, ignore_index=True)
+    numbers["share"] = numbers["index"] / int(rows["network.hidden_size"].iloc[0])
     with np.errstate(divide="ignore"):
         theory = np.log(
             rows.astype({"predicted_rate": float}).groupby("gain")["predicted_rate"].median()
         )
-    plotted["predicted"] = plotted["gain"].map(theory).where(plotted["index"] == 1)
-    plotted.attrs["notes"] = list(choice.notes)
-    return plotted
+    numbers["predicted"] = numbers["gain"].map(theory).where(numbers["index"] == 1)
+    return Plotted(numbers, selected.notes)
 
 
 def _ends(recorded: pd.DataFrame) -> pd.DataFrame:
@@ -57,8 +58,9 @@ def _ends(recorded: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([first.assign(when="before"), after.assign(when="after")])
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """The largest exponent against the gain (dashed: theory), and the spectra of some gains."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw the largest exponent against the gain (dashed: theory), and some gains' spectra."""
+    table = plotted.table
     with in_style():
         gains = _some(table)
         figure, grid = panels.grid(1, 1 + len(gains), height=2.0, sharex=False, sharey=False)
@@ -112,15 +114,12 @@ def _largest(axes: Axes, rows: pd.DataFrame) -> None:
 def _spectrum(axes: Axes, part: pd.DataFrame) -> None:
     axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     for when, colour in _COLOURS.items():
-        rows = part[part["when"] == when].replace([np.inf, -np.inf], np.nan)
-        axes.plot(rows["share"], rows["median"], MEASURED, color=colour, gid=when)
-        axes.fill_between(
-            rows["share"], rows["low"], rows["high"], color=colour, alpha=0.22, linewidth=0
-        )
+        marks.band(axes, part[part["when"] == when], "share", colour, gid=when)
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: how good ½ ln χ is, and where training moves the largest exponent."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: how good ½ ln χ is, and where training moves the largest exponent."""
+    table = plotted.table
     first = table[table["index"] == 1]
     sides = first.pivot_table(index="gain", columns="when", values="median", dropna=False)
     theory = first.drop_duplicates("gain").set_index("gain")["predicted"]
@@ -129,7 +128,7 @@ def caption(table: pd.DataFrame) -> str:
         _moved(sides),
         "Exponents in nats per time step, along the sequences of an update (mean over the batch). "
         "Points and lines: median over seeds; bars and bands: lowest to highest seed.",
-        closing(table.drop(columns=["low", "high"])),
+        closing(plotted),
     )
 
 

@@ -11,13 +11,20 @@ from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import gradient_interval
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, choose, required
+from rnn_exp.figures.parts.seeds import gradient_interval, statuses
+from rnn_exp.figures.parts.selection import (
+    CannotDraw,
+    Plotted,
+    Tables,
+    at_start,
+    required,
+    select_runs,
+)
 from rnn_exp.figures.parts.style import BLUE, MEASURED, VERMILLION, in_style
 from rnn_exp.figures.parts.words import listing, number, power, sentences
 
 QUESTION: Final = "Does a loss at every time step hide that the gradient vanishes?"
-BESIDE: Final = ()
+GENERAL_FIGURES: Final = ()
 
 EVERY, LATE, LAST = "every", "late", "last"
 LABELS: Final = {
@@ -30,8 +37,8 @@ _POINTS = 8
 _ROWS: Final = ["run", "update", "time", "lag", "log10_total", "log10_late"]
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """log10 of the norm at each lag for each loss: median and range over seeds."""
+def table(tables: Tables) -> Plotted:
+    """Return log10 of the norm at each lag for each loss: median and range over seeds."""
     runs = required(tables.runs, ["run", "training.loss_at"], "runs")
     every = runs["training.loss_at"] == "every"
     if not every.any():
@@ -42,13 +49,12 @@ def table(tables: Tables) -> pd.DataFrame:
         (every, {EVERY: "log10_total", LATE: "log10_late"}),
     ):
         if chosen.any():
-            choice = choose(tables.runs[chosen], series=1, panels=1)
-            rows = choice.runs.merge(_rows(tables, choice.runs["run"]), on="run")
+            selected = select_runs(tables.runs[chosen], series=1, panels=1)
+            rows = selected.runs.merge(_rows(tables, selected.runs["run"]), on="run")
             parts += [_norms(rows, loss, column) for loss, column in columns.items()]
-            notes |= dict.fromkeys(choice.notes)
-    plotted = pd.concat(parts, ignore_index=True)
-    plotted.attrs["notes"] = list(notes)
-    return plotted
+            notes |= dict.fromkeys(selected.notes)
+    numbers = pd.concat(parts, ignore_index=True)
+    return Plotted(numbers, tuple(notes))
 
 
 def _rows(tables: Tables, runs: pd.Series) -> pd.DataFrame:
@@ -62,15 +68,13 @@ def _rows(tables: Tables, runs: pd.Series) -> pd.DataFrame:
 def _norms(rows: pd.DataFrame, loss: str, column: str) -> pd.DataFrame:
     """One kind of loss; what no number says is told by its status."""
     value = rows[column].to_numpy(dtype=float)
-    status = np.select(
-        [np.isnan(value), np.isposinf(value), np.isneginf(value)], ["nan", "inf", "underflow"], "ok"
-    )
-    frame = rows.assign(loss=loss, log10=value, status=status)
+    frame = rows.assign(loss=loss, log10=value, status=statuses(value))
     return gradient_interval(frame, ["activation", "length", "loss", "lag"], "log10")
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """A panel a length: a loss at every step, and the last answer alone in both kinds of runs."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw a panel a length, a line for a loss at every step and one for its last answer alone."""
+    table = plotted.table
     with in_style():
         lengths = panels.lengths_of(table)
         figure, grid = panels.grid(1, len(lengths), height=2.1, sharex=False)
@@ -88,17 +92,13 @@ def draw(table: pd.DataFrame) -> Figure:
 
 def _line(axes: Axes, rows: pd.DataFrame, loss: str) -> None:
     colour = _COLOURS[loss]
-    finite = rows[["median", "low", "high"]].replace([np.inf, -np.inf], np.nan)
     if loss == LAST:
         # Points, because they lie on the line of the last answer: that they do is the result.
         few = np.unique(np.linspace(0, len(rows) - 1, _POINTS).round().astype(int))
-        axes.plot(rows["lag"].iloc[few], finite["median"].iloc[few], "o", mfc="none", color=colour)
+        points = rows.iloc[few].replace([np.inf, -np.inf], np.nan)
+        axes.plot(points["lag"], points["log10_median"], "o", mfc="none", color=colour)
         return
-    axes.plot(rows["lag"], finite["median"], MEASURED, color=colour, gid=loss)
-    low, high = finite["low"].fillna(finite["median"]), finite["high"].fillna(finite["median"])
-    axes.fill_between(rows["lag"], low, high, color=colour, alpha=0.22, linewidth=0)
-    marks.mark(axes, rows.loc[rows["floor"] > 0, "lag"], marks.FLOOR, colour)
-    marks.mark(axes, rows.loc[rows["ceiling"] > 0, "lag"], marks.CEILING, colour)
+    marks.band(axes, rows, "lag", colour, log10=True, gid=loss)
 
 
 def _entries(table: pd.DataFrame) -> list[marks.Entry]:
@@ -108,11 +108,12 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
         points = Line2D([], [], linestyle="none", marker="o", mfc="none", color=_COLOURS[LAST])
         entries.append((points, LABELS[LAST]))
     lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*entries, *marks.entries(*lost)]
+    return [*entries, *marks.lost_entries(*lost)]
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: first over last norm for both losses at each length."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: first over last norm for both losses at each length."""
+    table = plotted.table
     by_loss = {str(loss): _ratios(part) for loss, part in table.groupby("loss", sort=False)}
     shown = ", ".join(f"T = {length}" for length in by_loss[EVERY].index)
     flat = listing(number(10.0**ratio) for ratio in by_loss[EVERY])
@@ -126,20 +127,20 @@ def caption(table: pd.DataFrame) -> str:
         else "",
         _agreement(table),
         "Line: median over seeds at initialisation; band: lowest to highest.",
-        closing(table),
+        closing(plotted),
     )
 
 
 def _ratios(part: pd.DataFrame) -> pd.Series:
     """log10 of the first over the last norm, a length each."""
-    ends = part.sort_values("lag").groupby("length")["median"].agg(["first", "last"])
+    ends = part.sort_values("lag").groupby("length")["log10_median"].agg(["first", "last"])
     ratios: pd.Series = ends["last"] - ends["first"]
     return ratios
 
 
 def _agreement(table: pd.DataFrame) -> str:
     """Whether what is looked at is what training on the last answer alone would have."""
-    wide = table.pivot_table(index=["length", "lag"], columns="loss", values="median")
+    wide = table.pivot_table(index=["length", "lag"], columns="loss", values="log10_median")
     if LAST not in wide:
         return ""
     gap = (wide[LATE] - wide[LAST]).abs().max()

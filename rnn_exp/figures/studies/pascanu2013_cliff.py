@@ -11,13 +11,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.panels import cells, refuse_further
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, required
+from rnn_exp.figures.parts.panels import draw_cells, refuse_further
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import THEORY, in_style
 from rnn_exp.figures.parts.words import number, plural, power, sentences
+from rnn_exp.theory import fixed_points
 
 QUESTION: Final = "Where is the wall in the error of one unit, and what stands behind it?"
-BESIDE: Final = ()
+GENERAL_FIGURES: Final = ()
 
 _PLACE: Final = {"init.weight": "weight", "init.bias": "bias", "network.initial_state": "start"}
 _GRADIENT: Final = r"gradient $|\partial E/\partial w|$"
@@ -30,8 +31,8 @@ _NODE: Final = "saddle-node"
 _LINES: Final = {_NODE: "white", _START: "#FF7F50"}
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """The error and log10 of |∂E/∂w| at each weight and bias, before the first update."""
+def table(tables: Tables) -> Plotted:
+    """Return the error and log10 of |∂E/∂w| at each weight and bias, before the first update."""
     runs = required(tables.runs, ["run", "network.activation", *_PLACE], "runs")
     if set(runs["network.activation"]) != {"sigmoid"}:
         raise CannotDraw("The saddle-nodes are those of a sigmoid unit; the study has another.")
@@ -45,28 +46,12 @@ def table(tables: Tables) -> pd.DataFrame:
     with np.errstate(divide="ignore"):
         grid = grid.assign(log10_gradient=np.log10(grid["recurrent_grad_norm"].astype(float)))
     kept = grid[["weight", "bias", "start", "loss", "log10_gradient"]].astype(float)
-    return kept.sort_values(["weight", "bias"], ignore_index=True)
+    return Plotted(kept.sort_values(["weight", "bias"], ignore_index=True))
 
 
-def saddle_nodes(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The biases at which two fixed points of a logistic unit merge; NaN for weights below 4.
-
-    There the map touches the diagonal: x (1 − x) w = 1, and b = ln(x / (1 − x)) − w x
-    (Pascanu, Mikolov & Bengio 2013, §2.2.1).
-    """
-    w = np.where(weight >= 4, weight, np.nan)
-    root = np.sqrt(1 - 4 / w)
-    upper, lower = _fixed(w, (1 + root) / 2), _fixed(w, (1 - root) / 2)
-    return upper, lower
-
-
-def _fixed(weight: np.ndarray, x: np.ndarray | float) -> np.ndarray:
-    """The bias with which x is a fixed point of x = σ(w x + b)."""
-    return np.asarray(np.log(x / (1 - x)) - weight * x)
-
-
-def draw(table: pd.DataFrame) -> Figure:
-    """The error and its gradient as maps; dashed the lines that theory gives."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw the error and its gradient as maps; dashed the lines that theory gives."""
+    table = plotted.table
     with in_style():
         figure, grid = panels.grid(1, 2, height=2.3)
         _map(figure, grid[0, 0], table, "loss", Normalize(0))
@@ -82,7 +67,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 def _map(figure: Figure, axes: Axes, table: pd.DataFrame, column: str, scale: Normalize) -> None:
     values = table.pivot_table(index="bias", columns="weight", values=column, dropna=False)
-    mesh = cells(axes, values, scale, "viridis")
+    mesh = draw_cells(axes, values, scale, "viridis")
     mesh.set_gid(column)
     low = "min" if column != "loss" and table[column].min() < _DARKEST else "neither"
     bar = figure.colorbar(mesh, ax=axes, extend=low, aspect=20, pad=0.02)
@@ -95,8 +80,8 @@ def _theory(axes: Axes, table: pd.DataFrame) -> None:
     """The lines at which fixed points come and go, and that on which the start is one."""
     limits = axes.get_xlim(), axes.get_ylim()
     w = np.linspace(*limits[0], 400)
-    start = _fixed(w, float(table["start"].iloc[0]))
-    for node in saddle_nodes(w):
+    start = fixed_points.bias_of(w, float(table["start"].iloc[0]))
+    for node in fixed_points.saddle_nodes(w):
         axes.plot(w, node, gid=_NODE, **_look(_NODE))
     axes.plot(w, start, gid=_START, **_look(_START))
     axes.set(xlim=limits[0], ylim=limits[1])
@@ -106,8 +91,9 @@ def _look(name: str) -> dict[str, Any]:
     return {"linestyle": THEORY, "color": _LINES[name], "linewidth": 1, "path_effects": _EDGE}
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: how much steeper the wall is than the rest, and where it stands."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: how much steeper the wall is than the rest, and where it stands."""
+    table = plotted.table
     gradient = table["log10_gradient"]
     top, steep = (
         table.iloc[int(gradient.argmax())],
@@ -126,7 +112,7 @@ def caption(table: pd.DataFrame) -> str:
 def _wall(steepest: pd.DataFrame) -> str:
     """How far from the line of the unstable fixed point the steepest point of each weight is."""
     w, b, x = (steepest[name].to_numpy(dtype=float) for name in ("weight", "bias", "start"))
-    line = _fixed(w, x)
+    line = fixed_points.bias_of(w, x)
     # Where its slope is above 1 the fixed point is unstable: the start lies between two basins.
     crossed = (w * x * (1 - x) > 1) & (line >= b.min()) & (line <= b.max())
     if not crossed.any():

@@ -9,19 +9,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.panels import beside, numeric_x
-from rnn_exp.figures.parts.recipes import ANY, Book, named
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, required
+from rnn_exp.figures.parts.panels import numeric_x, shifted
+from rnn_exp.figures.parts.recipes import ANY, Recipes, name_runs
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MARKERS, categories, in_style
 from rnn_exp.figures.parts.words import listing, plural, sentences
+from rnn_exp.schema import DONE
 
 QUESTION: Final = "How long a dependency can plain SGD, clipping, and clipping with Ω learn?"
-BESIDE: Final = ("learning", "heatmap")
+GENERAL_FIGURES: Final = ("learning", "heatmap")
 
-BOOK: Final = Book(
+RECIPES: Final = Recipes(
     plain={"training.clip_norm": "none", "training.clip_value": "none", "training.omega": "0"},
-    name="plain SGD",
-    recipes={
+    plain_name="plain SGD",
+    known={
         "clipping": {"training.clip_norm": ANY},
         "Ω": {"training.omega": ANY},
         "clipping + Ω": {"training.clip_norm": ANY, "training.omega": ANY},
@@ -30,22 +31,22 @@ BOOK: Final = Book(
 _BY: Final = ["init", "series", "length"]
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """For each method and length: how many seeds solved the task, and after how many updates."""
+def table(tables: Tables) -> Plotted:
+    """Return for each method and length how many seeds solved the task, and after what updates."""
     runs = _runs(tables.runs)
     rows = required(tables.updates, ["run", "update"], "updates").astype({"run": str})
     last = rows.groupby("run")["update"].max()
     runs["updates"] = runs["run"].map(last).where(runs["solved"]).astype(float) + 1
     grouped = runs.sort_values(_BY).groupby(_BY, observed=True, sort=False)
-    plotted = grouped.agg(
+    numbers = grouped.agg(
         seeds=("solved", "size"),
         solved=("solved", "sum"),
         median=("updates", "median"),
         low=("updates", "min"),
         high=("updates", "max"),
     ).reset_index()
-    plotted["share"] = plotted["solved"] / plotted["seeds"]
-    return plotted
+    numbers["share"] = numbers["solved"] / numbers["seeds"]
+    return Plotted(numbers)
 
 
 def _runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -54,19 +55,20 @@ def _runs(runs: pd.DataFrame) -> pd.DataFrame:
     stops = runs.get("training.stop_when_solved", pd.Series(False, index=runs.index))
     if not stops.fillna(False).astype(bool).any():
         raise CannotDraw("No run was to stop when solved (training.stop_when_solved=true).")
-    ended = frame["status"].isin(["finished", "solved", "diverged"]) & stops.fillna(False)
+    ended = frame["status"].isin(DONE) & stops.fillna(False)
     variants = runs.reindex(columns=["init.variant"])["init.variant"]
     frame = frame.assign(
         init=variants.where(variants.notna(), frame["init"]).astype(str).str.replace("_", " "),
         length=frame["task.length"].astype(int),
-        series=named(runs, BOOK, apart=["init", "init.variant", "network.activation"]),
+        series=name_runs(runs, RECIPES, apart=["init", "init.variant", "network.activation"]),
         solved=frame["status"] == "solved",
     )
     return frame[ended.astype(bool)]
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """A column an initialisation: above the share of seeds that solve it, below the updates."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw a column an init: above the share of seeds that solve the task, below the updates."""
+    table = plotted.table
     with in_style():
         inits = list(table["init"].unique())
         figure, grid = panels.grid(2, len(inits), height=1.5, sharey="row")
@@ -92,13 +94,13 @@ def _series(
     count: int,
     lengths: pd.Series,
 ) -> None:
-    x = beside(rows["length"].astype(float), 2 * (place - (count - 1) / 2), lengths)
+    x = shifted(rows["length"].astype(float), 2 * (place - (count - 1) / 2), lengths)
     look: dict[str, Any] = {"color": colour, "marker": MARKERS[place % len(MARKERS)]}
     above.plot(x, 100 * rows["share"], **look)
     done = rows["solved"] > 0
     spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["median"].to_numpy())
     below.errorbar(x[done], rows.loc[done, "median"], spread[:, done], elinewidth=0.8, **look)
-    marks.mark(below, x[~done], marks.CEILING, colour)
+    marks.mark_lost(below, x[~done], marks.CEILING, colour)
 
 
 def _axes(grid: np.ndarray, table: pd.DataFrame) -> None:
@@ -120,8 +122,9 @@ def _entries(palette: dict[str, str], unsolved: bool) -> list[marks.Entry]:
     return [*entries, (triangle, "no seed solves it")] if unsolved else entries
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: how many seeds solve which length, and how long that takes."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: how many seeds solve which length, and how long that takes."""
+    table = plotted.table
     said = [_init(str(init), part) for init, part in table.groupby("init", sort=False)]
     return sentences(
         *said,

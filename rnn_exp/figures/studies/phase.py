@@ -12,17 +12,18 @@ from matplotlib.figure import Figure
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.selection import (
     CannotDraw,
+    Plotted,
     Tables,
     at_start,
-    choose,
     required,
+    select_runs,
     top_layer,
 )
 from rnn_exp.figures.parts.style import MEASURED, in_style
 from rnn_exp.figures.parts.words import plural, power, sentences
 
 QUESTION: Final = "Is learning possible only where the gradient survives?"
-BESIDE: Final = ()
+GENERAL_FIGURES: Final = ()
 
 FARTHEST: Final = 12.0
 """Beyond this power of ten, either way, colours do not change: nothing arrives in float32."""
@@ -40,14 +41,14 @@ _SCALES: Final = {
 }
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """A row a cell: log10 of the first over the last norm (median), and how many seeds solve."""
-    choice = choose(tables.runs, lengths=12, series=40, panels=3)
+def table(tables: Tables) -> Plotted:
+    """Return for each gain and length log10 of the first over the last norm, and who solves."""
+    selected = select_runs(tables.runs, lengths=12, series=40, panels=3)
     asked, most = "training.stop_when_solved", "training.updates"
     known = required(tables.runs, ["run", "status", asked, most], "runs")
     if not known[asked].astype(bool).all():
         raise CannotDraw("Whether a task was solved is known with training.stop_when_solved=true.")
-    frame = choice.runs.rename(columns={"value": "gain"}).merge(
+    frame = selected.runs.rename(columns={"value": "gain"}).merge(
         known.astype({"run": str}), on="run"
     )
     sizes = frame[["gain", "length"]].dropna().nunique()
@@ -56,11 +57,10 @@ def table(tables: Tables) -> pd.DataFrame:
     frame = frame.merge(_ratios(tables, frame["run"]), on="run")
     cells = frame.assign(solved=frame["status"] == "solved").groupby(_CELL, sort=False)
     # The lower of two middle ones: a half of minus infinity would be no number.
-    plotted = cells["ratio"].quantile(0.5, interpolation="lower").to_frame()
-    plotted = plotted.assign(solved=cells["solved"].sum(), seeds=cells.size())
-    plotted = plotted.assign(updates=cells[most].max()).reset_index()
-    plotted.attrs["notes"] = list(choice.notes)
-    return plotted
+    numbers = cells["log10_ratio"].quantile(0.5, interpolation="lower").to_frame()
+    numbers = numbers.assign(solved=cells["solved"].sum(), seeds=cells.size())
+    numbers = numbers.assign(updates=cells[most].max()).reset_index()
+    return Plotted(numbers, selected.notes)
 
 
 def _ratios(tables: Tables, runs: pd.Series) -> pd.DataFrame:
@@ -68,11 +68,12 @@ def _ratios(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     rows = at_start(top_layer(tables, runs, [0]), "gradients").set_index("run")
     last = rows.loc[rows["lag"] == 0, "log10_total"]
     first = rows.loc[rows["time"] == 1, "log10_total"]
-    return (first - last).rename("ratio").reset_index()
+    return (first - last).rename("log10_ratio").reset_index()
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """Above what arrives of the gradient, below the share of seeds that solve; lines: tenfold."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw above the ratio of norms, below the share of seeds that solve; lines: tenfold."""
+    table = plotted.table
     with in_style():
         activations = list(table["activation"].unique())
         figure, grid = panels.grid(2, max(len(activations), 2), height=1.55)
@@ -95,7 +96,7 @@ def draw(table: pd.DataFrame) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, name: str) -> None:
     ratio, solved, seeds = (
         part.pivot_table(index="length", columns="gain", values=value, dropna=False)
-        for value in ("ratio", "solved", "seeds")
+        for value in ("log10_ratio", "solved", "seeds")
     )
     ratio = ratio.clip(-FARTHEST, FARTHEST)
     shown = {"ratio": ratio, "solved": solved / seeds}[name]
@@ -124,9 +125,10 @@ def _bars(figure: Figure, grid: np.ndarray) -> None:
         one.outline.set_visible(False)
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: how many runs solve the task on either side of the lines, and between them."""
-    side = np.sign(table["ratio"]).where(table["ratio"].abs() > TENFOLD, 0)
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: how many runs solve the task on either side of the lines and between."""
+    table = plotted.table
+    side = np.sign(table["log10_ratio"]).where(table["log10_ratio"].abs() > TENFOLD, 0)
     said = [_solved(words, table[side == which]) for which, words in _SIDES.items()]
     seeds = int(table["seeds"].max())
     return sentences(
@@ -134,7 +136,7 @@ def caption(table: pd.DataFrame) -> str:
         f"beside that at the last, at initialisation: {'; '.join(filter(None, said))}.",
         _farthest(table),
         f"Colour above: median over {plural(seeds, 'seed')}; lines, in both rows: a factor of ten.",
-        *table.attrs.get("notes", []),
+        *plotted.notes,
     )
 
 
@@ -145,12 +147,12 @@ def _solved(where: str, cells: pd.DataFrame) -> str:
 
 def _farthest(table: pd.DataFrame) -> str:
     """The smallest and the largest gradient with which every seed still learns."""
-    sure = table[(table["solved"] == table["seeds"]) & np.isfinite(table["ratio"])]
+    sure = table[(table["solved"] == table["seeds"]) & np.isfinite(table["log10_ratio"])]
     if sure.empty:
         return "Nowhere is it solved by every seed."
-    ends = [sure.loc[sure["ratio"].idxmin()], sure.loc[sure["ratio"].idxmax()]]
+    ends = [sure.loc[sure["log10_ratio"].idxmin()], sure.loc[sure["log10_ratio"].idxmax()]]
     small, large = (
-        f"{power(round(float(row['ratio']), 1))} ({row['activation']}, "
+        f"{power(round(float(row['log10_ratio']), 1))} ({row['activation']}, "
         f"g = {row['gain']:g}, T = {row['length']})"
         for row in ends
     )

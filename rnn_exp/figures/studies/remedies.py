@@ -10,34 +10,85 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import losses, marks, panels
-from rnn_exp.figures.parts.recipes import ANY, Book
-from rnn_exp.figures.parts.selection import Tables
+from rnn_exp.figures.parts.recipes import ANY, Recipes
+from rnn_exp.figures.parts.selection import Plotted, Tables
 from rnn_exp.figures.parts.style import BLUE, PAGE, THEORY, VERMILLION, in_style
 from rnn_exp.figures.parts.words import listing, number, plural, sentences
 
-__all__ = ["draw"]
+QUESTION: Final = "What mends a vanishing gradient?"
+GENERAL_FIGURES: Final = ()
 
 _RATES: Final = ("start", "end")
+_CELL, _INIT = "network.cell", "init"
+RECIPES: Final = Recipes(
+    plain={
+        _CELL: "rnn",
+        _INIT: "torch",
+        "network.parametrization": "free",
+        "training.clip_norm": "none",
+        "training.clip_value": "none",
+        "training.omega": "0",
+        "training.omega_form": "squared",
+        "training.orthogonality": "0",
+        "training.truncate_every": "none",
+        "training.truncate_back": "none",
+        "network.leak": "none",
+    },
+    plain_name="plain tanh network",
+    known={
+        "clip by norm": {"training.clip_norm": ANY},
+        "clip by value": {"training.clip_value": ANY},
+        "Ω (squared)": {"training.omega": ANY, "training.omega_form": "squared"},
+        "Ω (ratio)": {"training.omega": ANY, "training.omega_form": "ratio"},
+        "truncated BPTT": {"training.truncate_every": ANY, "training.truncate_back": ANY},
+        "soft orthogonality": {"training.orthogonality": ANY},
+        "critical init": {_INIT: "critical"},
+        "orthogonal init": {_INIT: "orthogonal"},
+        "kept orthogonal": {_INIT: "orthogonal", "network.parametrization": "orthogonal"},
+        "leaky": {_CELL: "leaky", "network.leak": ANY},
+        "residual": {_CELL: "residual", "network.leak": ANY},
+        "layer norm": {_CELL: "normed"},
+        "GRU": {_CELL: "gru"},
+        "LSTM": {_CELL: "lstm"},
+        "LSTM, forget bias": {_CELL: "lstm", _INIT: "forget_bias"},
+        "LSTM, chrono init": {_CELL: "lstm", _INIT: "chrono"},
+    },
+)
 
 
-def _draw_rows(table: pd.DataFrame, plain: str) -> Figure:
-    """A row for each of the table's, top to bottom; the row ``plain`` is a band in both panels."""
+def table(tables: Tables) -> Plotted:
+    """Return for each remedy the decay rate at start and end, and the loss in parts of chance."""
+    every = losses.final_table(tables, RECIPES)
+    numbers = every.table
+    longest = int(numbers["length"].max())
+    shorter = sorted(set(numbers["length"]) - {longest})
+    notes = [f"Only T = {longest} is shown (not {listing(map(str, shorter))})."] if shorter else []
+    numbers = numbers[numbers["length"] == longest]
+    numbers = numbers.assign(rest=numbers["series"].astype(str) != RECIPES.plain_name)
+    numbers = numbers.sort_values(["rest", "loss"], kind="stable").drop(columns="rest")
+    numbers = numbers.reset_index(drop=True)
+    return Plotted(numbers, (*every.notes, *notes))
+
+
+def draw(plotted: Plotted) -> Figure:
+    """Draw a row a remedy: left the decay rate before and after training, right the final loss."""
+    table = plotted.table
     with in_style():
         figure = Figure(figsize=(PAGE, 0.19 * len(table) + 1.1), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         places = np.arange(len(table))
-        _rates(left, table, places, plain)
-        _losses(right, table, places, plain)
+        _draw_rates(left, table, places)
+        _draw_losses(right, table, places)
         left.set_yticks(places, [panels.plain(str(name)) for name in table["series"]])
         left.set_ylim(len(table) - 0.4, -0.6)
         for axes in (left, right):
             axes.tick_params(axis="y", length=0)
             axes.grid(axis="y", color="0.92", linewidth=0.6)
-        marks.legend(figure, _entries(table, plain))
+        marks.legend(figure, _entries(table))
     return figure
 
 
-def _rates(axes: Axes, table: pd.DataFrame, places: np.ndarray, plain: str) -> None:
+def _draw_rates(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
     for end, face in zip(_RATES, ("white", BLUE), strict=True):
         low, middle, high = (table[f"{end}{what}"] for what in ("_low", "", "_high"))
         axes.hlines(places, low, high, color=BLUE, linewidth=0.8, alpha=0.6)
@@ -53,12 +104,12 @@ def _rates(axes: Axes, table: pd.DataFrame, places: np.ndarray, plain: str) -> N
             zorder=3 if end == "end" else 4,
         )
     axes.axvline(1, color="0.6", linewidth=0.8, zorder=0)
-    _plain_at(axes, table, "start", plain)
+    _mark_plain(axes, table, "start")
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel("decay rate per step back in time")
 
 
-def _losses(axes: Axes, table: pd.DataFrame, places: np.ndarray, plain: str) -> None:
+def _draw_losses(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
     finite = np.isfinite(table["loss"])
     axes.hlines(
         places[finite],
@@ -81,122 +132,64 @@ def _losses(axes: Axes, table: pd.DataFrame, places: np.ndarray, plain: str) -> 
             color=VERMILLION,
         )
     axes.axvline(1, color="0.1", linestyle=THEORY, linewidth=0.9, zorder=0)
-    _plain_at(axes, table, "loss", plain)
+    _mark_plain(axes, table, "loss")
     if finite.any() and (table["loss_low"][finite] > 0).all():
         panels.plain_log(axes, "x")
     axes.set_xlabel("final loss (1: chance)")
 
 
-def _plain_at(axes: Axes, table: pd.DataFrame, column: str, plain: str) -> None:
-    value = table.loc[table["series"].astype(str) == plain, column]
+def _mark_plain(axes: Axes, table: pd.DataFrame, column: str) -> None:
+    """A band at the value of the plain network."""
+    value = table.loc[table["series"].astype(str) == RECIPES.plain_name, column]
     if len(value) and np.isfinite(value.iloc[0]):
         axes.axvline(value.iloc[0], color="0.75", linewidth=2.5, alpha=0.5, zorder=0, gid="plain")
 
 
-def _entries(table: pd.DataFrame, plain: str) -> list[marks.Entry]:
-    dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": BLUE, "markersize": 4.5}
+def _entries(table: pd.DataFrame) -> list[marks.Entry]:
+    point: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": BLUE, "markersize": 4.5}
     entries: list[marks.Entry] = [
-        (Line2D([], [], **dot, markerfacecolor="white"), "before training"),
-        (Line2D([], [], **dot), "after training"),
+        (Line2D([], [], **point, markerfacecolor="white"), "before training"),
+        (Line2D([], [], **point), "after training"),
         (Line2D([], [], linestyle="none", marker="D", color=VERMILLION), "final loss"),
         marks.line_entry("chance", THEORY),
     ]
-    if (table["series"].astype(str) == plain).any():
+    if (table["series"].astype(str) == RECIPES.plain_name).any():
         band = Line2D([], [], color="0.75", linewidth=2.5, alpha=0.5)
         entries.append((band, "plain network"))
     return entries
 
 
-QUESTION: Final = "What mends a vanishing gradient?"
-BESIDE: Final = ()
-
-_CELL, _INIT = "network.cell", "init"
-BOOK: Final = Book(
-    plain={
-        _CELL: "rnn",
-        _INIT: "torch",
-        "network.parametrization": "free",
-        "training.clip_norm": "none",
-        "training.clip_value": "none",
-        "training.omega": "0",
-        "training.omega_form": "squared",
-        "training.orthogonality": "0",
-        "training.truncate_every": "none",
-        "training.truncate_back": "none",
-        "network.leak": "none",
-    },
-    name="plain tanh network",
-    recipes={
-        "clip by norm": {"training.clip_norm": ANY},
-        "clip by value": {"training.clip_value": ANY},
-        "Ω (squared)": {"training.omega": ANY, "training.omega_form": "squared"},
-        "Ω (ratio)": {"training.omega": ANY, "training.omega_form": "ratio"},
-        "truncated BPTT": {"training.truncate_every": ANY, "training.truncate_back": ANY},
-        "soft orthogonality": {"training.orthogonality": ANY},
-        "critical init": {_INIT: "critical"},
-        "orthogonal init": {_INIT: "orthogonal"},
-        "kept orthogonal": {_INIT: "orthogonal", "network.parametrization": "orthogonal"},
-        "leaky": {_CELL: "leaky", "network.leak": ANY},
-        "residual": {_CELL: "residual", "network.leak": ANY},
-        "layer norm": {_CELL: "normed"},
-        "GRU": {_CELL: "gru"},
-        "LSTM": {_CELL: "lstm"},
-        "LSTM, forget bias": {_CELL: "lstm", _INIT: "forget_bias"},
-        "LSTM, chrono init": {_CELL: "lstm", _INIT: "chrono"},
-    },
-)
-
-
-def table(tables: Tables) -> pd.DataFrame:
-    """A row a remedy: decay rate at the start and at the end, final loss in parts of chance."""
-    plotted = losses.ending_table(tables, BOOK)
-    ended = plotted.attrs["notes"]
-    longest = int(plotted["length"].max())
-    shorter = sorted(set(plotted["length"]) - {longest})
-    notes = [f"Only T = {longest} is shown (not {listing(map(str, shorter))})."] if shorter else []
-    plotted = plotted[plotted["length"] == longest]
-    plotted = plotted.assign(rest=plotted["series"].astype(str) != BOOK.name)
-    plotted = plotted.sort_values(["rest", "loss"], kind="stable").drop(columns="rest")
-    plotted = plotted.reset_index(drop=True)
-    plotted.attrs["notes"] = [*ended, *notes]
-    return plotted
-
-
-def draw(table: pd.DataFrame) -> Figure:
-    """A row a remedy: left the decay rate before and after training, right the final loss."""
-    return _draw_rows(table, BOOK.name)
-
-
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: which remedies learn, and what each does to the gradient."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: which remedies learn, and what each does to the gradient."""
+    table = plotted.table
     known = table[np.isfinite(table["loss"])]
     learned = known[known["loss"] < losses.LEARNED]
     diverged = int(table["diverged"].sum())
     stuck = table.loc[~table.index.isin(learned.index), "series"].astype(str)
-    said = [_one(row) for _, row in learned.sort_values("loss").iterrows()]
+    said = [_name_and_loss(row) for _, row in learned.sort_values("loss").iterrows()]
     return sentences(
         f"T = {table['length'].iloc[0]}: below half of the loss of chance end {listing(said)}."
         if said
         else f"T = {table['length'].iloc[0]}: no network ends below half of chance.",
         f"Not {listing(stuck)}." if len(stuck) and said else "",
-        _kept(table),
+        _nearest_to_one(table),
         "Points: median over seeds; bars: lowest to highest.",
         f"Up to {plural(int(table['seeds'].max()), 'seed')}; {plural(diverged, 'run')} diverged.",
-        *table.attrs.get("notes", []),
+        *plotted.notes,
     )
 
 
-def _one(row: pd.Series) -> str:
+def _name_and_loss(row: pd.Series) -> str:
     return f"{row['series']} ({number(row['loss'])})"
 
 
-def _kept(table: pd.DataFrame) -> str:
+def _nearest_to_one(table: pd.DataFrame) -> str:
     """Who starts nearest to a gradient that keeps its norm, and where the plain network starts."""
     known = table.dropna(subset="start")
     if known.empty:
         return "No decay rate could be measured."
     best = known.iloc[int((known["start"] - 1).abs().to_numpy().argmin())]
-    plain = known.loc[known["series"].astype(str) == BOOK.name, "start"]
-    beside = f" (the plain network: {number(plain.iloc[0])})" if len(plain) else ""
+    plain = known.loc[known["series"].astype(str) == RECIPES.plain_name, "start"]
+    compared = f" (the plain network: {number(plain.iloc[0])})" if len(plain) else ""
     rate = number(best["start"])
-    return f"Before training the rate is nearest to 1 with {best['series']}: {rate}{beside}."
+    return f"Before training the rate is nearest to 1 with {best['series']}: {rate}{compared}."

@@ -12,13 +12,21 @@ from matplotlib.patches import Patch
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import LAGS, crossing, interval, settled_rates
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Tables, choose, required
+from rnn_exp.figures.parts.seeds import LAGS, gain_at_rate_one, interval, settled_rates
+from rnn_exp.figures.parts.selection import (
+    KEYS,
+    CannotDraw,
+    Plotted,
+    Tables,
+    order_activations,
+    required,
+    select_runs,
+)
 from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, VERMILLION, in_style
 from rnn_exp.figures.parts.words import listing, number, sentences
 
 QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
-BESIDE: Final = ()
+GENERAL_FIGURES: Final = ()
 
 _THEORY: Final = ["bound", "predicted"]
 # Light enough for black lines on them; in grey, too, the middle one is the lightest.
@@ -29,32 +37,32 @@ _REGIONS: Final = (
 )
 
 
-def table(tables: Tables) -> pd.DataFrame:
-    """The median and range over seeds of the measured rate; medians of prediction and bound."""
-    choice = choose(tables.runs, lengths=1, series=1000)
-    if choice.runs["value"].isna().any():
+def table(tables: Tables) -> Plotted:
+    """Return the measured rate (median, range over seeds), its prediction and its bound."""
+    selected = select_runs(tables.runs, lengths=1, series=1000)
+    if selected.runs["value"].isna().any():
         raise CannotDraw("The runs differ in more than their gain: there is no axis for them.")
     theory = required(tables.runs, ["run", "predicted_rate", "bound"], "runs")
     theory = theory.astype({"run": str, "predicted_rate": float, "bound": float})
-    frame = choice.runs.merge(settled_rates(tables, choice.runs["run"]), on="run")
+    frame = selected.runs.merge(settled_rates(tables, selected.runs["run"]), on="run")
     frame = frame.merge(theory.rename(columns={"predicted_rate": "predicted"}), on="run")
-    plotted = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
+    numbers = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
     medians = frame.groupby(KEYS, sort=False)[_THEORY].median().reset_index()
-    plotted = plotted.merge(medians, on=KEYS).rename(columns={"value": "gain"})
-    if plotted[_THEORY].isna().all().any():
+    numbers = numbers.merge(medians, on=KEYS).rename(columns={"value": "gain"})
+    if numbers[_THEORY].isna().all().any():
         raise CannotDraw("No run has both a mean-field prediction and a bound.")
-    plotted = plotted.drop(columns="series").sort_values("gain", kind="stable", ignore_index=True)
-    plotted.attrs["notes"] = list(choice.notes)
-    return plotted
+    numbers = numbers.drop(columns="series").sort_values("gain", kind="stable", ignore_index=True)
+    return Plotted(numbers, selected.notes)
 
 
 def thresholds(part: pd.DataFrame) -> dict[str, float]:
     """The gains of one activation at which bound, prediction and measurement cross 1."""
-    return {name: crossing(part["gain"], part[name]) for name in (*_THEORY, "measured")}
+    return {name: gain_at_rate_one(part["gain"], part[name]) for name in (*_THEORY, "measured")}
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """A panel an activation: points measured, dashed predicted, dotted bound, regions between."""
+def draw(plotted: Plotted) -> Figure:
+    """Draw a panel an activation: points measured, dashed predicted, dotted bound; regions."""
+    table = plotted.table
     with in_style():
         parts = _parts(table)
         figure, grid = panels.grid(1, len(parts), height=2.4, sharex=False)
@@ -69,8 +77,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _parts(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    known, found = ("tanh", "sigmoid", "relu"), list(table["activation"].unique())
-    names = sorted(found, key=lambda name: known.index(name) if name in known else len(known))
+    names = order_activations(table["activation"].unique())
     return {name: table[table["activation"] == name] for name in names}
 
 
@@ -125,8 +132,9 @@ def _entries() -> list[marks.Entry]:
     return [entry for pair in zip(lines, areas, strict=True) for entry in pair]
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What is seen: the three thresholds of each activation, and how far theory is off."""
+def caption(plotted: Plotted) -> str:
+    """Say what is seen: the three thresholds of each activation, and how far theory is off."""
+    table = plotted.table
     parts = _parts(table)
     first, last = LAGS
     return sentences(
@@ -135,7 +143,7 @@ def caption(table: pd.DataFrame) -> str:
         f"Points of which a seed lies above the bound: {(table['high'] > table['bound']).sum()}.",
         f"Rates are slopes over lags {first} to {last} at update 0. Points: median over seeds; "
         "bars: lowest to highest seed. Thresholds are read off the lines drawn.",
-        closing(table.drop(columns=["low", "high"])),
+        closing(plotted),
     )
 
 

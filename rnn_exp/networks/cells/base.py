@@ -1,17 +1,22 @@
 r"""What a cell is: how a layer's states come about, and how the gradient goes back through them.
 
-All tensors are (time, run, batch, …). ``gates`` is the number of pre-activations a unit has: 1 for
-the plain recurrence, 3 for a GRU, 4 for an LSTM; W_hh has gates · n rows, in torch's order.
+All tensors are (time, run, batch, …). A cell is described (`CellKind`: a word, and what such a
+cell can and cannot do) apart from what computes it (`Cell`). W_hh of a cell with several gates is
+a stack of one (hidden, hidden) block a gate, in torch's order.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from rnn_exp.networks.cells.activations import Activation
+from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float
 
-__all__ = ["Adjoint", "Cell", "LayerWeights", "Trace"]
+__all__ = ["CELLS", "Adjoint", "Cell", "CellKind", "LayerWeights", "Trace"]
 
 
 class LayerWeights(NamedTuple):
@@ -22,32 +27,40 @@ class LayerWeights(NamedTuple):
     bias_ih: Float[Tensor, "run gates_hidden"]
     bias_hh: Float[Tensor, "run gates_hidden"]
 
-    def of_inputs_and_one(self) -> Float[Tensor, "run gates_hidden inputs_and_one"]:
+    def input_weights_with_bias(self) -> Float[Tensor, "run gates_hidden inputs_and_one"]:
         """Return V with both biases as its last column, for inputs with a 1 behind them."""
         bias = (self.bias_ih + self.bias_hh).unsqueeze(-1)
         return torch.cat([self.weight_ih, bias], dim=-1)
 
 
 class Trace(NamedTuple):
-    """What the forward pass leaves: h_1…h_T, h_0…h_{T-1} (one memory), and what the cell kept.
+    """What a layer's forward pass leaves.
 
-    Every tensor in ``kept`` has time as its first axis; only the cell itself knows what they are.
+    Args:
+        states: h_1…h_T.
+        previous_states: h_0…h_{T-1}; the same memory as ``states``, one step earlier.
+        kept: what the cell needs for its adjoint; every tensor has time as its first axis, and
+            only the cell itself knows what they are.
     """
 
-    now: Float[Tensor, "time run batch hidden"]
-    before: Float[Tensor, "time run batch hidden"]
+    states: Float[Tensor, "time run batch hidden"]
+    previous_states: Float[Tensor, "time run batch hidden"]
     kept: tuple[Tensor, ...] = ()
 
     def between(self, start: int, stop: int) -> "Trace":
         """Return the trace of time steps start + 1 … stop."""
         kept = tuple(tensor[start:stop] for tensor in self.kept)
-        return Trace(self.now[start:stop], self.before[start:stop], kept)
+        return Trace(self.states[start:stop], self.previous_states[start:stop], kept)
 
 
 class Adjoint(NamedTuple):
-    """What the adjoint pass yields: total gradients, and the gradients of the parameters.
+    """What a layer's adjoint pass yields.
 
-    ``total`` is ∂L/∂h_t and ``memory`` is ∂L/∂c_t (None: the cell has no c).
+    Args:
+        total: ∂L/∂h_t through all later time steps.
+        memory: ∂L/∂c_t; None: the cell has no c.
+        weights: the gradients of the layer's parameters.
+        inputs: ∂L/∂x_t; None: they were not asked for.
     """
 
     total: Float[Tensor, "time run batch hidden"]
@@ -58,12 +71,7 @@ class Adjoint(NamedTuple):
 
 @runtime_checkable
 class Cell(Protocol):
-    """One kind of layer."""
-
-    @property
-    def gates(self) -> int:
-        """Pre-activations a unit has: W_hh has gates · n rows, in torch's order."""
-        ...
+    """What computes one kind of layer."""
 
     def forward(
         self,
@@ -71,7 +79,13 @@ class Cell(Protocol):
         weights: LayerWeights,
         initial: Float[Tensor, "run batch hidden"],
     ) -> Trace:
-        """Return the states h_1…h_T from h_0."""
+        """Return the states h_1…h_T.
+
+        Args:
+            x: the inputs x_1…x_T.
+            weights: the layer's parameters.
+            initial: h_0.
+        """
         ...
 
     def adjoint(
@@ -81,19 +95,87 @@ class Cell(Protocol):
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         *,
-        inputs_wanted: bool = False,
+        with_inputs: bool = False,
     ) -> Adjoint:
         """Return the total gradients and those of the parameters.
 
-        ``direct`` is ∂L/∂h_t other than through later time steps, of the *last* steps, as many as
-        it has; before them it is 0.
+        Args:
+            direct: ∂L/∂h_t other than through later time steps, of the *last* steps, as many as it
+                has; before them it is 0.
+            trace: what the forward pass has left.
+            x: the inputs of that pass.
+            weights: the layer's parameters.
+            with_inputs: whether the gradient of the inputs is wanted.
         """
         ...
 
-    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch gates_hidden"]:
+    def deltas(
+        self, trace: Trace, adjoint: Adjoint
+    ) -> Float[Tensor, "time run batch gates_hidden"]:
         """Return ∂L/∂(W_hh h_{t-1} + b_hh): their outer products with h_{t-1} sum to ∂L/∂W_hh."""
         ...
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch, units and gates: the smaller, the more saturated."""
         ...
+
+    def step_bound(self, largest_singular_value: float) -> float | None:
+        """Return a bound on ‖∂L/∂h_{t-1}‖ / ‖∂L/∂h_t‖ where only the last step has a direct part.
+
+        Args:
+            largest_singular_value: σ_max(W_hh).
+
+        Returns:
+            The bound, exact for every network and sequence; None: no such bound is known.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class CellKind:
+    """What a word of ``network.cell`` stands for, and what such a cell can and cannot do.
+
+    Args:
+        name: the word.
+        build: what computes it, from the activation and the setting ``network.leak``.
+        gates: pre-activations a unit has: W_hh has so many blocks of rows.
+        candidate: the block of W_hh that makes the candidate for the new state; its spectrum is
+            the one that is recorded.
+        forget_gate: the block of the gate that keeps the old state when it is 1; None: there is
+            none.
+        input_gate: the block of the gate that lets new content in; None: there is none, or it is
+            one minus the forget gate.
+        only_activation: the word of the only activation it can have; None: any.
+        has_memory: whether it has a memory c beside the state h.
+        has_leak: whether it takes ``network.leak``.
+        is_plain: whether it is h_t = φ(W h_{t-1} + V x_t + b), for which the mean field, the
+            Lyapunov exponents and the regulariser Ω are written.
+        torch_module: the name of torch's module of this kind; None: torch has none.
+    """
+
+    name: str
+    build: Callable[[Activation, float | None], Cell]
+    gates: int = 1
+    candidate: int = 0
+    forget_gate: int | None = None
+    input_gate: int | None = None
+    only_activation: str | None = None
+    has_memory: bool = False
+    has_leak: bool = False
+    is_plain: bool = False
+    torch_module: str | None = None
+
+    @property
+    def gated(self) -> bool:
+        """Whether W_hh is a stack of gates and no square matrix."""
+        return self.gates > 1
+
+    def candidate_block(
+        self, weight_hh: Float[Tensor, "run gates_hidden hidden"]
+    ) -> Float[Tensor, "run hidden hidden"]:
+        """Return the block of W_hh that makes the candidate for the new state."""
+        n = weight_hh.shape[-1]
+        return weight_hh[:, self.candidate * n : (self.candidate + 1) * n]
+
+
+CELLS: Registry[CellKind] = Registry("cell")

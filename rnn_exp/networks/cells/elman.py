@@ -13,24 +13,23 @@ parameters, so recording them costs nothing:
 """
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.activations import Activation
-from rnn_exp.networks.cells.base import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
 from rnn_exp.networks.cells.layout import (
     allocate_states,
-    cachefuls,
-    onto_inputs,
-    rows,
-    stretches,
+    cache_blocks,
+    flatten_time_batch,
+    input_gradient,
+    time_chunks,
     with_ones,
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["Elman", "adjoint", "forward"]
+__all__ = ["PLAIN", "Elman", "adjoint", "forward"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +37,6 @@ class Elman:
     """The plain recurrence h_t = φ(W h_{t-1} + V x_t + b), one gate: φ' comes from the state."""
 
     activation: Activation
-    gates: ClassVar[int] = 1
 
     def forward(
         self,
@@ -56,18 +54,30 @@ class Elman:
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         *,
-        inputs_wanted: bool = False,
+        with_inputs: bool = False,
     ) -> Adjoint:
         """Return the total gradient of every step and the gradients of the parameters."""
-        return adjoint(direct, trace, x, weights, self.activation, inputs_wanted=inputs_wanted)
+        return adjoint(direct, trace, x, weights, self.activation, with_inputs=with_inputs)
 
-    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch hidden"]:
+    def deltas(self, trace: Trace, adjoint: Adjoint) -> Float[Tensor, "time run batch hidden"]:
         """Return δ_t = φ'(u_t) ⊙ g_t."""
-        return self.activation.slope(trace.now).mul_(found.total)
+        return self.activation.slope(trace.states).mul_(adjoint.total)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch and units."""
-        return self.activation.slope(trace.now).mean(dim=(-2, -1))
+        return self.activation.slope(trace.states).mean(dim=(-2, -1))
+
+    def step_bound(self, largest_singular_value: float) -> float:
+        """Return γ σ_max(W), γ = sup φ' (Pascanu, Mikolov & Bengio 2013, §2.1)."""
+        return self.activation.largest_slope * largest_singular_value
+
+
+def _build(activation: Activation, leak: float | None) -> Elman:
+    del leak
+    return Elman(activation)
+
+
+PLAIN = CellKind("rnn", _build, is_plain=True, torch_module="RNN")
 
 
 @torch.inference_mode()
@@ -79,20 +89,20 @@ def forward(
 ) -> Trace:
     r"""Return the states h_1…h_T: h_t = φ(W h_{t-1} + V x_t + b).
 
-    One GEMM brings a stretch of inputs in; then two operations a time step: a GEMM adds into the
-    drive, and φ overwrites it.
+    One GEMM brings a chunk of inputs in; then two operations a time step: a
+    GEMM adds into what the inputs give, and φ overwrites it.
     """
     T, R, B, _ = x.shape
     H = weights.weight_hh.shape[-1]
-    VT = weights.of_inputs_and_one().transpose(1, 2)
+    VT = weights.input_weights_with_bias().transpose(1, 2)
     WT = weights.weight_hh.transpose(1, 2)
     states, block = allocate_states(T, initial, padded=activation.rounds_tails)
     h, x = states[0], with_ones(x)
-    for now in stretches(T, B, H):
-        drive = torch.bmm(rows(x[now]), VT).view(R, -1, B, H).transpose(0, 1)
-        states[1:][now] = drive
-        ahead = states[1:][now].unbind()
-        numbers = block[1:][now].unbind() if activation.rounds_tails else ahead
+    for chunk in time_chunks(T, B, H):
+        projected = torch.bmm(flatten_time_batch(x[chunk]), VT).view(R, -1, B, H).transpose(0, 1)
+        states[1:][chunk] = projected
+        ahead = states[1:][chunk].unbind()
+        numbers = block[1:][chunk].unbind() if activation.rounds_tails else ahead
         for h_next, all_numbers in zip(ahead, numbers, strict=True):
             h_next.baddbmm_(h, WT)
             activation.apply_(all_numbers)
@@ -108,7 +118,7 @@ def adjoint(
     weights: LayerWeights,
     activation: Activation,
     *,
-    inputs_wanted: bool = False,
+    with_inputs: bool = False,
 ) -> Adjoint:
     r"""Return the total gradient g_t of every step and the gradients of the parameters.
 
@@ -117,20 +127,20 @@ def adjoint(
     steps, as many as it has; before them d_t = 0 (a loss at the last step alone gives one).
     """
     V, W = weights.weight_ih, weights.weight_hh
-    T, R, B, H = states.now.shape
-    total = torch.empty_like(states.now, memory_format=torch.contiguous_format)
+    T, R, B, H = states.states.shape
+    total = torch.empty_like(states.states, memory_format=torch.contiguous_format)
     total[T - len(direct) :] = direct
     of_x, of_W = V.new_zeros(R, V.shape[-1] + 1, H), torch.zeros_like(W)
-    of_inputs = x.new_empty(x.shape) if inputs_wanted else None
+    of_inputs = x.new_empty(x.shape) if with_inputs else None
     x1, later = with_ones(x), torch.zeros_like(total[0])
-    for now in reversed(stretches(T, B, H)):
-        delta = _slopes(states.now[now], activation)
-        later = _step_back(total[now], delta, later, W, known=T - len(direct) - now.start)
-        by_run = rows(delta)  # a view: delta lies run by run
-        of_W.baddbmm_(by_run.transpose(1, 2), rows(states.before[now]))
-        of_x.baddbmm_(rows(x1[now]).transpose(1, 2), by_run)
+    for chunk in reversed(time_chunks(T, B, H)):
+        delta = _slopes(states.states[chunk], activation)
+        later = _step_back(total[chunk], delta, later, W, known=T - len(direct) - chunk.start)
+        by_run = flatten_time_batch(delta)  # a view: delta lies run by run
+        of_W.baddbmm_(by_run.transpose(1, 2), flatten_time_batch(states.previous_states[chunk]))
+        of_x.baddbmm_(flatten_time_batch(x1[chunk]).transpose(1, 2), by_run)
         if of_inputs is not None:
-            of_inputs[now] = onto_inputs(by_run, V, B)
+            of_inputs[chunk] = input_gradient(by_run, V, B)
     of_V, of_b = of_x[:, :-1].transpose(1, 2), of_x[:, -1]
     return Adjoint(total, None, LayerWeights(of_V, of_W, of_b, of_b), of_inputs)
 
@@ -139,13 +149,13 @@ def _slopes(states: Tensor, activation: Activation) -> Tensor:
     """Return φ' at the states, in memory run by run: the large GEMMs then need no copy of δ."""
     T, R, B, H = states.shape
     slopes = states.new_empty(R, T, B, H).transpose(0, 1)
-    for h, slope in zip(cachefuls(states), cachefuls(slopes), strict=True):
+    for h, slope in zip(cache_blocks(states), cache_blocks(slopes), strict=True):
         slope.copy_(activation.slope(h))
     return slopes
 
 
 def _step_back(total: Tensor, delta: Tensor, later: Tensor, W: Tensor, known: int) -> Tensor:
-    """Go back through a stretch of time, in place: d_t becomes g_t, φ'_t becomes δ_t.
+    """Go back through a chunk of time, in place: d_t becomes g_t, φ'_t becomes δ_t.
 
     From index ``known`` on, total holds d_t; before it d_t = 0 and total holds nothing yet.
     Returns the δ of the first step.

@@ -7,28 +7,29 @@ Adjoint:   ∂L/∂h_t = d_t + Wᵀ δ_{t+1} + z_{t+1} ∂L/∂h_{t+1}
            δ_n = ∂h (1 − z)(1 − n²),   δ_m = r δ_n,   δ_r = m r(1 − r) δ_n
            δ_z = ∂h (h_{t-1} − n) z(1 − z)
 
-Every δ is ∂L/∂h_t times something known beforehand, computed for a stretch of time at once: three
+Every δ is ∂L/∂h_t times something known beforehand, computed for a chunk of time at once: three
 operations a time step are left. (Cho et al. 2014; r multiplies after W_n, as in cuDNN.)
 """
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells.base import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.cells.activations import Activation
+from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
 from rnn_exp.networks.cells.layout import (
     allocate_states,
     allocate_steps,
-    onto_inputs,
-    rows,
-    stretches,
+    flatten_time_batch,
+    input_gradient,
+    time_chunks,
     with_ones,
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["GRU"]
+__all__ = ["GATED_UNIT", "GRU"]
 
 
 class _Kept(NamedTuple):
@@ -48,8 +49,6 @@ class _Kept(NamedTuple):
 class GRU:
     """torch's GRU."""
 
-    gates: ClassVar[int] = 3
-
     @torch.inference_mode()
     def forward(
         self,
@@ -63,9 +62,11 @@ class GRU:
         gates, block = allocate_steps(T, (R, B, 2 * H), like=x)
         m, n = x.new_empty(T, R, B, H), x.new_empty(T, R, B, H)
         VT, x = _with_bias(weights).transpose(1, 2), with_ones(x)
-        for now in stretches(T, B, 3 * H):
-            drive = torch.bmm(rows(x[now]), VT).view(R, -1, B, 3 * H).transpose(0, 1)
-            gates[now], n[now] = drive[..., : 2 * H], drive[..., 2 * H :]
+        for chunk in time_chunks(T, B, 3 * H):
+            projected = (
+                torch.bmm(flatten_time_batch(x[chunk]), VT).view(R, -1, B, 3 * H).transpose(0, 1)
+            )
+            gates[chunk], n[chunk] = projected[..., : 2 * H], projected[..., 2 * H :]
         m[:] = weights.bias_hh[:, 2 * H :].unsqueeze(1)
         WT = weights.weight_hh.transpose(1, 2)
         of_gates, of_m = WT[..., : 2 * H], WT[..., 2 * H :]
@@ -88,48 +89,65 @@ class GRU:
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         *,
-        inputs_wanted: bool = False,
+        with_inputs: bool = False,
     ) -> Adjoint:
         """Return ∂L/∂h_t of every step and the gradients of the parameters."""
-        (T, R, B, H), W = trace.now.shape, weights.weight_hh
-        total = torch.empty_like(trace.now, memory_format=torch.contiguous_format)
+        (T, R, B, H), W = trace.states.shape, weights.weight_hh
+        total = torch.empty_like(trace.states, memory_format=torch.contiguous_format)
         total[T - len(direct) :] = direct
         of_hidden = W.new_zeros(R, H + 1, 3 * H)
-        of_drive = W.new_zeros(R, x.shape[-1] + 1, 3 * H)
-        of_inputs = x.new_empty(x.shape) if inputs_wanted else None
-        x1, before1 = with_ones(x), with_ones(trace.before)
+        of_projection = W.new_zeros(R, x.shape[-1] + 1, 3 * H)
+        of_inputs = x.new_empty(x.shape) if with_inputs else None
+        x1, before1 = with_ones(x), with_ones(trace.previous_states)
         delta, carried = W.new_zeros(R, B, 3 * H), torch.zeros_like(total[0])
-        for now in reversed(stretches(T, B, H)):
-            kept = _Kept(*(part[now] for part in trace.kept))
-            deltas, of_n = _factors(kept, trace.before[now])
-            later, known = (delta, carried), T - len(direct) - now.start
-            delta, carried = _step_back(total[now], deltas, kept, later, W, known)
-            of_n *= total[now]
-            by_run = rows(deltas)
-            of_hidden.baddbmm_(rows(before1[now]).transpose(1, 2), by_run)
-            driven = torch.cat([by_run[..., : 2 * H], rows(of_n)], dim=-1)
-            of_drive.baddbmm_(rows(x1[now]).transpose(1, 2), driven)
+        for chunk in reversed(time_chunks(T, B, H)):
+            kept = _Kept(*(part[chunk] for part in trace.kept))
+            deltas, of_n = _factors(kept, trace.previous_states[chunk])
+            later, known = (delta, carried), T - len(direct) - chunk.start
+            delta, carried = _step_back(total[chunk], deltas, kept, later, W, known)
+            of_n *= total[chunk]
+            by_run = flatten_time_batch(deltas)
+            of_hidden.baddbmm_(flatten_time_batch(before1[chunk]).transpose(1, 2), by_run)
+            by_input = torch.cat([by_run[..., : 2 * H], flatten_time_batch(of_n)], dim=-1)
+            of_projection.baddbmm_(flatten_time_batch(x1[chunk]).transpose(1, 2), by_input)
             if of_inputs is not None:
-                of_inputs[now] = onto_inputs(driven, weights.weight_ih, B)
-        found = LayerWeights(
-            of_drive[:, :-1].transpose(1, 2),
+                of_inputs[chunk] = input_gradient(by_input, weights.weight_ih, B)
+        gradients = LayerWeights(
+            of_projection[:, :-1].transpose(1, 2),
             of_hidden[:, :-1].transpose(1, 2),
-            of_drive[:, -1],
+            of_projection[:, -1],
             of_hidden[:, -1],
         )
-        return Adjoint(total, None, found, of_inputs)
+        return Adjoint(total, None, gradients, of_inputs)
 
     @torch.inference_mode()
-    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch gates_hidden"]:
+    def deltas(
+        self, trace: Trace, adjoint: Adjoint
+    ) -> Float[Tensor, "time run batch gates_hidden"]:
         """Return ∂L/∂(W h_{t-1} + b'), in torch's order r, z, n."""
-        factors, _ = _factors(_Kept(*trace.kept), trace.before)
-        return factors * found.total.repeat(1, 1, 1, 3)
+        factors, _ = _factors(_Kept(*trace.kept), trace.previous_states)
+        return factors * adjoint.total.repeat(1, 1, 1, 3)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch, units and gates."""
         kept = _Kept(*trace.kept)
         slopes = (kept.gates * (1 - kept.gates)).mean((-2, -1)) * 2
         return (slopes + (1 - kept.n * kept.n).mean((-2, -1))) / 3
+
+    def step_bound(self, largest_singular_value: float) -> None:
+        """Return None: the gates multiply the gradient by what the inputs make of them."""
+        del largest_singular_value
+
+
+def _build(activation: Activation, leak: float | None) -> GRU:
+    del activation, leak
+    return GRU()
+
+
+# Torch's blocks are r, z, n; z = 1 keeps the old state.
+GATED_UNIT = CellKind(
+    "gru", _build, gates=3, candidate=2, forget_gate=1, only_activation="tanh", torch_module="GRU"
+)
 
 
 def _with_bias(weights: LayerWeights) -> Float[Tensor, "run gates_hidden inputs_and_one"]:
@@ -161,7 +179,7 @@ def _factors(
 def _step_back(
     total: Tensor, deltas: Tensor, kept: _Kept, later: tuple[Tensor, Tensor], W: Tensor, known: int
 ) -> tuple[Tensor, Tensor]:
-    """Go back through a stretch in place: d_t becomes ∂L/∂h_t, and the factors become δ_t.
+    """Go back through a chunk of time in place: d_t becomes ∂L/∂h_t, and the factors become δ_t.
 
     ``later`` is δ_{t+1} and z_{t+1} ∂L/∂h_{t+1}; returns those of the first step. From index
     ``known`` on, total holds d_t; before it d_t = 0 and total holds nothing yet.

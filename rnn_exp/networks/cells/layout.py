@@ -14,11 +14,11 @@ from rnn_exp.shapes import Float
 __all__ = [
     "allocate_states",
     "allocate_steps",
-    "cachefuls",
-    "drive",
-    "onto_inputs",
-    "rows",
-    "stretches",
+    "cache_blocks",
+    "flatten_time_batch",
+    "input_gradient",
+    "input_projection",
+    "time_chunks",
     "with_ones",
 ]
 
@@ -27,33 +27,33 @@ __all__ = [
 # have no such tail.
 _VECTOR = 32
 
-# Time steps are worked through in stretches of about this many numbers a run, so that what the
+# Time steps are worked through in time_chunks of about this many numbers a run, so that what the
 # large GEMMs re-read is still in the cache. It must not depend on the number of runs: the order
 # of summation over time decides the bits.
-_STRETCH = 32768
+_CHUNK = 32768
 
 # Numbers that fit the second-level cache together with what is computed from them.
-_CACHEFUL = 65536
+_CACHE_BLOCK = 65536
 
 
-def stretches(T: int, B: int, H: int) -> list[slice]:
-    """Cut time into stretches; the last may be shorter.
+def time_chunks(T: int, B: int, H: int) -> list[slice]:
+    """Cut time into time_chunks; the last may be shorter.
 
     Example:
-        >>> stretches(T=100, B=16, H=32)
+        >>> time_chunks(T=100, B=16, H=32)
         [slice(0, 64, None), slice(64, 100, None)]
     """
-    length = max(1, _STRETCH // (B * H))
+    length = max(1, _CHUNK // (B * H))
     return [slice(start, min(start + length, T)) for start in range(0, T, length)]
 
 
-def cachefuls(values: Float[Tensor, "first ..."]) -> tuple[Tensor, ...]:
+def cache_blocks(values: Float[Tensor, "first ..."]) -> tuple[Tensor, ...]:
     """Cut a tensor along its first axis into pieces that fit the cache."""
-    steps = max(1, _CACHEFUL // max(1, values[0].numel()))
+    steps = max(1, _CACHE_BLOCK // max(1, values[0].numel()))
     return torch.split(values, steps)
 
 
-def rows(x: Float[Tensor, "time run batch k"]) -> Float[Tensor, "run time_batch k"]:
+def flatten_time_batch(x: Float[Tensor, "time run batch k"]) -> Float[Tensor, "run time_batch k"]:
     """Lay sequences out as one matrix a run, so that one GEMM serves all time steps."""
     return x.transpose(0, 1).reshape(x.shape[1], -1, x.shape[3])
 
@@ -86,21 +86,31 @@ def allocate_steps(
     return block[:, :size].view(T, *shape), block
 
 
-def drive(
+def input_projection(
     x: Float[Tensor, "time run batch input"],
     V: Float[Tensor, "run k input"],
     into: Float[Tensor, "time run batch k"],
 ) -> None:
-    """Write V x_t of every time step into a tensor, one GEMM a stretch of time."""
+    """Write V x_t of every time step into a tensor, one GEMM a chunk of time.
+
+    Args:
+        x: the inputs.
+        V: the weights of the inputs.
+        into: the tensor that is filled.
+    """
     T, R, B, K = into.shape
-    for now in stretches(T, B, K):
-        into[now] = torch.bmm(rows(x[now]), V.transpose(1, 2)).view(R, -1, B, K).transpose(0, 1)
+    for chunk in time_chunks(T, B, K):
+        into[chunk] = (
+            torch.bmm(flatten_time_batch(x[chunk]), V.transpose(1, 2))
+            .view(R, -1, B, K)
+            .transpose(0, 1)
+        )
 
 
-def onto_inputs(
+def input_gradient(
     delta: Float[Tensor, "run time_batch k"], V: Float[Tensor, "run k input"], B: int
 ) -> Float[Tensor, "time run batch input"]:
-    """Return Vᵀ δ as (time, run, batch, input).
+    """Return the gradient by the inputs, Vᵀ δ, as (time, run, batch, input).
 
     One column more than there are inputs is computed: with a single one the product would be
     matrix–vector, which rounds differently for one run than for many.

@@ -7,7 +7,7 @@ Adjoint:   ∂L/∂h_t = d_t + Wᵀ δ_{t+1}
            δ_i = ∂c g σ'_i,   δ_f = ∂c c_{t-1} σ'_f,   δ_g = ∂c i (1 − g²),   δ_o = ∂h tanh c_t σ'_o
 
 Both total gradients are the recursion's own intermediates. All factors of δ but ∂c and ∂h are known
-beforehand and computed for a stretch of time at once, and f lies beside them: four operations a
+beforehand and computed for a chunk of time at once, and f lies beside them: four operations a
 time step are left.
 (Hochreiter & Schmidhuber 1997; the forget gate of Gers, Schmidhuber & Cummins 2000.)
 
@@ -16,24 +16,25 @@ read ∂c. Parameters and what is returned are in torch's order i, f, g, o.
 """
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells.base import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.cells.activations import Activation
+from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
 from rnn_exp.networks.cells.layout import (
     allocate_states,
     allocate_steps,
-    drive,
-    onto_inputs,
-    rows,
-    stretches,
+    flatten_time_batch,
+    input_gradient,
+    input_projection,
+    time_chunks,
     with_ones,
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["LSTM"]
+__all__ = ["LONG_SHORT", "LSTM"]
 
 _INSIDE, _TORCHS = (3, 0, 1, 2), (1, 2, 3, 0)
 
@@ -51,7 +52,7 @@ class _Kept(NamedTuple):
 
 
 class _Later(NamedTuple):
-    """What a step hears from the one after it: δ_{t+1} and f_{t+1} ∂L/∂c_{t+1}."""
+    """What a step needs of the one after it: δ_{t+1} and f_{t+1} ∂L/∂c_{t+1}."""
 
     delta: Float[Tensor, "run batch gates_hidden"]
     carried: Float[Tensor, "run batch 1 hidden"]
@@ -60,8 +61,6 @@ class _Later(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class LSTM:
     """torch's LSTM; c_0 = 0."""
-
-    gates: ClassVar[int] = 4
 
     @torch.inference_mode()
     def forward(
@@ -79,7 +78,7 @@ class LSTM:
         cells, _ = allocate_states(T, torch.zeros_like(initial), padded=False)
         gates, block = allocate_steps(T, (R, B, 4 * H), like=x)
         tanh_c = x.new_empty(T, R, B, H)
-        drive(with_ones(x), _doubled(V), gates)
+        input_projection(with_ones(x), _doubled(V), gates)
         o, i, f, g = (gates[..., gate * H : (gate + 1) * H].unbind() for gate in range(4))
         ahead = states[1:].unbind(), cells[1:].unbind(), tanh_c.unbind()
         h, c = states[0], cells[0]
@@ -102,50 +101,76 @@ class LSTM:
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         *,
-        inputs_wanted: bool = False,
+        with_inputs: bool = False,
     ) -> Adjoint:
         """Return ∂L/∂h_t and ∂L/∂c_t of every step and the gradients of the parameters."""
-        T, R, B, H = trace.now.shape
+        T, R, B, H = trace.states.shape
         kept = _Kept(*trace.kept)
         V, W = _inside(weights)
-        total = torch.empty_like(trace.now, memory_format=torch.contiguous_format)
+        total = torch.empty_like(trace.states, memory_format=torch.contiguous_format)
         total[T - len(direct) :] = direct
         memory = torch.empty_like(total)
         of_W, of_V = torch.zeros_like(W), V.new_zeros(R, V.shape[-1], 4 * H)
-        of_inputs = x.new_empty(x.shape) if inputs_wanted else None
+        of_inputs = x.new_empty(x.shape) if with_inputs else None
         x1, later = with_ones(x), _Later(W.new_zeros(R, B, 4 * H), W.new_zeros(R, B, 1, H))
-        for now in reversed(stretches(T, B, H)):
-            own = _Kept(*(part[now] for part in kept))
-            delta = _factors(own, trace.now[now])
-            onto_c = torch.addcmul(own.o, trace.now[now], own.tanh_c, value=-1)
-            known = T - len(direct) - now.start
-            later = _step_back(total[now], memory[now], delta, onto_c, later, W, known)
-            by_run = rows(delta)[..., : 4 * H]
-            of_W.baddbmm_(by_run.transpose(1, 2), rows(trace.before[now]))
-            of_V.baddbmm_(rows(x1[now]).transpose(1, 2), by_run)
+        for chunk in reversed(time_chunks(T, B, H)):
+            own = _Kept(*(part[chunk] for part in kept))
+            delta = _factors(own, trace.states[chunk])
+            onto_c = torch.addcmul(own.o, trace.states[chunk], own.tanh_c, value=-1)
+            known = T - len(direct) - chunk.start
+            later = _step_back(total[chunk], memory[chunk], delta, onto_c, later, W, known)
+            by_run = flatten_time_batch(delta)[..., : 4 * H]
+            of_W.baddbmm_(by_run.transpose(1, 2), flatten_time_batch(trace.previous_states[chunk]))
+            of_V.baddbmm_(flatten_time_batch(x1[chunk]).transpose(1, 2), by_run)
             if of_inputs is not None:
-                of_inputs[now] = onto_inputs(by_run, V[..., :-1], B)
+                of_inputs[chunk] = input_gradient(by_run, V[..., :-1], B)
         of_V = _ordered(of_V.transpose(1, 2), _TORCHS)
         bias = of_V[..., -1]
-        found = LayerWeights(of_V[..., :-1], _ordered(of_W, _TORCHS), bias, bias)
-        return Adjoint(total, memory, found, of_inputs)
+        gradients = LayerWeights(of_V[..., :-1], _ordered(of_W, _TORCHS), bias, bias)
+        return Adjoint(total, memory, gradients, of_inputs)
 
     @torch.inference_mode()
-    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch gates_hidden"]:
+    def deltas(
+        self, trace: Trace, adjoint: Adjoint
+    ) -> Float[Tensor, "time run batch gates_hidden"]:
         """Return ∂L/∂(W h_{t-1} + b), in torch's order of gates."""
-        assert found.memory is not None
-        shape, H = trace.now.shape, trace.now.shape[-1]
-        delta = _factors(_Kept(*trace.kept), trace.now).view(*shape[:-1], 5, H)
-        delta[..., 1:4, :] *= found.memory.unsqueeze(-2)
-        delta[..., 0, :] *= found.total
+        if adjoint.memory is None:
+            raise ValueError("the adjoint is of another cell: an LSTM's has ∂L/∂c_t")
+        shape, H = trace.states.shape, trace.states.shape[-1]
+        delta = _factors(_Kept(*trace.kept), trace.states).view(*shape[:-1], 5, H)
+        delta[..., 1:4, :] *= adjoint.memory.unsqueeze(-2)
+        delta[..., 0, :] *= adjoint.total
         return delta[..., _TORCHS, :].flatten(-2)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch, units and gates."""
-        H = trace.now.shape[-1]
+        H = trace.states.shape[-1]
         sigmoids, g = trace.kept[0][..., : 3 * H], 2 * trace.kept[0][..., 3 * H :] - 1
         slopes = (sigmoids * (1 - sigmoids)).sum((-2, -1)) + (1 - g * g).sum((-2, -1))
-        return slopes / (4 * H * trace.now.shape[-2])
+        return slopes / (4 * H * trace.states.shape[-2])
+
+    def step_bound(self, largest_singular_value: float) -> None:
+        """Return None: the gates multiply the gradient by what the inputs make of them."""
+        del largest_singular_value
+
+
+def _build(activation: Activation, leak: float | None) -> LSTM:
+    del activation, leak
+    return LSTM()
+
+
+# Torch's blocks are i, f, g, o; g is the candidate.
+LONG_SHORT = CellKind(
+    "lstm",
+    _build,
+    gates=4,
+    candidate=2,
+    forget_gate=1,
+    input_gate=0,
+    only_activation="tanh",
+    has_memory=True,
+    torch_module="LSTM",
+)
 
 
 def _ordered(
@@ -157,7 +182,7 @@ def _ordered(
 
 def _inside(weights: LayerWeights) -> tuple[Tensor, Tensor]:
     """Return (V with the bias as its last column, W), gates in the inner order."""
-    V = weights.of_inputs_and_one()
+    V = weights.input_weights_with_bias()
     return _ordered(V, _INSIDE), _ordered(weights.weight_hh, _INSIDE)
 
 
@@ -199,7 +224,7 @@ def _step_back(
     W: Tensor,
     known: int,
 ) -> _Later:
-    """Go back through a stretch in place: d_t becomes ∂L/∂h_t, and the factors become δ_t.
+    """Go back through a chunk of time in place: d_t becomes ∂L/∂h_t, and the factors become δ_t.
 
     From index ``known`` on, total holds d_t; before it d_t = 0 and total holds nothing yet.
     """
@@ -218,7 +243,7 @@ def _step_back(
         strict=True,
     )
     d, carried = later
-    for t, g, g_wide, c, through, by_h, by_c, handed_on, whole in reversed(list(steps)):
+    for t, g, g_wide, c, through, by_h, by_c, passed_back, whole in reversed(list(steps)):
         if t >= known:
             g.baddbmm_(d, W)
         else:
@@ -226,5 +251,5 @@ def _step_back(
         torch.addcmul(carried, g_wide, through, out=c)
         by_h.mul_(g_wide)
         by_c.mul_(c)
-        d, carried = whole, handed_on
+        d, carried = whole, passed_back
     return _Later(d, carried)

@@ -9,17 +9,21 @@ Both biases are added after the norm.
 """
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.activations import Activation
-from rnn_exp.networks.cells.base import Adjoint, LayerWeights, Trace
-from rnn_exp.networks.cells.layout import allocate_states, drive, onto_inputs, rows
+from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
+from rnn_exp.networks.cells.layout import (
+    allocate_states,
+    flatten_time_batch,
+    input_gradient,
+    input_projection,
+)
 from rnn_exp.shapes import Float
 
-__all__ = ["Normed"]
+__all__ = ["NORMED", "Normed"]
 
 _EPSILON = 1e-5
 
@@ -29,7 +33,6 @@ class Normed:
     """h_t = φ(norm(W h_{t-1} + V x_t) + b)."""
 
     activation: Activation
-    gates: ClassVar[int] = 1
 
     @torch.inference_mode()
     def forward(
@@ -44,7 +47,7 @@ class Normed:
         WT = weights.weight_hh.transpose(1, 2)
         states, block = allocate_states(T, initial, padded=self.activation.rounds_tails)
         normed, scales = x.new_empty(T, R, B, H), x.new_empty(T, R, B, 1)
-        drive(x, weights.weight_ih, normed)
+        input_projection(x, weights.weight_ih, normed)
         h = states[0]
         steps = normed.unbind(), scales.unbind(), states[1:].unbind(), block[1:].unbind()
         for n, scale, h_next, numbers in zip(*steps, strict=True):
@@ -65,38 +68,52 @@ class Normed:
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         *,
-        inputs_wanted: bool = False,
+        with_inputs: bool = False,
     ) -> Adjoint:
         """Return the total gradient of every step and the gradients of the parameters."""
         V, W = weights.weight_ih, weights.weight_hh
-        T, R, B, H = trace.now.shape
+        T, R, B, H = trace.states.shape
         normed, scales = trace.kept
-        total = torch.zeros_like(trace.now, memory_format=torch.contiguous_format)
+        total = torch.zeros_like(trace.states, memory_format=torch.contiguous_format)
         total[T - len(direct) :] = direct
         delta = total.new_empty(R, T, B, H).transpose(0, 1)
-        errors = self.activation.slope(trace.now)
+        errors = self.activation.slope(trace.states)
         later = torch.zeros_like(total[0])
         for t in range(T - 1, -1, -1):
             total[t].baddbmm_(later, W)
             errors[t] *= total[t]
             later = delta[t].copy_(_through_norm(errors[t], normed[t], scales[t]))
-        by_run = rows(delta)
-        of_W = torch.bmm(by_run.transpose(1, 2), rows(trace.before))
-        of_V = torch.bmm(by_run.transpose(1, 2), rows(x))
+        by_run = flatten_time_batch(delta)
+        of_W = torch.bmm(by_run.transpose(1, 2), flatten_time_batch(trace.previous_states))
+        of_V = torch.bmm(by_run.transpose(1, 2), flatten_time_batch(x))
         # A sum as part of a GEMM: sums along a strided axis round differently in company.
         ones = errors.new_ones(R, 2, T * B)
-        of_b = torch.bmm(ones, rows(errors))[:, 0]
-        found = LayerWeights(of_V, of_W, of_b, of_b)
-        return Adjoint(total, None, found, onto_inputs(by_run, V, B) if inputs_wanted else None)
+        of_b = torch.bmm(ones, flatten_time_batch(errors))[:, 0]
+        gradients = LayerWeights(of_V, of_W, of_b, of_b)
+        return Adjoint(
+            total, None, gradients, input_gradient(by_run, V, B) if with_inputs else None
+        )
 
     @torch.inference_mode()
-    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch hidden"]:
+    def deltas(self, trace: Trace, adjoint: Adjoint) -> Float[Tensor, "time run batch hidden"]:
         """Return ∂L/∂(W h_{t-1}), which has no part of the biases here."""
-        return _through_norm(self.activation.slope(trace.now).mul_(found.total), *trace.kept)
+        return _through_norm(self.activation.slope(trace.states).mul_(adjoint.total), *trace.kept)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch and units."""
-        return self.activation.slope(trace.now).mean(dim=(-2, -1))
+        return self.activation.slope(trace.states).mean(dim=(-2, -1))
+
+    def step_bound(self, largest_singular_value: float) -> None:
+        """Return None: the norm of a step depends on the scale that layer norm takes out."""
+        del largest_singular_value
+
+
+def _build(activation: Activation, leak: float | None) -> Normed:
+    del leak
+    return Normed(activation)
+
+
+NORMED = CellKind("normed", _build)
 
 
 def _through_norm(e: Tensor, n: Tensor, scale: Tensor) -> Tensor:

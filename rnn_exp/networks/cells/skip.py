@@ -8,24 +8,23 @@ k = 1 − α, a = α is the leaky integrator (Jaeger et al. 2007, eq. 2); k = 1,
 """
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.activations import Activation
-from rnn_exp.networks.cells.base import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
 from rnn_exp.networks.cells.layout import (
     allocate_states,
     allocate_steps,
-    drive,
-    onto_inputs,
-    rows,
+    flatten_time_batch,
+    input_gradient,
+    input_projection,
     with_ones,
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["Skip"]
+__all__ = ["LEAKY", "RESIDUAL", "Skip"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +34,6 @@ class Skip:
     activation: Activation
     keep: float
     add: float
-    gates: ClassVar[int] = 1
 
     @torch.inference_mode()
     def forward(
@@ -49,7 +47,7 @@ class Skip:
         WT = weights.weight_hh.transpose(1, 2)
         states, _ = allocate_states(T, initial, padded=False)
         values, block = allocate_steps(T, (R, B, H), like=x, padded=self.activation.rounds_tails)
-        drive(with_ones(x), weights.of_inputs_and_one(), values)
+        input_projection(with_ones(x), weights.input_weights_with_bias(), values)
         h = states[0]
         steps = values.unbind(), block.unbind(), states[1:].unbind()
         for value, numbers, h_next in zip(*steps, strict=True):
@@ -67,12 +65,12 @@ class Skip:
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         *,
-        inputs_wanted: bool = False,
+        with_inputs: bool = False,
     ) -> Adjoint:
         """Return the total gradient of every step and the gradients of the parameters."""
         V, W = weights.weight_ih, weights.weight_hh
-        (T, R, B, H), (values,) = trace.now.shape, trace.kept
-        total = torch.zeros_like(trace.now, memory_format=torch.contiguous_format)
+        (T, R, B, H), (values,) = trace.states.shape, trace.kept
+        total = torch.zeros_like(trace.states, memory_format=torch.contiguous_format)
         total[T - len(direct) :] = direct
         delta = values.new_empty(R, T, B, H).transpose(0, 1)
         torch.mul(self.activation.slope(values), self.add, out=delta)
@@ -80,17 +78,41 @@ class Skip:
         for g, d in zip(reversed(total.unbind()), reversed(delta.unbind()), strict=True):
             g.baddbmm_(later, W).add_(ahead, alpha=self.keep)
             later, ahead = d.mul_(g), g
-        by_run = rows(delta)
-        of_W = torch.bmm(by_run.transpose(1, 2), rows(trace.before))
-        of_x = torch.bmm(rows(with_ones(x)).transpose(1, 2), by_run)
-        found = LayerWeights(of_x[:, :-1].transpose(1, 2), of_W, of_x[:, -1], of_x[:, -1])
-        return Adjoint(total, None, found, onto_inputs(by_run, V, B) if inputs_wanted else None)
+        by_run = flatten_time_batch(delta)
+        of_W = torch.bmm(by_run.transpose(1, 2), flatten_time_batch(trace.previous_states))
+        of_x = torch.bmm(flatten_time_batch(with_ones(x)).transpose(1, 2), by_run)
+        gradients = LayerWeights(of_x[:, :-1].transpose(1, 2), of_W, of_x[:, -1], of_x[:, -1])
+        return Adjoint(
+            total, None, gradients, input_gradient(by_run, V, B) if with_inputs else None
+        )
 
     @torch.inference_mode()
-    def deltas(self, trace: Trace, found: Adjoint) -> Float[Tensor, "time run batch hidden"]:
+    def deltas(self, trace: Trace, adjoint: Adjoint) -> Float[Tensor, "time run batch hidden"]:
         """Return δ_t = a φ'(u_t) ⊙ g_t."""
-        return self.activation.slope(trace.kept[0]).mul_(found.total).mul_(self.add)
+        return self.activation.slope(trace.kept[0]).mul_(adjoint.total).mul_(self.add)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch and units."""
         return self.activation.slope(trace.kept[0]).mean(dim=(-2, -1))
+
+    def step_bound(self, largest_singular_value: float) -> float:
+        """Return k + a γ σ_max(W), γ = sup φ'."""
+        return self.keep + self.add * (self.activation.largest_slope * largest_singular_value)
+
+
+def _leaky(activation: Activation, leak: float | None) -> Skip:
+    return Skip(activation, 1 - _given(leak), _given(leak))
+
+
+def _residual(activation: Activation, leak: float | None) -> Skip:
+    return Skip(activation, 1.0, _given(leak))
+
+
+def _given(leak: float | None) -> float:
+    if leak is None:
+        raise ValueError("a leaky or residual cell has a leak: the step α")
+    return leak
+
+
+LEAKY = CellKind("leaky", _leaky, has_leak=True)
+RESIDUAL = CellKind("residual", _residual, has_leak=True)

@@ -1,11 +1,10 @@
 """Inits: what the network's weights are before training.
 
-Each is a frozen description; ``draw`` turns it into named parameters (torch's names and shapes).
-W_hh is drawn in float64 and rounded to the network's precision; what follows torch's default is
-drawn in float32, as torch draws it. In a gated cell every gate has a W_hh of its own.
+A new init is a class in a module here and a name in the list below, whose order is that in which
+messages name them.
 """
 
-from rnn_exp.networks.inits.init import Init
+from rnn_exp.networks.inits.init import INITS, Init
 from rnn_exp.networks.inits.published import Chrono, ForgetBias, Pascanu, Unit
 from rnn_exp.networks.inits.scales import (
     Critical,
@@ -31,18 +30,17 @@ __all__ = [
     "Unit",
 ]
 
-INITS: dict[str, type[Init]] = {
-    kind.name: kind
-    for kind in (
-        Gaussian,
-        TorchDefault,
-        Orthogonal,
-        Identity,
-        SpectralRadius,
-        Critical,
-        Pascanu,
-        Unit,
-        ForgetBias,
-        Chrono,
-    )
-}
+KINDS: tuple[type[Init], ...] = (
+    Gaussian,
+    TorchDefault,
+    Orthogonal,
+    Identity,
+    SpectralRadius,
+    Critical,
+    Pascanu,
+    Unit,
+    ForgetBias,
+    Chrono,
+)
+for kind in KINDS:
+    INITS.register(kind)

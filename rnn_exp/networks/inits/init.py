@@ -7,19 +7,110 @@ drawn in float32, as torch draws it. In a gated cell every gate has a W_hh of it
 import abc
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from rnn_exp.fields import check
+from rnn_exp.fields import SettingError, check
+from rnn_exp.networks.cells import CELLS, CellKind
+from rnn_exp.networks.network import Network, Refusal
 from rnn_exp.randomness import generator
+from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float
 
-__all__ = ["Init", "Shapes", "normal", "radius", "torch_default", "with_recurrent"]
+__all__ = [
+    "INITS",
+    "PLAIN",
+    "Init",
+    "Shapes",
+    "normal",
+    "radius",
+    "torch_default",
+    "with_recurrent",
+]
 
 Shapes = dict[str, tuple[int, ...]]
+"""The shape of every parameter of one run under torch's names."""
+
+PLAIN = CELLS["rnn"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Init(abc.ABC):
+    """Draws named parameters; its fields say what they accept.
+
+    What an init can and cannot do is asked of it: which networks it refuses, which gain the mean
+    field may reckon with, whether its W_hh is orthogonal.
+
+    Raises:
+        SettingError: for a setting that is not allowed.
+    """
+
+    name: ClassVar[str]
+    is_orthogonal: ClassVar[bool] = False
+    """Whether W_hh is an orthogonal matrix times the gain."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        check(self)
+
+    @abc.abstractmethod
+    def draw(self, shapes: Shapes, seed: int, cell: CellKind = PLAIN) -> dict[str, Tensor]:
+        """Draw all parameters.
+
+        Args:
+            shapes: the shape of every parameter under torch's names.
+            seed: the run's seed; every matrix has a generator of its own.
+            cell: the kind of cell, which says where its gates are.
+
+        Returns:
+            A tensor for each name.
+        """
+
+    def for_length(self, length: int) -> "Init":
+        """Return the init with what it takes from the task's length filled in.
+
+        Args:
+            length: L, the nominal length of the task, in time steps.
+
+        Raises:
+            SettingError: for a length that is too short for it.
+        """
+        del length
+        return self
+
+    def refusals(self, network: Network, output_size: int) -> Iterator[Refusal]:
+        """Yield why this init makes no sense for a network: key, value, what is allowed.
+
+        Args:
+            network: what the network is.
+            output_size: numbers that the task wants as an answer.
+        """
+        del network, output_size
+        yield from ()
+
+    def mean_field_gain(self, W: Float[Tensor, "n n"]) -> float | None:
+        """Return the gain g for which W has variance g²/n; None: the mean field does not apply.
+
+        Args:
+            W: the matrix that was drawn.
+        """
+        del W
+        return None
+
+    @property
+    def critical_scale(self) -> float | None:
+        """The multiple of the critical gain that W_hh is to be scaled to; None: not at all."""
+        return None
+
+    def refuse_drive(self, why: str) -> SettingError:
+        """Return the refusal of inputs so strong that no critical gain is known for them."""
+        return SettingError("init", self.name, f"another init: {why}")
+
+
+INITS: Registry[type[Init]] = Registry("init")
 
 
 def normal(n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
@@ -61,27 +152,3 @@ def with_recurrent(
         elif name.startswith("bias"):
             result[name] = torch.zeros_like(result[name])
     return result
-
-
-@dataclasses.dataclass(frozen=True)
-class Init(abc.ABC):
-    """Draws named parameters; its fields say what they accept.
-
-    Raises:
-        SettingError: for a setting that is not allowed.
-    """
-
-    name: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot be."""
-        check(self)
-
-    def mean_field_gain(self, n: int) -> float | None:
-        """Return the gain g for which W has variance g²/n; None: the mean field does not apply."""
-        del n
-        return None
-
-    @abc.abstractmethod
-    def draw(self, shapes: Shapes, seed: int) -> dict[str, Tensor]:
-        """Draw all parameters."""

@@ -2,13 +2,24 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from rnn_exp.fields import number
-from rnn_exp.networks.inits.init import Init, Shapes, normal, radius, torch_default, with_recurrent
+from rnn_exp.fields import SettingError, number
+from rnn_exp.networks.cells import CELLS, CellKind
+from rnn_exp.networks.inits.init import (
+    PLAIN,
+    Init,
+    Shapes,
+    normal,
+    radius,
+    torch_default,
+    with_recurrent,
+)
+from rnn_exp.networks.network import Network, Refusal
 from rnn_exp.shapes import Float
 
 __all__ = ["Critical", "Gaussian", "Identity", "Orthogonal", "SpectralRadius", "TorchDefault"]
@@ -20,13 +31,14 @@ class TorchDefault(Init):
 
     name: ClassVar[str] = "torch"
 
-    def mean_field_gain(self, n: int) -> float:
+    def mean_field_gain(self, W: Float[Tensor, "n n"]) -> float:
         """Return the gain g for which W has variance g²/n: 1/√3."""
-        del n
+        del W
         return 1 / math.sqrt(3)
 
-    def draw(self, shapes: Shapes, seed: int) -> dict[str, Tensor]:
+    def draw(self, shapes: Shapes, seed: int, cell: CellKind = PLAIN) -> dict[str, Tensor]:
         """Draw all parameters, bit for bit as torch's modules do."""
+        del cell
         return torch_default(shapes, seed)
 
 
@@ -42,17 +54,18 @@ class Gaussian(Init):
     input_scale: float = number(1.0, least=0)
     name: ClassVar[str] = "gaussian"
 
-    def mean_field_gain(self, n: int) -> float | None:
+    def mean_field_gain(self, W: Float[Tensor, "n n"]) -> float | None:
         """Return the gain g for which W has variance g²/n; None where W is not random."""
-        del n
+        del W
         return self.gain
 
     def recurrent(self, n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
         """Return W_hh."""
         return normal(n, draw) * (self.gain / math.sqrt(n))
 
-    def draw(self, shapes: Shapes, seed: int) -> dict[str, Tensor]:
+    def draw(self, shapes: Shapes, seed: int, cell: CellKind = PLAIN) -> dict[str, Tensor]:
         """Draw all parameters; the read-out is torch.nn.Linear's default."""
+        del cell
         return with_recurrent(self.recurrent, self.input_scale, shapes, seed)
 
 
@@ -61,6 +74,7 @@ class Orthogonal(Gaussian):
     """W_hh = g Q with Q uniform among orthogonal matrices; the rest as `Gaussian`."""
 
     name: ClassVar[str] = "orthogonal"
+    is_orthogonal: ClassVar[bool] = True
 
     def recurrent(self, n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
         """Return W_hh: the Q of a Gaussian matrix's QR, signs fixed so that it is uniform."""
@@ -73,10 +87,11 @@ class Identity(Gaussian):
     """W_hh = g I (IRNN with relu: Le, Jaitly & Hinton 2015); the rest as `Gaussian`."""
 
     name: ClassVar[str] = "identity"
+    is_orthogonal: ClassVar[bool] = True
 
-    def mean_field_gain(self, n: int) -> float | None:
+    def mean_field_gain(self, W: Float[Tensor, "n n"]) -> float | None:
         """Return None: the mean field speaks of random matrices."""
-        del n
+        del W
         return None
 
     def recurrent(self, n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
@@ -101,16 +116,40 @@ class SpectralRadius(Gaussian):
 class Critical(Gaussian):
     """W_hh ~ N(0, g²/n), g = ``gain`` times the critical gain under the drive of the run's inputs.
 
-    With gain 1 the mean field (`theory`) says that the gradient neither vanishes nor explodes. The
-    drive is measured on the run's task, layer by layer (`criticality`); `draw` gives g = 1.
+    With gain 1 the mean field says that the gradient neither vanishes nor explodes. The drive is
+    measured on the run's task, layer by layer (`initial_weights`); `draw` gives g = 1.
     """
 
     name: ClassVar[str] = "critical"
 
-    def mean_field_gain(self, n: int) -> float | None:
-        """Return None: the gain is what the task's inputs make it."""
-        del n
-        return None
+    def refusals(self, network: Network, output_size: int) -> Iterator[Refusal]:
+        """Yield for which networks no critical gain is known."""
+        del output_size
+        if not network.kind.is_plain:
+            plain = " or ".join(name for name, one in CELLS.items() if one.is_plain)
+            yield (
+                "init",
+                self.name,
+                f"another init with network.cell={network.cell}: the mean field here is that of "
+                f"network.cell={plain}",
+            )
+        if network.hidden_size == 1:
+            reason = "more than 1 with init=critical: the mean field is that of many units"
+            yield "network.hidden_size", 1, reason
+
+    def mean_field_gain(self, W: Float[Tensor, "n n"]) -> float:
+        """Return the gain that the drawn matrix has: it depends on the task's inputs."""
+        return float(W.double().std()) * math.sqrt(len(W))
+
+    @property
+    def critical_scale(self) -> float:
+        """The gain: a multiple of the critical one."""
+        return self.gain
+
+    def refuse_drive(self, why: str) -> SettingError:
+        """Return the refusal of inputs so strong that no critical gain is known for them."""
+        allowed = f"less, with init=critical: {why}"
+        return SettingError("init.input_scale", self.input_scale, allowed)
 
     def recurrent(self, n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
         """Return W_hh with g = 1, to be scaled."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rnn_exp._hydra.composition import Composer
     from rnn_exp._hydra.plan import PlannedJob
     from rnn_exp.sweeps.pool import Pool, Workers
+    from rnn_exp.training.run import Run
 
 
 class _Session(NamedTuple):
@@ -100,10 +101,14 @@ class ChunkLauncher(Launcher):
         """
         from rnn_exp.fields import SettingError
         from rnn_exp.storage.checkpoint import seconds_from
+        from rnn_exp.training.experiment import device_of
 
         seconds_from(self.checkpoint_seconds)
+        left = [job.run for job in planned if not job.done]
+        for device in {run.device for run in left} if self.backend == "processes" else ():
+            device_of(device)  # of a cluster, its workers know what they have
         try:
-            workers = self._pool(planned).open()
+            workers = self._pool(left).open()
         except SettingError as error:
             raise error.under("hydra.launcher") from None
         outer = self._session
@@ -140,13 +145,12 @@ class ChunkLauncher(Launcher):
                 "shell, or use hydra/launcher=basic",
             )
 
-    def _pool(self, planned: "Sequence[PlannedJob]") -> "Pool":
-        """Return the settings of the workers."""
+    def _pool(self, left: "Sequence[Run]") -> "Pool":
+        """Return the settings of the workers for the runs that are left."""
         from rnn_exp.sweeps import process
         from rnn_exp.sweeps.pool import Pool
         from rnn_exp.training.experiment import processes_for
 
-        left = [job.run for job in planned if not job.done]
         count = self.processes
         if count is None:
             count = processes_for(left, process.cores())

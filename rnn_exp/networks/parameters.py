@@ -1,0 +1,57 @@
+"""The parameters of many runs of one network: one tensor, with views under torch's names.
+
+They live in one tensor of shape (run, parameter), a row a run: an optimiser's step, the gradient
+norm and clipping are then one operation each, whatever the number of runs and layers.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from rnn_exp.networks.cells import LayerWeights
+from rnn_exp.shapes import Float
+
+__all__ = ["Parameters", "layer_weights"]
+
+
+class Parameters:
+    """The parameters of R runs: one (run, parameter) tensor and named views into it.
+
+    Args:
+        flat: all parameters, a row a run.
+        shapes: the shape of each parameter of one run, by name, in the order of the rows.
+    """
+
+    def __init__(self, flat: Float[Tensor, "run size"], shapes: dict[str, tuple[int, ...]]) -> None:
+        self.flat, self.shapes = flat, shapes
+
+    @classmethod
+    def stack(cls, runs: list[dict[str, Tensor]], dtype: torch.dtype) -> "Parameters":
+        """Copy the named parameters of each run into one row."""
+        names = {name: tuple(tensor.shape) for name, tensor in runs[0].items()}
+        rows = [torch.cat([run[name].flatten().to(dtype) for name in names]) for run in runs]
+        return cls(torch.stack(rows), names)
+
+    def views(self) -> dict[str, Tensor]:
+        """Return the parameters by name, each (run, *shape), sharing memory with ``flat``."""
+        result, start = {}, 0
+        for name, shape in self.shapes.items():
+            end = start + math.prod(shape)
+            result[name] = self.flat[:, start:end].view(-1, *shape)
+            start = end
+        return result
+
+    def of_run(self, run: int) -> dict[str, Tensor]:
+        """Return a copy of one run's parameters by name."""
+        return {name: view[run].clone() for name, view in self.views().items()}
+
+    def pack(self, by_name: dict[str, Tensor]) -> Float[Tensor, "run size"]:
+        """Lay named tensors (gradients, say) out as ``flat`` is laid out."""
+        return torch.cat([by_name[name].flatten(1) for name in self.shapes], dim=1)
+
+
+def layer_weights(parameters: dict[str, Tensor], number: int) -> LayerWeights:
+    """Return one layer's weights from the named parameters; layer 0 reads the inputs."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return LayerWeights(*(parameters[f"{name}_l{number}"] for name in names))
