@@ -155,19 +155,26 @@ def kill_one_at_work(
     The process is stopped first: it may have come to the end of its chunk in the meantime.
     """
 
+    def begun(pid: int) -> Collection[str]:
+        held = at_work(sweep).get(pid, {})
+        if set(held.values()) != {"running"}:
+            return ()
+        return [name for name in held if times_begun(sweep / name)]
+
     def killed() -> Collection[str]:
         assert command.poll() is None, command.communicate()
-        for pid, held in at_work(sweep).items():
-            if set(held.values()) != {"running"}:
+        if not any((sweep / ".progress").glob("*.json")):
+            return ()  # no run has made an update
+        for pid in at_work(sweep):
+            if not begun(pid):
                 continue
             assert belongs(pid)
             os.kill(pid, signal.SIGSTOP)
             wait_until(lambda pid=pid: is_stopped(pid), "the process is stopped")
-            held = at_work(sweep).get(pid, {})
-            if set(held.values()) == {"running"}:
-                os.kill(pid, signal.SIGKILL)
-                return held
-            os.kill(pid, signal.SIGCONT)
+            names = begun(pid)
+            os.kill(pid, signal.SIGKILL if names else signal.SIGCONT)
+            if names:
+                return names
         return ()
 
     return wait_until(killed, "a process that trains is killed")
@@ -176,7 +183,8 @@ def kill_one_at_work(
 def times_begun(run: Path) -> int:
     """How often a run was begun, by its log."""
     command = json.loads((run / "run.json").read_text())["command"]
-    return (run / "run.log").read_text().count(f" - {command}\n")
+    log = run / "run.log"
+    return log.read_text().count(f" - {command}\n") if log.exists() else 0
 
 
 def assert_complete(
