@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -122,14 +122,23 @@ def result_of(process: "subprocess.Popen[str]") -> CommandResult:
 def at_work(sweep: Path) -> dict[int, dict[str, str]]:
     """The processes that hold run folders of a sweep, and the status of each of these runs."""
     found: dict[int, dict[str, str]] = {}
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            lock = link.readlink()
-            if lock.name == ".lock" and lock.parent.parent == sweep:
-                status = json.loads((lock.parent / "run.json").read_text())["status"]
-                found.setdefault(int(link.parts[2]), {})[lock.parent.name] = status
-        except OSError:
-            continue
+    for pid in [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]:
+        for run in folders_held(pid, sweep):
+            with suppress(OSError):  # it has no run.json yet
+                status = json.loads((run / "run.json").read_text())["status"]
+                found.setdefault(pid, {})[run.name] = status
+    return found
+
+
+def folders_held(pid: int, sweep: Path) -> list[Path]:
+    """The run folders of a sweep that a process holds; none if it has ended."""
+    found = []
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # a file that was closed in the meantime
+                lock = link.readlink()
+                if lock.name == ".lock" and lock.parent.parent == sweep:
+                    found.append(lock.parent)
     return found
 
 
