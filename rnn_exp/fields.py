@@ -17,9 +17,9 @@ __all__ = [
     "as_typed",
     "check",
     "choice",
+    "choice_error",
     "flag",
     "number",
-    "refuse_choice",
     "whole",
 ]
 
@@ -71,7 +71,7 @@ class Allowed:
     def refusal(self, key: str, value: object) -> SettingError:
         """Return the refusal of a value, with the nearest option where there are options."""
         if self.options is not None:
-            return refuse_choice(key, value, list(self.options))
+            return choice_error(key, value, list(self.options))
         return SettingError(key, value, self.words)
 
 
@@ -138,7 +138,7 @@ def choice(default: str, options: Collection[str]) -> Any:  # noqa: ANN401
     return _field(default, Allowed(lambda v: v in list(options), options=options))
 
 
-def refuse_choice(
+def choice_error(
     key: str, value: object, options: Sequence[str], typed: str | None = None
 ) -> SettingError:
     """Return the refusal of a word that is not among the options, with the nearest one named.

@@ -24,7 +24,7 @@ __all__ = [
     "Column",
     "Key",
     "Table",
-    "described",
+    "column_lines",
     "tables_of",
 ]
 
@@ -41,7 +41,7 @@ DONE: Final = ("finished", "solved", "diverged")
 WITHOUT_RESULTS: Final = ("running", "failed")
 
 GRADIENT_STATUSES: Final = ("ok", "zero", "underflow", "inf", "nan")
-"""What can be said of a gradient norm: it has a logarithm, or why it has none."""
+"""Whether a gradient norm is usable; underflow: too small for all its digits, or rounded to 0."""
 
 VERDICTS: Final = ("vanishing", "stable", "exploding", "diverged", "undetermined")
 """What is said of the decay of a gradient (`profiles.measure`)."""
@@ -92,7 +92,7 @@ class Table:
         return next(column for column in self.columns if column.name == name)
 
 
-_UPDATE = Column("update", "whole", "updates", "number of the update; 0: before any weight moved")
+_UPDATE = Column("update", "whole", "updates", "number of the update; 0: before any weight changed")
 _NORM = "log10 of a gradient norm"
 
 _UPDATES = Table(
@@ -194,7 +194,12 @@ RUN_KEYS: Final = (
     Key("final.half_life", "number", "as half_life, last recorded update", "final_half_life"),
     Key("final.verdict", "text", "as verdict, last recorded update", "final_verdict"),
     Key("prediction.decay_rate", "number", "√χ of the mean field", "predicted_rate"),
-    Key("prediction.drive", "number", "variance s² that inputs and biases give a unit", "drive"),
+    Key(
+        "prediction.drive",
+        "number",
+        "mean square s² of what inputs and biases give a unit",
+        "drive",
+    ),
     Key("prediction.bound", "number", "largest factor that a step back can have", "bound"),
     Key("chance.loss", "number", "loss of the best guess that has seen no input", "chance_loss"),
     Key("chance.error", "number", "error of that guess", "chance_error"),
@@ -207,7 +212,7 @@ RUN_KEYS: Final = (
     Key("settings", "object", "every setting under its configuration key", needed=True),
     Key("command", "text", "the shell command that makes this run", "command", needed=True),
     Key("seed", "number", "the seed, as in settings"),
-    Key("device", "text", "the device, as in settings"),
+    Key("device", "text", "the device on which it trained; auto is decided"),
     Key("steps", "numbers", "time steps of the shortest and the longest sequence"),
     Key("versions", "object", "versions that the bits may depend on"),
 )
@@ -217,11 +222,11 @@ FORMER_NAMES: Final[Mapping[str, str]] = MappingProxyType({"weight_change": "mov
 """What columns were called in format 1: folders of that time stay readable."""
 
 
-def described() -> Iterator[str]:
+def column_lines() -> Iterator[str]:
     """Yield the lines of a text that lists every table, column, status and key for users.
 
     Example:
-        >>> next(described())
+        >>> next(column_lines())
         'updates.parquet: a row for a recorded update'
     """
     for table in TABLES.values():

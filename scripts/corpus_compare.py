@@ -135,9 +135,9 @@ def _asked(place: Path) -> str:
 
 
 def _renamed(text: str) -> str:
-    """Return a text of the base with the new names in it."""
+    """Return a text of the base with the new names in it, where they are names and not values."""
     for old, new in RENAMED.items():
-        text = re.sub(rf"\b{re.escape(old)}\b", new, text)
+        text = re.sub(rf"\b{re.escape(old)}\b(?=\"?[:=.])", new, text)
     return text
 
 

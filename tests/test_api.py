@@ -1,9 +1,11 @@
 """What a user imports: every public name is there, and none is imported before it is asked for."""
 
 import os
+import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,3 +71,19 @@ def test_a_process_that_is_not_settled_is_told_so(monkeypatch):
         warnings.simplefilter("error")
         rnn_exp.train([small()])
     assert os.environ["MKL_CBWR"]
+
+
+def test_the_lines_of_the_readme_from_python_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    [block] = re.findall(r"## From Python\n+```python\n(.*?)```", text, flags=re.DOTALL)
+
+    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [("-tanh-" in line, "-sigmoid-" in line) for line in lines[:6]] == [
+        *[(True, False)] * 3,
+        *[(False, True)] * 3,
+    ]
+    assert lines[-1].startswith("MeanField(")
+    assert not any(tmp_path.iterdir()), "the README says that nothing is written"

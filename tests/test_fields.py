@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_exp.fields import SettingError, check, choice, number, refuse_choice, whole
+from rnn_exp.fields import SettingError, check, choice, choice_error, number, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,10 +145,10 @@ def test_a_refusal_keeps_its_parts_and_takes_its_group():
 def test_the_word_that_was_meant_to_be_an_option_is_compared_with_the_options():
     options = ["training.learning_rate", "training.updates"]
 
-    refused = refuse_choice("training.lerning_rate", 1, options, typed="training.lerning_rate")
+    refused = choice_error("training.lerning_rate", 1, options, typed="training.lerning_rate")
 
     assert str(refused) == (
         "training.lerning_rate=1 is not possible: allowed is one of training.learning_rate, "
         "training.updates (did you mean training.learning_rate?)"
     )
-    assert "did you mean" not in str(refuse_choice("training.lerning_rate", 1, options))
+    assert "did you mean" not in str(choice_error("training.lerning_rate", 1, options))

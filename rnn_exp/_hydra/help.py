@@ -28,7 +28,7 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
             answered, and shell completion (``-sc query=…``) of a value that has choices.
     """
     if "--columns" in words:
-        return list(schema.described())
+        return list(schema.column_lines())
     if "--settings" in words:
         return list(settings_lines())
     if {"-sc", "--shell-completion"} & set(words) and any(w.startswith("query=") for w in words):

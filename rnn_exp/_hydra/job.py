@@ -52,11 +52,11 @@ class CheckBeforeStart(Callback):
         """
         del kwargs
         from rnn_exp.storage.writing import is_done
-        from rnn_exp.training.experiment import device_of
+        from rnn_exp.training.experiment import torch_device
 
         try:
             run = run_from_config(config)
-            device_of(run.device)
+            torch_device(run.device)
             checkpoint_seconds(config.hydra)
             folder = Path(config.hydra.run.dir)
             done = is_done(folder, run)

@@ -1,4 +1,4 @@
-r"""Norms that neither under- nor overflow falsely, and what is said of those without a logarithm.
+r"""Norms that neither under- nor overflow falsely, and the status of each gradient norm.
 
 Squares of float32 numbers are added up in float64, which holds them all; float64 numbers are
 scaled by their largest first. 64 entries of 1e-23 have the float32 norm 0, 64 of 1e20 have inf.

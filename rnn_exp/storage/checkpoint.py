@@ -15,7 +15,7 @@ from rnn_exp.fields import SettingError
 from rnn_exp.schema import FORMAT
 from rnn_exp.storage.files import replace_bytes
 from rnn_exp.storage.writing import versions
-from rnn_exp.training.experiment import Snapshot, device_used
+from rnn_exp.training.experiment import Snapshot, resolve_auto
 from rnn_exp.training.run import Run
 
 __all__ = ["FILE", "Clock", "read", "seconds_from", "write"]
@@ -98,6 +98,6 @@ def _identity(run: Run) -> dict[str, str]:
     return {
         "format": str(FORMAT),
         "digest": run.digest,
-        "device": device_used(run.device),
+        "device": resolve_auto(run.device),
         **versions(),
     }

@@ -24,7 +24,7 @@ import torch
 from rnn_exp.profiles import RULE
 from rnn_exp.schema import DONE, FORMAT, RUN_JSON, TABLES, WEIGHTS, tables_of
 from rnn_exp.storage.files import replace_bytes, replace_file
-from rnn_exp.training.experiment import device_used
+from rnn_exp.training.experiment import resolve_auto
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
 
@@ -48,7 +48,7 @@ def describe(run: Run) -> dict[str, Any]:
         "digest": run.digest,
         "settings": run.settings(),
         "seed": run.seed,
-        "device": device_used(run.device),
+        "device": resolve_auto(run.device),
         "steps": [run.task.shortest, run.task.steps],
         "chance": {"loss": run.task.chance_loss, "error": run.task.chance_error},
         "network": {

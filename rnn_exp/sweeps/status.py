@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any, NamedTuple
 
-from rnn_exp.schema import DONE
+from rnn_exp.schema import DONE, RUN_JSON
 from rnn_exp.storage.files import replace_bytes
 
 __all__ = [
@@ -140,7 +140,7 @@ def sweep_status(sweep: Path) -> SweepStatus:
         ValueError: if its list of runs cannot be read.
     """
     begun, names = _run_list(sweep)
-    ends = [_run_status(sweep / name / "run.json") for name in names]
+    ends = [_run_status(sweep / name / RUN_JSON) for name in names]
     done = [(status, when) for status, when in ends if status in DONE]
     failed = [when for status, when in ends if status == "failed"]
     now = time()

@@ -12,12 +12,11 @@ exactly, Σ λ_i = mean over t of ln |det J_t|: `sum_rule`. Everything is comput
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells import LayerWeights, Trace
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.randomness import generator
 from rnn_exp.shapes import Float
 
-__all__ = ["finite_time_exponents", "largest_exponent", "local_exponents", "spectrum", "sum_rule"]
+__all__ = ["largest_exponent", "local_exponents", "spectrum", "sum_rule"]
 
 
 def spectrum(
@@ -90,38 +89,6 @@ def largest_exponent(
         1.5
     """
     return spectrum(weight_hh, states, activation, k=1, burn_in=burn_in)[..., 0]
-
-
-def finite_time_exponents(
-    weights: LayerWeights,
-    trace: Trace,
-    activation: str,
-    *,
-    k: int | None = 1,
-    burn_in: int = 0,
-) -> Float[Tensor, "run k"]:
-    """Return the exponents of a plain layer along its own sequences, averaged over the batch.
-
-    There is no mean field of a trained network: its W depends on its inputs, and its sequences
-    end. The exponents of a sequence are those of the states in ``trace`` (which the inputs have
-    driven), sorted; the mean over the sequences is taken after that, of exponents and not of
-    factors, so that one exploding sequence does not hide the others.
-
-    Args:
-        weights: the layer's, of each run.
-        trace: the layer's states of one batch of sequences a run.
-        activation: the name of φ.
-        k: how many exponents; None for as many as there are units.
-        burn_in: how many of the first time steps only turn the tangent vectors.
-
-    Returns:
-        λ_i in nats per time step, the largest first.
-
-    Raises:
-        ValueError: as `spectrum`.
-    """
-    exponents = spectrum(weights.weight_hh, trace.states, activation, k=k, burn_in=burn_in)
-    return exponents.mean(dim=1)
 
 
 def local_exponents(

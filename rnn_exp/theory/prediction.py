@@ -49,7 +49,7 @@ def initial_weights(network: Network, init: Init, task: Task, seed: int) -> dict
         try:
             gain = critical_gain(network.activation, drive)
         except ValueError as error:
-            raise init.refuse_drive(str(error)) from None
+            raise init.drive_error(str(error)) from None
         drawn[f"weight_hh_l{number}"] *= scale * gain
     return drawn
 

@@ -175,12 +175,12 @@ def norm_bound(
 def critical_gain(activation: str, drive: float) -> float:
     r"""Return the smallest gain g for which χ = g² E[φ'(√q* z)²] = 1 at the drive s².
 
-    χ ≤ γ² g², so the search starts at g = 1/γ and doubles until χ ≥ 1. That χ grows with the
-    gain, so that there is no second such gain, is a measurement (tests/test_critical.py) and not
-    a theorem here. Where it is not one point: relu without drive keeps any length q at g = √2,
-    and with drive q diverges there, yet χ = g²/2 holds for every q. Without drive tanh has q* = 0
-    up to g = 1, and above it χ − 1 grows only as (g − 1)². The drive has no default: for tanh it
-    moves the edge up from 1 (Molgedey, Schuchhardt & Schuster 1992).
+    χ ≤ γ² g², so the search starts at g = 1/γ and doubles until χ ≥ 1. That χ grows with the gain,
+    so that there is no second such gain, is measured (tests/theory/test_critical_gain.py) and not a
+    theorem here. Where it is not one point: relu without drive keeps any length q at g = √2, and
+    with drive q diverges there, yet χ = g²/2 holds for every q. Without drive tanh has q* = 0 up to
+    g = 1, and above it χ − 1 grows only as (g − 1)². The drive has no default: for tanh it moves
+    the edge up from 1 (Molgedey, Schuchhardt & Schuster 1992).
 
     Raises:
         ValueError: for a drive that is negative, infinite or NaN, and for one so large that the

@@ -26,7 +26,7 @@ from rnn_exp.training.run import Run
 __all__ = ["BatchGradients", "RunBatch", "State"]
 
 State = dict[str, Tensor]
-"""All that a run needs to go on as if nothing had been: weights, memory, generator."""
+"""What a run needs to go on exactly: trained weights, optimiser's memory, generator's state."""
 
 _WEIGHTS, _GENERATOR = "weights", "generator"
 
@@ -50,6 +50,9 @@ class BatchGradients(NamedTuple):
 class RunBatch:
     """The runs that are in training; they agree in everything but init and seed.
 
+    ``made`` updates are complete. Between `begin` and `end` one more is under way, ``begun``; there
+    is then no state to go on from, because the sequences are drawn and the weights not yet changed.
+
     Args:
         runs: one or more runs.
         parameters: their initial weights, a row a run; they get a run's weights back when it ends.
@@ -67,7 +70,7 @@ class RunBatch:
         self.runs, first = list(runs), runs[0]
         self.task, self.network, self.training = first.task, first.network, first.training
         self.begun = self.made = made
-        self._given, self._rows = parameters, list(range(len(runs)))
+        self._stored, self._stored_rows = parameters, list(range(len(runs)))
         seeds = [run.seed for run in runs]
         self._stream = Stream(self.task, seeds, self.training.batch_size, parameters.flat)
         self._first_weight = parameters.views()[self.network.top_weight].clone()
@@ -80,10 +83,11 @@ class RunBatch:
             self._stream.generator_of(row).set_state(state[_GENERATOR])
             for name, tensor in memory.items():
                 (tensor if tensor.ndim == 0 else tensor[row]).copy_(state[name])
-        self._hold(trained, memory)
+        self._set_trained(trained, memory)
 
-    def _hold(self, flat: Tensor, memory: Memory) -> None:
-        self._trained, self._memory = Parameters(flat, self._given.shapes), memory
+    def _set_trained(self, flat: Tensor, memory: Memory) -> None:
+        """Take these numbers as what is trained, and this as the optimiser's memory."""
+        self._trained, self._memory = Parameters(flat, self._stored.shapes), memory
         self._views = self._trained.views()
         self.weights = self._parametrization.network(self._views)
 
@@ -94,7 +98,7 @@ class RunBatch:
 
     @property
     def is_between_updates(self) -> bool:
-        """Whether as many updates are made as begun; within one, sequences are ahead of weights."""
+        """Whether no update is under way."""
         return self.begun == self.made
 
     @property
@@ -109,7 +113,7 @@ class RunBatch:
 
     def draw(self) -> SequenceBatch:
         """Draw fresh sequences for the runs that are left."""
-        return self._stream.draw(self._rows)
+        return self._stream.draw(self._stored_rows)
 
     def gradients(self, data: SequenceBatch) -> BatchGradients:
         """Compute all gradients of an update; no weight moves.
@@ -127,7 +131,7 @@ class RunBatch:
         return BatchGradients(found, flat, norm(flat.unsqueeze(1)), penalties)
 
     def late_totals(self, data: SequenceBatch, gradients: Gradients) -> list[Tensor] | None:
-        """Return ∂L_T/∂h_t for the loss of the last answer, a layer each; None: it is the only one.
+        """Return ∂L_T/∂h_t of each layer for the loss of the last answer; None: it is the only one.
 
         Args:
             data: the sequences of the update.
@@ -166,21 +170,23 @@ class RunBatch:
 
     def weight_change(self) -> Float[Tensor, " run"]:
         """Return ‖W_hh − W_0‖ / ‖W_0‖ of the top layer, W_0 as it was at first; NaN: W_0 is 0."""
-        first = self._first_weight[self._rows]
+        first = self._first_weight[self._stored_rows]
         return norm(self.top_weight - first) / norm(first)
 
     def remove(self, ended: Container[Run], gradients: BatchGradients) -> BatchGradients:
-        """Remove runs, with their weights stored; return the gradients of those that stay.
+        """Remove runs and store their weights.
 
-        The states of the network are no part of what is returned: they are of the update's past.
+        Returns:
+            The gradients with ``flat`` and ``norm`` of the runs that are left, which is what `step`
+            reads; ``network`` and ``penalties`` still have all runs.
         """
         self._store()
         keep = [place for place, run in enumerate(self.runs) if run not in ended]
         self.runs = [self.runs[place] for place in keep]
-        self._rows = [self._rows[place] for place in keep]
+        self._stored_rows = [self._stored_rows[place] for place in keep]
         self._parametrization.keep(keep)
         rows = {name: value[keep] if value.ndim else value for name, value in self._memory.items()}
-        self._hold(self._trained.flat[keep], rows)
+        self._set_trained(self._trained.flat[keep], rows)
         return gradients._replace(flat=gradients.flat[keep], norm=gradients.norm[keep])
 
     def step(self, gradients: BatchGradients) -> None:
@@ -205,7 +211,7 @@ class RunBatch:
 
     def _store(self) -> None:
         """Put the network's parameters back where they came from."""
-        self._given.flat[self._rows] = self._trained.pack(self.weights)
+        self._stored.flat[self._stored_rows] = self._trained.pack(self.weights)
 
     def state_of(self, run: Run) -> State:
         """Return a copy of all that a run needs to go on as if nothing had been."""
@@ -213,7 +219,9 @@ class RunBatch:
         state = {_WEIGHTS: self._trained.flat[place]}
         state |= {name: row[place] if row.ndim else row for name, row in self._memory.items()}
         copies = {name: tensor.cpu().clone() for name, tensor in state.items()}
-        return copies | {_GENERATOR: self._stream.generator_of(self._rows[place]).get_state()}
+        return copies | {
+            _GENERATOR: self._stream.generator_of(self._stored_rows[place]).get_state()
+        }
 
     def weights_of(self, run: Run) -> dict[str, Float[Tensor, "1 ..."]]:
         """Return one run's parameters by torch's names, as views with a run axis of length 1."""

@@ -30,10 +30,10 @@ __all__ = [
     "Snapshot",
     "UnsettledWarning",
     "chunks",
-    "device_of",
-    "device_used",
     "processes_for",
+    "resolve_auto",
     "seconds",
+    "torch_device",
     "train_runs",
 ]
 
@@ -73,7 +73,7 @@ class Chunk:
 
     def __init__(self, runs: Sequence[Run], snapshots: Sequence[Snapshot] = ()) -> None:
         self.runs, first = list(runs), runs[0]
-        device, made = device_of(first.device), snapshots[0].updates if snapshots else 0
+        device, made = torch_device(first.device), snapshots[0].updates if snapshots else 0
         _warn_if_unsettled(device)
         drawn = [initial_weights(run.network, run.init, run.task, run.seed) for run in runs]
         self._parameters = Parameters.stack(drawn, first.network.torch_dtype)
@@ -145,7 +145,7 @@ def train_runs(runs: Iterable[Run], watch: Callable[[Update], None] | None = Non
     return [outcomes[run] for run in runs]
 
 
-def device_of(word: str) -> torch.device:
+def torch_device(word: str) -> torch.device:
     """Return the device that a run's word means on this machine.
 
     Args:
@@ -154,7 +154,7 @@ def device_of(word: str) -> torch.device:
     Raises:
         SettingError: for a device that this machine does not have.
     """
-    there, word = torch.cuda.is_available(), device_used(word)
+    there, word = torch.cuda.is_available(), resolve_auto(word)
     cuda = ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
     if word != "cpu" and not (there and word in cuda):
         here = ", ".join(["cpu", "auto", *cuda]) if there else "cpu, auto (no CUDA here)"
@@ -162,7 +162,7 @@ def device_of(word: str) -> torch.device:
     return torch.device(word)
 
 
-def device_used(word: str) -> str:
+def resolve_auto(word: str) -> str:
     """Return the word of the device on which a run would train here, with ``auto`` decided."""
     if word == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -219,7 +219,7 @@ def _chunk_size(run: Run, members: int, processes: int) -> int:
 
 def _is_on_gpu(run: Run) -> bool:
     """Say whether a run trains on a GPU, as far as this machine can tell."""
-    return device_used(run.device) != "cpu"
+    return resolve_auto(run.device) != "cpu"
 
 
 def seconds(run: Run) -> float:

@@ -1,4 +1,4 @@
-"""The loop: updates of many runs at once, until each has diverged, solved its task, or trained out.
+"""The loop: updates of many runs at once, until each diverged, solved its task, or made them all.
 
 A divergence (the first NaN or infinity) is a result, not a crash. A run has solved its task when it
 errs on fewer than 1 % of 10,000 fresh sequences (Pascanu, Mikolov & Bengio 2013, section 4.1); the
@@ -22,8 +22,8 @@ from rnn_exp.training.run import Run
 
 __all__ = ["Divergence", "Update", "find_divergences", "solves", "train"]
 
-_SEQUENCES, _WRONG = 10_000, 0.01
-_AT_ONCE = 1_000
+_SEQUENCES, _SOLVED_ERROR = 10_000, 0.01
+_TEST_BATCH = 1_000
 
 
 class Divergence(NamedTuple):
@@ -40,7 +40,7 @@ class Update(NamedTuple):
     Args:
         number: of the update, from 0.
         runs: those that made it.
-        loss: before the weights moved.
+        loss: before the weights changed.
         grad_norm: over all parameters, before clipping.
         divergences: where each run that ended with this update met NaN or infinity.
         solved: the runs that ended with it because they have solved their task.
@@ -73,13 +73,13 @@ def train(batch: RunBatch, recorder: Recorder) -> Iterator[Update]:
         gradients = batch.gradients(data)
         divergences = find_divergences(number, batch, data, gradients)
         wanted = recorder.wanted(number)
-        recorded = None
+        recorded, solved = None, list[Run]()
         if wanted or divergences:
             recorded = recorder.measure(number, batch, data, gradients)
             recorder.keep(recorded, batch.runs, None if wanted else divergences)
-        # Not when a neighbour's divergence is what is recorded: company must not matter.
-        solved = _solved(batch, recorded) if recorded is not None and wanted else []
-        solved = [run for run in solved if run not in divergences]
+        if recorded is not None and wanted:
+            # Not where only another run's divergence is recorded: a run is the same in company.
+            solved = [run for run in _solved(batch, recorded) if run not in divergences]
         loss, runs = gradients.network.loss, batch.runs
         made = Update(number, runs, loss, gradients.norm, divergences, solved, recorded)
         if ended := {*divergences, *solved}:
@@ -91,10 +91,10 @@ def train(batch: RunBatch, recorder: Recorder) -> Iterator[Update]:
 
 
 def _solved(batch: RunBatch, recorded: Mapping[str, Tensor]) -> list[Run]:
-    """Return the runs that have solved their task; only those right on their batch are tested."""
+    """Return the runs that have solved their task; tested are those with under 1 % error now."""
     if not batch.training.stop_when_solved:
         return []
-    promising = (recorded["error"] < _WRONG).nonzero().flatten().tolist()
+    promising = (recorded["error"] < _SOLVED_ERROR).nonzero().flatten().tolist()
     return [
         run
         for run in (batch.runs[place] for place in promising)
@@ -113,13 +113,13 @@ def solves(parameters: dict[str, Tensor], network: Network, task: Task, seed: in
     """
     draws, wrong = generator(seed, "test"), 0.0
     like = parameters["readout.weight"]
-    for _ in range(_SEQUENCES // _AT_ONCE):
-        test = task.draw(_AT_ONCE, draws)
+    for _ in range(_SEQUENCES // _TEST_BATCH):
+        test = task.draw(_TEST_BATCH, draws)
         inputs = test.inputs[: test.length].unsqueeze(1).to(like)
         answers = outputs(parameters, inputs, network, task.answers)
         targets = test.targets.unsqueeze(0).to(like.device)
-        wrong += float(task.error(answers, targets)) * _AT_ONCE
-        if not wrong < _WRONG * _SEQUENCES:
+        wrong += float(task.error(answers, targets)) * _TEST_BATCH
+        if not wrong < _SOLVED_ERROR * _SEQUENCES:
             return False
     return True
 
@@ -127,7 +127,7 @@ def solves(parameters: dict[str, Tensor], network: Network, task: Task, seed: in
 def find_divergences(
     number: int, batch: RunBatch, data: SequenceBatch, gradients: BatchGradients
 ) -> dict[Run, Divergence]:
-    """Find the runs that met NaN or infinity; when all is well, one look at a flag a run.
+    """Find the runs that met NaN or infinity; where there is none this reads one number back.
 
     Args:
         number: of the update.

@@ -120,9 +120,9 @@ def _gradient_table(run: Run, rows: Rows, status: np.ndarray) -> Table:
     )
     there = time <= length  # what lies after the end of the sequences is no part of them
     columns = {"update": update, "layer": layer, "time": time, "lag": length - time}
-    columns |= {name: rows[name] for name in TABLES["gradients"].names if name in rows}
-    table = {"update": update[there]}
-    table |= {name: values[there] for name, values in columns.items() if name != "update"}
+    names = TABLES["gradients"].names
+    columns |= {name: rows[name] for name in names if name in rows and name not in columns}
+    table = {name: values[there] for name, values in columns.items()}
     return table | {"status": np.array(GRADIENT_STATUSES)[status[there]]}
 
 

@@ -44,7 +44,7 @@ Rows = dict[str, np.ndarray]
 """What was recorded of a run: by column, an entry a recorded update (layer and time, or index)."""
 
 # Numbers of all C_t that are held at a time: they are many, and only their norms are wanted.
-_AT_ONCE = 1 << 20
+_MOST_NUMBERS = 1 << 20
 
 
 class Recorder:
@@ -57,9 +57,9 @@ class Recorder:
 
     def __init__(self, runs: Sequence[Run], before: Sequence[Rows] = ()) -> None:
         self._recording, self._updates = runs[0].recording, runs[0].training.updates
-        self._folded = dict(zip(runs, before or ({} for _ in runs), strict=True))
-        # What was measured, and the run's place in it: numbers are read when they are wanted.
-        self._new: dict[Run, list[tuple[int, Mapping[str, Tensor]]]] = {run: [] for run in runs}
+        self._arrays = dict(zip(runs, before or ({} for _ in runs), strict=True))
+        # What was measured, and the run's place in it: reading numbers makes a GPU wait.
+        self._pending: dict[Run, list[tuple[int, Mapping[str, Tensor]]]] = {run: [] for run in runs}
 
     def wanted(self, number: int) -> bool:
         """Say whether an update is recorded, by its number."""
@@ -78,7 +78,7 @@ class Recorder:
 
         Returns:
             By column: (run) of the table of updates, (layer, time, run) of that of gradients,
-            (run, index) of that of exponents.
+            (index, run) of that of exponents.
         """
         network, found = batch.network, gradients.network
         radius, largest = candidate_spectrum(batch.top_weight, network)
@@ -97,7 +97,7 @@ class Recorder:
             "omega": gradients.penalties.get("omega", unused),
             "weight_change": batch.weight_change(),
             **profile(found, network.make_cell(), late),
-            "exponent": _exponents(found, batch, self._recording.exponents, data.lengths),
+            "exponent": _exponents(found, batch, self._recording.exponents, data.lengths).T,
         }
 
     def keep(
@@ -112,31 +112,28 @@ class Recorder:
         """
         for place, run in enumerate(runs):
             if only is None or run in only:
-                self._new[run].append((place, measured))
+                self._pending[run].append((place, measured))
 
     def rows(self, run: Run) -> Rows:
         """Return all that was recorded of a run: an array a column, an entry a recorded update."""
-        if new := self._new[run]:
+        if new := self._pending[run]:
             fresh = [_row(measured, place) for place, measured in new]
             arrays = {name: np.array([row[name] for row in fresh]) for name in fresh[0]}
-            old = self._folded[run]
-            self._folded[run] = {
+            old = self._arrays[run]
+            self._arrays[run] = {
                 name: np.concatenate([old[name], values]) if old else values
                 for name, values in arrays.items()
             }
-            self._new[run] = []
-        return self._folded[run]
+            self._pending[run] = []
+        return self._arrays[run]
 
 
 def _row(measured: Mapping[str, Tensor], place: int) -> dict[str, object]:
     """Return one run's numbers and arrays of one update."""
     row: dict[str, object] = {}
     for name, values in measured.items():
-        if name == "exponent":
-            row[name] = values[place].cpu().numpy()
-        else:
-            own = values[..., place]
-            row[name] = own.cpu().numpy() if own.ndim else own.item()
+        own = values[..., place]
+        row[name] = own.cpu().numpy() if own.ndim else own.item()
     return row
 
 
@@ -241,7 +238,7 @@ def log10_contributions(
 ) -> Float[Tensor, "time run"]:
     """Return log10 ‖C_t‖ (Frobenius) of every time step."""
     T, R, _, G = deltas.shape
-    steps = max(1, _AT_ONCE // (R * G * trace.previous_states.shape[-1]))
+    steps = max(1, _MOST_NUMBERS // (R * G * trace.previous_states.shape[-1]))
     pieces = [
         log10_norm(
             contributions(trace.between(start, start + steps), deltas[start : start + steps])

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rnn_exp.fields import SettingError, as_typed, check, refuse_choice, whole
+from rnn_exp.fields import SettingError, as_typed, check, choice_error, whole
 from rnn_exp.networks import CELLS, ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Refusal
@@ -68,8 +68,8 @@ class Run:
             yield (
                 "network.parametrization",
                 network.parametrization,
-                f"free with init={self.init.name}: W_hh stays orthogonal only from where it is "
-                f"(use init={able})",
+                f"free with init={self.init.name}: W_hh stays orthogonal only if it is so at "
+                f"the start (use init={able})",
             )
         for penalty in PENALTIES.values():
             if penalty.weight(training):
@@ -82,11 +82,11 @@ class Run:
     def _about_loss(self) -> Iterator[Refusal]:
         task, training = self.task, self.training
         if training.loss_at == "every" and task.shortest < task.steps:
-            reason = "whose sequences are of several lengths"
-            yield "training.loss_at", "every", f"task with task={task.name}, {reason}"
+            reason = f"the sequences of task={task.name} are of several lengths"
+            yield "training.loss_at", "every", f"task: {reason}"
         if training.loss_at == "every" and task.answers > 1:
-            reason = "which asks for answers at every time step already"
-            yield "training.loss_at", "every", f"task with task={task.name}, {reason}"
+            reason = f"task={task.name} has an answer at every time step already"
+            yield "training.loss_at", "every", f"task: {reason}"
         if training.truncation is not None and not ENGINES[self.network.engine].truncates:
             able = " or ".join(name for name, one in ENGINES.items() if one.truncates)
             yield (
@@ -112,11 +112,6 @@ class Run:
         parts = _flat({group: getattr(self, group) for group in groups})
         words = {"task": self.task.name, "init": self.init.name}
         return words | parts | {"seed": self.seed, "device": self.device}
-
-    @property
-    def answers(self) -> int:
-        """How many time steps have a loss."""
-        return self.task.steps if self.training.loss_at == "every" else self.task.answers
 
     @property
     def digest(self) -> str:
@@ -189,7 +184,7 @@ def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of th
     if group in _NAMED:
         name = given.pop("name", None)
         if name not in list(_NAMED[group]):
-            raise refuse_choice(f"{group}.name", name, list(_NAMED[group]))
+            raise choice_error(f"{group}.name", name, list(_NAMED[group]))
         kind = _NAMED[group][name]
     else:
         kind = _FIXED[group]
@@ -204,7 +199,7 @@ def _refuse_unknown(prefix: str, given: Mapping[str, Any], known: list[str]) -> 
     for key, value in given.items():
         if key not in known:
             full, options = f"{prefix}{key}", [f"{prefix}{name}" for name in known]
-            raise refuse_choice(full, value, options, typed=full)
+            raise choice_error(full, value, options, typed=full)
 
 
 def _flat(parts: dict[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ class Training:
     Args:
         updates: how many steps of the optimiser.
         batch_size: B, sequences of an update.
-        optimizer: the optimiser.
-        learning_rate: η.
+        optimizer: the rule of an update, with torch's defaults.
+        learning_rate: η, the step size.
         clip_norm: the gradient of a run is scaled so that its norm over all parameters is at most
             this (null: never). Unlike torch's clip_grad_norm_, no 1e-6 is added to the norm.
         clip_value: every number of the gradient is cut to at most this size, after ``clip_norm``.
@@ -61,14 +61,14 @@ class Training:
             raise SettingError(
                 missing,
                 as_typed(None),
-                "a whole number, as the other of the two (truncate_every, truncate_back) is given",
+                "a whole number: the other one of truncate_every and truncate_back is given",
             )
         if k1 is not None and k2 is not None and k2 < k1:
             raise SettingError(
                 "truncate_back",
                 k2,
-                f"a whole number of at least truncate_every={k1}: the losses between would count "
-                "for nothing",
+                f"a whole number of at least truncate_every={k1}: else the gradient would leave "
+                "out some losses",
             )
 
     @property

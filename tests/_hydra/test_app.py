@@ -460,12 +460,12 @@ REFUSED = {
     (
         "training.truncate_every=5",
         "network.engine=torch",
-    ): "training.truncate_back=null is not possible: allowed is a whole number, as the other ",
+    ): "training.truncate_back=null is not possible: allowed is a whole number: the other one",
     (
         "-m",
         "training.loss_at=task,every",
         "task=temporal_order,memorization",
-    ): "training.loss_at=every is not possible: allowed is task with task=memorization",
+    ): "training.loss_at=every is not possible: allowed is task: task=memorization",
     (
         "-m",
         "task.length=10,0",

@@ -36,7 +36,7 @@ def without(modules, *words, **environment):
 
 
 def test_columns_prints_the_schema_without_torch_or_hydra():
-    assert without(["torch", "hydra", "pandas"], "--columns") == list(schema.described())
+    assert without(["torch", "hydra", "pandas"], "--columns") == list(schema.column_lines())
 
 
 def test_settings_are_printed_and_nothing_is_written(tmp_path):

@@ -186,14 +186,11 @@ def test_one_unit_gradient_is_the_chain_rule_product_of_the_course(name):
 
     found = adjoint(torch.ones_like(states.states[:1]), states, x, weights, ACTIVATIONS[name])
 
-    w, product = float(weights.weight_hh), 1.0
-    for h in states.states.flatten().tolist()[1:]:
-        product *= (
-            w
-            * {"tanh": 1 - h * h, "sigmoid": h * (1 - h), "relu": float(h > 0), "identity": 1.0}[
-                name
-            ]
-        )
+    v, w, b_ih, b_hh = (float(weight) for weight in weights)
+    z = v * x.flatten() + w * states.previous_states.flatten() + b_ih + b_hh
+    z.requires_grad_()
+    (slopes,) = torch.autograd.grad(ACTIVATIONS[name](z).sum(), z)
+    product = float((w * slopes[1:]).prod())
     assert float(found.total[0]) == pytest.approx(product, rel=1e-12)
 
 

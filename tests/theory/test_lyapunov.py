@@ -8,11 +8,9 @@ import hypothesis.strategies as st
 import pytest
 import torch
 
-from rnn_exp.networks.cells import LayerWeights, Trace
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.reproduction.random_networks import GradientSlope, WideNetworks
 from rnn_exp.theory.lyapunov import (
-    finite_time_exponents,
     largest_exponent,
     local_exponents,
     spectrum,
@@ -171,15 +169,6 @@ def test_a_relu_that_is_on_is_linear():
 def test_states_that_are_nan_have_exponents_that_are_nan():
     states = torch.full((4, 1, 3), math.nan)
     assert spectrum(normals(9, 1, 3, 3), states, "tanh", k=2).isnan().all()
-
-
-def test_a_trained_layer_has_the_mean_exponents_of_its_sequences():
-    W, V = normals(10, 2, 5, 5, dtype=torch.float32), torch.zeros(2, 5, 1)
-    states = torch.tanh(normals(11, 12, 2, 3, 5, dtype=torch.float32))
-    weights = LayerWeights(V, W, torch.zeros(2, 5), torch.zeros(2, 5))
-    found = finite_time_exponents(weights, Trace(states, states), "tanh", k=2, burn_in=4)
-    each = [spectrum(W, states[:, :, b], "tanh", k=2, burn_in=4) for b in range(3)]
-    close(found, torch.stack(each).mean(dim=0))
 
 
 @pytest.mark.parametrize(("gain", "drive"), [(1.0, 0.25), (2.0, 0.25), (3.0, 0.0)])

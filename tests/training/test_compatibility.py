@@ -94,7 +94,7 @@ REFUSED = [
         (
             {"task": Adding(50, convention), "training": Training(loss_at="every")},
             "training.loss_at=every",
-            "whose sequences are of several lengths",
+            "are of several lengths",
         )
         for convention in ("pascanu", "hochreiter")
     ),
@@ -102,7 +102,7 @@ REFUSED = [
         (
             {"task": task, "training": Training(loss_at="every")},
             "training.loss_at=every",
-            f"with task={task.name}, which asks for answers at every time step already",
+            f"task={task.name} has an answer at every time step already",
         )
         for task in (Memorization(), Copy())
     ),
@@ -195,8 +195,18 @@ ALONE = [
         )
         for cell, leak in (("leaky", 0.5), ("residual", 1.0), ("normed", None))
     ),
-    (Training, {"truncate_every": 3}, "truncate_back=null", "as the other of the two"),
-    (Training, {"truncate_back": 3}, "truncate_every=null", "as the other of the two"),
+    (
+        Training,
+        {"truncate_every": 3},
+        "truncate_back=null",
+        "truncate_every and truncate_back is given",
+    ),
+    (
+        Training,
+        {"truncate_back": 3},
+        "truncate_every=null",
+        "truncate_every and truncate_back is given",
+    ),
     (
         Training,
         {"truncate_every": 5, "truncate_back": 4},

@@ -10,7 +10,7 @@ import torch
 from rnn_exp.fields import SettingError
 from rnn_exp.networks.inits import INITS, Gaussian, Identity, TorchDefault
 from rnn_exp.tasks import TASKS, Adding, TemporalOrder
-from rnn_exp.training.experiment import chunks, device_of, device_used
+from rnn_exp.training.experiment import chunks, resolve_auto, torch_device
 from rnn_exp.training.run import Run, run_from
 from tests._hydra.test_app import FORKS
 from tests._hydra.test_conf import NETWORKS
@@ -280,7 +280,7 @@ def test_the_device_auto_is_decided_where_the_run_trains(monkeypatch):
     for there, used in ((False, "cpu"), (True, "cuda")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         monkeypatch.setattr(torch.cuda, "device_count", lambda there=there: int(there))
-        assert str(device_of("auto")) == device_used("auto") == used
+        assert str(torch_device("auto")) == resolve_auto("auto") == used
 
 
 def test_the_device_does_not_change_the_digest(monkeypatch):

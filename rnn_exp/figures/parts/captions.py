@@ -128,8 +128,8 @@ def training_change(finite: pd.DataFrame) -> str:
         return "No cell has a finite value."
     far = finite[finite["lag"] == finite.groupby(KEYS, dropna=False)["lag"].transform("max")]
     ends = far.groupby(KEYS, dropna=False, sort=False).agg(["first", "last"])
-    moved = (ends["log10_median"]["last"] - ends["log10_median"]["first"]).reset_index(drop=True)
-    at = int(moved.abs().to_numpy().argmax())
+    change = (ends["log10_median"]["last"] - ends["log10_median"]["first"]).reset_index(drop=True)
+    at = int(change.abs().to_numpy().argmax())
     row, key = ends.iloc[at], ends.index.to_frame(index=False).iloc[at]
     before, after = (power(float(row["log10_median"][end])) for end in ("first", "last"))
     first, last = (int(row["update"][end]) for end in ("first", "last"))

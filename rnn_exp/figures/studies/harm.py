@@ -1,4 +1,4 @@
-"""What a vanished and an exploded gradient do: loss, movement of W_hh, contribution by lag."""
+"""What a vanished and an exploded gradient do: loss, change of W_hh, contribution by lag."""
 
 from typing import Final
 
@@ -49,7 +49,7 @@ def table(tables: Tables) -> Plotted:
     frame = cases.merge(known.astype({"run": str}), on="run")
     if frame["case"].nunique() > _CASES:
         raise CannotDraw(f"The study has more than {_CASES} cases: a line each cannot be read.")
-    rows, note = _losses_and_movements(tables, frame["run"])
+    rows, note = _losses_and_changes(tables, frame["run"])
     long = pd.concat([rows, _contributions(tables, frame["run"])], ignore_index=True)
     long = frame[["run", "case"]].merge(long, on="run")
     numbers = gradient_interval(long, ["panel", "case", "x"], "log10")
@@ -61,8 +61,8 @@ def _case_names(chosen: pd.DataFrame) -> pd.Series:
     return (chosen["activation"] + ", " + chosen["series"]).str.strip(", ")
 
 
-def _losses_and_movements(tables: Tables, runs: pd.Series) -> tuple[pd.DataFrame, list[str]]:
-    """Loss and movement in long form; that W_hh has moved by 0 at update 0 is not drawn."""
+def _losses_and_changes(tables: Tables, runs: pd.Series) -> tuple[pd.DataFrame, list[str]]:
+    """Loss and change of W_hh in long form; the change of 0 at update 0 is not drawn."""
     rows = required(tables.updates, ["run", "update", "loss", "weight_change"], "updates")
     rows = rows.astype({"run": str})
     rows = rows[rows["run"].isin(runs)]
@@ -177,7 +177,7 @@ def _case_words(case: str, part: pd.DataFrame) -> str:
     """What is seen of one case in all panels."""
     row = part.iloc[0]
     begin = f"{case} ({row['verdict']}, rate {number(row['rate'])} per step back):"
-    said = [_loss_words(part), _movement_words(part), _contribution_words(part)]
+    said = [_loss_words(part), _change_words(part), _contribution_words(part)]
     return f"{begin} {'; '.join(filter(None, said))}."
 
 
@@ -206,11 +206,11 @@ def _loss_words(part: pd.DataFrame) -> str:
     return f"the loss ends at {number(loss)}{chance}"
 
 
-def _movement_words(part: pd.DataFrame) -> str:
-    moved = _finite_rows(part, "weight_change")
-    if moved.empty:
+def _change_words(part: pd.DataFrame) -> str:
+    changed = _finite_rows(part, "weight_change")
+    if changed.empty:
         return ""
-    far = moved["log10_median"].iloc[-1]
+    far = changed["log10_median"].iloc[-1]
     size = f"{number(100 * 10.0**far)} % of" if far < 0 else f"{power(round(far, 2))} times"
     return f"W_hh ends {size} its norm away from where it began"
 

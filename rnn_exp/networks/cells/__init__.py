@@ -6,11 +6,11 @@ order is that in which messages name them.
 
 from rnn_exp.networks.cells.activations import ACTIVATIONS, Activation
 from rnn_exp.networks.cells.base import CELLS, Adjoint, Cell, CellKind, LayerWeights, Trace
-from rnn_exp.networks.cells.elman import PLAIN, Elman
-from rnn_exp.networks.cells.gru import GATED_UNIT, GRU
-from rnn_exp.networks.cells.lstm import LONG_SHORT, LSTM
-from rnn_exp.networks.cells.normed import NORMED, Normed
-from rnn_exp.networks.cells.skip import LEAKY, RESIDUAL, Skip
+from rnn_exp.networks.cells.elman import PLAIN_KIND, Elman
+from rnn_exp.networks.cells.gru import GRU, GRU_KIND
+from rnn_exp.networks.cells.lstm import LSTM, LSTM_KIND
+from rnn_exp.networks.cells.normed import NORMED_KIND, Normed
+from rnn_exp.networks.cells.skip import LEAKY_KIND, RESIDUAL_KIND, Skip
 
 __all__ = [
     "ACTIVATIONS",
@@ -28,5 +28,5 @@ __all__ = [
     "Trace",
 ]
 
-for kind in (PLAIN, LEAKY, RESIDUAL, NORMED, GATED_UNIT, LONG_SHORT):
+for kind in (PLAIN_KIND, LEAKY_KIND, RESIDUAL_KIND, NORMED_KIND, GRU_KIND, LSTM_KIND):
     CELLS.register(kind)

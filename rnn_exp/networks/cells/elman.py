@@ -29,7 +29,7 @@ from rnn_exp.networks.cells.layout import (
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["PLAIN", "Elman", "adjoint", "forward"]
+__all__ = ["PLAIN_KIND", "Elman", "adjoint", "forward"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _build(activation: Activation, leak: float | None) -> Elman:
     return Elman(activation)
 
 
-PLAIN = CellKind("rnn", _build, is_plain=True, torch_module="RNN")
+PLAIN_KIND = CellKind("rnn", _build, is_plain=True, torch_module="RNN")
 
 
 @torch.inference_mode()

@@ -29,7 +29,7 @@ from rnn_exp.networks.cells.layout import (
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["GATED_UNIT", "GRU"]
+__all__ = ["GRU", "GRU_KIND"]
 
 
 class _Kept(NamedTuple):
@@ -145,7 +145,7 @@ def _build(activation: Activation, leak: float | None) -> GRU:
 
 
 # Torch's blocks are r, z, n; z = 1 keeps the old state.
-GATED_UNIT = CellKind(
+GRU_KIND = CellKind(
     "gru", _build, gates=3, candidate=2, forget_gate=1, only_activation="tanh", torch_module="GRU"
 )
 

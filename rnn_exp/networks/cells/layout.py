@@ -27,7 +27,7 @@ __all__ = [
 # have no such tail.
 _VECTOR = 32
 
-# Time steps are worked through in time_chunks of about this many numbers a run, so that what the
+# Time steps are worked through in chunks of about this many numbers a run, so that what the
 # large GEMMs re-read is still in the cache. It must not depend on the number of runs: the order
 # of summation over time decides the bits.
 _CHUNK = 32768
@@ -37,7 +37,7 @@ _CACHE_BLOCK = 65536
 
 
 def time_chunks(T: int, B: int, H: int) -> list[slice]:
-    """Cut time into time_chunks; the last may be shorter.
+    """Cut time into chunks; the last may be shorter.
 
     Example:
         >>> time_chunks(T=100, B=16, H=32)

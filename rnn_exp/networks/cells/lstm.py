@@ -34,7 +34,7 @@ from rnn_exp.networks.cells.layout import (
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["LONG_SHORT", "LSTM"]
+__all__ = ["LSTM", "LSTM_KIND"]
 
 _INSIDE, _TORCHS = (3, 0, 1, 2), (1, 2, 3, 0)
 
@@ -160,7 +160,7 @@ def _build(activation: Activation, leak: float | None) -> LSTM:
 
 
 # Torch's blocks are i, f, g, o; g is the candidate.
-LONG_SHORT = CellKind(
+LSTM_KIND = CellKind(
     "lstm",
     _build,
     gates=4,

@@ -23,7 +23,7 @@ from rnn_exp.networks.cells.layout import (
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["NORMED", "Normed"]
+__all__ = ["NORMED_KIND", "Normed"]
 
 _EPSILON = 1e-5
 
@@ -113,7 +113,7 @@ def _build(activation: Activation, leak: float | None) -> Normed:
     return Normed(activation)
 
 
-NORMED = CellKind("normed", _build)
+NORMED_KIND = CellKind("normed", _build)
 
 
 def _through_norm(e: Tensor, n: Tensor, scale: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from rnn_exp.networks.cells.layout import (
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["LEAKY", "RESIDUAL", "Skip"]
+__all__ = ["LEAKY_KIND", "RESIDUAL_KIND", "Skip"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,5 +114,5 @@ def _given(leak: float | None) -> float:
     return leak
 
 
-LEAKY = CellKind("leaky", _leaky, has_leak=True)
-RESIDUAL = CellKind("residual", _residual, has_leak=True)
+LEAKY_KIND = CellKind("leaky", _leaky, has_leak=True)
+RESIDUAL_KIND = CellKind("residual", _residual, has_leak=True)

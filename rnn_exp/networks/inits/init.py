@@ -105,7 +105,7 @@ class Init(abc.ABC):
         """The multiple of the critical gain that W_hh is to be scaled to; None: not at all."""
         return None
 
-    def refuse_drive(self, why: str) -> SettingError:
+    def drive_error(self, why: str) -> SettingError:
         """Return the refusal of inputs so strong that no critical gain is known for them."""
         return SettingError("init", self.name, f"another init: {why}")
 

@@ -146,7 +146,7 @@ class Critical(Gaussian):
         """The gain: a multiple of the critical one."""
         return self.gain
 
-    def refuse_drive(self, why: str) -> SettingError:
+    def drive_error(self, why: str) -> SettingError:
         """Return the refusal of inputs so strong that no critical gain is known for them."""
         allowed = f"less, with init=critical: {why}"
         return SettingError("init.input_scale", self.input_scale, allowed)

@@ -101,12 +101,12 @@ class ChunkLauncher(Launcher):
         """
         from rnn_exp.fields import SettingError
         from rnn_exp.storage.checkpoint import seconds_from
-        from rnn_exp.training.experiment import device_of
+        from rnn_exp.training.experiment import torch_device
 
         seconds_from(self.checkpoint_seconds)
         left = [job.run for job in planned if not job.done]
         for device in {run.device for run in left} if self.backend == "processes" else ():
-            device_of(device)  # of a cluster, its workers know what they have
+            torch_device(device)  # of a cluster, its workers know what they have
         try:
             workers = self._pool(left).open()
         except SettingError as error:
