@@ -74,7 +74,7 @@ def rate_over_lags(log10_norms: np.ndarray, lag: np.ndarray, first: int, last: i
     inside = np.flatnonzero((lag >= first) & (lag <= last))
     inside = inside[np.argsort(lag[inside], kind="stable")]
     norms = log10_norms[inside]
-    if not np.array_equal(lag[inside], lags) or not np.isfinite(norms).all():
+    if not np.array_equal(lag[inside], lags):
         return math.nan
     return math.exp(slope(lags, norms * math.log(10)))
 
@@ -84,7 +84,12 @@ def slope(lag: np.ndarray, ln_norm: np.ndarray) -> float:
 
     Args:
         lag: two or more different lags, in time steps.
-        ln_norm: the natural logarithm of the norm at each, all finite.
+        ln_norm: the natural logarithm of the norm at each.
+
+    Returns:
+        The slope; NaN if any of the norms is zero or not finite.
     """
+    if not np.isfinite(ln_norm).all():
+        return math.nan
     x = lag - lag.mean()
     return float(x @ ln_norm / (x @ x))

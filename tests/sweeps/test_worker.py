@@ -1,5 +1,6 @@
 """A worker: it writes what it trains, goes on from checkpoints, and no run harms another."""
 
+import dataclasses
 import json
 import logging
 import threading
@@ -117,9 +118,10 @@ def test_a_worker_interrupted_in_the_middle_of_an_update_goes_on_to_the_same_bit
         calls.append(1)
         if len(calls) == draw:  # the sequences are drawn, and no weight has moved
             raise KeyboardInterrupt
-        return engine(*given)
+        return engine.run(*given)
 
-    monkeypatch.setitem(ENGINES, "scan", interrupted)
+    replaced = dataclasses.replace(engine, run=interrupted)
+    monkeypatch.setitem(ENGINES._things, "scan", replaced)
     with pytest.raises(KeyboardInterrupt):
         train_jobs([job], checkpoint_seconds=0)
 
