@@ -46,7 +46,7 @@ def train(runs: Iterable[Run], watch: Callable[[Update], None] | None = None) ->
 def _one_thread() -> Iterator[None]:
     """Let torch compute with one thread, and with as many as before afterwards."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    process.use_one_thread()
     try:
         yield
     finally:

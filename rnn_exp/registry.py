@@ -1,6 +1,6 @@
 """Registries: the things of one kind that a word can choose, each under its own name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar, cast
 
 __all__ = ["Registry"]
@@ -22,6 +22,8 @@ class Registry(Mapping[str, T]):
         ...     name = "square"
         >>> list(SHAPES), SHAPES["square"] is Square
         (['square'], True)
+        >>> SHAPES.where(lambda shape: shape is not Square)
+        []
         >>> SHAPES["circle"]
         Traceback (most recent call last):
         KeyError: "no shape is called 'circle'; there are: square"
@@ -52,6 +54,14 @@ class Registry(Mapping[str, T]):
             raise ValueError(f"{taken}; {thing!r} needs another name")
         self._things[name] = cast(T, thing)
         return thing
+
+    def where(self, test: Callable[[T], bool]) -> list[str]:
+        """Return the names of the things for which a test is true, for messages.
+
+        Args:
+            test: asks one thing what it can do.
+        """
+        return [name for name, thing in self.items() if test(thing)]
 
     def __getitem__(self, name: str) -> T:
         try:

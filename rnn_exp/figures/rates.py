@@ -17,7 +17,7 @@ from rnn_exp.figures.parts.captions import (
     theory_agreement,
 )
 from rnn_exp.figures.parts.panels import is_numeric, positions, series_label, set_x, shifted
-from rnn_exp.figures.parts.seeds import interval
+from rnn_exp.figures.parts.seeds import bar_lengths, interval
 from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, in_style
 from rnn_exp.figures.parts.words import plural, sentences
@@ -73,7 +73,7 @@ def _panel(axes: Axes, part: pd.DataFrame, lengths: list[int]) -> None:
     for place, length in enumerate(lengths):
         rows = part[part["length"] == length]
         shown = rows[np.isfinite(rows["measured"]) & (rows["measured"] > 0)]
-        spread = np.abs(shown[["low", "high"]].to_numpy().T - shown["measured"].to_numpy())
+        spread = bar_lengths(shown, "measured")
         # Drawn a little apart: lengths differ by less than a marker where the rate is a rate.
         apart = shifted(shown["x"], place - (len(lengths) - 1) / 2, part["x"])
         axes.errorbar(apart, shown["measured"], spread, **_points(place, len(lengths)))

@@ -35,10 +35,10 @@ def torch_refusals(network: Network) -> Iterator[Refusal]:
     """
     kind = network.kind
     if kind.torch_module is None:
-        cells = ", ".join(name for name, one in CELLS.items() if one.torch_module is not None)
+        cells = ", ".join(CELLS.where(lambda cell: cell.torch_module is not None))
         yield "cell", network.cell, f"{cells} with engine=torch; use engine=scan"
     elif kind.only_activation is None and network.phi.torch_form is None:
-        able = ", ".join(name for name, one in ACTIVATIONS.items() if one.torch_form is not None)
+        able = ", ".join(ACTIVATIONS.where(lambda phi: phi.torch_form is not None))
         reason = f"torch.nn.RNN has no {network.activation} recurrence"
         yield (
             "activation",

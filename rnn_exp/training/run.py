@@ -64,7 +64,7 @@ class Run:
         network, training = self.network, self.training
         yield from self.init.refusals(network, self.task.output_size)
         if PARAMETRIZATIONS[network.parametrization].is_orthogonal and not self.init.is_orthogonal:
-            able = " or ".join(name for name, one in INITS.items() if one.is_orthogonal)
+            able = " or ".join(INITS.where(lambda init: init.is_orthogonal))
             yield (
                 "network.parametrization",
                 network.parametrization,
@@ -88,7 +88,7 @@ class Run:
             reason = f"task={task.name} has an answer at every time step already"
             yield "training.loss_at", "every", f"task: {reason}"
         if training.truncation is not None and not ENGINES[self.network.engine].truncates:
-            able = " or ".join(name for name, one in ENGINES.items() if one.truncates)
+            able = " or ".join(ENGINES.where(lambda engine: engine.truncates))
             yield (
                 "training.truncate_every",
                 training.truncate_every,
@@ -99,7 +99,7 @@ class Run:
     def _about_exponents(self) -> Iterator[Refusal]:
         network, wanted = self.network, self.recording.exponents
         if wanted and not network.kind.is_plain:
-            plain = " or ".join(name for name, one in CELLS.items() if one.is_plain)
+            plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
             reason = f"the Jacobian here is that of network.cell={plain}"
             yield "recording.exponents", wanted, f"0 with network.cell={network.cell}: {reason}"
         if wanted > network.hidden_size:

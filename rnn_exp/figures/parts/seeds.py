@@ -43,6 +43,16 @@ def interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFram
     ).reset_index()
 
 
+def bar_lengths(rows: pd.DataFrame, middle: str = "median") -> np.ndarray:
+    """Return how far an error bar goes down and up from the middle: a line each, for matplotlib.
+
+    Args:
+        rows: with the columns low and high of an `interval`.
+        middle: the column of its median.
+    """
+    return np.abs(rows[["low", "high"]].to_numpy().T - rows[middle].to_numpy())
+
+
 def gradient_interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
     """Return the `interval` of a log10, and how many seeds have a norm that is lost.
 

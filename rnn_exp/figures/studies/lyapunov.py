@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import interval
+from rnn_exp.figures.parts.seeds import bar_lengths, interval
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import BLUE, MEASURED, THEORY, VERMILLION, in_style
 from rnn_exp.figures.parts.words import number, plural, sentences
@@ -93,7 +93,7 @@ def _largest(axes: Axes, rows: pd.DataFrame) -> None:
     axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     for when, colour in _COLOURS.items():
         part = rows[rows["when"] == when].replace([np.inf, -np.inf], np.nan).dropna(subset="median")
-        spread = np.abs(part[["low", "high"]].to_numpy().T - part["median"].to_numpy())
+        spread = bar_lengths(part)
         axes.errorbar(
             part["gain"],
             part["median"],

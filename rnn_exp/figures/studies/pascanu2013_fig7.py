@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.panels import numeric_x, shifted
 from rnn_exp.figures.parts.recipes import ANY, Recipes, name_runs
+from rnn_exp.figures.parts.seeds import bar_lengths
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MARKERS, categories, in_style
 from rnn_exp.figures.parts.words import listing, plural, sentences
@@ -98,7 +99,7 @@ def _series(
     look: dict[str, Any] = {"color": colour, "marker": MARKERS[place % len(MARKERS)]}
     above.plot(x, 100 * rows["share"], **look)
     done = rows["solved"] > 0
-    spread = np.abs(rows[["low", "high"]].to_numpy().T - rows["median"].to_numpy())
+    spread = bar_lengths(rows)
     below.errorbar(x[done], rows.loc[done, "median"], spread[:, done], elinewidth=0.8, **look)
     marks.mark_lost(below, x[~done], marks.CEILING, colour)
 

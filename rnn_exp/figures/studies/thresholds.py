@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import LAGS, gain_at_rate_one, interval, settled_rates
+from rnn_exp.figures.parts.seeds import LAGS, bar_lengths, gain_at_rate_one, interval, settled_rates
 from rnn_exp.figures.parts.selection import (
     KEYS,
     CannotDraw,
@@ -83,7 +83,7 @@ def _parts(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def _panel(axes: Axes, part: pd.DataFrame) -> None:
     shown, x = part[np.isfinite(part["measured"])], part["gain"]
-    spread = np.abs(shown[["low", "high"]].to_numpy().T - shown["measured"].to_numpy())
+    spread = bar_lengths(shown, "measured")
     axes.axhline(1, color="0.5", linewidth=0.6, zorder=0.5)
     axes.errorbar(
         shown["gain"],

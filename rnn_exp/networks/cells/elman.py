@@ -20,10 +20,13 @@ from torch import Tensor
 from rnn_exp.networks.cells.activations import Activation
 from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
 from rnn_exp.networks.cells.layout import (
+    allocate_by_run,
     allocate_states,
+    allocate_total,
     cache_blocks,
     flatten_time_batch,
     input_gradient,
+    split_bias,
     time_chunks,
     with_ones,
 )
@@ -128,27 +131,25 @@ def adjoint(
     """
     V, W = weights.weight_ih, weights.weight_hh
     T, R, B, H = states.states.shape
-    total = torch.empty_like(states.states, memory_format=torch.contiguous_format)
-    total[T - len(direct) :] = direct
+    total, known = allocate_total(direct, states.states)
     of_x, of_W = V.new_zeros(R, V.shape[-1] + 1, H), torch.zeros_like(W)
     of_inputs = x.new_empty(x.shape) if with_inputs else None
     x1, later = with_ones(x), torch.zeros_like(total[0])
     for chunk in reversed(time_chunks(T, B, H)):
         delta = _slopes(states.states[chunk], activation)
-        later = _step_back(total[chunk], delta, later, W, known=T - len(direct) - chunk.start)
+        later = _step_back(total[chunk], delta, later, W, known=known - chunk.start)
         by_run = flatten_time_batch(delta)  # a view: delta lies run by run
         of_W.baddbmm_(by_run.transpose(1, 2), flatten_time_batch(states.previous_states[chunk]))
         of_x.baddbmm_(flatten_time_batch(x1[chunk]).transpose(1, 2), by_run)
         if of_inputs is not None:
             of_inputs[chunk] = input_gradient(by_run, V, B)
-    of_V, of_b = of_x[:, :-1].transpose(1, 2), of_x[:, -1]
+    of_V, of_b = split_bias(of_x)
     return Adjoint(total, None, LayerWeights(of_V, of_W, of_b, of_b), of_inputs)
 
 
 def _slopes(states: Tensor, activation: Activation) -> Tensor:
     """Return φ' at the states, in memory run by run: the large GEMMs then need no copy of δ."""
-    T, R, B, H = states.shape
-    slopes = states.new_empty(R, T, B, H).transpose(0, 1)
+    slopes = allocate_by_run(states, states.shape[-1])
     for h, slope in zip(cache_blocks(states), cache_blocks(slopes), strict=True):
         slope.copy_(activation.slope(h))
     return slopes

@@ -20,10 +20,13 @@ from torch import Tensor
 from rnn_exp.networks.cells.activations import Activation
 from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
 from rnn_exp.networks.cells.layout import (
+    allocate_by_run,
     allocate_states,
     allocate_steps,
+    allocate_total,
     flatten_time_batch,
     input_gradient,
+    split_bias,
     time_chunks,
     with_ones,
 )
@@ -93,8 +96,7 @@ class GRU:
     ) -> Adjoint:
         """Return ∂L/∂h_t of every step and the gradients of the parameters."""
         (T, R, B, H), W = trace.states.shape, weights.weight_hh
-        total = torch.empty_like(trace.states, memory_format=torch.contiguous_format)
-        total[T - len(direct) :] = direct
+        total, known = allocate_total(direct, trace.states)
         of_hidden = W.new_zeros(R, H + 1, 3 * H)
         of_projection = W.new_zeros(R, x.shape[-1] + 1, 3 * H)
         of_inputs = x.new_empty(x.shape) if with_inputs else None
@@ -103,8 +105,8 @@ class GRU:
         for chunk in reversed(time_chunks(T, B, H)):
             kept = _Kept(*(part[chunk] for part in trace.kept))
             deltas, of_n = _factors(kept, trace.previous_states[chunk])
-            later, known = (delta, carried), T - len(direct) - chunk.start
-            delta, carried = _step_back(total[chunk], deltas, kept, later, W, known)
+            later, known_here = (delta, carried), known - chunk.start
+            delta, carried = _step_back(total[chunk], deltas, kept, later, W, known_here)
             of_n *= total[chunk]
             by_run = flatten_time_batch(deltas)
             of_hidden.baddbmm_(flatten_time_batch(before1[chunk]).transpose(1, 2), by_run)
@@ -112,12 +114,8 @@ class GRU:
             of_projection.baddbmm_(flatten_time_batch(x1[chunk]).transpose(1, 2), by_input)
             if of_inputs is not None:
                 of_inputs[chunk] = input_gradient(by_input, weights.weight_ih, B)
-        gradients = LayerWeights(
-            of_projection[:, :-1].transpose(1, 2),
-            of_hidden[:, :-1].transpose(1, 2),
-            of_projection[:, -1],
-            of_hidden[:, -1],
-        )
+        (of_V, of_b), (of_W, of_b_hidden) = split_bias(of_projection), split_bias(of_hidden)
+        gradients = LayerWeights(of_V, of_W, of_b, of_b_hidden)
         return Adjoint(total, None, gradients, of_inputs)
 
     @torch.inference_mode()
@@ -163,8 +161,7 @@ def _factors(
 ) -> tuple[Float[Tensor, "time run batch gates_hidden"], Float[Tensor, "time run batch hidden"]]:
     """Return δ_r, δ_z, δ_m over ∂h, in memory run by run, and δ_n over ∂h."""
     r, z, m, n = kept.split()
-    T, R, B, H = n.shape
-    result = n.new_empty(R, T, B, 3 * H).transpose(0, 1)
+    result = allocate_by_run(n, 3 * n.shape[-1])
     of_r, of_z, of_m = result.chunk(3, dim=-1)
     slope = torch.addcmul(n.new_ones(()), n, n, value=-1)
     of_n = torch.addcmul(slope, z, slope, value=-1)

@@ -12,12 +12,15 @@ from torch import Tensor
 from rnn_exp.shapes import Float
 
 __all__ = [
+    "allocate_by_run",
     "allocate_states",
     "allocate_steps",
+    "allocate_total",
     "cache_blocks",
     "flatten_time_batch",
     "input_gradient",
     "input_projection",
+    "split_bias",
     "time_chunks",
     "with_ones",
 ]
@@ -84,6 +87,37 @@ def allocate_steps(
     block = like.new_empty(T, whole)
     block[:, size:] = 0
     return block[:, :size].view(T, *shape), block
+
+
+def allocate_by_run(
+    like: Float[Tensor, "time run batch hidden"], k: int
+) -> Float[Tensor, "time run batch k"]:
+    """Return room for k numbers a sequence and time step, in memory run by run.
+
+    The large GEMMs over all time steps then need no copy (`flatten_time_batch` is a view).
+    """
+    T, R, B, _ = like.shape
+    return like.new_empty(R, T, B, k).transpose(0, 1)
+
+
+def allocate_total(
+    direct: Float[Tensor, "last run batch hidden"], states: Float[Tensor, "time run batch hidden"]
+) -> tuple[Float[Tensor, "time run batch hidden"], int]:
+    """Return room for ∂L/∂h_t with the direct parts in it, and the index from which it has them.
+
+    Before that index, where the direct part is 0, it holds nothing yet.
+    """
+    total = torch.empty_like(states, memory_format=torch.contiguous_format)
+    known = len(states) - len(direct)
+    total[known:] = direct
+    return total, known
+
+
+def split_bias(
+    of_x: Float[Tensor, "run inputs_and_one k"],
+) -> tuple[Float[Tensor, "run k input"], Float[Tensor, "run k"]]:
+    """Return the gradients of V and of the bias, from that of both behind inputs `with_ones`."""
+    return of_x[:, :-1].transpose(1, 2), of_x[:, -1]
 
 
 def input_projection(

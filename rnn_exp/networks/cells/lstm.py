@@ -24,8 +24,10 @@ from torch import Tensor
 from rnn_exp.networks.cells.activations import Activation
 from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
 from rnn_exp.networks.cells.layout import (
+    allocate_by_run,
     allocate_states,
     allocate_steps,
+    allocate_total,
     flatten_time_batch,
     input_gradient,
     input_projection,
@@ -107,8 +109,7 @@ class LSTM:
         T, R, B, H = trace.states.shape
         kept = _Kept(*trace.kept)
         V, W = _inside(weights)
-        total = torch.empty_like(trace.states, memory_format=torch.contiguous_format)
-        total[T - len(direct) :] = direct
+        total, known = allocate_total(direct, trace.states)
         memory = torch.empty_like(total)
         of_W, of_V = torch.zeros_like(W), V.new_zeros(R, V.shape[-1], 4 * H)
         of_inputs = x.new_empty(x.shape) if with_inputs else None
@@ -117,8 +118,8 @@ class LSTM:
             own = _Kept(*(part[chunk] for part in kept))
             delta = _factors(own, trace.states[chunk])
             onto_c = torch.addcmul(own.o, trace.states[chunk], own.tanh_c, value=-1)
-            known = T - len(direct) - chunk.start
-            later = _step_back(total[chunk], memory[chunk], delta, onto_c, later, W, known)
+            known_here = known - chunk.start
+            later = _step_back(total[chunk], memory[chunk], delta, onto_c, later, W, known_here)
             by_run = flatten_time_batch(delta)[..., : 4 * H]
             of_W.baddbmm_(by_run.transpose(1, 2), flatten_time_batch(trace.previous_states[chunk]))
             of_V.baddbmm_(flatten_time_batch(x1[chunk]).transpose(1, 2), by_run)
@@ -202,9 +203,8 @@ def _factors(
     The blocks are those of δ_o, δ_i, δ_f, δ_g, and f itself, for what ∂c hands on to the step
     before. σ' = σ − σ², so that what σ' is multiplied by goes in once: h = o tanh c for o.
     """
-    (T, R, B, H), gates = h.shape, kept.gates
-    result = h.new_empty(R, T, B, 5 * H).transpose(0, 1)
-    (o, i, f, sigmoid_2u), of_c = gates.chunk(4, dim=-1), result.chunk(5, dim=-1)
+    result = allocate_by_run(h, 5 * h.shape[-1])
+    (o, i, f, sigmoid_2u), of_c = kept.gates.chunk(4, dim=-1), result.chunk(5, dim=-1)
     g = torch.add(h.new_full((), -1.0), sigmoid_2u, alpha=2)
     ig, fc = i * g, f * kept.c_before
     torch.addcmul(h, o, h, value=-1, out=of_c[0])

@@ -16,7 +16,9 @@ from torch import Tensor
 from rnn_exp.networks.cells.activations import Activation
 from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
 from rnn_exp.networks.cells.layout import (
+    allocate_by_run,
     allocate_states,
+    allocate_total,
     flatten_time_batch,
     input_gradient,
     input_projection,
@@ -74,9 +76,9 @@ class Normed:
         V, W = weights.weight_ih, weights.weight_hh
         T, R, B, H = trace.states.shape
         normed, scales = trace.kept
-        total = torch.zeros_like(trace.states, memory_format=torch.contiguous_format)
-        total[T - len(direct) :] = direct
-        delta = total.new_empty(R, T, B, H).transpose(0, 1)
+        total, known = allocate_total(direct, trace.states)
+        total[:known] = 0
+        delta = allocate_by_run(total, H)
         errors = self.activation.slope(trace.states)
         later = torch.zeros_like(total[0])
         for t in range(T - 1, -1, -1):

@@ -15,11 +15,14 @@ from torch import Tensor
 from rnn_exp.networks.cells.activations import Activation
 from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
 from rnn_exp.networks.cells.layout import (
+    allocate_by_run,
     allocate_states,
     allocate_steps,
+    allocate_total,
     flatten_time_batch,
     input_gradient,
     input_projection,
+    split_bias,
     with_ones,
 )
 from rnn_exp.shapes import Float
@@ -69,10 +72,10 @@ class Skip:
     ) -> Adjoint:
         """Return the total gradient of every step and the gradients of the parameters."""
         V, W = weights.weight_ih, weights.weight_hh
-        (T, R, B, H), (values,) = trace.states.shape, trace.kept
-        total = torch.zeros_like(trace.states, memory_format=torch.contiguous_format)
-        total[T - len(direct) :] = direct
-        delta = values.new_empty(R, T, B, H).transpose(0, 1)
+        (values,) = trace.kept
+        total, known = allocate_total(direct, trace.states)
+        total[:known] = 0
+        delta = allocate_by_run(values, values.shape[-1])
         torch.mul(self.activation.slope(values), self.add, out=delta)
         later, ahead = torch.zeros_like(total[0]), torch.zeros_like(total[0])
         for g, d in zip(reversed(total.unbind()), reversed(delta.unbind()), strict=True):
@@ -81,9 +84,10 @@ class Skip:
         by_run = flatten_time_batch(delta)
         of_W = torch.bmm(by_run.transpose(1, 2), flatten_time_batch(trace.previous_states))
         of_x = torch.bmm(flatten_time_batch(with_ones(x)).transpose(1, 2), by_run)
-        gradients = LayerWeights(of_x[:, :-1].transpose(1, 2), of_W, of_x[:, -1], of_x[:, -1])
+        of_V, of_b = split_bias(of_x)
+        gradients = LayerWeights(of_V, of_W, of_b, of_b)
         return Adjoint(
-            total, None, gradients, input_gradient(by_run, V, B) if with_inputs else None
+            total, None, gradients, input_gradient(by_run, V, x.shape[2]) if with_inputs else None
         )
 
     @torch.inference_mode()

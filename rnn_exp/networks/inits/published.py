@@ -37,7 +37,7 @@ class _ForGates(Init):
         """Yield that a cell has no gate that forgets."""
         del output_size
         if network.kind.forget_gate is None:
-            able = " or ".join(name for name, one in CELLS.items() if one.forget_gate is not None)
+            able = " or ".join(CELLS.where(lambda cell: cell.forget_gate is not None))
             yield (
                 "init",
                 self.name,
@@ -191,7 +191,7 @@ class Unit(Init):
                 "unit",
             )
         if not network.kind.is_plain or output_size != 1:
-            plain = " or ".join(name for name, one in CELLS.items() if one.is_plain)
+            plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
             reason = f"another init unless network.cell={plain} and the task has one output"
             yield "init", self.name, reason
 

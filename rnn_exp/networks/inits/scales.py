@@ -126,7 +126,7 @@ class Critical(Gaussian):
         """Yield for which networks no critical gain is known."""
         del output_size
         if not network.kind.is_plain:
-            plain = " or ".join(name for name, one in CELLS.items() if one.is_plain)
+            plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
             yield (
                 "init",
                 self.name,
