@@ -25,6 +25,7 @@ __all__ = [
     "Key",
     "Table",
     "column_lines",
+    "status_of",
     "tables_of",
 ]
 
@@ -43,11 +44,11 @@ WITHOUT_RESULTS: Final = ("running", "failed")
 GRADIENT_STATUSES: Final = ("ok", "zero", "underflow", "inf", "nan")
 """Whether a gradient norm is usable; underflow: too small for all its digits, or rounded to 0."""
 
-VERDICTS: Final = ("vanishing", "stable", "exploding", "diverged", "undetermined")
-"""What is said of the decay of a gradient (`profiles.measure`)."""
+VERDICTS: Final = ("vanishing", "stable", "exploding", "undetermined")
+"""What is said of a gradient profile (`profiles.summarize`), whatever becomes of the run."""
 
 ColumnType = Literal["whole", "real", "truth", "status"]
-KeyType = Literal["text", "number", "object", "numbers"]
+KeyType = Literal["text", "number", "truth", "object", "numbers"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +137,20 @@ _GRADIENTS = Table(
             "∂L/∂h_t of the last answer's loss alone, never truncated",
             "more than one time step has a loss",
         ),
+        Column(
+            "log10_late_memory",
+            "real",
+            _NORM,
+            "∂L/∂c_t of the last answer's loss alone, never truncated",
+            "the cell has a memory c and more than one time step has a loss",
+        ),
+        Column(
+            "log10_predicted",
+            "real",
+            _NORM,
+            "theory's value of the carrier (run.json) at update 0, top layer; equal at lag 0",
+            "theory holds",
+        ),
         Column("status", "status", "", "what can be said of log10_total"),
     ),
 )
@@ -154,6 +169,20 @@ TABLES: Final[Mapping[str, Table]] = MappingProxyType(
     {table.name: table for table in (_UPDATES, _GRADIENTS, _EXPONENTS)}
 )
 """All tables by name."""
+
+
+def status_of(column: str) -> str:
+    """Return the name of the column that says what can be said of a gradient norm.
+
+    Args:
+        column: of the norm, such as log10_late.
+
+    Example:
+        >>> status_of("log10_total"), status_of("log10_late")
+        ('status', 'status_late')
+    """
+    name = column.removeprefix("log10_")
+    return "status" if name == "total" else f"status_{name}"
 
 
 def tables_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -186,21 +215,70 @@ RUN_KEYS: Final = (
     Key("run", "text", "the run's name, which is also its folder's", "run", needed=True),
     Key("digest", "text", "16 hex digits of what decides the results", "digest", needed=True),
     Key("status", "text", "how the run stands", "status", needed=True),
-    Key("verdict", "text", "decay of the gradient at update 0, in a word", "verdict"),
+    Key("carrier", "text", "the column whose profile is summarized (top layer)", "carrier"),
+    Key("verdict", "text", "what the gradient does at update 0, in a word", "verdict"),
+    Key("verdict_reason", "text", "why", "verdict_reason"),
     Key("verdict_rule", "text", "the rule by which verdicts are given"),
+    Key(
+        "log10_change",
+        "number",
+        "log10 of the norm at the first time step over that at the last; null: zero or not known",
+        "log10_change",
+    ),
     Key("decay_rate", "number", "factor per step back in time, update 0", "decay_rate"),
-    Key("half_life", "number", "lags until the norm has halved or doubled", "half_life"),
+    Key("decay_rate_low", "number", "lower end of its 95 % interval", "decay_rate_low"),
+    Key("decay_rate_high", "number", "upper end of its 95 % interval", "decay_rate_high"),
+    Key("decay_rate_error", "number", "standard error of its logarithm", "decay_rate_error"),
+    Key("r_squared", "number", "R² of a straight line through ln of the norm", "r_squared"),
+    Key("bent", "truth", "whether the slopes of the first and last third differ", "bent"),
+    Key(
+        "half_life",
+        "number",
+        "lags until the norm has halved or doubled; null: not known, or infinite as the interval "
+        "of decay_rate holds 1",
+        "half_life",
+    ),
+    Key("half_life_low", "number", "lower end of its interval", "half_life_low"),
+    Key("half_life_high", "number", "upper end; null: infinite", "half_life_high"),
+    Key(
+        "horizon",
+        "number",
+        "lags until the norm is 1 % of its largest value before; null: beyond the sequence",
+        "horizon",
+    ),
+    Key("lost_at", "number", "lag from which the profile is zero, cut off or lost", "lost_at"),
+    Key("decay_rate_h", "number", "as decay_rate, of ∂L/∂h_t beside ∂L/∂c_t", "decay_rate_h"),
+    Key("log10_change_h", "number", "as log10_change, of ∂L/∂h_t", "log10_change_h"),
+    Key("verdict_h", "text", "as verdict, of ∂L/∂h_t beside ∂L/∂c_t", "verdict_h"),
     Key("final.decay_rate", "number", "as decay_rate, last recorded update", "final_decay_rate"),
     Key("final.half_life", "number", "as half_life, last recorded update", "final_half_life"),
+    Key("final.log10_change", "number", "as log10_change, there", "final_log10_change"),
     Key("final.verdict", "text", "as verdict, last recorded update", "final_verdict"),
-    Key("prediction.decay_rate", "number", "√χ of the mean field", "predicted_rate"),
+    Key("final.verdict_reason", "text", "why", "final_verdict_reason"),
+    Key("theory.holds", "truth", "whether all premises of the theory hold", "theory_holds"),
+    Key("theory.because", "text", "the premises that fail", "theory_because"),
+    Key("theory.form", "text", "mean field, or two-time for cells with a skip", "theory_form"),
+    Key("theory.lags", "number", "the largest lag that it speaks of", "theory_lags"),
+    Key("theory.decay_rate", "number", "of theory's profile, over the same lags", "theory_rate"),
+    Key("theory.log10_change", "number", "log10_change up to that lag", "predicted_log10_change"),
+    Key(
+        "prediction.decay_rate",
+        "number",
+        "asymptotic rate: √χ of the stationary mean field; null: theory does not hold",
+        "predicted_rate",
+    ),
     Key(
         "prediction.drive",
         "number",
         "mean square s² of what inputs and biases give a unit",
         "drive",
     ),
-    Key("prediction.bound", "number", "largest factor that a step back can have", "bound"),
+    Key(
+        "prediction.bound",
+        "number",
+        "largest factor that a step back can have, where only the last step has a loss",
+        "bound",
+    ),
     Key("chance.loss", "number", "loss of the best guess that has seen no input", "chance_loss"),
     Key("chance.error", "number", "error of that guess", "chance_error"),
     Key("network.recurrent_weights", "number", "numbers in W_hh of a layer", "recurrent_weights"),

@@ -8,51 +8,37 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import closing, extreme_rates, far_end_change, theory_agreement
+from rnn_exp.figures.parts import captions, marks, panels
+from rnn_exp.figures.parts.carrier import BANDS, carrier_rows, cases, theory_changes
 from rnn_exp.figures.parts.seeds import gradient_interval
-from rnn_exp.figures.parts.selection import KEYS, Plotted, Tables, at_start, select_runs, top_layer
+from rnn_exp.figures.parts.selection import KEYS, Plotted, Tables, at_start, select_runs
 from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style
-from rnn_exp.figures.parts.words import sentences
+from rnn_exp.words import sentences
 
 QUESTION: Final = "How far back in time does the gradient reach?"
 
+_THEORY: Final = ["measured_change", "predicted_change", "predicted_lags", "change_scatter"]
+
 
 def table(tables: Tables) -> Plotted:
-    """Return log10 of the norm at each lag (median, range over seeds) and the predicted line."""
+    """Return log10 of the norm at each lag (median, range over seeds), and theory's curve.
+
+    Beside them what is said of each case (`cases`), and the change up to the lag to which theory is
+    drawn, measured and predicted.
+    """
     selected = select_runs(tables.runs)
-    rows = at_start(top_layer(tables, selected.runs["run"], [0]), "gradients")
-    frame = selected.runs.merge(rows, on="run")
-    frame = frame.sort_values("lag", kind="stable")
-    numbers = gradient_interval(frame, [*KEYS, "lag"], "log10_total")
-    numbers = _in_order(selected.runs[KEYS].drop_duplicates(), numbers)
-    numbers = numbers.merge(_rates(tables.runs, selected.runs), on=KEYS, how="left")
-    numbers["log10_predicted"] = _predicted(numbers)
-    return Plotted(numbers, selected.notes)
-
-
-def _in_order(order: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
-    return order.merge(numbers, on=KEYS)
-
-
-def _rates(runs: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    names = {"decay_rate": "measured_rate", "predicted_rate": "predicted_rate"}
-    rates = runs.reindex(columns=["run", *names]).rename(columns=names).astype({"run": str})
-    joined = chosen.merge(rates, on="run")
-    medians = joined.groupby(KEYS, dropna=False)[list(names.values())].median()
-    return medians.astype(float).reset_index()
-
-
-def _predicted(numbers: pd.DataFrame) -> pd.Series:
-    """A straight line through the first finite measured value: only the slope is predicted."""
-    finite = numbers[np.isfinite(numbers["log10_median"])].drop_duplicates(KEYS)[
-        [*KEYS, "lag", "log10_median"]
-    ]
-    anchored = numbers[KEYS].merge(finite, on=KEYS, how="left")
-    slope = np.log10(numbers["predicted_rate"].where(numbers["predicted_rate"] > 0))
-    lags = numbers["lag"] - anchored["lag"].to_numpy()
-    line: pd.Series = (anchored["log10_median"].to_numpy() + slope * lags).where(lags >= 0)
-    return line
+    rows = at_start(carrier_rows(tables, selected.runs["run"], [0]), "gradients")
+    frame = selected.runs.merge(rows, on="run").sort_values("lag", kind="stable")
+    numbers = gradient_interval(frame, [*KEYS, "lag"], "log10_norm")
+    curves = frame.groupby([*KEYS, "lag"], dropna=False)["log10_predicted"].median()
+    numbers = numbers.merge(curves.reset_index(), on=[*KEYS, "lag"])
+    numbers = selected.runs[KEYS].drop_duplicates().merge(numbers, on=KEYS)
+    said = cases(selected.runs.merge(tables.runs.astype({"run": str}), on="run"), KEYS)
+    said = said.drop(columns=["seeds", *_THEORY[1:]])
+    numbers = numbers.merge(said, on=KEYS, how="left")
+    numbers = numbers.merge(theory_changes(frame, KEYS), on=KEYS, how="left")
+    notes = captions.without_theory(tables.runs, selected.runs)
+    return Plotted(numbers, (*selected.notes, *notes))
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -103,20 +89,22 @@ def _limits(table: pd.DataFrame, lengths: list[int], grid: np.ndarray) -> None:
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     entries = [*marks.series_entries(palette), marks.line_entry("measured", MEASURED)]
     if table["log10_predicted"].notna().any():
-        entries.append(marks.line_entry("mean-field slope", THEORY))
-    return entries + marks.lost_entries(bool(table["floor"].any()), bool(table["ceiling"].any()))
+        entries.append(marks.line_entry("theory", THEORY))
+    return entries + marks.lost_entries(table)
 
 
 def caption(plotted: Plotted) -> str:
-    """Say what is seen: the fastest and slowest decay, how far it goes, if theory agrees."""
+    """Say the verdict of each case, its rate and change, and how good theory is."""
     table = plotted.table
     return sentences(
-        extreme_rates(table, "measured_rate"),
-        far_end_change(table),
-        theory_agreement(table, "measured_rate", "predicted_rate"),
-        "Solid: median of log10 over seeds; band: lowest to highest seed.",
-        "Dashed: the mean-field slope, drawn through the measured value at the smallest lag."
+        captions.verdicts(table),
+        captions.rates(table),
+        captions.changes(table),
+        captions.theory_agreement(table),
+        BANDS.replace("Line", "Solid line"),
+        "Dashed: what theory predicts for networks of this kind, from the measured norm at lag 0 "
+        "on; no number of it is fitted."
         if table["log10_predicted"].notna().any()
         else "",
-        closing(plotted),
+        captions.closing(plotted),
     )

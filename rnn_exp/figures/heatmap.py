@@ -24,7 +24,7 @@ from rnn_exp.figures.parts.selection import (
     top_layer,
 )
 from rnn_exp.figures.parts.style import VERMILLION, in_style
-from rnn_exp.figures.parts.words import plural, sentences
+from rnn_exp.words import plural, sentences
 
 QUESTION: Final = "Does training change how far back the gradient reaches?"
 

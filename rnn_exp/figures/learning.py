@@ -13,7 +13,7 @@ from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import interval, limit_updates
 from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import in_style
-from rnn_exp.figures.parts.words import case_name, number, plural, sentences
+from rnn_exp.words import case_name, number, plural, sentences
 
 QUESTION: Final = "Does it learn?"
 

@@ -22,7 +22,7 @@ from rnn_exp.figures.parts.selection import (
     top_layer,
 )
 from rnn_exp.figures.parts.style import BLUE, in_style
-from rnn_exp.figures.parts.words import sentences
+from rnn_exp.words import sentences
 
 QUESTION: Final = "Would the gradient of the weights have shown it?"
 

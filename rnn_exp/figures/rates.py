@@ -20,7 +20,7 @@ from rnn_exp.figures.parts.panels import is_numeric, positions, series_label, se
 from rnn_exp.figures.parts.seeds import bar_lengths, interval
 from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, in_style
-from rnn_exp.figures.parts.words import plural, sentences
+from rnn_exp.words import plural, sentences
 
 QUESTION: Final = "At which gain does the gradient neither vanish nor explode?"
 

@@ -7,7 +7,7 @@ from typing import Final
 import pandas as pd
 
 from rnn_exp.figures.parts.selection import setting_columns
-from rnn_exp.figures.parts.words import listing, number, plural, sentences
+from rnn_exp.words import listing, number, plural, sentences
 from rnn_exp.schema import RUN_STATUSES, VERDICTS
 
 

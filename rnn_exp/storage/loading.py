@@ -71,6 +71,11 @@ class Results:
         """A row a run, recorded update and index (1: the largest); none where none is recorded."""
         return self._frame("exponents", Wanted(self._columns("exponents")))
 
+    @property
+    def gradient_columns(self) -> list[str]:
+        """The names of the columns of ``gradients``."""
+        return self._columns("gradients")
+
     def gradient_rows(
         self,
         columns: Sequence[str],

@@ -21,7 +21,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from rnn_exp.profiles import RULE
+from rnn_exp.profiles import RULE, Summary
 from rnn_exp.schema import DONE, FORMAT, RUN_JSON, TABLES, WEIGHTS, tables_of
 from rnn_exp.storage.files import replace_bytes, replace_file
 from rnn_exp.training.experiment import resolve_auto
@@ -152,24 +152,62 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def _results(outcome: Outcome) -> dict[str, Any]:
-    first, last, prediction = outcome.first, outcome.last, outcome.prediction
+    first, last, theory = outcome.first, outcome.last, outcome.theory
+    by_state = {}
+    if first.state is not None:
+        by_state = {f"{key}_h": value for key, value in _in_short(first.state).items()}
     return {
         "status": outcome.status,
         "diverged": outcome.divergence._asdict() if outcome.divergence else None,
-        "decay_rate": _finite_or_none(first.rate),
-        "half_life": _finite_or_none(first.half_life),
-        "verdict": first.verdict,
+        "carrier": first.carrier,
+        **_summary(first.summary),
+        **by_state,
         "verdict_rule": RULE,
         "final": {
-            "decay_rate": _finite_or_none(last.rate),
-            "half_life": _finite_or_none(last.half_life),
-            "verdict": last.verdict,
+            **_in_short(last.summary),
+            "half_life": _finite_or_none(last.summary.half_life),
+            "verdict_reason": last.summary.reason,
+        },
+        "theory": {
+            "holds": theory.holds,
+            "because": theory.because,
+            "form": theory.prediction.form,
+            "lags": theory.lags if theory.holds else None,
+            "decay_rate": _finite_or_none(theory.middle_rate),
+            "log10_change": _finite_or_none(theory.log10_change),
         },
         "prediction": {
-            "drive": _finite_or_none(prediction.drive),
-            "decay_rate": prediction.rate,
-            "bound": _finite_or_none(prediction.bound),
+            "drive": _finite_or_none(theory.prediction.drive),
+            "decay_rate": theory.rate,
+            "bound": _finite_or_none(theory.prediction.bound),
         },
+    }
+
+
+def _in_short(summary: Summary) -> dict[str, Any]:
+    return {
+        "decay_rate": _finite_or_none(summary.rate),
+        "log10_change": _finite_or_none(summary.log10_change),
+        "verdict": summary.verdict,
+    }
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    """Return all that is said of a profile (`schema.RUN_KEYS`)."""
+    shortest, longest = summary.half_life_interval
+    return {
+        **_in_short(summary),
+        "verdict_reason": summary.reason,
+        "decay_rate_low": _finite_or_none(summary.rate_low),
+        "decay_rate_high": _finite_or_none(summary.rate_high),
+        "decay_rate_error": _finite_or_none(summary.error),
+        "r_squared": _finite_or_none(summary.r_squared),
+        "bent": summary.is_bent,
+        "half_life": _finite_or_none(summary.half_life),
+        "half_life_low": _finite_or_none(shortest),
+        "half_life_high": _finite_or_none(longest),
+        "horizon": _finite_or_none(summary.horizon),
+        "lost_at": summary.lost_at,
     }
 
 

@@ -1,17 +1,25 @@
 """An outcome: the tables and weights a run leaves behind, and how it ended."""
 
 import dataclasses
+import math
 
 import numpy as np
 from torch import Tensor
 
 from rnn_exp.networks.norms import norm_statuses
-from rnn_exp.profiles import Decay, measure
 from rnn_exp.schema import GRADIENT_STATUSES, TABLES
 from rnn_exp.theory.prediction import Prediction
 from rnn_exp.training.loop import Divergence
 from rnn_exp.training.recorder import Rows
 from rnn_exp.training.run import Run
+from rnn_exp.training.verdicts import (
+    Carried,
+    Theory,
+    carried,
+    summary_in_words,
+    theory_in_words,
+    theory_of,
+)
 
 __all__ = ["Outcome", "Table", "in_words", "outcome_of"]
 
@@ -27,9 +35,9 @@ class Outcome:
         run: the run.
         status: finished, solved or diverged.
         divergence: where it met NaN or infinity, if it did.
-        prediction: what theory said of it before its first update.
-        first: the decay of its gradient at the first recorded update.
-        last: that at the last one.
+        theory: what theory says of its gradient before the first update.
+        first: how far its gradient reaches at the first recorded update.
+        last: the same at the last one.
         updates: a row a recorded update.
         gradients: a row a recorded update, layer and time step.
         exponents: a row a recorded update and exponent.
@@ -39,9 +47,9 @@ class Outcome:
     run: Run
     status: str
     divergence: Divergence | None
-    prediction: Prediction
-    first: Decay
-    last: Decay
+    theory: Theory
+    first: Carried
+    last: Carried
     updates: Table
     gradients: Table
     exponents: Table
@@ -67,48 +75,43 @@ def outcome_of(
         solved: whether it ended because it has solved its task.
     """
     status = _gradient_statuses(run, rows)
-    first, last = _decay(rows, status, 0), _decay(rows, status, -1)
-    if divergence is not None:
-        first, last = (end._replace(verdict="diverged") for end in (first, last))
+    first, last = carried(rows, 0), carried(rows, -1)
+    theory = theory_of(run, prediction, first.carrier, int(rows["length"][0]))
     return Outcome(
         run=run,
         status="diverged" if divergence is not None else "solved" if solved else "finished",
         divergence=divergence,
-        prediction=prediction,
+        theory=theory,
         first=first,
         last=last,
         updates={name: rows[name] for name in TABLES["updates"].names},
-        gradients=_gradient_table(run, rows, status),
+        gradients=_gradient_table(run, rows | _predicted(rows, first.carrier, theory), status),
         exponents=_exponent_table(rows),
         weights=weights,
     )
 
 
 def in_words(outcome: Outcome) -> str:
-    """Say in a line how a run ended."""
-    first, last, theory = outcome.first, outcome.last, outcome.prediction.rate
+    """Say in a line how a run ended, and how far its gradient reaches before and after."""
+    first, last = outcome.first.summary, outcome.last.summary
+    said = [
+        f"at update 0 {summary_in_words(first)}",
+        theory_in_words(outcome.theory, first),
+        f"at update {outcome.updates['update'][-1]} {summary_in_words(last)}"
+        if len(outcome.updates["update"]) > 1
+        else "",
+    ]
+    status = outcome.status
     if outcome.divergence is not None:
         update, time, direction = outcome.divergence
-        return f"diverged: not finite at update {update}, time step {time}, {direction} pass"
-    predicted = "" if theory is None else f" (predicted {theory:.3f})"
-    return (
-        f"{outcome.status}: {first.verdict} at the start, decay rate {first.rate:.3f} per time "
-        f"step{predicted}; {last.verdict} at the end, {last.rate:.3f}"
-    )
+        status = f"diverged (not finite at update {update}, time step {time}, {direction} pass)"
+    return f"{status}; {'; '.join(filter(None, said))}"
 
 
 def _gradient_statuses(run: Run, rows: Rows) -> np.ndarray:
     """Return an index into `GRADIENT_STATUSES` for each (update, layer, time)."""
     size = run.training.batch_size, run.network.hidden_size
     return norm_statuses(rows["log10_total"], *size, run.network.torch_dtype)
-
-
-def _decay(rows: Rows, status: np.ndarray, which: int) -> Decay:
-    """Measure the decay in the top layer at one of the recorded updates."""
-    length = rows["length"][which]
-    norms = rows["log10_total"][which, -1, :length]
-    usable = (status[which, -1, :length] == GRADIENT_STATUSES.index("ok")) & np.isfinite(norms)
-    return measure(norms, usable)
 
 
 def _gradient_table(run: Run, rows: Rows, status: np.ndarray) -> Table:
@@ -124,6 +127,17 @@ def _gradient_table(run: Run, rows: Rows, status: np.ndarray) -> Table:
     columns |= {name: rows[name] for name in names if name in rows and name not in columns}
     table = {name: values[there] for name, values in columns.items()}
     return table | {"status": np.array(GRADIENT_STATUSES)[status[there]]}
+
+
+def _predicted(rows: Rows, carrier: str, theory: Theory) -> Rows:
+    """Return theory's norms of the top layer at update 0, from the measured one at lag 0 on."""
+    if not theory.holds:
+        return {}
+    measured, end = rows[carrier], int(rows["length"][0])
+    predicted = np.full(measured.shape, math.nan)
+    profile = theory.log10_profile[:end]
+    predicted[0, -1, end - len(profile) : end] = (profile + measured[0, -1, end - 1])[::-1]
+    return {"log10_predicted": predicted}
 
 
 def _exponent_table(rows: Rows) -> Table:

@@ -1,90 +1,175 @@
 """Sentences that several captions share, each computed from the plotted table."""
 
+import math
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from rnn_exp.figures.parts.carrier import verdict_words
 from rnn_exp.figures.parts.selection import KEYS, Plotted
-from rnn_exp.figures.parts.words import (
-    case_name,
-    half_life,
-    listing,
-    number,
-    plural,
-    power,
-    rate,
-    sentences,
-)
+from rnn_exp.schema import VERDICTS
+from rnn_exp.words import case_name, change, listing, magnitude, number, plural, rate, sentences
 
-# Mean field holds for wide networks; at the widths of a class room 10 % is a good agreement.
-CLOSE, SAME = 0.1, 0.01
 _NAMES: Final = {
     "ratio": "the gradient at the first step, relative to the last,",
     "weights": "the gradient of W_hh",
 }
+_MOST_NAMED: Final = 4
+"""Cases that a sentence tells one by one; of more it tells the ends."""
 
 
-def extreme_rates(table: pd.DataFrame, column: str) -> str:
-    """Say where the gradient shrinks fastest and slowest (or grows fastest)."""
-    known = table.drop_duplicates(KEYS).dropna(subset=column)
-    known = known[np.isfinite(known[column]) & (known[column] > 0)].sort_values(column)
-    if known.empty:
+def verdicts(table: pd.DataFrame) -> str:
+    """Say the verdict of every case, a sentence a panel: no lengths are added up.
+
+    Args:
+        table: with `KEYS` and the columns of `cases`.
+    """
+    each = table.drop_duplicates(KEYS)
+    return sentences(
+        *(
+            f"{_panel_name(str(activation), int(length))}{_verdicts_of(part)}."
+            for (activation, length), part in each.groupby(["activation", "length"], sort=False)
+        )
+    )
+
+
+def _panel_name(activation: str, length: int) -> str:
+    name = ", ".join(filter(None, [activation, f"T = {length}" if length else ""]))
+    return f"{name}: " if name else ""
+
+
+def _verdicts_of(part: pd.DataFrame) -> str:
+    """The cases of a panel by verdict; those whose seeds disagree with their counts."""
+    agreed: dict[str, list[str]] = {}
+    apart = []
+    for _, case in part.iterrows():
+        whole = next((word for word in VERDICTS if case[word] == case["seeds"]), None)
+        if whole is None:
+            apart.append(f"{_of_series(case)}{verdict_words(case)}")
+        else:
+            agreed.setdefault(whole, []).append(str(case["series"]))
+    said = [
+        f"{word} with {listing(names)}" if any(names) else word
+        for word, names in sorted(agreed.items(), key=lambda item: VERDICTS.index(item[0]))
+    ]
+    return "; ".join([*said, *apart])
+
+
+def _of_series(case: pd.Series) -> str:
+    return f"{case['series']}: " if case["series"] else ""
+
+
+def rates(table: pd.DataFrame) -> str:
+    """Say what a step back does to the norm: in each case, or at the ends where they are many.
+
+    Args:
+        table: with `KEYS` and the columns of `cases`.
+    """
+    known = table.drop_duplicates(KEYS)
+    known = known[np.isfinite(known["rate"]) & (known["rate"] > 0)]
+    longest = known[known["length"] == known["length"].max()]
+    if longest.empty:
         return "No decay rate could be measured."
-    first, last = known.iloc[0], known.iloc[-1]
-    low, high = float(first[column]), float(last[column])
-    if high / low < 1 + SAME:
-        where = case_name(first) if len(known) == 1 else f"all {len(known)} cases"
-        return f"The gradient ({where}) {rate(low)} ({half_life(low)})."
-    fast = f"The gradient {rate(low)} with {case_name(first)} ({half_life(low)}), the lowest rate"
-    return f"{fast}; with {case_name(last)}, the highest, it {rate(high)} ({half_life(high)})."
+    shown = longest.sort_values("rate")
+    if len(shown) > _MOST_NAMED:
+        shown = shown.iloc[[0, -1]]
+    said = [f"with {case_name(case)} it {rate_words(case)}" for _, case in shown.iterrows()]
+    if len(longest) == 1:
+        return f"The gradient {rate_words(longest.iloc[0])}."
+    return f"Of the gradient, {'; '.join(said)}."
 
 
-def far_end_change(table: pd.DataFrame) -> str:
-    """Say how small or large the gradient is at the far end, in the most extreme finite case."""
-    finite = table[np.isfinite(table["log10_median"])]
-    ends = finite.groupby(KEYS, dropna=False, sort=False).agg(["first", "last"])
-    if ends.empty:
-        return "No gradient was finite."
-    change = (ends["log10_median"]["last"] - ends["log10_median"]["first"]).reset_index(drop=True)
-    at = int(change.abs().to_numpy().argmax())
-    row = ends.index.to_frame(index=False).iloc[at]
-    first, last = (int(ends["lag"][end].iloc[at]) for end in ("first", "last"))
-    if first == last:
-        return ""
-    span = f"From lag {first} to lag {last}"
-    factor = power(float(change[at]))
-    return f"{span}, while finite, the norm changes by a factor of {factor} ({case_name(row)})."
+def rate_words(case: pd.Series) -> str:
+    """Say a case's rate with its interval.
+
+    Args:
+        case: a row with the columns of `cases`.
+    """
+    low, high = (number(100 * float(case[end])) for end in ("rate_low", "rate_high"))
+    if "nan" in (low, high) or low == "undefined" or low == high:
+        return rate(float(case["rate"]))
+    of = "" if case["seeds"] == 1 else " over seeds"
+    return f"{rate(float(case['rate']))} (95 %{of}: {low} to {high} %)"
 
 
-def theory_agreement(table: pd.DataFrame, measured: str, predicted: str) -> str:
-    """Say in how many cases theory is close to the measurement, and where it is farthest off."""
-    known = table.drop_duplicates(KEYS)[[*KEYS, measured, predicted]]
-    known = known.replace([np.inf, -np.inf], np.nan).dropna(subset=[measured, predicted])
-    known = known[(known[measured] > 0) & (known[predicted] > 0)]
+def changes(table: pd.DataFrame) -> str:
+    """Say how much of the gradient is left at the first time step, at the longest sequences.
+
+    Args:
+        table: with `KEYS` and the columns of `cases`.
+    """
+    known = table.drop_duplicates(KEYS).dropna(subset="log10_change")
+    known = known[known["length"] == known["length"].max()].sort_values("log10_change")
     if known.empty:
-        return "No mean-field prediction is available for these runs."
-    gap = (known[measured] / known[predicted] - 1).abs()
+        return ""
+    if len(known) > _MOST_NAMED:
+        known = known.iloc[[0, -1]]
+    said = []
+    for _, case in known.iterrows():
+        words = change(float(case["log10_change"]), int(case["lags"]))
+        said.append(f"{words} ({case_name(case)})" if len(known) > 1 else words)
+    mean = "on the mean over seeds (of the logarithm) " if known["seeds"].max() > 1 else ""
+    return f"At update 0, {mean}{'; '.join(said)}."
+
+
+def theory_agreement(table: pd.DataFrame) -> str:
+    """Say how far theory is from the measured change, in decades and beside the seeds' scatter.
+
+    Args:
+        table: with `KEYS`, the columns of `cases` and measured_change, that up to the lag to which
+            theory is drawn.
+    """
+    known = table.drop_duplicates(KEYS)
+    known = known.dropna(subset=["measured_change", "predicted_change"])
+    if known.empty:
+        return "No theory holds for these runs: none is drawn."
+    gap = (known["measured_change"] - known["predicted_change"]).abs()
     worst = known.iloc[int(gap.to_numpy().argmax())]
-    pair = f"measured {number(worst[measured])}, predicted {number(worst[predicted])}"
-    count = f"{int((gap <= CLOSE).sum())} of {plural(len(known), 'case')}"
+    pair = (
+        f"measured {worst['measured_change']:.2f}, predicted {worst['predicted_change']:.2f} "
+        f"decades at lag {worst['predicted_lags']:.0f}"
+    )
+    scatter = float(worst["change_scatter"])
+    beside = f"; seeds scatter by {number(scatter)} there" if math.isfinite(scatter) else ""
     if len(known) == 1:
-        return f"Rate per step: {pair}."
-    if gap.max() < SAME:
-        return f"Measured and predicted rate agree within 1 % in {count}."
-    within = f"Measured and predicted rate agree within 10 % in {count}"
-    return f"{within}; the largest gap is at {case_name(worst)} ({pair})."
+        return f"Change of the norm: {pair}{beside}."
+    return (
+        f"Theory and measurement (mean over seeds) differ by {number(gap.median())} decades in the "
+        f"middle one of {len(known)} cases, by {number(gap.max())} with {case_name(worst)} "
+        f"({pair}{beside})."
+    )
+
+
+def without_theory(runs: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, ...]:
+    """Say for which of the shown runs no theory is drawn, and why.
+
+    Args:
+        runs: the table of runs.
+        shown: the runs that are drawn, with `KEYS`.
+    """
+    said = runs.reindex(columns=["run", "theory_because"]).astype({"run": str})
+    why = shown.merge(said, on="run").dropna(subset="theory_because")
+    if why.empty:
+        return ()
+    reasons = why.groupby("theory_because", sort=False).size()
+    told = [f"{reason} ({plural(int(count), 'run')})" for reason, count in reasons.items()]
+    few = told[:3]
+    rest = [f"{len(told) - 3} further reasons"] if len(told) > 3 else []
+    return (f"No theory is drawn where its premises fail: {'; '.join([*few, *rest])}.",)
 
 
 def lost_points(table: pd.DataFrame) -> str:
-    """Say how many plotted points are at the floor or the ceiling."""
+    """Say at how many plotted points there is nothing to draw, or training lost the norm."""
     said = []
-    for column, what in (("floor", "zero or underflowed"), ("ceiling", "overflowed or NaN")):
+    for column, what in (
+        ("floor", "exactly zero or cut off (triangles at the lower edge)"),
+        ("ceiling", "not finite (triangles at the upper edge)"),
+        ("unseen", "lost to training, and drawn as it truly is (from the circle on)"),
+    ):
         count = int((table[column] > 0).sum()) if column in table else 0
         if count:
-            edge = "lower" if column == "floor" else "upper"
-            points = plural(count, "point")
-            said.append(f"At {points} a seed's value is {what} (triangles at the {edge} edge).")
+            said.append(f"At {plural(count, 'point')} a seed's norm is {what}.")
     return sentences(*said)
 
 
@@ -92,7 +177,9 @@ def closing(plotted: Plotted) -> str:
     """Say what every caption ends with: lost points, seeds, what was left out."""
     table = plotted.table
     most = int(table["seeds"].max()) if "seeds" in table and len(table) else 0
-    seeds = {0: "", 1: "One seed: no band."}.get(most, f"Up to {most} seeds.")
+    least = int(table["seeds"].min()) if most else 0
+    many = f"{least} to {most} seeds." if least != most else f"{most} seeds."
+    seeds = {0: "", 1: "One seed: no band."}.get(most, many)
     return sentences(lost_points(table), seeds, *plotted.notes)
 
 
@@ -105,37 +192,38 @@ def rate_crossing(where: str, curve: pd.Series) -> str:
     turns = np.flatnonzero(sides[1:] != sides[:-1])
     between = [f"{number(known.index[i])} and {number(known.index[i + 1])}" for i in turns]
     side = "below" if sides[0] < 0 else "above"
-    course = f"crosses 1 between {listing(between)}" if between else f"stays {side} 1 throughout"
-    return f"{where} the rate {course}."
+    course = f"crosses 1 between {listing(between)}" if between else f"stays {side} 1"
+    return f"{where} the mean rate {course}."
 
 
 def bound_kept(table: pd.DataFrame) -> str:
-    """Say whether the measured medians respect the singular-value bound."""
-    known = table.dropna(subset=["measured", "bound"])
-    above = int((known["measured"] > known["bound"]).sum())
+    """Say whether the measured rates respect the singular-value bound."""
+    known = table.dropna(subset=["rate", "bound"])
+    above = int((known["rate"] > known["bound"] * (1 + 1e-6)).sum())
     if known.empty:
         return ""
     if above:
-        # The bound is exact for a loss at the last step alone; a fitted slope is not exact.
-        points = plural(above, "median")
-        return f"{points} above the bound: by the error of the fit, or a loss at earlier steps."
-    return "Every median lies below the singular-value bound (dotted), as it must."
+        points = plural(above, "point")
+        return f"{points} lie above the bound, which holds for a loss at the last step alone."
+    return "Every point lies below the singular-value bound (dotted), as it must."
 
 
 def training_change(finite: pd.DataFrame) -> str:
-    """Say where training changes the far end of the gradient most, from finite rows alone."""
+    """Say what training does to the far end of the gradient, from finite rows alone."""
     if finite.empty:
         return "No cell has a finite value."
     far = finite[finite["lag"] == finite.groupby(KEYS, dropna=False)["lag"].transform("max")]
     ends = far.groupby(KEYS, dropna=False, sort=False).agg(["first", "last"])
-    change = (ends["log10_median"]["last"] - ends["log10_median"]["first"]).reset_index(drop=True)
-    at = int(change.abs().to_numpy().argmax())
+    apart = (ends["log10_median"]["last"] - ends["log10_median"]["first"]).reset_index(drop=True)
+    at = int(apart.abs().to_numpy().argmax())
     row, key = ends.iloc[at], ends.index.to_frame(index=False).iloc[at]
-    before, after = (power(float(row["log10_median"][end])) for end in ("first", "last"))
+    before, after = (magnitude(float(row["log10_median"][end])) for end in ("first", "last"))
     first, last = (int(row["update"][end]) for end in ("first", "last"))
     lag = int(row["lag"]["first"])
-    where = f"the gradient at lag {lag} is {before} of that at lag 0 at update {first}"
-    return f"It changes most for {case_name(key)}: {where} and {after} at update {last}."
+    where = f"{lag} steps back {before} of the gradient is left at update {first}"
+    most = f"The largest change is with {case_name(key)}: " if len(ends) > 1 else ""
+    said = f"{most}{where}, and {after} at update {last}."
+    return said[0].upper() + said[1:]
 
 
 def quantity_changes(table: pd.DataFrame) -> str:
@@ -151,9 +239,11 @@ def quantity_changes(table: pd.DataFrame) -> str:
     keys = [key for key in _NAMES if (*line, key) in ends.index]
     said = [_range(_NAMES[key], ends.loc[(*line, key)]) for key in keys]
     first, last = ratios.loc[line, "where"]
+    if first == last:
+        return ""
     return f"From {first} to {last} ({', '.join(filter(None, line))}) {' while '.join(said)}."
 
 
 def _range(name: str, ends: pd.Series) -> str:
-    low, high = (power(float(ends["log10_median"][end])) for end in ("first", "last"))
-    return f"{name} goes from {low} to {high}"
+    low, high = (magnitude(float(ends["log10_median"][end])) for end in ("first", "last"))
+    return f"{name} goes from {low} to {high}" if low != high else f"{name} stays at {low}"

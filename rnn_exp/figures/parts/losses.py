@@ -14,7 +14,7 @@ from rnn_exp.figures.parts.recipes import Recipes, name_runs
 from rnn_exp.figures.parts.seeds import interval, limit_updates
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
-from rnn_exp.figures.parts.words import listing, number, plural, sentences
+from rnn_exp.words import listing, number, plural, sentences
 
 __all__ = [
     "LAST",

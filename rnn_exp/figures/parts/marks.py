@@ -26,7 +26,10 @@ FLOOR: Final = "v"
 """The triangle of a value too small to be drawn, at the lower edge."""
 CEILING: Final = "^"
 """The triangle of a value too large to be drawn, at the upper edge."""
-_LABELS = {FLOOR: "zero or underflow", CEILING: "overflow or NaN"}
+UNSEEN: Final = "o"
+"""The open circle on a line where its norm is lost to training: the line goes on as it truly is."""
+_LABELS = {FLOOR: "exactly zero or cut off", CEILING: "not finite", UNSEEN: "lost to training"}
+_FACES = {UNSEEN: "white"}
 # So many triangles show an extent; one a lag would merge into a bar.
 _MOST = 8
 # Characters of 7 pt text in an inch, and those that a handle and its gap take.
@@ -103,19 +106,31 @@ def band(
     for name, shape in (("floor", FLOOR), ("ceiling", CEILING)):
         if name in rows:
             mark_lost(axes, rows.loc[rows[name] > 0, x], shape, colour)
+    if "unseen" in rows and (rows["unseen"] > 0).any():
+        _mark_unseen(axes, rows.assign(median=median)[rows["unseen"] > 0].iloc[0], x, colour)
 
 
-def lost_entries(floor: bool, ceiling: bool) -> list[tuple[Artist, str]]:
-    """Return legend entries for the triangles that occur.
+def _mark_unseen(axes: Axes, first: pd.Series, x: str, colour: str) -> None:
+    """Draw an open circle where training begins to lose the norms of a line."""
+    look: dict[str, Any] = {"color": colour, "markerfacecolor": "white", "markersize": 4.5}
+    axes.plot([first[x]], [first["median"]], UNSEEN, gid="unseen", zorder=5, **look)
+
+
+def lost_entries(table: pd.DataFrame) -> list[tuple[Artist, str]]:
+    """Return legend entries for the triangles and circles that occur.
 
     Args:
-        floor: whether a value is at the lower edge.
-        ceiling: whether one is at the upper edge.
+        table: what is plotted; its columns floor, ceiling and unseen count lost values.
     """
-    shapes = [shape for shape, used in ((FLOOR, floor), (CEILING, ceiling)) if used]
+    shapes = {"floor": FLOOR, "ceiling": CEILING, "unseen": UNSEEN}
+    look: dict[str, Any] = {"linestyle": "none", "color": "0.35", "markersize": 3.5}
     return [
-        (Line2D([], [], linestyle="none", marker=shape, color="0.35", markersize=3.5), label)
-        for shape, label in ((shape, _LABELS[shape]) for shape in shapes)
+        (
+            Line2D([], [], marker=shape, markerfacecolor=_FACES.get(shape), **look),
+            _LABELS[shape],
+        )
+        for name, shape in shapes.items()
+        if name in table and (table[name] > 0).any()
     ]
 
 

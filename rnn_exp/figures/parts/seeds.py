@@ -1,21 +1,19 @@
 """What becomes of many seeds, updates and lags: intervals, fewer updates, one rate a run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start, top_layer
-from rnn_exp.profiles import rate_over_lags
 
-LAGS: Final = (5, 50)
-"""Behind the loss, ahead of lags as long as the network is wide; both ends included."""
-FLOOR: Final = ("zero", "underflow")
-"""Statuses of a gradient that is too small to be drawn."""
+FLOOR: Final = ("zero", "underflow", "cut_off")
+"""Statuses of a gradient that was too small for training, or is nothing."""
 CEILING: Final = ("inf", "nan")
-"""Statuses of a gradient that is too large, or no number."""
+"""Statuses of a gradient that was too large for training, or is no number."""
+LOST: Final = ("floor", "ceiling", "unseen")
+"""How many seeds of a point have nothing to draw, or a norm that training did not see."""
 
 
 def interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
@@ -62,19 +60,22 @@ def gradient_interval(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd
         column: log10 of the norms.
 
     Returns:
-        Columns: those of ``by``, log10_median, log10_low, log10_high, seeds, floor and ceiling (so
-        many seeds are zero or underflowed; overflowed or NaN).
+        Columns: those of ``by``, log10_median, log10_low, log10_high, seeds; floor and ceiling (of
+        so many seeds the norm is exactly zero or cut off; not finite, so that there is nothing to
+        draw), and unseen (of so many the norm is true, but was lost to training).
     """
+    number = np.isfinite(frame[column].to_numpy(dtype=float))
+    lost = frame["status"].isin([*FLOOR, *CEILING]).to_numpy()
+    large = frame["status"].isin(CEILING).to_numpy()
     ranked = frame.assign(
-        _floor=frame["status"].isin(FLOOR).astype(int),
-        _ceiling=frame["status"].isin(CEILING).astype(int),
+        floor=(lost & ~large & ~number).astype(int),
+        ceiling=(large & ~number).astype(int),
+        unseen=(lost & number).astype(int),
     )
     counts = ranked.groupby(list(by), sort=False, dropna=False, observed=True)
     names = {name: f"log10_{name}" for name in ("median", "low", "high")}
     summary = interval(ranked, by, column).rename(columns=names)
-    return summary.assign(
-        floor=counts["_floor"].sum().to_numpy(), ceiling=counts["_ceiling"].sum().to_numpy()
-    )
+    return summary.assign(**{name: counts[name].sum().to_numpy() for name in LOST})
 
 
 def statuses(log10: ArrayLike) -> np.ndarray:
@@ -101,28 +102,6 @@ def limit_updates(updates: pd.Series, most: int) -> tuple[list[int], list[str]]:
         kept.tolist(),
         [f"Drawn are {len(kept)} of {len(recorded)} recorded updates, evenly spread."],
     )
-
-
-def settled_rates(tables: Tables, runs: Iterable[str]) -> pd.DataFrame:
-    """Return `run` and `measured`: the decay rate at update 0, fitted over the lags of `LAGS`.
-
-    NaN where a norm of these lags is missing or not finite.
-
-    Raises:
-        CannotDraw: if no run has them all.
-    """
-    runs, (first, last) = list(runs), LAGS
-    rows = at_start(top_layer(tables, runs, [0]), "gradients")
-    rates = {
-        run: rate_over_lags(
-            part["log10_total"].to_numpy(dtype=float), part["lag"].to_numpy(), first, last
-        )
-        for run, part in rows.groupby("run")
-    }
-    measured = pd.Series([rates.get(run, np.nan) for run in runs], dtype=float)
-    if measured.isna().all():
-        raise CannotDraw(f"No run has finite gradients at every lag from {first} to {last}.")
-    return pd.DataFrame({"run": runs, "measured": measured})
 
 
 def gain_at_rate_one(gains: ArrayLike, rates: ArrayLike) -> float:

@@ -11,7 +11,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import pandas as pd
 
-from rnn_exp.figures.parts.words import listing, plural
+from rnn_exp.words import listing, plural
 
 __all__ = [
     "AXES",
@@ -28,7 +28,6 @@ __all__ = [
     "select_runs",
     "setting_columns",
     "settings_of",
-    "top_layer",
 ]
 
 AXES: Final = ["activation", "length", "series"]
@@ -80,6 +79,10 @@ class Tables(Protocol):
     def rules(self) -> list[str]:
         """The rules by which verdicts were given, each once."""
 
+    @property
+    def gradient_columns(self) -> list[str]:
+        """The names of the columns that `gradient_rows` can return."""
+
     def gradient_rows(
         self,
         columns: Sequence[str],
@@ -108,13 +111,6 @@ def required(frame: pd.DataFrame, columns: Sequence[str], what: str) -> pd.DataF
     if frame.empty:
         raise CannotDraw(f"The study recorded no {what}.")
     return frame.loc[:, list(columns)].copy()
-
-
-def top_layer(tables: Tables, runs: Iterable[str], updates: Collection[int]) -> pd.DataFrame:
-    """Return gradient rows of the highest layer of each run: the one whose state is read out."""
-    columns = ["run", "update", "time", "lag", "log10_total", "status"]
-    rows = tables.gradient_rows(columns, runs=runs, updates=updates, layer=-1)
-    return rows.astype({"run": str})
 
 
 def at_start(frame: pd.DataFrame, what: str) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from rnn_exp.figures.parts.recipes import Recipes, name_runs
 from rnn_exp.figures.parts.seeds import gradient_interval
 from rnn_exp.figures.parts.selection import Plotted, Tables, at_start, required, top_layer
 from rnn_exp.figures.parts.style import MARKERS, MEASURED, PAGE, THEORY, categories, in_style
-from rnn_exp.figures.parts.words import listing, number, plural, power, sentences
+from rnn_exp.words import listing, number, plural, power, sentences
 
 QUESTION: Final = "RNN, GRU or LSTM: which learns up to which length?"
 GENERAL_FIGURES: Final = ("learning",)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style, ordered
-from rnn_exp.figures.parts.words import listing, number, plural, power, sentences
+from rnn_exp.words import listing, number, plural, power, sentences
 
 QUESTION: Final = "Is the gradient the product of σ'(z) w, and does w > 1 make it explode?"
 GENERAL_FIGURES: Final = ()

@@ -13,10 +13,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.panels import draw_cells, refuse_further
-from rnn_exp.figures.parts.seeds import LAGS, gain_at_rate_one, settled_rates
+from rnn_exp.figures.parts.carrier import LAGS, settled_rates
+from rnn_exp.figures.parts.seeds import gain_at_rate_one
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, in_style
-from rnn_exp.figures.parts.words import number, plural, sentences
+from rnn_exp.words import number, plural, sentences
 
 QUESTION: Final = "How far does the input move the gain at which the gradient explodes?"
 GENERAL_FIGURES: Final = ()

@@ -20,7 +20,7 @@ from rnn_exp.figures.parts.selection import (
     select_runs,
 )
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
-from rnn_exp.figures.parts.words import number, plural, power, sentences
+from rnn_exp.words import number, plural, power, sentences
 
 QUESTION: Final = "What does a vanished gradient do to training, and what an exploded one?"
 GENERAL_FIGURES: Final = ()

@@ -12,7 +12,7 @@ from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import bar_lengths, interval
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import BLUE, MEASURED, THEORY, VERMILLION, in_style
-from rnn_exp.figures.parts.words import number, plural, sentences
+from rnn_exp.words import number, plural, sentences
 
 QUESTION: Final = "Which directions of the state grow, how fast, and what does training do to them?"
 GENERAL_FIGURES: Final = ("learning",)

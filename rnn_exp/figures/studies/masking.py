@@ -21,7 +21,7 @@ from rnn_exp.figures.parts.selection import (
     select_runs,
 )
 from rnn_exp.figures.parts.style import BLUE, MEASURED, VERMILLION, in_style
-from rnn_exp.figures.parts.words import listing, number, power, sentences
+from rnn_exp.words import listing, number, power, sentences
 
 QUESTION: Final = "Does a loss at every time step hide that the gradient vanishes?"
 GENERAL_FIGURES: Final = ()

@@ -20,7 +20,7 @@ from rnn_exp.figures.parts.selection import (
     top_layer,
 )
 from rnn_exp.figures.parts.style import MEASURED, in_style
-from rnn_exp.figures.parts.words import plural, power, sentences
+from rnn_exp.words import plural, power, sentences
 
 QUESTION: Final = "Is learning possible only where the gradient survives?"
 GENERAL_FIGURES: Final = ()

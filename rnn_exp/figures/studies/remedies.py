@@ -13,7 +13,7 @@ from rnn_exp.figures.parts import losses, marks, panels
 from rnn_exp.figures.parts.recipes import ANY, Recipes
 from rnn_exp.figures.parts.selection import Plotted, Tables
 from rnn_exp.figures.parts.style import BLUE, PAGE, THEORY, VERMILLION, in_style
-from rnn_exp.figures.parts.words import listing, number, plural, sentences
+from rnn_exp.words import listing, number, plural, sentences
 
 QUESTION: Final = "What mends a vanishing gradient?"
 GENERAL_FIGURES: Final = ()

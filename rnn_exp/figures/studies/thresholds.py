@@ -12,7 +12,8 @@ from matplotlib.patches import Patch
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import LAGS, bar_lengths, gain_at_rate_one, interval, settled_rates
+from rnn_exp.figures.parts.carrier import LAGS, settled_rates
+from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one, interval
 from rnn_exp.figures.parts.selection import (
     KEYS,
     CannotDraw,
@@ -23,7 +24,7 @@ from rnn_exp.figures.parts.selection import (
     select_runs,
 )
 from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, VERMILLION, in_style
-from rnn_exp.figures.parts.words import listing, number, sentences
+from rnn_exp.words import listing, number, sentences
 
 QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
 GENERAL_FIGURES: Final = ()

@@ -1,0 +1,160 @@
+"""What is said of a run: how far back its gradient reaches, and what theory says of that."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from rnn_exp import schema
+from rnn_exp.profiles import Summary, summarize
+from rnn_exp.theory.prediction import Prediction
+from rnn_exp.training.recorder import Rows
+from rnn_exp.training.run import Run
+from rnn_exp.words import change, half_life, magnitude, number, rate
+
+__all__ = [
+    "Carried",
+    "Theory",
+    "carried",
+    "rate_in_words",
+    "summary_in_words",
+    "theory_in_words",
+    "theory_of",
+]
+
+STATE, LATE, MEMORY, LATE_MEMORY = (
+    "log10_total",
+    "log10_late",
+    "log10_memory",
+    "log10_late_memory",
+)
+"""The columns whose profile may show how far the gradient reaches."""
+
+
+class Carried(NamedTuple):
+    """How far back the gradient of an update reaches, in the top layer.
+
+    Args:
+        carrier: the column whose profile shows it: that of the last answer's loss alone wherever
+            there are more losses; of a cell with a memory, ∂L/∂c_t.
+        summary: of that profile.
+        state: of ∂L/∂h_t, where the carrier is ∂L/∂c_t; None: the carrier is ∂L/∂h_t itself.
+    """
+
+    carrier: str
+    summary: Summary
+    state: Summary | None = None
+
+
+class Theory(NamedTuple):
+    """What theory says of the run's carrier at update 0, and why it does not if it does not.
+
+    Args:
+        prediction: of the network before its first update.
+        because: the premises that fail; None: theory holds.
+        log10_profile: the predicted norm at lags 0, 1, … relative to lag 0; empty: no theory.
+    """
+
+    prediction: Prediction
+    because: str | None
+    log10_profile: np.ndarray
+
+    @property
+    def holds(self) -> bool:
+        """Whether all premises hold."""
+        return self.because is None
+
+    @property
+    def rate(self) -> float | None:
+        """The asymptotic factor per step back; None: theory does not hold."""
+        return self.prediction.rate if self.holds else None
+
+    @property
+    def lags(self) -> int:
+        """The largest lag that theory speaks of."""
+        return max(0, len(self.log10_profile) - 1)
+
+    @property
+    def middle_rate(self) -> float:
+        """The predicted factor per step back over the lags of `Summary.rate`; NaN: no theory."""
+        if self.lags < 2:
+            return math.nan
+        cut = len(self.log10_profile) // 10
+        middle = self.log10_profile[cut : len(self.log10_profile) - cut]
+        return float(10 ** ((middle[-1] - middle[0]) / (len(middle) - 1)))
+
+    @property
+    def log10_change(self) -> float:
+        """The predicted log10 of ‖g‖ at that lag over that at lag 0; NaN: no theory."""
+        return float(self.log10_profile[-1]) if len(self.log10_profile) > 1 else math.nan
+
+
+def carried(rows: Rows, which: int) -> Carried:
+    """Summarize the top layer's gradient at one of the recorded updates.
+
+    Args:
+        rows: as `Recorder.rows` returns them.
+        which: the place of the update among the recorded ones.
+    """
+    state = LATE if LATE in rows else STATE
+    memory = LATE_MEMORY if LATE in rows else MEMORY
+    of_state = _summary(rows, state, which)
+    if memory not in rows:
+        return Carried(state, of_state)
+    return Carried(memory, _summary(rows, memory, which), of_state)
+
+
+def _summary(rows: Rows, column: str, which: int) -> Summary:
+    length = rows["length"][which]
+    words = np.array(schema.GRADIENT_STATUSES)[rows[schema.status_of(column)][which, -1, :length]]
+    return summarize(rows[column][which, -1, :length], words)
+
+
+def theory_of(run: Run, prediction: Prediction, carrier: str, length: int) -> Theory:
+    """Put together what theory says of a run's first recorded update.
+
+    Args:
+        run: the run.
+        prediction: of its network before its first update.
+        carrier: the column that it is compared with.
+        length: time steps of the sequences of that update.
+    """
+    because = prediction.because
+    if run.training.truncation is not None and carrier in (STATE, MEMORY):
+        cut = "training truncates backpropagation"
+        because = cut if because is None else f"{because}; {cut}"
+    profile = prediction.profile(length) if because is None else np.empty(0)
+    return Theory(prediction, because, profile)
+
+
+def rate_in_words(summary: Summary) -> str:
+    """Say what a step back does to the norm, with its interval; nothing where there is no rate.
+
+    Args:
+        summary: of a profile.
+    """
+    if math.isnan(summary.slope):
+        return ""
+    low, high = (100 * end for end in (summary.rate_low, summary.rate_high))
+    interval = f" (95 %: {number(low)} to {number(high)} %)" if number(low) != number(high) else ""
+    lags = half_life(summary.half_life, summary.slope > 0)
+    return f"{rate(summary.rate)}{interval}" + (f", {lags}" if lags else "")
+
+
+def summary_in_words(summary: Summary) -> str:
+    """Say the verdict on a profile with its numbers, and why where there is no clear one."""
+    said = [rate_in_words(summary), change(summary.log10_change, summary.lags)]
+    why = f" ({summary.reason})" if summary.verdict == "undetermined" else ""
+    numbers = ", ".join(filter(None, said))
+    return f"{summary.verdict}{why}" + (f": {numbers}" if numbers else "")
+
+
+def theory_in_words(theory: Theory, summary: Summary) -> str:
+    """Say what theory predicts for the same lags, or why it says nothing."""
+    if not theory.holds:
+        return f"no theory: {theory.because}"
+    if not theory.lags:
+        return ""
+    return f"theory: {magnitude(theory.log10_change)} at lag {theory.lags}" + (
+        "" if theory.lags == summary.lags else " (and no further)"
+    )

@@ -1,0 +1,137 @@
+"""Numbers and lists as words, for captions."""
+
+import math
+from collections.abc import Iterable
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float) -> str:
+    """Write three significant digits, never a long row of zeros: 0.583, 12.0, 3.1e-05."""
+    if not math.isfinite(value):
+        return "infinite" if math.isinf(value) else "undefined"
+    return f"{value:.3g}"
+
+
+def power(exponent: float) -> str:
+    """Write a number given by its log10, far from 1 as a power of ten: 0.25, 10⁻¹²."""
+    if not math.isfinite(exponent):
+        return "0" if exponent < 0 else number(exponent)
+    if -3 <= exponent < 4:
+        return number(10.0**exponent)
+    return "10" + str(round(exponent)).translate(_RAISED)
+
+
+def listing(items: Iterable[str]) -> str:
+    """Join items as in a sentence: 'a, b and c'."""
+    *head, last = list(items) or [""]
+    return f"{', '.join(head)} and {last}" if head else last
+
+
+def plural(count: int, noun: str) -> str:
+    """Count something: '1 run', '2 runs'."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def rate(value: float) -> str:
+    """Put a factor per step back in time in words.
+
+    Example:
+        >>> rate(0.12), rate(2.7), rate(1.023), rate(1.0)
+        ('keeps 12 % per step', 'grows 2.7-fold per step', 'grows by 2.3 % per step', 'keeps its size')
+    """
+    if abs(value - 1) < 0.0005:
+        return "keeps its size"
+    if value < 1:
+        return f"keeps {_percent(value)} % per step"
+    if value < 1.5:
+        return f"grows by {100 * (value - 1):.2g} % per step"
+    return f"grows {value:.3g}-fold per step"
+
+
+def _percent(part: float) -> str:
+    """Write a part of 1 as a percentage, with as many digits as tell it from 100 %."""
+    return f"{100 * part:.3g}" if part < 0.99 or part > 0.9995 else f"{100 * part:.4g}"
+
+
+def change(log10_change: float, lags: int) -> str:
+    """Say what a norm has become so many steps back.
+
+    Example:
+        >>> change(-43.0, 84), change(1.5, 10)
+        ('84 steps back 1e-43 of it is left', '10 steps back it is 31.6 times as large')
+    """
+    steps = plural(lags, "step")
+    if math.isnan(log10_change):
+        return ""
+    if log10_change == -math.inf:
+        return f"{steps} back nothing of it is left"
+    if abs(log10_change) < 0.005:
+        return f"{steps} back it is as large"
+    if log10_change < 0:
+        return f"{steps} back {magnitude(log10_change)} of it is left"
+    return f"{steps} back it is {magnitude(log10_change)} times as large"
+
+
+def magnitude(exponent: float) -> str:
+    """Write a number given by its log10 as people type it: 0.25, 31.6, 1e-43.
+
+    Example:
+        >>> magnitude(-0.6), magnitude(-43.0), magnitude(-400.3)
+        ('0.251', '1e-43', '5e-401')
+    """
+    if not math.isfinite(exponent):
+        return "0" if exponent < 0 else number(exponent)
+    if -3 <= exponent < 4:
+        return number(10.0**exponent)
+    whole = math.floor(exponent)
+    digit = round(10.0 ** (exponent - whole))
+    whole, digit = (whole + 1, 1) if digit == 10 else (whole, digit)
+    return f"{digit}e{whole:+03d}".replace("e+0", "e").replace("e+", "e")
+
+
+def half_life(lags: float, grows: bool) -> str:
+    """Say after how many lags a norm has halved or doubled; nothing where that is not known.
+
+    Example:
+        >>> half_life(1.23, False), half_life(10.0, True)
+        ('half-life 1.23 steps', 'doubling time 10 steps')
+    """
+    if not math.isfinite(lags):
+        return ""
+    return f"{'doubling time' if grows else 'half-life'} {number(lags)} steps"
+
+
+def counted(verdicts: Iterable[str], order: Iterable[str]) -> str:
+    """Say how many seeds have which verdict, and that they disagree if they do.
+
+    Args:
+        verdicts: one a seed.
+        order: of all words.
+
+    Example:
+        >>> counted(["stable", "vanishing", "stable"], ["vanishing", "stable"])
+        '1 vanishing and 2 stable (seeds disagree)'
+        >>> counted(["stable", "stable"], ["vanishing", "stable"])
+        'stable for both seeds'
+    """
+    found = list(verdicts)
+    known = [word for word in order if word in found]
+    known += sorted({word for word in found if word not in known})
+    if not found:
+        return "no verdict"
+    if len(known) == 1:
+        every = {1: "", 2: " for both seeds"}.get(len(found), f" for all {len(found)} seeds")
+        return f"{known[0]}{every}"
+    return f"{listing(f'{found.count(word)} {word}' for word in known)} (seeds disagree)"
+
+
+def sentences(*parts: str) -> str:
+    """Join parts to one paragraph; empty ones are left out."""
+    return " ".join(part.strip() for part in parts if part.strip())
+
+
+def case_name(row: object) -> str:
+    """Name the panel and series of a table row: 'sigmoid, g = 0.5, T = 100'."""
+    activation, series, length = (getattr(row, k) for k in ("activation", "series", "length"))
+    return ", ".join(filter(None, [activation, series, f"T = {length}" if length else ""]))
