@@ -214,15 +214,9 @@ def _truncated_backward(
     objective: Objective,
     truncation: Truncation,
 ) -> tuple[list[Tensor], list[Adjoint]]:
-    """Do as `_backward` in windows of time, and sum.
-
-    The last window of a sequence ends where it does; at that time no longer one has a loss.
-    """
+    """Do as `_backward` in windows of time, and sum."""
     sums, before = Sums(traces), len(x) - len(direct)
-    ends = (
-        [(len(x), len(direct))] if objective.ends is None else [(e, 1) for e in {*objective.ends}]
-    )
-    for window in (one for end, last in sorted(ends) for one in truncation.windows(end, last)):
+    for window in truncation.all_windows(len(x), len(direct), objective.ends):
         start, end, first = window
         cut = [trace.between(start, end) for trace in traces]
         own = direct[first - before : end - before]

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 from torch import Tensor
 
-from rnn_exp.networks.norms import norm_statuses
 from rnn_exp.profiles import Decay, measure
 from rnn_exp.schema import GRADIENT_STATUSES, TABLES
 from rnn_exp.theory.prediction import Prediction
@@ -66,7 +65,7 @@ def outcome_of(
         divergence: where it met NaN or infinity, if it did.
         solved: whether it ended because it has solved its task.
     """
-    status = _gradient_statuses(run, rows)
+    status = rows["status"]
     first, last = _decay(rows, status, 0), _decay(rows, status, -1)
     if divergence is not None:
         first, last = (end._replace(verdict="diverged") for end in (first, last))
@@ -78,7 +77,7 @@ def outcome_of(
         first=first,
         last=last,
         updates={name: rows[name] for name in TABLES["updates"].names},
-        gradients=_gradient_table(run, rows, status),
+        gradients=_gradient_table(run, rows),
         exponents=_exponent_table(rows),
         weights=weights,
     )
@@ -97,12 +96,6 @@ def in_words(outcome: Outcome) -> str:
     )
 
 
-def _gradient_statuses(run: Run, rows: Rows) -> np.ndarray:
-    """Return an index into `GRADIENT_STATUSES` for each (update, layer, time)."""
-    size = run.training.batch_size, run.network.hidden_size
-    return norm_statuses(rows["log10_total"], *size, run.network.torch_dtype)
-
-
 def _decay(rows: Rows, status: np.ndarray, which: int) -> Decay:
     """Measure the decay in the top layer at one of the recorded updates."""
     length = rows["length"][which]
@@ -111,8 +104,8 @@ def _decay(rows: Rows, status: np.ndarray, which: int) -> Decay:
     return measure(norms, usable)
 
 
-def _gradient_table(run: Run, rows: Rows, status: np.ndarray) -> Table:
-    """Return one row a recorded update, layer and time step."""
+def _gradient_table(run: Run, rows: Rows) -> Table:
+    """Return one row a recorded update, layer and time step; statuses as words."""
     T, L = run.task.steps, run.network.num_layers
     length = rows["length"][:, np.newaxis, np.newaxis]
     update, layer, time = np.meshgrid(
@@ -120,10 +113,11 @@ def _gradient_table(run: Run, rows: Rows, status: np.ndarray) -> Table:
     )
     there = time <= length  # what lies after the end of the sequences is no part of them
     columns = {"update": update, "layer": layer, "time": time, "lag": length - time}
-    names = TABLES["gradients"].names
-    columns |= {name: rows[name] for name in names if name in rows and name not in columns}
-    table = {name: values[there] for name, values in columns.items()}
-    return table | {"status": np.array(GRADIENT_STATUSES)[status[there]]}
+    for column in TABLES["gradients"].columns:
+        if column.name in rows and column.name not in columns:
+            values, is_status = rows[column.name], column.type == "status"
+            columns[column.name] = np.array(GRADIENT_STATUSES)[values] if is_status else values
+    return {name: values[there] for name, values in columns.items()}
 
 
 def _exponent_table(rows: Rows) -> Table:

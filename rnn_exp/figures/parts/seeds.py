@@ -12,7 +12,7 @@ from rnn_exp.profiles import rate_over_lags
 
 LAGS: Final = (5, 50)
 """Behind the loss, ahead of lags as long as the network is wide; both ends included."""
-FLOOR: Final = ("zero", "underflow")
+FLOOR: Final = ("zero", "underflow", "cut_off")
 """Statuses of a gradient that is too small to be drawn."""
 CEILING: Final = ("inf", "nan")
 """Statuses of a gradient that is too large, or no number."""
