@@ -29,7 +29,7 @@ __all__ = [
     "tables_of",
 ]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """The version of this format, in every run.json; folders without one are of version 1."""
 
 RUN_JSON: Final = "run.json"
@@ -41,8 +41,13 @@ DONE: Final = ("finished", "solved", "diverged")
 """The statuses of runs that have results and are never trained again."""
 WITHOUT_RESULTS: Final = ("running", "failed")
 
-GRADIENT_STATUSES: Final = ("ok", "zero", "underflow", "inf", "nan")
-"""Whether a gradient norm is usable; underflow: too small for all its digits, or rounded to 0."""
+GRADIENT_STATUSES: Final = ("ok", "zero", "underflow", "inf", "nan", "cut_off")
+"""What training saw of a gradient norm, whose log10 is the true one all the same.
+
+zero: exactly zero. underflow: not zero, but in training's precision too small for all its digits,
+or rounded to 0. inf, nan: what training computed was that. cut_off: zero because truncated
+backpropagation does not go back so far.
+"""
 
 VERDICTS: Final = ("vanishing", "stable", "exploding", "undetermined")
 """What is said of a gradient profile (`profiles.summarize`), whatever becomes of the run."""
@@ -56,6 +61,8 @@ class Column:
     """A column of a table: its name, what it holds, its unit, and one line of meaning.
 
     ``when``: the condition on which a table has the column; empty: it always has.
+    ``of``: the column that a status says something of.
+    ``since``: the format that brought it.
     """
 
     name: str
@@ -63,6 +70,8 @@ class Column:
     unit: str
     meaning: str
     when: str = ""
+    of: str = ""
+    since: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +104,14 @@ class Table:
 
 _UPDATE = Column("update", "whole", "updates", "number of the update; 0: before any weight changed")
 _NORM = "log10 of a gradient norm"
+_HAS_MEMORY = "the cell has a memory c (LSTM)"
+_SEVERAL_LOSSES = "more than one time step has a loss"
+_MEMORY_AND_LOSSES = "the cell has a memory c, and more than one time step has a loss"
+
+
+def _status(name: str, of: str, when: str = "", since: int = 3) -> Column:
+    return Column(name, "status", "", f"what training saw of {of}", when, of, since)
+
 
 _UPDATES = Table(
     "updates",
@@ -129,20 +146,20 @@ _GRADIENTS = Table(
         Column("log10_contribution", "real", _NORM, "what the time step adds to ∂L/∂W_hh"),
         Column("saturation", "real", "1", "mean φ' over batch, units and gates; small: saturated"),
         Column("state_rms", "real", "1", "root mean square of h_t over batch and units"),
-        Column("log10_memory", "real", _NORM, "∂L/∂c_t", "the cell has a memory c (LSTM)"),
+        Column("log10_memory", "real", _NORM, "∂L/∂c_t", _HAS_MEMORY),
         Column(
             "log10_late",
             "real",
             _NORM,
             "∂L/∂h_t of the last answer's loss alone, never truncated",
-            "more than one time step has a loss",
+            _SEVERAL_LOSSES,
         ),
         Column(
             "log10_late_memory",
             "real",
             _NORM,
             "∂L/∂c_t of the last answer's loss alone, never truncated",
-            "the cell has a memory c and more than one time step has a loss",
+            _MEMORY_AND_LOSSES,
         ),
         Column(
             "log10_predicted",
@@ -151,7 +168,12 @@ _GRADIENTS = Table(
             "theory's value of the carrier (run.json) at update 0, top layer; equal at lag 0",
             "theory holds",
         ),
-        Column("status", "status", "", "what can be said of log10_total"),
+        _status("status", "log10_total", since=1),
+        _status("status_direct", "log10_direct"),
+        _status("status_contribution", "log10_contribution"),
+        _status("status_memory", "log10_memory", _HAS_MEMORY),
+        _status("status_late", "log10_late", _SEVERAL_LOSSES),
+        _status("status_late_memory", "log10_late_memory", _MEMORY_AND_LOSSES),
     ),
 )
 

@@ -24,8 +24,8 @@ from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
 from rnn_exp.sweeps import process
 from rnn_exp.tasks import Adding
+from rnn_exp.training.columns import profile
 from rnn_exp.training.optimizers import OPTIMIZERS
-from rnn_exp.training.recorder import profile
 
 Update = Callable[[], object]
 _UPDATES_A_ROUND = 5

@@ -21,11 +21,11 @@ from rnn_exp.shapes import Float
 
 __all__ = [
     "Gradients",
+    "adjoints_of_last",
     "forward",
     "outputs",
     "scan_engine",
     "torch_engine",
-    "totals_of_last",
 ]
 
 
@@ -159,14 +159,14 @@ def torch_engine(
     return Gradients(reading.loss, reading.outputs, gradients, traces, directs, adjoints)
 
 
-def totals_of_last(
+def adjoints_of_last(
     parameters: dict[str, Tensor],
     x: Float[Tensor, "time run batch input"],
     traces: Sequence[Trace],
     last_loss_of: LossOf,
     network: Network,
-) -> list[Tensor]:
-    """Return ∂L_T/∂h_t of every layer, where L_T is the loss of the last answer alone.
+) -> list[Adjoint]:
+    """Return the adjoint of every layer for L_T, the loss of the last answer alone.
 
     A loss at every time step gives every state a direct gradient, which hides what does not come
     through; this one has nothing but what comes through from the end.
@@ -174,7 +174,7 @@ def totals_of_last(
     reading = _read_top(traces[-1].states, parameters, Objective(last_loss_of))
     direct = reading.states.transpose(0, 1)
     _, adjoints = _backward(parameters, x, network, traces, direct)
-    return [adjoint.total for adjoint in adjoints]
+    return adjoints
 
 
 def _read_top(top: Tensor, parameters: dict[str, Tensor], objective: Objective) -> Reading:
@@ -214,15 +214,9 @@ def _truncated_backward(
     objective: Objective,
     truncation: Truncation,
 ) -> tuple[list[Tensor], list[Adjoint]]:
-    """Do as `_backward` in windows of time, and sum.
-
-    The last window of a sequence ends where it does; at that time no longer one has a loss.
-    """
+    """Do as `_backward` in windows of time, and sum."""
     sums, before = Sums(traces), len(x) - len(direct)
-    ends = (
-        [(len(x), len(direct))] if objective.ends is None else [(e, 1) for e in {*objective.ends}]
-    )
-    for window in (one for end, last in sorted(ends) for one in truncation.windows(end, last)):
+    for window in truncation.all_windows(len(x), len(direct), objective.ends):
         start, end, first = window
         cut = [trace.between(start, end) for trace in traces]
         own = direct[first - before : end - before]

@@ -7,18 +7,17 @@ scaled by their largest first. 64 entries of 1e-23 have the float32 norm 0, 64 o
 import functools
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.layout import cache_blocks
 from rnn_exp.schema import GRADIENT_STATUSES
-from rnn_exp.shapes import Float
+from rnn_exp.shapes import Float, Shaped
 
 __all__ = ["log10_norm", "norm", "norm_statuses"]
 
-# A norm this many decades above the smallest normal number can be followed by a rounded-off zero.
-_UNDERFLOW_REACH = 8
+# Decades by which a norm may be off for what was lost on its way and still be called ok.
+_APART = 0.01
 
 
 def norm(values: Float[Tensor, "*kept rows columns"]) -> Float[Tensor, "*kept"]:
@@ -55,27 +54,35 @@ def _scaled_norm(values: Tensor) -> tuple[Tensor, Tensor]:
     return found, torch.ones_like(found)
 
 
-def norm_statuses(log10_total: np.ndarray, B: int, H: int, dtype: torch.dtype) -> np.ndarray:
-    """Return an index into `GRADIENT_STATUSES` for every gradient norm; time is the last axis.
+def norm_statuses(
+    seen: Float[Tensor, "layer time run"],
+    true: Float[Tensor, "layer time run"],
+    small: Shaped[Tensor, "layer time run"],
+    spoilt: Shaped[Tensor, "layer time run"],
+    cut: Shaped[Tensor, "time run"],
+) -> Shaped[Tensor, "layer time run"]:
+    """Return an index into `GRADIENT_STATUSES` for every norm.
 
-    B sequences and H units with entries of size e make a gradient norm √B ‖G‖_F = e B √H.
+    ``inf``, ``nan``: what training computed is that. ``cut_off``: zero, behind the cut of truncated
+    backpropagation. ``zero``: training computed (next to) nothing, and that is the exact value.
+    ``underflow``: the exact value is not zero, but training's is, or has lost digits.
 
-    ``underflow``: the entries are below the smallest normal number of the precision (so digits are
-    lost), or they are zero right after (in the order of the backward pass) norms that were within
-    a few decades of it. ``zero``: any other exact zero, as behind a dead relu.
+    Args:
+        seen: log10 of the norms as training computed them.
+        true: as they are.
+        small: where training's is below the floor under which digits are lost.
+        spoilt: where training's is made of gradients that had lost digits; it is then ok only if
+            it agrees with the true one.
+        cut: what truncated backpropagation does not reach.
     """
-    floor = math.log10(torch.finfo(dtype).tiny) + math.log10(B) + 0.5 * math.log10(H)
-    backwards = log10_total[..., ::-1]
-    finite = np.isfinite(backwards)
-    position = np.maximum.accumulate(np.where(finite, np.arange(backwards.shape[-1]), 0), axis=-1)
-    before = np.take_along_axis(backwards, position, axis=-1)[..., ::-1]
-    zero = np.isneginf(log10_total)
-    lost = (log10_total < floor) & (
-        ~zero | (before < floor + _UNDERFLOW_REACH) & np.isfinite(before)
-    )
-    status = np.zeros(log10_total.shape, dtype=np.int8)
-    status[zero] = GRADIENT_STATUSES.index("zero")
-    status[lost] = GRADIENT_STATUSES.index("underflow")
-    status[np.isposinf(log10_total)] = GRADIENT_STATUSES.index("inf")
-    status[np.isnan(log10_total)] = GRADIENT_STATUSES.index("nan")
+    status = torch.zeros_like(seen, dtype=torch.int8)
+    apart = spoilt & ((seen - true).abs() > _APART)
+    for word, where in (
+        ("underflow", small | apart),
+        ("zero", small & ~(true > -math.inf)),
+        ("cut_off", cut & (seen == -math.inf)),
+        ("inf", seen == math.inf),
+        ("nan", seen.isnan()),
+    ):
+        status[where] = GRADIENT_STATUSES.index(word)
     return status

@@ -45,6 +45,23 @@ class Truncation:
             if first < end:
                 yield Window(max(0, end - self.back), end, first)
 
+    def all_windows(self, T: int, last: int, ends: Sequence[int] | None = None) -> list[Window]:
+        """Return the windows of all runs.
+
+        The last window of a sequence ends where it does; at that time no longer one has a loss.
+
+        Args:
+            T: time steps of the longest sequence there can be.
+            last: how many of the last of them may have a loss.
+            ends: the last time step of each run's sequences, which alone has a loss; None: T.
+
+        Example:
+            >>> [tuple(one) for one in Truncation(4, 4).all_windows(T=9, last=3, ends=[8, 7, 8])]
+            [(3, 7, 6), (4, 8, 7)]
+        """
+        each = [(T, last)] if ends is None else [(end, 1) for end in sorted({*ends})]
+        return [window for end, own in each for window in self.windows(end, own)]
+
 
 class Sums:
     """Gradients of every layer, to which those of windows are added."""

@@ -11,12 +11,15 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from rnn_exp.networks.gradients import Gradients, totals_of_last
+from rnn_exp.networks.cells import Adjoint
+from rnn_exp.networks.gradients import Gradients, adjoints_of_last
 from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.norms import norm
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
-from rnn_exp.networks.readout import Objective
+from rnn_exp.networks.readout import LossOf, Objective
+from rnn_exp.networks.rescaled import LayerGradients, rescaled
+from rnn_exp.networks.truncation import Window
 from rnn_exp.shapes import Float, Shaped
 from rnn_exp.tasks import SequenceBatch, Stream
 from rnn_exp.training.optimizers import OPTIMIZERS, Memory
@@ -130,18 +133,54 @@ class RunBatch:
         flat = self._trained.pack(by_name)
         return BatchGradients(found, flat, norm(flat.unsqueeze(1)), penalties)
 
-    def late_totals(self, data: SequenceBatch, gradients: Gradients) -> list[Tensor] | None:
-        """Return ∂L_T/∂h_t of each layer for the loss of the last answer; None: it is the only one.
+    def late(self, data: SequenceBatch, gradients: Gradients) -> list[Adjoint] | None:
+        """Return the adjoint of each layer for the last answer's loss; None: it is the only one.
 
         Args:
             data: the sequences of the update.
             gradients: the gradients of the update.
         """
+        loss_of = self._late_loss(data)
+        if loss_of is None:
+            return None
+        return adjoints_of_last(self.weights, data.inputs, gradients.traces, loss_of, self.network)
+
+    def rescaled(
+        self, data: SequenceBatch, gradients: Gradients, places: list[int]
+    ) -> tuple[list[LayerGradients], list[LayerGradients] | None]:
+        """Return the gradients of some runs by their states whatever their size, and the late ones.
+
+        Args:
+            data: the sequences of the update.
+            gradients: the gradients of the update.
+            places: of the runs.
+        """
+        given = self.weights, gradients.traces
+        what = self.network, places
+        whole = rescaled(*given, self._objective(data), *what, self.training.truncation)
+        late = self._late_loss(data)
+        return whole, None if late is None else rescaled(*given, Objective(late), *what)
+
+    def windows(self, lengths: Sequence[int]) -> list[list[Window]]:
+        """Return the windows of truncated backpropagation of each run; none where there are none.
+
+        Args:
+            lengths: of each run's sequences.
+        """
+        truncation, T = self.training.truncation, self.task.steps
+        if truncation is None:
+            return [[] for _ in lengths]
+        if self.task.shortest < T:
+            return [truncation.all_windows(T, 1, [length]) for length in lengths]
+        last = T if self.training.loss_at == "every" else self.task.answers
+        return [truncation.all_windows(T, last) for _ in lengths]
+
+    def _late_loss(self, data: SequenceBatch) -> LossOf | None:
+        """Return the loss of the last answer alone; None: it is the only one."""
         targets = self._targets(data)
         if targets.shape[1] == 1:
             return None
-        loss_of = functools.partial(self.task.loss, targets=targets[:, -1:])
-        return totals_of_last(self.weights, data.inputs, gradients.traces, loss_of, self.network)
+        return functools.partial(self.task.loss, targets=targets[:, -1:])
 
     def _targets(self, data: SequenceBatch) -> Tensor:
         """Return the wanted answers at every time step that has a loss."""

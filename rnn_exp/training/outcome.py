@@ -6,7 +6,6 @@ import math
 import numpy as np
 from torch import Tensor
 
-from rnn_exp.networks.norms import norm_statuses
 from rnn_exp.schema import GRADIENT_STATUSES, TABLES
 from rnn_exp.theory.prediction import Prediction
 from rnn_exp.training.loop import Divergence
@@ -74,7 +73,6 @@ def outcome_of(
         divergence: where it met NaN or infinity, if it did.
         solved: whether it ended because it has solved its task.
     """
-    status = _gradient_statuses(run, rows)
     first, last = carried(rows, 0), carried(rows, -1)
     theory = theory_of(run, prediction, first.carrier, int(rows["length"][0]))
     return Outcome(
@@ -85,7 +83,7 @@ def outcome_of(
         first=first,
         last=last,
         updates={name: rows[name] for name in TABLES["updates"].names},
-        gradients=_gradient_table(run, rows | _predicted(rows, first.carrier, theory), status),
+        gradients=_gradient_table(run, rows | _predicted(rows, first.carrier, theory)),
         exponents=_exponent_table(rows),
         weights=weights,
     )
@@ -108,14 +106,8 @@ def in_words(outcome: Outcome) -> str:
     return f"{status}; {'; '.join(filter(None, said))}"
 
 
-def _gradient_statuses(run: Run, rows: Rows) -> np.ndarray:
-    """Return an index into `GRADIENT_STATUSES` for each (update, layer, time)."""
-    size = run.training.batch_size, run.network.hidden_size
-    return norm_statuses(rows["log10_total"], *size, run.network.torch_dtype)
-
-
-def _gradient_table(run: Run, rows: Rows, status: np.ndarray) -> Table:
-    """Return one row a recorded update, layer and time step."""
+def _gradient_table(run: Run, rows: Rows) -> Table:
+    """Return one row a recorded update, layer and time step; statuses as words."""
     T, L = run.task.steps, run.network.num_layers
     length = rows["length"][:, np.newaxis, np.newaxis]
     update, layer, time = np.meshgrid(
@@ -123,10 +115,11 @@ def _gradient_table(run: Run, rows: Rows, status: np.ndarray) -> Table:
     )
     there = time <= length  # what lies after the end of the sequences is no part of them
     columns = {"update": update, "layer": layer, "time": time, "lag": length - time}
-    names = TABLES["gradients"].names
-    columns |= {name: rows[name] for name in names if name in rows and name not in columns}
-    table = {name: values[there] for name, values in columns.items()}
-    return table | {"status": np.array(GRADIENT_STATUSES)[status[there]]}
+    for column in TABLES["gradients"].columns:
+        if column.name in rows and column.name not in columns:
+            values, is_status = rows[column.name], column.type == "status"
+            columns[column.name] = np.array(GRADIENT_STATUSES)[values] if is_status else values
+    return {name: values[there] for name, values in columns.items()}
 
 
 def _predicted(rows: Rows, carrier: str, theory: Theory) -> Rows:

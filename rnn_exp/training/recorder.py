@@ -1,15 +1,6 @@
 r"""What is measured at a recorded update, per run, and per layer and time step.
 
-The gradient norm at time t is the root mean square over the batch of the per-sequence norm
-‖∂L_b/∂h_{t,b}‖. The loss is a mean over B sequences, so it is √B ‖∂L/∂h_t‖_F and does not depend
-on the batch size. It is kept as log10.
-
-Contributions say what each time step adds to the gradient of W_hh,
-
-    ∂L/∂W_hh = Σ_t C_t,    C_t = Σ_b δ_{t,b} h_{t-1,b}ᵀ,    δ_t = ∂L/∂(W_hh h_{t-1}).
-
-When the gradient vanishes, the C_t of early steps are lost in the sum, although the sum itself may
-be of any size (Pascanu, Mikolov & Bengio 2013, eqs. 3–4).
+Norms of gradients are `columns`; where training has lost one, `lost` says what it truly is.
 
 The names of what is measured are columns of `schema`. A new column is a line there and one here.
 """
@@ -21,30 +12,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells import Adjoint, Cell, Trace
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
-from rnn_exp.networks.norms import log10_norm, norm
+from rnn_exp.networks.norms import norm
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch
 from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import BatchGradients, RunBatch
+from rnn_exp.training.columns import profile
+from rnn_exp.training.lost import with_statuses
 from rnn_exp.training.run import Run
 
 __all__ = [
     "Recorder",
     "Rows",
     "candidate_spectrum",
-    "contributions",
-    "log10_contributions",
-    "profile",
 ]
 
 Rows = dict[str, np.ndarray]
 """What was recorded of a run: by column, an entry a recorded update (layer and time, or index)."""
-
-# Numbers of all C_t that are held at a time: they are many, and only their norms are wanted.
-_MOST_NUMBERS = 1 << 20
 
 
 class Recorder:
@@ -83,7 +69,7 @@ class Recorder:
         network, found = batch.network, gradients.network
         radius, largest = candidate_spectrum(batch.top_weight, network)
         unused = torch.full_like(found.loss, math.nan)
-        late = batch.late_totals(data, found)
+        seen = profile(found, network.make_cell(), batch.late(data, found))
         return {
             "update": torch.full((len(batch.runs),), number),
             "length": torch.tensor(data.lengths),
@@ -96,7 +82,7 @@ class Recorder:
             "largest_singular_value": largest,
             "omega": gradients.penalties.get("omega", unused),
             "weight_change": batch.weight_change(),
-            **profile(found, network.make_cell(), late),
+            **with_statuses(seen, batch, data, gradients),
             "exponent": _exponents(found, batch, self._recording.exponents, data.lengths).T,
         }
 
@@ -135,54 +121,6 @@ def _row(measured: Mapping[str, Tensor], place: int) -> dict[str, object]:
         own = values[..., place]
         row[name] = own.cpu().numpy() if own.ndim else own.item()
     return row
-
-
-def profile(
-    gradients: Gradients, cell: Cell, late: list[Tensor] | None = None
-) -> dict[str, Float[Tensor, "layer time run"]]:
-    """Return the columns that have an entry a layer, time step and run.
-
-    Args:
-        gradients: of an update.
-        cell: what computes a layer.
-        late: the total gradients of the last answer's loss, where there are more answers.
-
-    Returns:
-        By column (`schema.TABLES`): log10_total, log10_direct, log10_contribution, saturation,
-        state_rms; where there is one log10_memory, and log10_late.
-    """
-    layers = zip(gradients.traces, gradients.direct, gradients.adjoints, strict=True)
-    rows = [_layer_profile(trace, direct, adjoint, cell) for trace, direct, adjoint in layers]
-    if late is not None:
-        for row, total in zip(rows, late, strict=True):
-            row["log10_late"] = _log10_per_sequence(total)
-    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
-
-
-def _layer_profile(
-    trace: Trace, direct: Tensor, adjoint: Adjoint, cell: Cell
-) -> dict[str, Float[Tensor, "time run"]]:
-    T, _, B, H = trace.states.shape
-    row = {
-        "log10_total": _log10_per_sequence(adjoint.total),
-        "log10_direct": _from_the_end(_log10_per_sequence(direct), T),
-        "log10_contribution": log10_contributions(trace, cell.deltas(trace, adjoint)),
-        "saturation": cell.saturation(trace).double(),
-        "state_rms": norm(trace.states) / math.sqrt(B * H),
-    }
-    if adjoint.memory is not None:
-        row["log10_memory"] = _log10_per_sequence(adjoint.memory)
-    return row
-
-
-def _log10_per_sequence(gradient: Tensor) -> Tensor:
-    """Return log10 of the root mean square over the batch of each sequence's gradient norm."""
-    return log10_norm(gradient) + 0.5 * math.log10(gradient.shape[-2])
-
-
-def _from_the_end(norms: Tensor, T: int) -> Tensor:
-    """Put −∞, the log of nothing, in front of the norms of the last steps."""
-    return torch.nn.functional.pad(norms, (0, 0, T - len(norms), 0), value=-math.inf)
 
 
 def candidate_spectrum(
@@ -224,25 +162,3 @@ def _exponents(
         along = spectrum(W[one], states[:T, one], batch.network.activation, k=k, burn_in=T // 10)
         exponents[run] = along.mean(1)[0]
     return exponents
-
-
-def contributions(
-    trace: Trace, deltas: Float[Tensor, "time run batch gates_hidden"]
-) -> Float[Tensor, "time run gates_hidden hidden"]:
-    """Return C_t of every time step; their sum over time is ∂L/∂W_hh."""
-    return deltas.mT @ trace.previous_states
-
-
-def log10_contributions(
-    trace: Trace, deltas: Float[Tensor, "time run batch gates_hidden"]
-) -> Float[Tensor, "time run"]:
-    """Return log10 ‖C_t‖ (Frobenius) of every time step."""
-    T, R, _, G = deltas.shape
-    steps = max(1, _MOST_NUMBERS // (R * G * trace.previous_states.shape[-1]))
-    pieces = [
-        log10_norm(
-            contributions(trace.between(start, start + steps), deltas[start : start + steps])
-        )
-        for start in range(0, T, steps)
-    ]
-    return torch.cat(pieces)

@@ -13,8 +13,8 @@ from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
 from rnn_exp.tasks import Adding
+from rnn_exp.training.columns import profile
 from rnn_exp.training.experiment import train_runs
-from rnn_exp.training.recorder import profile
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 from tests import reference

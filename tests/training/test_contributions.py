@@ -9,8 +9,8 @@ from hypothesis import given
 
 from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.network import Network
-from rnn_exp.training import recorder as module
-from rnn_exp.training.recorder import contributions, log10_contributions
+from rnn_exp.training import columns as module
+from rnn_exp.training.columns import contributions, log10_contributions
 from tests.builders import asked_for, normal, random_network
 
 

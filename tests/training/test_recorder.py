@@ -17,8 +17,9 @@ from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
 from rnn_exp.schema import GRADIENT_STATUSES, TABLES
 from rnn_exp.tasks import Adding
+from rnn_exp.training.columns import profile
 from rnn_exp.training.experiment import train_runs
-from rnn_exp.training.recorder import candidate_spectrum, profile
+from rnn_exp.training.recorder import candidate_spectrum
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from tests import reference

@@ -5,7 +5,16 @@ order is that in which messages name them.
 """
 
 from rnn_exp.networks.cells.activations import ACTIVATIONS, Activation
-from rnn_exp.networks.cells.base import CELLS, Adjoint, Cell, CellKind, LayerWeights, Trace
+from rnn_exp.networks.cells.base import (
+    CELLS,
+    Adjoint,
+    Cell,
+    CellKind,
+    LayerWeights,
+    StepBack,
+    Totals,
+    Trace,
+)
 from rnn_exp.networks.cells.elman import PLAIN_KIND, Elman
 from rnn_exp.networks.cells.gru import GRU, GRU_KIND
 from rnn_exp.networks.cells.lstm import LSTM, LSTM_KIND
@@ -25,6 +34,8 @@ __all__ = [
     "LayerWeights",
     "Normed",
     "Skip",
+    "StepBack",
+    "Totals",
     "Trace",
 ]
 

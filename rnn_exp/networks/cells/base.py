@@ -16,7 +16,7 @@ from rnn_exp.networks.cells.activations import Activation
 from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float
 
-__all__ = ["CELLS", "Adjoint", "Cell", "CellKind", "LayerWeights", "Trace"]
+__all__ = ["CELLS", "Adjoint", "Cell", "CellKind", "LayerWeights", "StepBack", "Totals", "Trace"]
 
 
 class LayerWeights(NamedTuple):
@@ -39,8 +39,8 @@ class Trace(NamedTuple):
     Args:
         states: h_1…h_T.
         previous_states: h_0…h_{T-1}; the same memory as ``states``, one step earlier.
-        kept: what the cell needs for its adjoint; every tensor has time as its first axis, and
-            only the cell itself knows what they are.
+        kept: what the cell needs for its adjoint; every tensor has time and run as its first axes,
+            and only the cell itself knows what they are.
     """
 
     states: Float[Tensor, "time run batch hidden"]
@@ -51,6 +51,16 @@ class Trace(NamedTuple):
         """Return the trace of time steps start + 1 … stop."""
         kept = tuple(tensor[start:stop] for tensor in self.kept)
         return Trace(self.states[start:stop], self.previous_states[start:stop], kept)
+
+    def of_runs(self, places: list[int]) -> "Trace":
+        """Return a copy of the trace of some runs."""
+        kept = tuple(tensor[:, places] for tensor in self.kept)
+        return Trace(self.states[:, places], self.previous_states[:, places], kept)
+
+    def double(self) -> "Trace":
+        """Return the trace in float64."""
+        kept = tuple(tensor.double() for tensor in self.kept)
+        return Trace(self.states.double(), self.previous_states.double(), kept)
 
 
 class Adjoint(NamedTuple):
@@ -66,6 +76,36 @@ class Adjoint(NamedTuple):
     total: Float[Tensor, "time run batch hidden"]
     memory: Float[Tensor, "time run batch hidden"] | None
     weights: LayerWeights
+    inputs: Float[Tensor, "time run batch input"] | None
+
+
+class Totals(Protocol):
+    """What a step's δ are made of: an `Adjoint`, or the same gradients from elsewhere."""
+
+    @property
+    def total(self) -> Float[Tensor, "time run batch hidden"]:
+        """∂L/∂h_t through all later time steps."""
+        ...
+
+    @property
+    def memory(self) -> Float[Tensor, "time run batch hidden"] | None:
+        """∂L/∂c_t; None: the cell has no c."""
+        ...
+
+
+class StepBack(NamedTuple):
+    """What time steps hand back, each to the one before it.
+
+    Args:
+        total: ∂L/∂h_{t-1} through step t.
+        carried: ∂L/∂c_{t-1} other than through h_{t-1}; None: the cell has no c.
+        memory: ∂L/∂c_t; None: the cell has no c.
+        inputs: ∂L/∂x_t; None: they were not asked for.
+    """
+
+    total: Float[Tensor, "time run batch hidden"]
+    carried: Float[Tensor, "time run batch hidden"] | None
+    memory: Float[Tensor, "time run batch hidden"] | None
     inputs: Float[Tensor, "time run batch input"] | None
 
 
@@ -109,9 +149,26 @@ class Cell(Protocol):
         """
         ...
 
-    def deltas(
-        self, trace: Trace, adjoint: Adjoint
-    ) -> Float[Tensor, "time run batch gates_hidden"]:
+    def step_back(
+        self,
+        total: Float[Tensor, "time run batch hidden"],
+        carried: Float[Tensor, "time run batch hidden"] | None,
+        trace: Trace,
+        weights: LayerWeights,
+        with_inputs: bool,
+    ) -> StepBack:
+        """Go back through time steps, each on its own: the adjoint, where a caller walks the time.
+
+        Args:
+            total: ∂L/∂h_t, complete.
+            carried: ∂L/∂c_t other than through h_t; None: the cell has no c.
+            trace: of the same time steps.
+            weights: the layer's parameters.
+            with_inputs: whether the gradient of the inputs is wanted.
+        """
+        ...
+
+    def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch gates_hidden"]:
         """Return ∂L/∂(W_hh h_{t-1} + b_hh): their outer products with h_{t-1} sum to ∂L/∂W_hh."""
         ...
 

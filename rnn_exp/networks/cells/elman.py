@@ -18,7 +18,14 @@ import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.activations import Activation
-from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
+from rnn_exp.networks.cells.base import (
+    Adjoint,
+    CellKind,
+    LayerWeights,
+    StepBack,
+    Totals,
+    Trace,
+)
 from rnn_exp.networks.cells.layout import (
     allocate_by_run,
     allocate_states,
@@ -26,6 +33,7 @@ from rnn_exp.networks.cells.layout import (
     cache_blocks,
     flatten_time_batch,
     input_gradient,
+    onto_previous,
     split_bias,
     time_chunks,
     with_ones,
@@ -62,7 +70,23 @@ class Elman:
         """Return the total gradient of every step and the gradients of the parameters."""
         return adjoint(direct, trace, x, weights, self.activation, with_inputs=with_inputs)
 
-    def deltas(self, trace: Trace, adjoint: Adjoint) -> Float[Tensor, "time run batch hidden"]:
+    @torch.inference_mode()
+    def step_back(
+        self,
+        total: Float[Tensor, "time run batch hidden"],
+        carried: Float[Tensor, "time run batch hidden"] | None,
+        trace: Trace,
+        weights: LayerWeights,
+        with_inputs: bool,
+    ) -> StepBack:
+        """Return Wᵀ δ_t and Vᵀ δ_t."""
+        del carried
+        by_run = flatten_time_batch(self.activation.slope(trace.states).mul_(total))
+        V, W, B = weights.weight_ih, weights.weight_hh, total.shape[2]
+        of_inputs = input_gradient(by_run, V, B) if with_inputs else None
+        return StepBack(onto_previous(by_run, W, B), None, None, of_inputs)
+
+    def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch hidden"]:
         """Return δ_t = φ'(u_t) ⊙ g_t."""
         return self.activation.slope(trace.states).mul_(adjoint.total)
 

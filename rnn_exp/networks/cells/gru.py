@@ -18,7 +18,14 @@ import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.activations import Activation
-from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
+from rnn_exp.networks.cells.base import (
+    Adjoint,
+    CellKind,
+    LayerWeights,
+    StepBack,
+    Totals,
+    Trace,
+)
 from rnn_exp.networks.cells.layout import (
     allocate_by_run,
     allocate_states,
@@ -26,6 +33,7 @@ from rnn_exp.networks.cells.layout import (
     allocate_total,
     flatten_time_batch,
     input_gradient,
+    onto_previous,
     split_bias,
     time_chunks,
     with_ones,
@@ -119,9 +127,27 @@ class GRU:
         return Adjoint(total, None, gradients, of_inputs)
 
     @torch.inference_mode()
-    def deltas(
-        self, trace: Trace, adjoint: Adjoint
-    ) -> Float[Tensor, "time run batch gates_hidden"]:
+    def step_back(
+        self,
+        total: Float[Tensor, "time run batch hidden"],
+        carried: Float[Tensor, "time run batch hidden"] | None,
+        trace: Trace,
+        weights: LayerWeights,
+        with_inputs: bool,
+    ) -> StepBack:
+        """Return Wᵀ δ_t + z_t ∂L/∂h_t and the gradient of the inputs."""
+        del carried
+        kept, B, H = _Kept(*trace.kept), total.shape[2], total.shape[-1]
+        factors, of_n = _factors(kept, trace.previous_states)
+        by_run = flatten_time_batch(factors * total.repeat(1, 1, 1, 3))
+        before = onto_previous(by_run, weights.weight_hh, B).addcmul(kept.gates[..., H:], total)
+        if not with_inputs:
+            return StepBack(before, None, None, None)
+        by_input = torch.cat([by_run[..., : 2 * H], flatten_time_batch(of_n * total)], dim=-1)
+        return StepBack(before, None, None, input_gradient(by_input, weights.weight_ih, B))
+
+    @torch.inference_mode()
+    def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch gates_hidden"]:
         """Return ∂L/∂(W h_{t-1} + b'), in torch's order r, z, n."""
         factors, _ = _factors(_Kept(*trace.kept), trace.previous_states)
         return factors * adjoint.total.repeat(1, 1, 1, 3)

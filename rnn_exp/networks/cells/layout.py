@@ -20,6 +20,7 @@ __all__ = [
     "flatten_time_batch",
     "input_gradient",
     "input_projection",
+    "onto_previous",
     "split_bias",
     "time_chunks",
     "with_ones",
@@ -139,6 +140,13 @@ def input_projection(
             .view(R, -1, B, K)
             .transpose(0, 1)
         )
+
+
+def onto_previous(
+    delta: Float[Tensor, "run time_batch k"], W: Float[Tensor, "run k hidden"], B: int
+) -> Float[Tensor, "time run batch hidden"]:
+    """Return the gradient by the states before, Wᵀ δ, as (time, run, batch, hidden)."""
+    return torch.bmm(delta, W).view(len(W), -1, B, W.shape[-1]).transpose(0, 1)
 
 
 def input_gradient(

@@ -22,7 +22,14 @@ import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.activations import Activation
-from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
+from rnn_exp.networks.cells.base import (
+    Adjoint,
+    CellKind,
+    LayerWeights,
+    StepBack,
+    Totals,
+    Trace,
+)
 from rnn_exp.networks.cells.layout import (
     allocate_by_run,
     allocate_states,
@@ -31,6 +38,7 @@ from rnn_exp.networks.cells.layout import (
     flatten_time_batch,
     input_gradient,
     input_projection,
+    onto_previous,
     time_chunks,
     with_ones,
 )
@@ -131,17 +139,32 @@ class LSTM:
         return Adjoint(total, memory, gradients, of_inputs)
 
     @torch.inference_mode()
-    def deltas(
-        self, trace: Trace, adjoint: Adjoint
-    ) -> Float[Tensor, "time run batch gates_hidden"]:
+    def step_back(
+        self,
+        total: Float[Tensor, "time run batch hidden"],
+        carried: Float[Tensor, "time run batch hidden"] | None,
+        trace: Trace,
+        weights: LayerWeights,
+        with_inputs: bool,
+    ) -> StepBack:
+        """Return Wᵀ δ_t, f_t ∂L/∂c_t, ∂L/∂c_t itself and Vᵀ δ_t."""
+        if carried is None:
+            raise ValueError("an LSTM hands back ∂L/∂c_t as well")
+        kept, B = _Kept(*trace.kept), total.shape[2]
+        onto_c = torch.addcmul(kept.o, trace.states, kept.tanh_c, value=-1)
+        memory = torch.addcmul(carried, total, onto_c)
+        delta = _scaled_factors(trace, total, memory)
+        by_run = flatten_time_batch(delta[..., _TORCHS, :].flatten(-2))
+        of_inputs = input_gradient(by_run, weights.weight_ih, B) if with_inputs else None
+        before = onto_previous(by_run, weights.weight_hh, B)
+        return StepBack(before, delta[..., 4, :], memory, of_inputs)
+
+    @torch.inference_mode()
+    def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch gates_hidden"]:
         """Return ∂L/∂(W h_{t-1} + b), in torch's order of gates."""
         if adjoint.memory is None:
             raise ValueError("the adjoint is of another cell: an LSTM's has ∂L/∂c_t")
-        shape, H = trace.states.shape, trace.states.shape[-1]
-        delta = _factors(_Kept(*trace.kept), trace.states).view(*shape[:-1], 5, H)
-        delta[..., 1:4, :] *= adjoint.memory.unsqueeze(-2)
-        delta[..., 0, :] *= adjoint.total
-        return delta[..., _TORCHS, :].flatten(-2)
+        return _scaled_factors(trace, adjoint.total, adjoint.memory)[..., _TORCHS, :].flatten(-2)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch, units and gates."""
@@ -213,6 +236,17 @@ def _factors(
     torch.addcmul(i, ig, g, value=-1, out=of_c[3])
     of_c[4].copy_(f)
     return result
+
+
+def _scaled_factors(
+    trace: Trace, total: Tensor, memory: Tensor
+) -> Float[Tensor, "time run batch 5 hidden"]:
+    """Return δ_o, δ_i, δ_f, δ_g, and f_t ∂L/∂c_t."""
+    shape = trace.states.shape
+    delta = _factors(_Kept(*trace.kept), trace.states).view(*shape[:-1], 5, shape[-1])
+    delta[..., 1:, :] *= memory.unsqueeze(-2)
+    delta[..., 0, :] *= total
+    return delta
 
 
 def _step_back(

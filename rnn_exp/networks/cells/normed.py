@@ -14,7 +14,14 @@ import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.activations import Activation
-from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
+from rnn_exp.networks.cells.base import (
+    Adjoint,
+    CellKind,
+    LayerWeights,
+    StepBack,
+    Totals,
+    Trace,
+)
 from rnn_exp.networks.cells.layout import (
     allocate_by_run,
     allocate_states,
@@ -22,6 +29,7 @@ from rnn_exp.networks.cells.layout import (
     flatten_time_batch,
     input_gradient,
     input_projection,
+    onto_previous,
 )
 from rnn_exp.shapes import Float
 
@@ -97,7 +105,23 @@ class Normed:
         )
 
     @torch.inference_mode()
-    def deltas(self, trace: Trace, adjoint: Adjoint) -> Float[Tensor, "time run batch hidden"]:
+    def step_back(
+        self,
+        total: Float[Tensor, "time run batch hidden"],
+        carried: Float[Tensor, "time run batch hidden"] | None,
+        trace: Trace,
+        weights: LayerWeights,
+        with_inputs: bool,
+    ) -> StepBack:
+        """Return Wᵀ δ_t and Vᵀ δ_t."""
+        del carried
+        errors = self.activation.slope(trace.states).mul_(total)
+        by_run, B = flatten_time_batch(_through_norm(errors, *trace.kept)), total.shape[2]
+        of_inputs = input_gradient(by_run, weights.weight_ih, B) if with_inputs else None
+        return StepBack(onto_previous(by_run, weights.weight_hh, B), None, None, of_inputs)
+
+    @torch.inference_mode()
+    def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch hidden"]:
         """Return ∂L/∂(W h_{t-1}), which has no part of the biases here."""
         return _through_norm(self.activation.slope(trace.states).mul_(adjoint.total), *trace.kept)
 

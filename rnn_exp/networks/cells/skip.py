@@ -13,7 +13,14 @@ import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.activations import Activation
-from rnn_exp.networks.cells.base import Adjoint, CellKind, LayerWeights, Trace
+from rnn_exp.networks.cells.base import (
+    Adjoint,
+    CellKind,
+    LayerWeights,
+    StepBack,
+    Totals,
+    Trace,
+)
 from rnn_exp.networks.cells.layout import (
     allocate_by_run,
     allocate_states,
@@ -22,6 +29,7 @@ from rnn_exp.networks.cells.layout import (
     flatten_time_batch,
     input_gradient,
     input_projection,
+    onto_previous,
     split_bias,
     with_ones,
 )
@@ -91,7 +99,24 @@ class Skip:
         )
 
     @torch.inference_mode()
-    def deltas(self, trace: Trace, adjoint: Adjoint) -> Float[Tensor, "time run batch hidden"]:
+    def step_back(
+        self,
+        total: Float[Tensor, "time run batch hidden"],
+        carried: Float[Tensor, "time run batch hidden"] | None,
+        trace: Trace,
+        weights: LayerWeights,
+        with_inputs: bool,
+    ) -> StepBack:
+        """Return Wᵀ δ_t + k g_t and Vᵀ δ_t."""
+        del carried
+        delta = self.activation.slope(trace.kept[0]).mul_(total).mul_(self.add)
+        by_run, B = flatten_time_batch(delta), total.shape[2]
+        before = onto_previous(by_run, weights.weight_hh, B).add(total, alpha=self.keep)
+        of_inputs = input_gradient(by_run, weights.weight_ih, B) if with_inputs else None
+        return StepBack(before, None, None, of_inputs)
+
+    @torch.inference_mode()
+    def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch hidden"]:
         """Return δ_t = a φ'(u_t) ⊙ g_t."""
         return self.activation.slope(trace.kept[0]).mul_(adjoint.total).mul_(self.add)
 

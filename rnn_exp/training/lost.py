@@ -1,0 +1,137 @@
+r"""Norms that training has lost to under- or overflow: what they truly are, and what it saw.
+
+Training's own pass is left as it is: what it sees is what it learns from. Where a recorded norm is
+below the floor of the precision, zero, or not finite, a second pass without a floor
+(`networks.rescaled`) fills in the true value, for the runs concerned alone; a status beside each
+norm says what training saw. Zeros that are so by construction ask for no second pass.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from rnn_exp.networks.network import Network
+from rnn_exp.networks.norms import norm_statuses
+from rnn_exp.schema import GRADIENT_STATUSES, TABLES
+from rnn_exp.shapes import Float, Shaped
+from rnn_exp.tasks import SequenceBatch
+from rnn_exp.training.batch import BatchGradients, RunBatch
+from rnn_exp.training.columns import rescaled_profile
+
+__all__ = ["with_statuses"]
+
+Columns = Mapping[str, Tensor]
+
+_STATUS_OF = {column.of: column.name for column in TABLES["gradients"].columns if column.of}
+_OK = GRADIENT_STATUSES.index("ok")
+_TOTAL, _DIRECT, _MEMORY = "log10_total", "log10_direct", "log10_memory"
+_CONTRIBUTION = "log10_contribution"
+_LATE, _LATE_MEMORY = "log10_late", "log10_late_memory"
+_LATE_ONES = (_LATE, _LATE_MEMORY)
+
+
+def with_statuses(
+    seen: Columns, batch: RunBatch, data: SequenceBatch, gradients: BatchGradients
+) -> dict[str, Tensor]:
+    """Return the columns with lost norms filled in, and a status beside each norm.
+
+    A norm whose status is ok is what training computed.
+
+    Args:
+        seen: what training computed, as `columns.profile` returns it.
+        batch: the runs.
+        data: the update's sequences.
+        gradients: of the update.
+    """
+    norms = {name: values for name, values in seen.items() if name in _STATUS_OF}
+    time = torch.arange(1, data.inputs.shape[0] + 1, device=data.inputs.device)
+    lengths = torch.tensor(data.lengths, device=time.device)
+    beyond = _beyond_the_cut(batch, data.lengths, time)
+    floors = _floors(batch.network, batch.training.batch_size)
+    small = {name: values < floors[name] for name, values in norms.items()}
+    lost = torch.zeros_like(norms[_TOTAL], dtype=torch.bool)
+    for name, values in norms.items():
+        bad = small[name] | ~(values < math.inf)
+        lost |= bad & ~_zero_by_construction(name, batch, time, beyond)
+    lost &= time.unsqueeze(-1) <= lengths
+    runs = lost.flatten(0, 1).any(0).nonzero().flatten().tolist()
+    true = dict(norms)
+    if runs:
+        for name, values in _second_pass(batch, data, gradients, runs).items():
+            true[name] = norms[name].index_copy(
+                2, torch.tensor(runs, device=time.device), values.to(norms[name])
+            )
+    result, passed = dict(seen), _passed_by(small)
+    for name, values in norms.items():
+        cut = beyond if name not in _LATE_ONES else torch.zeros_like(beyond)
+        spoilt = passed[_LATE if name in _LATE_ONES else _TOTAL]
+        status = norm_statuses(values, true[name], small[name], spoilt, cut)
+        result[name] = torch.where(status == _OK, values, true[name])
+        result[_STATUS_OF[name]] = status
+    return result
+
+
+def _floors(network: Network, B: int) -> dict[str, float]:
+    """Return log10 of each norm when every entry is the smallest normal number of the precision.
+
+    B sequences and H units with entries of size e make a gradient norm √B ‖G‖_F = e B √H; the
+    entries of a C_t make ‖C_t‖_F = e H √gates.
+    """
+    H, tiny = network.hidden_size, math.log10(torch.finfo(network.torch_dtype).tiny)
+    floor = tiny + math.log10(B) + 0.5 * math.log10(H)
+    of_contribution = tiny + math.log10(H) + 0.5 * math.log10(network.kind.gates)
+    return dict.fromkeys(_STATUS_OF, floor) | {_CONTRIBUTION: of_contribution}
+
+
+def _beyond_the_cut(
+    batch: RunBatch, lengths: Sequence[int], time: Tensor
+) -> Shaped[Tensor, "time run"]:
+    """Say which time steps truncated backpropagation does not reach."""
+    reached = torch.ones(len(time), len(lengths), dtype=torch.bool, device=time.device)
+    if batch.training.truncation is None:
+        return ~reached
+    for run, windows in enumerate(batch.windows(lengths)):
+        reached[:, run] = False
+        for window in windows:
+            reached[window.start : window.end, run] = True
+    return ~reached & (time.unsqueeze(-1) <= torch.tensor(lengths, device=time.device))
+
+
+def _zero_by_construction(
+    name: str, batch: RunBatch, time: Tensor, beyond: Tensor
+) -> Shaped[Tensor, "#layer time run"]:
+    """Say which norms are zero whatever the weights are."""
+    known = torch.zeros_like(beyond) if name in _LATE_ONES else beyond
+    if name == _CONTRIBUTION and batch.network.initial_state == 0:
+        known = known | (time.unsqueeze(-1) == 1)
+    layers = known.expand(batch.network.num_layers, -1, -1)
+    if name == _DIRECT:
+        # Of the top layer, what has no loss has no direct part; and what has one is the total's.
+        layers = layers.clone()
+        layers[-1] = True
+    return layers
+
+
+def _second_pass(
+    batch: RunBatch, data: SequenceBatch, gradients: BatchGradients, runs: list[int]
+) -> dict[str, Float[Tensor, "layer time run"]]:
+    """Return the true norms of some runs."""
+    layers, late = batch.rescaled(data, gradients.network, runs)
+    traces = [trace.of_runs(runs) for trace in gradients.network.traces]
+    return rescaled_profile(layers, traces, batch.network.make_cell(), late)
+
+
+def _passed_by(small: Mapping[str, Tensor]) -> dict[str, Shaped[Tensor, "layer time run"]]:
+    """Say which gradients have come through one that had lost digits, by the pass they are of.
+
+    That is later in time, or in a layer above.
+    """
+    of_pass = {_TOTAL: small[_TOTAL] | small.get(_MEMORY, small[_TOTAL])}
+    if _LATE in small:
+        of_pass[_LATE] = small[_LATE] | small.get(_LATE_MEMORY, small[_LATE])
+    return {
+        name: values.flip(0, 1).int().cummax(1)[0].cummax(0)[0].flip(0, 1).bool()
+        for name, values in of_pass.items()
+    }
