@@ -5,7 +5,15 @@ order is that in which messages name them.
 """
 
 from rnn_exp.networks.cells.activations import ACTIVATIONS, Activation
-from rnn_exp.networks.cells.base import CELLS, Adjoint, Cell, CellKind, LayerWeights, Trace
+from rnn_exp.networks.cells.base import (
+    CELLS,
+    Adjoint,
+    Cell,
+    CellKind,
+    Jacobian,
+    LayerWeights,
+    Trace,
+)
 from rnn_exp.networks.cells.elman import PLAIN_KIND, Elman
 from rnn_exp.networks.cells.gru import GRU, GRU_KIND
 from rnn_exp.networks.cells.lstm import LSTM, LSTM_KIND
@@ -22,6 +30,7 @@ __all__ = [
     "Cell",
     "CellKind",
     "Elman",
+    "Jacobian",
     "LayerWeights",
     "Normed",
     "Skip",
