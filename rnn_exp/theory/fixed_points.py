@@ -2,7 +2,7 @@ r"""Fixed points of one logistic unit, x = σ(w x + b), in numpy: the theory tha
 
 A fixed point is stable where the slope of the map, x (1 − x) w, lies between −1 and 1. At a
 saddle-node two fixed points merge, where the map touches the diagonal: its slope there is 1
-(Pascanu, Mikolov & Bengio 2013, §2.2.1). The module needs no torch.
+(Pascanu, Mikolov & Bengio 2013, §2.2). The module needs no torch.
 """
 
 from typing import Final

@@ -1,126 +1,126 @@
-"""What theory says of one network before its first update, under the drive of its own inputs."""
+"""What theory says of one network before its first update, under the drive of its own inputs.
+
+Of the plain cell it is the mean field of every time step (`transient`), of cells that keep part of
+the gradient the recursion at two times (`two_time`); where a premise fails (`premises`) it is
+nothing, with the reason.
+"""
 
 import dataclasses
 import math
-from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells.layout import with_ones
-from rnn_exp.networks.gradients import forward
 from rnn_exp.networks.inits import Init
-from rnn_exp.networks.network import Network, shapes
-from rnn_exp.randomness import generator
+from rnn_exp.networks.network import Network
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import Task
-from rnn_exp.theory.stationary import critical_gain, mean_field
+from rnn_exp.theory.drive import (
+    drives_of,
+    inputs_of_layer,
+    jacobian_of_layer,
+    layer_drive,
+    layer_drives,
+    mean_drive,
+)
+from rnn_exp.theory.premises import failures, gains_of, lags
+from rnn_exp.theory.stationary import mean_field
+from rnn_exp.theory.transient import log_steps, transient
+from rnn_exp.theory.two_time import coupling, kept, log_sizes, rate_of
 
-__all__ = ["Prediction", "initial_weights", "layer_drive", "predict"]
-
-_SAMPLE = 256
-
-
-def initial_weights(network: Network, init: Init, task: Task, seed: int) -> dict[str, Tensor]:
-    """Return all parameters of a run before its first update.
-
-    With an init that wants it (`Init.critical_scale`) every layer's W_hh is scaled to that multiple
-    of the gain at which the mean field, under the drive that this layer's inputs
-    and biases make, has χ = 1.
-
-    Args:
-        network: what the network is.
-        init: how its weights are drawn.
-        task: the task whose inputs drive it.
-        seed: the run's seed.
-
-    Returns:
-        Tensors under torch's names.
-
-    Raises:
-        SettingError: if that drive is beyond what the mean field resolves.
-    """
-    sizes = shapes(network, task.input_size, task.output_size)
-    drawn, scale = init.draw(sizes, seed, network.kind), init.critical_scale
-    if scale is None:
-        return drawn
-    for number in range(network.num_layers):
-        drive = layer_drive(network, task, seed, drawn, number)
-        try:
-            gain = critical_gain(network.activation, drive)
-        except ValueError as error:
-            raise init.drive_error(str(error)) from None
-        drawn[f"weight_hh_l{number}"] *= scale * gain
-    return drawn
+__all__ = ["Prediction", "layer_drive", "layer_drives", "predict"]
 
 
-def _inputs_of_layer(
-    network: Network, task: Task, seed: int, parameters: dict[str, Tensor], number: int
-) -> Float[Tensor, "time 1 batch input"]:
-    """Return what a layer reads of fresh sequences of the run's own; parameters of one run."""
-    batch = task.draw(_SAMPLE, generator(seed, "drive"))
-    x = batch.inputs[: batch.length].unsqueeze(1).to(parameters["weight_hh_l0"])
-    if number == 0:
-        return x
-    below = dataclasses.replace(network, num_layers=number)
-    own = {name: value.unsqueeze(0).to(x) for name, value in parameters.items()}
-    return forward(own, x, below)[-1].states
-
-
-def layer_drive(
-    network: Network, task: Task, seed: int, parameters: dict[str, Tensor], number: int
-) -> float:
-    """Return the drive s² of a layer: the mean square of V x_t + b over units, time and batch.
-
-    With the second moment M = ⟨x xᵀ⟩ of the inputs it is tr(V M Vᵀ) / n: what drives every unit
-    at every time step is never stored.
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What is predicted of the gradient by what the top layer carries: h, or c of an LSTM.
 
     Args:
-        network: what the network is.
-        task: the task of which fresh sequences are drawn.
-        seed: the run's seed; the sequences are its own and no part of its training.
-        parameters: the run's parameters by torch's names.
-        number: the layer, from 0.
-
-    Returns:
-        s², dimensionless; NaN where it is not finite.
+        drive: s², the mean square of what inputs and biases give a unit of the top layer.
+        rate: the asymptotic factor a step back in time; None: no theory holds.
+        bound: the largest factor that a step back can have where only the last step has a direct
+            part (below 1 it is sufficient for vanishing, above 1 only necessary for exploding);
+            None: no such bound is known.
+        form: which theory it is, ``mean field`` or ``two-time``; None: none holds.
+        because: every premise that fails, in one clause; None: none does.
+        log10_steps: log10 of the factors of the steps back from the last, as far as theory speaks.
     """
-    x = _inputs_of_layer(network, task, seed, parameters, number)
-    x1 = with_ones(x.double().flatten(0, 2))
-    V, b_ih, b_hh = (
-        parameters[f"{name}_l{number}"].double() for name in ("weight_ih", "bias_ih", "bias_hh")
-    )
-    V1 = torch.cat([V, (b_ih + b_hh).unsqueeze(-1)], dim=-1)
-    drive = float(((V1 @ (x1.T @ x1 / len(x1))) * V1).sum(-1).mean())
-    return drive if math.isfinite(drive) else math.nan
-
-
-class Prediction(NamedTuple):
-    """The drive s² of the top layer, the rate √χ and the bound on it (None: no theory for it)."""
 
     drive: float
     rate: float | None
     bound: float | None
+    form: str | None = None
+    because: str | None = None
+    log10_steps: tuple[float, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether a theory holds for this network."""
+        return self.form is not None
+
+    @property
+    def lags(self) -> int:
+        """The largest lag of which theory speaks."""
+        return len(self.log10_steps)
+
+    def profile(self, length: int) -> Float[np.ndarray, " lag"]:
+        """Return log10 of the gradient's norm at the lags 0, 1, …, relative to lag 0.
+
+        Args:
+            length: how many lags are wanted, that of lag 0 among them.
+
+        Returns:
+            As many numbers, or fewer: none beyond `lags`, and none at all where no theory holds.
+
+        Example:
+            >>> Prediction(0.0, 0.1, None, "mean field", None, (-1.0, -1.0)).profile(9).tolist()
+            [0.0, -1.0, -2.0]
+        """
+        if not self.holds:
+            return np.zeros(0)
+        return np.concatenate([[0.0], np.cumsum(self.log10_steps)])[: max(0, length)]
 
 
 def predict(
     network: Network, init: Init, task: Task, seed: int, weights: dict[str, Tensor]
 ) -> Prediction:
-    """Measure the top layer's drive on fresh sequences of the run's own, and ask the theory."""
-    drive = layer_drive(network, task, seed, weights, network.num_layers - 1)
-    W = weights[network.top_weight]
-    return Prediction(drive, _rate(network, init, W, drive), _bound(network, W))
+    """Ask theory about the top layer, with what fresh sequences of the run's own make of it.
+
+    Args:
+        network: what the network is.
+        init: how its weights were drawn.
+        task: the task of which sequences are drawn.
+        seed: the run's seed; the sequences are no part of its training.
+        weights: the run's parameters before its first update, by torch's names.
+    """
+    top, W = network.num_layers - 1, weights[network.top_weight]
+    x = inputs_of_layer(network, task, seed, weights, top)
+    drive, bound = mean_drive(x, weights, top), _bound(network, W)
+    jacobian, gains = jacobian_of_layer(network, x, weights, top), gains_of(network, init, W)
+    failed = list(failures(network, init, gains, jacobian))
+    if not math.isfinite(drive):
+        failed.append("the drive of its inputs is not finite")
+    if failed or jacobian is None or gains is None:
+        return Prediction(drive, None, bound, because="; ".join(failed))
+    pairs = coupling(jacobian, gains)
+    if network.kind.is_plain:
+        form, rate = "mean field", mean_field(network.activation, gains[0], drive).rate
+        drives, start = drives_of(x, weights, top).tolist(), network.initial_state
+        steps = log_steps(transient(network.activation, gains[0], drives, start).chi)
+    else:
+        form, rate = "two-time", rate_of(kept(jacobian), pairs)
+        steps = _differences(log_sizes(kept(jacobian), pairs))
+    if not math.isfinite(rate) or np.isnan(steps).any():
+        return Prediction(drive, None, bound, because="its states are too large to be resolved")
+    log10_steps = steps[: lags(network, pairs)] / math.log(10)
+    return Prediction(drive, rate, bound, form, log10_steps=tuple(log10_steps.tolist()))
 
 
-def _rate(network: Network, init: Init, W: Tensor, drive: float) -> float | None:
-    """Return √χ of the plain recurrence with random weights, as its init or W itself gives g."""
-    if not network.kind.is_plain or not math.isfinite(drive):
-        return None
-    gain = init.mean_field_gain(W)
-    if gain is None:
-        return None
-    rate = mean_field(network.activation, gain, drive).rate
-    return rate if math.isfinite(rate) else None
+def _differences(sizes: Float[np.ndarray, " lag_and_one"]) -> Float[np.ndarray, " lag"]:
+    """Return the steps between logarithms; what is 0 stays so."""
+    gone = np.isneginf(sizes)
+    return np.where(gone[1:], -math.inf, np.diff(np.where(gone, 0.0, sizes)))
 
 
 def _bound(network: Network, W: Tensor) -> float | None:

@@ -18,7 +18,8 @@ from torch import Tensor
 from rnn_exp.fields import SettingError
 from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.parameters import Parameters
-from rnn_exp.theory.prediction import initial_weights, predict
+from rnn_exp.theory.edge import initial_weights
+from rnn_exp.theory.prediction import predict
 from rnn_exp.training.batch import RunBatch
 from rnn_exp.training.loop import Update, train
 from rnn_exp.training.outcome import Outcome, outcome_of

@@ -9,7 +9,7 @@ r"""Penalties on W_hh: Ω, which asks the gradient to keep its norm, and orthogo
 derivative by W_hh is taken: δ_t and φ' count as constants. With a linear network and W = cQ, Q
 orthogonal, Ω is (c − 1)² or (c² − 1)².
 
-Orthogonality (Vorontsov et al. 2017, eq. 1): ‖WᵀW − 1‖²_F, with gradient 4 W (WᵀW − 1).
+Orthogonality (Vorontsov et al. 2017, eq. 7): ‖WᵀW − 1‖²_F, with gradient 4 W (WᵀW − 1).
 """
 
 from collections.abc import Iterator

@@ -29,7 +29,7 @@ class Training:
             answer at every time step.
         omega: weight of the regulariser Ω of Pascanu, Mikolov & Bengio (2013).
         omega_form: ``ratio`` (their eq. 9) or ``squared`` (eq. 10, and their code).
-        orthogonality: weight of ‖W_hhᵀ W_hh − 1‖² (Vorontsov et al. 2017, eq. 1).
+        orthogonality: weight of ‖W_hhᵀ W_hh − 1‖² (Vorontsov et al. 2017, eq. 7).
         truncate_every: k1 of truncated backpropagation, in time steps (null: none).
         truncate_back: k2, at least k1.
         stop_when_solved: end a run at the first recorded update at which its task is solved.

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 
 from rnn_exp.fields import SettingError
-from rnn_exp.networks.gradients import scan_engine, torch_engine, totals_of_last
+from rnn_exp.networks.gradients import scan_engine, torch_engine, adjoints_of_last
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import ENGINES, Network, shapes
 from rnn_exp.networks.parameters import Parameters
@@ -231,7 +231,7 @@ def test_the_totals_of_the_last_answer_are_those_of_its_loss_alone(
     x, wanted = normal(seed, T, R, B, 2), normal(seed + 1, R, T, B, 3)
     found = scan_engine(parameters.views(), x, asked_for(wanted), network)
 
-    late = totals_of_last(parameters.views(), x, found.traces, squares(wanted[:, -1:]), network)
+    late = adjoints_of_last(parameters.views(), x, found.traces, squares(wanted[:, -1:]), network)
 
     for run in range(R):
         _, _, total = reference.gradients(
@@ -270,7 +270,7 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, num_layers, dtyp
         own = {name: view[which].clone() for name, view in parameters.views().items()}
         asked = asked_for(wanted[which].clone(), ends and ends[which], 1)
         found = scan_engine(own, x[:, which].clone(), asked, network)
-        late = totals_of_last(
+        late = adjoints_of_last(
             own, x[:, which].clone(), found.traces, squares(wanted[which, -1:].clone()), network
         )
         over_time = (*found.total, *found.states, *late)

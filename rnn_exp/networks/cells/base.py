@@ -16,7 +16,17 @@ from rnn_exp.networks.cells.activations import Activation
 from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float
 
-__all__ = ["CELLS", "Adjoint", "Cell", "CellKind", "LayerWeights", "StepBack", "Totals", "Trace"]
+__all__ = [
+    "CELLS",
+    "Adjoint",
+    "Cell",
+    "CellKind",
+    "Jacobian",
+    "LayerWeights",
+    "StepBack",
+    "Totals",
+    "Trace",
+]
 
 
 class LayerWeights(NamedTuple):
@@ -109,6 +119,24 @@ class StepBack(NamedTuple):
     inputs: Float[Tensor, "time run batch input"] | None
 
 
+class Jacobian(NamedTuple):
+    r"""How a step back acts on the gradient δ_t by what the cell carries from step to step.
+
+    What is carried is h, and in a cell that has one the memory c. Wherever there is no direct part
+
+        δ_{t-1} = keep_t ⊙ δ_t + outer_{t-1} ⊙ Σ_gates W_gateᵀ (factor_{gate,t} ⊙ δ_t).
+
+    Args:
+        keep: what is carried over as it is.
+        factors: of each block of W_hh, in its order; None: the block has no part in it.
+        outer: what the gradient by h_t is multiplied by on its way into what is carried; None: 1.
+    """
+
+    keep: Float[Tensor, "time run batch hidden"]
+    factors: tuple[Float[Tensor, "time run batch hidden"] | None, ...]
+    outer: Float[Tensor, "time run batch hidden"] | None = None
+
+
 @runtime_checkable
 class Cell(Protocol):
     """What computes one kind of layer."""
@@ -176,6 +204,17 @@ class Cell(Protocol):
         """Return the mean of φ' over batch, units and gates: the smaller, the more saturated."""
         ...
 
+    def jacobian(self, trace: Trace) -> Jacobian | None:
+        """Return what a step back does to the gradient; None: theory has nothing to go by.
+
+        A class that is derived from this one has no theory unless it says otherwise.
+
+        Args:
+            trace: what the forward pass has left.
+        """
+        del trace
+        return None
+
     def step_bound(self, largest_singular_value: float) -> float | None:
         """Return a bound on ‖∂L/∂h_{t-1}‖ / ‖∂L/∂h_t‖ where only the last step has a direct part.
 
@@ -183,7 +222,8 @@ class Cell(Protocol):
             largest_singular_value: σ_max(W_hh).
 
         Returns:
-            The bound, exact for every network and sequence; None: no such bound is known.
+            The bound, exact for every network and sequence; None: no such bound is known. Below 1
+            it is sufficient for vanishing; above 1 it is only necessary for exploding.
         """
         ...
 
@@ -205,6 +245,8 @@ class CellKind:
         only_activation: the word of the only activation it can have; None: any.
         has_memory: whether it has a memory c beside the state h.
         has_leak: whether it takes ``network.leak``.
+        no_edge: why there is no gain at which its gradient keeps its size: a clause; None: there
+            may be one.
         is_plain: whether it is h_t = φ(W h_{t-1} + V x_t + b), for which the mean field, the
             Lyapunov exponents and the regulariser Ω are written.
         torch_module: the name of torch's module of this kind; None: torch has none.
@@ -219,6 +261,7 @@ class CellKind:
     only_activation: str | None = None
     has_memory: bool = False
     has_leak: bool = False
+    no_edge: str | None = None
     is_plain: bool = False
     torch_module: str | None = None
 

@@ -21,6 +21,7 @@ from rnn_exp.networks.cells.activations import Activation
 from rnn_exp.networks.cells.base import (
     Adjoint,
     CellKind,
+    Jacobian,
     LayerWeights,
     StepBack,
     Totals,
@@ -93,6 +94,11 @@ class Elman:
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch and units."""
         return self.activation.slope(trace.states).mean(dim=(-2, -1))
+
+    def jacobian(self, trace: Trace) -> Jacobian:
+        """Return J_t = diag(φ'(u_t)) W: nothing is kept."""
+        keep = trace.states.new_zeros(()).expand_as(trace.states)
+        return Jacobian(keep, (self.activation.slope(trace.states),))
 
     def step_bound(self, largest_singular_value: float) -> float:
         """Return γ σ_max(W), γ = sup φ' (Pascanu, Mikolov & Bengio 2013, §2.1)."""

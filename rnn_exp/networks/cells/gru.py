@@ -21,6 +21,7 @@ from rnn_exp.networks.cells.activations import Activation
 from rnn_exp.networks.cells.base import (
     Adjoint,
     CellKind,
+    Jacobian,
     LayerWeights,
     StepBack,
     Totals,
@@ -157,6 +158,12 @@ class GRU:
         kept = _Kept(*trace.kept)
         slopes = (kept.gates * (1 - kept.gates)).mean((-2, -1)) * 2
         return (slopes + (1 - kept.n * kept.n).mean((-2, -1))) / 3
+
+    @torch.inference_mode()
+    def jacobian(self, trace: Trace) -> Jacobian:
+        """Return J_t = diag(z) + Σ diag(factor) W over r, z and n: the factors of the adjoint."""
+        factors, _ = _factors(_Kept(*trace.kept), trace.previous_states)
+        return Jacobian(trace.kept[0].chunk(2, dim=-1)[1], factors.chunk(3, dim=-1))
 
     def step_bound(self, largest_singular_value: float) -> None:
         """Return None: the gates multiply the gradient by what the inputs make of them."""

@@ -25,6 +25,7 @@ from rnn_exp.networks.cells.activations import Activation
 from rnn_exp.networks.cells.base import (
     Adjoint,
     CellKind,
+    Jacobian,
     LayerWeights,
     StepBack,
     Totals,
@@ -172,6 +173,18 @@ class LSTM:
         sigmoids, g = trace.kept[0][..., : 3 * H], 2 * trace.kept[0][..., 3 * H :] - 1
         slopes = (sigmoids * (1 - sigmoids)).sum((-2, -1)) + (1 - g * g).sum((-2, -1))
         return slopes / (4 * H * trace.states.shape[-2])
+
+    @torch.inference_mode()
+    def jacobian(self, trace: Trace) -> Jacobian:
+        """Return how ∂L/∂c goes back: f is kept, and i, f and g reach c_{t-1} by h_{t-1}.
+
+        On that way it is multiplied by o (1 − tanh² c) of step t − 1. What ∂L/∂h_t hands on by the
+        output gate is left out: it is smaller by a factor of about tanh c_t.
+        """
+        kept = _Kept(*trace.kept)
+        _, of_i, of_f, of_g, f = _factors(kept, trace.states).chunk(5, dim=-1)
+        outer = torch.addcmul(kept.o, trace.states, kept.tanh_c, value=-1)
+        return Jacobian(f, (of_i, of_f, of_g, None), outer)
 
     def step_bound(self, largest_singular_value: float) -> None:
         """Return None: the gates multiply the gradient by what the inputs make of them."""

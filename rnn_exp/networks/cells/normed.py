@@ -129,6 +129,10 @@ class Normed:
         """Return the mean of φ' over batch and units."""
         return self.activation.slope(trace.states).mean(dim=(-2, -1))
 
+    def jacobian(self, trace: Trace) -> None:
+        """Return None: a step back mixes all units once more, by their mean and their variance."""
+        del trace
+
     def step_bound(self, largest_singular_value: float) -> None:
         """Return None: the norm of a step depends on the scale that layer norm takes out."""
         del largest_singular_value
@@ -139,7 +143,7 @@ def _build(activation: Activation, leak: float | None) -> Normed:
     return Normed(activation)
 
 
-NORMED_KIND = CellKind("normed", _build)
+NORMED_KIND = CellKind("normed", _build, no_edge="layer norm takes the gain out of its gradient")
 
 
 def _through_norm(e: Tensor, n: Tensor, scale: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from rnn_exp.networks.cells.activations import Activation
 from rnn_exp.networks.cells.base import (
     Adjoint,
     CellKind,
+    Jacobian,
     LayerWeights,
     StepBack,
     Totals,
@@ -124,6 +125,11 @@ class Skip:
         """Return the mean of φ' over batch and units."""
         return self.activation.slope(trace.kept[0]).mean(dim=(-2, -1))
 
+    def jacobian(self, trace: Trace) -> Jacobian:
+        """Return J_t = k + a diag(φ'(u_t)) W."""
+        keep = trace.states.new_full((), self.keep).expand_as(trace.states)
+        return Jacobian(keep, (self.activation.slope(trace.kept[0]).mul_(self.add),))
+
     def step_bound(self, largest_singular_value: float) -> float:
         """Return k + a γ σ_max(W), γ = sup φ'."""
         return self.keep + self.add * (self.activation.largest_slope * largest_singular_value)
@@ -144,4 +150,6 @@ def _given(leak: float | None) -> float:
 
 
 LEAKY_KIND = CellKind("leaky", _leaky, has_leak=True)
-RESIDUAL_KIND = CellKind("residual", _residual, has_leak=True)
+RESIDUAL_KIND = CellKind(
+    "residual", _residual, has_leak=True, no_edge="its gradient grows at every gain"
+)

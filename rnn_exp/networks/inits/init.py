@@ -95,7 +95,7 @@ class Init(abc.ABC):
         """Return the gain g for which W has variance g²/n; None: the mean field does not apply.
 
         Args:
-            W: the matrix that was drawn.
+            W: the matrix that was drawn; in a gated cell, the block of one gate.
         """
         del W
         return None
@@ -104,6 +104,10 @@ class Init(abc.ABC):
     def critical_scale(self) -> float | None:
         """The multiple of the critical gain that W_hh is to be scaled to; None: not at all."""
         return None
+
+    def edge_error(self, why: str) -> SettingError:
+        """Return the refusal of a network for which theory finds no critical gain."""
+        return SettingError("init", self.name, f"another init: {why}")
 
     def drive_error(self, why: str) -> SettingError:
         """Return the refusal of inputs so strong that no critical gain is known for them."""

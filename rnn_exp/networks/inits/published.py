@@ -45,6 +45,11 @@ class _ForGates(Init):
                 f"(use network.cell={able})",
             )
 
+    def mean_field_gain(self, W: Float[Tensor, "n n"]) -> float:
+        """Return the gain g for which W has variance g²/n: 1/√3, as torch draws it."""
+        del W
+        return 1 / math.sqrt(3)
+
     def forget_gate(self, cell: CellKind, n: int) -> slice:
         """Return the rows of the gate that forgets.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rnn_exp.fields import SettingError, number
-from rnn_exp.networks.cells import CELLS, CellKind
+from rnn_exp.networks.cells import CellKind
 from rnn_exp.networks.inits.init import (
     PLAIN,
     Init,
@@ -116,8 +116,9 @@ class SpectralRadius(Gaussian):
 class Critical(Gaussian):
     """W_hh ~ N(0, g²/n), g = ``gain`` times the critical gain under the drive of the run's inputs.
 
-    With gain 1 the mean field says that the gradient neither vanishes nor explodes. The drive is
-    measured on the run's task, layer by layer (`initial_weights`); `draw` gives g = 1.
+    With gain 1 theory says that the gradient of the first state is as large as that of the last.
+    What drives each time step is measured on the run's task, layer by layer (`initial_weights`);
+    `draw` gives g = 1.
     """
 
     name: ClassVar[str] = "critical"
@@ -125,16 +126,11 @@ class Critical(Gaussian):
     def refusals(self, network: Network, output_size: int) -> Iterator[Refusal]:
         """Yield for which networks no critical gain is known."""
         del output_size
-        if not network.kind.is_plain:
-            plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
-            yield (
-                "init",
-                self.name,
-                f"another init with network.cell={network.cell}: the mean field here is that of "
-                f"network.cell={plain}",
-            )
+        if network.kind.no_edge is not None:
+            given = f"network.cell={network.cell}"
+            yield "init", self.name, f"another init with {given}: {network.kind.no_edge}"
         if network.hidden_size == 1:
-            reason = "more than 1 with init=critical: the mean field is that of many units"
+            reason = "more than 1 with init=critical: theory is that of many units"
             yield "network.hidden_size", 1, reason
 
     def mean_field_gain(self, W: Float[Tensor, "n n"]) -> float:

@@ -1,0 +1,129 @@
+"""What a layer reads and does on fresh sequences of the run's own: its drive, and its Jacobians."""
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from rnn_exp.networks.cells import Jacobian
+from rnn_exp.networks.cells.layout import with_ones
+from rnn_exp.networks.gradients import forward
+from rnn_exp.networks.network import Network
+from rnn_exp.networks.parameters import layer_weights
+from rnn_exp.randomness import generator
+from rnn_exp.shapes import Float
+from rnn_exp.tasks import Task
+
+__all__ = [
+    "drives_of",
+    "inputs_of_layer",
+    "jacobian_of_layer",
+    "layer_drive",
+    "layer_drives",
+    "mean_drive",
+]
+
+_SAMPLE = 256
+_FEW = 8
+
+
+def inputs_of_layer(
+    network: Network, task: Task, seed: int, parameters: dict[str, Tensor], number: int
+) -> Float[Tensor, "time 1 batch input"]:
+    """Return what a layer reads of fresh sequences of the run's own; parameters of one run."""
+    batch = task.draw(_SAMPLE, generator(seed, "drive"))
+    x = batch.inputs[: batch.length].unsqueeze(1).to(parameters["weight_hh_l0"])
+    if number == 0:
+        return x
+    below = dataclasses.replace(network, num_layers=number)
+    own = {name: value.unsqueeze(0).to(x) for name, value in parameters.items()}
+    return forward(own, x, below)[-1].states
+
+
+def layer_drive(
+    network: Network, task: Task, seed: int, parameters: dict[str, Tensor], number: int
+) -> float:
+    """Return the drive s² of a layer: the mean square of V x_t + b over units, time and batch.
+
+    With the second moment M = ⟨x xᵀ⟩ of the inputs it is tr(V M Vᵀ) / n: what drives every unit
+    at every time step is never stored.
+
+    Args:
+        network: what the network is.
+        task: the task of which fresh sequences are drawn.
+        seed: the run's seed; the sequences are its own and no part of its training.
+        parameters: the run's parameters by torch's names.
+        number: the layer, from 0.
+
+    Returns:
+        s², dimensionless; NaN where it is not finite.
+    """
+    x = inputs_of_layer(network, task, seed, parameters, number)
+    return mean_drive(x, parameters, number)
+
+
+def layer_drives(
+    network: Network, task: Task, seed: int, parameters: dict[str, Tensor], number: int
+) -> Float[Tensor, " time"]:
+    """Return the drive s_t² of every time step: the mean square of V x_t + b over units and batch.
+
+    Its mean over time is `layer_drive`, but for rounding. The arguments are the same.
+
+    Returns:
+        s_1²…s_T² in float64; not finite where the inputs of the layer are not.
+    """
+    x = inputs_of_layer(network, task, seed, parameters, number)
+    return drives_of(x, parameters, number)
+
+
+def mean_drive(
+    x: Float[Tensor, "time 1 batch input"], parameters: dict[str, Tensor], number: int
+) -> float:
+    """Return `layer_drive` for inputs that are there already."""
+    x1 = with_ones(x.double().flatten(0, 2))
+    V1 = _with_bias(parameters, number)
+    drive = float(((V1 @ (x1.T @ x1 / len(x1))) * V1).sum(-1).mean())
+    return drive if math.isfinite(drive) else math.nan
+
+
+def drives_of(
+    x: Float[Tensor, "time 1 batch input"], parameters: dict[str, Tensor], number: int
+) -> Float[Tensor, " time"]:
+    """Return `layer_drives` for inputs that are there already: ⟨xᵀ (VᵀV) x⟩ / n at each step."""
+    x1 = with_ones(x.double().squeeze(1))
+    V1 = _with_bias(parameters, number)
+    return ((x1 @ (V1.T @ V1 / len(V1))) * x1).sum(-1).mean(-1).clamp(min=0)
+
+
+def _with_bias(
+    parameters: dict[str, Tensor], number: int
+) -> Float[Tensor, "gates_hidden inputs_and_one"]:
+    """Return V with the sum of both biases as its last column, in float64."""
+    V, b_ih, b_hh = (
+        parameters[f"{name}_l{number}"].double() for name in ("weight_ih", "bias_ih", "bias_hh")
+    )
+    return torch.cat([V, (b_ih + b_hh).unsqueeze(-1)], dim=-1)
+
+
+def jacobian_of_layer(
+    network: Network,
+    x: Float[Tensor, "time 1 batch input"],
+    parameters: dict[str, Tensor],
+    number: int,
+) -> Jacobian | None:
+    """Return what steps back do in a layer, on the first few of the sequences that it reads.
+
+    Args:
+        network: what the network is.
+        x: what the layer reads.
+        parameters: the run's parameters by torch's names.
+        number: the layer, from 0.
+
+    Returns:
+        Its Jacobians on 8 sequences; None: theory has nothing to go by with this cell.
+    """
+    cell, few = network.make_cell(), x[:, :, :_FEW]
+    own = {name: value.unsqueeze(0).to(few) for name, value in parameters.items()}
+    start = few.new_full((1, few.shape[2], network.hidden_size), network.initial_state)
+    return cell.jacobian(cell.forward(few, layer_weights(own, number), start))
