@@ -37,8 +37,10 @@ def rate(value: float) -> str:
     """Put a factor per step back in time in words.
 
     Example:
-        >>> rate(0.12), rate(2.7), rate(1.023), rate(1.0)
-        ('keeps 12 % per step', 'grows 2.7-fold per step', 'grows by 2.3 % per step', 'keeps its size')
+        >>> [rate(factor) for factor in (0.12, 2.7, 1.023)]
+        ['keeps 12 % per step', 'grows 2.7-fold per step', 'grows by 2.3 % per step']
+        >>> rate(1.0)
+        'keeps its size'
     """
     if abs(value - 1) < 0.0005:
         return "keeps its size"

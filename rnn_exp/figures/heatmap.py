@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import training_change
+from rnn_exp.figures.parts.carrier import carrier_rows
 from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates
 from rnn_exp.figures.parts.selection import (
     KEYS,
@@ -21,7 +22,6 @@ from rnn_exp.figures.parts.selection import (
     Tables,
     required,
     select_runs,
-    top_layer,
 )
 from rnn_exp.figures.parts.style import VERMILLION, in_style
 from rnn_exp.words import plural, sentences
@@ -52,7 +52,7 @@ def table(tables: Tables) -> Plotted:
     if len(recorded["update"].unique()) < 2:
         raise CannotDraw("Gradients were recorded at fewer than two updates: nothing changes.")
     kept, note = limit_updates(recorded["update"], _UPDATES)
-    rows = top_layer(tables, runs, kept)
+    rows = carrier_rows(tables, runs, kept)
     frame = selected.runs.merge(_relative(rows), on="run").sort_values(["update", "lag"])
     cells = gradient_interval(frame, [*KEYS, "update", "lag"], "log10_relative")
     numbers = selected.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)
@@ -62,10 +62,10 @@ def table(tables: Tables) -> Plotted:
 
 def _relative(rows: pd.DataFrame) -> pd.DataFrame:
     """Each norm divided by the norm at lag 0 (in log10), where that one is finite."""
-    last = rows.loc[rows["lag"] == 0, ["run", "update", "log10_total"]]
-    last = last.rename(columns={"log10_total": "last"}).replace([np.inf, -np.inf], np.nan)
+    last = rows.loc[rows["lag"] == 0, ["run", "update", "log10_norm"]]
+    last = last.rename(columns={"log10_norm": "last"}).replace([np.inf, -np.inf], np.nan)
     joined = rows.merge(last, on=["run", "update"], how="left")
-    return joined.assign(log10_relative=joined["log10_total"] - joined["last"])
+    return joined.assign(log10_relative=joined["log10_norm"] - joined["last"])
 
 
 def _kind(cells: pd.DataFrame) -> np.ndarray:
@@ -135,7 +135,7 @@ def _scale_bar(figure: Figure, grid: np.ndarray, scale: ScalarMappable) -> None:
 
 def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     floor, ceiling = Patch(**FLOOR), Patch(color=COLOURS["ceiling"])
-    entries = {"floor": (floor, "zero or underflow"), "ceiling": (ceiling, "overflow or NaN")}
+    entries = {"floor": (floor, "zero or cut off"), "ceiling": (ceiling, "not finite")}
     return [entry for kind, entry in entries.items() if (table["kind"] == kind).any()]
 
 
@@ -154,7 +154,10 @@ def caption(plotted: Plotted) -> str:
 
 def _lost(table: pd.DataFrame) -> str:
     said = []
-    for kind, what in (("floor", "zero or underflowed (hatched)"), ("ceiling", "not finite (red)")):
+    for kind, what in (
+        ("floor", "exactly zero or cut off (hatched)"),
+        ("ceiling", "not finite (red)"),
+    ):
         count = int((table["kind"] == kind).sum())
         said.append(f"{plural(count, 'cell')} of {len(table)}: {what}." if count else "")
     return sentences(*said)

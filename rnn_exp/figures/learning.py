@@ -54,8 +54,7 @@ def draw(plotted: Plotted) -> Figure:
             panels.title(axes, activations[column], marks.only_series(table), lengths[row])
         _scale(table, grid[0, 0])
         panels.name_axes(figure, grid, "update", "loss")
-        ceiling = bool((table["ceiling"] > 0).any())
-        marks.legend(figure, [*marks.series_entries(palette), *marks.lost_entries(False, ceiling)])
+        marks.legend(figure, [*marks.series_entries(palette), *marks.lost_entries(table)])
     return figure
 
 
@@ -80,14 +79,8 @@ def caption(plotted: Plotted) -> str:
     ends = _ends(table)
     if ends.empty:
         return sentences("No loss was finite.", closing(plotted))
-    best, worst = (ends.iloc[int(i)] for i in (ends["part"].argmin(), ends["part"].argmax()))
-    said = [f"The loss falls most with {case_name(best)}: {_fall(best)}."]
-    if len(ends) > 1:
-        said.append(f"It falls least with {case_name(worst)}: {_fall(worst)}.")
-        halved = int((ends["part"] < 0.5).sum())
-        said.append(f"It is at least halved in {halved} of {plural(len(ends), 'case')}.")
     return sentences(
-        *said,
+        *_course(ends),
         "Line: median over the seeds still training; band: lowest to highest.",
         closing(plotted),
     )
@@ -103,5 +96,23 @@ def _ends(table: pd.DataFrame) -> pd.DataFrame:
     return known
 
 
-def _fall(row: pd.Series) -> str:
-    return f"from {number(row['first'])} to {number(row['last'])} at update {row['at']}"
+def _course(ends: pd.DataFrame) -> list[str]:
+    """What becomes of the loss: of one case, or at the ends and over all; falls are not rises."""
+    if len(ends) == 1:
+        return [f"The loss {_went(ends.iloc[0])}."]
+    first, last = (ends.iloc[int(i)] for i in (ends["part"].argmin(), ends["part"].argmax()))
+    halved, risen = int((ends["part"] < 0.5).sum()), int((ends["part"] > 1).sum())
+    return [
+        f"With {case_name(first)} the loss {_went(first)}; with {case_name(last)} it "
+        f"{_went(last)}.",
+        f"It is at least halved in {halved} of {plural(len(ends), 'case')}"
+        + (f", and higher at the end than at first in {risen}." if risen else "."),
+    ]
+
+
+def _went(row: pd.Series) -> str:
+    first, last = number(row["first"]), number(row["last"])
+    if first == last:
+        return f"stays at {first} up to update {row['at']}"
+    way = "falls" if row["last"] < row["first"] else "rises"
+    return f"{way} from {first} to {last} at update {row['at']}"

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing, quantity_changes
+from rnn_exp.figures.parts.carrier import carrier_rows
 from rnn_exp.figures.parts.panels import is_numeric, numeric_x, positions, series_label, set_x
 from rnn_exp.figures.parts.seeds import gradient_interval, statuses
 from rnn_exp.figures.parts.selection import (
@@ -19,7 +20,6 @@ from rnn_exp.figures.parts.selection import (
     at_start,
     required,
     select_runs,
-    top_layer,
 )
 from rnn_exp.figures.parts.style import BLUE, in_style
 from rnn_exp.words import sentences
@@ -60,11 +60,11 @@ def _quantities(tables: Tables, runs: pd.Series) -> pd.DataFrame:
 
 
 def _ratio(tables: Tables, runs: pd.Series) -> pd.DataFrame:
-    rows = at_start(top_layer(tables, runs, [0]), "gradients")
-    first = rows.loc[rows["time"] == 1, ["run", "log10_total", "status"]]
-    last = rows.loc[rows["lag"] == 0, ["run", "log10_total"]].rename(columns={"log10_total": "at"})
+    rows = at_start(carrier_rows(tables, runs, [0]), "gradients")
+    first = rows.loc[rows["time"] == 1, ["run", "log10_norm", "status"]]
+    last = rows.loc[rows["lag"] == 0, ["run", "log10_norm"]].rename(columns={"log10_norm": "at"})
     joined = first.merge(last.replace([np.inf, -np.inf], np.nan), on="run")
-    joined = joined.assign(log10=joined["log10_total"] - joined["at"], quantity="ratio")
+    joined = joined.assign(log10=joined["log10_norm"] - joined["at"], quantity="ratio")
     return joined[["run", "quantity", "log10", "status"]]
 
 
@@ -113,8 +113,7 @@ def _axis(table: pd.DataFrame, figure: Figure, grid: np.ndarray) -> None:
 
 
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
-    lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*marks.series_entries(palette), *marks.lost_entries(*lost)]
+    return [*marks.series_entries(palette), *marks.lost_entries(table)]
 
 
 def caption(plotted: Plotted) -> str:

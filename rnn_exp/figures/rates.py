@@ -8,47 +8,48 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import (
-    bound_kept,
-    closing,
-    extreme_rates,
-    rate_crossing,
-    theory_agreement,
-)
+from rnn_exp.figures.parts import captions, marks, panels
+from rnn_exp.figures.parts.carrier import cases
 from rnn_exp.figures.parts.panels import is_numeric, positions, series_label, set_x, shifted
-from rnn_exp.figures.parts.seeds import bar_lengths, interval
+from rnn_exp.figures.parts.seeds import bar_lengths
 from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
-from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, in_style
+from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, THEORY, in_style
 from rnn_exp.words import plural, sentences
 
 QUESTION: Final = "At which gain does the gradient neither vanish nor explode?"
 
 MARKERS: Final = ("o", "s", "D")
+_LINES: Final[dict[str, marks.Line]] = {
+    "predicted_rate": THEORY,
+    "asymptotic_rate": ASYMPTOTE,
+    "bound": BOUND,
+}
 
 
 def table(tables: Tables) -> Plotted:
-    """Return the median and range over seeds of the decay rate; medians of prediction and bound."""
+    """Return what is said of each case (`cases`): rate, interval, verdicts, theory; the bound."""
     selected = select_runs(tables.runs, series=30)
-    names = {"decay_rate": "measured", "predicted_rate": "predicted"}
     runs = required(tables.runs, ["run", "decay_rate", "verdict"], "runs").astype({"run": str})
-    extra = tables.runs.reindex(columns=["predicted_rate", "bound"]).astype(float)
-    runs = runs.join(extra).rename(columns=names)
-    frame = selected.runs.merge(runs, on="run").astype({"measured": float})
-    if frame["measured"].isna().all():
+    extra = tables.runs.drop(columns=["run", "decay_rate", "verdict"])
+    frame = selected.runs.merge(runs.join(extra), on="run")
+    if frame["decay_rate"].astype(float).isna().all():
         raise CannotDraw("No run of the study has a decay rate.")
-    numbers = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
-    lost = ~np.isfinite(frame["measured"])
-    overflowed = lost & (frame["verdict"] == "diverged")
-    grouped = frame.assign(overflowed=overflowed.astype(int)).groupby(
-        KEYS, dropna=False, sort=False
+    numbers = cases(frame, KEYS)
+    whole = numbers["predicted_lags"] == numbers["lags"]
+    numbers["measured_change"] = numbers["log10_change"].where(whole)
+    frame = frame.assign(
+        bound=frame.reindex(columns=["bound"])["bound"].astype(float),
+        unknown=frame["decay_rate"].astype(float).isna().astype(int),
     )
-    theory = grouped.agg({"predicted": "median", "bound": "median", "overflowed": "sum"})
-    numbers = numbers.merge(theory.reset_index(), on=KEYS)
+    grouped = frame.groupby(KEYS, dropna=False, sort=False)
+    known = grouped.agg({"bound": "median", "unknown": "sum"}).reset_index()
+    numbers = numbers.merge(known, on=KEYS)
     numbers["x"] = positions(numbers)
-    few = int((lost & ~overflowed).sum())
-    note = f"{plural(few, 'run')} with too few usable norms for a rate: not drawn." if few else ""
-    return Plotted(numbers, (*selected.notes, *filter(None, [note])))
+    few = int(numbers["unknown"].sum())
+    notes = [*selected.notes, *captions.without_theory(tables.runs, selected.runs)]
+    if few:
+        notes.append(f"{plural(few, 'run')} with too few lags for a rate: not drawn.")
+    return Plotted(numbers, tuple(notes))
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -72,14 +73,13 @@ def _panel(axes: Axes, part: pd.DataFrame, lengths: list[int]) -> None:
     axes.axhline(1, color="0.6", linewidth=0.6, zorder=0)
     for place, length in enumerate(lengths):
         rows = part[part["length"] == length]
-        shown = rows[np.isfinite(rows["measured"]) & (rows["measured"] > 0)]
-        spread = bar_lengths(shown, "measured")
+        shown = rows[np.isfinite(rows["rate"]) & (rows["rate"] > 0)]
+        ends = shown.rename(columns={"rate_low": "low", "rate_high": "high"})
+        spread = np.nan_to_num(bar_lengths(ends, "rate"))
         # Drawn a little apart: lengths differ by less than a marker where the rate is a rate.
         apart = shifted(shown["x"], place - (len(lengths) - 1) / 2, part["x"])
-        axes.errorbar(apart, shown["measured"], spread, **_points(place, len(lengths)))
-        marks.mark_lost(axes, rows.loc[rows["measured"] <= 0, "x"], marks.FLOOR, BLUE)
-        marks.mark_lost(axes, rows.loc[rows["overflowed"] > 0, "x"], marks.CEILING, BLUE)
-    for column, line in (("predicted", THEORY), ("bound", BOUND)):
+        axes.errorbar(apart, shown["rate"], spread, **_points(place, len(lengths)))
+    for column, line in _LINES.items():
         for x, y in _pieces(part, column):
             axes.plot(x, y, line, color="0.1", linewidth=1, gid=column)
 
@@ -129,28 +129,33 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
         look = {k: v for k, v in _points(place, len(lengths)).items() if k != "elinewidth"}
         label = ", ".join(filter(None, ["measured", panels.length_label(length)]))
         entries.append((Line2D([], [], **look), label))
-    dashed = marks.line_entry("mean field", THEORY)
-    dotted = marks.line_entry("singular-value bound", BOUND)
-    known = table[["predicted", "bound"]].notna().any()
-    entries += [entry for entry, used in zip((dashed, dotted), known, strict=True) if used]
-    unplaced = bool((table["measured"] <= 0).any())
-    return entries + marks.lost_entries(unplaced, bool((table["overflowed"] > 0).any()))
+    labels = ("theory, these lags", "its asymptote", "singular-value bound")
+    known = table[list(_LINES)].notna().any()
+    return entries + [
+        marks.line_entry(label, line)
+        for label, line, used in zip(labels, _LINES.values(), known, strict=True)
+        if used
+    ]
 
 
 def caption(plotted: Plotted) -> str:
-    """Say what is seen: where the rate crosses 1, how good theory is, whether the bound holds."""
+    """Say what is seen: rates, where they cross 1, how good theory is, whether the bound holds."""
     table = plotted.table
     return sentences(
-        extreme_rates(table, "measured"),
+        captions.rates(table),
         *(_crossing(str(name), part) for name, part in table.groupby("activation", sort=False)),
-        theory_agreement(table, "measured", "predicted"),
-        bound_kept(table),
-        "Points: median over seeds; bars: lowest to highest seed.",
-        closing(plotted),
+        captions.theory_agreement(table),
+        captions.bound_kept(table),
+        "Points: mean over seeds of the logarithm of the rate; bars: its 95 % interval (of one "
+        "seed: that of its own rate).",
+        "Lines of theory are those of the longest sequences."
+        if table["predicted_rate"].notna().any() and len(panels.lengths_of(table)) > 1
+        else "",
+        captions.closing(plotted),
     )
 
 
 def _crossing(activation: str, part: pd.DataFrame) -> str:
     if not is_numeric(part):
         return ""
-    return rate_crossing(f"With {activation or 'this network'}", _curve(part, "measured"))
+    return captions.rate_crossing(f"With {activation or 'this network'}", _curve(part, "rate"))

@@ -7,8 +7,8 @@ from typing import Final
 import pandas as pd
 
 from rnn_exp.figures.parts.selection import setting_columns
-from rnn_exp.words import listing, number, plural, sentences
 from rnn_exp.schema import RUN_STATUSES, VERDICTS
+from rnn_exp.words import listing, number, plural, sentences
 
 
 def summary(runs: pd.DataFrame, broken: pd.DataFrame) -> str:

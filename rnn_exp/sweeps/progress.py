@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
-import numpy as np
 from tqdm import tqdm
 
-from rnn_exp.profiles import measure
 from rnn_exp.sweeps.status import SweepStatus, chunks_in_training, status_line
 from rnn_exp.training.loop import Update
+from rnn_exp.training.recorder import row_of
 from rnn_exp.training.run import Run
+from rnn_exp.training.verdicts import carried_by
 
 __all__ = ["RunBar", "SweepBar"]
 
@@ -37,8 +37,7 @@ class RunBar:
         if self.bar.disable:
             return
         if update.recorded is not None:
-            norms = update.recorded["log10_total"][-1, :, 0].cpu().numpy()
-            self.rate = measure(norms, np.isfinite(norms)).rate
+            self.rate = carried_by(row_of(update.recorded, 0)).summary.rate
         if monotonic() >= self.next_reading:  # reading a number makes a GPU wait
             self.next_reading = monotonic() + _SECONDS_BETWEEN_READINGS
             loss, norm = float(update.loss[0]), float(update.grad_norm[0])

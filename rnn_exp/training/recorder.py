@@ -7,6 +7,7 @@ The names of what is measured are columns of `schema`. A new column is a line th
 
 import math
 from collections.abc import Container, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ __all__ = [
     "Recorder",
     "Rows",
     "candidate_spectrum",
+    "row_of",
 ]
 
 Rows = dict[str, np.ndarray]
@@ -103,7 +105,7 @@ class Recorder:
     def rows(self, run: Run) -> Rows:
         """Return all that was recorded of a run: an array a column, an entry a recorded update."""
         if new := self._pending[run]:
-            fresh = [_row(measured, place) for place, measured in new]
+            fresh = [row_of(measured, place) for place, measured in new]
             arrays = {name: np.array([row[name] for row in fresh]) for name in fresh[0]}
             old = self._arrays[run]
             self._arrays[run] = {
@@ -114,9 +116,14 @@ class Recorder:
         return self._arrays[run]
 
 
-def _row(measured: Mapping[str, Tensor], place: int) -> dict[str, object]:
-    """Return one run's numbers and arrays of one update."""
-    row: dict[str, object] = {}
+def row_of(measured: Mapping[str, Tensor], place: int) -> dict[str, Any]:
+    """Return one run's numbers and arrays of one update.
+
+    Args:
+        measured: as `Recorder.measure` returns it.
+        place: of the run.
+    """
+    row: dict[str, Any] = {}
     for name, values in measured.items():
         own = values[..., place]
         row[name] = own.cpu().numpy() if own.ndim else own.item()

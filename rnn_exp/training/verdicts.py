@@ -1,7 +1,8 @@
 """What is said of a run: how far back its gradient reaches, and what theory says of that."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ __all__ = [
     "Carried",
     "Theory",
     "carried",
+    "carried_by",
     "rate_in_words",
     "summary_in_words",
     "theory_in_words",
@@ -96,18 +98,27 @@ def carried(rows: Rows, which: int) -> Carried:
         rows: as `Recorder.rows` returns them.
         which: the place of the update among the recorded ones.
     """
-    state = LATE if LATE in rows else STATE
-    memory = LATE_MEMORY if LATE in rows else MEMORY
-    of_state = _summary(rows, state, which)
-    if memory not in rows:
+    return carried_by({name: values[which] for name, values in rows.items()})
+
+
+def carried_by(row: Mapping[str, Any]) -> Carried:
+    """Summarize the top layer's gradient at one update.
+
+    Args:
+        row: by column what was recorded of it (`recorder.row_of`).
+    """
+    state = LATE if LATE in row else STATE
+    memory = LATE_MEMORY if LATE in row else MEMORY
+    of_state = _summary(row, state)
+    if memory not in row:
         return Carried(state, of_state)
-    return Carried(memory, _summary(rows, memory, which), of_state)
+    return Carried(memory, _summary(row, memory), of_state)
 
 
-def _summary(rows: Rows, column: str, which: int) -> Summary:
-    length = rows["length"][which]
-    words = np.array(schema.GRADIENT_STATUSES)[rows[schema.status_of(column)][which, -1, :length]]
-    return summarize(rows[column][which, -1, :length], words)
+def _summary(row: Mapping[str, Any], column: str) -> Summary:
+    length, status = row["length"], row[schema.status_of(column)]
+    words = np.array(schema.GRADIENT_STATUSES)[status[-1, :length]]
+    return summarize(row[column][-1, :length], words)
 
 
 def theory_of(run: Run, prediction: Prediction, carrier: str, length: int) -> Theory:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 
 from rnn_exp.fields import SettingError
-from rnn_exp.networks.gradients import scan_engine, torch_engine, adjoints_of_last
+from rnn_exp.networks.gradients import adjoints_of_last, scan_engine, torch_engine
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import ENGINES, Network, shapes
 from rnn_exp.networks.parameters import Parameters

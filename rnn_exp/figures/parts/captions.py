@@ -28,14 +28,15 @@ def verdicts(table: pd.DataFrame) -> str:
     each = table.drop_duplicates(KEYS)
     return sentences(
         *(
-            f"{_panel_name(str(activation), int(length))}{_verdicts_of(part)}."
-            for (activation, length), part in each.groupby(["activation", "length"], sort=False)
+            f"{_panel_name(part.iloc[0])}{_verdicts_of(part)}."
+            for _, part in each.groupby(["activation", "length"], sort=False)
         )
     )
 
 
-def _panel_name(activation: str, length: int) -> str:
-    name = ", ".join(filter(None, [activation, f"T = {length}" if length else ""]))
+def _panel_name(case: pd.Series) -> str:
+    length = f"T = {case['length']}" if case["length"] else ""
+    name = ", ".join(filter(None, [str(case["activation"]), length]))
     return f"{name}: " if name else ""
 
 

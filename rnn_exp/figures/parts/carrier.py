@@ -96,7 +96,8 @@ def carrier_rows(tables: Tables, runs: Iterable[str], updates: Collection[int]) 
     ]
     whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS)
     order = {name: place for place, name in enumerate(tables.runs["run"].astype(str))}
-    return whole.sort_values("run", key=lambda run: run.map(order), kind="stable", ignore_index=True)
+    place = whole["run"].map(order).sort_values(kind="stable").index
+    return whole.loc[place].reset_index(drop=True)
 
 
 def _rows(
@@ -151,7 +152,7 @@ def _case(part: pd.DataFrame) -> dict[str, object]:
         logs = np.log(part["decay_rate"].to_numpy())
     rate, change = mean_interval(logs), mean_interval(part["log10_change"].to_numpy())
     low, high = rate.low, rate.high
-    if rate.count == 1:
+    if rate.seeds == 1:
         own = part[np.isfinite(part["decay_rate"])].iloc[0]
         low, high = np.log(own["decay_rate_low"]), np.log(own["decay_rate_high"])
     known = part["log10_change"].replace([np.inf, -np.inf], np.nan).dropna()

@@ -146,7 +146,7 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in palette.items()]
     if table["chance"].notna().any():
         entries.append(marks.line_entry("chance: no memory", THEORY))
-    return entries + marks.lost_entries(False, bool((table["ceiling"] > 0).any()))
+    return entries + marks.lost_entries(table)
 
 
 def curve_caption(plotted: Plotted) -> str:

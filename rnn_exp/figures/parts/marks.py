@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from rnn_exp.figures.parts.panels import plain
 from rnn_exp.figures.parts.style import MEASURED, categories, ordered
 
-Line = Literal["-", "--", ":"]
+Line = Literal["-", "--", "-.", ":"]
 """A style of lines; each means one thing everywhere."""
 Entry = tuple[Artist, str]
 """An entry of a legend: what is drawn, and its label."""

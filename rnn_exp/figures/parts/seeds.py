@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-
 FLOOR: Final = ("zero", "underflow", "cut_off")
 """Statuses of a gradient that was too small for training, or is nothing."""
 CEILING: Final = ("inf", "nan")

@@ -18,6 +18,7 @@ PAGE: Final = 7.0
 
 MEASURED: Final = "-"
 THEORY: Final = "--"
+ASYMPTOTE: Final = "-."
 BOUND: Final = ":"
 
 BLUE: Final = "#0072B2"

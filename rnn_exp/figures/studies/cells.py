@@ -10,10 +10,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import losses, marks, panels
+from rnn_exp.figures.parts.carrier import top_layer
 from rnn_exp.figures.parts.panels import numeric_x, shifted
 from rnn_exp.figures.parts.recipes import Recipes, name_runs
 from rnn_exp.figures.parts.seeds import gradient_interval
-from rnn_exp.figures.parts.selection import Plotted, Tables, at_start, required, top_layer
+from rnn_exp.figures.parts.selection import Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import MARKERS, MEASURED, PAGE, THEORY, categories, in_style
 from rnn_exp.words import listing, number, plural, power, sentences
 
@@ -163,8 +164,8 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
         line = Line2D([], [], color="0.2", linestyle=DASHES)
         entries.append((line, r"$\partial L/\partial c_t$ (LSTM)"))
     entries.append(marks.line_entry("chance", THEORY))
-    floor = bool((table["log10_median"] == -np.inf).any())
-    return entries + marks.lost_entries(floor, bool((table["diverged"] > 0).any()))
+    lost = {"floor": table["log10_median"] == -np.inf, "ceiling": table["diverged"] > 0}
+    return entries + marks.lost_entries(pd.DataFrame(lost))
 
 
 def caption(plotted: Plotted) -> str:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.panels import draw_cells, refuse_further
 from rnn_exp.figures.parts.carrier import LAGS, settled_rates
+from rnn_exp.figures.parts.panels import draw_cells, refuse_further
 from rnn_exp.figures.parts.seeds import gain_at_rate_one
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, in_style

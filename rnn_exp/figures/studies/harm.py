@@ -159,8 +159,7 @@ def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list
     named = {f"{case}: {verdicts[case]}": colour for case, colour in palette.items()}
     entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in named.items()]
     guess = [marks.line_entry("chance", THEORY)] if chance else []
-    lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*entries, *guess, *marks.lost_entries(*lost)]
+    return [*entries, *guess, *marks.lost_entries(table)]
 
 
 def caption(plotted: Plotted) -> str:

@@ -107,8 +107,7 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     if LAST in losses:
         points = Line2D([], [], linestyle="none", marker="o", mfc="none", color=_COLOURS[LAST])
         entries.append((points, LABELS[LAST]))
-    lost = (bool((table[kind] > 0).any()) for kind in ("floor", "ceiling"))
-    return [*entries, *marks.lost_entries(*lost)]
+    return [*entries, *marks.lost_entries(table)]
 
 
 def caption(plotted: Plotted) -> str:

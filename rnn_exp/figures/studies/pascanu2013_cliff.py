@@ -14,8 +14,8 @@ from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.panels import draw_cells, refuse_further
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import THEORY, in_style
-from rnn_exp.words import number, plural, power, sentences
 from rnn_exp.theory import fixed_points
+from rnn_exp.words import number, plural, power, sentences
 
 QUESTION: Final = "Where is the wall in the error of one unit, and what stands behind it?"
 GENERAL_FIGURES: Final = ()

@@ -14,8 +14,8 @@ from rnn_exp.figures.parts.recipes import ANY, Recipes, name_runs
 from rnn_exp.figures.parts.seeds import bar_lengths
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MARKERS, categories, in_style
-from rnn_exp.words import listing, plural, sentences
 from rnn_exp.schema import DONE
+from rnn_exp.words import listing, plural, sentences
 
 QUESTION: Final = "How long a dependency can plain SGD, clipping, and clipping with Ω learn?"
 GENERAL_FIGURES: Final = ("learning", "heatmap")

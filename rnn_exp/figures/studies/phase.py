@@ -10,6 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.carrier import carrier_rows
 from rnn_exp.figures.parts.selection import (
     CannotDraw,
     Plotted,
@@ -17,7 +18,6 @@ from rnn_exp.figures.parts.selection import (
     at_start,
     required,
     select_runs,
-    top_layer,
 )
 from rnn_exp.figures.parts.style import MEASURED, in_style
 from rnn_exp.words import plural, power, sentences
@@ -65,9 +65,9 @@ def table(tables: Tables) -> Plotted:
 
 def _ratios(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     """log10 of the norm at the first time step over that at the last, of each run at update 0."""
-    rows = at_start(top_layer(tables, runs, [0]), "gradients").set_index("run")
-    last = rows.loc[rows["lag"] == 0, "log10_total"]
-    first = rows.loc[rows["time"] == 1, "log10_total"]
+    rows = at_start(carrier_rows(tables, runs, [0]), "gradients").set_index("run")
+    last = rows.loc[rows["lag"] == 0, "log10_norm"]
+    first = rows.loc[rows["time"] == 1, "log10_norm"]
     return (first - last).rename("log10_ratio").reset_index()
 
 
