@@ -50,7 +50,7 @@ class Gaussian(Init):
         SettingError: for a gain or a scale below 0.
     """
 
-    gain: float = number(1.0, least=0)
+    gain: float = number(0.8, least=0)
     input_scale: float = number(1.0, least=0)
     name: ClassVar[str] = "gaussian"
 
@@ -73,6 +73,7 @@ class Gaussian(Init):
 class Orthogonal(Gaussian):
     """W_hh = g Q with Q uniform among orthogonal matrices; the rest as `Gaussian`."""
 
+    gain: float = number(1.0, least=0)
     name: ClassVar[str] = "orthogonal"
     is_orthogonal: ClassVar[bool] = True
 
@@ -86,6 +87,7 @@ class Orthogonal(Gaussian):
 class Identity(Gaussian):
     """W_hh = g I (IRNN with relu: Le, Jaitly & Hinton 2015); the rest as `Gaussian`."""
 
+    gain: float = number(1.0, least=0)
     name: ClassVar[str] = "identity"
     is_orthogonal: ClassVar[bool] = True
 
@@ -104,6 +106,7 @@ class Identity(Gaussian):
 class SpectralRadius(Gaussian):
     """W_hh Gaussian, scaled so that its largest eigenvalue has modulus ``gain``, exactly."""
 
+    gain: float = number(1.0, least=0)
     name: ClassVar[str] = "spectral_radius"
 
     def recurrent(self, n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
@@ -121,6 +124,7 @@ class Critical(Gaussian):
     `draw` gives g = 1.
     """
 
+    gain: float = number(1.0, least=0)
     name: ClassVar[str] = "critical"
 
     def refusals(self, network: Network, output_size: int) -> Iterator[Refusal]:
