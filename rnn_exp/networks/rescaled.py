@@ -159,15 +159,16 @@ def _in_windows(
 ) -> list[LayerGradients]:
     """Do as `_through_layers` in windows of time, and sum."""
     (T, R, B, H), device = traces[0].states.shape, traces[0].states.device
-    before, width = T - len(direct.values), 2 * H if network.kind.has_memory else H
+    before, wide = T - len(direct.values), (T, R, B, 2 * H if network.kind.has_memory else H)
     sums = [
-        [Scaled.zeros((T, R, B, H), device), Scaled.zeros((T, R, B, width), device)] for _ in traces
+        LayerGradients(Scaled.zeros((T, R, B, H), device), Scaled.zeros(wide, device), trace)
+        for trace in traces
     ]
     for start, end, first in windows:
         cut = [trace.between(start, end) for trace in traces]
         part = direct.between(first - before, end - before)
         for sum_, found in zip(sums, _through_layers(network, part, cut, weights), strict=True):
-            for whole, more in zip(sum_, (found.direct, found.both), strict=True):
+            for whole, more in ((sum_.direct, found.direct), (sum_.both, found.both)):
                 at = end - len(more.values)
                 whole.put(at, whole.between(at, end).plus(more).settled())
-    return [LayerGradients(*sum_, trace) for sum_, trace in zip(sums, traces, strict=True)]
+    return sums
