@@ -65,7 +65,8 @@ def read(place: Path) -> RunFolder:
         raise ValueError(f"{RUN_JSON}: verdict_rule is not text")
     if said["status"] in WITHOUT_RESULTS:
         return RunFolder(row, {}, rule)
-    tables = {name: promised(place / TABLES[name].file) for name in tables_of(said["settings"])}
+    names, version = tables_of(said["settings"]), said.get("format", 1)
+    tables = {name: promised(place / TABLES[name].file, version) for name in names}
     _agree(said, tables)
     return RunFolder(row, tables, rule)
 

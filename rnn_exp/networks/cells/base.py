@@ -89,6 +89,7 @@ class Adjoint(NamedTuple):
     inputs: Float[Tensor, "time run batch input"] | None
 
 
+@runtime_checkable
 class Totals(Protocol):
     """What a step's δ are made of: an `Adjoint`, or the same gradients from elsewhere."""
 
