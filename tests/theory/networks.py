@@ -12,7 +12,7 @@ from rnn_exp.theory.drive import inputs_of_layer
 
 def measured(cell, trace, x, weights, seed=0):
     """Return ln(‖g_{T-k}‖ / ‖g_T‖) for k = 0…T−1, of c where there is one; a random read-out."""
-    draw = torch.Generator().manual_seed(seed)
+    draw = torch.Generator().manual_seed(seed + 1000)  # W is of the seed itself
     last = torch.randn(1, *trace.states.shape[1:], generator=draw, dtype=trace.states.dtype)
     found = cell.adjoint(last, trace, x, weights)
     total = found.total if found.memory is None else found.memory
