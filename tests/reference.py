@@ -298,3 +298,37 @@ def _joined(how, parts):
     most = max(log for _, log in parts)
     size = float(how([value * 10 ** (log - most) for value, log in parts]).norm())
     return math.log10(size) + most if size else -math.inf
+
+
+def two_time(keep, coupling):
+    """Return ln(‖δ_k‖ / ‖δ_0‖) for k = 0…L by the recursion of `theory.two_time`, term by term."""
+    import math
+
+    C = {(0, 0): 1.0}
+    for k, a in enumerate(keep):
+        C[k + 1, 0] = C[0, k + 1] = a * C[k, 0]
+    for k, a_k in enumerate(keep):
+        for l, a_l in enumerate(keep):  # noqa: E741
+            through_W = coupling[k][l] * C[k, l]
+            C[k + 1, l + 1] = (
+                a_k * C[k, l + 1] + a_l * C[k + 1, l] - a_k * a_l * C[k, l] + through_W
+            )
+    return [0.5 * math.log(C[k, k]) for k in range(len(keep) + 1)]
+
+
+def sizes_by_draws(keep, factors, gain, draws, seed=0):
+    """Return ln of the root mean square of ‖δ_k‖ / ‖δ_0‖ over draws of W, W_ij ~ N(0, g²/n).
+
+    δ_{k+1} = keep[k] δ_k + Wᵀ (factors[k] ⊙ δ_k), with one W in every draw.
+    """
+    draw, (L, n) = torch.Generator().manual_seed(seed), factors.shape
+    squares = torch.zeros(L + 1, dtype=torch.float64)
+    for _ in range(draws):
+        W = torch.randn(n, n, dtype=torch.float64, generator=draw) * gain / n**0.5
+        delta = torch.randn(n, dtype=torch.float64, generator=draw)
+        size = (delta @ delta).item()
+        squares[0] += 1
+        for k in range(L):
+            delta = keep[k] * delta + W.T @ (factors[k] * delta)
+            squares[k + 1] += (delta @ delta).item() / size
+    return (squares / draws).log() / 2

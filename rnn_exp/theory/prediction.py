@@ -97,10 +97,15 @@ def predict(
     top, W = network.num_layers - 1, weights[network.top_weight]
     x = inputs_of_layer(network, task, seed, weights, top)
     drive, bound = mean_drive(x, weights, top), _bound(network, W)
-    jacobian, gains = jacobian_of_layer(network, x, weights, top), gains_of(network, init, W)
+    gains, (jacobian, finite) = (
+        gains_of(network, init, W),
+        jacobian_of_layer(network, x, weights, top),
+    )
     failed = list(failures(network, init, gains, jacobian))
     if not math.isfinite(drive):
         failed.append("the drive of its inputs is not finite")
+    elif not finite:
+        failed.append("its states overflow")
     if failed or jacobian is None or gains is None:
         return Prediction(drive, None, bound, because="; ".join(failed))
     pairs = coupling(jacobian, gains)
