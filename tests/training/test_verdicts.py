@@ -83,7 +83,9 @@ def test_a_late_loss_is_never_truncated_and_has_its_theory():
 
 
 def test_of_an_lstm_the_memory_speaks_and_the_state_stands_beside_it():
-    found = outcome(task=TemporalOrder(100), network=Network(64, cell="lstm"), init=Chrono())
+    found = outcome(
+        task=TemporalOrder(100), network=Network(hidden_size=64, cell="lstm"), init=Chrono()
+    )
     assert found.first.carrier == "log10_memory"
     assert found.first.summary.log10_change == pytest.approx(-0.7, abs=0.25)
     assert found.first.state.log10_change == pytest.approx(-3.15, abs=0.4)
@@ -91,7 +93,9 @@ def test_of_an_lstm_the_memory_speaks_and_the_state_stands_beside_it():
 
 
 def test_of_an_lstm_with_several_losses_the_last_ones_memory_speaks():
-    found = outcome(task=Copy(12), network=Network(16, cell="lstm"), init=TorchDefault())
+    found = outcome(
+        task=Copy(12), network=Network(hidden_size=16, cell="lstm"), init=TorchDefault()
+    )
     assert found.first.carrier == "log10_late_memory"
     assert {"log10_late_memory", "status_late_memory"} <= set(found.gradients)
 
@@ -116,7 +120,7 @@ def test_what_overflows_on_the_way_forward_says_so():
 
 @pytest.mark.parametrize("T", [1, 2, 3, 4, 5])
 def test_the_shortest_sequences_have_a_sentence(T):
-    found = outcome(task=Hold(T), network=Network(4), init=Gaussian(1.0))
+    found = outcome(task=Hold(T), network=Network(hidden_size=4), init=Gaussian(1.0))
     assert found.first.summary.verdict in VERDICTS
     assert ("no lag" in in_words(found)) == (T == 1)
 
@@ -133,7 +137,8 @@ def test_what_anyone_runs_first_vanishes_for_every_seed_beside_its_theory():
 def test_seeds_that_disagree_are_said_to_and_the_interval_over_seeds_holds_a_rate_of_one():
     """A cell of the study `decay`: each seed has a verdict, and one of them is no word for all."""
     runs = [
-        Run(TemporalOrder(100), Network(64), Gaussian(1.3), ONCE, seed=seed) for seed in range(16)
+        Run(TemporalOrder(100), Network(hidden_size=64), Gaussian(1.3), ONCE, seed=seed)
+        for seed in range(16)
     ]
     found = [one.first.summary for one in train(runs)]
     verdicts = [one.verdict for one in found]
@@ -145,7 +150,7 @@ def test_seeds_that_disagree_are_said_to_and_the_interval_over_seeds_holds_a_rat
 
 
 def test_theory_is_drawn_from_the_measured_norm_at_lag_0_as_far_as_it_speaks():
-    found = outcome(task=TemporalOrder(40), network=Network(64), init=Gaussian(0.7))
+    found = outcome(task=TemporalOrder(40), network=Network(hidden_size=64), init=Gaussian(0.7))
     table = found.gradients
     first = table["lag"] == 0
     assert table["log10_predicted"][first] == table["log10_total"][first]
@@ -154,7 +159,7 @@ def test_theory_is_drawn_from_the_measured_norm_at_lag_0_as_far_as_it_speaks():
 
 
 def test_run_json_names_the_premises_that_fail(tmp_path):
-    found = outcome(task=TemporalOrder(20), network=Network(8), init=Orthogonal())
+    found = outcome(task=TemporalOrder(20), network=Network(hidden_size=8), init=Identity())
     write(tmp_path, found)
     said = json.loads((tmp_path / RUN_JSON).read_text(encoding="utf-8"))
     assert said["theory"]["holds"] is False
