@@ -46,7 +46,7 @@ def log_sizes(
 
     Example:
         >>> np.exp(log_sizes(np.full(3, 0.5), np.full((3, 3), 0.25))).round(4).tolist()
-        [1.0, 0.7071, 0.6124, 0.5863]
+        [1.0, 0.7071, 0.6124, 0.559]
     """
     L = len(keep)
     a = np.concatenate([[0.0], keep])

@@ -158,7 +158,10 @@ DRIVEN = [
 
 @pytest.mark.parametrize(("cell", "gain", "drive", "burn_in", "slow", "two_time"), DRIVEN)
 def test_driven_networks_have_the_reference_slopes(cell, gain, drive, burn_in, slow, two_time):
-    """n = 400, 3 seeds, N(0, s²) at every unit and step, lags 20–100 of T = 120."""
+    """n = 400, 3 seeds, N(0, s²) at every unit and step, lags 20–100 of T = 120.
+
+    Seeds scatter by .0019 (residual .0010); over 12 of them the mean is .0006 ± .0006 off.
+    """
     found, expected = [], []
     for seed in range(3):
         trace, x, weights = driven_trace(cell, 400, gain, drive, burn_in, 120, seed)
@@ -166,8 +169,8 @@ def test_driven_networks_have_the_reference_slopes(cell, gain, drive, burn_in, s
         found.append(slope(measured(cell, trace, x, weights, seed), 20, 100))
         expected.append(slope(log_sizes(kept(jacobian), coupling(jacobian, [gain])), 20, 100))
     assert np.mean(expected) == pytest.approx(two_time, abs=1.2e-3)
-    assert np.mean(found) == pytest.approx(slow, abs=2e-3)
-    assert np.mean(found) == pytest.approx(np.mean(expected), abs=1.2e-3)
+    assert np.mean(found) == pytest.approx(slow, abs=3e-3)
+    assert np.mean(found) == pytest.approx(np.mean(expected), abs=2.5e-3)
 
 
 @pytest.mark.parametrize(
