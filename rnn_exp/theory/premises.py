@@ -8,14 +8,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import numpy as np
 from torch import Tensor
 
 from rnn_exp.networks.cells import Jacobian
 from rnn_exp.networks.inits import Init
 from rnn_exp.networks.network import Network
-from rnn_exp.shapes import Float
-from rnn_exp.theory.two_time import coupling, spread, variation
+from rnn_exp.theory.two_time import size_of, spread, variation
 
 __all__ = [
     "FEWEST_UNITS",
@@ -49,6 +47,8 @@ little, the slowest of them outlive the mean: chrono for T = 40 (.08, more than 
 .7 decades, for T = 400 (.03, ten times what W adds) .1 of .1. torch's default GRU and LSTM have .02
 there (.05 at n = 16), a sixth of what W adds: .1 ± .2 of 8.1.
 """
+
+_NOTHING = 1e-6  # a cell keeps the same of every unit, but for rounding
 
 STEADY: Final = 0.2
 SHARE_OF_UNITS: Final = 4
@@ -106,9 +106,9 @@ def unsteady_gates(jacobian: Jacobian, gains: Sequence[float]) -> Iterator[str]:
         gains: g of each block of W_hh.
     """
     found = spread(jacobian)
-    if found == 0:
+    if found < _NOTHING:
         return
-    added = math.sqrt(float(np.diagonal(coupling(jacobian, gains)).mean()))
+    added = math.sqrt(size_of(jacobian, gains))
     most = min(LARGEST_SPREAD, LARGEST_SHARE * added)
     if not found <= most:
         yield (
@@ -117,14 +117,15 @@ def unsteady_gates(jacobian: Jacobian, gains: Sequence[float]) -> Iterator[str]:
         )
 
 
-def lags(network: Network, pairs: Float[np.ndarray, "lag lag"]) -> int:
+def lags(network: Network, jacobian: Jacobian, gains: Sequence[float]) -> int:
     """Return up to which lag theory speaks of a network.
 
     Args:
         network: what the network is.
-        pairs: g² B_{k,l} of `two_time`, on a few sequences.
+        jacobian: what steps back do on a few sequences.
+        gains: g of each block of W_hh.
     """
-    there = len(pairs)
-    if variation(pairs) > STEADY:
+    there = len(jacobian.keep) - 1
+    if variation(jacobian, gains) > STEADY:
         return there
     return min(there, network.hidden_size // SHARE_OF_UNITS)

@@ -95,6 +95,20 @@ def test_every_premise_that_fails_is_named(network, init, why):
     assert found.profile(9).tolist() == []
 
 
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_the_shortest_sequences_have_a_prediction_or_a_reason(length):
+    task = TASKS["noise"](length=length)
+    plain = predicted(Network(), Gaussian(), task)
+    leaky = predicted(Network(cell="leaky", leak=0.1), Gaussian(), task)
+    assert len(plain.profile(length)) == length
+    assert math.isfinite(plain.rate)
+    if length == 1:
+        assert leaky.because == "its sequences have a single time step"
+    else:
+        assert len(leaky.profile(length)) == length
+        assert math.isfinite(leaky.rate)
+
+
 def test_a_drive_that_is_not_finite_is_named():
     network, task = Network(), NOISE
     weights = initial_weights(network, Gaussian(), task, 0)

@@ -17,6 +17,7 @@ from rnn_exp.theory.two_time import (
     kept,
     log_sizes,
     rate_of,
+    size_of,
     spread,
     variation,
 )
@@ -109,10 +110,22 @@ def test_the_rate_without_a_kept_part_is_the_root_of_chi():
 
 
 def test_what_varies_is_told_from_what_does_not():
-    still = np.ones((40, 40))
-    assert variation(still) == variation(np.ones((1, 1))) == variation(np.zeros((5, 5))) == 0
-    assert variation(np.eye(40)) == 1
-    assert variation(0.5 * (still + np.eye(40))) == pytest.approx(0.5)
+    draw, still = torch.Generator().manual_seed(0), torch.ones(40, 1, 2, 500)
+    signs = torch.randn(still.shape, generator=draw).sign()
+
+    def of(b, outer=None):
+        return variation(Jacobian(b, (b, None), outer), [2.0, 1.0])
+
+    assert of(still) == of(still[:1]) == of(still[:2]) == of(0 * still) == 0
+    assert of(signs) == pytest.approx(1, abs=0.02)
+    assert of(still + signs) == pytest.approx(0.5, abs=0.02)
+    assert of(still, still + signs) == pytest.approx(0.5, abs=0.02)
+    late = torch.cat([still[:9], -still[:1]])
+    assert of(late) == 1 - 2 * -1 / 2, "of few steps the first and the last"
+    jacobian = Jacobian(still, (2 * still, None), 3 * still)
+    assert size_of(jacobian, [2.0, 1.0]) == 4 * 4 * 9
+    assert size_of(jacobian.last(1), [2.0, 1.0]) == 0
+    assert [len(part) for part in (jacobian.last(7).keep, jacobian.last(7).outer)] == [7, 7]
 
 
 def test_the_coupling_is_the_mean_product_of_the_factors_block_by_block():
@@ -158,7 +171,10 @@ DRIVEN = [
 
 @pytest.mark.parametrize(("cell", "gain", "drive", "burn_in", "slow", "two_time"), DRIVEN)
 def test_driven_networks_have_the_reference_slopes(cell, gain, drive, burn_in, slow, two_time):
-    """n = 400, 3 seeds, N(0, s²) at every unit and step, lags 20–100 of T = 120."""
+    """n = 400, 3 seeds, N(0, s²) at every unit and step, lags 20–100 of T = 120.
+
+    Seeds scatter by .0019 (residual .0010); over 12 of them the mean is .0006 ± .0006 off.
+    """
     found, expected = [], []
     for seed in range(3):
         trace, x, weights = driven_trace(cell, 400, gain, drive, burn_in, 120, seed)
@@ -166,8 +182,8 @@ def test_driven_networks_have_the_reference_slopes(cell, gain, drive, burn_in, s
         found.append(slope(measured(cell, trace, x, weights, seed), 20, 100))
         expected.append(slope(log_sizes(kept(jacobian), coupling(jacobian, [gain])), 20, 100))
     assert np.mean(expected) == pytest.approx(two_time, abs=1.2e-3)
-    assert np.mean(found) == pytest.approx(slow, abs=2e-3)
-    assert np.mean(found) == pytest.approx(np.mean(expected), abs=1.2e-3)
+    assert np.mean(found) == pytest.approx(slow, abs=3e-3)
+    assert np.mean(found) == pytest.approx(np.mean(expected), abs=2.5e-3)
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,12 @@ class Jacobian(NamedTuple):
     factors: tuple[Float[Tensor, "time run batch hidden"] | None, ...]
     outer: Float[Tensor, "time run batch hidden"] | None = None
 
+    def last(self, steps: int) -> "Jacobian":
+        """Return what is known of the last time steps."""
+        factors = tuple(None if factor is None else factor[-steps:] for factor in self.factors)
+        outer = None if self.outer is None else self.outer[-steps:]
+        return Jacobian(self.keep[-steps:], factors, outer)
+
 
 @runtime_checkable
 class Cell(Protocol):

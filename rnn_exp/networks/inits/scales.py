@@ -73,8 +73,10 @@ class Gaussian(Init):
 class Orthogonal(Gaussian):
     """W_hh = g Q with Q uniform among orthogonal matrices; the rest as `Gaussian`.
 
-    The mean field is that of independent entries: a vector that Q turns in a random direction has
-    the same moments (tanh g = .8 to 2, n = 128, 29 steps: within .02 decades).
+    Theory speaks of it as of independent weights of the same variance: ‖Wᵀδ‖ = g ‖δ‖ there is
+    exact. Measured over 50 steps with n = 64, 10 seeds, the predicted change is off by .1 ± .1
+    decades (tanh .9 under weak inputs), .1 ± .2 (tanh 2), .4 ± .8 (relu 1.4), .4 ± 1.2 (sigmoid 8);
+    with Gaussian weights by .9 ± 1.1, .1 ± .4, .4 ± 1.8, .4 ± 1.4.
     """
 
     gain: float = number(1.0, least=0)
