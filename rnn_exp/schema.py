@@ -292,7 +292,7 @@ RUN_KEYS: Final = (
     Key(
         "prediction.decay_rate",
         "number",
-        "asymptotic rate: √χ of the stationary mean field; null: theory does not hold",
+        "rate far back: √χ of the stationary mean field, or that at two times; null: no theory",
         "predicted_rate",
     ),
     Key(
