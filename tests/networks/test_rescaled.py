@@ -149,7 +149,7 @@ def test_a_scaled_rotation_gives_exact_powers_at_any_size(gain, layers):
 
     top = rescaled_totals(rescaled(parameters, found.traces, objective, network, [0]), T)[-1, :, 0]
 
-    lags = torch.arange(T - 1, -1, -1)
+    lags = torch.arange(T - 1, -1, -1, dtype=torch.float64)
     expected = top[-1] + lags * math.log10(gain)
     torch.testing.assert_close(top, expected, rtol=1e-13, atol=1e-10)
     assert abs(top[0]) > 190
@@ -189,7 +189,8 @@ def test_what_passes_a_state_that_is_not_finite_is_nan():
     parameters = random_network(network, 0, 2).views()
     x, objective = normal(1, 9, 2, 2, 2).float(), asked_for(normal(2, 2, 1, 2, 3).float())
     found = scan_engine(parameters, x, objective, network)
-    found.states[0][4, 1, 0, 0] = math.inf
+    with torch.inference_mode():
+        found.states[0][4, 1, 0, 0] = math.inf
 
     total = rescaled_totals(rescaled(parameters, found.traces, objective, network, [0, 1]), 9)[0]
 
