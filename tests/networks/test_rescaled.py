@@ -28,6 +28,8 @@ def networks(draw):
     cell = draw(st.sampled_from(list(CELLS)))
     words = ["tanh", "sigmoid", "relu", "identity"]
     only = CELLS[cell].only_activation
+    # Through layer norm gradients cancel: of few units, float32 keeps too few digits to compare.
+    dtypes = ["float64"] if cell == "normed" else ["float32", "float64"]
     return Network(
         only or draw(st.sampled_from(words)),
         draw(st.integers(2, 6)),
@@ -35,7 +37,7 @@ def networks(draw):
         cell,
         leak=0.3 if CELLS[cell].has_leak else None,
         initial_state=draw(st.sampled_from([0.0, 0.4])),
-        dtype=draw(st.sampled_from(["float32", "float64"])),
+        dtype=draw(st.sampled_from(dtypes)),
     )
 
 
