@@ -70,7 +70,7 @@ def norm_statuses(
     true: Float[Tensor, "layer time run"],
     small: Shaped[Tensor, "layer time run"],
     spoilt: Shaped[Tensor, "layer time run"],
-    cut: Shaped[Tensor, "time run"],
+    cut: Shaped[Tensor, "*layer time run"],
 ) -> Shaped[Tensor, "layer time run"]:
     """Return an index into `GRADIENT_STATUSES` for every norm.
 

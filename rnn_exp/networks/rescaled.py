@@ -92,7 +92,7 @@ def rescaled(
         direct = Scaled.of(by_loss[:, places])
         if truncation is None:
             return _through_layers(network, direct, own, weights)
-        windows = truncation.all_windows(T, len(direct), ends)
+        windows = truncation.all_windows(T, len(by_loss), ends)
         return _in_windows(network, direct, own, weights, windows)
 
 

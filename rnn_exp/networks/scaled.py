@@ -27,7 +27,7 @@ class Scaled(NamedTuple):
     """The numbers values · 2^exponents; all numbers of a sequence and time step have one exponent.
 
     Example:
-        >>> tiny = Scaled.of(torch.full((1, 1, 4), 1e-300))
+        >>> tiny = Scaled.of(torch.full((1, 1, 4), 1e-300, dtype=torch.float64))
         >>> product = Scaled(tiny.values * 1e-300, tiny.exponents).settled()
         >>> values, exponent = product.aligned()
         >>> round(float(values.norm().log10() + exponent * LOG10_OF_2), 3)

@@ -64,6 +64,9 @@ def with_statuses(
     for name, values in norms.items():
         late = name in _LATE_PASS
         cut = torch.zeros_like(beyond) if late else beyond
+        if name == _DIRECT:  # what has no loss has no direct part in the top layer, cut or not
+            top = torch.arange(len(values), device=device) == len(values) - 1
+            cut = beyond & ~top.view(-1, 1, 1)
         spoilt = passed[_LATE if late else _TOTAL]
         status = norm_statuses(values, true[name], small[name], spoilt, cut)
         result[name] = torch.where(status == _OK, values, true[name])

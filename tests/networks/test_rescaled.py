@@ -9,15 +9,21 @@ import torch
 from hypothesis import given
 
 from rnn_exp.networks.cells import CELLS
-from rnn_exp.networks.gradients import scan_engine, totals_of_last
+from rnn_exp.networks.gradients import adjoints_of_last, scan_engine
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.readout import Objective
 from rnn_exp.networks.rescaled import rescaled
 from rnn_exp.networks.scaled import LOG10_OF_2, Scaled
 from rnn_exp.networks.truncation import Truncation
-from rnn_exp.training.columns import profile, rescaled_profile, rescaled_totals
+from rnn_exp.training.columns import profile, rescaled_late, rescaled_profile
 from tests import reference
 from tests.builders import asked_for, normal, random_network, squares
+
+
+def rescaled_totals(layers, until):
+    """log10 of the norms of the total gradients alone."""
+    return rescaled_late(layers, until)["log10_late"]
+
 
 NORMS = ("log10_total", "log10_direct", "log10_contribution", "log10_memory")
 
@@ -28,6 +34,8 @@ def networks(draw):
     cell = draw(st.sampled_from(list(CELLS)))
     words = ["tanh", "sigmoid", "relu", "identity"]
     only = CELLS[cell].only_activation
+    # Through layer norm gradients cancel: of few units, float32 keeps too few digits to compare.
+    dtypes = ["float64"] if cell == "normed" else ["float32", "float64"]
     return Network(
         only or draw(st.sampled_from(words)),
         draw(st.integers(2, 6)),
@@ -35,7 +43,7 @@ def networks(draw):
         cell,
         leak=0.3 if CELLS[cell].has_leak else None,
         initial_state=draw(st.sampled_from([0.0, 0.4])),
-        dtype=draw(st.sampled_from(["float32", "float64"])),
+        dtype=draw(st.sampled_from(dtypes)),
     )
 
 
@@ -77,7 +85,7 @@ def test_the_last_answers_loss_alone_agrees_too(network, T, seed):
     found = scan_engine(parameters, x, asked_for(wanted), network)
     last = squares(wanted[:, -1:])
 
-    late = totals_of_last(parameters, x, found.traces, last, network)
+    late = adjoints_of_last(parameters, x, found.traces, last, network)
     layers = rescaled(parameters, found.traces, Objective(last), network, [0, 1])
 
     expected = profile(found, network.make_cell(), late)["log10_late"]
@@ -149,7 +157,7 @@ def test_a_scaled_rotation_gives_exact_powers_at_any_size(gain, layers):
 
     top = rescaled_totals(rescaled(parameters, found.traces, objective, network, [0]), T)[-1, :, 0]
 
-    lags = torch.arange(T - 1, -1, -1)
+    lags = torch.arange(T - 1, -1, -1, dtype=torch.float64)
     expected = top[-1] + lags * math.log10(gain)
     torch.testing.assert_close(top, expected, rtol=1e-13, atol=1e-10)
     assert abs(top[0]) > 190
@@ -185,11 +193,12 @@ def test_a_lower_layer_has_the_sum_over_paths_at_any_size():
 
 
 def test_what_passes_a_state_that_is_not_finite_is_nan():
-    network = Network("relu", 3)
+    network = Network("identity", 3)
     parameters = random_network(network, 0, 2).views()
     x, objective = normal(1, 9, 2, 2, 2).float(), asked_for(normal(2, 2, 1, 2, 3).float())
     found = scan_engine(parameters, x, objective, network)
-    found.states[0][4, 1, 0, 0] = math.inf
+    with torch.inference_mode():
+        found.states[0][4, 1, 0, 0] = math.inf
 
     total = rescaled_totals(rescaled(parameters, found.traces, objective, network, [0, 1]), 9)[0]
 

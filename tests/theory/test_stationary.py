@@ -11,7 +11,7 @@ from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.networks.cells.elman import adjoint, forward
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.norms import log10_norm
-from rnn_exp.profiles import measure
+from rnn_exp.profiles import summarize
 from rnn_exp.theory.stationary import gaussian_mean, mean_field, nodes, norm_bound
 
 
@@ -136,6 +136,6 @@ def test_measured_slope_is_half_log_chi(activation, gain, drive, tolerance):
         last = torch.randn(1, 1, 2, n, dtype=torch.float64, generator=draw)
         total = adjoint(last, late, x[-60:], weights, ACTIVATIONS[activation]).total
         norms = log10_norm(total)[:, 0].numpy()[-51:-5]
-        slopes.append(math.log(measure(norms, np.ones(46, dtype=bool)).rate))
+        slopes.append(summarize(norms, ["ok"] * 46).slope)
     expected = mean_field(activation, gain, drive).exponent
     assert np.mean(slopes) == pytest.approx(expected, abs=tolerance)
