@@ -231,7 +231,9 @@ def test_the_totals_of_the_last_answer_are_those_of_its_loss_alone(
     x, wanted = normal(seed, T, R, B, 2), normal(seed + 1, R, T, B, 3)
     found = scan_engine(parameters.views(), x, asked_for(wanted), network)
 
-    late = adjoints_of_last(parameters.views(), x, found.traces, squares(wanted[:, -1:]), network)
+    last = squares(wanted[:, -1:])
+    adjoints = adjoints_of_last(parameters.views(), x, found.traces, last, network)
+    late = [adjoint.total for adjoint in adjoints]
 
     for run in range(R):
         _, _, total = reference.gradients(
@@ -270,9 +272,9 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, num_layers, dtyp
         own = {name: view[which].clone() for name, view in parameters.views().items()}
         asked = asked_for(wanted[which].clone(), ends and ends[which], 1)
         found = scan_engine(own, x[:, which].clone(), asked, network)
-        late = adjoints_of_last(
-            own, x[:, which].clone(), found.traces, squares(wanted[which, -1:].clone()), network
-        )
+        last = squares(wanted[which, -1:].clone())
+        adjoints = adjoints_of_last(own, x[:, which].clone(), found.traces, last, network)
+        late = [adjoint.total for adjoint in adjoints]
         over_time = (*found.total, *found.states, *late)
         return [*found.parameters.values(), *(tensor.transpose(0, 1) for tensor in over_time)]
 

@@ -1,9 +1,6 @@
 r"""What can be said of one gradient profile: a summary with its uncertainty, and a verdict.
 
-A profile is log10 ‖∂L/∂h_t‖ at times 1…T; its lag is T − t. ln ‖g‖ against lag is a sum of
-increments, a walk with drift, so the residuals of a straight line say far too little about the
-error of its slope (at a nominal 95 % they hold the drift of a random walk of 80 lags in 29 %).
-
+A profile is log10 ‖∂L/∂h_t‖ at times 1…T; its lag is T − t.
 slope s          mean increment of ln ‖g‖ per lag over the middle 80 % of the lags
 decay rate e^s   0.6: keeps 60 % per step back in time
 half-life        ln 2 / |s|, in time steps: lags until the norm has halved (or doubled)
@@ -12,25 +9,13 @@ half-life        ln 2 / |s|, in time steps: lags until the norm has halved (or d
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-__all__ = [
-    "CONFIDENCE",
-    "RULE",
-    "Drift",
-    "Interval",
-    "Summary",
-    "drift",
-    "mean_interval",
-    "rate_over_lags",
-    "slope",
-    "summarize",
-]
+from rnn_exp.profiles.walk import NO_DRIFT, ROUNDING, Drift, drift
 
-CONFIDENCE: Final = 0.95
-"""What all intervals are meant to hold."""
+__all__ = ["RULE", "Summary", "summarize"]
 
 RULE: Final = (
     "Change: the norm at the first time step over that at the last, measured. Rate: the mean "
@@ -45,39 +30,9 @@ RULE: Final = (
 
 _TENFOLD = math.log(10)
 _FEWEST_LAGS = 5
-_FEWEST_INCREMENTS = 7
-_MOST_CORRELATED, _MOST_OF_FEW = 0.95, 0.5
-_FEW = 12
+_FEWEST_IN_A_THIRD = 8
 _BENT = 0.2
 _HORIZON = -2.0
-# A norm is a number of single precision, known to about so much: no rate is known better than this.
-_ROUNDING = 1e-6
-
-
-class Drift(NamedTuple):
-    """The mean increment of a walk, in its unit per step, with standard error and interval."""
-
-    mean: float
-    error: float
-    low: float
-    high: float
-
-    @property
-    def is_known(self) -> bool:
-        """Whether there were increments enough for it."""
-        return math.isfinite(self.mean)
-
-
-_NO_DRIFT: Final = Drift(math.nan, math.nan, math.nan, math.nan)
-
-
-class Interval(NamedTuple):
-    """A mean over seeds with its interval (NaN: fewer than two values), and how many there were."""
-
-    mean: float
-    low: float
-    high: float
-    seeds: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +126,7 @@ def summarize(log10_norms: np.ndarray, statuses: Sequence[str] | np.ndarray) -> 
     end = len(by_lag) if known.all() else int(np.argmin(known))
     ln_norms = by_lag[:end] * _TENFOLD
     found = drift(np.diff(_middle(ln_norms))) if len(_middle(ln_norms)) >= _FEWEST_LAGS else None
-    found = found or _NO_DRIFT
+    found = found or NO_DRIFT
     lost = None if end == len(by_lag) else words[end]
     change = by_lag[-1] - by_lag[0] if lost is None else -math.inf if lost == "zero" else math.nan
     if end == 0 or len(by_lag) < 2:
@@ -204,66 +159,9 @@ def _middle(by_lag: np.ndarray) -> np.ndarray:
 def _end_thirds(by_lag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the first and the last third of the lags; empty where they are too few to compare."""
     third = len(by_lag) // 3
-    if third < _FEWEST_INCREMENTS + 1:
+    if third < _FEWEST_IN_A_THIRD:
         return by_lag[:0], by_lag[:0]
     return by_lag[:third], by_lag[len(by_lag) - third :]
-
-
-def drift(increments: np.ndarray) -> Drift:
-    r"""Estimate the mean increment of a walk whose increments are autocorrelated.
-
-    d_i − μ = ρ (d_{i-1} − μ) + e_i,   standard error s_e / ((1 − ρ) √n)
-
-    ρ is that of least squares with Kendall's (1954) correction of its bias, −(1 + 3ρ)/n. The
-    interval is Student's with (n − 3)(1 − ρ)/2 degrees of freedom, the fewer the more the error
-    depends on ρ itself. In simulations (2,000 walks each) it holds the drift in 92–95 % for 19 and
-    more increments and −.3 ≤ ρ ≤ .8. Fewer than 12 increments cannot tell a trend from
-    autocorrelation: ρ is then at most .5, with n − 3 degrees of freedom (88–93 % for −.3 ≤ ρ ≤ .5).
-    Fewer than 7: as if ρ = 0.
-
-    Args:
-        increments: of ln of the norm, one a lag.
-
-    Returns:
-        The drift per lag; NaN for fewer than two increments.
-
-    Example:
-        >>> [round(part, 3) for part in drift(np.array([0.1, 0.3, 0.2, 0.2, 0.1, 0.3, 0.2]))]
-        [0.2, 0.016, 0.156, 0.244]
-    """
-    n = len(increments)
-    if n < 2:
-        return _NO_DRIFT
-    mean = float(increments.mean())
-    apart = increments - mean
-    error, freedom = math.sqrt(float(apart @ apart) / (n - 1) / n), float(n - 1)
-    if n >= _FEWEST_INCREMENTS and apart.any():
-        few = n < _FEW
-        rho, left = _autocorrelation(apart, _MOST_OF_FEW if few else _MOST_CORRELATED)
-        error = math.sqrt(left / n) / (1 - rho)
-        freedom = float(n - 3) if few else max((n - 3) * (1 - rho) / 2, 1.0)
-    error = math.hypot(error, _ROUNDING * math.sqrt(2) / n)
-    reach = _student(freedom) * error
-    return Drift(mean, error, mean - reach, mean + reach)
-
-
-def _autocorrelation(apart: np.ndarray, most: float) -> tuple[float, float]:
-    """Return ρ (at most so much) of an AR(1) process, and the variance of what it leaves."""
-    before, after = apart[:-1] - apart[:-1].mean(), apart[1:] - apart[1:].mean()
-    pairs, size = len(before), float(before @ before)
-    rho = float(before @ after) / size if size else 0.0
-    if pairs > 3:
-        rho = (pairs * rho + 1) / (pairs - 3)
-    rho = min(max(rho, -_MOST_CORRELATED), most)
-    left = after - rho * before
-    return rho, float(left @ left) / (pairs - 2)
-
-
-def _student(freedom: float) -> float:
-    """Return the quantile of Student's t that a two-sided interval of `CONFIDENCE` reaches to."""
-    from scipy.special import stdtrit  # here, because a list of settings must not wait for it
-
-    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
 
 
 def _differ(first: Drift, last: Drift) -> bool:
@@ -286,7 +184,7 @@ def _r_squared(ln_norms: np.ndarray) -> float:
     lag = np.arange(len(ln_norms)) - (len(ln_norms) - 1) / 2
     apart = ln_norms - ln_norms.mean()
     whole, along = float(apart @ apart), float(lag @ apart)
-    if whole <= len(ln_norms) * _ROUNDING**2:
+    if whole <= len(ln_norms) * ROUNDING**2:
         return math.nan
     return along * along / float(lag @ lag) / whole
 
@@ -342,65 +240,3 @@ def _verdict_of_lost(lost: str, end: int) -> tuple[str, str]:
         "nan": f"not a number from lag {end} on",
     }
     return "undetermined", what.get(lost, f"lost to {lost} from lag {end} on")
-
-
-def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
-    """Return the mean over seeds and its 95 % interval by Student's t; NaN and ∞ are left out.
-
-    Args:
-        values: one a seed.
-
-    Example:
-        >>> [round(part, 2) for part in mean_interval([1.0, 2.0, 3.0])]
-        [2.0, -0.48, 4.48, 3]
-    """
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
-    n = known.size
-    if n < 2:
-        return Interval(float(known.mean()) if n else math.nan, math.nan, math.nan, n)
-    mean, error = float(known.mean()), float(known.std(ddof=1)) / math.sqrt(n)
-    reach = _student(n - 1) * error
-    return Interval(mean, mean - reach, mean + reach, n)
-
-
-def rate_over_lags(log10_norms: np.ndarray, lag: np.ndarray, first: int, last: int) -> float:
-    """Fit the decay rate over some lags, all of which must be known.
-
-    Args:
-        log10_norms: log10 of the gradient norm, in any order.
-        lag: that of each norm, in time steps.
-        first: the smallest lag that counts.
-        last: the largest lag that counts.
-
-    Returns:
-        The factor per step back in time; NaN where a norm of these lags is missing or not finite.
-
-    Example:
-        >>> lag = np.arange(20)
-        >>> round(rate_over_lags(lag * np.log10(0.5), lag, 5, 15), 6)
-        0.5
-    """
-    lags = np.arange(first, last + 1)
-    inside = np.flatnonzero((lag >= first) & (lag <= last))
-    inside = inside[np.argsort(lag[inside], kind="stable")]
-    norms = log10_norms[inside]
-    if not np.array_equal(lag[inside], lags):
-        return math.nan
-    return math.exp(slope(lags, norms * math.log(10)))
-
-
-def slope(lag: np.ndarray, ln_norm: np.ndarray) -> float:
-    """Fit a straight line by least squares; return how much ln of the norm changes per lag.
-
-    Args:
-        lag: two or more different lags, in time steps.
-        ln_norm: the natural logarithm of the norm at each.
-
-    Returns:
-        The slope; NaN if any of the norms is zero or not finite.
-    """
-    if not np.isfinite(ln_norm).all():
-        return math.nan
-    x = lag - lag.mean()
-    return float(x @ ln_norm / (x @ x))

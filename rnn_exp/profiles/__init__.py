@@ -1,0 +1,25 @@
+"""Profiles: what can be said of one gradient norm against lag, and how sure that is."""
+
+from rnn_exp.profiles.summary import RULE, Summary, summarize
+from rnn_exp.profiles.walk import (
+    CONFIDENCE,
+    Drift,
+    Interval,
+    drift,
+    mean_interval,
+    rate_over_lags,
+    slope,
+)
+
+__all__ = [
+    "CONFIDENCE",
+    "RULE",
+    "Drift",
+    "Interval",
+    "Summary",
+    "drift",
+    "mean_interval",
+    "rate_over_lags",
+    "slope",
+    "summarize",
+]

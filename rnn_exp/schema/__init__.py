@@ -1,0 +1,43 @@
+"""What a run leaves behind, written down once: tables and columns, statuses, keys of run.json.
+
+Whoever writes, reads, draws or documents results takes names, types and words from here. The
+package needs nothing but the standard library, so that a list of columns costs no start-up.
+"""
+
+from rnn_exp.schema.run_keys import RUN_KEYS, Key, column_lines
+from rnn_exp.schema.tables import (
+    DONE,
+    FORMAT,
+    FORMER_NAMES,
+    GRADIENT_STATUSES,
+    RUN_JSON,
+    RUN_STATUSES,
+    TABLES,
+    VERDICTS,
+    WEIGHTS,
+    WITHOUT_RESULTS,
+    Column,
+    Table,
+    status_of,
+    tables_of,
+)
+
+__all__ = [
+    "DONE",
+    "FORMAT",
+    "FORMER_NAMES",
+    "GRADIENT_STATUSES",
+    "RUN_JSON",
+    "RUN_KEYS",
+    "RUN_STATUSES",
+    "TABLES",
+    "VERDICTS",
+    "WEIGHTS",
+    "WITHOUT_RESULTS",
+    "Column",
+    "Key",
+    "Table",
+    "column_lines",
+    "status_of",
+    "tables_of",
+]
