@@ -106,7 +106,7 @@ def test_an_init_is_one_class(monkeypatch):
 
     assert outcome.status == "finished"
     assert "init=antisymmetric" in run.command
-    assert outcome.prediction.because == "6 units: theory needs at least 16"
+    assert outcome.theory.because == "6 units: theory needs at least 16"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,4 +206,4 @@ def test_a_cell_is_one_class_and_its_kind(monkeypatch):
     for table in ("updates", "gradients", "exponents"):
         for column, values in getattr(one, table).items():
             np.testing.assert_array_equal(values, getattr(other, table)[column])
-    assert one.prediction == other.prediction
+    assert one.theory.prediction == other.theory.prediction

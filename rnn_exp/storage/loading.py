@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from rnn_exp.schema import TABLES
 from rnn_exp.storage.parquet import Source, Wanted, column_of, gather, reason
-from rnn_exp.storage.run_json import NUMBERS, RESULTS, TEXTS, RunFolder, find, read
+from rnn_exp.storage.run_json import NUMBERS, RESULTS, TEXTS, TRUTHS, RunFolder, find, read
 
 __all__ = ["DamagedWarning", "Results", "load"]
 
@@ -161,6 +161,7 @@ def _runs_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     # What is null in every run is a number that nobody gave, as it is where some gave it.
     empty = [name for name in frame if name not in RESULTS and frame[name].isna().all()]
     types = dict.fromkeys(TEXTS, _TEXT) | dict.fromkeys([*NUMBERS, *empty], np.dtype(float))
+    types |= dict.fromkeys(TRUTHS, pd.BooleanDtype())
     frame = frame.astype(cast(Any, types))
     return frame.assign(run=pd.Categorical(frame["run"]))
 

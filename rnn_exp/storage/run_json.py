@@ -8,13 +8,13 @@ from typing import Any, Final, NamedTuple
 from rnn_exp.schema import FORMAT, RUN_JSON, RUN_KEYS, TABLES, WITHOUT_RESULTS, tables_of
 from rnn_exp.storage.parquet import Source, promised
 
-__all__ = ["NUMBERS", "RESULTS", "TEXTS", "RunFolder", "find", "read"]
+__all__ = ["NUMBERS", "RESULTS", "TEXTS", "TRUTHS", "RunFolder", "find", "read"]
 
 RESULTS: Final = {key.column: key.path for key in RUN_KEYS if key.column}
 """Columns of the table of runs that are no settings, and where run.json has them."""
 NUMBERS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "number"]
 TEXTS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "text"]
-_TRUTHS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "truth"]
+TRUTHS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "truth"]
 _CARRIERS: Final = {None, *TABLES["gradients"].names}
 _NEEDED: Final = [key.path for key in RUN_KEYS if key.needed]
 _BOTH_ENDS: Final = 2
@@ -90,7 +90,7 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     for names, types, what in (
         (NUMBERS, (int, float), "a number"),
         (TEXTS, (str,), "text"),
-        (_TRUTHS, (bool,), "true or false"),
+        (TRUTHS, (bool,), "true or false"),
     ):
         for name in names:
             if not isinstance(row[name], (*types, NoneType)):

@@ -21,6 +21,7 @@ from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.readout import Objective
 from rnn_exp.networks.torch_modules import from_torch, to_torch
+from rnn_exp.profiles import RULE
 from rnn_exp.storage import files, writing
 from rnn_exp.storage.writing import is_done, write, write_status
 from rnn_exp.tasks import Adding
@@ -132,7 +133,7 @@ def test_a_run_json_that_cannot_be_read_is_refused(tmp_path, content, outcome):
 def test_run_json_is_plain_json_without_nan(tmp_path):
     dead = train_runs([small(network=Network("relu", 4), init=Gaussian(gain=0.0))])[0]
     wild = train_runs([small(network=Network("relu", 4), init=Gaussian(gain=1e30))])[0]
-    assert math.isnan(wild.first.rate)  # so there is something that JSON does not know
+    assert math.isnan(wild.first.summary.rate)  # so there is something that JSON does not know
 
     for outcome in (dead, wild):
         write(tmp_path, outcome)
@@ -152,14 +153,14 @@ def test_run_json_has_every_setting_and_the_verdict_rule(tmp_path, outcome):
 
     assert found["settings"] == outcome.run.settings()
     assert found["digest"] == outcome.run.digest
-    assert found["decay_rate"] == outcome.first.rate
-    assert found["final"]["decay_rate"] == outcome.last.rate
-    assert found["prediction"]["decay_rate"] == outcome.prediction.rate
+    assert found["decay_rate"] == outcome.first.summary.rate
+    assert found["final"]["decay_rate"] == outcome.last.summary.rate
+    assert found["prediction"]["decay_rate"] == outcome.theory.rate
     assert found["chance"] == {
         "loss": outcome.run.task.chance_loss,
         "error": outcome.run.task.chance_error,
     }
-    assert "factor of ten" in found["verdict_rule"]
+    assert found["verdict_rule"] == RULE
     assert found["versions"]["torch"] == torch.__version__
 
 

@@ -46,7 +46,7 @@ REFUSED = [
         for network in (RESIDUAL, NORMED)
     ),
     ({"init": Critical(), "network": ONE}, "network.hidden_size=1", "more than 1"),
-    ({"init": Unit()}, "network.hidden_size=64", "allowed is 1 (and network.num_layers=1)"),
+    ({"init": Unit()}, "network.hidden_size=128", "allowed is 1 (and network.num_layers=1)"),
     (
         {"init": Unit(), "network": Network(hidden_size=1, num_layers=2)},
         "network.hidden_size=1",

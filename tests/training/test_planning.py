@@ -65,8 +65,8 @@ def test_the_chunk_with_most_work_comes_first():
 def test_work_grows_with_everything_that_makes_an_update_longer():
     base = seconds(Run())
     larger = [
-        Run(Adding(100)),
-        Run(network=Network(hidden_size=128)),
+        Run(Adding(60)),
+        Run(network=Network(hidden_size=200)),
         Run(network=Network(num_layers=2)),
         Run(training=Training(600)),
         Run(training=Training(batch_size=32)),
@@ -77,7 +77,7 @@ def test_work_grows_with_everything_that_makes_an_update_longer():
 
 def test_processes_are_started_only_where_there_is_work_for_them():
     assert processes_for(many(4), cores=8) == 1
-    assert 1 < processes_for(many(200, task=Adding(100)), cores=64) < 64
+    assert 1 < processes_for(many(100, task=Adding(60)), cores=64) < 64
     assert processes_for(many(2000, task=Adding(100)), cores=8) == 8
     assert processes_for([], cores=8) == 1
 
