@@ -88,7 +88,9 @@ RULES: Final = (
     Only("network.cell", _GATED, "network.activation", ["tanh"]),
     Only("init", ["forget_bias", "chrono"], "network.cell", _GATED),
     Only("init", _PASCANU, "network.cell", _UNGATED),
-    Only("init", ["critical", "unit"], "network.cell", ["rnn"]),
+    Only("init", ["unit"], "network.cell", ["rnn"]),
+    # Of a gated cell it is refused where its gates vary, which shows when the weights are drawn.
+    Only("init", ["critical"], "network.cell", ["rnn", "leaky"]),
     Only("init", ["critical"], "network.hidden_size", _SEVERAL_UNITS),
     Only("init", ["unit"], "network.hidden_size", [1]),
     Only("init", ["unit"], "network.num_layers", [1]),

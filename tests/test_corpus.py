@@ -57,6 +57,8 @@ def test_every_pair_of_values_is_in_a_run_unless_the_package_refuses_it_in_all()
     there = {pair for row in COVERING for pair in corpus_pairs.pairs_of(row, FACTORS)}
     missing = set(corpus_pairs.every_pair(FACTORS)) - there
     assert 0 < len(missing) < len(there) / 10
+    # Refused when the weights are drawn, for what their gates do.
+    missing -= {(("init", "critical"), ("network.cell", cell)) for cell in ("gru", "lstm")}
     for pair in missing:
         for (key, value), other in (pair, pair[::-1]):
             near = [row for row in COVERING if row[key] == value][:5]

@@ -28,7 +28,7 @@ def gain_of(network, init, task=NOISE, layer=0, seed=0):
 
 def test_an_init_that_does_not_want_it_is_drawn_as_it_is():
     network = Network(hidden_size=8)
-    assert gain_of(network, Gaussian()) == 1
+    assert gain_of(network, Gaussian(1.0)) == 1
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
