@@ -8,7 +8,8 @@ import pytest
 from matplotlib.axes import Axes
 
 from rnn_exp import figures
-from rnn_exp.figures.parts.seeds import gain_at_rate_one, settled_rates
+from rnn_exp.figures.parts.carrier import settled_rates
+from rnn_exp.figures.parts.seeds import gain_at_rate_one
 from rnn_exp.figures.studies import thresholds
 from tests.tables import Study, rate, study
 
