@@ -11,6 +11,11 @@ from rnn_exp.figures.parts.selection import KEYS, Plotted
 from rnn_exp.schema import VERDICTS
 from rnn_exp.words import case_name, change, listing, magnitude, number, plural, rate, sentences
 
+BOUND: Final = (
+    "The bound holds where only the last step has a loss; below 1 it is sufficient for vanishing, "
+    "above 1 only necessary for exploding."
+)
+"""What the singular-value bound says, and when."""
 _NAMES: Final = {
     "ratio": "the gradient at the first step, relative to the last,",
     "weights": "the gradient of W_hh",
@@ -28,7 +33,7 @@ def verdicts(table: pd.DataFrame) -> str:
     each = table.drop_duplicates(KEYS)
     return sentences(
         *(
-            f"{_panel_name(part.iloc[0])}{_verdicts_of(part)}."
+            _capital(f"{_panel_name(part.iloc[0])}{verdicts_of(part)}.")
             for _, part in each.groupby(["activation", "length"], sort=False)
         )
     )
@@ -37,15 +42,23 @@ def verdicts(table: pd.DataFrame) -> str:
 def _panel_name(case: pd.Series) -> str:
     length = f"T = {case['length']}" if case["length"] else ""
     name = ", ".join(filter(None, [str(case["activation"]), length]))
-    return f"{name}: " if name else ""
+    return f"With {name}: " if name else ""
 
 
-def _verdicts_of(part: pd.DataFrame) -> str:
-    """The cases of a panel by verdict; those whose seeds disagree with their counts."""
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
+
+
+def verdicts_of(part: pd.DataFrame) -> str:
+    """Say which cases have which verdict; those whose seeds disagree with their counts.
+
+    Args:
+        part: a row a case, with its series and the columns of `cases`.
+    """
     agreed: dict[str, list[str]] = {}
     apart = []
     for _, case in part.iterrows():
-        whole = next((word for word in VERDICTS if case[word] == case["seeds"]), None)
+        whole = next((word for word in VERDICTS if 0 < case[word] == case["seeds"]), None)
         if whole is None:
             apart.append(f"{_of_series(case)}{verdict_words(case)}")
         else:
@@ -108,10 +121,18 @@ def changes(table: pd.DataFrame) -> str:
         known = known.iloc[[0, -1]]
     said = []
     for _, case in known.iterrows():
-        words = change(float(case["log10_change"]), int(case["lags"]))
+        words = _change_words(case)
         said.append(f"{words} ({case_name(case)})" if len(known) > 1 else words)
     mean = "on the mean over seeds (of the logarithm) " if known["seeds"].max() > 1 else ""
     return f"At update 0, {mean}{'; '.join(said)}."
+
+
+def _change_words(case: pd.Series) -> str:
+    """Of a study that does not say how long its sequences are, the first step has no number."""
+    size = float(case["log10_change"])
+    if math.isfinite(case["lags"]):
+        return change(size, int(case["lags"]))
+    return f"the norm at the first step is {magnitude(size)} times that at the last"
 
 
 def theory_agreement(table: pd.DataFrame) -> str:
@@ -203,10 +224,12 @@ def bound_kept(table: pd.DataFrame) -> str:
     above = int((known["rate"] > known["bound"] * (1 + 1e-6)).sum())
     if known.empty:
         return ""
-    if above:
-        points = plural(above, "point")
-        return f"{points} lie above the bound, which holds for a loss at the last step alone."
-    return "Every point lies below the singular-value bound (dotted), as it must."
+    where = (
+        f"{above} of {plural(len(known), 'point')} {'lies' if above == 1 else 'lie'} above"
+        if above
+        else "No point lies above"
+    )
+    return f"{where} the singular-value bound (dotted). {BOUND}"
 
 
 def training_change(finite: pd.DataFrame) -> str:
@@ -224,7 +247,7 @@ def training_change(finite: pd.DataFrame) -> str:
     where = f"{lag} steps back {before} of the gradient is left at update {first}"
     most = f"The largest change is with {case_name(key)}: " if len(ends) > 1 else ""
     said = f"{most}{where}, and {after} at update {last}."
-    return said[0].upper() + said[1:]
+    return _capital(said)
 
 
 def quantity_changes(table: pd.DataFrame) -> str:
