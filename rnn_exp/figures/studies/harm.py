@@ -152,8 +152,8 @@ def _log_updates(axes: Axes, last: float) -> None:
 
 
 def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list[marks.Entry]:
-    first = table.drop_duplicates("case").set_index("case")
-    named = {f"{case}: {_verdict(first.loc[case])}": colour for case, colour in palette.items()}
+    first = {str(row["case"]): row for _, row in table.drop_duplicates("case").iterrows()}
+    named = {f"{case}: {_verdict(first[case])}": colour for case, colour in palette.items()}
     entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in named.items()]
     guess = [marks.line_entry("chance", THEORY)] if chance else []
     return [*entries, *guess, *marks.lost_entries(table)]

@@ -161,7 +161,7 @@ def _moved(sides: pd.DataFrame) -> str:
     nearer = int((known["after"].abs() < known["before"].abs()).sum())
     before, after = (int((known[when] > 0).sum()) for when in _COLOURS)
     return (
-        f"The largest exponent (median over seeds) is positive at {before} of {len(known)} gains before training and "
-        f"at {after} after it, nearer to 0 at {nearer}; the largest move is at g = "
-        f"{most.name:g}, {course}."
+        f"The largest exponent (median over seeds) is positive at {before} of {len(known)} gains "
+        f"before training and at {after} after it, nearer to 0 at {nearer}; the largest move is "
+        f"at g = {most.name:g}, {course}."
     )

@@ -1,7 +1,7 @@
 """Thresholds of the gain, cell by cell: promised vanishing, predicted edge, measured edge."""
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -131,7 +131,13 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     shown, x = part[np.isfinite(part["measured"])], part["gain"]
     spread = np.nan_to_num(bar_lengths(shown, "measured"))
     axes.axhline(1, color="0.5", linewidth=0.6, zorder=0.5)
-    look = {"fmt": "o", "color": BLUE, "markersize": 3.2, "elinewidth": 0.8, "zorder": 3}
+    look: dict[str, Any] = {
+        "fmt": "o",
+        "color": BLUE,
+        "markersize": 3.2,
+        "elinewidth": 0.8,
+        "zorder": 3,
+    }
     axes.errorbar(shown["gain"], shown["measured"], spread, **look)
     lines = zip(_THEORY, (THEORY, ASYMPTOTE, BOUND), strict=True)
     for name, line in lines:
@@ -154,7 +160,7 @@ def _regions(axes: Axes, part: pd.DataFrame, at: dict[str, float]) -> None:
     for name in found:
         if math.isfinite(at[name]):
             axes.axvline(at[name], color="0.3", linewidth=0.6, zorder=1, gid=f"{name} edge")
-            place = {"fontsize": 7, "transform": axes.get_xaxis_transform()}
+            place: dict[str, Any] = {"fontsize": 7, "transform": axes.get_xaxis_transform()}
             axes.text(at[name], 0.02, f" {number(at[name])}", **place)
 
 
@@ -171,7 +177,8 @@ def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     lines: list[marks.Entry] = [(point, "measured")]
     known = table[_THEORY].notna().any()
     labels = ("theory, these lags", "its asymptote", "singular-value bound")
-    for label, line, name in zip(labels, (THEORY, ASYMPTOTE, BOUND), _THEORY, strict=True):
+    styles: tuple[marks.Line, ...] = (THEORY, ASYMPTOTE, BOUND)
+    for label, line, name in zip(labels, styles, _THEORY, strict=True):
         if known[name]:
             lines.append(marks.line_entry(label, line))
     return lines + [(Patch(color=c, alpha=a, linewidth=0), label) for c, a, label in _REGIONS]
