@@ -1,7 +1,8 @@
 """What the page says of a study beside its figures: in words, and as a table of runs."""
 
 import math
-from collections.abc import Sequence
+import numbers
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,9 +39,10 @@ def _only_setting(runs: pd.DataFrame) -> str:
     table = setting_table(runs)
     if len(table.rows) != 1:
         return "What the gradient does is said below, setting by setting."
-    row = dict(zip(table.headings, table.rows[0], strict=True))
-    rate = f"; rate {row['rate (95 %)']}" if row["rate (95 %)"] != _UNKNOWN else ""
-    return f"Gradient at update 0: {row['gradient']}{rate}."
+    _, verdict, spread, change, _, _ = table.rows[0]
+    rate = f"; rate (95 %) {spread}" if spread != _UNKNOWN else ""
+    size = f"; change over the sequence {change}" if change != _UNKNOWN else ""
+    return f"Gradient at update 0: {verdict}{rate}{size}."
 
 
 def _trained(runs: pd.DataFrame) -> str:
@@ -117,7 +119,7 @@ class RunTable:
 def setting_table(runs: pd.DataFrame) -> RunTable:
     """A row a setting: verdicts over its seeds, mean rate and change with intervals, theory."""
     text = settings_of(runs)
-    varying = [column for column in text if len(text[column].unique()) > 1]
+    varying = [str(column) for column in text if len(text[column].unique()) > 1]
     axes = axes_of(runs, text)[["length"]]
     frame = runs.drop(columns=[*varying, "length"], errors="ignore").join(axes).join(text[varying])
     # Without a setting that varies all runs are of one.
@@ -137,8 +139,8 @@ def _said(case: pd.Series) -> list[str]:
     """The cells of one setting: seeds, verdicts, rate, change, theory's change."""
     change = _spread(*(magnitude(float(case[key])) for key in _CHANGE))
     theory = _UNKNOWN
-    if np.isfinite(case["predicted_change"]):
-        theory = magnitude(float(case["predicted_change"]))
+    if np.isfinite(case["log10_predicted_change"]):
+        theory = magnitude(float(case["log10_predicted_change"]))
         if case["predicted_lags"] < case["lags"]:
             theory += f" (to lag {case['predicted_lags']:.0f})"
     rate = _spread(*(number(float(case[key])) for key in _RATE))
@@ -166,11 +168,11 @@ def run_table(runs: pd.DataFrame) -> RunTable:
     rows = [
         [
             str(run["run"]),
-            *text.loc[place, varying],
+            *values,
             *(_result(run, key) for key in shown),
             _end(run),
         ]
-        for place, run in runs.iterrows()
+        for (_, run), values in zip(runs.iterrows(), text[varying].to_numpy().tolist(), strict=True)
     ]
     headings = ["run", *varying, *(RESULTS[column] for column in shown), "diverged or failed"]
     shared = [(c, str(text[c].iloc[0])) for c in settings if c not in varying and len(text)]
@@ -179,7 +181,7 @@ def run_table(runs: pd.DataFrame) -> RunTable:
 
 def _result(run: pd.Series, key: str) -> str:
     """One result of a run as a cell of the table."""
-    special = {
+    special: dict[str, Callable[[pd.Series], str]] = {
         "decay_rate": _rate,
         "log10_change": _change,
         "predicted_log10_change": _theory_change,
@@ -209,8 +211,8 @@ def _theory_change(run: pd.Series) -> str:
 
 def _known(run: pd.Series, key: str) -> float | None:
     """A number of a run; None where it is missing."""
-    value = pd.to_numeric(run.get(key), errors="coerce")
-    return None if value is None or value != value else float(value)
+    value = run.get(key)
+    return float(value) if isinstance(value, numbers.Real) and value == value else None
 
 
 def _half_life(run: pd.Series) -> str:

@@ -139,17 +139,17 @@ def theory_agreement(table: pd.DataFrame) -> str:
     """Say how far theory is from the measured change, in decades and beside the seeds' scatter.
 
     Args:
-        table: with `KEYS`, the columns of `cases` and measured_change, that up to the lag to which
+        table: with `KEYS`, the columns of `cases` and log10_measured_change, that up to the lag to which
             theory is drawn.
     """
     known = table.drop_duplicates(KEYS)
-    known = known.dropna(subset=["measured_change", "predicted_change"])
+    known = known.dropna(subset=["log10_measured_change", "log10_predicted_change"])
     if known.empty:
         return "No theory holds for these runs: none is drawn."
-    gap = (known["measured_change"] - known["predicted_change"]).abs()
+    gap = (known["log10_measured_change"] - known["log10_predicted_change"]).abs()
     worst = known.iloc[int(gap.to_numpy().argmax())]
     pair = (
-        f"measured {worst['measured_change']:.2f}, predicted {worst['predicted_change']:.2f} "
+        f"measured {worst['log10_measured_change']:.2f}, predicted {worst['log10_predicted_change']:.2f} "
         f"decades at lag {worst['predicted_lags']:.0f}"
     )
     scatter = float(worst["change_scatter"])

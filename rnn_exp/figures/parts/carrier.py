@@ -62,7 +62,7 @@ CASE: Final = [
     "lags",
     "predicted_rate",
     "asymptotic_rate",
-    "predicted_change",
+    "log10_predicted_change",
     "predicted_lags",
 ]
 """What `cases` says of each."""
@@ -157,7 +157,7 @@ def cases(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         with its 95 % interval by Student's t; of one seed its own interval); log10_change with
         _low and _high (the same of the change over the sequence), change_scatter (standard
         deviation over seeds); a count for each verdict; lags (T − 1); predicted_rate (of theory's
-        profile over the same lags), asymptotic_rate, predicted_change up to predicted_lags (medians
+        profile over the same lags), asymptotic_rate, log10_predicted_change up to predicted_lags (medians
         over seeds; NaN: no theory).
     """
     numbers = {name: runs.reindex(columns=[name])[name].astype(float) for name in _NUMBERS}
@@ -194,7 +194,7 @@ def _case(part: pd.DataFrame) -> dict[str, object]:
         "lags": part["lags"].max(),
         "predicted_rate": part["theory_rate"].median(),
         "asymptotic_rate": part["predicted_rate"].median(),
-        "predicted_change": part["predicted_log10_change"].median(),
+        "log10_predicted_change": part["predicted_log10_change"].median(),
         "predicted_lags": part["theory_lags"].median(),
     }
 
@@ -207,23 +207,23 @@ def theory_changes(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: the columns that make a case.
 
     Returns:
-        Columns: those of ``by``; predicted_lags (the largest lag of theory), measured_change and
-        predicted_change (means over seeds of log10 of the norm there over that at lag 0), and
+        Columns: those of ``by``; predicted_lags (the largest lag of theory), log10_measured_change and
+        log10_predicted_change (means over seeds of log10 of the norm there over that at lag 0), and
         change_scatter (standard deviation over seeds of the measured one). No row: no theory.
     """
     known = rows[rows["log10_predicted"].notna() & np.isfinite(rows["log10_norm"])]
     near, far = (known.loc[known.groupby("run")["lag"].agg(end)] for end in ("idxmin", "idxmax"))
     ends = far.merge(near, on="run", suffixes=("", "_near"))
     ends = ends.assign(
-        measured_change=ends["log10_norm"] - ends["log10_norm_near"],
-        predicted_change=ends["log10_predicted"] - ends["log10_predicted_near"],
+        log10_measured_change=ends["log10_norm"] - ends["log10_norm_near"],
+        log10_predicted_change=ends["log10_predicted"] - ends["log10_predicted_near"],
     )
     grouped = ends.groupby(list(by), sort=False, dropna=False, observed=True)
     return grouped.agg(
         predicted_lags=("lag", "median"),
-        measured_change=("measured_change", "mean"),
-        predicted_change=("predicted_change", "mean"),
-        change_scatter=("measured_change", "std"),
+        log10_measured_change=("log10_measured_change", "mean"),
+        log10_predicted_change=("log10_predicted_change", "mean"),
+        change_scatter=("log10_measured_change", "std"),
     ).reset_index()
 
 

@@ -179,7 +179,7 @@ def _case_words(case: str, part: pd.DataFrame) -> str:
     row = part.iloc[0]
     known = np.isfinite(row["rate"])
     of = rate_words(row.rename({"seeds": "", "runs": "seeds"})) if known else ""
-    gradient = ", ".join(filter(None, [f"gradient at update 0 {_verdict(row)}", of]))
+    gradient = ", ".join(filter(None, [f"gradient at update 0: {_verdict(row)}", of]))
     begin = f"{case} ({gradient}):"
     said = [_loss_words(part), _change_words(part), _contribution_words(part)]
     return f"{begin} {'; '.join(filter(None, said))}."
