@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rnn_exp.figures.parts.carrier import cases, verdict_words
-from rnn_exp.figures.parts.selection import axes_of, setting_columns, settings_of
+from rnn_exp.figures.parts.selection import axes_of, is_determined_by, setting_columns, settings_of
 from rnn_exp.schema import RUN_STATUSES
 from rnn_exp.words import half_life, listing, magnitude, number, plural, sentences
 
@@ -119,7 +119,11 @@ class RunTable:
 def setting_table(runs: pd.DataFrame) -> RunTable:
     """A row a setting: verdicts over its seeds, mean rate and change with intervals, theory."""
     text = settings_of(runs)
-    varying = [str(column) for column in text if len(text[column].unique()) > 1]
+    varying: list[str] = []
+    for column in map(str, text):
+        # What the columns before it decide, such as the bias of an init, makes no row of its own.
+        if not is_determined_by(text, column, varying):
+            varying.append(column)
     axes = axes_of(runs, text)[["length"]]
     frame = runs.drop(columns=[*varying, "length"], errors="ignore").join(axes).join(text[varying])
     # Without a setting that varies all runs are of one.

@@ -202,7 +202,7 @@ def test_seeds_that_disagree_are_said_and_their_interval_holds_1() -> None:
     assert float(table["rate_low"].iloc[0]) < 1 < float(table["rate_high"].iloc[0])
     assert table[["seeds", "vanishing", "stable", "exploding"]].iloc[0].tolist() == [16, 4, 6, 6]
     _, _, said = drawn("decay", disagreeing)
-    assert "4 vanishing, 6 stable and 6 exploding (seeds disagree)" in said
+    assert "4 vanishing, 6 stable and 6 exploding (seeds disagree) with g = 1" in said
     assert "16 seeds." in caption
 
 

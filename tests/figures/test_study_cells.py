@@ -120,8 +120,8 @@ def test_the_caption_says_who_learns_up_to_which_length():
         in caption
     )
     assert (
-        "LSTM (16,384 weights) learns T = 10, 20 and 40; at T = 40 its loss is 0.04 of that of chance."
-        in caption
+        "LSTM (16,384 weights) learns T = 10, 20 and 40; at T = 40 its loss is 0.04 of that of "
+        "chance." in caption
     )
     assert "2e-12 at lag 39 with RNN" in caption
     assert "0.0164 at lag 39 with LSTM in its memory c" in caption

@@ -93,8 +93,8 @@ def test_the_caption_says_which_part_of_the_claim_holds():
     assert "W_hh ends 10 % of its norm away" in caption
     assert "the loss ends at 0.01, where chance is 0.5" in caption
     assert "the loss ends at 0.499, which is chance (0.5); W_hh ends 0.01 % of its norm" in caption
-    assert "at lag 18 a step adds 10⁻¹⁸ of what the step adds that adds most, and all " in caption
-    assert "steps beyond lag 7 add less than single precision keeps in their sum" in caption
+    assert "at lag 18 a step adds 10⁻¹⁸ of the largest contribution, and all steps " in caption
+    assert "beyond lag 7 add less than single precision keeps in their sum" in caption
     assert "2 of 2 runs diverged, first at update 10, time step 4, in the backward pass" in caption
     assert "W_hh ends 10²¹ times its norm away" in caption
 

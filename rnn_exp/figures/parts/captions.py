@@ -56,22 +56,21 @@ def verdicts_of(part: pd.DataFrame) -> str:
         part: a row a case, with its series and the columns of `cases`.
     """
     agreed: dict[str, list[str]] = {}
-    apart = []
+    apart: dict[str, list[str]] = {}
     for _, case in part.iterrows():
         whole = next((word for word in VERDICTS if 0 < case[word] == case["seeds"]), None)
         if whole is None:
-            apart.append(f"{_of_series(case)}{verdict_words(case)}")
+            apart.setdefault(verdict_words(case), []).append(str(case["series"]))
         else:
             agreed.setdefault(whole, []).append(str(case["series"]))
     said = [
         f"{word} with {listing(names)}" if any(names) else word
         for word, names in sorted(agreed.items(), key=lambda item: VERDICTS.index(item[0]))
     ]
-    return "; ".join([*said, *apart])
-
-
-def _of_series(case: pd.Series) -> str:
-    return f"{case['series']}: " if case["series"] else ""
+    for words, names in apart.items():
+        each = "each " if len(names) > 1 else ""
+        said.append(f"{each}{words} with {listing(names)}" if any(names) else words)
+    return "; ".join(said)
 
 
 def rates(table: pd.DataFrame) -> str:
@@ -100,11 +99,11 @@ def rate_words(case: pd.Series) -> str:
     Args:
         case: a row with the columns of `cases`.
     """
-    low, high = (number(100 * float(case[end])) for end in ("rate_low", "rate_high"))
-    if "nan" in (low, high) or low == "undefined" or low == high:
+    middle, low, high = (number(float(case[key])) for key in ("rate", "rate_low", "rate_high"))
+    if low == "undefined" or low == high:
         return rate(float(case["rate"]))
     of = "" if case["seeds"] == 1 else " over seeds"
-    return f"{rate(float(case['rate']))} (95 %{of}: {low} to {high} %)"
+    return f"{rate(float(case['rate']))} (rate {middle}, 95 %{of} {low} to {high})"
 
 
 def changes(table: pd.DataFrame) -> str:
@@ -139,8 +138,8 @@ def theory_agreement(table: pd.DataFrame) -> str:
     """Say how far theory is from the measured change, in decades and beside the seeds' scatter.
 
     Args:
-        table: with `KEYS`, the columns of `cases` and log10_measured_change, that up to the lag to which
-            theory is drawn.
+        table: with `KEYS`, the columns of `cases` and log10_measured_change, that up to the lag to
+            which theory is drawn.
     """
     known = table.drop_duplicates(KEYS)
     known = known.dropna(subset=["log10_measured_change", "log10_predicted_change"])
@@ -148,9 +147,11 @@ def theory_agreement(table: pd.DataFrame) -> str:
         return "No theory holds for these runs: none is drawn."
     gap = (known["log10_measured_change"] - known["log10_predicted_change"]).abs()
     worst = known.iloc[int(gap.to_numpy().argmax())]
+    measured, predicted = (
+        f"{worst[f'log10_{which}_change']:.2f}" for which in ("measured", "predicted")
+    )
     pair = (
-        f"measured {worst['log10_measured_change']:.2f}, predicted {worst['log10_predicted_change']:.2f} "
-        f"decades at lag {worst['predicted_lags']:.0f}"
+        f"measured {measured}, predicted {predicted} decades at lag {worst['predicted_lags']:.0f}"
     )
     scatter = float(worst["change_scatter"])
     beside = f"; seeds scatter by {number(scatter)} there" if math.isfinite(scatter) else ""

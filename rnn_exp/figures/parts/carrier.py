@@ -92,9 +92,8 @@ def column_rows(
     known = rows.reindex(columns=[status]).iloc[:, 0].astype(object)
     said = known.where(known.notna(), statuses(norms))
     rows = rows[_ROWS].assign(log10_norm=norms, status=said).astype({"run": str})
-    # A run without this column has neither numbers nor statuses in it.
-    has = rows.groupby("run")["log10_norm"].transform("count") > 0
-    return rows[has | known.notna()]
+    # A run without this column has no number in it; a zero has one, minus infinity.
+    return rows[rows.groupby("run")["log10_norm"].transform("count") > 0]
 
 
 def carrier_rows(tables: Tables, runs: Iterable[str], updates: Collection[int]) -> pd.DataFrame:
@@ -157,8 +156,8 @@ def cases(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         with its 95 % interval by Student's t; of one seed its own interval); log10_change with
         _low and _high (the same of the change over the sequence), change_scatter (standard
         deviation over seeds); a count for each verdict; lags (T − 1); predicted_rate (of theory's
-        profile over the same lags), asymptotic_rate, log10_predicted_change up to predicted_lags (medians
-        over seeds; NaN: no theory).
+        profile over the same lags), asymptotic_rate, log10_predicted_change up to predicted_lags
+        (medians over seeds; NaN: no theory).
     """
     numbers = {name: runs.reindex(columns=[name])[name].astype(float) for name in _NUMBERS}
     # A length of 0 is none: the study does not say how long its sequences are.
@@ -207,8 +206,8 @@ def theory_changes(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: the columns that make a case.
 
     Returns:
-        Columns: those of ``by``; predicted_lags (the largest lag of theory), log10_measured_change and
-        log10_predicted_change (means over seeds of log10 of the norm there over that at lag 0), and
+        Columns: those of ``by``; predicted_lags (the largest lag of theory), log10_measured_change
+        and log10_predicted_change (means over seeds: the norm there over that at lag 0), and
         change_scatter (standard deviation over seeds of the measured one). No row: no theory.
     """
     known = rows[rows["log10_predicted"].notna() & np.isfinite(rows["log10_norm"])]

@@ -226,7 +226,7 @@ def _contribution_words(part: pd.DataFrame) -> str:
         return ""
     share = (rows["log10_median"] - rows["log10_median"].max()).to_numpy()
     far = int(rows["x"].iloc[-1])
-    said = f"at lag {far} a step adds {power(share[-1])} of what the step adds that adds most"
+    said = f"at lag {far} a step adds {power(share[-1])} of the largest contribution"
     kept = rows.loc[share >= RESOLUTION, "x"]
     first, last = int(kept.min()), int(kept.max())
     lost = "less than single precision keeps in their sum"

@@ -194,8 +194,8 @@ def _plain_rate(table: pd.DataFrame) -> str:
     if plain.empty or np.isnan(plain["start"].iloc[0]):
         return ""
     row = plain.iloc[0]
-    low, high = (number(100 * row[f"start_{end}"]) for end in ("low", "high"))
-    interval = f" (95 % over seeds: {low} to {high} %)" if row["seeds"] > 1 else ""
+    middle, low, high = (number(row[f"start{end}"]) for end in ("", "_low", "_high"))
+    interval = f" (rate {middle}, 95 % over seeds {low} to {high})" if row["seeds"] > 1 else ""
     after = "" if np.isnan(row["end"]) else f", after training it {rate(float(row['end']))}"
     begin = f"With the {row['series']} it {rate(float(row['start']))}{interval} before training"
     return f"{begin}{after}."
