@@ -83,6 +83,12 @@ def test_a_loss_that_is_not_finite_is_marked_and_told():
     assert "3 runs diverged (triangles where the loss was not finite)." in FIGURE.caption(plotted)
 
 
+def test_lines_that_all_end_far_above_chance_are_seen_all_the_same():
+    figure = FIGURE.draw(FIGURE.table(recipes([{}], lambda row, update: 2.0)))
+
+    assert figure.axes[0].get_ylim()[1] > 2
+
+
 def test_runs_without_a_chance_level_are_drawn_without_one():
     study = copying()
     bare = replace(study, runs=study.runs.drop(columns="chance_loss"))

@@ -134,13 +134,15 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
 
 
 def _scale(table: pd.DataFrame, axes: Axes) -> None:
-    """From 0, or logarithmic; what lies far above chance is no learning and may leave the panel."""
+    """From 0, or logarithmic; what lies far above chance may leave the panel, but not empty it."""
     low, high = table["low"].min(), table["high"].max()
     chance = table["chance"].max()
     if low > 0 and chance / low > 10:
         panels.plain_log(axes, "y")
         return
-    top = min(high, 2 * chance) if chance == chance else high
+    ends = table.dropna(subset="median").groupby(_BY, observed=True)["median"].last()
+    some_are_near = bool((ends < 2 * chance).any())
+    top = min(high, 2 * chance) if some_are_near else high
     axes.set_ylim(0, 1.05 * top)
 
 
