@@ -175,8 +175,12 @@ def without_theory(runs: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, ...]:
     why = shown.merge(said, on="run").dropna(subset="theory_because")
     if why.empty:
         return ()
-    reasons = why.groupby("theory_because", sort=False).size()
-    told = [f"{reason} ({plural(int(count), 'run')})" for reason, count in reasons.items()]
+    # Reasons that differ in their numbers alone are one reason.
+    kinds = why["theory_because"].astype(str).str.replace(r" \([^()]*\d[^()]*\)", "", regex=True)
+    told = [
+        f"{part.iloc[0] if part.nunique() == 1 else kind} ({plural(len(part), 'run')})"
+        for kind, part in why["theory_because"].groupby(kinds, sort=False)
+    ]
     few = told[:3]
     rest = [f"{len(told) - 3} further reasons"] if len(told) > 3 else []
     return (f"No theory is drawn where its premises fail: {'; '.join([*few, *rest])}.",)

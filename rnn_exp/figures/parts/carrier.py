@@ -234,7 +234,8 @@ def mean_rate(rates: pd.Series) -> Interval:
     """
     with np.errstate(divide="ignore"):
         found = mean_interval(np.log(rates.to_numpy(dtype=float)))
-    return Interval(*(float(np.exp(part)) for part in found[:3]), found.seeds)
+    mean, low, high = (float(np.exp(part)) for part in found[:3])
+    return Interval(mean, low, high, found.seeds)
 
 
 def verdict_words(case: pd.Series) -> str:

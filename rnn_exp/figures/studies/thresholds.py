@@ -100,13 +100,16 @@ def draw(plotted: Plotted) -> Figure:
         parts = _parts(table)
         rows = -(-len(parts) // _MOST)
         height = 2.4 if rows == 1 else 1.9
-        figure, grid = panels.grid(rows, min(len(parts), _MOST), height=height, sharex=False)
+        figure, grid = panels.grid(
+            rows, min(len(parts), _MOST), height=height, sharex=False, sharey="row"
+        )
         for (name, part), axes in zip(parts.items(), grid.flat, strict=False):
             _panel(axes, part)
             panels.title(axes, name)
         for axes in grid.flat[len(parts) :]:
             axes.set_visible(False)
-        panels.plain_log(grid[0, 0], "y")
+        for axes in grid[:, 0]:
+            panels.plain_log(axes, "y")
         gain = r"gain $g$ (weights have standard deviation $g/\sqrt{n}$)"
         panels.name_axes(figure, grid, gain, "decay rate per step back in time")
         marks.legend(figure, _entries(table))
