@@ -105,6 +105,8 @@ RESULTS: Final = {
 }
 """The columns of results in the table of runs, by what they are read from."""
 _UNKNOWN: Final = "-"
+_ALWAYS: Final = ("task.length", "network.cell", "network.activation", "init", "init.gain")
+"""Settings that the table of settings shows wherever they vary."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def setting_table(runs: pd.DataFrame) -> RunTable:
     varying: list[str] = []
     for column in map(str, text):
         # What the columns before it decide, such as the bias of an init, makes no row of its own.
-        if not is_determined_by(text, column, varying):
+        varies = len(text[column].unique()) > 1
+        if varies and (column in _ALWAYS or not is_determined_by(text, column, varying)):
             varying.append(column)
     axes = axes_of(runs, text)[["length"]]
     frame = runs.drop(columns=[*varying, "length"], errors="ignore").join(axes).join(text[varying])

@@ -353,6 +353,23 @@ def test_a_run_without_a_rate_is_not_drawn_and_that_is_said():
     )
 
 
+def test_a_loss_that_was_finite_once_is_said_to_be_so():
+    tables = diverged(study(("tanh",), (2.0,), (10,), 1), "tanh-2.0-10-0", update=10)
+
+    _, _, caption = drawn("learning", tables)
+
+    assert "at update 0, the only one at which it is finite." in caption
+
+
+def test_a_rate_of_one_of_several_lengths_names_its_case():
+    tables = study(("tanh",), (0.5,), (10, 30), 1)
+
+    caption = drawn("decay", tables)[2]
+
+    assert "with tanh, g = 0.5, T = 30 it keeps " in caption
+    assert "(tanh, g = 0.5, T = 30)" in caption
+
+
 class Objective(Study):
     """A study that notes which rows of its gradients it is asked for, and has no whole table."""
 

@@ -99,6 +99,12 @@ def test_the_caption_says_which_part_of_the_claim_holds():
     assert "W_hh ends 10²¹ times its norm away" in caption
 
 
+def test_a_loss_far_above_chance_is_not_called_chance():
+    caption = harm.caption(harm.table(case("tanh", 1.0, 1e-3, 7.0, 1.0)))
+
+    assert "the loss ends at 7, where chance is 0.5" in caption
+
+
 def test_an_untrained_study_is_refused():
     tables = three()
     start = tables.updates[tables.updates["update"] == 0]

@@ -88,7 +88,7 @@ def rates(table: pd.DataFrame) -> str:
     if len(shown) > _MOST_NAMED:
         shown = shown.iloc[[0, -1]]
     said = [f"with {case_name(case)} it {rate_words(case)}" for _, case in shown.iterrows()]
-    if len(longest) == 1:
+    if len(longest) == len(table.drop_duplicates(KEYS)) == 1:
         return f"The gradient {rate_words(longest.iloc[0])}."
     return f"Of the gradient, {'; '.join(said)}."
 
@@ -112,7 +112,8 @@ def changes(table: pd.DataFrame) -> str:
     Args:
         table: with `KEYS` and the columns of `cases`.
     """
-    known = table.drop_duplicates(KEYS).dropna(subset="log10_change")
+    every = table.drop_duplicates(KEYS)
+    known = every.dropna(subset="log10_change")
     known = known[known["length"] == known["length"].max()].sort_values("log10_change")
     if known.empty:
         return ""
@@ -121,7 +122,7 @@ def changes(table: pd.DataFrame) -> str:
     said = []
     for _, case in known.iterrows():
         words = _change_words(case)
-        said.append(f"{words} ({case_name(case)})" if len(known) > 1 else words)
+        said.append(f"{words} ({case_name(case)})" if len(every) > 1 else words)
     mean = "on the mean over seeds (of the logarithm) " if known["seeds"].max() > 1 else ""
     return f"At update 0, {mean}{'; '.join(said)}."
 
@@ -141,8 +142,10 @@ def theory_agreement(table: pd.DataFrame) -> str:
         table: with `KEYS`, the columns of `cases` and log10_measured_change, that up to the lag to
             which theory is drawn.
     """
-    known = table.drop_duplicates(KEYS)
-    known = known.dropna(subset=["log10_measured_change", "log10_predicted_change"])
+    every = table.drop_duplicates(KEYS)
+    known = every.dropna(subset=["log10_measured_change", "log10_predicted_change"])
+    if known.empty and every["log10_predicted_change"].notna().any():
+        return "Theory does not reach back to the first step: the changes are not compared."
     if known.empty:
         return "No theory holds for these runs: none is drawn."
     gap = (known["log10_measured_change"] - known["log10_predicted_change"]).abs()
@@ -156,7 +159,8 @@ def theory_agreement(table: pd.DataFrame) -> str:
     scatter = float(worst["change_scatter"])
     beside = f"; seeds scatter by {number(scatter)} there" if math.isfinite(scatter) else ""
     if len(known) == 1:
-        return f"Change of the norm: {pair}{beside}."
+        which = f" ({case_name(worst)})" if len(every) > 1 else ""
+        return f"Change of the norm{which}: {pair}{beside}."
     return (
         f"Theory and measurement (mean over seeds) differ by {number(gap.median())} decades in the "
         f"middle one of {len(known)} cases, by {number(gap.max())} with {case_name(worst)} "
@@ -178,7 +182,7 @@ def without_theory(runs: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, ...]:
     # Reasons that differ in their numbers alone are one reason.
     kinds = why["theory_because"].astype(str).str.replace(r" \([^()]*\d[^()]*\)", "", regex=True)
     told = [
-        f"{part.iloc[0] if part.nunique() == 1 else kind} ({plural(len(part), 'run')})"
+        f"{part.iloc[0] if len(set(part)) == 1 else kind} ({plural(len(part), 'run')})"
         for kind, part in why["theory_because"].groupby(kinds, sort=False)
     ]
     few = told[:3]
@@ -190,13 +194,13 @@ def lost_points(table: pd.DataFrame) -> str:
     """Say at how many plotted points there is nothing to draw, or training lost the norm."""
     said = []
     for column, what in (
-        ("floor", "exactly zero or cut off (triangles at the lower edge)"),
-        ("ceiling", "not finite (triangles at the upper edge)"),
-        ("unseen", "lost to training, and drawn as it truly is (from the circle on)"),
+        ("floor", "norm is exactly zero or cut off (triangles at the lower edge)"),
+        ("ceiling", "value is not finite (triangles at the upper edge)"),
+        ("unseen", "norm is lost to training, and drawn as it truly is (from the circle on)"),
     ):
         count = int((table[column] > 0).sum()) if column in table else 0
         if count:
-            said.append(f"At {plural(count, 'point')} a seed's norm is {what}.")
+            said.append(f"At {plural(count, 'point')} a seed's {what}.")
     return sentences(*said)
 
 
@@ -246,13 +250,16 @@ def training_change(finite: pd.DataFrame) -> str:
     apart = (ends["log10_median"]["last"] - ends["log10_median"]["first"]).reset_index(drop=True)
     at = int(apart.abs().to_numpy().argmax())
     row, key = ends.iloc[at], ends.index.to_frame(index=False).iloc[at]
-    before, after = (magnitude(float(row["log10_median"][end])) for end in ("first", "last"))
     first, last = (int(row["update"][end]) for end in ("first", "last"))
-    lag = int(row["lag"]["first"])
-    where = f"{lag} steps back {before} of the gradient is left at update {first}"
-    most = f"The largest change is with {case_name(key)}: " if len(ends) > 1 else ""
-    said = f"{most}{where}, and {after} at update {last}."
-    return _capital(said)
+    lag, before = int(row["lag"]["first"]), float(row["log10_median"]["first"])
+    of_most = f"with {case_name(key)} " if len(ends) > 1 else ""
+    said = f"{of_most}{change(before, lag)} at update {first}"
+    if first == last:
+        return _capital(f"{said}, the only one with a finite gradient.")
+    after = change(float(row["log10_median"]["last"]), lag)
+    return f"{'The largest change: ' if len(ends) > 1 else ''}" + (
+        f"{said if len(ends) > 1 else _capital(said)}, and {after} at update {last}."
+    )
 
 
 def quantity_changes(table: pd.DataFrame) -> str:

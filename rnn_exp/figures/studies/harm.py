@@ -33,7 +33,7 @@ PANELS: Final = {
 }
 DIVERGED: Final = ("diverged_update", "diverged_time", "diverged_direction")
 AT_CHANCE: Final = 0.95
-"""A final loss above this part of chance counts as chance."""
+"""A final loss above this part of chance, and as near to it from above, counts as chance."""
 RESOLUTION: Final = float(np.log10(2.0**-24))
 """Less than this part of a sum is lost in single precision."""
 _LAST: Final = 10
@@ -201,12 +201,10 @@ def _loss_words(part: pd.DataFrame) -> str:
     loss = 10.0 ** losses.tail(max(1, len(losses) // _LAST)).median()
     chance = ""
     if row["chance"] > 0:
-        is_chance = loss > AT_CHANCE * row["chance"]
-        chance = (
-            f", which is chance ({number(row['chance'])})"
-            if is_chance
-            else f", where chance is {number(row['chance'])}"
-        )
+        part = loss / row["chance"]
+        is_chance = AT_CHANCE < part < 2 - AT_CHANCE
+        chance = f", {'which' if is_chance else 'where chance'} is "
+        chance += f"chance ({number(row['chance'])})" if is_chance else number(row["chance"])
     return f"the loss ends at {number(loss)}{chance}"
 
 
