@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from rnn_exp.profiles import RULE, summarize
+
 SETTINGS = (
     "task",
     "task.length",
@@ -21,7 +23,7 @@ SETTINGS = (
     "seed",
 )
 SMALLEST = -45.0
-"""log10 of the smallest float32: below it the synthetic gradients underflow."""
+"""log10 of the smallest float32: below it training loses the synthetic gradients to underflow."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,12 @@ class Study:
         """The rule by which its verdicts were given; none where there is no verdict."""
         if "verdict" not in self.runs:
             return []
-        return ["vanishing when the rate is below 0.98, exploding above 1.02"]
+        return [RULE]
+
+    @property
+    def gradient_columns(self) -> list[str]:
+        """The names of the columns of its gradients."""
+        return [str(name) for name in self.gradients.columns]
 
     def gradient_rows(
         self,
@@ -107,20 +114,25 @@ def run(
     settings: dict[str, object] | None = None,
 ) -> dict[str, object]:
     """One row of the table of runs."""
-    name = f"{activation}-{gain}-{length}-{seed}"
-    known = rate(activation, gain)
     values = ("adding", length, activation, 64, 1, "gaussian", gain, 40, "sgd", 0.01, np.nan, seed)
+    chosen = {
+        "run": f"{activation}-{gain}-{length}-{seed}",
+        **dict(zip(SETTINGS, values, strict=True)),
+    }
+    known = rate(activation, gain) if theory else np.nan
     return {
-        "run": name,
-        "digest": name[:8],
+        **chosen,
+        "digest": f"{activation}-{gain}"[:8],
         "status": "finished",
-        "verdict": "vanishing" if known < 0.98 else "exploding" if known > 1.02 else "stable",
-        "decay_rate": known * 1.03 ** (seed - 1),
-        "half_life": np.log(2) / abs(np.log(known)) if known != 1 else np.inf,
-        "final_decay_rate": known**0.9,
-        "final_half_life": np.log(2) / abs(np.log(known**0.9)) if known != 1 else np.inf,
-        "final_verdict": "vanishing" if known < 0.98 else "exploding",
-        "predicted_rate": known if theory else np.nan,
+        **said(gradients(chosen, 0)),
+        **ended(gradients(chosen, 40)),
+        "theory_holds": theory,
+        "theory_because": None if theory else "no synthetic theory was asked for",
+        "theory_form": "mean field" if theory else None,
+        "theory_lags": float(length - 1) if theory else np.nan,
+        "theory_rate": known,
+        "predicted_log10_change": (length - 1) * np.log10(known),
+        "predicted_rate": known,
         "drive": 0.05,
         "bound": 2 * (0.577 if np.isnan(gain) else gain) * (0.25 if activation == "sigmoid" else 1),
         "diverged_update": np.nan,
@@ -128,30 +140,61 @@ def run(
         "diverged_direction": None,
         "failure": None,
         "command": f"rnn-exp network.activation={activation} init.gain={gain} seed={seed}",
-        **dict(zip(SETTINGS, values, strict=True)),
         **(settings or {}),
     }
+
+
+def said(rows: pd.DataFrame, carrier: str = "log10_total") -> dict[str, object]:
+    """What a run says of this profile, by the package's own summary of it."""
+    rows = rows.sort_values("time")
+    found = summarize(rows[carrier].to_numpy(dtype=float), rows["status"].to_numpy())
+    shortest, longest = found.half_life_interval
+    numbers = {
+        "decay_rate": found.rate,
+        "log10_change": found.log10_change,
+        "decay_rate_low": found.rate_low,
+        "decay_rate_high": found.rate_high,
+        "decay_rate_error": found.error,
+        "r_squared": found.r_squared,
+        "half_life": found.half_life,
+        "half_life_low": shortest,
+        "half_life_high": longest,
+        "horizon": found.horizon,
+        "lost_at": np.nan if found.lost_at is None else float(found.lost_at),
+    }
+    words = {"verdict": found.verdict, "verdict_reason": found.reason, "bent": found.is_bent}
+    # JSON knows no infinity: what is not finite is missing.
+    finite = {key: value if np.isfinite(value) else np.nan for key, value in numbers.items()}
+    return {"carrier": carrier, **words, **finite}
+
+
+def ended(rows: pd.DataFrame) -> dict[str, object]:
+    """What a run says of the profile of its last update."""
+    kept = ("decay_rate", "half_life", "log10_change", "verdict", "verdict_reason")
+    return {f"final_{key}": said(rows)[key] for key in kept}
 
 
 def gradients(run: dict[str, object], update: int) -> pd.DataFrame:
     """The profile of one run at one update: a straight line of known slope, and a small wave."""
     length, seed = int(run["task.length"]), int(run["seed"])
     lag = np.arange(length - 1, -1, -1)
-    known = rate(str(run["network.activation"]), float(run["init.gain"])) * 1.03 ** (seed - 1)
-    slope = np.log10(known) * (1 - 0.1 * update / 40)
+    predicted = rate(str(run["network.activation"]), float(run["init.gain"]))
+    slope = np.log10(predicted * 1.03 ** (seed - 1)) * (1 - 0.1 * update / 40)
     exact = -0.5 + 0.1 * seed + lag * slope + 0.1 * np.sin(lag + seed)
-    lost = exact < SMALLEST
+    theory = exact[-1] + lag * np.log10(predicted)
+    drawn = (lag <= run.get("theory_lags", np.nan)) & (update == 0)
     frame = pd.DataFrame({key: run[key] for key in ("run", *SETTINGS)}, index=lag)
     return frame.assign(
         update=update,
         layer=0,
         time=length - lag,
         lag=lag,
-        log10_total=np.where(lost, -np.inf, exact),
+        log10_total=exact,
         log10_direct=np.where(lag == 0, exact, -np.inf),
+        log10_predicted=np.where(drawn, theory, np.nan),
         saturation=0.8,
         state_rms=0.4,
-        status=np.where(lost, "underflow", "ok"),
+        status=np.where(exact < SMALLEST, "underflow", "ok"),
     )
 
 
@@ -171,6 +214,15 @@ def row(run: dict[str, object], update: int) -> dict[str, object]:
         "largest_singular_value": 2 * gain,
         **{key: run[key] for key in SETTINGS},
     }
+
+
+def altered(tables: Study, rows: pd.DataFrame, carrier: str = "log10_total") -> Study:
+    """The same study with these gradients; its runs say what the new profiles of update 0 say."""
+    runs = tables.runs.copy()
+    for name, part in rows[rows["update"] == 0].groupby("run"):
+        for key, value in said(part, carrier).items():
+            runs.loc[runs["run"] == name, key] = value
+    return Study(runs, tables.updates, rows, tables.broken)
 
 
 def concatenated(first: Study, second: Study) -> Study:
@@ -193,7 +245,6 @@ def diverged(study: Study, name: str, update: int = 20, time: int = 4) -> Study:
     bad = study.runs["run"] == name
     runs = study.runs.assign(
         status=study.runs["status"].mask(bad, "diverged"),
-        verdict=study.runs["verdict"].mask(bad, "diverged"),
         diverged_update=study.runs["diverged_update"].mask(bad, update),
         diverged_time=study.runs["diverged_time"].mask(bad, time),
         diverged_direction=study.runs["diverged_direction"].mask(bad, "backward"),
@@ -208,4 +259,7 @@ def diverged(study: Study, name: str, update: int = 20, time: int = 4) -> Study:
         status=rows["status"].mask(over, "inf").mask(under, "nan"),
     )
     last = (updates["run"] == name) & (updates["update"] == update)
+    if update == 0:
+        for key, value in said(rows[(rows["run"] == name) & (rows["update"] == 0)]).items():
+            runs.loc[bad, key] = value
     return Study(runs, updates.assign(loss=updates["loss"].mask(last, np.nan)), rows, study.broken)

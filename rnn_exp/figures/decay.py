@@ -17,7 +17,12 @@ from rnn_exp.words import sentences
 
 QUESTION: Final = "How far back in time does the gradient reach?"
 
-_THEORY: Final = ["measured_change", "predicted_change", "predicted_lags", "change_scatter"]
+_THEORY: Final = [
+    "log10_measured_change",
+    "log10_predicted_change",
+    "predicted_lags",
+    "change_scatter",
+]
 
 
 def table(tables: Tables) -> Plotted:

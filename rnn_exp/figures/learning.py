@@ -112,6 +112,8 @@ def _course(ends: pd.DataFrame) -> list[str]:
 
 def _went(row: pd.Series) -> str:
     first, last = number(row["first"]), number(row["last"])
+    if row["at"] == 0:
+        return f"is {first} at update 0, the only one at which it is finite"
     if first == last:
         return f"stays at {first} up to update {row['at']}"
     way = "falls" if row["last"] < row["first"] else "rises"

@@ -36,7 +36,7 @@ def table(tables: Tables) -> Plotted:
         raise CannotDraw("No run of the study has a decay rate.")
     numbers = cases(frame, KEYS)
     whole = numbers["predicted_lags"] == numbers["lags"]
-    numbers["measured_change"] = numbers["log10_change"].where(whole)
+    numbers["log10_measured_change"] = numbers["log10_change"].where(whole)
     frame = frame.assign(
         bound=frame.reindex(columns=["bound"])["bound"].astype(float),
         unknown=frame["decay_rate"].astype(float).isna().astype(int),

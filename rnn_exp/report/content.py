@@ -1,23 +1,27 @@
 """What the page says of a study beside its figures: in words, and as a table of runs."""
 
-from collections.abc import Sequence
+import math
+import numbers
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
-from rnn_exp.figures.parts.selection import setting_columns
-from rnn_exp.schema import RUN_STATUSES, VERDICTS
-from rnn_exp.words import listing, number, plural, sentences
+from rnn_exp.figures.parts.carrier import cases, verdict_words
+from rnn_exp.figures.parts.selection import axes_of, is_determined_by, setting_columns, settings_of
+from rnn_exp.schema import RUN_STATUSES
+from rnn_exp.words import half_life, listing, magnitude, number, plural, sentences
 
 
 def summary(runs: pd.DataFrame, broken: pd.DataFrame) -> str:
-    """One paragraph: the number of runs, by status and by verdict."""
+    """One paragraph: the number of runs, by status; verdicts are said setting by setting."""
     if runs.empty:
         return sentences("The study has no readable run.", _broken(broken))
     return sentences(
         f"The study has {plural(len(runs), 'run')}: {_counted(runs, 'status', RUN_STATUSES)}.",
-        f"Verdicts: {_counted(runs, 'verdict', VERDICTS)}.",
+        _only_setting(runs),
         _trained(runs),
         _broken(broken),
     )
@@ -30,14 +34,28 @@ def _counted(runs: pd.DataFrame, column: str, order: Sequence[str]) -> str:
     return listing(f"{counts[value]} {value}" for value in (*known, *others))
 
 
+def _only_setting(runs: pd.DataFrame) -> str:
+    """What the gradient does where nothing but the seed varies."""
+    table = setting_table(runs)
+    if len(table.rows) != 1:
+        return "What the gradient does is said below, setting by setting."
+    _, verdict, spread, change, _, _ = table.rows[0]
+    rate = f"; rate (95 %) {spread}" if spread != _UNKNOWN else ""
+    size = f"; change over the sequence {change}" if change != _UNKNOWN else ""
+    return f"Gradient at update 0: {verdict}{rate}{size}."
+
+
 def _trained(runs: pd.DataFrame) -> str:
-    if "final_verdict" not in runs or runs["final_verdict"].isna().all():
+    changed = runs.reindex(columns=["verdict", "final_verdict"]).dropna()
+    if changed.empty:
         return ""
-    changed = runs.dropna(subset=["final_verdict"])
-    count = int((changed["final_verdict"] != changed.reindex(columns=["verdict"])["verdict"]).sum())
+    count = int((changed["final_verdict"] != changed["verdict"]).sum())
+    if len(changed) == 1:
+        row = changed.iloc[0]
+        return f"At the last recorded update it is {row['final_verdict']}."
     if not count:
-        return "Training changes no verdict."
-    return f"By the last recorded update, {plural(count, 'verdict')} of {len(changed)} changed."
+        return "At the last recorded update each run has the verdict of its first."
+    return f"At the last recorded update {count} of {len(changed)} runs have another verdict."
 
 
 def _broken(broken: pd.DataFrame) -> str:
@@ -74,23 +92,78 @@ def cell(value: object) -> str:
 
 
 RESULTS: Final = {
-    "status": "status",
-    "verdict": "verdict",
-    "decay_rate": "decay rate",
-    "predicted_rate": "predicted",
-    "half_life": "half-life",
+    "verdict": "gradient",
+    "verdict_reason": "why",
+    "decay_rate": "rate (95 %)",
+    "log10_change": "change",
+    "half_life": "half-life or doubling time",
+    "theory_rate": "theory's rate",
+    "predicted_log10_change": "theory's change",
+    "final_verdict": "at the end",
     "final_decay_rate": "final rate",
-    "final_half_life": "final half-life",
+    "status": "status",
 }
+"""The columns of results in the table of runs, by what they are read from."""
+_UNKNOWN: Final = "-"
+_ALWAYS: Final = ("task.length", "network.cell", "network.activation", "init", "init.gain")
+"""Settings that the table of settings shows wherever they vary."""
 
 
 @dataclass(frozen=True)
 class RunTable:
-    """Headings, one list of cells a run, and what all runs share."""
+    """Headings, one list of cells a row, and what all rows share."""
 
     headings: list[str]
     rows: list[list[str]]
     shared: list[tuple[str, str]]
+
+
+def setting_table(runs: pd.DataFrame) -> RunTable:
+    """A row a setting: verdicts over its seeds, mean rate and change with intervals, theory."""
+    text = settings_of(runs)
+    varying: list[str] = []
+    for column in map(str, text):
+        # What the columns before it decide, such as the bias of an init, makes no row of its own.
+        varies = len(text[column].unique()) > 1
+        if varies and (column in _ALWAYS or not is_determined_by(text, column, varying)):
+            varying.append(column)
+    axes = axes_of(runs, text)[["length"]]
+    frame = runs.drop(columns=[*varying, "length"], errors="ignore").join(axes).join(text[varying])
+    # Without a setting that varies all runs are of one.
+    by = varying or ["only"]
+    found = cases(frame.assign(only=""), by)
+    ended = frame.assign(only="").groupby(by, sort=False, dropna=False)
+    statuses = [_counted(part, "status", RUN_STATUSES) for _, part in ended]
+    rows = [
+        [*(str(case[key]) for key in varying), *_said(case), status]
+        for (_, case), status in zip(found.iterrows(), statuses, strict=True)
+    ]
+    headings = ["seeds", "gradient", "rate (95 %)", "change (95 %)", "theory's change", "status"]
+    return RunTable([*varying, *headings], rows, [])
+
+
+def _said(case: pd.Series) -> list[str]:
+    """The cells of one setting: seeds, verdicts, rate, change, theory's change."""
+    change = _spread(*(magnitude(float(case[key])) for key in _CHANGE))
+    theory = _UNKNOWN
+    if np.isfinite(case["log10_predicted_change"]):
+        theory = magnitude(float(case["log10_predicted_change"]))
+        if case["predicted_lags"] < case["lags"]:
+            theory += f" (to lag {case['predicted_lags']:.0f})"
+    rate = _spread(*(number(float(case[key])) for key in _RATE))
+    return [str(case["seeds"]), verdict_words(case), rate, change, theory]
+
+
+_RATES: Final = ("decay_rate", "decay_rate_low", "decay_rate_high")
+_RATE: Final = ("rate", "rate_low", "rate_high")
+_CHANGE: Final = ("log10_change", "log10_change_low", "log10_change_high")
+
+
+def _spread(middle: str, low: str, high: str) -> str:
+    """A number with its interval, where there is one: '0.57 (0.55 to 0.59)'."""
+    if middle == "undefined":
+        return _UNKNOWN
+    return middle if "undefined" in (low, high) else f"{middle} ({low} to {high})"
 
 
 def run_table(runs: pd.DataFrame) -> RunTable:
@@ -98,14 +171,70 @@ def run_table(runs: pd.DataFrame) -> RunTable:
     settings = [*setting_columns(runs), *(["seed"] if "seed" in runs else [])]
     text = runs[settings].astype(object).map(cell)
     varying = [column for column in settings if len(text[column].unique()) > 1]
-    results = [column for column in RESULTS if column in runs]
-    cells = runs[results].astype(object).map(cell)
-    ended = [_end(row) for _, row in runs.iterrows()]
-    table = pd.concat([runs["run"].astype(str), text[varying], cells], axis=1)
-    headings = ["run", *varying, *(RESULTS[column] for column in results), "diverged or failed"]
-    rows = [[*row, end] for row, end in zip(table.to_numpy().tolist(), ended, strict=True)]
+    shown = [column for column in RESULTS if column in runs]
+    rows = [
+        [
+            str(run["run"]),
+            *values,
+            *(_result(run, key) for key in shown),
+            _end(run),
+        ]
+        for (_, run), values in zip(runs.iterrows(), text[varying].to_numpy().tolist(), strict=True)
+    ]
+    headings = ["run", *varying, *(RESULTS[column] for column in shown), "diverged or failed"]
     shared = [(c, str(text[c].iloc[0])) for c in settings if c not in varying and len(text)]
     return RunTable(headings, rows, shared)
+
+
+def _result(run: pd.Series, key: str) -> str:
+    """One result of a run as a cell of the table."""
+    special: dict[str, Callable[[pd.Series], str]] = {
+        "decay_rate": _rate,
+        "log10_change": _change,
+        "predicted_log10_change": _theory_change,
+        "half_life": _half_life,
+        "status": lambda row: cell(row["status"]),
+    }
+    return special[key](run) if key in special else cell(run[key])
+
+
+def _rate(run: pd.Series) -> str:
+    return _spread(*(_number(_known(run, key)) for key in _RATES))
+
+
+def _change(run: pd.Series) -> str:
+    value = _known(run, "log10_change")
+    return _UNKNOWN if value is None else magnitude(value)
+
+
+def _theory_change(run: pd.Series) -> str:
+    """Theory's change and the lag to which it goes, or why theory says nothing."""
+    value, lags = _known(run, "predicted_log10_change"), _known(run, "theory_lags")
+    if value is None:
+        why = run.get("theory_because")
+        return f"none: {why}" if isinstance(why, str) and why else _UNKNOWN
+    return magnitude(value) if lags is None else f"{magnitude(value)} at lag {lags:.0f}"
+
+
+def _known(run: pd.Series, key: str) -> float | None:
+    """A number of a run; None where it is missing."""
+    value = run.get(key)
+    return float(value) if isinstance(value, numbers.Real) and value == value else None
+
+
+def _half_life(run: pd.Series) -> str:
+    """Half-life or doubling time, in the right word; infinite where the interval holds 1."""
+    ends = ("half_life", "decay_rate", "decay_rate_low", "decay_rate_high", "lost_at")
+    lags, rate, low, high, lost = (_known(run, key) for key in ends)
+    if lags is not None:
+        return half_life(lags, rate is not None and rate > 1)
+    if low is None or high is None or lost is not None or not low <= 1 <= high:
+        return _UNKNOWN
+    return "infinite (the interval of the rate holds 1)"
+
+
+def _number(value: float | None) -> str:
+    return number(math.nan) if value is None else number(value)
 
 
 def _end(row: pd.Series) -> str:

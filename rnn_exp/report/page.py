@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from rnn_exp import figures
 from rnn_exp.figures import CannotDraw, Tables, of_study
 from rnn_exp.figures.parts.style import in_style
-from rnn_exp.report.content import commands, divergences, run_table, summary
+from rnn_exp.report.content import commands, divergences, run_table, setting_table, summary
 from rnn_exp.storage.files import replace_bytes
 
 PICTURES: Final = ("png", "svg", "pdf")
@@ -125,6 +125,7 @@ def render(tables: Tables, pictures: list[Picture], title: str) -> str:
         formats=FORMATS,
         rules=tables.rules,
         divergences=divergences(runs),
+        settings=setting_table(runs) if len(runs) else None,
         table=run_table(runs) if len(runs) else None,
         commands=commands(runs),
         broken=_broken(tables.broken),

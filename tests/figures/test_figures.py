@@ -16,7 +16,7 @@ from rnn_exp import figures
 from rnn_exp.figures.parts import panels
 from rnn_exp.figures.parts.selection import select_runs
 from rnn_exp.figures.parts.style import categories, in_style, ordered, style
-from tests.tables import Study, concatenated, diverged, rate, study
+from tests.tables import Study, altered, concatenated, diverged, rate, study
 
 NAN = math.nan
 SMALL = {"lengths": (5, 10), "gains": (0.5, 1.0), "updates": (0, 10)}
@@ -52,6 +52,7 @@ REFUSED = {
     ("diverged at once", "parameters"),
     ("diverged at once", "heatmap"),
     ("diverged at once", "learning"),
+    ("diverged at once", "rates"),
 }
 
 
@@ -165,15 +166,56 @@ def test_theory_is_dashed_where_there_is_theory_and_only_there(name: str) -> Non
     assert not lines(drawn(name, named("no theory"))[1], "--")
 
 
-def test_underflow_is_drawn_as_a_floor_marker() -> None:
+def test_the_true_curve_goes_through_the_floor_and_a_circle_says_where_training_loses_it() -> None:
     tables = study(("sigmoid",), (0.5,), (100,), 1)
-    start = tables.gradients[tables.gradients["update"] == 0]
+    start = tables.gradients[tables.gradients["update"] == 0].sort_values("lag")
     lost = start.loc[start["status"] == "underflow", "lag"]
     table, figure, caption = drawn("decay", tables)
-    assert set(table.loc[table["floor"] > 0, "lag"]) == set(lost)
-    assert [marks(figure, "floor")[i] for i in (0, -1)] == [lost.min(), lost.max()]
-    assert "zero or underflow" in [t.get_text() for t in figure.legends[0].get_texts()]
-    assert f"{len(lost)} points" in caption
+    np.testing.assert_array_equal(table["log10_median"], start["log10_total"])
+    assert np.isfinite(table["log10_median"]).all()
+    assert set(table.loc[table["unseen"] > 0, "lag"]) == set(lost)
+    assert marks(figure, "unseen") == [lost.min()]
+    assert marks(figure, "floor") == []
+    assert "lost to training" in [t.get_text() for t in figure.legends[0].get_texts()]
+    assert f"At {len(lost)} points a seed's norm is lost to training" in caption
+
+
+def test_theory_is_drawn_to_the_lag_to_which_it_goes_and_no_further() -> None:
+    tables = study(("tanh",), (0.5,), (30,), 1)
+    far = tables.gradients["lag"] > 10
+    rows = tables.gradients.assign(log10_predicted=tables.gradients["log10_predicted"].mask(far))
+    table, figure, caption = drawn("decay", altered(tables, rows))
+    [dashed] = lines(figure, "--")
+    assert np.isfinite(dashed).sum() == 11
+    assert table["predicted_lags"].unique() == [10]
+    assert "decades at lag 10" in caption
+
+
+def test_seeds_that_disagree_are_said_and_their_interval_holds_1() -> None:
+    """Sixteen seeds of one setting: four vanish, six are stable, six explode."""
+    tables = study(("tanh",), (1.0,), (60,), 16, (0,))
+    per_lag = np.repeat([-0.03, 0.0, 0.03], (4, 6, 6))[tables.gradients["seed"]]
+    rows = tables.gradients.assign(log10_total=per_lag * tables.gradients["lag"])
+    disagreeing = altered(tables, rows)
+
+    table, _, caption = drawn("rates", disagreeing)
+    assert float(table["rate_low"].iloc[0]) < 1 < float(table["rate_high"].iloc[0])
+    assert table[["seeds", "vanishing", "stable", "exploding"]].iloc[0].tolist() == [16, 4, 6, 6]
+    _, _, said = drawn("decay", disagreeing)
+    assert "4 vanishing, 6 stable and 6 exploding (seeds disagree) with g = 1" in said
+    assert "16 seeds." in caption
+
+
+@pytest.mark.parametrize("name", figures.names())
+def test_the_caption_of_one_run_compares_it_with_nothing(name: str) -> None:
+    module = figures.figure(name)
+    try:
+        plotted = module.table(study(("tanh",), (1.2,), (20,), 1))
+    except figures.CannotDraw:
+        return
+    found = module.caption(plotted)
+    for word in ("most", "largest", "nearest", "smallest", "best", "worst", "cases"):
+        assert f" {word} " not in found
 
 
 def test_overflow_and_nan_are_drawn_as_ceiling_markers() -> None:
@@ -204,10 +246,14 @@ def test_heat_map_is_relative_to_lag_zero_of_the_same_update() -> None:
 
 
 def test_lost_cells_of_the_heat_map_have_a_colour_and_a_legend_entry() -> None:
-    table, figure, caption = drawn("heatmap", study(("sigmoid",), (0.5,), (100,), 1))
+    tables = study(("sigmoid",), (0.5,), (100,), 1)
+    lost = {"log10_total": -np.inf, "status": "zero"}
+    far = tables.gradients["lag"] > 50
+    rows = tables.gradients.assign(**{k: tables.gradients[k].mask(far, v) for k, v in lost.items()})
+    table, figure, caption = drawn("heatmap", altered(tables, rows))
     assert (table["kind"] == "floor").any()
-    assert "zero or underflow" in [t.get_text() for t in figure.legends[0].get_texts()]
-    assert "zero or underflowed (hatched)" in caption
+    assert "zero or cut off" in [t.get_text() for t in figure.legends[0].get_texts()]
+    assert "exactly zero or cut off (hatched)" in caption
 
 
 def test_an_untrained_study_has_no_heat_map() -> None:
@@ -218,13 +264,14 @@ def test_an_untrained_study_has_no_heat_map() -> None:
 def test_rates_are_bounded_by_a_dotted_line_and_a_shaded_region() -> None:
     _, figure, caption = drawn("rates", study(("tanh",), (0.5, 1.0, 2.0), (10,), 2))
     np.testing.assert_allclose(lines(figure, ":"), [[1.0, 2.0, 4.0]])
-    assert "Every median lies below the singular-value bound" in caption
+    assert "No point lies above the singular-value bound" in caption
+    assert "holds where only the last step has a loss; below 1 it is sufficient" in caption
 
 
 def test_the_caption_says_where_the_rate_crosses_one() -> None:
     _, _, caption = drawn("rates", study(("tanh", "sigmoid"), (0.5, 1.0, 2.0), (10,), 1))
-    assert "With tanh the rate crosses 1 between 1 and 2." in caption
-    assert "With sigmoid the rate stays below 1 throughout." in caption
+    assert "With tanh the mean rate crosses 1 between 1 and 2." in caption
+    assert "With sigmoid the mean rate stays below 1." in caption
 
 
 def test_parameter_gradients_stand_beside_the_ratio_of_state_gradients() -> None:
@@ -294,16 +341,33 @@ def test_ticks_of_an_axis_of_exponents_name_the_numbers_they_stand_for(low, high
     assert axes.yaxis.get_major_formatter().format_ticks(ticks) == labels
 
 
-def test_a_run_without_a_rate_is_an_overflow_only_if_it_diverged():
+def test_a_run_without_a_rate_is_not_drawn_and_that_is_said():
     tables = study(("tanh",), (0.5, 1.0), (10,), 1)
     tables.runs.loc[0, ["decay_rate", "verdict"]] = [NAN, "undetermined"]
 
     plotted = figures.figure("rates").table(tables)
 
-    assert plotted.table["overflowed"].tolist() == [0, 0]
-    assert "1 run with too few usable norms" in figures.figure("rates").caption(plotted)
-    tables.runs.loc[0, "verdict"] = "diverged"
-    assert figures.figure("rates").table(tables).table["overflowed"].tolist() == [1, 0]
+    assert plotted.table["unknown"].tolist() == [1, 0]
+    assert "1 run with too few lags for a rate: not drawn." in figures.figure("rates").caption(
+        plotted
+    )
+
+
+def test_a_loss_that_was_finite_once_is_said_to_be_so():
+    tables = diverged(study(("tanh",), (2.0,), (10,), 1), "tanh-2.0-10-0", update=10)
+
+    _, _, caption = drawn("learning", tables)
+
+    assert "at update 0, the only one at which it is finite." in caption
+
+
+def test_a_rate_of_one_of_several_lengths_names_its_case():
+    tables = study(("tanh",), (0.5,), (10, 30), 1)
+
+    caption = drawn("decay", tables)[2]
+
+    assert "with tanh, g = 0.5, T = 30 it keeps " in caption
+    assert "(tanh, g = 0.5, T = 30)" in caption
 
 
 class Objective(Study):
@@ -325,7 +389,7 @@ def test_figures_ask_for_no_rows_but_those_that_they_draw():
     tables = study(("tanh",), (0.5, 1.0), (10, 20), 1, tuple(range(100)))
     every = sorted(tables.runs["run"])
 
-    columns = ["run", "update", "time", "lag", "log10_total", "status"]
+    columns = ["run", "update", "time", "lag", "log10_total", "status", "log10_predicted"]
     start = [{"columns": columns, "runs": every, "updates": [0], "layer": -1}]
     assert asked("decay", tables) == asked("parameters", tables) == start
     assert asked("learning", tables) == asked("rates", tables) == []

@@ -91,7 +91,7 @@ def test_of_results_that_do_not_say_how_many_weights_there_are_none_are_told():
     labels = [text.get_text() for text in FIGURE.draw(plotted).legends[0].get_texts()]
     assert labels[:3] == ["RNN", "GRU", "LSTM"]
     caption = FIGURE.caption(plotted)
-    assert "RNN learns T = 10; at T = 40 its loss is 1 of chance." in caption
+    assert "RNN learns T = 10; at T = 40 its loss is 1 of that of chance." in caption
     assert "weights" not in caption
 
 
@@ -112,15 +112,18 @@ def test_what_is_drawn_is_the_table():
 def test_the_caption_says_who_learns_up_to_which_length():
     caption = FIGURE.caption(FIGURE.table(compared()))
 
-    assert "RNN (4,096 weights) learns T = 10; at T = 40 its loss is 1 of chance." in caption
     assert (
-        "GRU (12,288 weights) learns T = 10 and 20; at T = 40 its loss is 1 of chance." in caption
+        "RNN (4,096 weights) learns T = 10; at T = 40 its loss is 1 of that of chance." in caption
     )
     assert (
-        "LSTM (16,384 weights) learns T = 10, 20 and 40; at T = 40 its loss is 0.04 of chance."
+        "GRU (12,288 weights) learns T = 10 and 20; at T = 40 its loss is 1 of that of chance."
         in caption
     )
-    assert "10⁻¹² at lag 39 with RNN" in caption
+    assert (
+        "LSTM (16,384 weights) learns T = 10, 20 and 40; at T = 40 its loss is 0.04 of that of "
+        "chance." in caption
+    )
+    assert "2e-12 at lag 39 with RNN" in caption
     assert "0.0164 at lag 39 with LSTM in its memory c" in caption
 
 

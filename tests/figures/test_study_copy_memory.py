@@ -80,7 +80,13 @@ def test_a_loss_that_is_not_finite_is_marked_and_told():
     figure = FIGURE.draw(plotted)
     [marks] = [line for line in figure.axes[0].lines if line.get_gid() == "ceiling"]
     assert marks.get_xdata().tolist() == [40, 50]
-    assert "3 runs diverged (triangles)." in FIGURE.caption(plotted)
+    assert "3 runs diverged (triangles where the loss was not finite)." in FIGURE.caption(plotted)
+
+
+def test_lines_that_all_end_far_above_chance_are_seen_all_the_same():
+    figure = FIGURE.draw(FIGURE.table(recipes([{}], lambda row, update: 2.0)))
+
+    assert figure.axes[0].get_ylim()[1] > 2
 
 
 def test_runs_without_a_chance_level_are_drawn_without_one():

@@ -129,4 +129,4 @@ def test_lost_gradients_are_refused():
     run, rows = SIX[0]
 
     with pytest.raises(figures.CannotDraw, match="finite and above zero"):
-        course.table(study((run, rows.assign(status="nan"))))
+        course.table(study((run, rows.assign(status="nan", log10_total=np.nan))))

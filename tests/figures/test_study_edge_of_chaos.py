@@ -40,6 +40,7 @@ def driven(theory: bool = True, length: int = 60, drives: tuple[float, ...] = DR
                             "time": length - lag,
                             "lag": lag,
                             "log10_total": slope * lag - seed,
+                            "log10_predicted": np.log10(predicted) * lag - seed,
                             "status": "ok",
                         }
                     )
@@ -91,17 +92,18 @@ def test_a_rate_of_1_has_the_middle_colour():
 def test_the_caption_gives_the_edge_and_the_largest_gap():
     caption = edge_of_chaos.caption(edge_of_chaos.table(driven()))
 
-    assert "from g = 1.01 at a drive of 0.01 to g = 2 at a drive of 1" in caption
-    assert "off by at most 0.5 in g, at a drive of 1 (measured 2, predicted 1.5)" in caption
+    assert "from g = 1.01 (95 % over seeds: 1.01 to 1.01) at a drive of 0.01 to g = 2 " in caption
+    assert "off by at most 0.5 in g: measured g = 2 (95 % over seeds: 2 to 2) at a drive" in caption
+    assert "of 1, predicted g = 1.5." in caption
     # ln (1 + 1/2) - ln (1 + 1)
-    assert "off its prediction by at most 0.288 (drive 1, g = " in caption
-    assert "12 points of 2 seeds each." in caption
+    assert "measured and predicted ln rate differ by at most 0.288 (drive 1, g = " in caption
+    assert "12 points of up to 2 seeds each." in caption
 
 
 @pytest.mark.parametrize(
     ("tables", "why"),
     [
-        (driven(theory=False), "mean-field prediction"),
+        (driven(theory=False), "No theory holds"),
         (driven(length=20), "lag from 5 to 50"),
         (driven(drives=(0.1,)), "two drives and two gains"),
         (driven(drives=(0.0, 0.1)), "no drive"),

@@ -89,12 +89,20 @@ def test_chance_is_a_dashed_line_where_it_is_known():
 def test_the_caption_says_which_part_of_the_claim_holds():
     caption = harm.caption(harm.table(three()))
 
-    assert "tanh, g = 1 (vanishing, rate 0.887 per step back): the loss ends at 0.01" in caption
+    assert "sigmoid, g = 0.5 (gradient at update 0: vanishing for both seeds, keeps 12." in caption
+    assert "W_hh ends 10 % of its norm away" in caption
+    assert "the loss ends at 0.01, where chance is 0.5" in caption
     assert "the loss ends at 0.499, which is chance (0.5); W_hh ends 0.01 % of its norm" in caption
-    assert "at lag 18 a step adds 10⁻¹⁸ of the most, and from lag 8 on less than" in caption
-    assert "what W_hh does move by comes from the last 8 steps" in caption
+    assert "at lag 18 a step adds 10⁻¹⁸ of the largest contribution, and all steps " in caption
+    assert "beyond lag 7 add less than single precision keeps in their sum" in caption
     assert "2 of 2 runs diverged, first at update 10, time step 4, in the backward pass" in caption
     assert "W_hh ends 10²¹ times its norm away" in caption
+
+
+def test_a_loss_far_above_chance_is_not_called_chance():
+    caption = harm.caption(harm.table(case("tanh", 1.0, 1e-3, 7.0, 1.0)))
+
+    assert "the loss ends at 7, where chance is 0.5" in caption
 
 
 def test_an_untrained_study_is_refused():

@@ -97,9 +97,9 @@ def test_the_caption_says_how_far_theory_is_off_and_what_training_moves():
     caption = lyapunov.caption(lyapunov.table(known()))
 
     # The median seed is 0.1 above; λ₁ = ln g − 0.9 before and (ln g − 1) / 2 + 0.1 after.
-    assert "within 0.1 of ½ ln χ" in caption
+    assert "Before training ½ ln χ is off the largest exponent by 0.1 to 0.1" in caption
     assert "positive at 1 of 4 gains before training and at 1 after it, nearer to 0 at 4" in caption
-    assert "moves most at g = 0.5, from -1.59 to -0.747" in caption
+    assert "the largest move is at g = 0.5, from -1.59 to -0.747" in caption
     assert "Up to 3 seeds." in caption
 
 
@@ -109,7 +109,7 @@ def test_without_theory_it_is_drawn_and_said():
 
     caption = lyapunov.caption(lyapunov.table(dataclasses.replace(tables, runs=runs)))
 
-    assert "No mean-field prediction" in caption
+    assert "No mean field holds" in caption
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ def both() -> Study:
     rows = two.gradients.assign(
         run="every-" + two.gradients["run"],
         log10_late=falling,
+        status_late="ok",
         log10_total=np.where(two.gradients["time"] == 1, np.log10(1.5), 0.0),
     )
     runs = pd.concat([one.runs, two.runs.assign(run="every-" + two.runs["run"])])
@@ -64,7 +65,7 @@ def test_the_caption_gives_the_ratio_of_first_to_last_of_both_losses():
     caption = masking.caption(masking.table(both()))
 
     assert "with a loss at every step 1.5 and 1.5 (T = 10, T = 20)" in caption
-    assert "for the last answer of the very same networks 0.00195 and 10⁻⁶" in caption
+    assert "for the last answer of the very same networks 0.00195 and 2e-06" in caption
     assert "to a factor of 1." in caption
     assert caption.endswith("Up to 3 seeds.")
 
@@ -78,10 +79,12 @@ def test_without_runs_of_a_last_loss_the_others_are_drawn():
     assert masking.draw(plotted).axes
 
 
-def test_an_underflow_of_the_late_gradient_is_marked():
+def test_a_zero_of_the_late_gradient_is_marked():
     tables = both()
     lost = (tables.gradients["lag"] == 19) & tables.gradients["log10_late"].notna()
-    rows = tables.gradients.assign(log10_late=tables.gradients["log10_late"].mask(lost, -np.inf))
+    late = tables.gradients["log10_late"]
+    status = tables.gradients["status_late"].mask(lost, "zero")
+    rows = tables.gradients.assign(log10_late=late.mask(lost, -np.inf), status_late=status)
 
     plotted = masking.table(Study(tables.runs, tables.updates, rows, tables.broken))
     table = plotted.table
@@ -89,7 +92,7 @@ def test_an_underflow_of_the_late_gradient_is_marked():
     marked = table[table["floor"] > 0]
     assert marked[["loss", "lag", "floor"]].to_numpy().tolist() == [["late", 19, 3]]
     figure = masking.draw(plotted)
-    assert "zero or underflow" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "exactly zero or cut off" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 @pytest.mark.parametrize(

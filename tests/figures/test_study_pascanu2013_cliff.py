@@ -70,7 +70,7 @@ def test_the_lines_are_those_of_the_one_unit_theory():
 def test_the_caption_gives_the_largest_gradient_its_median_and_where_the_wall_stands():
     caption = pascanu2013_cliff.caption(pascanu2013_cliff.table(unit()))
 
-    assert "at most 10⁵, at w = 4.5, b = -2.25: 10⁷ times its median, 0.01" in caption
+    assert "at most 1e5, at w = 4.5, b = -2.25; its median over the map is 0.01" in caption
     assert "At the 3 weights" in caption
     assert "largest on that line" in caption
 

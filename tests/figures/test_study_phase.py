@@ -69,7 +69,7 @@ def test_the_line_lies_where_the_gradient_has_changed_tenfold():
     np.testing.assert_allclose(at_twenty, [0.5, 2.0])
 
 
-def test_the_caption_counts_what_is_solved_on_either_side():
+def test_the_caption_counts_what_is_solved_on_either_side_and_adds_no_lengths_up():
     plotted = phase.table(known())
     table = plotted.table
     table["log10_ratio"] = np.where(table["gain"] < 1, -5.0, np.where(table["gain"] > 1, 7.0, 0.25))
@@ -77,11 +77,16 @@ def test_the_caption_counts_what_is_solved_on_either_side():
     caption = phase.caption(plotted)
 
     assert "At most 40 updates." in caption
-    assert "where it is more than ten times smaller, 0 of 18 runs solve" in caption
-    assert "where it keeps within a factor of ten, 7 of 18 runs solve" in caption
-    assert "where it is more than ten times larger, 0 of 18 runs solve" in caption
-    assert "from 1.58 (tanh, g = 1, T = 10) to 1.58 (tanh, g = 1, T = 10)" in caption
-    assert "lengths up to T = 100" in caption
+    assert (
+        "T = 10: where it is more than ten times smaller, 0 of 6 runs solve it; where it" in caption
+    )
+    assert (
+        "T = 30: where it is more than ten times smaller, 0 of 6 runs solve it; where it" in caption
+    )
+    assert "keeps within a factor of ten, 1 of 6 runs solve it" in caption
+    assert "where it is more than ten times larger, 0 of 6 runs solve it" in caption
+    assert "of 18 runs" not in caption
+    assert "The 2 cells in which every seed solves it have ratios from 1.78 (tanh, g" in caption
 
 
 def test_a_gradient_of_zero_is_the_darkest_cell_and_draws_no_line_through_it():

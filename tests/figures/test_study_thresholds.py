@@ -8,9 +8,10 @@ import pytest
 from matplotlib.axes import Axes
 
 from rnn_exp import figures
-from rnn_exp.figures.parts.seeds import gain_at_rate_one, settled_rates
+from rnn_exp.figures.parts.carrier import settled_rates
+from rnn_exp.figures.parts.seeds import gain_at_rate_one
 from rnn_exp.figures.studies import thresholds
-from tests.tables import Study, rate, study
+from tests.tables import Study, concatenated, rate, study
 
 GAINS = (0.25, 1.0, 4.0, 8.0)
 
@@ -62,14 +63,19 @@ def test_the_crossing_is_on_straight_lines_through_logarithms(gains, rates, expe
     assert gain_at_rate_one(gains, rates) == pytest.approx(expected, nan_ok=True)
 
 
-def test_the_table_has_median_and_range_over_seeds_and_theory():
+def test_the_table_has_mean_and_interval_over_seeds_and_theory():
     table = thresholds.table(known()).table.set_index(["activation", "gain"])
     row = table.loc[("tanh", 4.0)]
 
+    # Student's t with two degrees of freedom is 4.303; the seeds lie 0.01 apart.
+    reach = 4.303 * 0.01 / np.sqrt(3)
     np.testing.assert_allclose(
-        row[["low", "measured", "high"]].astype(float), 1.8 * np.exp([0, 0.01, 0.02])
+        row[["low", "measured", "high"]].astype(float),
+        1.8 * np.exp(0.01 + reach * np.array([-1, 0, 1])),
+        rtol=1e-5,
     )
-    assert (row["predicted"], row["bound"], row["seeds"]) == (rate("tanh", 4.0), 8.0, 3)
+    assert row["predicted"] == pytest.approx(rate("tanh", 4.0))
+    assert (row["asymptotic"], row["bound"], row["seeds"]) == (rate("tanh", 4.0), 8.0, 3)
 
 
 def test_what_is_drawn_is_the_table_in_the_order_of_the_textbook():
@@ -111,12 +117,12 @@ def test_the_caption_gives_thresholds_and_the_largest_gaps():
 
     # The median seed is e^0.01 above the prediction, everywhere.
     assert (
-        "With relu the bound promises vanishing below g = 0.5; the mean field is above 1 from "
-        "1.41 on, the measured rate from 1.4."
+        "With relu the bound promises vanishing below g = 0.5; theory is above 1 from 1.41 on; "
+        "the mean measured rate is above 1 from 1.4 on."
     ) in caption
     assert "at most 0.01 (tanh, g = " in caption
-    assert "lies above the bound: 0." in caption
-    assert "Up to 3 seeds." in caption
+    assert "Mean rates above the bound: 0. The bound holds where only the last step has" in caption
+    assert "3 seeds." in caption
 
 
 def test_a_seed_above_the_bound_is_told():
@@ -127,7 +133,7 @@ def test_a_seed_above_the_bound_is_told():
         thresholds.table(Study(runs, tables.updates, tables.gradients, runs))
     )
 
-    assert "lies above the bound: 2." in caption
+    assert "Mean rates above the bound: 2." in caption
 
 
 def test_gains_that_never_explode_have_no_third_region():
@@ -135,7 +141,7 @@ def test_gains_that_never_explode_have_no_third_region():
     calm = tables.runs["init.gain"] < 1
     plotted = thresholds.table(Study(tables.runs[calm], tables.updates, tables.gradients, None))
 
-    assert "the bound stays on one side of 1" in thresholds.caption(plotted)
+    assert "the bound stays below 1" in thresholds.caption(plotted)
     figure = thresholds.draw(plotted)
     assert not [line for line in figure.axes[0].lines if "edge" in str(line.get_gid())]
     assert regions(figure.axes[0]) == [0.25 / 1.08, 0.25 * 1.08, 0.25 * 1.08, 0.25 * 1.08]
@@ -149,15 +155,41 @@ def test_gains_that_all_explode_have_the_third_region_alone():
     assert regions(thresholds.draw(plotted).axes[0]) == [4 / 1.08, 4 / 1.08, 4 / 1.08, 8 * 1.08]
 
 
+def test_without_theory_the_measured_rates_are_drawn_and_the_caption_says_why():
+    plotted = thresholds.table(study(("tanh",), GAINS, (60,), 1, (0,), theory=False))
+
+    figure = thresholds.draw(plotted)
+
+    assert not [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
+    caption = thresholds.caption(plotted)
+    assert "No theory holds at these lags" in caption
+    assert "no synthetic theory was asked for (4 runs)" in caption
+
+
+def test_cells_have_panels_of_their_own_and_no_bound_where_there_is_none():
+    plain, leaky = (
+        study(("tanh",), GAINS, (60,), 2, (0,), **{"network.cell": cell})
+        for cell in ("rnn", "leaky")
+    )
+    leaky.runs["bound"] = np.nan
+
+    plotted = thresholds.table(concatenated(plain, leaky))
+
+    axes = thresholds.draw(plotted).axes
+    assert [one.get_title(loc="left") for one in axes] == ["tanh", "leaky tanh"]
+    dotted = [[line.get_gid() for line in one.lines].count("bound") for one in axes]
+    assert dotted == [1, 0]
+    assert "With leaky tanh there is no bound; theory is above 1" in thresholds.caption(plotted)
+
+
 @pytest.mark.parametrize(
     ("tables", "why"),
     [
         (study(("tanh",), GAINS, (20,), 1, (0,)), "lag from 5 to 50"),
-        (study(("tanh",), GAINS, (60,), 1, (0,), theory=False), "prediction and a bound"),
         (study(("tanh",), (np.nan,), (60,), 1, (0,), init="torch"), "more than their gain"),
         (study(("tanh",), GAINS, (60,), 1, (10,)), "update 0"),
     ],
-    ids=["too short", "no theory", "no gain", "no start"],
+    ids=["too short", "no gain", "no start"],
 )
 def test_it_refuses_what_it_cannot_draw(tables, why):
     with pytest.raises(figures.CannotDraw, match=why):

@@ -1,17 +1,21 @@
 """The page names every run, escapes what it did not write, and is the same every time."""
 
 import base64
+import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from rnn_exp import figures, report
+from rnn_exp.profiles import RULE
 from rnn_exp.report import page as page_module
-from tests.tables import Study, diverged, study
+from rnn_exp.report.content import run_table, setting_table, summary
+from tests.tables import Study, altered, diverged, study
 
 EVIL = "<script>alert(1)</script>"
 
@@ -128,10 +132,53 @@ def test_the_title_is_the_name_of_the_study(page: str) -> None:
     assert "<h1>reach</h1>" in page
 
 
-def test_the_summary_counts_runs_by_status_and_verdict(page: str) -> None:
+def test_the_summary_counts_runs_by_status_and_leaves_verdicts_to_the_settings(page: str) -> None:
     assert "The study has 8 runs: 7 finished and 1 diverged." in page
-    assert "Verdicts: 6 vanishing, 1 exploding and 1 diverged." in page
+    assert "What the gradient does is said below, setting by setting." in page
+    assert "Verdicts:" not in page
     assert "1 folder could not be read" in page
+
+
+def test_every_setting_has_a_row_with_the_verdicts_of_its_seeds() -> None:
+    tables = study(("tanh",), (0.5, 1.0), (10, 60), 4, (0,))
+    per_lag = np.where(tables.gradients["seed"] < 2, -0.05, 0.05)
+    rows = tables.gradients.assign(
+        log10_total=np.where(tables.gradients["init.gain"] == 1, per_lag, -0.5)
+        * tables.gradients["lag"]
+    )
+
+    found = setting_table(altered(tables, rows).runs)
+
+    assert found.headings[:5] == ["task.length", "init.gain", "seeds", "gradient", "rate (95 %)"]
+    by_setting = {tuple(row[:2]): row[2:] for row in found.rows}
+    assert len(by_setting) == 4
+    assert by_setting["60", "0.5"][:2] == ["4", "vanishing for all 4 seeds"]
+    assert by_setting["60", "1"][:2] == ["4", "2 vanishing and 2 exploding (seeds disagree)"]
+    assert by_setting["60", "1"][2].startswith("1 (0.")
+
+
+def test_a_run_says_half_life_or_doubling_time_and_infinite_only_where_1_is_possible() -> None:
+    runs = study(("tanh",), (0.5, 4.0), (60,), 1, (0,)).runs
+    level = {"half_life": np.nan, "decay_rate_low": 0.99, "decay_rate_high": 1.01}
+    level = runs.iloc[:1].assign(run="level", decay_rate=1.0, **level)
+    lost = level.assign(run="lost", decay_rate_low=0.5, decay_rate_high=0.6)
+
+    found = run_table(pd.concat([runs, level, lost], ignore_index=True))
+
+    lives = [row[found.headings.index("half-life or doubling time")] for row in found.rows]
+    assert lives[0].startswith("half-life ")
+    assert lives[1].startswith("doubling time ")
+    assert lives[2:] == ["infinite (the interval of the rate holds 1)", "-"]
+    assert found.headings.index("gradient") < found.headings.index("why")
+
+
+def test_one_run_is_told_in_a_sentence() -> None:
+    tables = study(("tanh",), (4.0,), (60,), 1, (0, 40))
+
+    said = summary(tables.runs, tables.broken.iloc[:0])
+
+    assert said.startswith("The study has 1 run: 1 finished. Gradient at update 0: exploding; rate")
+    assert "At the last recorded update it is exploding." in said
 
 
 def test_divergence_is_told_in_words(page: str) -> None:
@@ -139,7 +186,7 @@ def test_divergence_is_told_in_words(page: str) -> None:
 
 
 def test_the_rule_of_the_verdict_is_printed(page: str) -> None:
-    assert "Rule: vanishing when the rate is below 0.98, exploding above 1.02." in page
+    assert f"Rule: {html.escape(RULE)}" in page
 
 
 def test_broken_runs_are_listed_with_the_reason(page: str) -> None:
@@ -148,15 +195,15 @@ def test_broken_runs_are_listed_with_the_reason(page: str) -> None:
 
 def test_a_refused_figure_leaves_its_reason_and_no_stale_file(tmp_path: Path) -> None:
     (tmp_path / "heatmap.png").write_bytes(b"old")
-    html = report.write(study(("tanh",), (0.5,), (10,), 1, (0,)), tmp_path, dpi=40).read_text()
-    assert "Not drawn. Gradients were recorded at fewer than two updates" in html
+    written = report.write(study(("tanh",), (0.5,), (10,), 1, (0,)), tmp_path, dpi=40).read_text()
+    assert "Not drawn. Gradients were recorded at fewer than two updates" in written
     assert not (tmp_path / "heatmap.png").exists()
 
 
 def test_a_study_with_nothing_but_broken_runs_still_has_a_page(tmp_path: Path) -> None:
     nothing = pd.DataFrame()
     broken = pd.DataFrame({"run": [EVIL], "why": ["empty"]})
-    html = report.write(Study(nothing, nothing, nothing, broken), tmp_path).read_text("utf-8")
-    assert "The study has no readable run." in html
-    assert "&lt;script&gt;" in html
-    assert html.count("Not drawn.") == len(figures.names())
+    written = report.write(Study(nothing, nothing, nothing, broken), tmp_path).read_text("utf-8")
+    assert "The study has no readable run." in written
+    assert "&lt;script&gt;" in written
+    assert written.count("Not drawn.") == len(figures.names())

@@ -11,6 +11,11 @@ from rnn_exp.figures.parts.selection import KEYS, Plotted
 from rnn_exp.schema import VERDICTS
 from rnn_exp.words import case_name, change, listing, magnitude, number, plural, rate, sentences
 
+BOUND: Final = (
+    "The bound holds where only the last step has a loss; below 1 it is sufficient for vanishing, "
+    "above 1 only necessary for exploding."
+)
+"""What the singular-value bound says, and when."""
 _NAMES: Final = {
     "ratio": "the gradient at the first step, relative to the last,",
     "weights": "the gradient of W_hh",
@@ -28,7 +33,7 @@ def verdicts(table: pd.DataFrame) -> str:
     each = table.drop_duplicates(KEYS)
     return sentences(
         *(
-            f"{_panel_name(part.iloc[0])}{_verdicts_of(part)}."
+            _capital(f"{_panel_name(part.iloc[0])}{verdicts_of(part)}.")
             for _, part in each.groupby(["activation", "length"], sort=False)
         )
     )
@@ -37,28 +42,35 @@ def verdicts(table: pd.DataFrame) -> str:
 def _panel_name(case: pd.Series) -> str:
     length = f"T = {case['length']}" if case["length"] else ""
     name = ", ".join(filter(None, [str(case["activation"]), length]))
-    return f"{name}: " if name else ""
+    return f"With {name}: " if name else ""
 
 
-def _verdicts_of(part: pd.DataFrame) -> str:
-    """The cases of a panel by verdict; those whose seeds disagree with their counts."""
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
+
+
+def verdicts_of(part: pd.DataFrame) -> str:
+    """Say which cases have which verdict; those whose seeds disagree with their counts.
+
+    Args:
+        part: a row a case, with its series and the columns of `cases`.
+    """
     agreed: dict[str, list[str]] = {}
-    apart = []
+    apart: dict[str, list[str]] = {}
     for _, case in part.iterrows():
-        whole = next((word for word in VERDICTS if case[word] == case["seeds"]), None)
+        whole = next((word for word in VERDICTS if 0 < case[word] == case["seeds"]), None)
         if whole is None:
-            apart.append(f"{_of_series(case)}{verdict_words(case)}")
+            apart.setdefault(verdict_words(case), []).append(str(case["series"]))
         else:
             agreed.setdefault(whole, []).append(str(case["series"]))
     said = [
         f"{word} with {listing(names)}" if any(names) else word
         for word, names in sorted(agreed.items(), key=lambda item: VERDICTS.index(item[0]))
     ]
-    return "; ".join([*said, *apart])
-
-
-def _of_series(case: pd.Series) -> str:
-    return f"{case['series']}: " if case["series"] else ""
+    for words, names in apart.items():
+        each = "each " if len(names) > 1 else ""
+        said.append(f"{each}{words} with {listing(names)}" if any(names) else words)
+    return "; ".join(said)
 
 
 def rates(table: pd.DataFrame) -> str:
@@ -76,7 +88,7 @@ def rates(table: pd.DataFrame) -> str:
     if len(shown) > _MOST_NAMED:
         shown = shown.iloc[[0, -1]]
     said = [f"with {case_name(case)} it {rate_words(case)}" for _, case in shown.iterrows()]
-    if len(longest) == 1:
+    if len(longest) == len(table.drop_duplicates(KEYS)) == 1:
         return f"The gradient {rate_words(longest.iloc[0])}."
     return f"Of the gradient, {'; '.join(said)}."
 
@@ -87,11 +99,11 @@ def rate_words(case: pd.Series) -> str:
     Args:
         case: a row with the columns of `cases`.
     """
-    low, high = (number(100 * float(case[end])) for end in ("rate_low", "rate_high"))
-    if "nan" in (low, high) or low == "undefined" or low == high:
+    middle, low, high = (number(float(case[key])) for key in ("rate", "rate_low", "rate_high"))
+    if low == "undefined" or low == high:
         return rate(float(case["rate"]))
     of = "" if case["seeds"] == 1 else " over seeds"
-    return f"{rate(float(case['rate']))} (95 %{of}: {low} to {high} %)"
+    return f"{rate(float(case['rate']))} (rate {middle}, 95 %{of} {low} to {high})"
 
 
 def changes(table: pd.DataFrame) -> str:
@@ -100,7 +112,8 @@ def changes(table: pd.DataFrame) -> str:
     Args:
         table: with `KEYS` and the columns of `cases`.
     """
-    known = table.drop_duplicates(KEYS).dropna(subset="log10_change")
+    every = table.drop_duplicates(KEYS)
+    known = every.dropna(subset="log10_change")
     known = known[known["length"] == known["length"].max()].sort_values("log10_change")
     if known.empty:
         return ""
@@ -108,33 +121,46 @@ def changes(table: pd.DataFrame) -> str:
         known = known.iloc[[0, -1]]
     said = []
     for _, case in known.iterrows():
-        words = change(float(case["log10_change"]), int(case["lags"]))
-        said.append(f"{words} ({case_name(case)})" if len(known) > 1 else words)
+        words = _change_words(case)
+        said.append(f"{words} ({case_name(case)})" if len(every) > 1 else words)
     mean = "on the mean over seeds (of the logarithm) " if known["seeds"].max() > 1 else ""
     return f"At update 0, {mean}{'; '.join(said)}."
+
+
+def _change_words(case: pd.Series) -> str:
+    """Of a study that does not say how long its sequences are, the first step has no number."""
+    size = float(case["log10_change"])
+    if math.isfinite(case["lags"]):
+        return change(size, int(case["lags"]))
+    return f"the norm at the first step is {magnitude(size)} times that at the last"
 
 
 def theory_agreement(table: pd.DataFrame) -> str:
     """Say how far theory is from the measured change, in decades and beside the seeds' scatter.
 
     Args:
-        table: with `KEYS`, the columns of `cases` and measured_change, that up to the lag to which
-            theory is drawn.
+        table: with `KEYS`, the columns of `cases` and log10_measured_change, that up to the lag to
+            which theory is drawn.
     """
-    known = table.drop_duplicates(KEYS)
-    known = known.dropna(subset=["measured_change", "predicted_change"])
+    every = table.drop_duplicates(KEYS)
+    known = every.dropna(subset=["log10_measured_change", "log10_predicted_change"])
+    if known.empty and every["log10_predicted_change"].notna().any():
+        return "Theory does not reach back to the first step: the changes are not compared."
     if known.empty:
         return "No theory holds for these runs: none is drawn."
-    gap = (known["measured_change"] - known["predicted_change"]).abs()
+    gap = (known["log10_measured_change"] - known["log10_predicted_change"]).abs()
     worst = known.iloc[int(gap.to_numpy().argmax())]
+    measured, predicted = (
+        f"{worst[f'log10_{which}_change']:.2f}" for which in ("measured", "predicted")
+    )
     pair = (
-        f"measured {worst['measured_change']:.2f}, predicted {worst['predicted_change']:.2f} "
-        f"decades at lag {worst['predicted_lags']:.0f}"
+        f"measured {measured}, predicted {predicted} decades at lag {worst['predicted_lags']:.0f}"
     )
     scatter = float(worst["change_scatter"])
     beside = f"; seeds scatter by {number(scatter)} there" if math.isfinite(scatter) else ""
     if len(known) == 1:
-        return f"Change of the norm: {pair}{beside}."
+        which = f" ({case_name(worst)})" if len(every) > 1 else ""
+        return f"Change of the norm{which}: {pair}{beside}."
     return (
         f"Theory and measurement (mean over seeds) differ by {number(gap.median())} decades in the "
         f"middle one of {len(known)} cases, by {number(gap.max())} with {case_name(worst)} "
@@ -153,8 +179,12 @@ def without_theory(runs: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, ...]:
     why = shown.merge(said, on="run").dropna(subset="theory_because")
     if why.empty:
         return ()
-    reasons = why.groupby("theory_because", sort=False).size()
-    told = [f"{reason} ({plural(int(count), 'run')})" for reason, count in reasons.items()]
+    # Reasons that differ in their numbers alone are one reason.
+    kinds = why["theory_because"].astype(str).str.replace(r" \([^()]*\d[^()]*\)", "", regex=True)
+    told = [
+        f"{part.iloc[0] if len(set(part)) == 1 else kind} ({plural(len(part), 'run')})"
+        for kind, part in why["theory_because"].groupby(kinds, sort=False)
+    ]
     few = told[:3]
     rest = [f"{len(told) - 3} further reasons"] if len(told) > 3 else []
     return (f"No theory is drawn where its premises fail: {'; '.join([*few, *rest])}.",)
@@ -164,13 +194,13 @@ def lost_points(table: pd.DataFrame) -> str:
     """Say at how many plotted points there is nothing to draw, or training lost the norm."""
     said = []
     for column, what in (
-        ("floor", "exactly zero or cut off (triangles at the lower edge)"),
-        ("ceiling", "not finite (triangles at the upper edge)"),
-        ("unseen", "lost to training, and drawn as it truly is (from the circle on)"),
+        ("floor", "norm is exactly zero or cut off (triangles at the lower edge)"),
+        ("ceiling", "value is not finite (triangles at the upper edge)"),
+        ("unseen", "norm is lost to training, and drawn as it truly is (from the circle on)"),
     ):
         count = int((table[column] > 0).sum()) if column in table else 0
         if count:
-            said.append(f"At {plural(count, 'point')} a seed's norm is {what}.")
+            said.append(f"At {plural(count, 'point')} a seed's {what}.")
     return sentences(*said)
 
 
@@ -203,10 +233,12 @@ def bound_kept(table: pd.DataFrame) -> str:
     above = int((known["rate"] > known["bound"] * (1 + 1e-6)).sum())
     if known.empty:
         return ""
-    if above:
-        points = plural(above, "point")
-        return f"{points} lie above the bound, which holds for a loss at the last step alone."
-    return "Every point lies below the singular-value bound (dotted), as it must."
+    where = (
+        f"{above} of {plural(len(known), 'point')} {'lies' if above == 1 else 'lie'} above"
+        if above
+        else "No point lies above"
+    )
+    return f"{where} the singular-value bound (dotted). {BOUND}"
 
 
 def training_change(finite: pd.DataFrame) -> str:
@@ -218,13 +250,16 @@ def training_change(finite: pd.DataFrame) -> str:
     apart = (ends["log10_median"]["last"] - ends["log10_median"]["first"]).reset_index(drop=True)
     at = int(apart.abs().to_numpy().argmax())
     row, key = ends.iloc[at], ends.index.to_frame(index=False).iloc[at]
-    before, after = (magnitude(float(row["log10_median"][end])) for end in ("first", "last"))
     first, last = (int(row["update"][end]) for end in ("first", "last"))
-    lag = int(row["lag"]["first"])
-    where = f"{lag} steps back {before} of the gradient is left at update {first}"
-    most = f"The largest change is with {case_name(key)}: " if len(ends) > 1 else ""
-    said = f"{most}{where}, and {after} at update {last}."
-    return said[0].upper() + said[1:]
+    lag, before = int(row["lag"]["first"]), float(row["log10_median"]["first"])
+    of_most = f"with {case_name(key)} " if len(ends) > 1 else ""
+    said = f"{of_most}{change(before, lag)} at update {first}"
+    if first == last:
+        return _capital(f"{said}, the only one with a finite gradient.")
+    after = change(float(row["log10_median"]["last"]), lag)
+    return f"{'The largest change: ' if len(ends) > 1 else ''}" + (
+        f"{said if len(ends) > 1 else _capital(said)}, and {after} at update {last}."
+    )
 
 
 def quantity_changes(table: pd.DataFrame) -> str:

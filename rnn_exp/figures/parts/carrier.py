@@ -12,7 +12,7 @@ import pandas as pd
 
 from rnn_exp.figures.parts.seeds import statuses
 from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start
-from rnn_exp.profiles import mean_interval, rate_over_lags
+from rnn_exp.profiles import Interval, mean_interval, rate_over_lags
 from rnn_exp.schema import VERDICTS, status_of
 from rnn_exp.words import counted
 
@@ -22,9 +22,10 @@ __all__ = [
     "LAGS",
     "carrier_rows",
     "cases",
+    "column_rows",
+    "mean_rate",
     "settled_rates",
     "theory_changes",
-    "top_layer",
     "verdict_words",
 ]
 
@@ -61,18 +62,38 @@ CASE: Final = [
     "lags",
     "predicted_rate",
     "asymptotic_rate",
-    "predicted_change",
+    "log10_predicted_change",
     "predicted_lags",
 ]
 """What `cases` says of each."""
 
 
-def top_layer(tables: Tables, runs: Iterable[str], updates: Collection[int]) -> pd.DataFrame:
-    """Return rows of ∂L/∂h_t of the highest layer of each run: the one whose state is read out."""
-    rows = tables.gradient_rows(
-        [*_ROWS, "log10_total", "status"], runs=runs, updates=updates, layer=-1
-    )
-    return rows.astype({"run": str})
+def column_rows(
+    tables: Tables, runs: Iterable[str], updates: Collection[int], column: str
+) -> pd.DataFrame:
+    """Return rows of one gradient column in the highest layer of each run.
+
+    Args:
+        tables: of the study.
+        runs: by name.
+        updates: the recorded updates.
+        column: such as log10_memory; runs without it have no row.
+
+    Returns:
+        Columns: run, update, time, lag, log10_norm (true at any magnitude), status (what training
+        saw of it).
+    """
+    there, status = tables.gradient_columns, status_of(column)
+    if column not in there:
+        return pd.DataFrame(columns=_COLUMNS[:-1])
+    wanted = [name for name in (column, status) if name in there]
+    rows = tables.gradient_rows([*_ROWS, *wanted], runs=runs, updates=updates, layer=-1)
+    norms = rows[column].to_numpy(dtype=float)
+    known = rows.reindex(columns=[status]).iloc[:, 0].astype(object)
+    said = known.where(known.notna(), statuses(norms))
+    rows = rows[_ROWS].assign(log10_norm=norms, status=said).astype({"run": str})
+    # A run without this column has no number in it; a zero has one, minus infinity.
+    return rows[rows.groupby("run")["log10_norm"].transform("count") > 0]
 
 
 def carrier_rows(tables: Tables, runs: Iterable[str], updates: Collection[int]) -> pd.DataFrame:
@@ -135,11 +156,13 @@ def cases(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         with its 95 % interval by Student's t; of one seed its own interval); log10_change with
         _low and _high (the same of the change over the sequence), change_scatter (standard
         deviation over seeds); a count for each verdict; lags (T − 1); predicted_rate (of theory's
-        profile over the same lags), asymptotic_rate, predicted_change up to predicted_lags (medians
-        over seeds; NaN: no theory).
+        profile over the same lags), asymptotic_rate, log10_predicted_change up to predicted_lags
+        (medians over seeds; NaN: no theory).
     """
     numbers = {name: runs.reindex(columns=[name])[name].astype(float) for name in _NUMBERS}
-    frame = runs.reindex(columns=[*by, "verdict"]).assign(lags=runs["length"] - 1, **numbers)
+    # A length of 0 is none: the study does not say how long its sequences are.
+    lags = (runs["length"] - 1).where(runs["length"] > 0).astype(float)
+    frame = runs.reindex(columns=[*by, "verdict"]).assign(lags=lags, **numbers)
     rows = [
         dict(zip(by, key, strict=True)) | _case(part)
         for key, part in frame.groupby(list(by), sort=False, dropna=False, observed=True)
@@ -170,7 +193,7 @@ def _case(part: pd.DataFrame) -> dict[str, object]:
         "lags": part["lags"].max(),
         "predicted_rate": part["theory_rate"].median(),
         "asymptotic_rate": part["predicted_rate"].median(),
-        "predicted_change": part["predicted_log10_change"].median(),
+        "log10_predicted_change": part["predicted_log10_change"].median(),
         "predicted_lags": part["theory_lags"].median(),
     }
 
@@ -183,24 +206,36 @@ def theory_changes(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: the columns that make a case.
 
     Returns:
-        Columns: those of ``by``; predicted_lags (the largest lag of theory), measured_change and
-        predicted_change (means over seeds of log10 of the norm there over that at lag 0), and
+        Columns: those of ``by``; predicted_lags (the largest lag of theory), log10_measured_change
+        and log10_predicted_change (means over seeds: the norm there over that at lag 0), and
         change_scatter (standard deviation over seeds of the measured one). No row: no theory.
     """
     known = rows[rows["log10_predicted"].notna() & np.isfinite(rows["log10_norm"])]
     near, far = (known.loc[known.groupby("run")["lag"].agg(end)] for end in ("idxmin", "idxmax"))
     ends = far.merge(near, on="run", suffixes=("", "_near"))
     ends = ends.assign(
-        measured_change=ends["log10_norm"] - ends["log10_norm_near"],
-        predicted_change=ends["log10_predicted"] - ends["log10_predicted_near"],
+        log10_measured_change=ends["log10_norm"] - ends["log10_norm_near"],
+        log10_predicted_change=ends["log10_predicted"] - ends["log10_predicted_near"],
     )
     grouped = ends.groupby(list(by), sort=False, dropna=False, observed=True)
     return grouped.agg(
         predicted_lags=("lag", "median"),
-        measured_change=("measured_change", "mean"),
-        predicted_change=("predicted_change", "mean"),
-        change_scatter=("measured_change", "std"),
+        log10_measured_change=("log10_measured_change", "mean"),
+        log10_predicted_change=("log10_predicted_change", "mean"),
+        change_scatter=("log10_measured_change", "std"),
     ).reset_index()
+
+
+def mean_rate(rates: pd.Series) -> Interval:
+    """Return the mean over seeds of the logarithm of a rate with its 95 % interval, as a rate.
+
+    Args:
+        rates: factors per step back, one a seed; those that are not known are left out.
+    """
+    with np.errstate(divide="ignore"):
+        found = mean_interval(np.log(rates.to_numpy(dtype=float)))
+    mean, low, high = (float(np.exp(part)) for part in found[:3])
+    return Interval(mean, low, high, found.seeds)
 
 
 def verdict_words(case: pd.Series) -> str:
@@ -213,22 +248,30 @@ def verdict_words(case: pd.Series) -> str:
 
 
 def settled_rates(tables: Tables, runs: Iterable[str]) -> pd.DataFrame:
-    """Return `run` and `measured`: the decay rate at update 0, fitted over the lags of `LAGS`.
+    """Return `run`, `measured` and `predicted`: decay rates at update 0 over the lags of `LAGS`.
 
-    NaN where a norm of these lags is missing or not finite.
+    Both are slopes fitted over the same lags: of the carrier, and of theory's curve of it. NaN
+    where a norm of these lags is missing or not finite.
 
     Raises:
         CannotDraw: if no run has them all.
     """
     runs, (first, last) = list(runs), LAGS
     rows = at_start(carrier_rows(tables, runs, [0]), "gradients")
-    rates = {
-        run: rate_over_lags(
-            part["log10_norm"].to_numpy(dtype=float), part["lag"].to_numpy(), first, last
-        )
-        for run, part in rows.groupby("run")
+    columns = {"measured": "log10_norm", "predicted": "log10_predicted"}
+    parts = {
+        run: (part["lag"].to_numpy(), {k: part[c].to_numpy() for k, c in columns.items()})
+        for run, part in rows.astype(dict.fromkeys(columns.values(), float)).groupby("run")
     }
-    measured = pd.Series([rates.get(run, np.nan) for run in runs], dtype=float)
-    if measured.isna().all():
+    found = {
+        name: [
+            rate_over_lags(parts[run][1][name], parts[run][0], first, last)
+            if run in parts
+            else np.nan
+            for run in runs
+        ]
+        for name in columns
+    }
+    if np.isnan(found["measured"]).all():
         raise CannotDraw(f"No run has finite gradients at every lag from {first} to {last}.")
-    return pd.DataFrame({"run": runs, "measured": measured})
+    return pd.DataFrame({"run": runs, **found})

@@ -9,11 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.carrier import mean_rate
 from rnn_exp.figures.parts.panels import lengths_of
 from rnn_exp.figures.parts.recipes import Recipes, name_runs
 from rnn_exp.figures.parts.seeds import interval, limit_updates
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
+from rnn_exp.schema import VERDICTS
 from rnn_exp.words import listing, number, plural, sentences
 
 __all__ = [
@@ -132,13 +134,15 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
 
 
 def _scale(table: pd.DataFrame, axes: Axes) -> None:
-    """From 0, or logarithmic; what lies far above chance is no learning and may leave the panel."""
+    """From 0, or logarithmic; what lies far above chance may leave the panel, but not empty it."""
     low, high = table["low"].min(), table["high"].max()
     chance = table["chance"].max()
     if low > 0 and chance / low > 10:
         panels.plain_log(axes, "y")
         return
-    top = min(high, 2 * chance) if chance == chance else high
+    ends = table.dropna(subset="median").groupby(_BY, observed=True)["median"].last()
+    some_are_near = bool((ends < 2 * chance).any())
+    top = min(high, 2 * chance) if some_are_near else high
     axes.set_ylim(0, 1.05 * top)
 
 
@@ -155,11 +159,14 @@ def curve_caption(plotted: Plotted) -> str:
     said = [_length(length, table[table["length"] == length]) for length in lengths_of(table)]
     most = int(table["seeds"].max())
     lost = int(table.groupby(_BY, observed=True)["ceiling"].max().sum())
+    of = f"median over {plural(most, 'seed')} of " if most > 1 else ""
+    band = "; band: lowest to highest seed" if most > 1 else " (one seed: no band)"
     return sentences(
         *said,
-        f"Line: median over {plural(most, 'seed')} of each run's running median over {SMOOTH} "
-        "recorded updates; band: lowest to highest.",
-        f"{plural(lost, 'run')} diverged (triangles)." if lost else "",
+        f"Line: {of}each run's running median over {SMOOTH} recorded updates{band}.",
+        f"{plural(lost, 'run')} diverged (triangles where the loss was not finite)."
+        if lost
+        else "",
         *plotted.notes,
     )
 
@@ -174,6 +181,8 @@ def _length(length: int, part: pd.DataFrame) -> str:
     stuck = series[(median > STUCK * chance) & (median <= (2 - STUCK) * chance)]
     told = f" At chance (within 10 %): {listing(stuck)}." if len(stuck) else ""
     told += f" Above it: {listing(above)}." if len(above) else ""
+    if not said:
+        return f"T = {length}: no loss was finite."
     return f"T = {length}: the loss ends at {'; '.join(said)}{level}.{told}"
 
 
@@ -185,16 +194,18 @@ def _last_medians(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def final_table(tables: Tables, recipes: Recipes) -> Plotted:
-    """Return for each recipe and length the decay rates and the loss at the end.
+    """Return for each recipe and length the decay rates, the verdicts and the loss at the end.
 
     Args:
         tables: of a study whose runs know the loss of guessing.
         recipes: the names of its series.
 
     Returns:
-        Columns: series, length, seeds, diverged (so many of them), and of `start` and `end` (decay
-        rates at update 0 and at the last one recorded) and `loss` (in parts of chance) the median
-        over seeds, with `_low` and `_high`. The loss of a run that diverged is infinite.
+        Columns: series, length, seeds, diverged (so many of them); `start` and `end`, the decay
+        rates at update 0 and at the last one recorded (the mean over seeds of the logarithm, with
+        its 95 % interval in `_low` and `_high`, NaN of one seed); a count of each verdict at
+        update 0; `loss` (in parts of chance), the median over seeds with the lowest and highest in
+        `_low` and `_high`. The loss of a run that diverged is infinite.
 
     Raises:
         CannotDraw: if the loss of guessing is not known, or no run has a loss.
@@ -217,11 +228,20 @@ def final_table(tables: Tables, recipes: Recipes) -> Plotted:
 
 def _intervals(frame: pd.DataFrame) -> pd.DataFrame:
     grouped = frame.groupby(_FINAL_BY, observed=True, sort=True)
-    columns = {"seeds": grouped.size(), "diverged": grouped["diverged"].sum()}
-    for name in ("start", "end", "loss"):
-        some = grouped[name]
-        columns |= {name: some.median(), f"{name}_low": some.min(), f"{name}_high": some.max()}
-    return pd.DataFrame(columns).reset_index()
+    return pd.DataFrame(
+        [dict(zip(_FINAL_BY, key, strict=True)) | _interval(part) for key, part in grouped]
+    ).astype({"series": frame["series"].dtype})
+
+
+def _interval(part: pd.DataFrame) -> dict[str, object]:
+    """What the seeds of one recipe and length have in common."""
+    found: dict[str, object] = {"seeds": len(part), "diverged": int(part["diverged"].sum())}
+    for name in ("start", "end"):
+        rate = mean_rate(part[name])
+        found |= {name: rate.mean, f"{name}_low": rate.low, f"{name}_high": rate.high}
+    found |= {word: int((part["verdict"] == word).sum()) for word in VERDICTS}
+    loss = part["loss"]
+    return found | {"loss": loss.median(), "loss_low": loss.min(), "loss_high": loss.max()}
 
 
 def _final_runs(runs: pd.DataFrame, recipes: Recipes) -> pd.DataFrame:
@@ -237,6 +257,7 @@ def _final_runs(runs: pd.DataFrame, recipes: Recipes) -> pd.DataFrame:
             "length": frame["task.length"].astype(int),
             "start": frame["decay_rate"].astype(float),
             "end": frame["final_decay_rate"].astype(float),
+            "verdict": runs.reindex(columns=["verdict"])["verdict"],
             "chance": frame["chance_loss"].astype(float),
         }
     )

@@ -10,13 +10,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import losses, marks, panels
-from rnn_exp.figures.parts.carrier import top_layer
+from rnn_exp.figures.parts.captions import lost_points
+from rnn_exp.figures.parts.carrier import column_rows
 from rnn_exp.figures.parts.panels import numeric_x, shifted
 from rnn_exp.figures.parts.recipes import Recipes, name_runs
-from rnn_exp.figures.parts.seeds import gradient_interval
+from rnn_exp.figures.parts.seeds import LOST, gradient_interval
 from rnn_exp.figures.parts.selection import Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import MARKERS, MEASURED, PAGE, THEORY, categories, in_style
-from rnn_exp.words import listing, number, plural, power, sentences
+from rnn_exp.words import listing, magnitude, number, sentences
 
 QUESTION: Final = "RNN, GRU or LSTM: which learns up to which length?"
 GENERAL_FIGURES: Final = ("learning",)
@@ -33,10 +34,10 @@ RECIPES: Final = Recipes(
 )
 DASHES: Final = (0, (4, 1, 1, 1))
 """The line of a memory, beside that of a state in the same colour."""
-_MEMORY: Final = "log10_memory"
 _INTERVAL: Final = ("median", "low", "high")
 _LOG10: Final = tuple(f"log10_{name}" for name in _INTERVAL)
-_COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, *_LOG10, "seeds", "weights", "diverged"]
+_COUNTS: Final = ("seeds", "weights", "diverged", *LOST)
+_COLUMNS: Final = ["quantity", "series", "x", *_INTERVAL, *_LOG10, *_COUNTS]
 
 
 def table(tables: Tables) -> Plotted:
@@ -56,7 +57,8 @@ def table(tables: Tables) -> Plotted:
     weights = runs.groupby("series", observed=True)["weights"].max()
     numbers["series"] = pd.Categorical(numbers["series"], runs["series"].cat.categories)
     numbers["weights"] = numbers["series"].astype(object).map(weights).astype("Int64")
-    numbers["diverged"] = numbers["diverged"].fillna(0).astype(int)
+    for name in ("diverged", *LOST):
+        numbers[name] = numbers.reindex(columns=[name])[name].fillna(0).astype(int)
     return Plotted(numbers[_COLUMNS], ended.notes)
 
 
@@ -77,28 +79,27 @@ def _runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _states(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
     """The norm of ∂L/∂h_t of each ``series`` of these runs: median and range over seeds."""
-    return _relative_norms(top_layer(tables, runs["run"], [0]), runs)
+    return _relative_norms(tables, runs, "log10_total", "log10_late")
 
 
 def _memories(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
     """The same of ∂L/∂c_t, where a cell has a c."""
-    columns = ["run", "update", "lag", _MEMORY, "status"]
-    try:
-        rows = tables.gradient_rows(columns, runs=runs["run"], updates=[0], layer=-1)
-    except KeyError:  # no run has a memory
+    return _relative_norms(tables, runs, "log10_memory", "log10_late_memory")
+
+
+def _relative_norms(tables: Tables, runs: pd.DataFrame, one: str, late: str) -> pd.DataFrame:
+    """The norms relative to lag 0 of the same run; of several losses those of the last alone."""
+    last = column_rows(tables, runs["run"], [0], late)
+    others = runs.loc[~runs["run"].isin(last["run"]), "run"]
+    parts = [part for part in (last, column_rows(tables, others, [0], one)) if len(part)]
+    if not parts:
         return pd.DataFrame()
-    rows = rows.dropna(subset=_MEMORY).rename(columns={_MEMORY: "log10_total"})
-    return _relative_norms(rows.astype({"run": str}), runs) if len(rows) else pd.DataFrame()
-
-
-def _relative_norms(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    rows = at_start(rows, "gradients").sort_values(["run", "lag"])
-    finite = rows[np.isfinite(rows["log10_total"])]
-    first = finite.groupby("run")["log10_total"].first()
-    relative = rows["log10_total"] - rows["run"].map(first)
-    frame = runs[["run", "series"]].merge(rows.assign(log10_total=relative), on="run")
-    frame = frame.sort_values(["series", "lag"])
-    return gradient_interval(frame, ["series", "lag"], "log10_total").rename(columns={"lag": "x"})
+    rows = at_start(pd.concat(parts, ignore_index=True), "gradients")
+    first = rows[rows["lag"] == 0].set_index("run")["log10_norm"]
+    first = first.where(np.isfinite(first))
+    rows = rows.assign(log10_norm=rows["log10_norm"] - rows["run"].map(first))
+    frame = runs[["run", "series"]].merge(rows, on="run").sort_values(["series", "lag"])
+    return gradient_interval(frame, ["series", "lag"], "log10_norm").rename(columns={"lag": "x"})
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -142,9 +143,8 @@ def _draw_norms(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None
     """A line a series: solid for states, dashed and dotted for memories; triangles for zeros."""
     for (quantity, name), rows in part.groupby(["quantity", "series"], observed=True, sort=False):
         dashes: Any = MEASURED if quantity == "state" else DASHES
-        marked = rows.assign(floor=rows["log10_median"] == -np.inf)
         look: dict[str, Any] = {"linestyle": dashes, "gid": str(quantity)}
-        marks.band(axes, marked, "x", palette[str(name)], log10=True, **look)
+        marks.band(axes, rows, "x", palette[str(name)], log10=True, **look)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set(xlabel="lag $T-t$", ylabel="gradient norm relative to lag 0")
@@ -164,8 +164,8 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
         line = Line2D([], [], color="0.2", linestyle=DASHES)
         entries.append((line, r"$\partial L/\partial c_t$ (LSTM)"))
     entries.append(marks.line_entry("chance", THEORY))
-    lost = {"floor": table["log10_median"] == -np.inf, "ceiling": table["diverged"] > 0}
-    return entries + marks.lost_entries(pd.DataFrame(lost))
+    lost = table[list(LOST)].assign(ceiling=table["ceiling"] + table["diverged"])
+    return entries + marks.lost_entries(lost)
 
 
 def caption(plotted: Plotted) -> str:
@@ -177,20 +177,27 @@ def caption(plotted: Plotted) -> str:
     left = [_norm_left(str(quantity), str(name), rows) for (quantity, name), rows in norms]
     return sentences(
         *said,
-        "Learned: a final loss below half of chance"
+        "Learned: a median final loss below half of that of chance"
         + ("; weights: those of W_hh." if table["weights"].notna().any() else "."),
-        f"At initialisation, there is left of the gradient at lag 0: {listing(left)}.",
-        "Median over seeds; bars and bands: lowest to highest.",
-        f"Up to {plural(int(table['seeds'].max()), 'seed')}.",
+        f"At initialisation, of the gradient at lag 0 there is left: {listing(left)}.",
+        _spread(int(table["seeds"].max())),
+        lost_points(table[table["quantity"] != "loss"]),
         *plotted.notes,
     )
+
+
+def _spread(seeds: int) -> str:
+    if seeds == 1:
+        return "One seed: no bars and no bands."
+    return f"Median over up to {seeds} seeds; bars and bands: lowest to highest seed."
 
 
 def _learned(name: str, rows: pd.DataFrame) -> str:
     learned = sorted(rows.loc[rows["median"] < losses.LEARNED, "x"])
     lengths = f"T = {listing(f'{int(x)}' for x in learned)}" if learned else "no length"
     last = rows.sort_values("x").iloc[-1]
-    end = f"at T = {int(last['x'])} its loss is {number(last['median'])} of chance"
+    end = f"at T = {int(last['x'])} its loss is {number(last['median'])} of that of chance"
+    end = end if np.isfinite(last["median"]) else f"at T = {int(last['x'])} it diverged"
     return f"{name}{_weights(last['weights'], ' (', ')')} learns {lengths}; {end}."
 
 
@@ -202,4 +209,6 @@ def _weights(count: Any, before: str, after: str = "") -> str:  # noqa: ANN401 -
 def _norm_left(quantity: str, name: str, rows: pd.DataFrame) -> str:
     end = rows.sort_values("x").iloc[-1]
     what = " in its memory c" if quantity == "memory" else ""
-    return f"{power(float(end['log10_median']))} at lag {int(end['x'])} with {name}{what}"
+    if np.isnan(end["log10_median"]):
+        return f"an unknown part at lag {int(end['x'])} with {name}{what}"
+    return f"{magnitude(float(end['log10_median']))} at lag {int(end['x'])} with {name}{what}"

@@ -38,7 +38,8 @@ def table(tables: Tables) -> Plotted:
         raise CannotDraw("No run has one unit and one sequence, where D_n is a product of numbers.")
     rows = tables.gradient_rows(_ROWS, runs=runs["run"], updates=[0], layer=-1)
     rows = at_start(rows.astype({"run": str}), "gradients").sort_values("lag", kind="stable")
-    frame = runs.merge(rows[rows["status"] == "ok"], on="run").astype({"weight": float})
+    known = np.isfinite(rows["log10_total"].to_numpy(dtype=float))
+    frame = runs.merge(rows[known], on="run").astype({"weight": float})
     if frame.empty:
         raise CannotDraw("No gradient of a single unit was finite and above zero.")
     last = frame.groupby("run", sort=False)["log10_total"].transform("first")

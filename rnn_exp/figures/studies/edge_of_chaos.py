@@ -11,12 +11,13 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.carrier import LAGS, settled_rates
+from rnn_exp.figures.parts import captions, marks, panels
+from rnn_exp.figures.parts.carrier import LAGS, mean_rate, settled_rates
 from rnn_exp.figures.parts.panels import draw_cells, refuse_further
-from rnn_exp.figures.parts.seeds import gain_at_rate_one
+from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, in_style
+from rnn_exp.profiles import mean_interval
 from rnn_exp.words import number, plural, sentences
 
 QUESTION: Final = "How far does the input move the gain at which the gradient explodes?"
@@ -24,41 +25,76 @@ GENERAL_FIGURES: Final = ()
 
 _TICKS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10)
 
+_EDGE: Final = ("edge", "edge_low", "edge_high")
 _COLUMNS: Final = {
     "init.input_scale": "scale",
     "init.gain": "gain",
     "drive": "drive",
-    "predicted_rate": "predicted",
 }
 
 
 def table(tables: Tables) -> Plotted:
-    """Return the median over seeds of measured and predicted rate at each drive and gain."""
+    """Return measured and predicted rates at each drive and gain, and the edge at each drive.
+
+    Columns: drive, gain; measured and predicted (over the same lags; means over seeds of the
+    logarithm), seeds; edge, edge_low, edge_high: the gain at which a seed's measured rate crosses
+    1, mean over seeds and its 95 % interval.
+    """
     runs = required(tables.runs, ["run", *_COLUMNS], "runs").rename(columns=_COLUMNS)
     refuse_further(tables.runs, ["init.input_scale", "init.gain"])
     runs = runs.astype({"run": str, **dict.fromkeys(_COLUMNS.values(), float)})
     runs = runs.dropna(subset="drive")  # of a run that has not finished nothing is known
     frame = runs.merge(settled_rates(tables, runs["run"]), on="run")
     places = frame.groupby(["scale", "gain"])
-    numbers = places[["measured", "predicted"]].median().assign(seeds=places.size()).reset_index()
+    rates = {name: places[name].agg(_mean_rate) for name in ("measured", "predicted")}
+    numbers = pd.DataFrame(rates).assign(seeds=places.size()).reset_index()
+    numbers = numbers.merge(_edges(frame.join(_seeds(tables.runs), on="run")), on="scale")
     # One drive a column: seeds, each with inputs of its own, differ in it by a percent.
     numbers["drive"] = numbers["scale"].map(frame.groupby("scale")["drive"].median())
     if (numbers["drive"] <= 0).any():
         raise CannotDraw("A run has no drive: there is no place for it on a logarithmic axis.")
     if numbers[["measured", "predicted"]].isna().all().any():
-        raise CannotDraw("No run has a mean-field prediction.")
+        raise CannotDraw("No theory holds for these runs at these lags.")
     if min(numbers["drive"].nunique(), numbers["gain"].nunique()) < 2:
         raise CannotDraw("A map needs at least two drives and two gains.")
-    columns = ["drive", "gain", "measured", "predicted", "seeds"]
-    return Plotted(numbers[columns].sort_values(["drive", "gain"], ignore_index=True))
+    columns = ["drive", "gain", "measured", "predicted", "seeds", *_EDGE]
+    numbers = numbers[columns].sort_values(["drive", "gain"], ignore_index=True)
+    shown = frame[["run"]].astype(str)
+    return Plotted(numbers, captions.without_theory(tables.runs, shown))
+
+
+def _mean_rate(rates: pd.Series) -> float:
+    return mean_rate(rates).mean
+
+
+def _seeds(runs: pd.DataFrame) -> pd.Series:
+    """The seed of each run, by its name."""
+    seeds = runs.reindex(columns=["seed"])["seed"].fillna(0)
+    return seeds.set_axis(runs["run"].astype(str)).rename("seed")
+
+
+def _edges(frame: pd.DataFrame) -> pd.DataFrame:
+    """The gain at which each seed's rate crosses 1: mean and interval over seeds, by drive."""
+    rows = []
+    for scale, part in frame.groupby("scale"):
+        by_seed = [
+            gain_at_rate_one(one["gain"], one["measured"]) for _, one in part.groupby("seed")
+        ]
+        found = mean_interval(by_seed)
+        rows.append({"scale": scale, **dict(zip(_EDGE, found[:3], strict=True))})
+    return pd.DataFrame(rows)
 
 
 def critical_gains(table: pd.DataFrame) -> pd.DataFrame:
-    """The gain at which each rate crosses 1, by drive; NaN where it does not."""
+    """The gain at which each rate crosses 1, by drive; NaN where it does not.
+
+    Columns: drive, measured with low and high (over seeds), predicted.
+    """
     rows = [
         {
             "drive": drive,
-            **{k: gain_at_rate_one(part["gain"], part[k]) for k in ("measured", "predicted")},
+            **dict(zip(("measured", "low", "high"), part[[*_EDGE]].iloc[0], strict=True)),
+            "predicted": gain_at_rate_one(part["gain"], part["predicted"]),
         }
         for drive, part in table.groupby("drive")
     ]
@@ -77,12 +113,21 @@ def draw(plotted: Plotted) -> Figure:
         limits = axes.get_xlim(), axes.get_ylim()
         for column, line in (("measured", MEASURED), ("predicted", THEORY)):
             axes.plot(np.log10(found["drive"]), found[column], line, color="0.1", gid=column)
+        bars = np.nan_to_num(bar_lengths(found, "measured"))
+        axes.errorbar(
+            np.log10(found["drive"]),
+            found["measured"],
+            bars,
+            fmt="none",
+            ecolor="0.1",
+            elinewidth=0.8,
+        )
         axes.set(xlim=limits[0], ylim=limits[1])
         panels.powers(axes, "x")
         _scale_bar(figure, axes, mesh)
         panels.name_axes(figure, grid, "drive $s^2$ (input variance of a unit)", "gain $g$")
         measured = marks.line_entry("rate 1, measured", MEASURED)
-        marks.legend(figure, [measured, marks.line_entry("mean field", THEORY)])
+        marks.legend(figure, [measured, marks.line_entry("theory", THEORY)])
     return figure
 
 
@@ -101,39 +146,52 @@ def caption(plotted: Plotted) -> str:
     """Say what is seen: how far the edge moves, and how far the prediction is from it."""
     table = plotted.table
     first, last = LAGS
+    most = int(table["seeds"].max())
     return sentences(
-        _critical_words(critical_gains(table).dropna()),
-        _off(table.dropna()),
-        "Colour: measured decay rate (median over seeds), white at 1, red where the gradient "
-        f"explodes; slopes over lags {first} to {last} at update 0.",
-        f"{plural(len(table), 'point')} of {plural(int(table['seeds'].max()), 'seed')} each.",
+        _critical_words(critical_gains(table)),
+        _off(table.dropna(subset=["measured", "predicted"])),
+        "Colour: measured decay rate (mean over seeds of its logarithm), white at 1, red above; "
+        f"measured and predicted are slopes over lags {first} to {last} at update 0.",
+        "Solid: where a seed's rate crosses 1, mean over seeds; bars: its 95 % interval."
+        if most > 1
+        else "Solid: where the measured rate crosses 1; one seed, no bars.",
+        f"{plural(len(table), 'point')} of up to {plural(most, 'seed')} each.",
+        *plotted.notes,
     )
 
 
 def _critical_words(found: pd.DataFrame) -> str:
+    found = found.dropna(subset=["measured", "predicted"])
     if found.empty:
         return "At no drive do both rates cross 1 within these gains."
-    low, high = found.iloc[0], found.iloc[-1]
     gap = (found["measured"] - found["predicted"]).abs()
     worst = found.iloc[int(gap.to_numpy().argmax())]
-    course = " to ".join(
-        f"g = {number(row['measured'])} at a drive of {number(row['drive'])}"
-        for row in ((low, high) if len(found) > 1 else (low,))
-    )
+    if len(found) == 1:
+        return f"The measured edge is at {_edge(worst)}; theory has it at {_predicted(worst)}."
     return (
-        f"The measured edge goes from {course}. The mean field is off by at most "
-        f"{number(gap.max())} in g, at a drive of {number(worst['drive'])} "
-        f"(measured {number(worst['measured'])}, "
-        f"predicted {number(worst['predicted'])})."
+        f"The measured edge goes from {_edge(found.iloc[0])} to {_edge(found.iloc[-1])}. Theory is "
+        f"off by at most {number(gap.max())} in g: measured {_edge(worst)}, predicted "
+        f"{_predicted(worst)}."
     )
+
+
+def _edge(row: pd.Series) -> str:
+    low, high = number(row["low"]), number(row["high"])
+    interval = "" if np.isnan(row["low"]) else f" (95 % over seeds: {low} to {high})"
+    return f"g = {number(row['measured'])}{interval} at a drive of {number(row['drive'])}"
+
+
+def _predicted(row: pd.Series) -> str:
+    return f"g = {number(row['predicted'])}"
 
 
 def _off(table: pd.DataFrame) -> str:
-    gap = (table["measured"] / table["predicted"]).map(math.log).abs()
+    gap = (table["measured"] / table["predicted"]).dropna().map(math.log).abs()
     if gap.empty:
         return ""
     worst = table.iloc[int(gap.to_numpy().argmax())]
     where = f"drive {number(worst['drive'])}, g = {worst['gain']:g}"
     return (
-        f"On the whole map ln rate is off its prediction by at most {number(gap.max())} ({where})."
+        f"Where theory holds, measured and predicted ln rate differ by at most {number(gap.max())} "
+        f"({where})."
     )

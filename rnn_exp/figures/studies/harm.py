@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import closing
+from rnn_exp.figures.parts.captions import closing, rate_words
+from rnn_exp.figures.parts.carrier import cases, column_rows, verdict_words
 from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates, statuses
 from rnn_exp.figures.parts.selection import (
     CannotDraw,
@@ -32,7 +33,7 @@ PANELS: Final = {
 }
 DIVERGED: Final = ("diverged_update", "diverged_time", "diverged_direction")
 AT_CHANCE: Final = 0.95
-"""A final loss above this part of chance counts as chance."""
+"""A final loss above this part of chance, and as near to it from above, counts as chance."""
 RESOLUTION: Final = float(np.log10(2.0**-24))
 """Less than this part of a sum is lost in single precision."""
 _LAST: Final = 10
@@ -43,10 +44,11 @@ _CASES, _UPDATES = 6, 200
 def table(tables: Tables) -> Plotted:
     """Return log10 of all three quantities for every case: median and range over seeds."""
     selected = select_runs(tables.runs, lengths=1)
-    cases = selected.runs[["run"]].assign(case=_case_names(selected.runs))
-    known = required(tables.runs, ["run", "status", "decay_rate", "verdict"], "runs")
-    known = known.join(tables.runs.reindex(columns=[*DIVERGED, "chance_loss"]))
-    frame = cases.merge(known.astype({"run": str}), on="run")
+    named = selected.runs[["run", "length"]].assign(case=_case_names(selected.runs))
+    required(tables.runs, ["run", "status", "decay_rate", "verdict"], "runs")
+    known = tables.runs.drop(columns=["length"], errors="ignore")
+    known = known.reindex(columns=[*known.columns.union([*DIVERGED, "chance_loss"], sort=False)])
+    frame = named.merge(known.astype({"run": str}), on="run")
     if frame["case"].nunique() > _CASES:
         raise CannotDraw(f"The study has more than {_CASES} cases: a line each cannot be read.")
     rows, note = _losses_and_changes(tables, frame["run"])
@@ -76,11 +78,10 @@ def _losses_and_changes(tables: Tables, runs: pd.Series) -> tuple[pd.DataFrame, 
 
 def _contributions(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     """What each time step adds to ∂L/∂W_hh; step 1 has no state before it and adds nothing."""
-    columns = ["run", "update", "time", "lag", "log10_contribution"]
-    rows = at_start(tables.gradient_rows(columns, runs=runs, updates=[0], layer=-1), "gradients")
-    rows = rows[rows["time"] > 1].astype({"run": str}).sort_values("lag", kind="stable")
-    rows = rows.rename(columns={"lag": "x", "log10_contribution": "log10"}).drop(columns="time")
-    return rows.assign(panel="contribution", status=statuses(rows["log10"]))
+    rows = at_start(column_rows(tables, runs, [0], "log10_contribution"), "gradients")
+    rows = rows[rows["time"] > 1].sort_values("lag", kind="stable")
+    rows = rows.rename(columns={"lag": "x", "log10_norm": "log10"}).drop(columns="time")
+    return rows.assign(panel="contribution")
 
 
 def _logarithms(long: pd.DataFrame) -> pd.DataFrame:
@@ -90,22 +91,18 @@ def _logarithms(long: pd.DataFrame) -> pd.DataFrame:
 
 
 def _case_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
-    """The verdict at the start and how the runs ended, a row a case."""
-    return pd.DataFrame(
-        [{"case": case, **_case_outcome(part)} for case, part in runs.groupby("case")]
-    )
+    """What is said of the gradient at the start (`cases`), and how the runs ended; a row a case."""
+    ended = [{"case": case, **_case_end(part)} for case, part in runs.groupby("case")]
+    return cases(runs, ["case"]).drop(columns="seeds").merge(pd.DataFrame(ended), on="case")
 
 
-def _case_outcome(runs: pd.DataFrame) -> dict[str, object]:
+def _case_end(runs: pd.DataFrame) -> dict[str, object]:
     bad = runs[runs["status"] == "diverged"].sort_values("diverged_update")
     where = ""
     if len(bad):
         update, time, way = bad[list(DIVERGED)].iloc[0]
         where = f"at update {update:.0f}, time step {time:.0f}, in the {way} pass"
-    verdicts = runs["verdict"].mode()
     return {
-        "verdict": str(verdicts.iloc[0]),
-        "rate": runs["decay_rate"].astype(float).median(),
         "runs": len(runs),
         "diverged": len(bad),
         "where": where,
@@ -118,8 +115,8 @@ def draw(plotted: Plotted) -> Figure:
     table = plotted.table
     with in_style():
         figure, grid = panels.grid(1, len(PANELS), height=2.1, sharex=False, sharey=False)
-        cases = list(table["case"].unique())
-        palette = dict(zip(cases, categories(len(cases)), strict=True))
+        names = list(table["case"].unique())
+        palette = dict(zip(names, categories(len(names)), strict=True))
         for axes, (name, words) in zip(grid[0], PANELS.items(), strict=True):
             _panel(axes, table[table["panel"] == name], palette)
             axes.set_xlabel(words[0])
@@ -155,11 +152,16 @@ def _log_updates(axes: Axes, last: float) -> None:
 
 
 def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list[marks.Entry]:
-    verdicts = table.drop_duplicates("case").set_index("case")["verdict"]
-    named = {f"{case}: {verdicts[case]}": colour for case, colour in palette.items()}
+    first = {str(row["case"]): row for _, row in table.drop_duplicates("case").iterrows()}
+    named = {f"{case}: {_verdict(first[case])}": colour for case, colour in palette.items()}
     entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in named.items()]
     guess = [marks.line_entry("chance", THEORY)] if chance else []
     return [*entries, *guess, *marks.lost_entries(table)]
+
+
+def _verdict(row: pd.Series) -> str:
+    """The verdict at the start, with the counts where seeds disagree."""
+    return verdict_words(row.rename({"runs": "seeds"}))
 
 
 def caption(plotted: Plotted) -> str:
@@ -167,7 +169,7 @@ def caption(plotted: Plotted) -> str:
     table = plotted.table
     return sentences(
         *(_case_words(str(case), part) for case, part in table.groupby("case", sort=False)),
-        "Line: median over the seeds still training; band: lowest to highest.",
+        "Line: median over the seeds still training; band: lowest to highest seed.",
         closing(plotted),
     )
 
@@ -175,7 +177,10 @@ def caption(plotted: Plotted) -> str:
 def _case_words(case: str, part: pd.DataFrame) -> str:
     """What is seen of one case in all panels."""
     row = part.iloc[0]
-    begin = f"{case} ({row['verdict']}, rate {number(row['rate'])} per step back):"
+    known = np.isfinite(row["rate"])
+    of = rate_words(row.rename({"seeds": "", "runs": "seeds"})) if known else ""
+    gradient = ", ".join(filter(None, [f"gradient at update 0: {_verdict(row)}", of]))
+    begin = f"{case} ({gradient}):"
     said = [_loss_words(part), _change_words(part), _contribution_words(part)]
     return f"{begin} {'; '.join(filter(None, said))}."
 
@@ -196,12 +201,10 @@ def _loss_words(part: pd.DataFrame) -> str:
     loss = 10.0 ** losses.tail(max(1, len(losses) // _LAST)).median()
     chance = ""
     if row["chance"] > 0:
-        is_chance = loss > AT_CHANCE * row["chance"]
-        chance = (
-            f", which is chance ({number(row['chance'])})"
-            if is_chance
-            else f", where chance is {number(row['chance'])}"
-        )
+        part = loss / row["chance"]
+        is_chance = AT_CHANCE < part < 2 - AT_CHANCE
+        chance = f", {'which' if is_chance else 'where chance'} is "
+        chance += f"chance ({number(row['chance'])})" if is_chance else number(row["chance"])
     return f"the loss ends at {number(loss)}{chance}"
 
 
@@ -215,17 +218,18 @@ def _change_words(part: pd.DataFrame) -> str:
 
 
 def _contribution_words(part: pd.DataFrame) -> str:
-    """What the earliest step adds to the gradient, and from where on nothing can be added."""
+    """What the earliest step adds to the gradient, and which steps add less than the sum keeps."""
     rows = _finite_rows(part, "contribution")
     if rows.empty:
         return ""
-    share = rows["log10_median"] - rows["log10_median"].max()
-    lost = rows.loc[share < RESOLUTION, "x"]
-    said = f"at lag {rows['x'].iloc[-1]:.0f} a step adds {power(share.iloc[-1])} of the most"
-    if lost.empty:
-        return said
-    first = int(lost.min())
-    return (
-        f"{said}, and from lag {first} on less than single precision keeps in the sum: what "
-        f"W_hh does move by comes from the last {plural(first, 'step')}"
-    )
+    share = (rows["log10_median"] - rows["log10_median"].max()).to_numpy()
+    far = int(rows["x"].iloc[-1])
+    said = f"at lag {far} a step adds {power(share[-1])} of the largest contribution"
+    kept = rows.loc[share >= RESOLUTION, "x"]
+    first, last = int(kept.min()), int(kept.max())
+    lost = "less than single precision keeps in their sum"
+    if last < far:
+        said += f", and all steps beyond lag {last} add {lost}"
+    if first > rows["x"].min():
+        said += f", and all steps before lag {first} add {lost}"
+    return said

@@ -7,12 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import closing
+from rnn_exp.figures.parts import captions, marks, panels
 from rnn_exp.figures.parts.seeds import bar_lengths, interval
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import BLUE, MEASURED, THEORY, VERMILLION, in_style
-from rnn_exp.words import number, plural, sentences
+from rnn_exp.words import number, sentences
 
 QUESTION: Final = "Which directions of the state grow, how fast, and what does training do to them?"
 GENERAL_FIGURES: Final = ("learning",)
@@ -45,7 +44,8 @@ def table(tables: Tables) -> Plotted:
             rows.astype({"predicted_rate": float}).groupby("gain")["predicted_rate"].median()
         )
     numbers["predicted"] = numbers["gain"].map(theory).where(numbers["index"] == 1)
-    return Plotted(numbers, selected.notes)
+    notes = captions.without_theory(tables.runs, selected.runs)
+    return Plotted(numbers, (*selected.notes, *notes))
 
 
 def _ends(recorded: pd.DataFrame) -> pd.DataFrame:
@@ -78,7 +78,9 @@ def draw(plotted: Plotted) -> Figure:
             marks.line_entry(f"{when} training", MEASURED, colour)
             for when, colour in _COLOURS.items()
         ]
-        marks.legend(figure, [*entries, marks.line_entry(r"mean field ½ ln $\chi$", THEORY)])
+        if table["predicted"].notna().any():
+            entries.append(marks.line_entry(r"mean field ½ ln $\chi$", THEORY))
+        marks.legend(figure, entries)
     return figure
 
 
@@ -126,30 +128,40 @@ def caption(plotted: Plotted) -> str:
     return sentences(
         _agreement(sides["before"] - theory),
         _moved(sides),
-        "Exponents in nats per time step, along the sequences of an update (mean over the batch). "
-        "Points and lines: median over seeds; bars and bands: lowest to highest seed.",
-        closing(plotted),
+        "Exponents in nats per time step, along the sequences of an update (mean over the batch).",
+        "Points and lines: median over seeds; bars and bands: lowest to highest seed."
+        if table["seeds"].max() > 1
+        else "",
+        captions.closing(plotted),
     )
 
 
 def _agreement(gap: pd.Series) -> str:
     gap = gap.abs().replace(np.inf, np.nan).dropna()
     if gap.empty:
-        return "No mean-field prediction is available for these runs."
+        return "No mean field holds for these runs: none is drawn."
+    if len(gap) == 1:
+        return f"Before training ½ ln χ is off the largest exponent by {number(gap.max())}."
     return (
-        f"Before training the largest exponent is within {number(gap.max())} of ½ ln χ "
-        f"(farthest at g = {gap.idxmax():g})."
+        f"Before training ½ ln χ is off the largest exponent by {number(gap.min())} to "
+        f"{number(gap.max())} (at g = {gap.idxmax():g})."
     )
 
 
 def _moved(sides: pd.DataFrame) -> str:
-    nearer = int((sides["after"].abs() < sides["before"].abs()).sum())
-    before, after = (int((sides[when] > 0).sum()) for when in _COLOURS)
-    change = sides["after"] - sides["before"]
-    most = sides.iloc[int(change.abs().to_numpy().argmax())]
+    """Where training moves the median of the largest exponent; of one gain without comparing."""
+    known = sides.dropna()
+    if known.empty:
+        return ""
+    change = known["after"] - known["before"]
+    most = known.iloc[int(change.abs().to_numpy().argmax())]
+    course = f"from {number(most['before'])} to {number(most['after'])}"
+    if len(known) == 1:
+        return f"Training moves the largest exponent {course}."
+    nearer = int((known["after"].abs() < known["before"].abs()).sum())
+    before, after = (int((known[when] > 0).sum()) for when in _COLOURS)
     return (
-        f"It is positive at {before} of {plural(len(sides), 'gain')} before training and at "
-        f"{after} after it, nearer to 0 at {nearer}; it moves most at g = {most.name:g}, from "
-        f"{number(most['before'])} to "
-        f"{number(most['after'])}."
+        f"The largest exponent (median over seeds) is positive at {before} of {len(known)} gains "
+        f"before training and at {after} after it, nearer to 0 at {nearer}; the largest move is "
+        f"at g = {most.name:g}, {course}."
     )

@@ -11,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.seeds import gradient_interval, statuses
+from rnn_exp.figures.parts.carrier import column_rows
+from rnn_exp.figures.parts.seeds import gradient_interval
 from rnn_exp.figures.parts.selection import (
     CannotDraw,
     Plotted,
@@ -21,7 +22,7 @@ from rnn_exp.figures.parts.selection import (
     select_runs,
 )
 from rnn_exp.figures.parts.style import BLUE, MEASURED, VERMILLION, in_style
-from rnn_exp.words import listing, number, power, sentences
+from rnn_exp.words import listing, magnitude, number, sentences
 
 QUESTION: Final = "Does a loss at every time step hide that the gradient vanishes?"
 GENERAL_FIGURES: Final = ()
@@ -34,7 +35,6 @@ LABELS: Final = {
 }
 _COLOURS: Final = {EVERY: BLUE, LATE: VERMILLION, LAST: VERMILLION}
 _POINTS = 8
-_ROWS: Final = ["run", "update", "time", "lag", "log10_total", "log10_late"]
 
 
 def table(tables: Tables) -> Plotted:
@@ -50,26 +50,20 @@ def table(tables: Tables) -> Plotted:
     ):
         if chosen.any():
             selected = select_runs(tables.runs[chosen], series=1, panels=1)
-            rows = selected.runs.merge(_rows(tables, selected.runs["run"]), on="run")
-            parts += [_norms(rows, loss, column) for loss, column in columns.items()]
+            parts += [_norms(tables, selected.runs, *pair) for pair in columns.items()]
             notes |= dict.fromkeys(selected.notes)
     numbers = pd.concat(parts, ignore_index=True)
     return Plotted(numbers, tuple(notes))
 
 
-def _rows(tables: Tables, runs: pd.Series) -> pd.DataFrame:
-    try:
-        rows = tables.gradient_rows(_ROWS, runs=runs, updates=[0], layer=-1)
-    except KeyError:
-        raise CannotDraw("The gradient of the last answer alone was not recorded.") from None
-    return at_start(rows.astype({"run": str}), "gradients").sort_values("lag", kind="stable")
-
-
-def _norms(rows: pd.DataFrame, loss: str, column: str) -> pd.DataFrame:
-    """One kind of loss; what no number says is told by its status."""
-    value = rows[column].to_numpy(dtype=float)
-    frame = rows.assign(loss=loss, log10=value, status=statuses(value))
-    return gradient_interval(frame, ["activation", "length", "loss", "lag"], "log10")
+def _norms(tables: Tables, selected: pd.DataFrame, loss: str, column: str) -> pd.DataFrame:
+    """One kind of loss; what training saw of it is told by the status of its own column."""
+    rows = column_rows(tables, selected["run"], [0], column)
+    if rows.empty:
+        raise CannotDraw("The gradient of the last answer alone was not recorded.")
+    rows = at_start(rows, "gradients").sort_values("lag", kind="stable")
+    frame = selected.merge(rows, on="run").assign(loss=loss)
+    return gradient_interval(frame, ["activation", "length", "loss", "lag"], "log10_norm")
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -115,8 +109,8 @@ def caption(plotted: Plotted) -> str:
     table = plotted.table
     by_loss = {str(loss): _ratios(part) for loss, part in table.groupby("loss", sort=False)}
     shown = ", ".join(f"T = {length}" for length in by_loss[EVERY].index)
-    flat = listing(number(10.0**ratio) for ratio in by_loss[EVERY])
-    lost = listing(power(ratio) for ratio in by_loss[LATE])
+    flat = listing(magnitude(ratio) for ratio in by_loss[EVERY])
+    lost = listing(magnitude(ratio) for ratio in by_loss[LATE])
     return sentences(
         "The norm at the first time step, relative to the last: with a loss at every step "
         f"{flat} ({shown}), for the last answer of the very same networks {lost}.",
@@ -125,7 +119,7 @@ def caption(plotted: Plotted) -> str:
         if (by_loss[EVERY].abs() < 1).all() and (by_loss[LATE] < -1).all()
         else "",
         _agreement(table),
-        "Line: median over seeds at initialisation; band: lowest to highest.",
+        "Line: median over seeds at initialisation; band: lowest to highest seed.",
         closing(plotted),
     )
 
@@ -142,7 +136,10 @@ def _agreement(table: pd.DataFrame) -> str:
     wide = table.pivot_table(index=["length", "lag"], columns="loss", values="log10_median")
     if LAST not in wide:
         return ""
-    gap = (wide[LATE] - wide[LAST]).abs().max()
+    gap = (wide[LATE] - wide[LAST]).abs().replace(np.inf, np.nan).max()
+    if np.isnan(gap):
+        return ""
     return (
-        f"With a loss at the last step only the norms are these to a factor of {number(10**gap)}."
+        "Networks trained on the last step only have the norms of that last answer to a factor of "
+        f"{number(10**gap)} at every lag."
     )

@@ -15,7 +15,7 @@ from rnn_exp.figures.parts.panels import draw_cells, refuse_further
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import THEORY, in_style
 from rnn_exp.theory import fixed_points
-from rnn_exp.words import number, plural, power, sentences
+from rnn_exp.words import magnitude, number, plural, sentences
 
 QUESTION: Final = "Where is the wall in the error of one unit, and what stands behind it?"
 GENERAL_FIGURES: Final = ()
@@ -101,10 +101,11 @@ def caption(plotted: Plotted) -> str:
     )
     largest, middle = float(gradient.max()), float(gradient.median())
     return sentences(
-        f"The gradient is at most {power(largest)}, at w = {top['weight']:g}, "
-        f"b = {top['bias']:g}: {power(largest - middle)} times its median, {power(middle)}.",
+        f"In this map the gradient is at most {magnitude(largest)}, at w = {top['weight']:g}, "
+        f"b = {top['bias']:g}; its median over the map is {magnitude(middle)}.",
         _wall(table.loc[steep]),
-        "White: where two fixed points merge; between these lines the unit has two stable states.",
+        "White: where theory has two fixed points merge; between these lines the unit has two "
+        "stable states.",
         f"{plural(len(table), 'grid point')}, one run each; the gradient before the first update.",
     )
 
@@ -116,7 +117,7 @@ def _wall(steepest: pd.DataFrame) -> str:
     # Where its slope is above 1 the fixed point is unstable: the start lies between two basins.
     crossed = (w * x * (1 - x) > 1) & (line >= b.min()) & (line <= b.max())
     if not crossed.any():
-        return "The start is nowhere an unstable fixed point."
+        return "Nowhere in the map is the start an unstable fixed point."
     off = float(np.abs(b - line)[crossed].max())
     where = "on" if off < _EXACT else f"within {number(off)} (in b) of"
     return (

@@ -15,7 +15,7 @@ from rnn_exp.figures.parts.seeds import bar_lengths
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MARKERS, categories, in_style
 from rnn_exp.schema import DONE
-from rnn_exp.words import listing, plural, sentences
+from rnn_exp.words import listing, sentences
 
 QUESTION: Final = "How long a dependency can plain SGD, clipping, and clipping with Ω learn?"
 GENERAL_FIGURES: Final = ("learning", "heatmap")
@@ -131,21 +131,27 @@ def caption(plotted: Plotted) -> str:
         *said,
         "Solved: fewer than 1 % of 10,000 fresh sequences wrong, looked at when a run records.",
         "Below: median of the seeds that solve it; bars: fewest and most updates.",
-        f"Up to {plural(int(table['seeds'].max()), 'seed')}.",
     )
 
 
 def _init(init: str, part: pd.DataFrame) -> str:
-    lengths = sorted(part["length"].unique())
+    if not part["solved"].any():
+        return f"With the init {init}, no run solves the task."
     counts = [
-        f"{series} {'/'.join(str(n) for n in rows.sort_values('length')['solved'])}"
+        f"{series} {_counts(rows.sort_values('length'))}"
         for series, rows in part.groupby("series", observed=True)
     ]
-    of = f"of {part['seeds'].max()} seeds, T = {'/'.join(map(str, lengths))} is solved by"
-    longest = part[part["solved"] > 0].sort_values("length").tail(1)
-    if longest.empty:
-        return f"With the init {init}, no run solves the task."
-    far = longest.iloc[0]
-    best = part[(part["length"] == far["length"]) & (part["solved"] > 0)]
-    who = listing(f"{row['series']} {row['median']:,.0f}" for _, row in best.iterrows())
-    return f"With the init {init}, {of}: {listing(counts)}. Updates at T = {far['length']}: {who}."
+    far = part[part["solved"] > 0].sort_values("length").iloc[-1]
+    there = part[(part["length"] == far["length"]) & (part["solved"] > 0)]
+    who = listing(f"{row['series']} {row['median']:,.0f}" for _, row in there.iterrows())
+    return (
+        f"With the init {init}, seeds that solve the task: {'; '.join(counts)}. Median number of "
+        f"updates at T = {far['length']}: {who}."
+    )
+
+
+def _counts(rows: pd.DataFrame) -> str:
+    """So many of so many seeds, at each length."""
+    return listing(
+        f"{row['solved']} of {row['seeds']} at T = {row['length']}" for _, row in rows.iterrows()
+    )

@@ -20,7 +20,7 @@ from rnn_exp.figures.parts.selection import (
     select_runs,
 )
 from rnn_exp.figures.parts.style import MEASURED, in_style
-from rnn_exp.words import plural, power, sentences
+from rnn_exp.words import magnitude, plural, sentences
 
 QUESTION: Final = "Is learning possible only where the gradient survives?"
 GENERAL_FIGURES: Final = ()
@@ -126,38 +126,48 @@ def _bars(figure: Figure, grid: np.ndarray) -> None:
 
 
 def caption(plotted: Plotted) -> str:
-    """Say what is seen: how many runs solve the task on either side of the lines and between."""
+    """Say what is seen, length by length: how many runs solve the task where the gradient stays."""
     table = plotted.table
-    side = np.sign(table["log10_ratio"]).where(table["log10_ratio"].abs() > TENFOLD, 0)
-    said = [_solved(words, table[side == which]) for which, words in _SIDES.items()]
     seeds = int(table["seeds"].max())
+    lengths = sorted(table["length"].unique())
+    colour = f"median over {seeds} seeds" if seeds > 1 else "one seed"
     return sentences(
         f"At most {table['updates'].max():.0f} updates. By the gradient at the first time step "
-        f"beside that at the last, at initialisation: {'; '.join(filter(None, said))}.",
-        _farthest(table),
-        f"Colour above: median over {plural(seeds, 'seed')}; lines, in both rows: a factor of ten.",
+        "beside that at the last, at initialisation:",
+        *(_solved_at(int(length), table[table["length"] == length]) for length in lengths),
+        _every_seed(table),
+        f"Colour above: {colour}; lines, in both rows: a factor of ten.",
         *plotted.notes,
     )
 
 
+def _solved_at(length: int, part: pd.DataFrame) -> str:
+    """Who solves the task at one length, by the side of the lines: lengths are not added up."""
+    side = np.sign(part["log10_ratio"]).where(part["log10_ratio"].abs() > TENFOLD, 0)
+    said = [_solved(words, part[side == which]) for which, words in _SIDES.items()]
+    return f"T = {length}: {'; '.join(filter(None, said))}."
+
+
 def _solved(where: str, cells: pd.DataFrame) -> str:
     runs = int(cells["seeds"].sum())
-    return f"{where}, {int(cells['solved'].sum())} of {plural(runs, 'run')} solve" if runs else ""
+    return (
+        f"{where}, {int(cells['solved'].sum())} of {plural(runs, 'run')} solve it" if runs else ""
+    )
 
 
-def _farthest(table: pd.DataFrame) -> str:
+def _every_seed(table: pd.DataFrame) -> str:
     """The smallest and the largest gradient with which every seed still learns."""
     sure = table[(table["solved"] == table["seeds"]) & np.isfinite(table["log10_ratio"])]
     if sure.empty:
         return "Nowhere is it solved by every seed."
     ends = [sure.loc[sure["log10_ratio"].idxmin()], sure.loc[sure["log10_ratio"].idxmax()]]
     small, large = (
-        f"{power(round(float(row['log10_ratio']), 1))} ({row['activation']}, "
-        f"g = {row['gain']:g}, T = {row['length']})"
+        f"{magnitude(float(row['log10_ratio']))} ({row['activation']}, g = {row['gain']:g}, "
+        f"T = {row['length']})"
         for row in ends
     )
-    longest = int(sure["length"].max())
+    if len(sure) == 1:
+        return f"Every seed solves it in one cell, with a ratio of {small}."
     return (
-        f"Cells in which every seed solves the task have ratios from {small} to {large}, and "
-        f"lengths up to T = {longest}."
+        f"The {len(sure)} cells in which every seed solves it have ratios from {small} to {large}."
     )

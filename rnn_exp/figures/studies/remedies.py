@@ -1,4 +1,4 @@
-"""Remedies: what each does to the decay of the gradient, and to what is learned."""
+"""Remedies: the decay of the gradient with each, before and after training, and the final loss."""
 
 from typing import Any, Final
 
@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures.parts import losses, marks, panels
+from rnn_exp.figures.parts import captions, losses, marks, panels
 from rnn_exp.figures.parts.recipes import ANY, Recipes
 from rnn_exp.figures.parts.selection import Plotted, Tables
 from rnn_exp.figures.parts.style import BLUE, PAGE, THEORY, VERMILLION, in_style
-from rnn_exp.words import listing, number, plural, sentences
+from rnn_exp.words import listing, number, plural, rate, sentences
 
-QUESTION: Final = "What mends a vanishing gradient?"
+QUESTION: Final = "Which remedies keep the gradient from vanishing, and which let a network learn?"
 GENERAL_FIGURES: Final = ()
 
 _RATES: Final = ("start", "end")
@@ -57,7 +57,7 @@ RECIPES: Final = Recipes(
 
 
 def table(tables: Tables) -> Plotted:
-    """Return for each remedy the decay rate at start and end, and the loss in parts of chance."""
+    """Return for each remedy decay rates and verdicts, and the loss in parts of chance."""
     every = losses.final_table(tables, RECIPES)
     numbers = every.table
     longest = int(numbers["length"].max())
@@ -164,17 +164,22 @@ def caption(plotted: Plotted) -> str:
     table = plotted.table
     known = table[np.isfinite(table["loss"])]
     learned = known[known["loss"] < losses.LEARNED]
-    diverged = int(table["diverged"].sum())
+    diverged, length = int(table["diverged"].sum()), table["length"].iloc[0]
     stuck = table.loc[~table.index.isin(learned.index), "series"].astype(str)
     said = [_name_and_loss(row) for _, row in learned.sort_values("loss").iterrows()]
+    most = int(table["seeds"].max())
     return sentences(
-        f"T = {table['length'].iloc[0]}: below half of the loss of chance end {listing(said)}."
+        f"T = {length}: below half of the loss of chance end {listing(said)}."
         if said
-        else f"T = {table['length'].iloc[0]}: no network ends below half of chance.",
+        else f"T = {length}: no network ends below half of the loss of chance.",
         f"Not {listing(stuck)}." if len(stuck) and said else "",
-        _nearest_to_one(table),
-        "Points: median over seeds; bars: lowest to highest.",
-        f"Up to {plural(int(table['seeds'].max()), 'seed')}; {plural(diverged, 'run')} diverged.",
+        f"The gradient before training: {captions.verdicts_of(table)}.",
+        _plain_rate(table),
+        "Rates: mean over seeds of the logarithm; their bars: its 95 % interval. Losses: median "
+        "over seeds; their bars: lowest to highest seed."
+        if most > 1
+        else "One seed: no bars.",
+        f"Up to {plural(most, 'seed')}; {plural(diverged, 'run')} diverged.",
         *plotted.notes,
     )
 
@@ -183,13 +188,14 @@ def _name_and_loss(row: pd.Series) -> str:
     return f"{row['series']} ({number(row['loss'])})"
 
 
-def _nearest_to_one(table: pd.DataFrame) -> str:
-    """Who starts nearest to a gradient that keeps its norm, and where the plain network starts."""
-    known = table.dropna(subset="start")
-    if known.empty:
-        return "No decay rate could be measured."
-    best = known.iloc[int((known["start"] - 1).abs().to_numpy().argmin())]
-    plain = known.loc[known["series"].astype(str) == RECIPES.plain_name, "start"]
-    compared = f" (the plain network: {number(plain.iloc[0])})" if len(plain) else ""
-    rate = number(best["start"])
-    return f"Before training the rate is nearest to 1 with {best['series']}: {rate}{compared}."
+def _plain_rate(table: pd.DataFrame) -> str:
+    """What a step back does to the gradient of the plain network, before and after training."""
+    plain = table[table["series"].astype(str) == RECIPES.plain_name]
+    if plain.empty or np.isnan(plain["start"].iloc[0]):
+        return ""
+    row = plain.iloc[0]
+    middle, low, high = (number(row[f"start{end}"]) for end in ("", "_low", "_high"))
+    interval = f" (rate {middle}, 95 % over seeds {low} to {high})" if row["seeds"] > 1 else ""
+    after = "" if np.isnan(row["end"]) else f", after training it {rate(float(row['end']))}"
+    begin = f"With the {row['series']} it {rate(float(row['start']))}{interval} before training"
+    return f"{begin}{after}."

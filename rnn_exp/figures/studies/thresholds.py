@@ -1,7 +1,7 @@
-"""Three thresholds of the gain: promised vanishing, true vanishing, exploding."""
+"""Thresholds of the gain, cell by cell: promised vanishing, predicted edge, measured edge."""
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -10,12 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import closing
-from rnn_exp.figures.parts.carrier import LAGS, settled_rates
-from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one, interval
+from rnn_exp.figures.parts import captions, marks, panels
+from rnn_exp.figures.parts.carrier import LAGS, mean_rate, settled_rates
+from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one
 from rnn_exp.figures.parts.selection import (
-    KEYS,
     CannotDraw,
     Plotted,
     Tables,
@@ -23,13 +21,17 @@ from rnn_exp.figures.parts.selection import (
     required,
     select_runs,
 )
-from rnn_exp.figures.parts.style import BLUE, BOUND, THEORY, VERMILLION, in_style
+from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, THEORY, VERMILLION, in_style
 from rnn_exp.words import listing, number, sentences
 
 QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
 GENERAL_FIGURES: Final = ()
 
-_THEORY: Final = ["bound", "predicted"]
+_CELLS: Final = {"rnn": "", "gru": "GRU", "lstm": "LSTM"}
+"""What titles call a cell, beside its activation; other cells by their own name."""
+_THEORY: Final = ["predicted", "asymptotic", "bound"]
+_MOST: Final = 3
+"""Panels in a row."""
 # Light enough for black lines on them; in grey, too, the middle one is the lightest.
 _REGIONS: Final = (
     (BLUE, 0.2, "vanishing, as the bound promises"),
@@ -39,65 +41,111 @@ _REGIONS: Final = (
 
 
 def table(tables: Tables) -> Plotted:
-    """Return the measured rate (median, range over seeds), its prediction and its bound."""
-    selected = select_runs(tables.runs, lengths=1, series=1000)
-    if selected.runs["value"].isna().any():
-        raise CannotDraw("The runs differ in more than their gain: there is no axis for them.")
-    theory = required(tables.runs, ["run", "predicted_rate", "bound"], "runs")
-    theory = theory.astype({"run": str, "predicted_rate": float, "bound": float})
-    frame = selected.runs.merge(settled_rates(tables, selected.runs["run"]), on="run")
-    frame = frame.merge(theory.rename(columns={"predicted_rate": "predicted"}), on="run")
-    numbers = interval(frame, KEYS, "measured").rename(columns={"median": "measured"})
-    medians = frame.groupby(KEYS, sort=False)[_THEORY].median().reset_index()
-    numbers = numbers.merge(medians, on=KEYS).rename(columns={"value": "gain"})
-    if numbers[_THEORY].isna().all().any():
-        raise CannotDraw("No run has both a mean-field prediction and a bound.")
-    numbers = numbers.drop(columns="series").sort_values("gain", kind="stable", ignore_index=True)
-    return Plotted(numbers, selected.notes)
+    """Return the measured rate at each gain (mean and interval over seeds), theory and bound.
+
+    Columns: panel, activation, gain, measured, low, high (the mean over seeds of the logarithm, its
+    95 % interval), seeds, predicted (theory over the same lags), asymptotic, bound (medians).
+    """
+    required(tables.runs, ["run", "bound"], "runs")
+    parts, notes = [], dict[str, None]()
+    panel = _panels(tables.runs)
+    for name in dict.fromkeys(panel):
+        selected = select_runs(tables.runs[panel == name], lengths=1, series=1000)
+        if selected.runs["value"].isna().any():
+            raise CannotDraw("The runs differ in more than their gain: there is no axis for them.")
+        parts.append(selected.runs.assign(panel=name))
+        notes |= dict.fromkeys(selected.notes)
+    chosen = pd.concat(parts, ignore_index=True).rename(columns={"value": "gain"})
+    known = tables.runs.reindex(columns=["run", "predicted_rate", "bound"])
+    known = known.rename(columns={"predicted_rate": "asymptotic"})
+    known = known.astype({"run": str, "asymptotic": float, "bound": float})
+    frame = chosen.merge(settled_rates(tables, chosen["run"]), on="run").merge(known, on="run")
+    numbers = pd.DataFrame(
+        [
+            {"panel": key[0], "activation": key[1], "gain": key[2], **_point(part)}
+            for key, part in frame.groupby(["panel", "activation", "gain"], sort=False)
+        ]
+    )
+    if numbers["measured"].isna().all():
+        raise CannotDraw("No gradient has a rate.")
+    numbers = numbers.sort_values("gain", kind="stable", ignore_index=True)
+    why = captions.without_theory(tables.runs, chosen[["run"]])
+    return Plotted(numbers, (*notes, *why))
+
+
+def _panels(runs: pd.DataFrame) -> pd.Series:
+    """Name the panel of each run by its cell and activation: 'tanh', 'leaky tanh'."""
+    blank = pd.Series("", index=runs.index)
+    cells, activations = (
+        runs.get(key, blank).astype(str) for key in ("network.cell", "network.activation")
+    )
+    return (cells.map(lambda cell: _CELLS.get(cell, cell)) + " " + activations).str.strip()
+
+
+def _point(part: pd.DataFrame) -> dict[str, float]:
+    found = mean_rate(part["measured"])
+    numbers = {"measured": found.mean, "low": found.low, "high": found.high, "seeds": len(part)}
+    return numbers | {name: float(part[name].median()) for name in _THEORY}
 
 
 def thresholds(part: pd.DataFrame) -> dict[str, float]:
-    """The gains of one activation at which bound, prediction and measurement cross 1."""
+    """The gains of one panel at which bound, theory, its asymptote and measurement cross 1."""
     return {name: gain_at_rate_one(part["gain"], part[name]) for name in (*_THEORY, "measured")}
 
 
 def draw(plotted: Plotted) -> Figure:
-    """Draw a panel an activation: points measured, dashed predicted, dotted bound; regions."""
+    """Draw a panel a cell and activation: points measured, lines of theory and bound; regions."""
     table = plotted.table
     with in_style():
         parts = _parts(table)
-        figure, grid = panels.grid(1, len(parts), height=2.4, sharex=False)
-        for (activation, part), axes in zip(parts.items(), grid[0], strict=True):
+        rows = -(-len(parts) // _MOST)
+        height = 2.4 if rows == 1 else 1.9
+        figure, grid = panels.grid(
+            rows, min(len(parts), _MOST), height=height, sharex=False, sharey="row"
+        )
+        for (name, part), axes in zip(parts.items(), grid.flat, strict=False):
             _panel(axes, part)
-            panels.title(axes, activation)
-        panels.plain_log(grid[0, 0], "y")
+            panels.title(axes, name)
+        for axes in grid.flat[len(parts) :]:
+            axes.set_visible(False)
+        for axes in grid[:, 0]:
+            panels.plain_log(axes, "y")
         gain = r"gain $g$ (weights have standard deviation $g/\sqrt{n}$)"
         panels.name_axes(figure, grid, gain, "decay rate per step back in time")
-        marks.legend(figure, _entries())
+        marks.legend(figure, _entries(table))
     return figure
 
 
 def _parts(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    names = order_activations(table["activation"].unique())
-    return {name: table[table["activation"] == name] for name in names}
+    """The rows of each panel: the plain cell first, activations in the order of textbooks."""
+    known = table.drop_duplicates("panel").assign(cell=lambda rows: rows["panel"].map(_cell_of))
+    order = order_activations(known["activation"].unique())
+    known["place"] = known["activation"].map(order.index)
+    cells = list(dict.fromkeys(["", *known["cell"]]))
+    known = known.assign(first=known["cell"].map(cells.index)).sort_values(["first", "place"])
+    return {name: table[table["panel"] == name] for name in known["panel"]}
+
+
+def _cell_of(panel: str) -> str:
+    return panel.rpartition(" ")[0]
 
 
 def _panel(axes: Axes, part: pd.DataFrame) -> None:
     shown, x = part[np.isfinite(part["measured"])], part["gain"]
-    spread = bar_lengths(shown, "measured")
+    spread = np.nan_to_num(bar_lengths(shown, "measured"))
     axes.axhline(1, color="0.5", linewidth=0.6, zorder=0.5)
-    axes.errorbar(
-        shown["gain"],
-        shown["measured"],
-        spread,
-        fmt="o",
-        color=BLUE,
-        markersize=3.2,
-        elinewidth=0.8,
-        zorder=3,
-    )
-    axes.plot(x, part["predicted"], THEORY, color="0.1", linewidth=1, gid="predicted", zorder=4)
-    axes.plot(x, part["bound"], BOUND, color="0.1", linewidth=1, gid="bound")
+    look: dict[str, Any] = {
+        "fmt": "o",
+        "color": BLUE,
+        "markersize": 3.2,
+        "elinewidth": 0.8,
+        "zorder": 3,
+    }
+    axes.errorbar(shown["gain"], shown["measured"], spread, **look)
+    lines = zip(_THEORY, (THEORY, ASYMPTOTE, BOUND), strict=True)
+    for name, line in lines:
+        if part[name].notna().any():
+            axes.plot(x, part[name], line, color="0.1", linewidth=1, gid=name, zorder=4)
     axes.set_xlim(float(x.min()) / 1.08, float(x.max()) * 1.08)
     panels.plain_log(axes, "x")
     _regions(axes, part, thresholds(part))
@@ -106,56 +154,84 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
 def _regions(axes: Axes, part: pd.DataFrame, at: dict[str, float]) -> None:
     """Colour what lies between the thresholds, and write each at its line."""
     low, high = axes.get_xlim()
-    # A rate that does not cross 1 is above it at every gain, or below it.
-    ends = {name: low if (part[name] > 1).any() else high for name in _THEORY}
-    marks = [low, *(end if at[name] != at[name] else at[name] for name, end in ends.items())]
-    for (colour, alpha, _), left, right in zip(_REGIONS, marks, [*marks[1:], high], strict=True):
+    # Where theory does not reach its edge, the measured one stands for it.
+    edge = "predicted" if math.isfinite(at["predicted"]) else "measured"
+    found = {"bound": _edge(part, "bound", at, low, high), edge: _edge(part, edge, at, low, high)}
+    ends = [low, *found.values()]
+    for (colour, alpha, _), left, right in zip(_REGIONS, ends, [*ends[1:], high], strict=True):
         axes.axvspan(left, right, color=colour, alpha=alpha, linewidth=0, zorder=0)
-    for name in _THEORY:
-        if at[name] == at[name]:
+    for name in found:
+        if math.isfinite(at[name]):
             axes.axvline(at[name], color="0.3", linewidth=0.6, zorder=1, gid=f"{name} edge")
-            axes.text(
-                at[name],
-                0.02,
-                f" {number(at[name])}",
-                fontsize=7,
-                transform=axes.get_xaxis_transform(),
-            )
+            place: dict[str, Any] = {"fontsize": 7, "transform": axes.get_xaxis_transform()}
+            axes.text(at[name], 0.02, f" {number(at[name])}", **place)
 
 
-def _entries() -> list[marks.Entry]:
-    lines: list[marks.Entry] = [
-        (Line2D([], [], linestyle="", marker="o", color=BLUE, markersize=3.2), "measured"),
-        marks.line_entry(r"mean field $\sqrt{\chi}$", THEORY),
-        marks.line_entry("singular-value bound", BOUND),
-    ]
-    areas = [(Patch(color=c, alpha=a, linewidth=0), label) for c, a, label in _REGIONS]
-    return [entry for pair in zip(lines, areas, strict=True) for entry in pair]
+def _edge(part: pd.DataFrame, name: str, at: dict[str, float], low: float, high: float) -> float:
+    """Where a region ends: where the rate crosses 1, or at an end of the axis if it does not."""
+    if math.isfinite(at[name]):
+        return at[name]
+    # A bound that there is not promises nothing, at no gain.
+    return low if part[name].isna().all() or (part[name] > 1).any() else high
+
+
+def _entries(table: pd.DataFrame) -> list[marks.Entry]:
+    point = Line2D([], [], linestyle="", marker="o", color=BLUE, markersize=3.2)
+    lines: list[marks.Entry] = [(point, "measured")]
+    known = table[_THEORY].notna().any()
+    labels = ("theory, these lags", "its asymptote", "singular-value bound")
+    styles: tuple[marks.Line, ...] = (THEORY, ASYMPTOTE, BOUND)
+    for label, line, name in zip(labels, styles, _THEORY, strict=True):
+        if known[name]:
+            lines.append(marks.line_entry(label, line))
+    return lines + [(Patch(color=c, alpha=a, linewidth=0), label) for c, a, label in _REGIONS]
 
 
 def caption(plotted: Plotted) -> str:
-    """Say what is seen: the three thresholds of each activation, and how far theory is off."""
+    """Say what is seen: thresholds of each panel, how far theory is off, what the bound says."""
     table = plotted.table
     parts = _parts(table)
     first, last = LAGS
+    gaps = _gaps(parts)
+    above = int((table["measured"] > table["bound"] * (1 + 1e-6)).sum())
+    bound = f"Mean rates above the bound: {above}. {captions.BOUND}"
+    bars = "bars: its 95 % interval" if table["seeds"].max() > 1 else "one seed, no bars"
     return sentences(
-        *(_thresholds(name, thresholds(part)) for name, part in parts.items()),
-        f"Of ln rate, measured and predicted differ by at most {listing(_gaps(parts))}.",
-        f"Points of which a seed lies above the bound: {(table['high'] > table['bound']).sum()}.",
-        f"Rates are slopes over lags {first} to {last} at update 0. Points: median over seeds; "
-        "bars: lowest to highest seed. Thresholds are read off the lines drawn.",
-        closing(plotted),
+        *(_thresholds(name, part) for name, part in parts.items()),
+        f"Theory over the same lags differs from the measured ln rate by at most {listing(gaps)}."
+        if gaps
+        else "No theory holds at these lags: none is drawn.",
+        bound if table["bound"].notna().any() else "",
+        f"Rates are slopes over lags {first} to {last} at update 0. Points: mean over seeds of ln "
+        f"rate; {bars}. Thresholds are read off the lines drawn.",
+        captions.closing(plotted),
     )
 
 
-def _thresholds(name: str, at: dict[str, float]) -> str:
+def _thresholds(name: str, part: pd.DataFrame) -> str:
+    at = thresholds(part)
     promise, edge, seen = (number(at[key]) for key in ("bound", "predicted", "measured"))
-    if at["bound"] != at["bound"]:
-        return f"With {name} the bound stays on one side of 1."
-    said = f"With {name} the bound promises vanishing below g = {promise}"
-    if at["predicted"] != at["predicted"]:
-        return f"{said}; no gain explodes."
-    return f"{said}; the mean field is above 1 from {edge} on, the measured rate from {seen}."
+    said = []
+    if math.isfinite(at["bound"]):
+        said.append(f"the bound promises vanishing below g = {promise}")
+    elif part["bound"].notna().any():
+        said.append(f"the bound stays {_side(part['bound'])} 1")
+    else:
+        said.append("there is no bound")
+    if math.isfinite(at["predicted"]):
+        said.append(f"theory is above 1 from {edge} on")
+    elif part["predicted"].notna().any():
+        said.append(f"theory, where it holds, stays {_side(part['predicted'])} 1")
+    if math.isfinite(at["measured"]):
+        said.append(f"the mean measured rate is above 1 from {seen} on")
+    elif part["measured"].notna().any():
+        said.append(f"the mean measured rate stays {_side(part['measured'])} 1")
+    return f"With {name or 'this network'} {'; '.join(said)}."
+
+
+def _side(rates: pd.Series) -> str:
+    known = rates.dropna()
+    return "above" if (known > 1).all() else "below" if (known < 1).all() else "near"
 
 
 def _gaps(parts: dict[str, pd.DataFrame]) -> list[str]:
