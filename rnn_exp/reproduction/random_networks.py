@@ -255,8 +255,12 @@ _SLOPES = (
     ("relu", 1.0, 0.25, -0.346574, 0.015),
     ("relu", math.sqrt(2), 0.0, 0.0, 0.06),
 )
-# activation, drive, gain at which χ = 1, tolerance
-_GAINS = (("tanh", 0.25, 1.55, 0.03), ("sigmoid", 0.0, 10.15, 1.0), ("relu", 0.0, 1.414, 0.05))
+# activation, drive, gain at which χ = 1, tolerance, seeds: more where one seed scatters more
+_GAINS = (
+    ("tanh", 0.25, 1.55, 0.03, 4),
+    ("sigmoid", 0.0, 10.15, 1.0, 16),
+    ("relu", 0.0, 1.414, 0.05, 16),
+)
 # gain, ½ ln χ, tolerance
 _EXPONENTS = ((1.5, 0.065, 0.006), (3.0, 0.310, 0.01))
 
@@ -277,9 +281,9 @@ CLAIMS = (
             f"{activation}, s²={drive:g}: the edge between vanishing and exploding",
             "Sompolinsky, Crisanti & Sommers 1988; Molgedey, Schuchhardt & Schuster 1992; χ = 1",
             Near(value, tolerance),
-            CriticalGain(activation, drive),
+            CriticalGain(activation, drive, seeds=seeds),
         )
-        for activation, drive, value, tolerance in _GAINS
+        for activation, drive, value, tolerance, seeds in _GAINS
     ),
     *(
         same_when_quick(

@@ -80,7 +80,7 @@ def _of(of: str, slopes: list[float]) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class SkipSlope(DataclassMeasure):
-    """Slope of ln ‖∂L/∂h_t‖ against lag, lags 20–100, float64, T=120, every unit driven by N(0, s²).
+    """Slope of ln ‖∂L/∂h_t‖ against lag, lags 20–100 of 120 steps, float64, N(0, s²) at every unit.
 
     Args:
         cell: leaky or residual, with tanh.
