@@ -284,9 +284,15 @@ RUN_KEYS: Final = (
     Key("theory.decay_rate", "number", "of theory's profile, over the same lags", "theory_rate"),
     Key("theory.log10_change", "number", "log10_change up to that lag", "predicted_log10_change"),
     Key(
+        "theory.measured_log10_change",
+        "number",
+        "the measured one up to the same lag",
+        "measured_log10_change",
+    ),
+    Key(
         "prediction.decay_rate",
         "number",
-        "asymptotic rate: √χ of the stationary mean field; null: theory does not hold",
+        "rate far back: √χ of the stationary mean field, or that at two times; null: no theory",
         "predicted_rate",
     ),
     Key(

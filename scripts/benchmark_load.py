@@ -82,7 +82,8 @@ def gradients_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]
         "log10_contribution": np.where(lost, -np.inf, total - 0.5),
         "saturation": random.uniform(0.2, 0.9, lag.size),
         "state_rms": random.uniform(0.1, 0.8, lag.size),
-        "status": np.where(lost, "underflow", "ok"),
+        **dict.fromkeys(("status", "status_contribution"), np.where(lost, "underflow", "ok")),
+        "status_direct": np.where(lag == 0, "ok", "zero"),
     }
 
 

@@ -3,6 +3,7 @@
 A network is a list of layers, a layer a tuple (V, W, b): h_t = φ(V x_t + W h_{t-1} + b), one run.
 """
 
+import math
 import typing
 
 import torch
@@ -250,3 +251,84 @@ def normed(x, h, V, W, b, b_hidden, phi):
         found.hidden.append(hidden)
         found.slopes.append(slope(phi, u))
     return found
+
+
+def without_floor(program, x, h, weights, last, memory=False):
+    """Return log10 norms of ∂L/∂h_t, C_t and ∂L/∂c_t (0 for none), of one run, whatever their size.
+
+    L depends on h_T alone, by ∂L/∂h_T = last. Autograd goes through one step of one sequence at a
+    time, and after each the gradient is divided by its largest number, whose logarithm is kept.
+    """
+    T, B = len(x), x.shape[1]
+    whole = program(x, h, *weights)
+    before = {"h": [h, *whole.h[:-1]], "c": [torch.zeros_like(h), *whole.c[:-1]]}
+    found = [[[] for _ in range(T)] for _ in range(3)]
+    for b in range(B):
+        g, through_c, log = last[b : b + 1], torch.zeros_like(last[b : b + 1]), 0.0
+        for t in reversed(range(T)):
+            h_b = before["h"][t][b : b + 1].detach().requires_grad_()
+            W = weights[1].detach().clone().requires_grad_()
+            given = weights[0], W, *weights[2:]
+            if memory:
+                c_b = before["c"][t][b : b + 1].detach().requires_grad_()
+                step = program(x[t : t + 1, b : b + 1], h_b, *given, c=c_b)
+                ends, by = [step.h[0], step.c[0]], [g, through_c]
+                of_h, of_W, of_c, of_c_before = torch.autograd.grad(
+                    ends, [h_b, W, step.c[0], c_b], by
+                )
+            else:
+                step = program(x[t : t + 1, b : b + 1], h_b, *given)
+                of_h, of_W = torch.autograd.grad(step.h[0], [h_b, W], g)
+                of_c = of_c_before = torch.zeros_like(of_h)
+            for kind, value in enumerate((g, of_W, of_c)):
+                found[kind][t].append((value.detach(), log))
+            largest = float(torch.maximum(of_h.abs().max(), of_c_before.abs().max())) or 1.0
+            g, through_c = of_h.detach() / largest, of_c_before.detach() / largest
+            log += math.log10(largest)
+    total, contribution, of_memory = found
+    return (
+        [_joined(torch.cat, parts) + 0.5 * math.log10(B) for parts in total],
+        [_joined(sum, parts) for parts in contribution],
+        [_joined(torch.cat, parts) + 0.5 * math.log10(B) for parts in of_memory],
+    )
+
+
+def _joined(how, parts):
+    """Return log10 of the norm of what sequences give, each a value and log10 of its factor."""
+    most = max(log for _, log in parts)
+    size = float(how([value * 10 ** (log - most) for value, log in parts]).norm())
+    return math.log10(size) + most if size else -math.inf
+
+
+def two_time(keep, coupling):
+    """Return ln(‖δ_k‖ / ‖δ_0‖) for k = 0…L by the recursion of `theory.two_time`, term by term."""
+    import math
+
+    C = {(0, 0): 1.0}
+    for k, a in enumerate(keep):
+        C[k + 1, 0] = C[0, k + 1] = a * C[k, 0]
+    for k, a_k in enumerate(keep):
+        for l, a_l in enumerate(keep):  # noqa: E741
+            through_W = coupling[k][l] * C[k, l]
+            C[k + 1, l + 1] = (
+                a_k * C[k, l + 1] + a_l * C[k + 1, l] - a_k * a_l * C[k, l] + through_W
+            )
+    return [0.5 * math.log(C[k, k]) for k in range(len(keep) + 1)]
+
+
+def sizes_by_draws(keep, factors, gain, draws, seed=0):
+    """Return ln of the root mean square of ‖δ_k‖ / ‖δ_0‖ over draws of W, W_ij ~ N(0, g²/n).
+
+    δ_{k+1} = keep[k] δ_k + Wᵀ (factors[k] ⊙ δ_k), with one W in every draw.
+    """
+    draw, (L, n) = torch.Generator().manual_seed(seed), factors.shape
+    squares = torch.zeros(L + 1, dtype=torch.float64)
+    for _ in range(draws):
+        W = torch.randn(n, n, dtype=torch.float64, generator=draw) * gain / n**0.5
+        delta = torch.randn(n, dtype=torch.float64, generator=draw)
+        size = (delta @ delta).item()
+        squares[0] += 1
+        for k in range(L):
+            delta = keep[k] * delta + W.T @ (factors[k] * delta)
+            squares[k + 1] += (delta @ delta).item() / size
+    return (squares / draws).log() / 2

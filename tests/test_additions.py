@@ -106,7 +106,7 @@ def test_an_init_is_one_class(monkeypatch):
 
     assert outcome.status == "finished"
     assert "init=antisymmetric" in run.command
-    assert outcome.prediction.rate is not None
+    assert outcome.prediction.because == "6 units: theory needs at least 16"
 
 
 @dataclasses.dataclass(frozen=True)

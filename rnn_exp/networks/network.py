@@ -76,7 +76,7 @@ class Network:
     """
 
     activation: str = choice("tanh", ACTIVATIONS)
-    hidden_size: int = whole(64, least=1)
+    hidden_size: int = whole(128, least=1)
     num_layers: int = whole(1, least=1)
     cell: str = choice("rnn", CELLS)
     leak: float | None = number(None, above=0)

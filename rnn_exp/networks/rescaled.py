@@ -40,10 +40,12 @@ class LayerGradients(NamedTuple):
     Args:
         direct: those not through later steps, of the last time steps; before them they are 0.
         both: ∂L/∂h_t and, where the cell has a c, ∂L/∂c_t behind it.
+        trace: what the forward pass of these runs has left, as training had it.
     """
 
     direct: Scaled
     both: Scaled
+    trace: Trace
 
     @property
     def hidden(self) -> int:
@@ -79,7 +81,8 @@ def rescaled(
     top = states_read(traces[-1].states, objective.answers, objective.ends).double()
     weight, bias = (parameters[f"readout.{name}"].double() for name in ("weight", "bias"))
     by_loss = onto_time(read(top, weight, bias, objective.loss_of).states, objective, T)
-    own = [trace.of_runs(places) for trace in traces]
+    everybody = places == list(range(top.shape[0]))
+    own = list(traces) if everybody else [trace.of_runs(places) for trace in traces]
     weights = [
         LayerWeights(*(part[places].double() for part in layer_weights(parameters, number)))
         for number in range(network.num_layers)
@@ -103,7 +106,7 @@ def _through_layers(
         both, of_inputs = _through_time(
             cell, direct, *own, with_c=network.kind.has_memory, with_inputs=bool(number)
         )
-        found.insert(0, LayerGradients(direct, both))
+        found.insert(0, LayerGradients(direct, both, traces[number]))
         if of_inputs is not None:
             direct = of_inputs
     return found
@@ -123,7 +126,7 @@ def _through_time(
     width, known = 2 * H if with_c else H, T - len(direct.values)
     found = Scaled.zeros((T, R, B, width), device)
     of_inputs = Scaled.zeros((T, R, B, weights.weight_ih.shape[-1]), device)
-    sick = ~trace.states.isfinite().all(-1)
+    sick = ~trace.states.abs().amax(-1).isfinite()
     any_sick = bool(sick.any())
     later = Scaled.zeros((1, R, B, width), device)
     for t in reversed(range(T)):
@@ -156,16 +159,16 @@ def _in_windows(
 ) -> list[LayerGradients]:
     """Do as `_through_layers` in windows of time, and sum."""
     (T, R, B, H), device = traces[0].states.shape, traces[0].states.device
-    before, width = T - len(direct.values), 2 * H if network.kind.has_memory else H
+    before, wide = T - len(direct.values), (T, R, B, 2 * H if network.kind.has_memory else H)
     sums = [
-        LayerGradients(Scaled.zeros((T, R, B, H), device), Scaled.zeros((T, R, B, width), device))
-        for _ in traces
+        LayerGradients(Scaled.zeros((T, R, B, H), device), Scaled.zeros(wide, device), trace)
+        for trace in traces
     ]
     for start, end, first in windows:
         cut = [trace.between(start, end) for trace in traces]
         part = direct.between(first - before, end - before)
         for sum_, found in zip(sums, _through_layers(network, part, cut, weights), strict=True):
-            for whole, more in zip(sum_, found, strict=True):
+            for whole, more in ((sum_.direct, found.direct), (sum_.both, found.both)):
                 at = end - len(more.values)
                 whole.put(at, whole.between(at, end).plus(more).settled())
     return sums

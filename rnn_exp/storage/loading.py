@@ -100,7 +100,9 @@ class Results:
 
     def _columns(self, table: str) -> list[str]:
         settings = (str(name) for name in self._runs if name not in RESULTS)
-        there = {name for tables in self._tables if table in tables for name in tables[table].names}
+        there = {
+            name for tables in self._tables if table in tables for name in tables[table].columns
+        }
         own = [name for name in TABLES[table].names if name in {*TABLES[table].always, *there}]
         return [*own, "run", *settings]
 

@@ -6,6 +6,7 @@ hold what the footer promised; columns that are not of the table are not read.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rnn_exp.schema import FORMER_NAMES, GRADIENT_STATUSES, TABLES
+from rnn_exp.schema import FORMAT, FORMER_NAMES, GRADIENT_STATUSES, TABLES
 
 __all__ = [
     "Source",
@@ -28,12 +29,13 @@ __all__ = [
 
 # Whole numbers here are steps and layers: half the memory of 64 bits, and cast without wrapping.
 class _Kind(NamedTuple):
-    """How a type of column is stored: in words, in a file, and in memory."""
+    """How a type of column is stored: in words, in a file, in memory, and where a run has none."""
 
     words: str
     fits: Callable[[Any], bool]
     stored: Any
     held: type
+    missing: Any = np.nan
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {
@@ -41,7 +43,11 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "real": _Kind("numbers", pa.types.is_floating, pa.float64(), np.float64),
     "truth": _Kind("true or false", pa.types.is_boolean, pa.bool_(), np.bool_),
     "status": _Kind(
-        "text", lambda found: found in (pa.string(), pa.large_string()), pa.int8(), np.int8
+        "text",
+        lambda found: found in (pa.string(), pa.large_string()),
+        pa.int8(),
+        np.int8,
+        missing=np.int8(-1),  # no category, for pandas
     ),
 }
 
@@ -54,11 +60,19 @@ class Source(NamedTuple):
         rows: how many there are.
         names: what the file calls each column of the table that it has: a folder of an earlier
             format has other names for some.
+        derived: the statuses that a folder of an earlier format does not have, and the column that
+            each is read off.
     """
 
     path: Path
     rows: int
     names: Mapping[str, str]
+    derived: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def columns(self) -> set[str]:
+        """The names of all columns that there are, or that can be derived."""
+        return {*self.names, *self.derived}
 
 
 class Wanted(NamedTuple):
@@ -77,11 +91,12 @@ class Gathered(NamedTuple):
     failures: dict[int, str]
 
 
-def promised(path: Path) -> Source:
+def promised(path: Path, version: int = FORMAT) -> Source:
     """Return what a file's footer promises, having checked that it has the columns of its table.
 
     Args:
         path: of the file, whose stem is the name of its table.
+        version: the format of its folder.
 
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if it has not, or is no parquet file.
@@ -92,7 +107,7 @@ def promised(path: Path) -> Source:
     for column in TABLES[path.stem].columns:
         name = _name_in(found.names, column.name)
         if name is None:
-            if column.when:
+            if column.when or version < column.since:
                 continue
             raise ValueError(f"{path.name} has no column {column.name}")
         if found.names.count(name) > 1:
@@ -103,7 +118,12 @@ def promised(path: Path) -> Source:
                 f"{path.name}: {name} holds {found.field(name).type}, not {kind.words}"
             )
         names[column.name] = name
-    return Source(path, rows, names)
+    derived = {
+        column.name: column.of
+        for column in TABLES[path.stem].columns
+        if version < column.since and column.name not in names and column.of in names
+    }
+    return Source(path, rows, names, derived)
 
 
 def _name_in(names: Collection[str], column: str) -> str | None:
@@ -160,7 +180,8 @@ def _part(
     """Return the wanted columns and rows of one file, and how many rows these are."""
     conditions = {"update": wanted.updates, "layer": wanted.layer}
     needed = {*wanted.columns, *(name for name, only in conditions.items() if only is not None)}
-    there = [name for name in sorted(needed) if name in source.names]
+    derived = {name: source.derived[name] for name in needed if name in source.derived}
+    there = [name for name in sorted(needed | {*derived.values()}) if name in source.names]
     with pq.ParquetFile(source.path) as file:
         table = file.read(columns=[source.names[name] for name in there], use_threads=False)
     if len(table.column_names) != len(there):
@@ -168,7 +189,8 @@ def _part(
     if len(table) != source.rows:
         raise ValueError(f"{len(table)} rows where there were {source.rows}")
     values = {name: _values(table[source.names[name]], kinds[name]) for name in there}
-    values |= {name: np.full(len(table), np.nan) for name in needed - set(there)}
+    values |= {name: _statuses(values[of]) for name, of in derived.items()}
+    values |= {name: np.full(len(table), kinds[name].missing) for name in needed - set(values)}
     keep = np.ones(len(table), dtype=bool)
     if wanted.updates is not None:
         keep &= np.isin(values["update"], list(wanted.updates))
@@ -180,6 +202,13 @@ def _part(
     if count == len(keep):
         return part, count
     return {name: column[keep] for name, column in part.items()}, count
+
+
+def _statuses(log10: np.ndarray) -> np.ndarray:
+    """Return what can be said of norms of which nothing but the log10 was kept."""
+    kinds = [np.isnan(log10), np.isposinf(log10), np.isneginf(log10)]
+    places = [GRADIENT_STATUSES.index(word) for word in ("nan", "inf", "zero")]
+    return np.select(kinds, places, GRADIENT_STATUSES.index("ok")).astype(np.int8)
 
 
 def _values(column: Any, kind: _Kind) -> np.ndarray:  # noqa: ANN401 - pyarrow has no types

@@ -14,6 +14,8 @@ RESULTS: Final = {key.column: key.path for key in RUN_KEYS if key.column}
 """Columns of the table of runs that are no settings, and where run.json has them."""
 NUMBERS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "number"]
 TEXTS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "text"]
+_TRUTHS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "truth"]
+_CARRIERS: Final = {None, *TABLES["gradients"].names}
 _NEEDED: Final = [key.path for key in RUN_KEYS if key.needed]
 _BOTH_ENDS: Final = 2
 _TAKEN: Final = {*RESULTS, *(name for table in TABLES.values() for name in table.names)}
@@ -65,7 +67,8 @@ def read(place: Path) -> RunFolder:
         raise ValueError(f"{RUN_JSON}: verdict_rule is not text")
     if said["status"] in WITHOUT_RESULTS:
         return RunFolder(row, {}, rule)
-    tables = {name: promised(place / TABLES[name].file) for name in tables_of(said["settings"])}
+    names, version = tables_of(said["settings"]), said.get("format", 1)
+    tables = {name: promised(place / TABLES[name].file, version) for name in names}
     _agree(said, tables)
     return RunFolder(row, tables, rule)
 
@@ -84,10 +87,16 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     if taken:
         raise ValueError(f"run.json: a setting has the name of a result: {', '.join(taken)}")
     row = {name: _at(said, path) for name, path in RESULTS.items()}
-    for names, types, what in ((NUMBERS, (int, float), "a number"), (TEXTS, (str,), "text")):
+    for names, types, what in (
+        (NUMBERS, (int, float), "a number"),
+        (TEXTS, (str,), "text"),
+        (_TRUTHS, (bool,), "true or false"),
+    ):
         for name in names:
             if not isinstance(row[name], (*types, NoneType)):
                 raise ValueError(f"run.json: {name} is not {what}")
+    if row["carrier"] not in _CARRIERS:
+        raise ValueError(f"run.json: carrier is no column of gradients: {row['carrier']}")
     return row | settings
 
 

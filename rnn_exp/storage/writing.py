@@ -175,6 +175,7 @@ def _results(outcome: Outcome) -> dict[str, Any]:
             "lags": theory.lags if theory.holds else None,
             "decay_rate": _finite_or_none(theory.middle_rate),
             "log10_change": _finite_or_none(theory.log10_change),
+            "measured_log10_change": _finite_or_none(theory.log10_measured),
         },
         "prediction": {
             "drive": _finite_or_none(theory.prediction.drive),

@@ -159,7 +159,7 @@ class Adding(Regression):
             convention is none of these.
     """
 
-    length: int = whole(50, least=2)
+    length: int = whole(30, least=2)
     convention: str = choice("arjovsky", list(_CONVENTIONS))
 
     name: ClassVar[str] = "adding"

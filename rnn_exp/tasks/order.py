@@ -25,7 +25,7 @@ class TemporalOrder(Classification):
         symbol   c A d f e B c c f d              answer (A, B): class 0 + 2·1 = 2 of 4
 
     One-hot inputs of six symbols: A, B = 0, 1 are cues, 2–5 distractors drawn uniformly. Counting
-    from 0, the first of two cues stands in [L/10, 2L/10), the second in [5L/10, 6L/10) (§4.2.1).
+    from 0, the first of two cues stands in [L/10, 2L/10), the second in [5L/10, 6L/10) (§4.1.1).
     Three cues stand in [L/10, 2L/10), [3L/10, 4L/10) and [6L/10, 7L/10). The class is
     v₀ + 2 v₁ + 4 v₂. Cross-entropy at the last step; guessing scores ln 4 and is wrong 75 % of the
     time, with three cues ln 8 and 87.5 %. Solved: fewer than 1 % of 10,000 sequences wrong.

@@ -1,6 +1,8 @@
 """Theory: what mathematics says of a network before it trains.
 
-`mean_field`, `critical_gain`, `bound_gain` and `norm_bound` speak of wide random networks,
+`mean_field`, `critical_gain`, `bound_gain` and `norm_bound` speak of wide random networks in their
+stationary state, `edge_gain` of such networks on their way there, `log_sizes` and `growth` of cells
+that keep part of their gradient,
 `correlation_map` and `fixed_correlation` of two sequences in one of them, `spectrum` and
 `sum_rule` of Lyapunov exponents, `chain_rule`, `loss_surface` and `saddle_nodes` of a single unit,
 `predict` of one network under its own inputs. They are imported when they are first asked for:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from rnn_exp.theory.stationary import critical_gain as critical_gain
     from rnn_exp.theory.stationary import mean_field as mean_field
     from rnn_exp.theory.stationary import norm_bound as norm_bound
+    from rnn_exp.theory.transient import edge_gain as edge_gain
+    from rnn_exp.theory.two_time import growth as growth
+    from rnn_exp.theory.two_time import log_sizes as log_sizes
 
 __all__ = [
     "bound_gain",
@@ -31,7 +36,10 @@ __all__ = [
     "correlation_map",
     "correlation_slope",
     "critical_gain",
+    "edge_gain",
     "fixed_correlation",
+    "growth",
+    "log_sizes",
     "loss_surface",
     "mean_field",
     "norm_bound",
@@ -47,6 +55,8 @@ _PLACES: Final = {
     "lyapunov": ("spectrum", "sum_rule"),
     "one_unit": ("chain_rule", "loss_surface", "saddle_nodes"),
     "prediction": ("predict",),
+    "transient": ("edge_gain",),
+    "two_time": ("growth", "log_sizes"),
 }
 
 

@@ -111,7 +111,7 @@ def jacobian_of_layer(
     x: Float[Tensor, "time 1 batch input"],
     parameters: dict[str, Tensor],
     number: int,
-) -> Jacobian | None:
+) -> tuple[Jacobian | None, bool]:
     """Return what steps back do in a layer, on the first few of the sequences that it reads.
 
     Args:
@@ -121,9 +121,11 @@ def jacobian_of_layer(
         number: the layer, from 0.
 
     Returns:
-        Its Jacobians on 8 sequences; None: theory has nothing to go by with this cell.
+        Its Jacobians on 8 sequences (None: theory has nothing to go by with this cell), and
+        whether all states were finite.
     """
     cell, few = network.make_cell(), x[:, :, :_FEW]
     own = {name: value.unsqueeze(0).to(few) for name, value in parameters.items()}
     start = few.new_full((1, few.shape[2], network.hidden_size), network.initial_state)
-    return cell.jacobian(cell.forward(few, layer_weights(own, number), start))
+    trace = cell.forward(few, layer_weights(own, number), start)
+    return cell.jacobian(trace), bool(trace.states.isfinite().all())

@@ -22,7 +22,7 @@ from rnn_exp.theory.two_time import coupling, kept, log_sizes
 
 __all__ = ["initial_weights"]
 
-_TOLERANCE = 1e-6  # of ln g, and of the change: single precision resolves no more
+_TOLERANCE = 1e-4  # of ln g, and of the change: a forward pass at every gain that is tried
 _EVALUATIONS = 16
 
 
@@ -82,15 +82,15 @@ def _two_time_gain(
     number: int,
 ) -> float:
     """Return the gain of a layer that keeps part of its gradient; a drawn W_hh has g = 1."""
-    name = f"weight_hh_l{number}"
+    name, gates = f"weight_hh_l{number}", network.kind.gates
 
     def change(gain: float) -> float:
         """Return ln‖g_1‖ − ln‖g_T‖ at a gain."""
         own = drawn | {name: drawn[name] * gain}
-        jacobian = jacobian_of_layer(network, x, own, number)
-        if jacobian is None:
+        jacobian, finite = jacobian_of_layer(network, x, own, number)
+        if jacobian is None or not finite:
             return math.nan
-        pairs = coupling(jacobian, [gain] * network.kind.gates)
+        pairs = coupling(jacobian, [gain] * gates)
         return float(log_sizes(kept(jacobian), pairs)[-1])
 
     gain = None
@@ -98,8 +98,8 @@ def _two_time_gain(
         gain = balanced(change, 1.0, tolerance=_TOLERANCE, evaluations=_EVALUATIONS)
     if gain is None:
         raise init.edge_error("theory finds no gain at which its gradient keeps its size")
-    jacobian = jacobian_of_layer(network, x, drawn | {name: drawn[name] * gain}, number)
-    failed = [] if jacobian is None else list(unsteady_gates(jacobian))
+    jacobian, _ = jacobian_of_layer(network, x, drawn | {name: drawn[name] * gain}, number)
+    failed = [] if jacobian is None else list(unsteady_gates(jacobian, [gain] * gates))
     if failed:
         raise init.edge_error(f"at its critical gain of {gain:.3g} {'; '.join(failed)}")
     return gain

@@ -31,6 +31,8 @@ from rnn_exp.theory.two_time import coupling, kept, log_sizes, rate_of
 
 __all__ = ["Prediction", "layer_drive", "layer_drives", "predict"]
 
+_ASYMPTOTE = 100  # the rate is that of the later half of so many of the last steps
+
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
@@ -97,23 +99,32 @@ def predict(
     top, W = network.num_layers - 1, weights[network.top_weight]
     x = inputs_of_layer(network, task, seed, weights, top)
     drive, bound = mean_drive(x, weights, top), _bound(network, W)
-    jacobian, gains = jacobian_of_layer(network, x, weights, top), gains_of(network, init, W)
+    gains, (jacobian, finite) = (
+        gains_of(network, init, W),
+        jacobian_of_layer(network, x, weights, top),
+    )
     failed = list(failures(network, init, gains, jacobian))
     if not math.isfinite(drive):
         failed.append("the drive of its inputs is not finite")
+    elif not finite:
+        failed.append("its states overflow")
+    if len(x) < 2 and not network.kind.is_plain:
+        failed.append("its sequences have a single time step")
     if failed or jacobian is None or gains is None:
         return Prediction(drive, None, bound, because="; ".join(failed))
-    pairs = coupling(jacobian, gains)
+    speaks_to = lags(network, jacobian, gains)
     if network.kind.is_plain:
         form, rate = "mean field", mean_field(network.activation, gains[0], drive).rate
         drives, start = drives_of(x, weights, top).tolist(), network.initial_state
         steps = log_steps(transient(network.activation, gains[0], drives, start).chi)
     else:
-        form, rate = "two-time", rate_of(kept(jacobian), pairs)
-        steps = _differences(log_sizes(kept(jacobian), pairs))
+        looked_at = jacobian.last(max(speaks_to, _ASYMPTOTE) + 1)
+        keep, pairs = kept(looked_at), coupling(looked_at, gains)
+        form, rate = "two-time", rate_of(keep, pairs)
+        steps = _differences(log_sizes(keep[:speaks_to], pairs[:speaks_to, :speaks_to]))
     if not math.isfinite(rate) or np.isnan(steps).any():
         return Prediction(drive, None, bound, because="its states are too large to be resolved")
-    log10_steps = steps[: lags(network, pairs)] / math.log(10)
+    log10_steps = steps[:speaks_to] / math.log(10)
     return Prediction(drive, rate, bound, form, log10_steps=tuple(log10_steps.tolist()))
 
 

@@ -66,7 +66,7 @@ def transient(
         >>> transient("relu", 2.0, [1.0, 0.0, 0.0]).q.round(9).tolist()  # q_{t+1} = g²/2 q_t
         [1.0, 2.0, 4.0]
         >>> transient("tanh", 0.5, [0.0, 0.0], initial_state=1.0).q.round(4).tolist()
-        [0.25, 0.0428]
+        [0.25, 0.0434]
     """
     if not (gain >= 0 and all(drive >= 0 for drive in drives)):
         raise ValueError(f"gain and drives are at least 0, got {gain=}, {drives=}")

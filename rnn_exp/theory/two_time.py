@@ -25,7 +25,7 @@ import torch
 from rnn_exp.networks.cells import Jacobian
 from rnn_exp.shapes import Float
 
-__all__ = ["coupling", "growth", "kept", "log_sizes", "rate_of", "spread", "variation"]
+__all__ = ["coupling", "growth", "kept", "log_sizes", "rate_of", "size_of", "spread", "variation"]
 
 _RESCALED = 4  # anti-diagonals after which the largest number is taken out
 _HALVINGS = 60
@@ -46,7 +46,7 @@ def log_sizes(
 
     Example:
         >>> np.exp(log_sizes(np.full(3, 0.5), np.full((3, 3), 0.25))).round(4).tolist()
-        [1.0, 0.7071, 0.6124, 0.5863]
+        [1.0, 0.7071, 0.6124, 0.559]
     """
     L = len(keep)
     a = np.concatenate([[0.0], keep])
@@ -120,16 +120,41 @@ def _mean_products(
     return flat @ flat.T / max(1, flat.shape[-1])
 
 
-def variation(coupling: Float[np.ndarray, "lag lag"]) -> float:
-    """Return how much b changes within 10 steps: ⟨(b_k − b_{k+10})²⟩ / 2⟨b²⟩, from 0 to about 1.
+def variation(jacobian: Jacobian, gains: Sequence[float]) -> float:
+    """Return how much b changes within 10 steps: ⟨(b_t − b_{t-10})²⟩ / 2⟨b²⟩, from 0 to about 1.
 
-    With fewer than 11 steps it compares the first with the last; 0: there is nothing to compare.
+    With fewer than 12 steps it compares the first with the last; 0: there is nothing to compare.
+
+    Args:
+        jacobian: what a step back does, of some sequences.
+        gains: g of each block.
     """
-    apart = min(_APART, len(coupling) - 1)
-    own = np.diagonal(coupling)
-    if apart < 1 or not (size := float(own[apart:].sum() + own[:-apart].sum())) > 0:
+    apart = min(_APART, len(jacobian.keep) - 2)
+    if apart < 1:
         return 0.0
-    return max(0.0, 1 - 2 * float(np.diagonal(coupling, apart).sum()) / size)
+    own, paired = _through(jacobian, gains, 0), _through(jacobian, gains, apart)
+    size = float(own[apart:].sum() + own[:-apart].sum())
+    return max(0.0, 1 - 2 * float(paired.sum()) / size) if size > 0 else 0.0
+
+
+def size_of(jacobian: Jacobian, gains: Sequence[float]) -> float:
+    """Return g² E[b²], what W adds to a step back, summed over its blocks; mean over all steps."""
+    return float(_through(jacobian, gains, 0).mean()) if len(jacobian.keep) > 1 else 0.0
+
+
+def _through(
+    jacobian: Jacobian, gains: Sequence[float], apart: int
+) -> Float[torch.Tensor, " time"]:
+    """Return g² E[b_t b_{t+apart}] for t = 2, 3, …, summed over blocks as in `coupling`."""
+
+    def products(values: torch.Tensor) -> torch.Tensor:
+        flat = values.flatten(1)
+        return (flat[apart:] * flat[: len(flat) - apart]).mean(-1).double().cpu()
+
+    of_gates = zip(gains, jacobian.factors, strict=True)
+    pairs = [gain * gain * products(factor[1:]) for gain, factor in of_gates if factor is not None]
+    result = torch.stack(pairs).sum(0)
+    return result if jacobian.outer is None else result * products(jacobian.outer[:-1])
 
 
 def rate_of(keep: Float[np.ndarray, " lag"], coupling: Float[np.ndarray, "lag lag"]) -> float:

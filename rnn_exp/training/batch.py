@@ -146,20 +146,27 @@ class RunBatch:
         return adjoints_of_last(self.weights, data.inputs, gradients.traces, loss_of, self.network)
 
     def rescaled(
-        self, data: SequenceBatch, gradients: Gradients, places: list[int]
-    ) -> tuple[list[LayerGradients], list[LayerGradients] | None]:
-        """Return the gradients of some runs by their states whatever their size, and the late ones.
+        self, data: SequenceBatch, gradients: Gradients, places: list[int], *, late: bool = False
+    ) -> list[LayerGradients]:
+        """Return some runs' gradients by their states, whatever their size.
 
         Args:
             data: the sequences of the update.
             gradients: the gradients of the update.
             places: of the runs.
+            late: whether they are those of the loss of the last answer.
+
+        Raises:
+            ValueError: for the last of several answers, where there is but one.
         """
-        given = self.weights, gradients.traces
-        what = self.network, places
-        whole = rescaled(*given, self._objective(data), *what, self.training.truncation)
-        late = self._late_loss(data)
-        return whole, None if late is None else rescaled(*given, Objective(late), *what)
+        objective, truncation = self._objective(data), self.training.truncation
+        if late:
+            loss_of = self._late_loss(data)
+            if loss_of is None:
+                raise ValueError("there is one answer: its loss is the whole loss")
+            objective, truncation = Objective(loss_of), None
+        traces = gradients.traces
+        return rescaled(self.weights, traces, objective, self.network, places, truncation)
 
     def windows(self, lengths: Sequence[int]) -> list[list[Window]]:
         """Return the windows of truncated backpropagation of each run; none where there are none.

@@ -23,12 +23,12 @@ from torch import Tensor
 
 from rnn_exp.networks.cells import Adjoint, Cell, Trace
 from rnn_exp.networks.gradients import Gradients
-from rnn_exp.networks.norms import log10_norm, norm
+from rnn_exp.networks.norms import log10_norm, norm, quick_log10_norm
 from rnn_exp.networks.rescaled import LayerGradients
 from rnn_exp.networks.scaled import LOG10_OF_2
 from rnn_exp.shapes import Float
 
-__all__ = ["contributions", "log10_contributions", "profile", "rescaled_profile"]
+__all__ = ["contributions", "log10_contributions", "profile", "rescaled_late", "rescaled_profile"]
 
 # Numbers of all C_t that are held at a time: they are many, and only their norms are wanted.
 _MOST_NUMBERS = 1 << 20
@@ -75,53 +75,65 @@ def _layer_profile(
 
 
 def rescaled_profile(
-    layers: Sequence[LayerGradients],
-    traces: Sequence[Trace],
-    cell: Cell,
-    late: Sequence[LayerGradients] | None = None,
+    layers: Sequence[LayerGradients], until: int, cell: Cell
 ) -> dict[str, Float[Tensor, "layer time run"]]:
     """Return the norms among the columns of `profile`, whatever their size.
 
     Args:
         layers: the gradients of every layer.
-        traces: of the same runs.
+        until: the last time step whose norms are wanted.
         cell: what computes a layer.
-        late: the gradients of the last answer's loss, where there are more answers.
     """
-    rows = [_rescaled_layer(*layer, cell) for layer in zip(layers, traces, strict=True)]
-    for row, own in zip(rows, late or (), strict=bool(late)):
-        values, exponents = own.both.aligned()
-        row["log10_late"] = _log10_scaled(values[..., : own.hidden], exponents)
-        if values.shape[-1] > own.hidden:
-            row["log10_late_memory"] = _log10_scaled(values[..., own.hidden :], exponents)
+    rows = [_rescaled_layer(layer, until, cell) for layer in layers]
     return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
 
+def rescaled_late(
+    layers: Sequence[LayerGradients], until: int
+) -> dict[str, Float[Tensor, "layer time run"]]:
+    """Return the norms of the last answer's gradients among the columns of `profile`.
+
+    Args:
+        layers: the gradients of every layer by that loss alone.
+        until: the last time step whose norms are wanted.
+    """
+    totals = [layer.totals(0, until) for layer in layers]
+    found = {"log10_late": [_log10_scaled(own.total, own.exponents) for own in totals]}
+    memories = [
+        _log10_scaled(own.memory, own.exponents) for own in totals if own.memory is not None
+    ]
+    if memories:
+        found["log10_late_memory"] = memories
+    return {name: torch.stack(values) for name, values in found.items()}
+
+
 def _rescaled_layer(
-    layer: LayerGradients, trace: Trace, cell: Cell
+    layer: LayerGradients, until: int, cell: Cell
 ) -> dict[str, Float[Tensor, "time run"]]:
-    T, R, B, _ = trace.states.shape
+    T, R, B, _ = layer.trace.states.shape
     found: dict[str, list[Tensor]] = {}
     # A piece of time at a time: widened and multiplied out, a long sequence takes much memory.
-    steps = max(1, _MOST_NUMBERS // (R * B * layer.hidden * 8))
-    for start in range(0, T, steps):
-        stop = min(start + steps, T)
-        own, part = layer.totals(start, stop), trace.between(start, stop).double()
+    steps = max(1, _MOST_NUMBERS // (R * layer.hidden * max(B, layer.hidden)))
+    for start in range(0, until, steps):
+        stop = min(start + steps, until)
+        own, part = layer.totals(start, stop), layer.trace.between(start, stop).double()
         deltas = cell.deltas(part, own)
         piece = {
             "log10_total": _log10_scaled(own.total, own.exponents),
-            "log10_contribution": log10_contributions(part, deltas) + own.exponents * LOG10_OF_2,
+            "log10_contribution": quick_log10_norm(contributions(part, deltas))
+            + own.exponents * LOG10_OF_2,
         }
         if own.memory is not None:
             piece["log10_memory"] = _log10_scaled(own.memory, own.exponents)
         for name, values in piece.items():
             found.setdefault(name, []).append(values)
-    direct = _from_the_end(_log10_scaled(*layer.direct.aligned()), T)
+    direct = _from_the_end(_log10_scaled(*layer.direct.aligned()), T)[:until]
     return {name: torch.cat(pieces) for name, pieces in found.items()} | {"log10_direct": direct}
 
 
 def _log10_scaled(values: Tensor, exponents: Tensor) -> Tensor:
-    return _log10_per_sequence(values) + exponents * LOG10_OF_2
+    by_batch = 0.5 * math.log10(values.shape[-2])
+    return quick_log10_norm(values) + (by_batch + exponents * LOG10_OF_2)
 
 
 def _log10_per_sequence(gradient: Tensor) -> Tensor:

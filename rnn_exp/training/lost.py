@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.norms import norm_statuses
 from rnn_exp.schema import GRADIENT_STATUSES, TABLES
-from rnn_exp.shapes import Float, Shaped
+from rnn_exp.shapes import Shaped
 from rnn_exp.tasks import SequenceBatch
 from rnn_exp.training.batch import BatchGradients, RunBatch
-from rnn_exp.training.columns import rescaled_profile
+from rnn_exp.training.columns import rescaled_late, rescaled_profile
 
 __all__ = ["with_statuses"]
 
@@ -29,7 +30,7 @@ _OK = GRADIENT_STATUSES.index("ok")
 _TOTAL, _DIRECT, _MEMORY = "log10_total", "log10_direct", "log10_memory"
 _CONTRIBUTION = "log10_contribution"
 _LATE, _LATE_MEMORY = "log10_late", "log10_late_memory"
-_LATE_ONES = (_LATE, _LATE_MEMORY)
+_LATE_PASS = (_LATE, _LATE_MEMORY)
 
 
 def with_statuses(
@@ -46,31 +47,65 @@ def with_statuses(
         gradients: of the update.
     """
     norms = {name: values for name, values in seen.items() if name in _STATUS_OF}
-    time = torch.arange(1, data.inputs.shape[0] + 1, device=data.inputs.device)
-    lengths = torch.tensor(data.lengths, device=time.device)
-    beyond = _beyond_the_cut(batch, data.lengths, time)
+    T, device = data.inputs.shape[0], data.inputs.device
+    time = torch.arange(1, T + 1, device=device).unsqueeze(-1)
+    there = time <= torch.tensor(data.lengths, device=device)
+    beyond = _beyond_the_cut(batch, data.lengths, time) & there
     floors = _floors(batch.network, batch.training.batch_size)
     small = {name: values < floors[name] for name, values in norms.items()}
-    lost = torch.zeros_like(norms[_TOTAL], dtype=torch.bool)
+    lost = {
+        name: (small[name] | ~(values < math.inf))
+        & there
+        & ~_zero_by_construction(name, batch, time, beyond)
+        for name, values in norms.items()
+    }
+    true = norms | _second_pass(norms, lost, batch, data, gradients.network)
+    passed, result = _passed_by(small), dict(seen)
     for name, values in norms.items():
-        bad = small[name] | ~(values < math.inf)
-        lost |= bad & ~_zero_by_construction(name, batch, time, beyond)
-    lost &= time.unsqueeze(-1) <= lengths
-    runs = lost.flatten(0, 1).any(0).nonzero().flatten().tolist()
-    true = dict(norms)
-    if runs:
-        for name, values in _second_pass(batch, data, gradients, runs).items():
-            true[name] = norms[name].index_copy(
-                2, torch.tensor(runs, device=time.device), values.to(norms[name])
-            )
-    result, passed = dict(seen), _passed_by(small)
-    for name, values in norms.items():
-        cut = beyond if name not in _LATE_ONES else torch.zeros_like(beyond)
-        spoilt = passed[_LATE if name in _LATE_ONES else _TOTAL]
+        late = name in _LATE_PASS
+        cut = torch.zeros_like(beyond) if late else beyond
+        spoilt = passed[_LATE if late else _TOTAL]
         status = norm_statuses(values, true[name], small[name], spoilt, cut)
         result[name] = torch.where(status == _OK, values, true[name])
         result[_STATUS_OF[name]] = status
     return result
+
+
+def _second_pass(
+    norms: Columns,
+    lost: Mapping[str, Tensor],
+    batch: RunBatch,
+    data: SequenceBatch,
+    gradients: Gradients,
+) -> dict[str, Tensor]:
+    """Return the columns of which any norm is lost, the true norms of the runs concerned in them.
+
+    The pass of the last answer's loss alone, and that of the whole loss: each where it is needed.
+    """
+    result: dict[str, Tensor] = {}
+    for late in (False, True):
+        names = [name for name in norms if (name in _LATE_PASS) == late]
+        runs, until = _concerned([lost[name] for name in names])
+        if not runs:
+            continue
+        layers = batch.rescaled(data, gradients, runs, late=late)
+        if late:
+            found = rescaled_late(layers, until)
+        else:
+            found = rescaled_profile(layers, until, batch.network.make_cell())
+        for name, values in found.items():
+            result[name] = norms[name].clone()
+            result[name][:, :until, runs] = values
+    return result
+
+
+def _concerned(lost: Sequence[Tensor]) -> tuple[list[int], int]:
+    """Return the places of the runs that have lost a norm, and the last time step of a lost one."""
+    if not lost:
+        return [], 0
+    anywhere = torch.stack(list(lost)).any(0).any(0)
+    times = anywhere.any(1).nonzero().flatten().tolist()
+    return anywhere.any(0).nonzero().flatten().tolist(), max(times, default=-1) + 1
 
 
 def _floors(network: Network, B: int) -> dict[str, float]:
@@ -89,38 +124,27 @@ def _beyond_the_cut(
     batch: RunBatch, lengths: Sequence[int], time: Tensor
 ) -> Shaped[Tensor, "time run"]:
     """Say which time steps truncated backpropagation does not reach."""
-    reached = torch.ones(len(time), len(lengths), dtype=torch.bool, device=time.device)
-    if batch.training.truncation is None:
-        return ~reached
+    beyond = torch.zeros(len(time), len(lengths), dtype=torch.bool, device=time.device)
     for run, windows in enumerate(batch.windows(lengths)):
-        reached[:, run] = False
+        beyond[:, run] = bool(windows)
         for window in windows:
-            reached[window.start : window.end, run] = True
-    return ~reached & (time.unsqueeze(-1) <= torch.tensor(lengths, device=time.device))
+            beyond[window.start : window.end, run] = False
+    return beyond
 
 
 def _zero_by_construction(
     name: str, batch: RunBatch, time: Tensor, beyond: Tensor
 ) -> Shaped[Tensor, "#layer time run"]:
     """Say which norms are zero whatever the weights are."""
-    known = torch.zeros_like(beyond) if name in _LATE_ONES else beyond
+    known = torch.zeros_like(beyond) if name in _LATE_PASS else beyond
     if name == _CONTRIBUTION and batch.network.initial_state == 0:
-        known = known | (time.unsqueeze(-1) == 1)
+        known = known | (time == 1)
     layers = known.expand(batch.network.num_layers, -1, -1)
     if name == _DIRECT:
         # Of the top layer, what has no loss has no direct part; and what has one is the total's.
         layers = layers.clone()
         layers[-1] = True
     return layers
-
-
-def _second_pass(
-    batch: RunBatch, data: SequenceBatch, gradients: BatchGradients, runs: list[int]
-) -> dict[str, Float[Tensor, "layer time run"]]:
-    """Return the true norms of some runs."""
-    layers, late = batch.rescaled(data, gradients.network, runs)
-    traces = [trace.of_runs(runs) for trace in gradients.network.traces]
-    return rescaled_profile(layers, traces, batch.network.make_cell(), late)
 
 
 def _passed_by(small: Mapping[str, Tensor]) -> dict[str, Shaped[Tensor, "layer time run"]]:

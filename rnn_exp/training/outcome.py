@@ -74,7 +74,7 @@ def outcome_of(
         solved: whether it ended because it has solved its task.
     """
     first, last = carried(rows, 0), carried(rows, -1)
-    theory = theory_of(run, prediction, first.carrier, int(rows["length"][0]))
+    theory = theory_of(run, prediction, first.carrier, rows)
     return Outcome(
         run=run,
         status="diverged" if divergence is not None else "solved" if solved else "finished",

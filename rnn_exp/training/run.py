@@ -124,7 +124,7 @@ class Run:
         """The folder's name: readable, and unique by its digest.
 
         Example:
-            >>> Run(seed=3).name.startswith("adding-T50-tanh-gaussian1-seed3-")
+            >>> Run(seed=3).name.startswith("adding-T30-tanh-gaussian0.8-seed3-")
             True
         """
         gain = self.settings().get("init.gain")

@@ -32,6 +32,8 @@ STATE, LATE, MEMORY, LATE_MEMORY = (
 )
 """The columns whose profile may show how far the gradient reaches."""
 
+_UNKNOWN = math.log(10)
+
 
 class Carried(NamedTuple):
     """How far back the gradient of an update reaches, in the top layer.
@@ -55,11 +57,13 @@ class Theory(NamedTuple):
         prediction: of the network before its first update.
         because: the premises that fail; None: theory holds.
         log10_profile: the predicted norm at lags 0, 1, … relative to lag 0; empty: no theory.
+        log10_measured: the measured norm at the last of these lags, relative to lag 0.
     """
 
     prediction: Prediction
     because: str | None
     log10_profile: np.ndarray
+    log10_measured: float
 
     @property
     def holds(self) -> bool:
@@ -121,21 +125,25 @@ def _summary(row: Mapping[str, Any], column: str) -> Summary:
     return summarize(row[column][-1, :length], words)
 
 
-def theory_of(run: Run, prediction: Prediction, carrier: str, length: int) -> Theory:
-    """Put together what theory says of a run's first recorded update.
+def theory_of(run: Run, prediction: Prediction, carrier: str, rows: Rows) -> Theory:
+    """Put together what theory says of a run's first recorded update, and what was measured.
 
     Args:
         run: the run.
         prediction: of its network before its first update.
         carrier: the column that it is compared with.
-        length: time steps of the sequences of that update.
+        rows: as `Recorder.rows` returns them.
     """
+    length = int(rows["length"][0])
     because = prediction.because
     if run.training.truncation is not None and carrier in (STATE, MEMORY):
         cut = "training truncates backpropagation"
         because = cut if because is None else f"{because}; {cut}"
     profile = prediction.profile(length) if because is None else np.empty(0)
-    return Theory(prediction, because, profile)
+    by_lag = rows[carrier][0, -1, :length][::-1]
+    known = len(profile) > 1 and np.isfinite(by_lag[[0, len(profile) - 1]]).all()
+    measured = float(by_lag[len(profile) - 1] - by_lag[0]) if known else math.nan
+    return Theory(prediction, because, profile, measured)
 
 
 def rate_in_words(summary: Summary) -> str:
@@ -146,8 +154,10 @@ def rate_in_words(summary: Summary) -> str:
     """
     if math.isnan(summary.slope):
         return ""
-    low, high = (100 * end for end in (summary.rate_low, summary.rate_high))
-    interval = f" (95 %: {number(low)} to {number(high)} %)" if number(low) != number(high) else ""
+    if summary.high - summary.low > _UNKNOWN:
+        return "rate not known (its interval spans more than a factor of ten)"
+    low, high = (number(100 * end) for end in (summary.rate_low, summary.rate_high))
+    interval = f" (95 %: {low} to {high} %)" if low != high else ""
     lags = half_life(summary.half_life, summary.slope > 0)
     return f"{rate(summary.rate)}{interval}" + (f", {lags}" if lags else "")
 
@@ -166,6 +176,7 @@ def theory_in_words(theory: Theory, summary: Summary) -> str:
         return f"no theory: {theory.because}"
     if not theory.lags:
         return ""
-    return f"theory: {magnitude(theory.log10_change)} at lag {theory.lags}" + (
-        "" if theory.lags == summary.lags else " (and no further)"
-    )
+    measured = ""
+    if theory.lags < summary.lags:
+        measured = f" (measured {magnitude(theory.log10_measured)}; it speaks of no larger lags)"
+    return f"theory: {magnitude(theory.log10_change)} at lag {theory.lags}{measured}"

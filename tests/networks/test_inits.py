@@ -238,3 +238,11 @@ def test_every_gate_has_recurrent_weights_of_its_own(init, gates):
             assert not torch.equal(block, other)
     ungated = init.draw(SIZES, 0)["weight_hh_l0"]
     assert torch.equal(blocks[0], ungated), "the first is that of the network without gates"
+
+
+@pytest.mark.parametrize("init", [ForgetBias(1.0), Chrono(40), TorchDefault(), Gaussian(0.7)])
+def test_every_gate_of_a_gated_cell_has_the_gain_that_the_init_says(init):
+    W = init.draw(shapes(Network(cell="lstm", hidden_size=200), 1, 1), 0, CELLS["lstm"])
+    for block in W["weight_hh_l0"].chunk(4):
+        measured = float(block.std()) * math.sqrt(200)
+        assert init.mean_field_gain(block) == pytest.approx(measured, rel=0.02)

@@ -95,7 +95,7 @@ def test_the_table_of_an_lstm_alone_has_the_column_of_the_memory():
 
 
 def test_a_forget_bias_lets_the_gradient_of_the_memory_live_longer():
-    """Decay per time step of ‖∂L/∂c_t‖ at the init: .640 (torch's), .864 (bias 1), 1.009 (2)."""
+    """Decay per time step of ‖∂L/∂c_t‖ at the init: .640 (torch's), .864 (bias 1), .975 (2)."""
     sizes = shapes(Network(cell="lstm", hidden_size=128), 4, 1)
     rates = []
     for init in (TorchDefault(), ForgetBias(1.0), ForgetBias(2.0)):
@@ -109,4 +109,4 @@ def test_a_forget_bias_lets_the_gradient_of_the_memory_live_longer():
         memory = LSTM().adjoint(last, trace, x, weights).memory
         norms = torch.linalg.vector_norm(memory.double(), dim=(1, 2, 3)).log()
         rates.append(math.exp(float(norms[20] - norms[50]) / 30))
-    assert rates == pytest.approx([0.640, 0.864, 1.009], abs=0.03)
+    assert rates == pytest.approx([0.640, 0.864, 0.975], abs=0.03)

@@ -652,7 +652,8 @@ def test_a_column_that_only_some_runs_have_is_missing_in_the_others(study):
 
     assert results.broken.empty
     gradients = results.gradients
-    assert set(gradients) - set(before) == {"log10_late"}
+    assert set(gradients) - set(before) == {"log10_late", "status_late"}
+    assert gradients.loc[gradients["run"] != run.name, "status_late"].isna().all()
     own = gradients["run"] == run.name
     assert gradients.loc[own, "log10_late"].tolist() == outcome.gradients["log10_late"].tolist()
     assert gradients.loc[~own, "log10_late"].isna().all()
@@ -704,6 +705,50 @@ def as_format_1(folder):
     table = pq.read_table(folder / "updates.parquet")
     names = ["moved" if name == "weight_change" else name for name in table.column_names]
     pq.write_table(table.rename_columns(names), folder / "updates.parquet")
+    without_statuses(folder)
+
+
+def without_statuses(folder):
+    """Take away the statuses that came with format 3."""
+    table = pq.read_table(folder / "gradients.parquet")
+    newer = [name for name in table.column_names if name.startswith("status_")]
+    pq.write_table(table.drop_columns(newer), folder / "gradients.parquet")
+
+
+def as_format_2(folder):
+    """Turn a run's folder into what the version before wrote."""
+    path = folder / "run.json"
+    said = json.loads(path.read_text(encoding="utf-8")) | {"format": 2}
+    path.write_text(json.dumps(said), encoding="utf-8")
+    without_statuses(folder)
+
+
+def test_statuses_that_a_former_format_did_not_keep_are_read_off_the_norms(tmp_path):
+    run = Run(Adding(5), Network(cell="lstm", hidden_size=3), training=Training(1))
+    [outcome] = train_runs([run])
+    outcome.gradients["log10_memory"][:3] = [-np.inf, np.inf, np.nan]
+    outcome.gradients["status"][:] = "underflow"
+    write(tmp_path, outcome)
+    as_format_2(tmp_path)
+
+    results = rnn_exp.load(tmp_path)
+
+    assert results.broken.empty
+    rows = results.gradients
+    assert rows["status_memory"].tolist() == ["zero", "inf", "nan", "ok", "ok"]
+    assert rows["status_direct"].tolist() == ["zero"] * 4 + ["ok"]
+    assert rows["status"].tolist() == ["underflow"] * 5, "what was kept stays"
+    assert "status_late" not in rows
+    assert results.gradient_rows(["status_memory"])["status_memory"].tolist()[:2] == ["zero", "inf"]
+
+
+def test_a_folder_of_today_without_a_status_is_broken(tmp_path, outcomes):
+    write(tmp_path, outcomes[0])
+    without_statuses(tmp_path)
+
+    [why] = rnn_exp.load(tmp_path).broken["why"]
+
+    assert why == "ValueError: gradients.parquet has no column status_direct"
 
 
 def test_a_folder_of_format_1_is_read_under_the_names_of_today(tmp_path, outcomes):
@@ -725,12 +770,12 @@ def test_a_folder_of_format_1_is_read_under_the_names_of_today(tmp_path, outcome
 def test_a_folder_of_a_newer_format_is_listed_as_broken_with_its_number(tmp_path, outcomes):
     write(tmp_path, outcomes[0])
     path = tmp_path / "run.json"
-    said = json.loads(path.read_text(encoding="utf-8")) | {"format": 3}
+    said = json.loads(path.read_text(encoding="utf-8")) | {"format": 4}
     path.write_text(json.dumps(said), encoding="utf-8")
 
     [why] = rnn_exp.load(tmp_path).broken["why"]
 
-    assert why == "ValueError: run.json: format 3, where this version reads up to 2"
+    assert why == "ValueError: run.json: format 4, where this version reads up to 3"
 
 
 def test_run_json_has_the_keys_of_the_schema_and_no_other(tmp_path, outcomes):

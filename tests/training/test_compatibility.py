@@ -22,6 +22,7 @@ from rnn_exp.training.settings import Training
 
 GRU, LSTM = Network(cell="gru"), Network(cell="lstm")
 LEAKY, NORMED = Network(cell="leaky", leak=0.5), Network(cell="normed")
+RESIDUAL = Network(cell="residual", leak=0.1)
 STAYING = Network(parametrization="orthogonal")
 ONE = Network(hidden_size=1)
 WINDOWS = {"truncate_every": 3, "truncate_back": 5}
@@ -40,9 +41,9 @@ REFUSED = [
         (
             {"init": Critical(), "network": network},
             "init=critical",
-            "the mean field here is that of network.cell=rnn",
+            "another init with network.cell=" + network.cell + ": " + network.kind.no_edge,
         )
-        for network in (GRU, LSTM, LEAKY, NORMED)
+        for network in (RESIDUAL, NORMED)
     ),
     ({"init": Critical(), "network": ONE}, "network.hidden_size=1", "more than 1"),
     ({"init": Unit()}, "network.hidden_size=64", "allowed is 1 (and network.num_layers=1)"),

@@ -232,9 +232,9 @@ def test_a_device_that_is_not_there_is_refused_where_the_run_trains():
 
 
 def test_prediction_uses_the_drive_of_the_runs_own_inputs_and_weights():
-    run = Run(Adding(20), Network(hidden_size=1), Gaussian(1.5, input_scale=3.0), Training(1))
+    run = Run(Adding(20), Network(hidden_size=16), Gaussian(1.5, input_scale=3.0), Training(1))
     [outcome] = train_runs([run])
-    drawn = run.init.draw({"weight_ih_l0": (1, 2), "readout.weight": (1, 1)}, 0)
+    drawn = run.init.draw({"weight_ih_l0": (16, 2), "readout.weight": (1, 16)}, 0)
     V = drawn["weight_ih_l0"]
     # E[x xᵀ] over time: values U(0, 1), two markers in twenty steps, independent of the values.
     second = torch.tensor([[2 / 20, 0.5 * 2 / 20], [0.5 * 2 / 20, 1 / 3]], dtype=torch.float64)

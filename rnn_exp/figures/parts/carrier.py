@@ -104,7 +104,7 @@ def _rows(
     tables: Tables, runs: list[str], updates: Collection[int], carrier: str, there: list[str]
 ) -> pd.DataFrame:
     """Return the rows of runs that have the same carrier; empty: they do not say which."""
-    candidates = [carrier] if carrier else [name for name in _OLDER if name in there]
+    candidates = [carrier] if carrier in there else [name for name in _OLDER if name in there]
     wanted = [name for name in (*candidates, status_of(candidates[0]), _PREDICTED) if name in there]
     rows = tables.gradient_rows([*_ROWS, *wanted], runs=runs, updates=updates, layer=-1)
     norms = rows[candidates[-1]].to_numpy(dtype=float)

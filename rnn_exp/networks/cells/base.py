@@ -89,6 +89,7 @@ class Adjoint(NamedTuple):
     inputs: Float[Tensor, "time run batch input"] | None
 
 
+@runtime_checkable
 class Totals(Protocol):
     """What a step's δ are made of: an `Adjoint`, or the same gradients from elsewhere."""
 
@@ -135,6 +136,12 @@ class Jacobian(NamedTuple):
     keep: Float[Tensor, "time run batch hidden"]
     factors: tuple[Float[Tensor, "time run batch hidden"] | None, ...]
     outer: Float[Tensor, "time run batch hidden"] | None = None
+
+    def last(self, steps: int) -> "Jacobian":
+        """Return what is known of the last time steps."""
+        factors = tuple(None if factor is None else factor[-steps:] for factor in self.factors)
+        outer = None if self.outer is None else self.outer[-steps:]
+        return Jacobian(self.keep[-steps:], factors, outer)
 
 
 @runtime_checkable
