@@ -172,7 +172,7 @@ _LATCH_SAYS = "latch, T=60, g=1, input_scale=60:"
 
 
 def _floor(gain: float, length: int) -> Claim:
-    network = Network("sigmoid")
+    network = Network("sigmoid", hidden_size=64)
     return same_when_quick(
         "below_the_floor",
         f"sigmoid, g={gain:g}, T={length}: the norms that float32 has lost are right",

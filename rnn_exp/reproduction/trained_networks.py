@@ -217,7 +217,7 @@ _COPY = tuple(
 
 _LINEAR = Run(
     task=Adding(1000),
-    network=Network(activation="identity", dtype="float64"),
+    network=Network(activation="identity", hidden_size=64, dtype="float64"),
     init=Orthogonal(),
     training=Training(updates=1),
 )
