@@ -8,7 +8,8 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from rnn_exp.reproduction.claims import Above, DataclassMeasure, Near, same_when_quick
+from rnn_exp.reproduction.claims import DataclassMeasure, same_when_quick
+from rnn_exp.reproduction.goals import Above, Near
 from rnn_exp.theory.one_unit import loss_surface
 
 __all__ = ["CLAIMS", "Cliff", "SaddleNode"]
@@ -96,7 +97,7 @@ CLAIMS = (
     same_when_quick(
         "cliff",
         "the loss has a wall",
-        "Pascanu, Mikolov & Bengio 2013, fig. 6",
+        "Pascanu, Mikolov & Bengio 2013, §2.3, fig. 6",
         Above(1e4),
         Cliff(),
     ),

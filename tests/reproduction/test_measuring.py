@@ -15,8 +15,9 @@ import torch
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
 from rnn_exp.reproduction import CLAIMS, Claim, measuring, trained_networks
-from rnn_exp.reproduction.claims import Above, Below, DataclassMeasure, Measure, Near, Solved
+from rnn_exp.reproduction.claims import DataclassMeasure, Measure
 from rnn_exp.reproduction.command import main
+from rnn_exp.reproduction.goals import AtLeast, Below, Near
 from rnn_exp.reproduction.measuring import COLUMNS, Row, as_csv, as_markdown, measure
 from rnn_exp.reproduction.random_networks import (
     CriticalGain,
@@ -25,7 +26,13 @@ from rnn_exp.reproduction.random_networks import (
     SumRule,
 )
 from rnn_exp.reproduction.single_unit import Cliff, SaddleNode
-from rnn_exp.reproduction.trained_networks import LateError, LateLoss, NormRatio, SolvedAt
+from rnn_exp.reproduction.trained_networks import (
+    LateError,
+    LateLoss,
+    NormRatio,
+    SolvedAt,
+    SolvedWithout,
+)
 from rnn_exp.sweeps import process
 from rnn_exp.tasks import Adding, TemporalOrder
 from rnn_exp.theory import lyapunov
@@ -61,36 +68,6 @@ SMALL = Run(Adding(5), Network(hidden_size=4), Gaussian(), Training(updates=20, 
 def alone(monkeypatch):
     """No process beside this one, which takes seconds to start."""
     monkeypatch.setattr(process, "cores", lambda: 1)
-
-
-@pytest.mark.parametrize(
-    ("goal", "values", "met"),
-    [
-        (Near(1.0, 0.5), [0.5, 1.5], True),
-        (Near(1.0, 0.5), [1.5], True),
-        (Near(1.0, 0.5), [1.51], False),
-        (Near(1.0, 0.5), [math.nan, 1.0], False),
-        (Below(2.0), [1.0, 1.9], True),
-        (Below(2.0), [1.0, 2.0], False),
-        (Below(2.0), [0.0, math.nan], False),
-        (Above(2.0), [2.1, 9.0], True),
-        (Above(2.0), [9.0, 2.0], False),
-        (Above(2.0), [9.0, math.nan], False),
-        (Solved(2, 3), [100.0, math.inf, 5.0], True),
-        (Solved(2, 3), [100.0, 5.0, 7.0], False),
-        (Solved(2, 3, slack=1), [100.0, 5.0, 7.0], True),
-        (Solved(2, 3, slack=1), [math.inf] * 3, False),
-    ],
-)
-def test_met_is_decided_by_the_tolerance(goal, values, met):
-    assert goal.met(values) is met
-    row = measure(claim(*values, goal=goal), quick=False)
-    assert row.verdict == ("met" if met else "not met")
-
-
-def test_ours_shows_every_seed_or_the_range():
-    assert Near(1, 1).describe([0.5, 1.0, 1.5]) == "1 (0.5 … 1.5; 3 seeds)"
-    assert Solved(1, 3).describe([math.inf, 400.0, math.inf]) == "1 of 3 (update never, 400, never)"
 
 
 def test_a_failing_claim_is_shown_with_its_reason_and_the_others_go_on(alone, tmp_path, capsys):
@@ -155,6 +132,23 @@ def test_what_is_only_told_has_no_number():
     assert not any(letter.isdigit() for letter in Row(told[0], quick=False).ours)
 
 
+def test_the_table_has_a_line_a_claim_and_says_what_is_met():
+    rows = [
+        measure(claim(1.0, 1.2), quick=False),
+        measure(claim(math.inf, goal=AtLeast(1, 1)), False),
+    ]
+    lines = as_markdown(rows, "Made by hand.").splitlines()
+    assert lines[:5] == ["# Results", "", "Made by hand.", "", lines[4]]
+    assert lines[4] == "1 claims met, 1 not met, 0 failed, 0 not measured."
+    assert lines[6] == f"| {' | '.join(COLUMNS)} |"
+    assert lines[7] == "|" + " --- |" * len(COLUMNS)
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[8:]]
+    assert [row[4:7] for row in cells] == [
+        ["1 ± 0.5", "1.1 ± 0.1 (1 … 1.2; 2 seeds)", "met"],
+        ["at least 1 of 1", "0 of 1 (update never)", "not met"],
+    ]
+
+
 def test_markdown_cells_cannot_break_out():
     evil = claim(1.0, says="a|b\n| c | `d` *e* <i>")
     lines = as_markdown([measure(evil, quick=False)], "Made.").splitlines()
@@ -185,7 +179,7 @@ def test_an_unknown_claim_is_refused_in_one_line(tmp_path, capsys):
 
 
 def test_every_claim_says_whence_and_is_measurable():
-    assert len({real.group for real in CLAIMS if real.goal}) == 11
+    assert len({real.group for real in CLAIMS if real.goal}) == 16
     for real in CLAIMS:
         assert re.fullmatch("[a-z]+(_[a-z]+)*", real.group), "a word to type after --only"
         assert real.says
@@ -277,6 +271,24 @@ def test_the_setting_of_a_trained_claim_is_a_command():
     settings = SolvedAt(run, seeds=2).settings
     assert settings["task"] == "temporal_order"
     assert settings["seed"] == "0,1"
+
+
+def test_with_and_without_a_remedy_are_measured_side_by_side(monkeypatch):
+    seen = []
+
+    def pretend(runs):
+        seen.extend(run.training for run in runs)
+        losses = _stand_in(lambda update: 0.0 * update, "solved" if runs[0].training.omega else "")
+        return losses(runs)
+
+    monkeypatch.setattr(trained_networks, "train_runs", pretend)
+    remedy = dataclasses.replace(SMALL.training, clip_norm=1.0, omega=2.0)
+    without = dataclasses.replace(remedy, omega=0.0)
+    measure = SolvedWithout(dataclasses.replace(SMALL, training=remedy), 2, without=without)
+    assert measure() == [19.0, 19.0, math.inf, math.inf]
+    assert seen == [remedy] * 2 + [without] * 2
+    assert measure.settings["without"] == "training.omega"
+    assert measure.expected_seconds > SolvedAt(measure.run, 2).expected_seconds
 
 
 def _csv(folder):
