@@ -89,7 +89,10 @@ def test_chance_is_a_dashed_line_where_it_is_known():
 def test_the_caption_says_which_part_of_the_claim_holds():
     caption = harm.caption(harm.table(three()))
 
-    assert "sigmoid, g = 0.5 (gradient at update 0: vanishing for both seeds, keeps 12." in caption
+    assert "keeps 12.1 % per step (rate 0.121, 95 % over seeds 0.0908 to 0.16)" in caption
+    assert (
+        "tanh, g = 1 (gradient at update 0: 1 stable and 1 undetermined (seeds disagree)" in caption
+    )
     assert "W_hh ends 10 % of its norm away" in caption
     assert "the loss ends at 0.01, where chance is 0.5" in caption
     assert "the loss ends at 0.499, which is chance (0.5); W_hh ends 0.01 % of its norm" in caption

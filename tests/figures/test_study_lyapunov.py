@@ -100,7 +100,7 @@ def test_the_caption_says_how_far_theory_is_off_and_what_training_moves():
     assert "Before training ½ ln χ is off the largest exponent by 0.1 to 0.1" in caption
     assert "positive at 1 of 4 gains before training and at 1 after it, nearer to 0 at 4" in caption
     assert "the largest move is at g = 0.5, from -1.59 to -0.747" in caption
-    assert "Up to 3 seeds." in caption
+    assert "lowest to highest seed. 3 seeds." in caption
 
 
 def test_without_theory_it_is_drawn_and_said():

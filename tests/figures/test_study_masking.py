@@ -66,8 +66,8 @@ def test_the_caption_gives_the_ratio_of_first_to_last_of_both_losses():
 
     assert "with a loss at every step 1.5 and 1.5 (T = 10, T = 20)" in caption
     assert "for the last answer of the very same networks 0.00195 and 2e-06" in caption
-    assert "to a factor of 1." in caption
-    assert caption.endswith("Up to 3 seeds.")
+    assert "to a factor of 1 at every lag." in caption
+    assert caption.endswith(" 3 seeds.")
 
 
 def test_without_runs_of_a_last_loss_the_others_are_drawn():

@@ -163,7 +163,7 @@ def test_without_theory_the_measured_rates_are_drawn_and_the_caption_says_why():
     assert not [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
     caption = thresholds.caption(plotted)
     assert "No theory holds at these lags" in caption
-    assert "no synthetic theory was asked for (4 runs)" in caption
+    assert "With tanh no theory is drawn where its premises fail: no synthetic" in caption
 
 
 def test_cells_have_panels_of_their_own_and_no_bound_where_there_is_none():

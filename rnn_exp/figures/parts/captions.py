@@ -253,7 +253,8 @@ def training_change(finite: pd.DataFrame) -> str:
     first, last = (int(row["update"][end]) for end in ("first", "last"))
     lag, before = int(row["lag"]["first"]), float(row["log10_median"]["first"])
     of_most = f"with {case_name(key)} " if len(ends) > 1 else ""
-    said = f"{of_most}{change(before, lag)} at update {first}"
+    left = change(before, lag).replace(" it is ", " the gradient is ")
+    said = f"{of_most}{left.replace(' of it ', ' of the gradient ')} at update {first}"
     if first == last:
         return _capital(f"{said}, the only one with a finite gradient.")
     after = change(float(row["log10_median"]["last"]), lag)

@@ -54,7 +54,9 @@ def table(tables: Tables) -> Plotted:
         if selected.runs["value"].isna().any():
             raise CannotDraw("The runs differ in more than their gain: there is no axis for them.")
         parts.append(selected.runs.assign(panel=name))
-        notes |= dict.fromkeys(selected.notes)
+        why = captions.without_theory(tables.runs, selected.runs)
+        missing = [note.replace("No theory", f"With {name} no theory", 1) for note in why]
+        notes |= dict.fromkeys([*selected.notes, *missing])
     chosen = pd.concat(parts, ignore_index=True).rename(columns={"value": "gain"})
     known = tables.runs.reindex(columns=["run", "predicted_rate", "bound"])
     known = known.rename(columns={"predicted_rate": "asymptotic"})
@@ -69,8 +71,7 @@ def table(tables: Tables) -> Plotted:
     if numbers["measured"].isna().all():
         raise CannotDraw("No gradient has a rate.")
     numbers = numbers.sort_values("gain", kind="stable", ignore_index=True)
-    why = captions.without_theory(tables.runs, chosen[["run"]])
-    return Plotted(numbers, (*notes, *why))
+    return Plotted(numbers, tuple(notes))
 
 
 def _panels(runs: pd.DataFrame) -> pd.Series:
