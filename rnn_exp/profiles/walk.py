@@ -67,8 +67,9 @@ def drift(increments: np.ndarray) -> Drift:
     ρ is that of least squares with Kendall's (1954) correction of its bias, −(1 + 3ρ)/n. The
     interval is Student's with (n − 3)(1 − ρ)/2 degrees of freedom, but at least 4: the fewer the
     more the error depends on ρ itself, which is at most .9. In simulations (1,500 walks each) it
-    holds the drift in 91–96 % for 15 and more increments and 0 ≤ ρ ≤ .8. Fewer than 12 increments cannot tell a trend from
-    autocorrelation: ρ is then at most .5, with n − 3 degrees of freedom (88–93 % for −.3 ≤ ρ ≤ .5).
+    holds the drift in 91–96 % for 15 and more increments and 0 ≤ ρ ≤ .8. Fewer than 12 increments
+    cannot tell a trend from autocorrelation: ρ is then at most .5, with n − 3 degrees of freedom
+    (88–93 % for −.3 ≤ ρ ≤ .5).
     Fewer than 7: as if ρ = 0.
 
     Args:
