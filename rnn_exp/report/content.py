@@ -131,25 +131,47 @@ def setting_table(runs: pd.DataFrame) -> RunTable:
     frame = runs.drop(columns=[*varying, "length"], errors="ignore").join(axes).join(text[varying])
     # Without a setting that varies all runs are of one.
     by = varying or ["only"]
-    found = cases(frame.assign(only=""), by)
-    ended = frame.assign(only="").groupby(by, sort=False, dropna=False)
-    statuses = [_counted(part, "status", RUN_STATUSES) for _, part in ended]
+    frame = _in_order(frame.assign(only=""), varying)
+    ended = frame.groupby(by, sort=False, dropna=False)
     rows = [
-        [*(str(case[key]) for key in varying), *_said(case), status]
-        for (_, case), status in zip(found.iterrows(), statuses, strict=True)
+        [
+            *(str(case[key]) for key in varying),
+            *_said(case, _mean(part, "measured_log10_change")),
+            _counted(part, "status", RUN_STATUSES),
+        ]
+        for (_, case), (_, part) in zip(cases(frame, by).iterrows(), ended, strict=True)
     ]
     headings = ["seeds", "gradient", "rate (95 %)", "change (95 %)", "theory's change", "status"]
     return RunTable([*varying, *headings], rows, [])
 
 
-def _said(case: pd.Series) -> list[str]:
-    """The cells of one setting: seeds, verdicts, rate, change, theory's change."""
+def _in_order(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The rows by these columns of text, numbers by their size."""
+    keys = {}
+    for place, column in enumerate(columns):
+        keys[f"number {place}"] = pd.to_numeric(frame[column], errors="coerce")
+        keys[f"text {place}"] = frame[column]
+    order = pd.DataFrame(keys, index=frame.index)
+    return frame.loc[order.sort_values(list(keys), kind="stable").index] if keys else frame
+
+
+def _mean(part: pd.DataFrame, column: str) -> float:
+    """The mean of a number that not every study has; NaN: it has none."""
+    return float(part.reindex(columns=[column])[column].astype(float).mean())
+
+
+def _said(case: pd.Series, measured: float) -> list[str]:
+    """The cells of one setting: seeds, verdicts, rate, change, theory's change.
+
+    ``measured``: log10 of the measured change up to the lag to which theory goes.
+    """
     change = _spread(*(magnitude(float(case[key])) for key in _CHANGE))
     theory = _UNKNOWN
     if np.isfinite(case["log10_predicted_change"]):
         theory = magnitude(float(case["log10_predicted_change"]))
         if case["predicted_lags"] < case["lags"]:
-            theory += f" (to lag {case['predicted_lags']:.0f})"
+            there = "" if measured != measured else f", measured {magnitude(measured)}"
+            theory += f" (to lag {case['predicted_lags']:.0f}{there})"
     rate = _spread(*(number(float(case[key])) for key in _RATE))
     return [str(case["seeds"]), verdict_words(case), rate, change, theory]
 

@@ -25,7 +25,17 @@ import torch
 from rnn_exp.networks.cells import Jacobian
 from rnn_exp.shapes import Float
 
-__all__ = ["coupling", "growth", "kept", "log_sizes", "rate_of", "size_of", "spread", "variation"]
+__all__ = [
+    "active_units",
+    "coupling",
+    "growth",
+    "kept",
+    "log_sizes",
+    "rate_of",
+    "size_of",
+    "spread",
+    "variation",
+]
 
 _RESCALED = 4  # anti-diagonals after which the largest number is taken out
 _HALVINGS = 60
@@ -140,6 +150,28 @@ def variation(jacobian: Jacobian, gains: Sequence[float]) -> float:
 def size_of(jacobian: Jacobian, gains: Sequence[float]) -> float:
     """Return g² E[b²], what W adds to a step back, summed over its blocks; mean over all steps."""
     return float(_through(jacobian, gains, 0).mean()) if len(jacobian.keep) > 1 else 0.0
+
+
+def active_units(jacobian: Jacobian, gains: Sequence[float]) -> float:
+    """Return how many units carry the gradient a step back: n ⟨b²⟩² / ⟨b⁴⟩, mean over all steps.
+
+    n where all slopes are the same, k where k units have the same slope and the others none. Gates
+    count by their g² b².
+
+    Args:
+        jacobian: what a step back does, of some sequences.
+        gains: g of each block.
+    """
+    of_gates = zip(gains, jacobian.factors, strict=True)
+    weights = sum(
+        gain * gain * factor.double().square() for gain, factor in of_gates if factor is not None
+    )
+    if not isinstance(weights, torch.Tensor):
+        return 0.0
+    squares = weights.square().mean(-1)
+    there = squares > 0
+    shares = weights.mean(-1).square()[there] / squares[there]
+    return weights.shape[-1] * float(shares.mean()) if len(shares) else 0.0
 
 
 def _through(
