@@ -12,7 +12,7 @@ from rnn_exp.figures.parts import captions, marks, panels
 from rnn_exp.figures.parts.carrier import BANDS, carrier_rows, cases, theory_changes
 from rnn_exp.figures.parts.seeds import gradient_interval
 from rnn_exp.figures.parts.selection import KEYS, Plotted, Tables, at_start, select_runs
-from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style
+from rnn_exp.figures.parts.style import ASYMPTOTE, MEASURED, THEORY, darker, in_style
 from rnn_exp.words import sentences
 
 QUESTION: Final = "How far back in time does the gradient reach?"
@@ -23,6 +23,8 @@ _THEORY: Final = [
     "predicted_lags",
     "change_scatter",
 ]
+_APART: Final = 0.3
+"""Decades at the end of theory's curve from which on its asymptote is drawn beside it."""
 
 
 def table(tables: Tables) -> Plotted:
@@ -42,8 +44,22 @@ def table(tables: Tables) -> Plotted:
     said = said.drop(columns=["seeds", *_THEORY[1:]])
     numbers = numbers.merge(said, on=KEYS, how="left")
     numbers = numbers.merge(theory_changes(frame, KEYS), on=KEYS, how="left")
+    numbers["log10_asymptote"] = _asymptotes(numbers)
     notes = captions.without_theory(tables.runs, selected.runs)
     return Plotted(numbers, (*selected.notes, *notes))
+
+
+def _asymptotes(numbers: pd.DataFrame) -> pd.Series:
+    """A line of the stationary rate from the first norm on; NaN where theory's curve is near it."""
+    known = numbers["log10_predicted"].notna() & (numbers["asymptotic_rate"] > 0)
+    slope = np.log10(numbers["asymptotic_rate"].where(known).to_numpy(dtype=float))
+    rise = numbers["lag"] * slope
+    by_case = [numbers[key] for key in KEYS]
+    first = numbers["log10_predicted"].groupby(by_case, dropna=False).transform("first")
+    gap = (first + rise - numbers["log10_predicted"]).abs()
+    far = gap.groupby(by_case, dropna=False).transform("max") > _APART
+    line: pd.Series = (first + rise).where(known & far)
+    return line
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -69,10 +85,9 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for series, rows in part.groupby("series", sort=False):
         colour = palette[str(series)]
         marks.band(axes, rows, "lag", colour, log10=True)
-        if rows["log10_predicted"].notna().any():
-            axes.plot(
-                rows["lag"], rows["log10_predicted"], THEORY, color=darker(colour), linewidth=0.8
-            )
+        for column, line in (("log10_predicted", THEORY), ("log10_asymptote", ASYMPTOTE)):
+            if rows[column].notna().any():
+                axes.plot(rows["lag"], rows[column], line, color=darker(colour), linewidth=0.8)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
 
@@ -95,6 +110,8 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
     entries = [*marks.series_entries(palette), marks.line_entry("measured", MEASURED)]
     if table["log10_predicted"].notna().any():
         entries.append(marks.line_entry("theory", THEORY))
+    if table["log10_asymptote"].notna().any():
+        entries.append(marks.line_entry("its stationary rate", ASYMPTOTE))
     return entries + marks.lost_entries(table)
 
 
@@ -108,7 +125,8 @@ def caption(plotted: Plotted) -> str:
         captions.theory_agreement(table),
         BANDS.replace("Line", "Solid line"),
         "Dashed: what theory predicts for networks of this kind, from the measured norm at lag 0 "
-        "on; no number of it is fitted."
+        "on; no number of it is fitted. Dash-dotted: the stationary rate, where the curve has not "
+        "reached it."
         if table["log10_predicted"].notna().any()
         else "",
         captions.closing(plotted),

@@ -120,8 +120,8 @@ def _few_active(jacobian: Jacobian, gains: Sequence[float]) -> Iterator[str]:
     active = active_units(jacobian, gains)
     if active < FEWEST_ACTIVE:
         yield (
-            f"most units are saturated: {active:.1f} carry the gradient, theory needs at least "
-            f"{FEWEST_ACTIVE}"
+            f"most units are saturated ({active:.1f} carry the gradient; at least "
+            f"{FEWEST_ACTIVE} are needed)"
         )
 
 
