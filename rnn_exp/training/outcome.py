@@ -15,7 +15,7 @@ from rnn_exp.training.verdicts import (
     Carried,
     Theory,
     carried,
-    summary_in_words,
+    carried_in_words,
     theory_in_words,
     theory_of,
 )
@@ -91,11 +91,10 @@ def outcome_of(
 
 def in_words(outcome: Outcome) -> str:
     """Say in a line how a run ended, and how far its gradient reaches before and after."""
-    first, last = outcome.first.summary, outcome.last.summary
     said = [
-        f"at update 0 {summary_in_words(first)}",
-        theory_in_words(outcome.theory, first),
-        f"at update {outcome.updates['update'][-1]} {summary_in_words(last)}"
+        f"at update 0 {carried_in_words(outcome.first)}",
+        theory_in_words(outcome.theory, outcome.first.summary),
+        f"at update {outcome.updates['update'][-1]} {carried_in_words(outcome.last)}"
         if len(outcome.updates["update"]) > 1
         else "",
     ]

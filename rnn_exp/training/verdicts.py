@@ -18,8 +18,8 @@ __all__ = [
     "Theory",
     "carried",
     "carried_by",
+    "carried_in_words",
     "rate_in_words",
-    "summary_in_words",
     "theory_in_words",
     "theory_of",
 ]
@@ -32,6 +32,12 @@ STATE, LATE, MEMORY, LATE_MEMORY = (
 )
 """The columns whose profile may show how far the gradient reaches."""
 
+_GRADIENTS = {
+    STATE: "",
+    LATE: "(the last answer's loss alone) ",
+    MEMORY: "(∂L/∂c) ",
+    LATE_MEMORY: "(∂L/∂c, the last answer's loss alone) ",
+}
 _UNKNOWN = math.log(10)
 
 
@@ -162,7 +168,23 @@ def rate_in_words(summary: Summary) -> str:
     return f"{rate(summary.rate)}{interval}" + (f", {lags}" if lags else "")
 
 
-def summary_in_words(summary: Summary) -> str:
+def carried_in_words(carried: Carried) -> str:
+    """Say which gradient it is where that is not ∂L/∂h of the only loss, and its verdict.
+
+    Args:
+        carried: of an update.
+    """
+    said = f"{_GRADIENTS[carried.carrier]}{_summary_in_words(carried.summary)}"
+    if carried.state is None:
+        return said
+    return f"{said} (∂L/∂h: {carried.state.verdict}, {_change_of(carried.state)})"
+
+
+def _change_of(summary: Summary) -> str:
+    return change(summary.log10_change, summary.lags) or summary.reason
+
+
+def _summary_in_words(summary: Summary) -> str:
     """Say the verdict on a profile with its numbers, and why where there is no clear one."""
     said = [rate_in_words(summary), change(summary.log10_change, summary.lags)]
     why = f" ({summary.reason})" if summary.verdict == "undetermined" else ""
