@@ -46,7 +46,8 @@ def table(tables: Tables) -> Plotted:
     numbers = numbers.merge(theory_changes(frame, KEYS), on=KEYS, how="left")
     numbers["log10_asymptote"] = _asymptotes(numbers)
     notes = captions.without_theory(tables.runs, selected.runs)
-    return Plotted(numbers, (*selected.notes, *notes))
+    units = captions.units(tables.runs, selected.runs)
+    return Plotted(numbers, (*units, *selected.notes, *notes))
 
 
 def _asymptotes(numbers: pd.DataFrame) -> pd.Series:

@@ -135,7 +135,10 @@ def _scale_bar(figure: Figure, grid: np.ndarray, scale: ScalarMappable) -> None:
 
 def _entries(table: pd.DataFrame) -> list[marks.Entry]:
     floor, ceiling = Patch(**FLOOR), Patch(color=COLOURS["ceiling"])
-    entries = {"floor": (floor, "zero or cut off"), "ceiling": (ceiling, "not finite")}
+    entries = {
+        "floor": (floor, "no number: zero, cut off or lost"),
+        "ceiling": (ceiling, "not finite"),
+    }
     return [entry for kind, entry in entries.items() if (table["kind"] == kind).any()]
 
 
@@ -155,7 +158,7 @@ def caption(plotted: Plotted) -> str:
 def _lost(table: pd.DataFrame) -> str:
     said = []
     for kind, what in (
-        ("floor", "exactly zero or cut off (hatched)"),
+        ("floor", "zero, cut off or lost (hatched)"),
         ("ceiling", "not finite (red)"),
     ):
         count = int((table["kind"] == kind).sum())

@@ -46,7 +46,8 @@ def table(tables: Tables) -> Plotted:
     numbers = numbers.merge(known, on=KEYS)
     numbers["x"] = positions(numbers)
     few = int(numbers["unknown"].sum())
-    notes = [*selected.notes, *captions.without_theory(tables.runs, selected.runs)]
+    notes = [*captions.units(tables.runs, selected.runs), *selected.notes]
+    notes += captions.without_theory(tables.runs, selected.runs)
     if few:
         notes.append(f"{plural(few, 'run')} with too few lags for a rate: not drawn.")
     return Plotted(numbers, tuple(notes))

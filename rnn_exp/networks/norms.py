@@ -90,7 +90,7 @@ def norm_statuses(
     apart = spoilt & ((seen - true).abs() > _APART)
     for word, where in (
         ("underflow", small | apart),
-        ("zero", small & ~(true > -math.inf)),
+        ("zero", small & (true == -math.inf)),
         ("cut_off", cut & (seen == -math.inf)),
         ("inf", seen == math.inf),
         ("nan", seen.isnan()),

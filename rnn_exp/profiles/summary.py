@@ -21,16 +21,16 @@ RULE: Final = (
     "Change: the norm at the first time step over that at the last, measured. Rate: the mean "
     "increment of ln ‖g‖ per lag over the middle 80 % of the lags, its 95 % interval from an "
     "AR(1) model of the increments. Vanishing (exploding): the change is below 1/10 (above 10) "
-    "and the interval of the rate lies below (above) 1. Stable: the change is within 1/10 and 10, "
-    "and no third of the lags alone, carried over the whole sequence, would leave that range "
-    "where the profile is bent. Fewer than 5 lags in the middle: the change alone decides. A norm "
-    "that is exactly zero from some lag on: vanishing. Anything else is undetermined, with its "
+    "and the interval of the rate lies below (above) 1. Stable: every norm is within 1/10 and 10 "
+    "of that at lag 0, and no third of the lags alone, carried over the whole sequence, would "
+    "leave that range where the profile is bent. Fewer than 5 lags in the middle: the change alone "
+    "decides. Exactly zero from some lag above 0 on: vanishing. Else undetermined, with its "
     "reason. The verdict is of the gradient alone: whether training diverged is its status."
 )
 
 _TENFOLD = math.log(10)
 _FEWEST_LAGS = 5
-_FEWEST_IN_A_THIRD = 8
+_FEWEST_IN_A_THIRD = 5
 _BENT = 0.2
 _HORIZON = -2.0
 
@@ -214,6 +214,9 @@ def _verdict(
     if lost is not None:
         return _verdict_of_lost(lost, end)
     side = "vanishing" if change < -1 else "exploding" if change > 1 else "stable"
+    on_its_way = np.abs(by_lag - by_lag[0]).max() if side == "stable" else 0
+    if on_its_way > 1:
+        return "undetermined", "bent: the norm leaves a factor of ten on its way"
     if not rate.is_known:
         few = f"fewer than {_FEWEST_LAGS} lags in the middle of the profile for a rate"
         return side, f"from the change alone: {few}"

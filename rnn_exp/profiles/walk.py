@@ -70,7 +70,7 @@ def drift(increments: np.ndarray) -> Drift:
     holds the drift in 91–96 % for 15 and more increments and 0 ≤ ρ ≤ .8. Fewer than 12 increments
     cannot tell a trend from autocorrelation: ρ is then at most .5, with n − 3 degrees of freedom
     (88–93 % for −.3 ≤ ρ ≤ .5).
-    Fewer than 7: as if ρ = 0.
+    Fewer than 7 say nothing of ρ: the error is that for ρ = .5, √3 times that for ρ = 0.
 
     Args:
         increments: of ln of the norm, one a lag.
@@ -87,7 +87,7 @@ def drift(increments: np.ndarray) -> Drift:
         return NO_DRIFT
     mean = float(increments.mean())
     apart = increments - mean
-    error, freedom = math.sqrt(float(apart @ apart) / (n - 1) / n), float(n - 1)
+    error, freedom = math.sqrt(3 * float(apart @ apart) / (n - 1) / n), float(n - 1)
     if n >= _FEWEST_INCREMENTS and apart.any():
         few = n < _FEW
         rho, left = _autocorrelation(apart, _MOST_OF_FEW if few else _MOST_CORRELATED)

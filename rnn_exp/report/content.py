@@ -49,13 +49,9 @@ def _trained(runs: pd.DataFrame) -> str:
     changed = runs.reindex(columns=["verdict", "final_verdict"]).dropna()
     if changed.empty:
         return ""
-    count = int((changed["final_verdict"] != changed["verdict"]).sum())
     if len(changed) == 1:
-        row = changed.iloc[0]
-        return f"At the last recorded update it is {row['final_verdict']}."
-    if not count:
-        return "At the last recorded update each run has the verdict of its first."
-    return f"At the last recorded update {count} of {len(changed)} runs have another verdict."
+        return f"At the last recorded update the gradient is {changed['final_verdict'].iloc[0]}."
+    return ""
 
 
 def _broken(broken: pd.DataFrame) -> str:
@@ -97,7 +93,7 @@ RESULTS: Final = {
     "decay_rate": "rate (95 %)",
     "log10_change": "change",
     "half_life": "half-life or doubling time",
-    "theory_rate": "theory's rate",
+    "theory_rate": "theory's rate (all lags)",
     "predicted_log10_change": "theory's change",
     "final_verdict": "at the end",
     "final_decay_rate": "final rate",

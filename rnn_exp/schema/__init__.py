@@ -6,6 +6,7 @@ package needs nothing but the standard library, so that a list of columns costs 
 
 from rnn_exp.schema.run_keys import RUN_KEYS, Key, column_lines
 from rnn_exp.schema.tables import (
+    CARRIERS,
     DONE,
     FORMAT,
     FORMER_NAMES,
@@ -23,6 +24,7 @@ from rnn_exp.schema.tables import (
 )
 
 __all__ = [
+    "CARRIERS",
     "DONE",
     "FORMAT",
     "FORMER_NAMES",

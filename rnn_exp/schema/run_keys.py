@@ -81,7 +81,7 @@ RUN_KEYS: Final = (
     Key("theory.because", "text", "the premises that fail", "theory_because"),
     Key("theory.form", "text", "mean field, or two-time for cells with a skip", "theory_form"),
     Key("theory.lags", "number", "the largest lag that it speaks of", "theory_lags"),
-    Key("theory.decay_rate", "number", "of theory's profile, over the same lags", "theory_rate"),
+    Key("theory.decay_rate", "number", "theory's, where it speaks of all lags", "theory_rate"),
     Key("theory.log10_change", "number", "log10_change up to that lag", "predicted_log10_change"),
     Key(
         "theory.measured_log10_change",

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 __all__ = [
+    "CARRIERS",
     "DONE",
     "FORMAT",
     "FORMER_NAMES",
@@ -44,6 +45,9 @@ backpropagation does not go back so far.
 
 VERDICTS: Final = ("vanishing", "stable", "exploding", "undetermined")
 """What is said of a gradient profile (`profiles.summarize`), whatever becomes of the run."""
+
+CARRIERS: Final = ("log10_late_memory", "log10_late", "log10_memory", "log10_total")
+"""The columns that may show how far the gradient of a run reaches; the first that it has does."""
 
 ColumnType = Literal["whole", "real", "truth", "status"]
 

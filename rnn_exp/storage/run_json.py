@@ -5,7 +5,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Final, NamedTuple
 
-from rnn_exp.schema import FORMAT, RUN_JSON, RUN_KEYS, TABLES, WITHOUT_RESULTS, tables_of
+from rnn_exp.schema import CARRIERS, FORMAT, RUN_JSON, RUN_KEYS, TABLES, WITHOUT_RESULTS, tables_of
 from rnn_exp.storage.parquet import Source, promised
 
 __all__ = ["NUMBERS", "RESULTS", "TEXTS", "TRUTHS", "RunFolder", "find", "read"]
@@ -15,9 +15,10 @@ RESULTS: Final = {key.column: key.path for key in RUN_KEYS if key.column}
 NUMBERS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "number"]
 TEXTS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "text"]
 TRUTHS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "truth"]
-_CARRIERS: Final = {None, *TABLES["gradients"].names}
+_CARRIERS: Final = {None, *CARRIERS}
 _NEEDED: Final = [key.path for key in RUN_KEYS if key.needed]
 _BOTH_ENDS: Final = 2
+_LARGEST: Final = 2**63
 _TAKEN: Final = {*RESULTS, *(name for table in TABLES.values() for name in table.names)}
 
 
@@ -93,8 +94,12 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
         (TRUTHS, (bool,), "true or false"),
     ):
         for name in names:
-            if not isinstance(row[name], (*types, NoneType)):
+            value = row[name]
+            wrong = isinstance(value, bool) and types != (bool,)
+            if wrong or not isinstance(value, (*types, NoneType)):
                 raise ValueError(f"run.json: {name} is not {what}")
+            if isinstance(value, int) and abs(value) > _LARGEST:
+                raise ValueError(f"run.json: {name} is too large a number")
     if row["carrier"] not in _CARRIERS:
         raise ValueError(f"run.json: carrier is no column of gradients: {row['carrier']}")
     return row | settings

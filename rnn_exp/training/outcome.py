@@ -93,7 +93,7 @@ def in_words(outcome: Outcome) -> str:
     """Say in a line how a run ended, and how far its gradient reaches before and after."""
     said = [
         f"at update 0 {carried_in_words(outcome.first)}",
-        theory_in_words(outcome.theory, outcome.first.summary),
+        theory_in_words(outcome.theory),
         f"at update {outcome.updates['update'][-1]} {carried_in_words(outcome.last)}"
         if len(outcome.updates["update"]) > 1
         else "",

@@ -64,12 +64,14 @@ class Theory(NamedTuple):
         because: the premises that fail; None: theory holds.
         log10_profile: the predicted norm at lags 0, 1, … relative to lag 0; empty: no theory.
         log10_measured: the measured norm at the last of these lags, relative to lag 0.
+        is_whole: whether theory speaks of every lag of the sequence.
     """
 
     prediction: Prediction
     because: str | None
     log10_profile: np.ndarray
     log10_measured: float
+    is_whole: bool
 
     @property
     def holds(self) -> bool:
@@ -88,8 +90,11 @@ class Theory(NamedTuple):
 
     @property
     def middle_rate(self) -> float:
-        """The predicted factor per step back over the lags of `Summary.rate`; NaN: no theory."""
-        if self.lags < 2:
+        """The predicted factor per step back over the lags of `Summary.rate`.
+
+        NaN: no theory, or it does not speak of all lags of the sequence.
+        """
+        if self.lags < 2 or not self.is_whole:
             return math.nan
         cut = len(self.log10_profile) // 10
         middle = self.log10_profile[cut : len(self.log10_profile) - cut]
@@ -149,7 +154,7 @@ def theory_of(run: Run, prediction: Prediction, carrier: str, rows: Rows) -> The
     by_lag = rows[carrier][0, -1, :length][::-1]
     known = len(profile) > 1 and np.isfinite(by_lag[[0, len(profile) - 1]]).all()
     measured = float(by_lag[len(profile) - 1] - by_lag[0]) if known else math.nan
-    return Theory(prediction, because, profile, measured)
+    return Theory(prediction, because, profile, measured, is_whole=len(profile) == length)
 
 
 def rate_in_words(summary: Summary) -> str:
@@ -192,13 +197,15 @@ def _summary_in_words(summary: Summary) -> str:
     return f"{summary.verdict}{why}" + (f": {numbers}" if numbers else "")
 
 
-def theory_in_words(theory: Theory, summary: Summary) -> str:
-    """Say what theory predicts for the same lags, or why it says nothing."""
+def theory_in_words(theory: Theory) -> str:
+    """Say what theory predicts, as far as it goes, or why it says nothing."""
     if not theory.holds:
         return f"no theory: {theory.because}"
     if not theory.lags:
         return ""
-    measured = ""
-    if theory.lags < summary.lags:
-        measured = f" (measured {magnitude(theory.log10_measured)}; it speaks of no larger lags)"
-    return f"theory: {magnitude(theory.log10_change)} at lag {theory.lags}{measured}"
+    said = f"theory: {change(theory.log10_change, theory.lags)}"
+    if theory.is_whole:
+        return said
+    known = math.isfinite(theory.log10_measured)
+    measured = magnitude(theory.log10_measured) if known else "not known"
+    return f"{said} (measured there: {measured}; theory speaks of no larger lags)"

@@ -156,7 +156,7 @@ def test_a_run_leaves_the_files_of_the_contract_and_nothing_else(trained):
     assert set(files(run)) == FILES
     assert run.parent == folder / "outputs" / "single"
     assert {path.split("/")[0] for path in files(folder)} == {"outputs"}
-    assert ended.out.startswith("finished: ")
+    assert ended.out.startswith("finished; at update 0 ")
     assert ended.out.splitlines()[-1] == str(run)
 
 
@@ -409,7 +409,7 @@ def test_a_run_that_diverges_is_a_result(tmp_path):
 
 def test_a_diverged_run_is_done_and_not_trained_again(tmp_path):
     words = ("network.activation=relu", "init.gain=1e30", *SMALL)
-    assert start(tmp_path, *words).out.startswith("diverged: ")
+    assert start(tmp_path, *words).out.startswith("diverged (not finite at update ")
     before = files(tmp_path)
 
     ended = start(tmp_path, *words)
@@ -455,7 +455,7 @@ REFUSED = {
         "init.gain=3",
     ): "init.gain=3: there is no such setting; allowed is one of init.name",
     ("network.engine=torch", "network.activation=identity"): "use engine=scan",
-    ("init=unit",): "network.hidden_size=64 is not possible: allowed is 1 (and ",
+    ("init=unit",): "network.hidden_size=128 is not possible: allowed is 1 (and ",
     ("init=chrono",): "init=chrono is not possible: allowed is another init with network.cell=rnn",
     (
         "training.truncate_every=5",
@@ -538,7 +538,7 @@ def test_a_full_disk_ends_a_run_in_one_line_and_its_run_json_says_failed(tmp_pat
     assert "No space left on device" in found["failure"]
     assert set(files(tmp_path / "own")) == {*HYDRA, "run.json", "run.log"}
 
-    assert start(tmp_path, *SMALL, "hydra.run.dir=own").out.startswith("finished: ")
+    assert start(tmp_path, *SMALL, "hydra.run.dir=own").out.startswith("finished; at update 0 ")
 
 
 def _interrupted() -> None:
@@ -557,4 +557,4 @@ def test_an_interrupted_run_says_so_and_is_not_taken_for_finished(tmp_path):
     assert "rnn-exp: stopped; the same command goes on from there" in ended.err
     assert "Traceback" not in ended.err
     assert json.loads((tmp_path / "own" / "run.json").read_text())["status"] == "running"
-    assert start(tmp_path, *SMALL, "hydra.run.dir=own").out.startswith("finished: ")
+    assert start(tmp_path, *SMALL, "hydra.run.dir=own").out.startswith("finished; at update 0 ")

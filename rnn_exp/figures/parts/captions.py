@@ -87,10 +87,12 @@ def rates(table: pd.DataFrame) -> str:
     shown = longest.sort_values("rate")
     if len(shown) > _MOST_NAMED:
         shown = shown.iloc[[0, -1]]
-    said = [f"with {case_name(case)} it {rate_words(case)}" for _, case in shown.iterrows()]
     if len(longest) == len(table.drop_duplicates(KEYS)) == 1:
         return f"The gradient {rate_words(longest.iloc[0])}."
-    return f"Of the gradient, {'; '.join(said)}."
+    first, *others = [case for _, case in shown.iterrows()]
+    said = [f"With {case_name(first)} the gradient {rate_words(first)}"]
+    said += [f"with {case_name(case)} it {rate_words(case)}" for case in others]
+    return f"{'; '.join(said)}."
 
 
 def rate_words(case: pd.Series) -> str:
@@ -102,7 +104,7 @@ def rate_words(case: pd.Series) -> str:
     middle, low, high = (number(float(case[key])) for key in ("rate", "rate_low", "rate_high"))
     if low == "undefined" or low == high:
         return rate(float(case["rate"]))
-    of = "" if case["seeds"] == 1 else " over seeds"
+    of = "" if case["rate_seeds"] == 1 else f" over {case['rate_seeds']} seeds"
     return f"{rate(float(case['rate']))} (rate {middle}, 95 %{of} {low} to {high})"
 
 
@@ -123,8 +125,8 @@ def changes(table: pd.DataFrame) -> str:
     for _, case in known.iterrows():
         words = _change_words(case)
         said.append(f"{words} ({case_name(case)})" if len(every) > 1 else words)
-    mean = "on the mean over seeds (of the logarithm) " if known["seeds"].max() > 1 else ""
-    return f"At update 0, {mean}{'; '.join(said)}."
+    mean = " (geometric mean over seeds)" if known["seeds"].max() > 1 else ""
+    return f"At update 0, {'; '.join(said)}{mean}."
 
 
 def _change_words(case: pd.Series) -> str:
@@ -147,7 +149,7 @@ def theory_agreement(table: pd.DataFrame) -> str:
     if known.empty and every["log10_predicted_change"].notna().any():
         return "Theory does not reach back to the first step: the changes are not compared."
     if known.empty:
-        return "No theory holds for these runs: none is drawn."
+        return "No theory is drawn: none holds for these runs, or none was recorded."
     gap = (known["log10_measured_change"] - known["log10_predicted_change"]).abs()
     worst = known.iloc[int(gap.to_numpy().argmax())]
     measured, predicted = (
@@ -190,17 +192,32 @@ def without_theory(runs: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, ...]:
     return (f"No theory is drawn where its premises fail: {'; '.join([*few, *rest])}.",)
 
 
+def units(runs: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, ...]:
+    """Say how many units the networks that are drawn have, where it is one number.
+
+    Args:
+        runs: the table of runs.
+        shown: the runs that are drawn.
+    """
+    known = runs.reindex(columns=["run", "network.hidden_size"]).astype({"run": str})
+    sizes = shown[["run"]].merge(known, on="run")["network.hidden_size"].dropna().unique()
+    return (f"Networks of {plural(int(sizes[0]), 'unit')}.",) if len(sizes) == 1 else ()
+
+
 def lost_points(table: pd.DataFrame) -> str:
     """Say at how many plotted points there is nothing to draw, or training lost the norm."""
     said = []
     for column, what in (
-        ("floor", "norm is exactly zero or cut off (triangles at the lower edge)"),
-        ("ceiling", "value is not finite (triangles at the upper edge)"),
-        ("unseen", "norm is lost to training, and drawn as it truly is (from the circle on)"),
+        ("floor", "there is no number for a seed: zero, cut off or lost (triangles below)"),
+        ("ceiling", "a seed's value is not finite (triangles above)"),
+        (
+            "unseen",
+            "training lost the norm of a seed; the line shows the true one (from the circle)",
+        ),
     ):
         count = int((table[column] > 0).sum()) if column in table else 0
         if count:
-            said.append(f"At {plural(count, 'point')} a seed's {what}.")
+            said.append(f"At {plural(count, 'point')} {what}.")
     return sentences(*said)
 
 

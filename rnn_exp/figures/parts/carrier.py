@@ -13,7 +13,7 @@ import pandas as pd
 from rnn_exp.figures.parts.seeds import statuses
 from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start
 from rnn_exp.profiles import Interval, mean_interval, rate_over_lags
-from rnn_exp.schema import VERDICTS, status_of
+from rnn_exp.schema import CARRIERS, VERDICTS, status_of
 from rnn_exp.words import counted
 
 __all__ = [
@@ -36,8 +36,6 @@ BANDS: Final = "Line: median over seeds; band: lowest to highest seed."
 
 _ROWS: Final = ["run", "update", "time", "lag"]
 _PREDICTED: Final = "log10_predicted"
-_OLDER: Final = ("log10_late_memory", "log10_late", "log10_memory", "log10_total")
-"""The columns that may be the carrier of a run which does not say so, the first that it has."""
 _COLUMNS: Final = [*_ROWS, "log10_norm", "status", _PREDICTED]
 _NUMBERS: Final = (
     "decay_rate",
@@ -54,6 +52,7 @@ CASE: Final = [
     "rate",
     "rate_low",
     "rate_high",
+    "rate_seeds",
     "log10_change",
     "log10_change_low",
     "log10_change_high",
@@ -125,7 +124,7 @@ def _rows(
     tables: Tables, runs: list[str], updates: Collection[int], carrier: str, there: list[str]
 ) -> pd.DataFrame:
     """Return the rows of runs that have the same carrier; empty: they do not say which."""
-    candidates = [carrier] if carrier in there else [name for name in _OLDER if name in there]
+    candidates = [carrier] if carrier in there else [name for name in CARRIERS if name in there]
     wanted = [name for name in (*candidates, status_of(candidates[0]), _PREDICTED) if name in there]
     rows = tables.gradient_rows([*_ROWS, *wanted], runs=runs, updates=updates, layer=-1)
     norms = rows[candidates[-1]].to_numpy(dtype=float)
@@ -152,8 +151,9 @@ def cases(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: the columns that make a case.
 
     Returns:
-        Columns: those of ``by``; seeds; rate, rate_low, rate_high (the mean over seeds of ln rate,
-        with its 95 % interval by Student's t; of one seed its own interval); log10_change with
+        Columns: those of ``by``; seeds; rate, rate_low, rate_high (the mean of ln rate over
+        rate_seeds, those that have one, with its 95 % interval by Student's t; of one seed its
+        own interval); log10_change with
         _low and _high (the same of the change over the sequence), change_scatter (standard
         deviation over seeds); a count for each verdict; lags (T − 1); predicted_rate (of theory's
         profile over the same lags), asymptotic_rate, log10_predicted_change up to predicted_lags
@@ -179,12 +179,13 @@ def _case(part: pd.DataFrame) -> dict[str, object]:
         own = part[np.isfinite(part["decay_rate"])].iloc[0]
         low, high = np.log(own["decay_rate_low"]), np.log(own["decay_rate_high"])
     known = part["log10_change"].replace([np.inf, -np.inf], np.nan).dropna()
-    verdicts = part["verdict"].astype(object).fillna("no verdict")
+    verdicts = part["verdict"]
     return {
         "seeds": len(part),
         "rate": np.exp(rate.mean),
         "rate_low": np.exp(low),
         "rate_high": np.exp(high),
+        "rate_seeds": rate.seeds,
         "log10_change": change.mean,
         "log10_change_low": change.low,
         "log10_change_high": change.high,
@@ -244,7 +245,9 @@ def verdict_words(case: pd.Series) -> str:
     Args:
         case: a row of `cases`.
     """
-    return counted([word for word in VERDICTS for _ in range(int(case[word]))], VERDICTS)
+    words = [word for word in VERDICTS for _ in range(int(case[word]))]
+    without = int(case["seeds"]) - len(words) if "seeds" in case else 0
+    return counted([*words, *["without a verdict"] * without], VERDICTS)
 
 
 def settled_rates(tables: Tables, runs: Iterable[str]) -> pd.DataFrame:

@@ -28,7 +28,11 @@ CEILING: Final = "^"
 """The triangle of a value too large to be drawn, at the upper edge."""
 UNSEEN: Final = "o"
 """The open circle on a line where its norm is lost to training: the line goes on as it truly is."""
-_LABELS = {FLOOR: "exactly zero or cut off", CEILING: "not finite", UNSEEN: "lost to training"}
+_LABELS = {
+    FLOOR: "no number: zero, cut off or lost",
+    CEILING: "not finite",
+    UNSEEN: "lost to training",
+}
 _FACES = {UNSEEN: "white"}
 # So many triangles show an extent; one a lag would merge into a bar.
 _MOST = 8

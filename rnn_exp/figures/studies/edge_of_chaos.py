@@ -189,9 +189,11 @@ def _off(table: pd.DataFrame) -> str:
     gap = (table["measured"] / table["predicted"]).dropna().map(math.log).abs()
     if gap.empty:
         return ""
+    first, last = LAGS
+    decades = gap.max() * (last - first) / math.log(10)
     worst = table.iloc[int(gap.to_numpy().argmax())]
     where = f"drive {number(worst['drive'])}, g = {worst['gain']:g}"
     return (
-        f"Where theory holds, measured and predicted ln rate differ by at most {number(gap.max())} "
-        f"({where})."
+        f"Where theory holds, measured and predicted change of the norm from lag {first} to lag "
+        f"{last} differ by at most {number(decades)} decades ({where})."
     )

@@ -195,7 +195,8 @@ def _plain_rate(table: pd.DataFrame) -> str:
         return ""
     row = plain.iloc[0]
     middle, low, high = (number(row[f"start{end}"]) for end in ("", "_low", "_high"))
-    interval = f" (rate {middle}, 95 % over seeds {low} to {high})" if row["seeds"] > 1 else ""
+    known = np.isfinite(row["start_low"])
+    interval = f" (rate {middle}, 95 % over seeds {low} to {high})" if known else ""
     after = "" if np.isnan(row["end"]) else f", after training it {rate(float(row['end']))}"
     begin = f"With the {row['series']} it {rate(float(row['start']))}{interval} before training"
     return f"{begin}{after}."

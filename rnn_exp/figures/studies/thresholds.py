@@ -172,8 +172,11 @@ def _edge(part: pd.DataFrame, name: str, at: dict[str, float], low: float, high:
     """Where a region ends: where the rate crosses 1, or at an end of the axis if it does not."""
     if math.isfinite(at[name]):
         return at[name]
-    # A bound that there is not promises nothing, at no gain.
-    return low if part[name].isna().all() or (part[name] > 1).any() else high
+    # A bound that there is not promises nothing, at no gain; of a rate that there is not nothing is
+    # known, and nothing is called exploding.
+    if part[name].isna().all():
+        return low if name == "bound" else high
+    return low if (part[name] > 1).any() else high
 
 
 def _entries(table: pd.DataFrame) -> list[marks.Entry]:
@@ -199,7 +202,8 @@ def caption(plotted: Plotted) -> str:
     bars = "bars: its 95 % interval" if table["seeds"].max() > 1 else "one seed, no bars"
     return sentences(
         *(_thresholds(name, part) for name, part in parts.items()),
-        f"Theory over the same lags differs from the measured ln rate by at most {listing(gaps)}."
+        f"From lag {first} to lag {last} theory and the mean measured change of the norm differ by "
+        f"at most {listing(gaps)} decades."
         if gaps
         else "No theory holds at these lags: none is drawn.",
         bound if table["bound"].notna().any() else "",
@@ -220,11 +224,11 @@ def _thresholds(name: str, part: pd.DataFrame) -> str:
     else:
         said.append("there is no bound")
     if math.isfinite(at["predicted"]):
-        said.append(f"theory is above 1 from {edge} on")
+        said.append(f"theory first rises above 1 at {edge}")
     elif part["predicted"].notna().any():
         said.append(f"theory, where it holds, stays {_side(part['predicted'])} 1")
     if math.isfinite(at["measured"]):
-        said.append(f"the mean measured rate is above 1 from {seen} on")
+        said.append(f"the mean measured rate first rises above 1 at {seen}")
     elif part["measured"].notna().any():
         said.append(f"the mean measured rate stays {_side(part['measured'])} 1")
     return f"With {name or 'this network'} {'; '.join(said)}."
@@ -241,5 +245,6 @@ def _gaps(parts: dict[str, pd.DataFrame]) -> list[str]:
         rates = part.set_index("gain")
         gap = (rates["measured"] / rates["predicted"]).dropna().map(math.log).abs()
         if len(gap):
-            said.append(f"{number(gap.max())} ({name}, g = {gap.idxmax():g})")
+            decades = gap.max() * (LAGS[1] - LAGS[0]) / math.log(10)
+            said.append(f"{number(decades)} ({name}, g = {gap.idxmax():g})")
     return said
