@@ -87,9 +87,9 @@ def magnitude(exponent: float) -> str:
     if -3 <= exponent < 4:
         return number(10.0**exponent)
     whole = math.floor(exponent)
-    digit = round(10.0 ** (exponent - whole))
-    whole, digit = (whole + 1, 1) if digit == 10 else (whole, digit)
-    return f"{digit}e{whole:+03d}".replace("e+0", "e").replace("e+", "e")
+    digits = f"{10.0 ** (exponent - whole):.2g}"
+    whole, digits = (whole + 1, "1") if digits == "10" else (whole, digits)
+    return f"{digits}e{whole:+03d}".replace("e+0", "e").replace("e+", "e")
 
 
 def half_life(lags: float, grows: bool) -> str:

@@ -98,10 +98,10 @@ def test_few_straight_walks_are_called_bent(lags):
     assert np.mean(bent) < 0.12
 
 
-def test_too_few_increments_are_treated_as_independent():
+def test_too_few_increments_are_given_the_error_of_an_autocorrelation_of_one_half():
     increments = np.array([0.1, 0.3, 0.2, 0.2])
     found = drift(increments)
-    assert found.error == pytest.approx(increments.std(ddof=1) / 2, rel=1e-6)
+    assert found.error == pytest.approx(math.sqrt(3) * increments.std(ddof=1) / 2, rel=1e-6)
     assert found.high - found.mean == pytest.approx(3.182446 * found.error, rel=1e-6)
     assert math.isnan(drift(np.array([0.1])).mean)
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import captions, marks, panels
-from rnn_exp.figures.parts.carrier import BANDS, carrier_rows, cases, theory_changes
+from rnn_exp.figures.parts.carrier import BANDS, carrier_note, carrier_rows, cases, theory_changes
 from rnn_exp.figures.parts.seeds import gradient_interval
 from rnn_exp.figures.parts.selection import KEYS, Plotted, Tables, at_start, select_runs
 from rnn_exp.figures.parts.style import ASYMPTOTE, MEASURED, THEORY, darker, in_style
@@ -47,7 +47,8 @@ def table(tables: Tables) -> Plotted:
     numbers["log10_asymptote"] = _asymptotes(numbers)
     notes = captions.without_theory(tables.runs, selected.runs)
     units = captions.units(tables.runs, selected.runs)
-    return Plotted(numbers, (*units, *selected.notes, *notes))
+    chosen = carrier_note(tables.runs, selected.runs)
+    return Plotted(numbers, (*chosen, *units, *selected.notes, *notes))
 
 
 def _asymptotes(numbers: pd.DataFrame) -> pd.Series:
@@ -76,7 +77,7 @@ def draw(plotted: Plotted) -> Figure:
             _panel(axes, table[where], palette)
             panels.title(axes, activations[column], marks.only_series(table), lengths[row])
         _limits(table, lengths, grid)
-        norm = r"gradient norm $\|\partial L/\partial h_t\|$"
+        norm = "gradient norm"
         panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", norm)
         marks.legend(figure, _entries(table, palette))
     return figure
@@ -126,9 +127,11 @@ def caption(plotted: Plotted) -> str:
         captions.theory_agreement(table),
         BANDS.replace("Line", "Solid line"),
         "Dashed: what theory predicts for networks of this kind, from the measured norm at lag 0 "
-        "on; no number of it is fitted. Dash-dotted: the stationary rate, where the curve has not "
-        "reached it."
+        "on; no number of it is fitted."
         if table["log10_predicted"].notna().any()
+        else "",
+        "Dash-dotted: the stationary rate, where the curve has not reached it."
+        if table["log10_asymptote"].notna().any()
         else "",
         captions.closing(plotted),
     )

@@ -128,7 +128,7 @@ def _scale_bar(figure: Figure, grid: np.ndarray, scale: ScalarMappable) -> None:
     ends = (scale.norm.vmin == DARKEST, scale.norm.vmax == BRIGHTEST)
     names = {(True, True): "both", (True, False): "min", (False, True): "max"}
     bar = figure.colorbar(scale, ax=grid, extend=names.get(ends, "neither"), aspect=20, pad=0.02)
-    bar.set_label(r"$\|\partial L/\partial h_t\| \,/\, \|\partial L/\partial h_T\|$")
+    bar.set_label("gradient norm / that at lag 0")
     bar.outline.set_visible(False)
     panels.powers(bar.ax, bins=6)
 
@@ -149,7 +149,8 @@ def caption(plotted: Plotted) -> str:
     return sentences(
         f"Longest sequences of the study (T = {length})." if length else "",
         training_change(table[table["kind"] == "value"]),
-        "Colour: median over seeds, relative to lag 0 of the same update; white: runs had ended.",
+        "Colour: median over seeds, relative to lag 0 of the same update"
+        + ("; white: runs had ended." if (table["kind"] == "none").any() else "."),
         _lost(table),
         *plotted.notes,
     )

@@ -61,7 +61,13 @@ def draw(plotted: Plotted) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     for series, rows in part.groupby("series", sort=False):
         colour = palette[str(series)]
-        marks.band(axes, rows, "update", colour, marker="o" if len(rows) == 1 else "")
+        marks.band(
+            axes,
+            rows,
+            "update",
+            colour,
+            marker="o" if np.isfinite(rows["median"]).sum() == 1 else "",
+        )
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rnn_exp.figures.parts import captions, marks, panels
-from rnn_exp.figures.parts.carrier import cases
+from rnn_exp.figures.parts.carrier import carrier_note, cases
 from rnn_exp.figures.parts.panels import is_numeric, positions, series_label, set_x, shifted
 from rnn_exp.figures.parts.seeds import bar_lengths
 from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
@@ -46,7 +46,8 @@ def table(tables: Tables) -> Plotted:
     numbers = numbers.merge(known, on=KEYS)
     numbers["x"] = positions(numbers)
     few = int(numbers["unknown"].sum())
-    notes = [*captions.units(tables.runs, selected.runs), *selected.notes]
+    notes = [*carrier_note(tables.runs, selected.runs)]
+    notes += [*captions.units(tables.runs, selected.runs), *selected.notes]
     notes += captions.without_theory(tables.runs, selected.runs)
     if few:
         notes.append(f"{plural(few, 'run')} with too few lags for a rate: not drawn.")

@@ -37,6 +37,7 @@ RUN_KEYS: Final = (
     Key("run", "text", "the run's name, which is also its folder's", "run", needed=True),
     Key("digest", "text", "16 hex digits of what decides the results", "digest", needed=True),
     Key("status", "text", "how the run stands", "status", needed=True),
+    Key("lags", "number", "lag of the first time step at update 0, T − 1", "lags"),
     Key("carrier", "text", "the column whose profile is summarized (top layer)", "carrier"),
     Key("verdict", "text", "what the gradient does at update 0, in a word", "verdict"),
     Key("verdict_reason", "text", "why", "verdict_reason"),

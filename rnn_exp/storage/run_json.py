@@ -19,6 +19,13 @@ _CARRIERS: Final = {None, *CARRIERS}
 _NEEDED: Final = [key.path for key in RUN_KEYS if key.needed]
 _BOTH_ENDS: Final = 2
 _LARGEST: Final = 2**63
+_NOT_NEGATIVE: Final = (
+    "decay_rate",
+    "half_life",
+    "final_decay_rate",
+    "predicted_rate",
+    "theory_rate",
+)
 _TAKEN: Final = {*RESULTS, *(name for table in TABLES.values() for name in table.names)}
 
 
@@ -80,7 +87,7 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
         raise ValueError(f"run.json has no {', '.join(missing)}")
     version = said.get("format", 1)
     if not isinstance(version, int) or version > FORMAT:
-        raise ValueError(f"{RUN_JSON}: format {version}, where this version reads up to {FORMAT}")
+        raise ValueError(f"{RUN_JSON}: format {version!r}, where this version reads up to {FORMAT}")
     settings = said["settings"]
     if not isinstance(settings, dict):
         raise ValueError("run.json: settings is not an object")
@@ -100,6 +107,8 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
                 raise ValueError(f"run.json: {name} is not {what}")
             if isinstance(value, int) and abs(value) > _LARGEST:
                 raise ValueError(f"run.json: {name} is too large a number")
+            if name.startswith(_NOT_NEGATIVE) and isinstance(value, int | float) and value < 0:
+                raise ValueError(f"run.json: {name} is negative")
     if row["carrier"] not in _CARRIERS:
         raise ValueError(f"run.json: carrier is no column of gradients: {row['carrier']}")
     return row | settings

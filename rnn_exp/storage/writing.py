@@ -159,6 +159,7 @@ def _results(outcome: Outcome) -> dict[str, Any]:
     return {
         "status": outcome.status,
         "diverged": outcome.divergence._asdict() if outcome.divergence else None,
+        "lags": first.summary.lags,
         "carrier": first.carrier,
         **_summary(first.summary),
         **by_state,

@@ -118,7 +118,9 @@ def _few_active(jacobian: Jacobian, gains: Sequence[float]) -> Iterator[str]:
     if jacobian.keep.any():
         return
     active = active_units(jacobian, gains)
-    if active < FEWEST_ACTIVE:
+    if not active:
+        yield "nothing goes back through W"
+    elif active < FEWEST_ACTIVE:
         yield (
             f"most units are saturated ({active:.1f} carry the gradient; at least "
             f"{FEWEST_ACTIVE} are needed)"

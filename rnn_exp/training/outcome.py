@@ -97,12 +97,21 @@ def in_words(outcome: Outcome) -> str:
         f"at update {outcome.updates['update'][-1]} {carried_in_words(outcome.last)}"
         if len(outcome.updates["update"]) > 1
         else "",
+        _about_truncation(outcome),
     ]
     status = outcome.status
     if outcome.divergence is not None:
         update, time, direction = outcome.divergence
         status = f"diverged (not finite at update {update}, time step {time}, {direction} pass)"
     return f"{status}; {'; '.join(filter(None, said))}"
+
+
+def _about_truncation(outcome: Outcome) -> str:
+    """Say that training sees less than is said of, where that is so."""
+    truncation = outcome.run.training.truncation
+    if truncation is None or outcome.first.summary.lost_at is not None:
+        return ""
+    return f"training truncates backpropagation after {truncation.back} steps, this gradient is not"
 
 
 def _gradient_table(run: Run, rows: Rows) -> Table:

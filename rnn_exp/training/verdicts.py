@@ -33,10 +33,10 @@ STATE, LATE, MEMORY, LATE_MEMORY = (
 """The columns whose profile may show how far the gradient reaches."""
 
 _GRADIENTS = {
-    STATE: "",
-    LATE: "(the last answer's loss alone) ",
-    MEMORY: "(∂L/∂c) ",
-    LATE_MEMORY: "(∂L/∂c, the last answer's loss alone) ",
+    STATE: "the gradient",
+    LATE: "the gradient of the last answer's loss alone",
+    MEMORY: "∂L/∂c",
+    LATE_MEMORY: "∂L/∂c of the last answer's loss alone",
 }
 _UNKNOWN = math.log(10)
 
@@ -167,8 +167,8 @@ def rate_in_words(summary: Summary) -> str:
         return ""
     if summary.high - summary.low > _UNKNOWN:
         return "rate not known (its interval spans more than a factor of ten)"
-    low, high = (number(100 * end) for end in (summary.rate_low, summary.rate_high))
-    interval = f" (95 %: {low} to {high} %)" if low != high else ""
+    middle, low, high = map(number, (summary.rate, summary.rate_low, summary.rate_high))
+    interval = f" (rate {middle}, 95 % {low} to {high})" if low != high else ""
     lags = half_life(summary.half_life, summary.slope > 0)
     return f"{rate(summary.rate)}{interval}" + (f", {lags}" if lags else "")
 
@@ -179,7 +179,7 @@ def carried_in_words(carried: Carried) -> str:
     Args:
         carried: of an update.
     """
-    said = f"{_GRADIENTS[carried.carrier]}{_summary_in_words(carried.summary)}"
+    said = f"{_GRADIENTS[carried.carrier]} is {_summary_in_words(carried.summary)}"
     if carried.state is None:
         return said
     return f"{said} (∂L/∂h: {carried.state.verdict}, {_change_of(carried.state)})"

@@ -175,7 +175,7 @@ def test_run_json_says_what_ran_and_how_it_ended(trained):
     assert found["settings"]["task.length"] == 10
     assert found["settings"]["init.gain"] == 0.7
     assert found["settings"]["training.clip_norm"] is None
-    assert found["verdict"] in ("vanishing", "stable", "exploding")
+    assert found["verdict"] in schema.VERDICTS
     assert found["decay_rate"] > 0
     assert found["half_life"] > 0
     assert found["diverged"] is None
@@ -387,7 +387,8 @@ def test_a_run_that_diverges_is_a_result(tmp_path):
     assert ended.code == 0
     assert ended.err == ""
     found = json.loads((tmp_path / "wild" / "run.json").read_text())
-    assert found["status"] == found["verdict"] == "diverged"
+    assert found["status"] == "diverged"
+    assert found["verdict"] != "diverged"
     where = found["diverged"]
     assert set(where) == {"update", "time", "direction"}
     assert where["update"] == 0

@@ -177,7 +177,7 @@ def test_the_true_curve_goes_through_the_floor_and_a_circle_says_where_training_
     assert marks(figure, "unseen") == [lost.min()]
     assert marks(figure, "floor") == []
     assert "lost to training" in [t.get_text() for t in figure.legends[0].get_texts()]
-    assert f"At {len(lost)} points a seed's norm is lost to training" in caption
+    assert f"At {len(lost)} points training lost the norm of a seed" in caption
 
 
 def test_theory_is_drawn_to_the_lag_to_which_it_goes_and_no_further() -> None:
@@ -252,8 +252,10 @@ def test_lost_cells_of_the_heat_map_have_a_colour_and_a_legend_entry() -> None:
     rows = tables.gradients.assign(**{k: tables.gradients[k].mask(far, v) for k, v in lost.items()})
     table, figure, caption = drawn("heatmap", altered(tables, rows))
     assert (table["kind"] == "floor").any()
-    assert "zero or cut off" in [t.get_text() for t in figure.legends[0].get_texts()]
-    assert "exactly zero or cut off (hatched)" in caption
+    assert "no number: zero, cut off or lost" in [
+        t.get_text() for t in figure.legends[0].get_texts()
+    ]
+    assert "zero, cut off or lost (hatched)" in caption
 
 
 def test_an_untrained_study_has_no_heat_map() -> None:
@@ -304,10 +306,11 @@ def test_settings_other_than_seeds_are_never_pooled() -> None:
     assert selected.runs.groupby(["activation", "length", "series"]).size().eq(3).all()
 
 
-def test_a_setting_that_follows_the_length_holds_nothing_back() -> None:
+def test_a_setting_that_follows_the_length_holds_nothing_back_and_is_told() -> None:
     runs = study(**SMALL).runs
     selected = select_runs(runs.assign(**{"training.updates": 10 * runs["task.length"]}))
-    assert selected.notes == ()
+    [note] = selected.notes
+    assert note.startswith("The runs shown differ in training.updates as well")
     assert len(selected.runs) == len(runs)
 
 
@@ -366,7 +369,7 @@ def test_a_rate_of_one_of_several_lengths_names_its_case():
 
     caption = drawn("decay", tables)[2]
 
-    assert "with tanh, g = 0.5, T = 30 it keeps " in caption
+    assert "With tanh, g = 0.5, T = 30 the gradient keeps " in caption
     assert "(tanh, g = 0.5, T = 30)" in caption
 
 

@@ -123,7 +123,7 @@ def test_the_caption_says_who_learns_up_to_which_length():
         "LSTM (16,384 weights) learns T = 10, 20 and 40; at T = 40 its loss is 0.04 of that of "
         "chance." in caption
     )
-    assert "2e-12 at lag 39 with RNN" in caption
+    assert "1.8e-12 at lag 39 with RNN" in caption
     assert "0.0164 at lag 39 with LSTM in its memory c" in caption
 
 

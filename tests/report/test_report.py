@@ -178,7 +178,7 @@ def test_one_run_is_told_in_a_sentence() -> None:
     said = summary(tables.runs, tables.broken.iloc[:0])
 
     assert said.startswith("The study has 1 run: 1 finished. Gradient at update 0: exploding; rate")
-    assert "At the last recorded update it is exploding." in said
+    assert "At the last recorded update the gradient is exploding." in said
 
 
 def test_divergence_is_told_in_words(page: str) -> None:

@@ -78,7 +78,7 @@ WHY = [
     (Network(cell="gru"), Gaussian(1.0, 20.0), "the gates vary between units and inputs (standard"),
     (Network(cell="lstm"), Chrono(40), "the gates vary between units and inputs (standard"),
     (Network(cell="gru", hidden_size=2), Chrono(9), "2 units: theory needs at least 16; the gates"),
-    (Network(), Gaussian(1.0, 1e30), "most units are saturated"),
+    (Network(), Gaussian(1.0, 1e30), "nothing goes back through W"),
     (
         Network(cell="residual", leak=1.0, activation="relu"),
         Gaussian(1e30),

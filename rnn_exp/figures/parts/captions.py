@@ -149,7 +149,7 @@ def theory_agreement(table: pd.DataFrame) -> str:
     if known.empty and every["log10_predicted_change"].notna().any():
         return "Theory does not reach back to the first step: the changes are not compared."
     if known.empty:
-        return "No theory is drawn: none holds for these runs, or none was recorded."
+        return ""
     gap = (known["log10_measured_change"] - known["log10_predicted_change"]).abs()
     worst = known.iloc[int(gap.to_numpy().argmax())]
     measured, predicted = (
@@ -164,9 +164,13 @@ def theory_agreement(table: pd.DataFrame) -> str:
         which = f" ({case_name(worst)})" if len(every) > 1 else ""
         return f"Change of the norm{which}: {pair}{beside}."
     return (
-        f"Theory and measurement (mean over seeds) differ by {number(gap.median())} decades in the "
-        f"middle one of {len(known)} cases, by {number(gap.max())} with {case_name(worst)} "
-        f"({pair}{beside})."
+        f"Theory and measurement (mean over seeds) differ by {number(gap.max())} decades with "
+        f"{case_name(worst)} ({pair}{beside}); "
+        + (
+            f"the median of the {len(known)} cases is {number(gap.median())}."
+            if len(known) > 2
+            else f"with the other case by {number(gap.min())}."
+        )
     )
 
 
@@ -180,7 +184,8 @@ def without_theory(runs: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, ...]:
     said = runs.reindex(columns=["run", "theory_because"]).astype({"run": str})
     why = shown.merge(said, on="run").dropna(subset="theory_because")
     if why.empty:
-        return ()
+        holds = runs.reindex(columns=["theory_holds"])["theory_holds"]
+        return () if holds.notna().any() else ("No theory was recorded: none is drawn.",)
     # Reasons that differ in their numbers alone are one reason.
     kinds = why["theory_because"].astype(str).str.replace(r" \([^()]*\d[^()]*\)", "", regex=True)
     told = [
@@ -262,14 +267,17 @@ def training_change(finite: pd.DataFrame) -> str:
     """Say what training does to the far end of the gradient, from finite rows alone."""
     if finite.empty:
         return "No cell has a finite value."
-    far = finite[finite["lag"] == finite.groupby(KEYS, dropna=False)["lag"].transform("max")]
+    # Sequences of an update may be longer than those of another: the largest lag of all of them.
+    of_updates = finite.groupby([*KEYS, "update"], dropna=False)["lag"].max().rename("farthest")
+    far = finite.merge(of_updates.groupby(KEYS, dropna=False).min().reset_index(), on=KEYS)
+    far = far[far["lag"] == far["farthest"]]
     ends = far.groupby(KEYS, dropna=False, sort=False).agg(["first", "last"])
     apart = (ends["log10_median"]["last"] - ends["log10_median"]["first"]).reset_index(drop=True)
     at = int(apart.abs().to_numpy().argmax())
     row, key = ends.iloc[at], ends.index.to_frame(index=False).iloc[at]
     first, last = (int(row["update"][end]) for end in ("first", "last"))
     lag, before = int(row["lag"]["first"]), float(row["log10_median"]["first"])
-    of_most = f"with {case_name(key)} " if len(ends) > 1 else ""
+    of_most = f"with {case_name(key)}, " if len(ends) > 1 else ""
     left = change(before, lag).replace(" it is ", " the gradient is ")
     said = f"{of_most}{left.replace(' of it ', ' of the gradient ')} at update {first}"
     if first == last:
@@ -293,9 +301,8 @@ def quantity_changes(table: pd.DataFrame) -> str:
     keys = [key for key in _NAMES if (*line, key) in ends.index]
     said = [_range(_NAMES[key], ends.loc[(*line, key)]) for key in keys]
     first, last = ratios.loc[line, "where"]
-    if first == last:
-        return ""
-    return f"From {first} to {last} ({', '.join(filter(None, line))}) {' while '.join(said)}."
+    told = f"From {first} to {last} ({', '.join(filter(None, line))}) {' while '.join(said)}."
+    return told if first != last else ""
 
 
 def _range(name: str, ends: pd.Series) -> str:

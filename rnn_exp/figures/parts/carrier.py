@@ -14,12 +14,13 @@ from rnn_exp.figures.parts.seeds import statuses
 from rnn_exp.figures.parts.selection import CannotDraw, Tables, at_start
 from rnn_exp.profiles import Interval, mean_interval, rate_over_lags
 from rnn_exp.schema import CARRIERS, VERDICTS, status_of
-from rnn_exp.words import counted
+from rnn_exp.words import counted, listing
 
 __all__ = [
     "BANDS",
     "CASE",
     "LAGS",
+    "carrier_note",
     "carrier_rows",
     "cases",
     "column_rows",
@@ -95,6 +96,23 @@ def column_rows(
     return rows[rows.groupby("run")["log10_norm"].transform("count") > 0]
 
 
+def carrier_note(runs: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, ...]:
+    """Say which gradient is drawn where it is not ∂L/∂h of the only loss.
+
+    Args:
+        runs: the table of runs.
+        shown: the runs that are drawn.
+    """
+    said = runs.reindex(columns=["run", "carrier"]).astype({"run": str})
+    names = {str(name) for name in shown[["run"]].merge(said, on="run")["carrier"].dropna()}
+    parts = []
+    if any(name.startswith("log10_late") for name in names):
+        parts.append("where several steps have a loss, that of the last answer's alone")
+    if any(name.endswith("memory") for name in names):
+        parts.append("of an LSTM, ∂L/∂c")
+    return (f"The gradient drawn is, {listing(parts)}.",) if parts else ()
+
+
 def carrier_rows(tables: Tables, runs: Iterable[str], updates: Collection[int]) -> pd.DataFrame:
     """Return rows of the carrier in the highest layer of each run.
 
@@ -162,7 +180,9 @@ def cases(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     numbers = {name: runs.reindex(columns=[name])[name].astype(float) for name in _NUMBERS}
     # A length of 0 is none: the study does not say how long its sequences are.
     lags = (runs["length"] - 1).where(runs["length"] > 0).astype(float)
-    frame = runs.reindex(columns=[*by, "verdict"]).assign(lags=lags, **numbers)
+    frame = runs.reindex(columns=[*by, "verdict"]).assign(
+        lags=runs.reindex(columns=["lags"])["lags"].astype(float).fillna(lags), **numbers
+    )
     rows = [
         dict(zip(by, key, strict=True)) | _case(part)
         for key, part in frame.groupby(list(by), sort=False, dropna=False, observed=True)

@@ -183,7 +183,23 @@ def select_runs(
     for column, most in (("series", series), ("length", lengths), ("activation", panels)):
         frame, note = _keep_few(frame, column, most)
         notes += note
+    notes += _besides(settings.loc[frame.index], _series_key(settings))
     return Selection(frame.reset_index(drop=True), (*notes, *_unfinished(runs, frame)))
+
+
+def _besides(settings: pd.DataFrame, series: str | None) -> list[str]:
+    """Say which settings differ between the runs that are shown but are on no axis of a figure."""
+    named = (*_SHOWN, series, "device")
+    free = [
+        column
+        for column in map(str, settings)
+        if column not in named
+        and not column.startswith("init.")
+        and len(settings[column].unique()) > 1
+    ]
+    rest = [plural(len(free) - 4, "further setting")] if len(free) > 4 else []
+    names = listing([*free[:4], *rest])
+    return [f"The runs shown differ in {names} as well: compare them with care."] if free else []
 
 
 def axes_of(runs: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:

@@ -161,7 +161,12 @@ def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list
 
 def _verdict(row: pd.Series) -> str:
     """The verdict at the start, with the counts where seeds disagree."""
-    return verdict_words(row.rename({"runs": "seeds"}))
+    return verdict_words(_of_runs(row))
+
+
+def _of_runs(row: pd.Series) -> pd.Series:
+    """The row of a case; the seeds of a panel at one place are fewer where runs have ended."""
+    return row.drop("seeds").rename({"runs": "seeds"})
 
 
 def caption(plotted: Plotted) -> str:
@@ -178,7 +183,7 @@ def _case_words(case: str, part: pd.DataFrame) -> str:
     """What is seen of one case in all panels."""
     row = part.iloc[0]
     known = np.isfinite(row["rate"])
-    of = rate_words(row.rename({"seeds": "", "runs": "seeds"})) if known else ""
+    of = rate_words(_of_runs(row)) if known else ""
     gradient = ", ".join(filter(None, [f"gradient at update 0: {_verdict(row)}", of]))
     begin = f"{case} ({gradient}):"
     said = [_loss_words(part), _change_words(part), _contribution_words(part)]
