@@ -794,3 +794,25 @@ def test_run_json_has_the_keys_of_the_schema_and_no_other(tmp_path, outcomes):
     optional = {key.path for key in RUN_KEYS if key.path.endswith("_h")}
     diverged = {f"diverged.{end}" for end in Divergence._fields}
     assert known - paths <= {"failure", *optional, *diverged}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("carrier", "status", "carrier is no column of gradients: status"),
+        ("carrier", 5, "carrier is not text"),
+        ("bent", "x", "bent is not true or false"),
+        ("decay_rate", True, "decay_rate is not a number"),
+        ("decay_rate", -1.0, "decay_rate is negative"),
+        ("horizon", 10**400, "horizon is too large a number"),
+    ],
+)
+def test_a_summary_that_cannot_be_is_listed_as_broken(tmp_path, outcomes, key, value, why):
+    write(tmp_path, outcomes[0])
+    path = tmp_path / "run.json"
+    said = json.loads(path.read_text(encoding="utf-8")) | {key: value}
+    path.write_text(json.dumps(said), encoding="utf-8")
+
+    [told] = rnn_exp.load(tmp_path).broken["why"]
+
+    assert told == f"ValueError: run.json: {why}"
