@@ -177,7 +177,7 @@ def test_run_json_says_what_ran_and_how_it_ended(trained):
     assert found["settings"]["training.clip_norm"] is None
     assert found["verdict"] in schema.VERDICTS
     assert found["decay_rate"] > 0
-    assert found["half_life"] > 0
+    assert found["half_life_low"] > 0
     assert found["diverged"] is None
     assert found["command"] == (
         "rnn-exp task.length=10 network.hidden_size=4 init.gain=0.7 training.updates=3"

@@ -198,7 +198,7 @@ def test_a_run_named_twice_in_a_sweep_is_trained_once(tmp_path):
 
     assert ended.code == 0
     assert "1 run: 1 done" in ended.out
-    assert only_run(tmp_path).name.startswith("adding-T10-tanh-gaussian0.8-seed0-")
+    assert only_run(tmp_path).name.startswith("adding-T10-tanh-gaussian1-seed0-")
 
 
 def test_a_run_folder_taken_by_another_run_stops_the_sweep_before_it_begins(tmp_path):
