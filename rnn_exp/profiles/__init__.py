@@ -1,6 +1,6 @@
 """Profiles: what can be said of one gradient norm against lag, and how sure that is."""
 
-from rnn_exp.profiles.summary import RULE, Summary, summarize
+from rnn_exp.profiles.summary import RULE, Summary, middle, summarize
 from rnn_exp.profiles.walk import (
     CONFIDENCE,
     Drift,
@@ -19,6 +19,7 @@ __all__ = [
     "Summary",
     "drift",
     "mean_interval",
+    "middle",
     "rate_over_lags",
     "slope",
     "summarize",

@@ -15,7 +15,7 @@ import numpy as np
 
 from rnn_exp.profiles.walk import NO_DRIFT, ROUNDING, Drift, drift
 
-__all__ = ["RULE", "Summary", "summarize"]
+__all__ = ["RULE", "Summary", "middle", "summarize"]
 
 RULE: Final = (
     "Change: the norm at the first time step over that at the last, measured. Rate: the mean "
@@ -125,8 +125,8 @@ def summarize(log10_norms: np.ndarray, statuses: Sequence[str] | np.ndarray) -> 
     known = np.isfinite(by_lag)
     end = len(by_lag) if known.all() else int(np.argmin(known))
     ln_norms = by_lag[:end] * _TENFOLD
-    found = drift(np.diff(_middle(ln_norms))) if len(_middle(ln_norms)) >= _FEWEST_LAGS else None
-    found = found or NO_DRIFT
+    inside = middle(ln_norms)
+    found = drift(np.diff(inside)) if len(inside) >= _FEWEST_LAGS else NO_DRIFT
     lost = None if end == len(by_lag) else words[end]
     change = by_lag[-1] - by_lag[0] if lost is None else -math.inf if lost == "zero" else math.nan
     if end == 0 or len(by_lag) < 2:
@@ -140,7 +140,7 @@ def summarize(log10_norms: np.ndarray, statuses: Sequence[str] | np.ndarray) -> 
         error=found.error,
         low=found.low,
         high=found.high,
-        r_squared=_r_squared(_middle(ln_norms)),
+        r_squared=_r_squared(inside),
         is_bent=bent,
         horizon=_horizon(by_lag, end, lost),
         verdict=verdict,
@@ -150,8 +150,12 @@ def summarize(log10_norms: np.ndarray, statuses: Sequence[str] | np.ndarray) -> 
     )
 
 
-def _middle(by_lag: np.ndarray) -> np.ndarray:
-    """Return the middle 80 % of the lags."""
+def middle(by_lag: np.ndarray) -> np.ndarray:
+    """Return the middle 80 % of the lags, over which rates are measured and predicted.
+
+    Args:
+        by_lag: one number a lag.
+    """
     cut = len(by_lag) // 10
     return by_lag[cut : len(by_lag) - cut]
 
@@ -214,8 +218,7 @@ def _verdict(
     if lost is not None:
         return _verdict_of_lost(lost, end)
     side = "vanishing" if change < -1 else "exploding" if change > 1 else "stable"
-    on_its_way = np.abs(by_lag - by_lag[0]).max() if side == "stable" else 0
-    if on_its_way > 1:
+    if side == "stable" and np.abs(by_lag - by_lag[0]).max() > 1:
         return "undetermined", "bent: the norm leaves a factor of ten on its way"
     if not rate.is_known:
         few = f"fewer than {_FEWEST_LAGS} lags in the middle of the profile for a rate"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnn_exp import schema
-from rnn_exp.profiles import Summary, summarize
+from rnn_exp.profiles import Summary, middle, summarize
 from rnn_exp.theory.prediction import Prediction
 from rnn_exp.training.recorder import Rows
 from rnn_exp.training.run import Run
@@ -19,18 +19,11 @@ __all__ = [
     "carried",
     "carried_by",
     "carried_in_words",
-    "rate_in_words",
     "theory_in_words",
     "theory_of",
 ]
 
-STATE, LATE, MEMORY, LATE_MEMORY = (
-    "log10_total",
-    "log10_late",
-    "log10_memory",
-    "log10_late_memory",
-)
-"""The columns whose profile may show how far the gradient reaches."""
+LATE_MEMORY, LATE, MEMORY, STATE = schema.CARRIERS
 
 _GRADIENTS = {
     STATE: "the gradient",
@@ -96,9 +89,8 @@ class Theory(NamedTuple):
         """
         if self.lags < 2 or not self.is_whole:
             return math.nan
-        cut = len(self.log10_profile) // 10
-        middle = self.log10_profile[cut : len(self.log10_profile) - cut]
-        return float(10 ** ((middle[-1] - middle[0]) / (len(middle) - 1)))
+        inside = middle(self.log10_profile)
+        return float(10 ** ((inside[-1] - inside[0]) / (len(inside) - 1)))
 
     @property
     def log10_change(self) -> float:
@@ -157,12 +149,8 @@ def theory_of(run: Run, prediction: Prediction, carrier: str, rows: Rows) -> The
     return Theory(prediction, because, profile, measured, is_whole=len(profile) == length)
 
 
-def rate_in_words(summary: Summary) -> str:
-    """Say what a step back does to the norm, with its interval; nothing where there is no rate.
-
-    Args:
-        summary: of a profile.
-    """
+def _rate_in_words(summary: Summary) -> str:
+    """Say what a step back does to the norm, with its interval; nothing where there is no rate."""
     if math.isnan(summary.slope):
         return ""
     if summary.high - summary.low > _UNKNOWN:
@@ -191,7 +179,7 @@ def _change_of(summary: Summary) -> str:
 
 def _summary_in_words(summary: Summary) -> str:
     """Say the verdict on a profile with its numbers, and why where there is no clear one."""
-    said = [rate_in_words(summary), change(summary.log10_change, summary.lags)]
+    said = [_rate_in_words(summary), change(summary.log10_change, summary.lags)]
     why = f" ({summary.reason})" if summary.verdict == "undetermined" else ""
     numbers = ", ".join(filter(None, said))
     return f"{summary.verdict}{why}" + (f": {numbers}" if numbers else "")

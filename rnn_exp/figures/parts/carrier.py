@@ -88,10 +88,7 @@ def column_rows(
         return pd.DataFrame(columns=_COLUMNS[:-1])
     wanted = [name for name in (column, status) if name in there]
     rows = tables.gradient_rows([*_ROWS, *wanted], runs=runs, updates=updates, layer=-1)
-    norms = rows[column].to_numpy(dtype=float)
-    known = rows.reindex(columns=[status]).iloc[:, 0].astype(object)
-    said = known.where(known.notna(), statuses(norms))
-    rows = rows[_ROWS].assign(log10_norm=norms, status=said).astype({"run": str})
+    rows = _with_norms(rows, rows[column].to_numpy(dtype=float), status)
     # A run without this column has no number in it; a zero has one, minus infinity.
     return rows[rows.groupby("run")["log10_norm"].transform("count") > 0]
 
@@ -150,15 +147,16 @@ def _rows(
         # A run of an earlier format has no numbers in a column that its loss or cell does not give.
         has = rows.groupby("run", observed=True)[name].transform("count").to_numpy() > 0
         norms = np.where(has, rows[name].to_numpy(dtype=float), norms)
-    known = rows.reindex(columns=[status_of(candidates[0])]).iloc[:, 0].astype(object)
-    return pd.DataFrame(
-        {
-            **{name: rows[name] for name in _ROWS},
-            "log10_norm": norms,
-            "status": known.where(known.notna(), statuses(norms)),
-            _PREDICTED: rows.reindex(columns=[_PREDICTED]).iloc[:, 0].astype(float),
-        }
-    ).astype({"run": str})
+    predicted = rows.reindex(columns=[_PREDICTED]).iloc[:, 0].astype(float)
+    found = _with_norms(rows, norms, status_of(candidates[0]))
+    return found.assign(**{_PREDICTED: predicted})
+
+
+def _with_norms(rows: pd.DataFrame, norms: np.ndarray, status: str) -> pd.DataFrame:
+    """Return rows with their norms and statuses; where a study has none they tell of the norms."""
+    known = rows.reindex(columns=[status]).iloc[:, 0].astype(object)
+    said = known.where(known.notna(), statuses(norms))
+    return rows[_ROWS].assign(log10_norm=norms, status=said).astype({"run": str})
 
 
 def cases(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -191,20 +189,18 @@ def cases(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def _case(part: pd.DataFrame) -> dict[str, object]:
-    with np.errstate(divide="ignore"):
-        logs = np.log(part["decay_rate"].to_numpy())
-    rate, change = mean_interval(logs), mean_interval(part["log10_change"].to_numpy())
+    rate, change = mean_rate(part["decay_rate"]), mean_interval(part["log10_change"].to_numpy())
     low, high = rate.low, rate.high
     if rate.seeds == 1:
         own = part[np.isfinite(part["decay_rate"])].iloc[0]
-        low, high = np.log(own["decay_rate_low"]), np.log(own["decay_rate_high"])
+        low, high = own["decay_rate_low"], own["decay_rate_high"]
     known = part["log10_change"].replace([np.inf, -np.inf], np.nan).dropna()
     verdicts = part["verdict"]
     return {
         "seeds": len(part),
-        "rate": np.exp(rate.mean),
-        "rate_low": np.exp(low),
-        "rate_high": np.exp(high),
+        "rate": rate.mean,
+        "rate_low": low,
+        "rate_high": high,
         "rate_seeds": rate.seeds,
         "log10_change": change.mean,
         "log10_change_low": change.low,
