@@ -22,7 +22,7 @@ from rnn_exp.theory.edge import initial_weights
 from rnn_exp.theory.prediction import predict
 from rnn_exp.training.batch import RunBatch
 from rnn_exp.training.loop import Update, train
-from rnn_exp.training.outcome import Outcome, outcome_of
+from rnn_exp.training.outcome import Outcome, Tables, outcome_of, tables_from
 from rnn_exp.training.recorder import Recorder, Rows
 from rnn_exp.training.run import Run
 
@@ -54,11 +54,17 @@ class UnsettledWarning(UserWarning):
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """A run in the middle of training: the updates it has made, its state, and its rows so far."""
+    """A run in the middle of training.
+
+    Args:
+        updates: how many it has made.
+        state: its weights, the optimiser's memory, the generator's state.
+        first: what was recorded of it at its first recorded update.
+    """
 
     updates: int
     state: Mapping[str, Tensor]
-    rows: Rows
+    first: Rows
 
 
 class Chunk:
@@ -83,7 +89,7 @@ class Chunk:
             predict(run.network, run.init, run.task, run.seed, self._parameters.of_run(row))
             for row, run in enumerate(runs)
         ]
-        self._recorder = Recorder(self.runs, [snapshot.rows for snapshot in snapshots])
+        self._recorder = Recorder(self.runs, [snapshot.first for snapshot in snapshots])
         states = [dict(snapshot.state) for snapshot in snapshots]
         self._batch = RunBatch(self.runs, self._parameters, states, made)
 
@@ -92,23 +98,45 @@ class Chunk:
         """How many updates have been made."""
         return self._batch.made
 
-    def train(self) -> Iterator[tuple[Update, list[Outcome]]]:
-        """Yield every update when it is made, and the outcomes of the runs that ended with it."""
+    @property
+    def held(self) -> int:
+        """How many recorded updates are held of a run, at most."""
+        return self._recorder.held
+
+    def train(self) -> Iterator[tuple[Update, list[Run]]]:
+        """Yield every update when it is made, and the runs that ended with it."""
         for update in train(self._batch, self._recorder):
             ending = {*update.divergences, *update.solved}
-            ended = [run for run in update.runs if self._batch.is_done or run in ending]
-            yield update, [self._outcome(run, update) for run in ended]
+            yield update, [run for run in update.runs if self._batch.is_done or run in ending]
 
-    def _outcome(self, run: Run, update: Update) -> Outcome:
+    def outcome(self, run: Run, update: Update) -> Outcome:
+        """Return the outcome of a run that has ended, once: its rows are held no longer.
+
+        Args:
+            run: the run.
+            update: the one with which it ended.
+        """
         row = self.runs.index(run)
         return outcome_of(
             run,
-            self._recorder.rows(run),
+            self._recorder.take(run),
+            self._recorder.first(run),
             self._predictions[row],
             self._parameters.of_run(row),
             update.divergences.get(run),
             run in update.solved,
         )
+
+    def take(self, run: Run) -> Tables | None:
+        """Return the tables of what was recorded of a run since last time; None: nothing was.
+
+        The run's outcome has only what is recorded after that.
+        """
+        rows = self._recorder.take(run)
+        if not rows:
+            return None
+        prediction = self._predictions[self.runs.index(run)]
+        return tables_from(run, rows, self._recorder.first(run), prediction)
 
     def snapshots(self) -> Iterator[tuple[Run, Snapshot]]:
         """Yield every run that is still training, with all that it needs to go on.
@@ -117,7 +145,7 @@ class Chunk:
         """
         batch = self._batch
         for run in batch.runs if batch.is_between_updates and not batch.is_done else ():
-            yield run, Snapshot(batch.made, batch.state_of(run), self._recorder.rows(run))
+            yield run, Snapshot(batch.made, batch.state_of(run), self._recorder.first(run))
 
 
 def train_runs(runs: Iterable[Run], watch: Callable[[Update], None] | None = None) -> list[Outcome]:
@@ -139,10 +167,11 @@ def train_runs(runs: Iterable[Run], watch: Callable[[Update], None] | None = Non
     runs = list(runs)
     outcomes: dict[Run, Outcome] = {}
     for chunk in chunks(dict.fromkeys(runs)):
-        for update, ended in Chunk(chunk).train():
+        together = Chunk(chunk)
+        for update, ended in together.train():
             if watch is not None:
                 watch(update)
-            outcomes |= {outcome.run: outcome for outcome in ended}
+            outcomes |= {run: together.outcome(run, update) for run in ended}
     return [outcomes[run] for run in runs]
 
 

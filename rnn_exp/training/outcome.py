@@ -20,15 +20,21 @@ from rnn_exp.training.verdicts import (
     theory_of,
 )
 
-__all__ = ["Outcome", "Table", "in_words", "outcome_of"]
+__all__ = ["Outcome", "Table", "Tables", "in_words", "outcome_of", "tables_from"]
 
 Table = dict[str, np.ndarray]
 """A table by column."""
+
+Tables = dict[str, Table]
+"""The tables of a run by name (`schema.TABLES`)."""
 
 
 @dataclasses.dataclass
 class Outcome:
     """What a run leaves behind.
+
+    The tables have all rows that were not taken while the run trained (`experiment.Chunk.take`):
+    all of them, unless they went to disk meanwhile.
 
     Args:
         run: the run.
@@ -37,6 +43,7 @@ class Outcome:
         theory: what theory says of its gradient before the first update.
         first: how far its gradient reaches at the first recorded update.
         last: the same at the last one.
+        last_update: number of the last recorded update.
         updates: a row a recorded update.
         gradients: a row a recorded update, layer and time step.
         exponents: a row a recorded update and exponent.
@@ -49,15 +56,22 @@ class Outcome:
     theory: Theory
     first: Carried
     last: Carried
+    last_update: int
     updates: Table
     gradients: Table
     exponents: Table
     weights: dict[str, Tensor]
 
+    @property
+    def tables(self) -> Tables:
+        """The tables by name."""
+        return {name: getattr(self, name) for name in TABLES}
+
 
 def outcome_of(
     run: Run,
     rows: Rows,
+    first_row: Rows,
     prediction: Prediction,
     weights: dict[str, Tensor],
     divergence: Divergence | None = None,
@@ -67,26 +81,43 @@ def outcome_of(
 
     Args:
         run: the run.
-        rows: as `Recorder.rows` returns them.
+        rows: of the last recorded updates, as `Recorder.take` returns them.
+        first_row: of the first recorded update (`Recorder.first`).
         prediction: what theory said of it.
         weights: the final ones.
         divergence: where it met NaN or infinity, if it did.
         solved: whether it ended because it has solved its task.
     """
-    first, last = carried(rows, 0), carried(rows, -1)
-    theory = theory_of(run, prediction, first.carrier, rows)
+    first = carried(first_row, 0)
     return Outcome(
         run=run,
         status="diverged" if divergence is not None else "solved" if solved else "finished",
         divergence=divergence,
-        theory=theory,
+        theory=theory_of(run, prediction, first.carrier, first_row),
         first=first,
-        last=last,
-        updates={name: rows[name] for name in TABLES["updates"].names},
-        gradients=_gradient_table(run, rows | _predicted(rows, first.carrier, theory)),
-        exponents=_exponent_table(rows),
+        last=carried(rows, -1),
+        last_update=int(rows["update"][-1]),
+        **tables_from(run, rows, first_row, prediction),
         weights=weights,
     )
+
+
+def tables_from(run: Run, rows: Rows, first_row: Rows, prediction: Prediction) -> Tables:
+    """Return the tables of some consecutive recorded updates of a run.
+
+    Args:
+        run: the run.
+        rows: of these updates.
+        first_row: of the run's first recorded update.
+        prediction: what theory said of the run.
+    """
+    carrier = carried(first_row, 0).carrier
+    theory = theory_of(run, prediction, carrier, first_row)
+    return {
+        "updates": {name: rows[name] for name in TABLES["updates"].names},
+        "gradients": _gradient_table(run, rows | _predicted(rows, first_row, carrier, theory)),
+        "exponents": _exponent_table(rows),
+    }
 
 
 def in_words(outcome: Outcome) -> str:
@@ -94,8 +125,8 @@ def in_words(outcome: Outcome) -> str:
     said = [
         f"at update 0 {carried_in_words(outcome.first)}",
         theory_in_words(outcome.theory),
-        f"at update {outcome.updates['update'][-1]} {carried_in_words(outcome.last)}"
-        if len(outcome.updates["update"]) > 1
+        f"at update {outcome.last_update} {carried_in_words(outcome.last)}"
+        if outcome.last_update
         else "",
         _about_truncation(outcome),
     ]
@@ -130,14 +161,15 @@ def _gradient_table(run: Run, rows: Rows) -> Table:
     return {name: values[there] for name, values in columns.items()}
 
 
-def _predicted(rows: Rows, carrier: str, theory: Theory) -> Rows:
+def _predicted(rows: Rows, first_row: Rows, carrier: str, theory: Theory) -> Rows:
     """Return theory's norms of the top layer at update 0, from the measured one at lag 0 on."""
     if not theory.holds:
         return {}
-    measured, end = rows[carrier], int(rows["length"][0])
-    predicted = np.full(measured.shape, math.nan)
-    profile = theory.log10_profile[:end]
-    predicted[0, -1, end - len(profile) : end] = (profile + measured[0, -1, end - 1])[::-1]
+    predicted = np.full(rows[carrier].shape, math.nan)
+    if rows["update"][0] == first_row["update"][0]:
+        end, profile = int(first_row["length"][0]), theory.log10_profile
+        profile = profile[:end] + first_row[carrier][0, -1, end - 1]
+        predicted[0, -1, end - len(profile) : end] = profile[::-1]
     return {"log10_predicted": predicted}
 
 

@@ -36,18 +36,23 @@ Rows = dict[str, np.ndarray]
 
 
 class Recorder:
-    """Measures updates and keeps the rows of every run.
+    """Measures updates and keeps the rows of every run until they are taken.
 
     Args:
         runs: the runs; they agree in everything but init and seed.
-        before: the rows of each run so far, where it goes on from a snapshot.
+        first: the first row of each run, where it goes on from a snapshot.
     """
 
-    def __init__(self, runs: Sequence[Run], before: Sequence[Rows] = ()) -> None:
+    def __init__(self, runs: Sequence[Run], first: Sequence[Rows] = ()) -> None:
         self._recording, self._updates = runs[0].recording, runs[0].training.updates
-        self._arrays = dict(zip(runs, before or ({} for _ in runs), strict=True))
+        self._first = dict(zip(runs, first, strict=True)) if first else {}
         # What was measured, and the run's place in it: reading numbers makes a GPU wait.
-        self._pending: dict[Run, list[tuple[int, Mapping[str, Tensor]]]] = {run: [] for run in runs}
+        self._held: dict[Run, list[tuple[int, Mapping[str, Tensor]]]] = {run: [] for run in runs}
+
+    @property
+    def held(self) -> int:
+        """How many recorded updates are held of a run, at most."""
+        return max(map(len, self._held.values()))
 
     def wanted(self, number: int) -> bool:
         """Say whether an update is recorded, by its number."""
@@ -100,20 +105,27 @@ class Recorder:
         """
         for place, run in enumerate(runs):
             if only is None or run in only:
-                self._pending[run].append((place, measured))
+                self._held[run].append((place, measured))
+                if run not in self._first:
+                    self._first[run] = _rows([row_of(measured, place)])
 
-    def rows(self, run: Run) -> Rows:
-        """Return all that was recorded of a run: an array a column, an entry a recorded update."""
-        if new := self._pending[run]:
-            fresh = [row_of(measured, place) for place, measured in new]
-            arrays = {name: np.array([row[name] for row in fresh]) for name in fresh[0]}
-            old = self._arrays[run]
-            self._arrays[run] = {
-                name: np.concatenate([old[name], values]) if old else values
-                for name, values in arrays.items()
-            }
-            self._pending[run] = []
-        return self._arrays[run]
+    def first(self, run: Run) -> Rows:
+        """Return what was recorded of a run at its first recorded update, also if it was taken."""
+        return self._first[run]
+
+    def take(self, run: Run) -> Rows:
+        """Return what was recorded of a run since it was last taken, and hold it no longer.
+
+        Returns:
+            An array a column, an entry a recorded update; no column where nothing was recorded.
+        """
+        new = [row_of(measured, place) for place, measured in self._held[run]]
+        self._held[run] = []
+        return _rows(new) if new else {}
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> Rows:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def row_of(measured: Mapping[str, Tensor], place: int) -> dict[str, Any]:
