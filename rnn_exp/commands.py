@@ -78,12 +78,43 @@ def status() -> None:
         "rnn-exp-status", description="Say how a sweep stands; run it from another terminal."
     )
     options.add_argument("folder", type=Path, help="the sweep's folder, such as outputs/decay")
+    options.add_argument(
+        "--verify", action="store_true", help="look whether every file is as it was written"
+    )
     given = options.parse_args()
+    if given.verify:
+        _verify(options.prog, given.folder)
+        return
     try:
         now = sweep_status(given.folder)
     except (OSError, ValueError) as error:
         _leave(options.prog, str(error))
     print(f"{given.folder}: {status_line(now)}; {_training(now)}")
+
+
+def _verify(program: str, folder: Path) -> None:
+    """Print each file that is not as it was written, and how many were looked at.
+
+    Raises:
+        SystemExit: with exit code 1 if there is such a file, or no run.
+    """
+    from rnn_exp.storage.verifying import verify
+
+    try:
+        runs = list(verify(folder))
+    except OSError as error:
+        _leave(program, str(error))
+    if not runs:
+        _leave(program, f"there are no runs in {folder}")
+    bad = {path: why for run in runs for path, why in run.bad.items()}
+    for path, why in bad.items():
+        print(f"{path.relative_to(folder.absolute())}: {why}")
+    old = sum(run.without_hashes for run in runs)
+    about_old = f"; {old} of the runs have no hashes, from an earlier version" if old else ""
+    files = sum(run.files for run in runs)
+    print(f"{folder}: {len(runs)} runs, {files} files, {len(bad)} not as written{about_old}")
+    if bad:
+        sys.exit(1)
 
 
 def _training(now: SweepStatus) -> str:

@@ -90,7 +90,8 @@ def job(config: DictConfig) -> str:
     folder = Path(hydra.runtime.output_dir)
     process.use_one_thread()
     with closing(RunBar(run)) as bar:
-        [result] = train_jobs([Job(run, folder)], bar.on_update, checkpoint_seconds(hydra))
+        trained = Job(run, folder, others=_written_by_hydra(folder, hydra))
+        [result] = train_jobs([trained], bar.on_update, checkpoint_seconds(hydra))
     if result.failure:
         raise RunError(result.failure)
     if hydra.mode == RunMode.RUN:
@@ -99,6 +100,14 @@ def job(config: DictConfig) -> str:
         else:
             print(f"{result.message}\n{folder}")
     return result.status
+
+
+def _written_by_hydra(folder: Path, hydra: Any) -> list[str]:  # noqa: ANN401 - Hydra's own node
+    """Return the paths of the files in a run's folder that say how it was composed."""
+    if hydra.output_subdir is None:
+        return []
+    paths = sorted((folder / hydra.output_subdir).glob("*.yaml"))
+    return [str(path.relative_to(folder)) for path in paths]
 
 
 def run_from_config(config: DictConfig) -> "Run":

@@ -8,6 +8,7 @@ from rnn_exp.schema.tables import (
     GRADIENT_STATUSES,
     RUN_JSON,
     RUN_STATUSES,
+    SEAL,
     TABLES,
     VERDICTS,
 )
@@ -122,6 +123,9 @@ RUN_KEYS: Final = (
     Key("device", "text", "the device on which it trained; auto is decided"),
     Key("steps", "numbers", "time steps of the shortest and the longest sequence"),
     Key("versions", "object", "versions that the bits may depend on"),
+    Key("arithmetic", "object", "processor and settings that the bits may depend on"),
+    Key("files", "object", "bytes and SHA-256 of the run's other files"),
+    Key(SEAL, "text", "SHA-256 of all that is said here beside it"),
 )
 """Every key of run.json; its settings are columns of the table of runs as well."""
 

@@ -13,6 +13,7 @@ __all__ = [
     "GRADIENT_STATUSES",
     "RUN_JSON",
     "RUN_STATUSES",
+    "SEAL",
     "TABLES",
     "VERDICTS",
     "WEIGHTS",
@@ -23,11 +24,13 @@ __all__ = [
     "tables_of",
 ]
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """The version of this format, in every run.json; folders without one are of version 1."""
 
 RUN_JSON: Final = "run.json"
 WEIGHTS: Final = "weights.safetensors"
+SEAL: Final = "sha256"
+"""The key of run.json that has the hash of all its others."""
 
 RUN_STATUSES: Final = ("finished", "solved", "diverged", "failed", "running")
 """How a run stands: all updates made; task solved; NaN or infinity met; an error; in training."""

@@ -1,27 +1,40 @@
 """Checkpoints: a run in the middle of training, on disk, from which it goes on bit for bit.
 
-A checkpoint is a safetensors file: numbers and a few words, no code. It counts only for the very
-run, device and versions that wrote it; else training begins anew, which gives the same result.
+While a run trains its folder has one more, ``unfinished``: the checkpoint, a safetensors file with
+the run's state, and the parts with its rows so far (`parts`). A checkpoint counts only if it is as
+it was written, with its parts, and only for the very run, device, versions and arithmetic that
+wrote it. Any other is put aside, and training begins anew, which gives the same result.
 """
 
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-import safetensors
-import safetensors.torch
+import safetensors.torch as tensor_files
 import torch
 
+from rnn_exp.arithmetic import arithmetic
 from rnn_exp.fields import SettingError
-from rnn_exp.schema import FORMAT
+from rnn_exp.schema import FORMAT, tables_of
 from rnn_exp.storage.files import replace_bytes
+from rnn_exp.storage.parts import Parts
+from rnn_exp.storage.unfinished import (
+    FILE,
+    FOLDER,
+    NO_HASH,
+    UnusableError,
+    parts_of,
+    sealed_bytes,
+    words_of,
+)
 from rnn_exp.storage.writing import versions
 from rnn_exp.training.experiment import Snapshot, resolve_auto
 from rnn_exp.training.run import Run
 
-__all__ = ["FILE", "Clock", "read", "seconds_from", "write"]
+__all__ = ["Clock", "read", "seconds_from", "write"]
 
-FILE = "checkpoint.safetensors"
-_STATE, _ROWS = "state.", "rows."
+_STATE, _FIRST = "state.", "first."
 
 
 def seconds_from(value: object) -> float:
@@ -51,46 +64,59 @@ class Clock:
         self.cost = self.last - begun
 
 
-def write(folder: Path, run: Run, snapshot: Snapshot) -> None:
+def write(folder: Path, run: Run, snapshot: Snapshot, parts: Parts) -> None:
     """Write a run's checkpoint; the one before it stays until the new one is whole.
+
+    Args:
+        folder: the run's.
+        run: the run.
+        snapshot: from which it goes on.
+        parts: its rows so far.
 
     Raises:
         OSError: if it cannot be written.
     """
     tensors = {f"{_STATE}{name}": tensor for name, tensor in snapshot.state.items()}
     tensors |= {
-        f"{_ROWS}{name}": torch.from_numpy(array).clone() for name, array in snapshot.rows.items()
+        f"{_FIRST}{name}": torch.from_numpy(array).clone() for name, array in snapshot.first.items()
     }
-    words = _identity(run) | {"updates": str(snapshot.updates)}
+    words = _identity(run) | {"updates": str(snapshot.updates), "parts": parts.text}
     # Not save_file, which has an error of its own for a full disk.
-    replace_bytes(folder / FILE, safetensors.torch.save(tensors, metadata=words))
+    content = tensor_files.save(tensors, metadata=words | NO_HASH)
+    (folder / FOLDER).mkdir(exist_ok=True)
+    replace_bytes(folder / FOLDER / FILE, sealed_bytes(content))
 
 
-def read(folder: Path, run: Run) -> Snapshot | None:
-    """Return the run's snapshot, or None if there is none that it can go on from."""
-    path, same = folder / FILE, _identity(run)
-    if not path.exists():
+def read(folder: Path, run: Run) -> tuple[Snapshot, Parts] | None:
+    """Return from where a run goes on, and its rows until there; None: there is no checkpoint.
+
+    Raises:
+        UnusableError: if there is one that is damaged, or of another run, machine or version.
+    """
+    words, content = words_of(folder)
+    if not words:
         return None
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            words = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, safetensors.SafetensorError):
-        return None
+    same = _identity(run)
+    other = [key for key, value in same.items() if words.get(key) != value]
+    if other:
+        was = ", ".join(f"{key} was {words.get(key)}, and is {same[key]}" for key in other)
+        raise UnusableError(f"it is of another run, machine or version ({was})")
+    parts = parts_of(folder, tables_of(run.settings()), words)
+    if damage := parts.damage():
+        raise UnusableError(damage)
     made = words.get("updates", "")
-    if not made.isdecimal() or {key: words.get(key) for key in same} != same:
-        return None
-    state = {
-        name.removeprefix(_STATE): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(_STATE)
-    }
-    rows = {
-        name.removeprefix(_ROWS): tensor.numpy()
-        for name, tensor in tensors.items()
-        if name.startswith(_ROWS)
-    }
-    return Snapshot(int(made), state, rows)
+    if not made.isdecimal() or not 0 < int(made) < run.training.updates:
+        raise UnusableError(f"it is of update {made!r} of {run.training.updates}")
+    tensors = tensor_files.load(content)
+    state = dict(_below(_STATE, tensors))
+    first = {name: tensor.numpy() for name, tensor in _below(_FIRST, tensors)}
+    return Snapshot(int(made), state, first), parts
+
+
+def _below(prefix: str, tensors: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix), tensor
 
 
 def _identity(run: Run) -> dict[str, str]:
@@ -100,4 +126,5 @@ def _identity(run: Run) -> dict[str, str]:
         "digest": run.digest,
         "device": resolve_auto(run.device),
         **versions(),
+        **arithmetic(),
     }

@@ -2,13 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-__all__ = ["held", "replace_bytes", "replace_file"]
+__all__ = ["held", "put_aside", "replace_bytes", "replace_file"]
 
 
 def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
@@ -30,6 +30,28 @@ def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
 def replace_bytes(path: Path, content: bytes) -> None:
     """Write these bytes as the whole of a file."""
     replace_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+def put_aside(folder: Path, names: Iterable[str]) -> Path | None:
+    """Move what is not to be used into a subfolder of its own, ``aside-1`` or the next number.
+
+    Args:
+        folder: where the files are.
+        names: of files and folders in it; those that are not there are passed over.
+
+    Returns:
+        The subfolder; None: nothing was there.
+    """
+    there = [folder / name for name in names if (folder / name).exists()]
+    if not there:
+        return None
+    number = 1
+    while (aside := folder / f"aside-{number}").exists():
+        number += 1
+    aside.mkdir()
+    for path in there:
+        path.rename(aside / path.name)
+    return aside
 
 
 _LOCK = ".lock"

@@ -100,21 +100,21 @@ class Results:
 
     def _columns(self, table: str) -> list[str]:
         settings = (str(name) for name in self._runs if name not in RESULTS)
-        there = {
-            name for tables in self._tables if table in tables for name in tables[table].columns
-        }
+        sources = [source for tables in self._tables for source in tables.get(table, ())]
+        there = {name for source in sources for name in source.columns}
         own = [name for name in TABLES[table].names if name in {*TABLES[table].always, *there}]
         return [*own, "run", *settings]
 
     def _frame(self, table: str, wanted: Wanted, runs: Iterable[str] | None = None) -> pd.DataFrame:
         """Return the wanted rows, each with the wanted settings of its run."""
         chosen = None if runs is None else set(runs)
-        places = [
-            place
+        found = [
+            (place, source)
             for place, run in enumerate(self._runs["run"])
-            if table in self._tables[place] and (chosen is None or run in chosen)
+            if chosen is None or run in chosen
+            for source in self._tables[place].get(table, ())
         ]
-        sources = [self._tables[place][table] for place in places]
+        places, sources = [place for place, _ in found], [source for _, source in found]
         own = [name for name in wanted.columns if name in TABLES[table].names]
         gathered = gather(table, sources, wanted._replace(columns=own))
         for place, why in gathered.failures.items():
@@ -135,8 +135,13 @@ class Results:
             warnings.warn(f"{row['run']} is left out: {why}", DamagedWarning, stacklevel=4)
 
 
-def load(folder: str | Path) -> Results:
+def load(folder: str | Path, *, unfinished: bool = False) -> Results:
     """Read a study's folder, or a single run's. Broken runs are listed, not fatal.
+
+    Args:
+        folder: of a study or a run.
+        unfinished: whether the tables have the rows so far of runs that have not ended, up to their
+            last checkpoint.
 
     Raises:
         FileNotFoundError: if there is no such folder, or no run in it.
@@ -148,7 +153,7 @@ def load(folder: str | Path) -> Results:
     broken: list[dict[str, str]] = []
     for place in find(folder):
         try:
-            found.append(read(place))
+            found.append(read(place, unfinished=unfinished))
         except (OSError, ValueError, pa.ArrowException) as error:
             broken.append({"run": place.name, "why": reason(error)})
     if not found and not broken:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rnn_exp.schema import FORMAT, FORMER_NAMES, GRADIENT_STATUSES, TABLES
+from rnn_exp.storage.hashes import damage
 
 __all__ = [
     "Source",
@@ -56,18 +57,21 @@ class Source(NamedTuple):
     """A parquet file, what its footer promised, and what its columns are called in it.
 
     Args:
-        path: of the file, whose stem is the name of its table.
+        path: of the file.
         rows: how many there are.
         names: what the file calls each column of the table that it has: a folder of an earlier
             format has other names for some.
         derived: the statuses that a folder of an earlier format does not have, and the column that
             each is read off.
+        entry: what was written down of the file (`hashes.entry_of`); None: nothing, as it is of an
+            earlier format.
     """
 
     path: Path
     rows: int
     names: Mapping[str, str]
     derived: Mapping[str, str] = MappingProxyType({})
+    entry: object = None
 
     @property
     def columns(self) -> set[str]:
@@ -91,12 +95,14 @@ class Gathered(NamedTuple):
     failures: dict[int, str]
 
 
-def promised(path: Path, version: int = FORMAT) -> Source:
+def promised(path: Path, table: str, version: int = FORMAT, entry: object = None) -> Source:
     """Return what a file's footer promises, having checked that it has the columns of its table.
 
     Args:
-        path: of the file, whose stem is the name of its table.
+        path: of the file.
+        table: the name of its table.
         version: the format of its folder.
+        entry: what was written down of the file, which is looked at when it is read.
 
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if it has not, or is no parquet file.
@@ -104,7 +110,7 @@ def promised(path: Path, version: int = FORMAT) -> Source:
     with pq.ParquetFile(path) as file:
         found, rows = file.schema_arrow, file.metadata.num_rows
     names: dict[str, str] = {}
-    for column in TABLES[path.stem].columns:
+    for column in TABLES[table].columns:
         name = _name_in(found.names, column.name)
         if name is None:
             if column.when or version < column.since:
@@ -120,10 +126,10 @@ def promised(path: Path, version: int = FORMAT) -> Source:
         names[column.name] = name
     derived = {
         column.name: column.of
-        for column in TABLES[path.stem].columns
+        for column in TABLES[table].columns
         if version < column.since and column.name not in names and column.of in names
     }
-    return Source(path, rows, names, derived)
+    return Source(path, rows, names, derived, entry)
 
 
 def _name_in(names: Collection[str], column: str) -> str | None:
@@ -182,7 +188,9 @@ def _part(
     needed = {*wanted.columns, *(name for name, only in conditions.items() if only is not None)}
     derived = {name: source.derived[name] for name in needed if name in source.derived}
     there = [name for name in sorted(needed | {*derived.values()}) if name in source.names]
-    with pq.ParquetFile(source.path) as file:
+    if source.entry is not None and (wrong := damage(source.path, source.entry)):
+        raise ValueError(wrong)
+    with pq.ParquetFile(source.path, page_checksum_verification=True) as file:
         table = file.read(columns=[source.names[name] for name in there], use_threads=False)
     if len(table.column_names) != len(there):
         raise ValueError("its columns are not those that its footer promised")

@@ -1,12 +1,15 @@
 """Run folders as they are found: what run.json says, and what the tables' footers promise."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final, NamedTuple
 
 from rnn_exp.schema import CARRIERS, FORMAT, RUN_JSON, RUN_KEYS, TABLES, WITHOUT_RESULTS, tables_of
+from rnn_exp.storage.hashes import is_unbroken
 from rnn_exp.storage.parquet import Source, promised
+from rnn_exp.storage.unfinished import parts_of
 
 __all__ = ["NUMBERS", "RESULTS", "TEXTS", "TRUTHS", "RunFolder", "find", "read"]
 
@@ -34,12 +37,13 @@ class RunFolder(NamedTuple):
 
     Args:
         row: its row in the table of runs.
-        tables: its tables by name, if it is done.
+        tables: its tables by name, if it is done; each is one file, or the parts of a run that
+            has not ended.
         rule: the rule by which its verdicts were given; None: it has none.
     """
 
     row: dict[str, Any]
-    tables: dict[str, Source]
+    tables: dict[str, list[Source]]
     rule: str | None = None
 
 
@@ -60,11 +64,12 @@ def find(folder: Path) -> list[Path]:
     ]
 
 
-def read(place: Path) -> RunFolder:
+def read(place: Path, *, unfinished: bool = False) -> RunFolder:
     """Read a run's description and, if it is done, the footers of its tables.
 
     Args:
         place: the run's folder.
+        unfinished: whether to read the rows so far of a run that has not ended.
 
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if either is not as it should be.
@@ -73,12 +78,32 @@ def read(place: Path) -> RunFolder:
     row, rule = _row(said) | {"run": place.name}, said.get("verdict_rule")
     if not isinstance(rule, str | None):
         raise ValueError(f"{RUN_JSON}: verdict_rule is not text")
-    if said["status"] in WITHOUT_RESULTS:
-        return RunFolder(row, {}, rule)
     names, version = tables_of(said["settings"]), said.get("format", 1)
-    tables = {name: promised(place / TABLES[name].file, version) for name in names}
-    _agree(said, tables)
-    return RunFolder(row, tables, rule)
+    if said["status"] in WITHOUT_RESULTS:
+        tables = _parts(place, names) if unfinished else {}
+        return RunFolder(row, tables, rule)
+    files = said.get("files")
+    entries = files if isinstance(files, dict) else {}
+    if version >= FORMAT and not {TABLES[name].file for name in names} <= set(entries):
+        raise ValueError(f"{RUN_JSON}: files has no hash of a table")
+    ends = {
+        name: promised(place / TABLES[name].file, name, version, entries.get(TABLES[name].file))
+        for name in names
+    }
+    _agree(said, ends)
+    return RunFolder(row, {name: [source] for name, source in ends.items()}, rule)
+
+
+def _parts(place: Path, names: tuple[str, ...]) -> dict[str, list[Source]]:
+    """Return the parts of a run that has not ended; none where it has no checkpoint yet."""
+    parts = parts_of(place, names)
+    return {
+        name: [
+            promised(part.path(parts.folder, name), name, entry=part.entries.get(name))
+            for part in parts.parts
+        ]
+        for name in names
+    }
 
 
 def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
@@ -88,6 +113,8 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     version = said.get("format", 1)
     if not isinstance(version, int) or version > FORMAT:
         raise ValueError(f"{RUN_JSON}: format {version!r}, where this version reads up to {FORMAT}")
+    if not is_unbroken(said):
+        raise ValueError(f"{RUN_JSON} was changed after it was written (SHA-256)")
     settings = said["settings"]
     if not isinstance(settings, dict):
         raise ValueError("run.json: settings is not an object")
@@ -114,7 +141,7 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     return row | settings
 
 
-def _agree(said: dict[str, Any], tables: dict[str, Source]) -> None:
+def _agree(said: dict[str, Any], tables: Mapping[str, Source]) -> None:
     """Refuse tables that are not of the same updates: there is a row a layer and time of each."""
     steps, layers = said.get("steps"), said["settings"].get("network.num_layers")
     if not isinstance(layers, int) or not isinstance(steps, list) or len(steps) != _BOTH_ENDS:

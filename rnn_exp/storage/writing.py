@@ -2,14 +2,16 @@
 
 ``run.json`` (settings, status, results), ``updates.parquet``, ``gradients.parquet``,
 ``exponents.parquet`` (where they are recorded) and ``weights.safetensors``. ``run.json`` is written
-last, so a folder whose run.json says finished is whole. Nothing is pickled.
+last and has the hashes of the others, so a folder whose run.json says finished is whole. Nothing is
+pickled.
 """
 
 import functools
+import itertools
 import json
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,12 @@ import safetensors
 import safetensors.torch
 import torch
 
+from rnn_exp.arithmetic import arithmetic
 from rnn_exp.profiles import RULE, Summary
 from rnn_exp.schema import DONE, FORMAT, RUN_JSON, TABLES, WEIGHTS, tables_of
-from rnn_exp.storage.files import replace_bytes, replace_file
+from rnn_exp.storage.files import put_aside, replace_bytes
+from rnn_exp.storage.hashes import damage, entry_of, is_unbroken, sealed
+from rnn_exp.storage.parts import Parts, write_table
 from rnn_exp.training.experiment import resolve_auto
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
@@ -31,6 +36,7 @@ from rnn_exp.training.run import Run
 __all__ = [
     "describe",
     "is_done",
+    "put_damaged_aside",
     "remove_half_written",
     "status_of",
     "versions",
@@ -56,6 +62,7 @@ def describe(run: Run) -> dict[str, Any]:
             "largest_slope": network.phi.largest_slope,
         },
         "versions": versions(),
+        "arithmetic": arithmetic(),
         "command": run.command,
     }
 
@@ -83,45 +90,63 @@ def write_status(folder: Path, run: Run, status: str, **more: object) -> None:
     _write_json(folder / RUN_JSON, describe(run) | {"status": status, **more})
 
 
-def write(folder: Path, outcome: Outcome) -> None:
+def write(
+    folder: Path, outcome: Outcome, parts: Parts | None = None, beside: Iterable[str] = ()
+) -> None:
     """Write all files of a run, run.json last.
+
+    Args:
+        folder: the run's.
+        outcome: of the run.
+        parts: its rows before those of the outcome's tables; None: there are none.
+        beside: paths of other files in the folder whose hashes run.json is to have.
 
     Raises:
         OSError: if a file cannot be written; the folder then has no run.json that says finished.
     """
-    tables = {
-        "updates": outcome.updates,
-        "gradients": outcome.gradients,
-        "exponents": outcome.exponents,
-    }
+    files = [*beside, WEIGHTS]
     for name in tables_of(outcome.run.settings()):
-        table = pa.table(tables[name])
-        replace_file(folder / TABLES[name].file, functools.partial(pq.write_table, table))
+        earlier = parts.pieces(name) if parts is not None else ()
+        table = TABLES[name].file
+        write_table(folder / table, itertools.chain(earlier, [pa.table(outcome.tables[name])]))
+        files.append(table)
     weights = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
     replace_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
-    _write_json(folder / RUN_JSON, describe(outcome.run) | _results(outcome))
+    entries = {name: entry_of(folder / name) for name in files}
+    _write_json(folder / RUN_JSON, describe(outcome.run) | _results(outcome) | {"files": entries})
 
 
 def is_done(folder: Path, run: Run) -> bool:
-    """Say whether the folder holds this very run, done and whole.
+    """Say whether the folder holds this very run, done, with every file as it was written.
+
+    A run.json that was changed after it was written, or cannot be read, counts for nothing: the run
+    is not done.
 
     Raises:
-        FileExistsError: if it holds another run, or a run.json that cannot be read.
+        FileExistsError: if it holds another run.
     """
-    path = folder / RUN_JSON
-    if not path.exists():
+    found = _trusted(folder / RUN_JSON)
+    if found is None:
         return False
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise FileExistsError(f"{path} cannot be read; move or remove it")
     if found.get("digest") != run.digest:
         raise FileExistsError(
             f"{folder} holds another run ({found.get('run')}); choose another folder or move it"
         )
-    return found.get("status") in DONE and _is_whole(folder, tables_of(run.settings()))
+    return found.get("status") in DONE and not _damaged(folder, found, run)
+
+
+def put_damaged_aside(folder: Path, run: Run) -> Path | None:
+    """Move the results in a run's folder into one beside them, if they cannot be trusted.
+
+    Returns:
+        Where they are now; None: there are none, or they are whole.
+    """
+    found, path = _trusted(folder / RUN_JSON), folder / RUN_JSON
+    if not path.exists() or (
+        found is not None and not (found.get("status") in DONE and _damaged(folder, found, run))
+    ):
+        return None
+    return put_aside(folder, [RUN_JSON, WEIGHTS, *(table.file for table in TABLES.values())])
 
 
 def status_of(folder: Path) -> str:
@@ -129,15 +154,35 @@ def status_of(folder: Path) -> str:
     return str(json.loads((folder / RUN_JSON).read_text(encoding="utf-8"))["status"])
 
 
-def _is_whole(folder: Path, tables: Sequence[str]) -> bool:
+def _trusted(path: Path) -> dict[str, Any] | None:
+    """Return what a run.json says; None: there is none, or it is not as it was written."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and is_unbroken(found) else None
+
+
+def _damaged(folder: Path, found: Mapping[str, Any], run: Run) -> bool:
+    """Say whether a file of a run that is done is not as it was written."""
+    names = [*(TABLES[name].file for name in tables_of(run.settings())), WEIGHTS]
+    entries = found.get("files")
+    if isinstance(entries, dict):
+        return any(damage(folder / name, entries.get(name)) for name in names)
+    return found.get("format", 1) == FORMAT or not _can_be_read(folder, names)
+
+
+def _can_be_read(folder: Path, names: Sequence[str]) -> bool:
     """Say whether tables and weights are there and their headers can be read."""
     try:
-        for name in tables:
-            pq.read_metadata(folder / TABLES[name].file)
-        with safetensors.safe_open(folder / WEIGHTS, "pt"):
-            return True
+        for name in names:
+            if name == WEIGHTS:
+                with safetensors.safe_open(folder / name, "pt"):
+                    continue
+            pq.read_metadata(folder / name)
     except (OSError, pa.ArrowException, safetensors.SafetensorError):
         return False
+    return True
 
 
 def remove_half_written(folder: Path) -> None:
@@ -147,7 +192,7 @@ def remove_half_written(folder: Path) -> None:
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(sealed(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     replace_bytes(path, text.encode())
 
 

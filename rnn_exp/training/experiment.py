@@ -141,10 +141,12 @@ class Chunk:
     def snapshots(self) -> Iterator[tuple[Run, Snapshot]]:
         """Yield every run that is still training, with all that it needs to go on.
 
-        There is none in the middle of an update, where the sequences are ahead of the weights.
+        There is none in the middle of an update, where the sequences are ahead of the weights, and
+        none before the first.
         """
         batch = self._batch
-        for run in batch.runs if batch.is_between_updates and not batch.is_done else ():
+        has_begun = bool(batch.made) and not batch.is_done
+        for run in batch.runs if batch.is_between_updates and has_begun else ():
             yield run, Snapshot(batch.made, batch.state_of(run), self._recorder.first(run))
 
 

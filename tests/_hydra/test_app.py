@@ -20,6 +20,7 @@ from rnn_exp import schema
 from rnn_exp.app import main
 from rnn_exp.networks.inits import INITS
 from rnn_exp.tasks import TASKS
+from tests.sealing import write_sealed
 from tests.waiting import PATIENCE, wait_until
 
 SMALL = ("task.length=10", "training.updates=3", "network.hidden_size=4")
@@ -238,15 +239,16 @@ def test_a_folder_of_another_run_is_refused_and_kept(trained):
     assert files(folder) == before
 
 
-def test_a_run_json_that_cannot_be_read_is_refused_and_kept(tmp_path):
+def test_a_run_json_that_cannot_be_read_is_put_aside_and_the_run_trained(tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "run.json").write_text('{"run": "half')
 
     ended = start(tmp_path, *SMALL, "hydra.run.dir=own")
 
-    assert ended.code == 1
-    assert ended.err == "rnn-exp: own/run.json cannot be read; move or remove it\n"
-    assert files(tmp_path) == {"own/run.json": b'{"run": "half'}
+    assert ended.code == 0
+    assert "results that were damaged are now in aside-1; training anew" in ended.err
+    assert json.loads((tmp_path / "own" / "run.json").read_text())["status"] == "finished"
+    assert files(tmp_path / "own" / "aside-1") == {"run.json": b'{"run": "half'}
 
 
 @pytest.mark.parametrize("status", ["running", "failed"])
@@ -255,7 +257,7 @@ def test_a_run_that_was_cut_off_is_trained_again(trained, tmp_path, status):
     found = json.loads((only_run(folder) / "run.json").read_text())
     cut = tmp_path / "cut"
     cut.mkdir()
-    (cut / "run.json").write_text(json.dumps(found | {"status": status}))
+    write_sealed(cut, found | {"status": status})
 
     ended = start(tmp_path, *SMALL, "init.gain=0.7", "hydra.run.dir=cut")
 
@@ -525,7 +527,7 @@ def _full_disk() -> None:
     def write_table(*args: object) -> None:
         raise OSError(28, "No space left on device", "updates.parquet")
 
-    writing.pq.write_table = write_table
+    writing.write_table = write_table
 
 
 def test_a_full_disk_ends_a_run_in_one_line_and_its_run_json_says_failed(tmp_path):

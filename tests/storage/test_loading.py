@@ -25,6 +25,7 @@ from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.loop import Divergence
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
+from tests.sealing import reseal, write_sealed
 
 RUNS = [
     Run(Adding(length), Network("relu", 4), init, Training(updates=3, clip_norm=clip), seed=seed)
@@ -54,7 +55,7 @@ def study(tmp_path, outcomes) -> Path:
 def edit(run: Path, **changes: object) -> None:
     """Change values at the top of a run.json."""
     found = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    (run / "run.json").write_text(json.dumps(found | changes), encoding="utf-8")
+    write_sealed(run, found | changes)
 
 
 def folder_of(study: Path, number: int) -> Path:
@@ -187,7 +188,7 @@ def _pickled(run: Path) -> None:
 def _missing_keys(run: Path) -> None:
     found = json.loads((run / "run.json").read_text(encoding="utf-8"))
     del found["settings"], found["command"]
-    (run / "run.json").write_text(json.dumps(found))
+    write_sealed(run, found)
 
 
 def _settings_no_object(run: Path) -> None:
@@ -202,6 +203,7 @@ def rewrite(run: Path, table: str, change: Callable[[pa.Table], pa.Table]) -> No
     """Replace a table of a run by another."""
     path = run / f"{table}.parquet"
     pq.write_table(change(pq.read_table(path)), path)
+    reseal(run)
 
 
 def _no_column(run: Path) -> None:
@@ -451,14 +453,17 @@ def _lag_beyond_32_bits(run: Path) -> None:
 
 
 DAMAGES = {
-    lambda run: damage(run / "gradients.parquet"): "gradients.parquet: OSError: ",
+    lambda run: damage(
+        run / "gradients.parquet"
+    ): "gradients.parquet: ValueError: its contents were changed after it was written",
+    lambda run: (damage(run / "gradients.parquet"), reseal(run)): "gradients.parquet: OSError: ",
     _unknown_status: "gradients.parquet: ValueError: a value is missing, or is no status",
     _missing_lag: "gradients.parquet: ValueError: a value is missing",
     _lag_beyond_32_bits: "gradients.parquet: ArrowInvalid: Integer value 1099511627776",
 }
 
 
-@pytest.mark.parametrize("damage_it", DAMAGES, ids=["pages", "status", "missing", "large"])
+@pytest.mark.parametrize("damage_it", DAMAGES, ids=["hash", "pages", "status", "missing", "large"])
 def test_a_table_found_damaged_when_read_is_told_listed_and_left_out(study, damage_it):
     run = folder_of(study, 0)
     damage_it(run)
@@ -501,7 +506,7 @@ def test_a_table_that_changed_after_loading_is_left_out(study):
     results = rnn_exp.load(study)
     _fewer_gradients_than_updates(folder_of(study, 0))
 
-    with pytest.warns(DamagedWarning, match="19 rows where there were 20"):
+    with pytest.warns(DamagedWarning, match="it has .* bytes, and had"):
         assert set(results.gradients["run"]) == {RUNS[1].name, RUNS[2].name}
 
 
@@ -701,7 +706,7 @@ def as_format_1(folder):
     """Turn a run's folder into what the version before wrote."""
     path = folder / "run.json"
     said = json.loads(path.read_text(encoding="utf-8"))
-    del said["format"], said["network"]
+    del said["format"], said["network"], said["files"], said["sha256"]
     path.write_text(json.dumps(said), encoding="utf-8")
     table = pq.read_table(folder / "updates.parquet")
     names = ["moved" if name == "weight_change" else name for name in table.column_names]
@@ -720,6 +725,7 @@ def as_format_2(folder):
     """Turn a run's folder into what the version before wrote."""
     path = folder / "run.json"
     said = json.loads(path.read_text(encoding="utf-8")) | {"format": 2}
+    del said["files"], said["sha256"]
     path.write_text(json.dumps(said), encoding="utf-8")
     without_statuses(folder)
 
@@ -746,6 +752,7 @@ def test_statuses_that_a_former_format_did_not_keep_are_read_off_the_norms(tmp_p
 def test_a_folder_of_today_without_a_status_is_broken(tmp_path, outcomes):
     write(tmp_path, outcomes[0])
     without_statuses(tmp_path)
+    reseal(tmp_path)
 
     [why] = rnn_exp.load(tmp_path).broken["why"]
 
@@ -771,12 +778,12 @@ def test_a_folder_of_format_1_is_read_under_the_names_of_today(tmp_path, outcome
 def test_a_folder_of_a_newer_format_is_listed_as_broken_with_its_number(tmp_path, outcomes):
     write(tmp_path, outcomes[0])
     path = tmp_path / "run.json"
-    said = json.loads(path.read_text(encoding="utf-8")) | {"format": 4}
+    said = json.loads(path.read_text(encoding="utf-8")) | {"format": 5}
     path.write_text(json.dumps(said), encoding="utf-8")
 
     [why] = rnn_exp.load(tmp_path).broken["why"]
 
-    assert why == "ValueError: run.json: format 4, where this version reads up to 3"
+    assert why == "ValueError: run.json: format 5, where this version reads up to 4"
 
 
 def test_run_json_has_the_keys_of_the_schema_and_no_other(tmp_path, outcomes):
@@ -810,8 +817,7 @@ def test_run_json_has_the_keys_of_the_schema_and_no_other(tmp_path, outcomes):
 def test_a_summary_that_cannot_be_is_listed_as_broken(tmp_path, outcomes, key, value, why):
     write(tmp_path, outcomes[0])
     path = tmp_path / "run.json"
-    said = json.loads(path.read_text(encoding="utf-8")) | {key: value}
-    path.write_text(json.dumps(said), encoding="utf-8")
+    write_sealed(tmp_path, json.loads(path.read_text(encoding="utf-8")) | {key: value})
 
     [told] = rnn_exp.load(tmp_path).broken["why"]
 

@@ -22,13 +22,14 @@ from rnn_exp.networks.network import Network
 from rnn_exp.networks.readout import Objective
 from rnn_exp.networks.torch_modules import from_torch, to_torch
 from rnn_exp.profiles import RULE
-from rnn_exp.storage import files, writing
-from rnn_exp.storage.writing import is_done, write, write_status
+from rnn_exp.storage import files, parts
+from rnn_exp.storage.writing import is_done, put_damaged_aside, write, write_status
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
+from tests.sealing import write_sealed
 
 FILES = ["gradients.parquet", "run.json", "updates.parquet", "weights.safetensors"]
 
@@ -76,7 +77,7 @@ def test_a_full_disk_leaves_no_run_json_that_says_finished(tmp_path, monkeypatch
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         replace(path, fill)
 
-    for module in (files, writing):  # files: for what is written as bytes
+    for module in (files, parts):  # files: for what is written as bytes
         monkeypatch.setattr(module, "replace_file", full)
 
     with pytest.raises(OSError, match="No space left on device"):
@@ -102,7 +103,8 @@ def test_a_status_without_results_is_not_done(tmp_path, status, outcome):
 @pytest.mark.parametrize("status", ["finished", "solved", "diverged"])
 def test_every_end_is_done(tmp_path, status, outcome):
     write(tmp_path, outcome)
-    write_status(tmp_path, outcome.run, status)
+    said = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    write_sealed(tmp_path, said | {"status": status})
 
     assert is_done(tmp_path, outcome.run)
 
@@ -122,12 +124,36 @@ def test_another_run_in_the_folder_is_refused(tmp_path, outcome):
         is_done(tmp_path, small(seed=1))
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe"])
-def test_a_run_json_that_cannot_be_read_is_refused(tmp_path, content, outcome):
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"[" * 10**5])
+def test_a_run_with_a_run_json_that_cannot_be_read_is_not_done_and_is_put_aside(
+    tmp_path, content, outcome
+):
+    write(tmp_path, outcome)
+    before = {name: (tmp_path / name).read_bytes() for name in FILES}
     (tmp_path / "run.json").write_bytes(content)
 
-    with pytest.raises(FileExistsError, match=r"run\.json cannot be read; move or remove it"):
-        is_done(tmp_path, outcome.run)
+    assert not is_done(tmp_path, outcome.run)
+    aside = put_damaged_aside(tmp_path, outcome.run)
+
+    assert names(tmp_path) == ["aside-1"]
+    assert names(aside) == FILES
+    assert {name: (aside / name).read_bytes() for name in FILES} == before | {"run.json": content}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_run_with_one_changed_bit_in_any_file_is_not_done_and_is_put_aside(
+    tmp_path, name, outcome
+):
+    write(tmp_path, outcome)
+    content = bytearray((tmp_path / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / name).write_bytes(content)
+
+    assert not is_done(tmp_path, outcome.run)
+    assert put_damaged_aside(tmp_path, outcome.run) == tmp_path / "aside-1"
+    write(tmp_path, outcome)
+    assert put_damaged_aside(tmp_path, outcome.run) is None
+    assert is_done(tmp_path, outcome.run)
 
 
 def test_run_json_is_plain_json_without_nan(tmp_path):

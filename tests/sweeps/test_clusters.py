@@ -261,7 +261,11 @@ def test_the_workers_of_a_dask_stop_with_the_sweep_and_stay(dask, tmp_path, how)
     # They stop long before their runs are finished.
     wait_until(lambda: not at_work(tmp_path / "grid"), "both workers have stopped")
     assert all(worker.poll() is None for worker in dask.workers)
-    held = [run for run in runs(tmp_path).values() if (run / "checkpoint.safetensors").exists()]
+    held = [
+        run
+        for run in runs(tmp_path).values()
+        if (run / "unfinished" / "checkpoint.safetensors").exists()
+    ]
     assert len(held) == 2
     if how == signal.SIGINT:
         assert told.code == 1

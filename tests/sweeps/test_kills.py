@@ -28,7 +28,7 @@ SWEEP = (
     "hydra.sweep.dir=grid",
     "hydra.launcher.checkpoint_seconds=0",
 )
-LEFTOVERS = (".part", ".lock", ".progress", "checkpoint.safetensors")
+LEFTOVERS = (".part", ".lock", ".progress", "unfinished")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_single_run_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path)
         "hydra.launcher.checkpoint_seconds=0",
     )
     command = begin(tmp_path, *words, "hydra.run.dir=own")
-    checkpoint = tmp_path / "own" / "checkpoint.safetensors"
+    checkpoint = tmp_path / "own" / "unfinished" / "checkpoint.safetensors"
     command.wait_until(checkpoint.exists, "there is a checkpoint")
     command.kill(signal.SIGKILL)
     assert not (tmp_path / "own" / "gradients.parquet").exists()

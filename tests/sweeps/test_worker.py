@@ -9,8 +9,10 @@ import pytest
 
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import ENGINES, Network
-from rnn_exp.storage import checkpoint, writing
+from rnn_exp.storage import checkpoint, unfinished, writing
 from rnn_exp.storage.files import held
+from rnn_exp.storage.parts import Parts
+from rnn_exp.storage.unfinished import UnusableError
 from rnn_exp.storage.writing import is_done, status_of
 from rnn_exp.sweeps import worker
 from rnn_exp.sweeps.status import chunks_in_training
@@ -104,7 +106,7 @@ def test_an_interrupted_worker_leaves_checkpoints_and_another_goes_on(tmp_path, 
     assert ended[1].message == "diverged"
     for job in jobs:
         assert results(job) == expected[job.run]
-        assert not (job.folder / checkpoint.FILE).exists()
+        assert not (job.folder / unfinished.FOLDER).exists()
 
 
 @pytest.mark.parametrize("draw", [1, 4, 6])
@@ -154,7 +156,7 @@ def test_without_a_whole_checkpoint_a_run_starts_anew(tmp_path, expected, break_
     [job] = jobs_in(tmp_path, RUNS[:1])
     with pytest.raises(KeyboardInterrupt):
         train_jobs([job], stop_after(5))
-    break_it(job.folder / checkpoint.FILE)
+    break_it(job.folder / unfinished.FOLDER / unfinished.FILE)
     seen = []
 
     train_jobs([job], lambda update: seen.append(update.number))
@@ -167,20 +169,28 @@ def test_without_a_whole_checkpoint_a_run_starts_anew(tmp_path, expected, break_
     "other",
     [
         {"versions": {"torch": "1.0"}},
+        {"arithmetic": {"processor": "another"}},
         {"run": RUNS[2]},
     ],
 )
-def test_a_checkpoint_of_another_run_or_version_does_not_count(tmp_path, monkeypatch, other):
+def test_a_checkpoint_of_another_run_version_or_machine_cannot_be_used(
+    tmp_path, monkeypatch, other
+):
     chunk = Chunk(RUNS[:1])
     next(iter(chunk.train()))
     [(run, snapshot)] = chunk.snapshots()
-    checkpoint.write(tmp_path, run, snapshot)
-    assert checkpoint.read(tmp_path, run).updates == 1
+    parts = Parts(tmp_path / unfinished.FOLDER, ("updates", "gradients"))
+    parts.add(chunk.take(run))
+    checkpoint.write(tmp_path, run, snapshot, parts)
+    found, rows = checkpoint.read(tmp_path, run)
+    assert found.updates == 1
+    assert [part.rows for part in rows.parts] == [6]
 
-    if "versions" in other:
-        monkeypatch.setattr(checkpoint, "versions", lambda: other["versions"])
+    for name in {"versions", "arithmetic"} & set(other):
+        monkeypatch.setattr(checkpoint, name, lambda name=name: other[name])
 
-    assert checkpoint.read(tmp_path, other.get("run", run)) is None
+    with pytest.raises(UnusableError, match="of another run, machine or version"):
+        checkpoint.read(tmp_path, other.get("run", run))
 
 
 def test_checkpoints_are_written_as_often_as_asked_but_cost_little_time(monkeypatch):
@@ -330,19 +340,24 @@ def test_a_job_whose_process_ended_before_it_failed_and_one_that_was_done_is_don
 
 def test_leftovers_are_kept_while_another_process_writes_the_folder(tmp_path):
     [job] = jobs_in(tmp_path, RUNS[:1])
+    saved = job.folder / unfinished.FOLDER / unfinished.FILE
     with held(job.folder, 0):
-        (job.folder / checkpoint.FILE).write_text("in use")
+        saved.parent.mkdir()
+        saved.write_text("in use")
 
         remove_leftovers(job.folder)
 
-        assert (job.folder / checkpoint.FILE).read_text() == "in use"
+        assert saved.read_text() == "in use"
 
 
 def test_what_a_killed_process_left_beside_a_finished_run_is_removed(tmp_path):
     [job] = jobs_in(tmp_path, RUNS[:1])
     train_jobs([job])
     whole = results(job)
-    for name in (".lock", ".run.json.abc.part", checkpoint.FILE):
+    (job.folder / unfinished.FOLDER).mkdir()
+    before_format_4 = unfinished.FILE
+    inside = f"{unfinished.FOLDER}/{unfinished.FILE}"
+    for name in (".lock", ".run.json.abc.part", inside, before_format_4):
         (job.folder / name).write_text("left")
 
     remove_leftovers(job.folder)

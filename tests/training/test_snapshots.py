@@ -1,6 +1,7 @@
 """Snapshots: a run that goes on from one gives the bits of a run that was never interrupted."""
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,13 +18,29 @@ from tests.training.test_experiment import assert_same, groups
 
 
 def interrupted(runs, at):
-    """Train until so many updates are made; return the outcomes so far and the snapshots."""
-    chunk, ended = Chunk(runs), []
-    for update, outcomes in chunk.train():
-        ended += outcomes
+    """Train until so many updates are made.
+
+    Returns the outcomes so far, the snapshots, and the tables so far of the runs in training.
+    """
+    chunk, outcomes = Chunk(runs), []
+    for update, ended in chunk.train():
+        outcomes += [chunk.outcome(run, update) for run in ended]
         if update.number + 1 == at:
             break
-    return ended, dict(chunk.snapshots())
+    snapshots = dict(chunk.snapshots())
+    return outcomes, snapshots, {run: chunk.take(run) for run in snapshots}
+
+
+def continued(company, snapshots, before):
+    """Go on from snapshots; return the outcomes with the tables of before in front of theirs."""
+    chunk = Chunk(company, [snapshots[run] for run in company])
+    for update, ended in chunk.train():
+        for run in ended:
+            outcome = chunk.outcome(run, update)
+            for name, table in outcome.tables.items():
+                for column in table:
+                    table[column] = np.concatenate([before[run][name][column], table[column]])
+            yield outcome
 
 
 @given(groups(), st.integers(1, 6), st.data())
@@ -31,13 +48,12 @@ def interrupted(runs, at):
 def test_a_resumed_run_is_bit_identical_in_whatever_company(runs, at, data):
     expected = dict(zip(runs, train_runs(runs), strict=True))
 
-    outcomes, snapshots = interrupted(runs, at)
+    outcomes, snapshots, before = interrupted(runs, at)
     left = data.draw(st.permutations(list(snapshots)))
     cut = data.draw(st.integers(0, len(left)))
     for company in (left[:cut], left[cut:]):
         if company:
-            chunk = Chunk(company, [snapshots[run] for run in company])
-            outcomes += [outcome for _, ended in chunk.train() for outcome in ended]
+            outcomes += continued(company, snapshots, before)
 
     assert {outcome.run for outcome in outcomes} == set(runs)
     for outcome in outcomes:
@@ -56,11 +72,34 @@ def test_a_snapshot_does_not_change_when_training_goes_on():
 
     assert all(torch.equal(before.state[name], tensor) for name, tensor in kept.items())
     assert before.updates == 1
-    assert before.rows["update"].tolist() == [0]
+    assert before.first["update"].tolist() == [0]
+
+
+def test_tables_that_are_taken_while_a_run_trains_are_those_of_its_outcome_in_pieces():
+    run = Run(Adding(5), Network(hidden_size=4), training=Training(9), recording=Recording(2))
+    [whole] = train_runs([run])
+    chunk, taken, held = Chunk([run]), [], []
+    for update, ended in chunk.train():
+        last = ended
+        held.append(chunk.held)
+        if update.number in (0, 1, 5):
+            taken.append(chunk.take(run))
+    rest = chunk.outcome(run, update)
+
+    assert last == [run]
+    assert held == [1, 0, 1, 1, 2, 2, 1, 1, 2]
+    assert taken[1] is None
+    for name, table in whole.tables.items():
+        pieces = [taken[0][name], taken[2][name], rest.tables[name]]
+        for column, values in table.items():
+            np.testing.assert_array_equal(
+                np.concatenate([piece[column] for piece in pieces]), values
+            )
+    assert (rest.first, rest.last, rest.last_update) == (whole.first, whole.last, 8)
 
 
 def test_a_run_that_has_made_all_updates_has_no_snapshot():
-    _, snapshots = interrupted([Run(Adding(5), Network(hidden_size=4), training=Training(3))], 3)
+    _, snapshots, _ = interrupted([Run(Adding(5), Network(hidden_size=4), training=Training(3))], 3)
 
     assert snapshots == {}
 

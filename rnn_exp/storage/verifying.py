@@ -1,0 +1,83 @@
+"""Verifying: whether every file of the runs in a folder is as it was written."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rnn_exp.schema import DONE, RUN_JSON, tables_of
+from rnn_exp.storage.hashes import damage, is_unbroken
+from rnn_exp.storage.run_json import find
+from rnn_exp.storage.unfinished import FILE, FOLDER, UnusableError, parts_of, words_of
+
+__all__ = ["Verified", "verify"]
+
+
+class Verified(NamedTuple):
+    """What was found out about the files of one run.
+
+    Args:
+        files: how many were looked at.
+        bad: those that are not as they were written, each with the reason.
+        without_hashes: whether an earlier version wrote the run, which wrote down no hashes.
+    """
+
+    files: int
+    bad: dict[Path, str]
+    without_hashes: bool = False
+
+
+def verify(folder: Path) -> Iterator[Verified]:
+    """Yield what was found out about each run in a folder.
+
+    Args:
+        folder: of a study or a run.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    for place in find(folder):
+        yield _verify_run(place)
+
+
+def _verify_run(place: Path) -> Verified:
+    path = place / RUN_JSON
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Verified(1, {path: "it is missing"})
+    except OSError as error:
+        return Verified(1, {path: error.strerror or str(error)})
+    except (ValueError, RecursionError):
+        return Verified(1, {path: "it cannot be read as JSON"})
+    if not isinstance(said, dict) or not is_unbroken(said):
+        return Verified(1, {path: "it was changed after it was written (SHA-256)"})
+    entries = said.get("files")
+    if said.get("status") not in DONE:
+        return _verify_unfinished(place, said)
+    if not isinstance(entries, Mapping):
+        return Verified(1, {}, without_hashes=True)
+    found = {place / name: damage(place / name, entry) for name, entry in entries.items()}
+    bad = {path: why for path, why in found.items() if why is not None}
+    return Verified(1 + len(found), bad)
+
+
+def _verify_unfinished(place: Path, said: Mapping[str, Any]) -> Verified:
+    """Look at the checkpoint and the parts of a run that has not ended."""
+    settings = said.get("settings")
+    names = tables_of(settings if isinstance(settings, dict) else {})
+    path = place / FOLDER / FILE
+    try:
+        words, content = words_of(place)
+        parts = parts_of(place, names, words)
+    except UnusableError as error:
+        return Verified(2, {path: str(error)})
+    found = {
+        part.path(parts.folder, name): damage(part.path(parts.folder, name), part.entries.get(name))
+        for part in parts.parts
+        for name in names
+    }
+    bad = {each: why for each, why in found.items() if why is not None}
+    return Verified(1 + bool(content) + len(found), bad)

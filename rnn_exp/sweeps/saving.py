@@ -1,0 +1,164 @@
+"""Saving: the runs of a chunk on disk while they train, and from where they go on after a kill."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rnn_exp.schema import tables_of
+from rnn_exp.storage import checkpoint, unfinished, writing
+from rnn_exp.storage.files import put_aside
+from rnn_exp.storage.parts import ROWS_OF_A_PART, Parts
+from rnn_exp.storage.unfinished import UnusableError
+from rnn_exp.sweeps.jobs import Job, JobResult, failed, tell, write_log
+from rnn_exp.training.experiment import Chunk, Snapshot
+from rnn_exp.training.loop import Update
+from rnn_exp.training.outcome import in_words
+from rnn_exp.training.run import Run
+
+__all__ = ["Saver", "Start", "chunk_from", "start_of"]
+
+log = logging.getLogger("rnn_exp")
+
+
+@dataclasses.dataclass
+class Start:
+    """From where a job begins: its checkpoint if it has one, and the rows so far."""
+
+    job: Job
+    snapshot: Snapshot | None
+    parts: Parts
+
+
+def start_of(job: Job) -> Start:
+    """Return from where a job begins; a checkpoint that cannot be used is put aside.
+
+    Args:
+        job: the job, whose folder the caller holds.
+    """
+    try:
+        found = checkpoint.read(job.folder, job.run)
+    except UnusableError as error:
+        return _anew(job, error)
+    if found is None:
+        return _from_the_beginning(job)
+    snapshot, parts = found
+    parts.remove_unlisted()
+    return Start(job, snapshot, parts)
+
+
+def chunk_from(starts: Sequence[Start]) -> Chunk:
+    """Return the chunk of some jobs; it begins anew if no training can go on from what was saved.
+
+    Args:
+        starts: of the jobs; all have a checkpoint of the same update, or none has.
+    """
+    runs = [start.job.run for start in starts]
+    snapshots = [start.snapshot for start in starts if start.snapshot is not None]
+    if not snapshots:
+        return Chunk(runs)
+    try:
+        chunk = Chunk(runs, snapshots)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        for start in starts:
+            fresh = _anew(start.job, error)
+            start.snapshot, start.parts = None, fresh.parts
+        return Chunk(runs)
+    for start in starts:
+        write_log(start.job, f"going on after update {chunk.made}")
+    return chunk
+
+
+def _anew(job: Job, error: Exception) -> Start:
+    """Put what was saved of a job aside, and say so in its log."""
+    aside = put_aside(job.folder, [unfinished.FOLDER])
+    if aside is not None:
+        why = " ".join(str(error).split())
+        tell(job, f"the checkpoint cannot be used and is now in {aside.name}: {why}")
+    return _from_the_beginning(job)
+
+
+def _from_the_beginning(job: Job) -> Start:
+    parts = Parts(job.folder / unfinished.FOLDER, tables_of(job.run.settings()))
+    parts.remove_unlisted()
+    return Start(job, None, parts)
+
+
+class Saver:
+    """Writes what the runs of a chunk have done so far, and each run's results when it ends.
+
+    Args:
+        chunk: the chunk.
+        starts: from where its jobs began.
+        clock: says when checkpoints are due.
+    """
+
+    def __init__(self, chunk: Chunk, starts: Sequence[Start], clock: checkpoint.Clock) -> None:
+        self.jobs = {start.job.run: start.job for start in starts}
+        self._chunk, self._clock = chunk, clock
+        self._parts = {start.job.run: start.parts for start in starts}
+        run = starts[0].job.run
+        self._rows_of_an_update = run.task.steps * run.network.num_layers
+        # While it writes, rows are neither with the chunk nor on disk: no checkpoint then.
+        self._is_writing = False
+
+    def save_what_is_due(self) -> None:
+        """Write checkpoints if it is time; or else rows, if there are as many as a part has."""
+        if self._clock.due():
+            self.write_checkpoints()
+        elif self._chunk.held * self._rows_of_an_update >= ROWS_OF_A_PART:
+            self._is_writing = True
+            for run in self._parts:
+                self._add_rows(run)
+            self._is_writing = False
+
+    def write_checkpoints(self) -> None:
+        """Write a checkpoint for every run in training; if that fails, training goes on without."""
+        if self._is_writing:
+            return  # a write was interrupted; the checkpoint before it still holds
+        begun = time.monotonic()
+        self._is_writing = True
+        for run, snapshot in self._chunk.snapshots():
+            parts, folder = self._parts[run], self.jobs[run].folder
+            if self._add_rows(run) and self._write_checkpoint(folder, run, snapshot, parts):
+                parts.remove_unlisted()
+        self._is_writing = False
+        self._clock.reset(begun)
+
+    def write_results(self, run: Run, update: Update) -> JobResult:
+        """Write the results of a run that has ended, and remove what was saved before.
+
+        Args:
+            run: the run.
+            update: the one with which it ended.
+        """
+        job, parts = self.jobs[run], self._parts.pop(run)
+        try:
+            outcome = self._chunk.outcome(run, update)
+            writing.write(job.folder, outcome, parts, job.beside)
+            writing.remove_half_written(job.folder)
+            unfinished.remove(job.folder)
+        except Exception as error:
+            return failed(job, error)
+        message = in_words(outcome)
+        write_log(job, message)
+        return JobResult(outcome.status, message)
+
+    def _add_rows(self, run: Run) -> bool:
+        """Write a run's new rows; return whether that was possible."""
+        try:
+            self._parts[run].add(self._chunk.take(run))
+        except OSError as error:
+            log.warning("rows are kept in memory, as they could not be written: %s", error)
+            return False
+        return True
+
+    @staticmethod
+    def _write_checkpoint(folder: Path, run: Run, snapshot: Snapshot, parts: Parts) -> bool:
+        try:
+            checkpoint.write(folder, run, snapshot, parts)
+        except OSError as error:
+            log.warning("no checkpoint could be written: %s", error)
+            return False
+        return True
