@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from rnn_exp.sweeps import process
+from tests.attempts import HELD, TRIED, Attempts, summary
 
 # A shell that starts the tests in the background has Ctrl-C ignored by all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -31,3 +32,28 @@ def the_global_generator_is_left_alone():
     before = torch.get_rng_state()
     yield
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.fixture
+def attempts(request):
+    """Counts what a crash test tries; all counts are one line at the end."""
+    counts = Attempts(lambda name, count: request.node.user_properties.append((name, count)))
+    yield counts
+    counts.close()
+
+
+_counted: list[tuple[str, object]] = []
+
+
+def pytest_runtest_logreport(report):
+    """Collect the counts of a test that has ended, also from other processes."""
+    if report.when == "teardown":
+        _counted.extend(
+            pair for pair in report.user_properties if pair[0].startswith((TRIED, HELD))
+        )
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the counts of the crash tests."""
+    if _counted:
+        terminalreporter.write_line(f"crash tests: {summary(_counted)}")

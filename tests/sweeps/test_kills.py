@@ -62,7 +62,9 @@ def trains_or_ended(command: Command, folder: Path) -> bool:
 
 @pytest.mark.kills
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path, expected, processes):
+def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(
+    tmp_path, expected, processes, attempts
+):
     words = (*SWEEP, f"hydra.launcher.processes={processes}")
     draws, kills, lives = random.Random(processes), 0, 0
     while kills < (3 * KILLS // 4 if processes == 1 else KILLS // 4):  # those take longer
@@ -74,10 +76,11 @@ def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path, e
             wait_until(functools.partial(trains_or_ended, command, folder), "a run trains")
         command.process.join(draws.uniform(0.0, 2.0 if processes == 1 else 6.0))
         if command.process.is_alive():
-            command.kill(signal.SIGKILL)
-            kills += 1
-            after = statuses(folder)
-            assert before <= {name for name, status in after.items() if status == "finished"}
+            with attempts.of("kills of the command and its processes"):
+                command.kill(signal.SIGKILL)
+                kills += 1
+                after = statuses(folder)
+                assert before <= {name for name, status in after.items() if status == "finished"}
             continue
         assert command.wait().code == 0
         assert is_whole(folder, expected)
