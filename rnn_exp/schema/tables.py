@@ -13,6 +13,7 @@ __all__ = [
     "GRADIENT_STATUSES",
     "RUN_JSON",
     "RUN_STATUSES",
+    "SWEEP_JSON",
     "TABLES",
     "VERDICTS",
     "WEIGHTS",
@@ -27,6 +28,7 @@ FORMAT: Final = 3
 """The version of this format, in every run.json; folders without one are of version 1."""
 
 RUN_JSON: Final = "run.json"
+SWEEP_JSON: Final = "sweep.json"
 WEIGHTS: Final = "weights.safetensors"
 
 RUN_STATUSES: Final = ("finished", "solved", "diverged", "failed", "running")

@@ -23,7 +23,8 @@ import torch
 
 from rnn_exp.profiles import RULE, Summary
 from rnn_exp.schema import DONE, FORMAT, RUN_JSON, TABLES, WEIGHTS, tables_of
-from rnn_exp.storage.files import replace_bytes, replace_file
+from rnn_exp.storage.files import held, replace_bytes, replace_file
+from rnn_exp.storage.labels import described, relabelled, with_label
 from rnn_exp.training.experiment import resolve_auto
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
@@ -31,12 +32,15 @@ from rnn_exp.training.run import Run
 __all__ = [
     "describe",
     "is_done",
+    "relabel",
     "remove_half_written",
     "status_of",
     "versions",
     "write",
     "write_status",
 ]
+
+_LOCK_SECONDS = 60.0
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -57,6 +61,7 @@ def describe(run: Run) -> dict[str, Any]:
         },
         "versions": versions(),
         "command": run.command,
+        **described(run),
     }
 
 
@@ -80,7 +85,8 @@ def write_status(folder: Path, run: Run, status: str, **more: object) -> None:
         status: of the run.
         more: further keys of run.json.
     """
-    _write_json(folder / RUN_JSON, describe(run) | {"status": status, **more})
+    said = describe(with_label(folder, run))
+    _write_json(folder / RUN_JSON, said | {"status": status, **more})
 
 
 def write(folder: Path, outcome: Outcome) -> None:
@@ -99,7 +105,8 @@ def write(folder: Path, outcome: Outcome) -> None:
         replace_file(folder / TABLES[name].file, functools.partial(pq.write_table, table))
     weights = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
     replace_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
-    _write_json(folder / RUN_JSON, describe(outcome.run) | _results(outcome))
+    said = describe(with_label(folder, outcome.run))
+    _write_json(folder / RUN_JSON, said | _results(outcome))
 
 
 def is_done(folder: Path, run: Run) -> bool:
@@ -122,6 +129,26 @@ def is_done(folder: Path, run: Run) -> bool:
             f"{folder} holds another run ({found.get('run')}); choose another folder or move it"
         )
     return found.get("status") in DONE and _is_whole(folder, tables_of(run.settings()))
+
+
+def relabel(folder: Path, run: Run) -> bool:
+    """Write a run's note and tags into the run.json of a run that is done, if it has others.
+
+    Returns:
+        Whether there was something to write.
+
+    Raises:
+        OSError: if it cannot be written, or another process holds the folder.
+    """
+    if run.note is None and run.tags is None:
+        return False
+    path = folder / RUN_JSON
+    said = json.loads(path.read_text(encoding="utf-8"))
+    if relabelled(said, run) == said:
+        return False
+    with held(folder, patience=_LOCK_SECONDS):
+        _write_json(path, relabelled(json.loads(path.read_text(encoding="utf-8")), run))
+    return True
 
 
 def status_of(folder: Path) -> str:
