@@ -139,17 +139,27 @@ def _below(
         depth: how many folders deep to look.
     """
     with os.scandir(folder) as entries:
-        there = sorted((entry for entry in entries if entry.is_dir()), key=lambda each: each.name)
-    for entry in there:
-        place, found = Path(entry.path), entry.stat()
-        identity = found.st_dev, found.st_ino
-        if entry.name.startswith(".") or entry.name == REPORT or identity in seen:
+        names = sorted(entry.name for entry in entries if _may_hold_runs(entry))
+    for name in names:
+        place = folder / name
+        identity = _identity(place)
+        if identity in seen:
             continue
         seen.add(identity)
         if is_wanted(place) or not os.access(place, os.R_OK | os.X_OK):
             yield place
         elif depth > 1:
             yield from _below(place, is_wanted, seen, depth - 1)
+
+
+def _may_hold_runs(entry: os.DirEntry[str]) -> bool:
+    """Say whether something is a folder, or a link to one, that is neither hidden nor a report."""
+    if entry.name.startswith(".") or entry.name == REPORT:
+        return False
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_run(place: Path) -> bool:

@@ -58,7 +58,9 @@ def plain_tags(value: object) -> object:
     """Return tags as a run has them: a tuple, each tag once, in the order in which they came."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         return value
-    return tuple(dict.fromkeys(map(plain_note, value)))
+    texts = [plain_note(each) for each in value]
+    are_words = all(isinstance(text, str) for text in texts)
+    return tuple(dict.fromkeys(texts)) if are_words else tuple(texts)
 
 
 def label_words(note: str | None, tags: Sequence[str] | None) -> Iterator[str]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rnn_exp.fields import SettingError, as_typed, check, choice_error, whole
@@ -58,7 +58,7 @@ class Run:
     seed: int = whole(0)
     device: str = "cpu"
     note: str | None = labels.note()
-    tags: tuple[str, ...] | None = labels.tags()
+    tags: Sequence[str] | None = labels.tags()
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
