@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rnn_exp import figures as figures
     from rnn_exp import tasks as tasks
     from rnn_exp import theory as theory
+    from rnn_exp.api import initial_weights as initial_weights
     from rnn_exp.api import train as train
     from rnn_exp.networks import Network as Network
     from rnn_exp.networks import inits as inits
@@ -31,6 +32,7 @@ __all__ = [
     "Run",
     "Training",
     "figures",
+    "initial_weights",
     "inits",
     "load",
     "tasks",
@@ -47,6 +49,7 @@ _PLACES: Final = {
     "Run": ("rnn_exp.training", "Run"),
     "Training": ("rnn_exp.training", "Training"),
     "figures": ("rnn_exp.figures", ""),
+    "initial_weights": ("rnn_exp.api", "initial_weights"),
     "inits": ("rnn_exp.networks.inits", ""),
     "load": ("rnn_exp.storage.loading", "load"),
     "tasks": ("rnn_exp.tasks", ""),

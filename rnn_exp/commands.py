@@ -1,4 +1,4 @@
-"""Commands on results: ``rnn-exp-report``, ``rnn-exp-status``, and the drawing of one figure.
+"""Commands on results: ``rnn-exp-report``, ``-status``, ``-weights``, the drawing of one figure.
 
 Each command imports what it needs when it is called, so that ``rnn-exp-status`` is quick: it needs
 neither pandas nor torch.
@@ -9,16 +9,16 @@ import functools
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from rnn_exp.sweeps.status import SweepStatus, status_line, sweep_status
+from rnn_exp.sweeps.status import SweepStatus, label_line, status_line, sweep_status
 
 if TYPE_CHECKING:
     from rnn_exp.storage.loading import Results
 
-__all__ = ["draw", "report", "status"]
+__all__ = ["draw", "report", "status", "weights"]
 
 
 def report() -> None:
@@ -32,6 +32,7 @@ def report() -> None:
     options.add_argument("--out", type=Path, help="where to write (default: FOLDER/report)")
     given = options.parse_args()
     results = _load(options.prog, given.folder)
+    _tell_of_studies(options.prog, given.folder, results)
     out = given.out or given.folder / "report"
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -73,7 +74,7 @@ def draw() -> None:
 
 
 def status() -> None:
-    """Print one line: how many runs of the sweep are done, diverged, failed and left."""
+    """Print how many runs of the sweep are done, diverged, failed and left; its note and tags."""
     options = argparse.ArgumentParser(
         "rnn-exp-status", description="Say how a sweep stands; run it from another terminal."
     )
@@ -86,10 +87,43 @@ def status() -> None:
         _verify(options.prog, given.folder)
         return
     try:
-        now = sweep_status(given.folder)
+        now, label = sweep_status(given.folder), label_line(given.folder)
     except (OSError, ValueError) as error:
         _leave(options.prog, str(error))
     print(f"{given.folder}: {status_line(now)}; {_training(now)}")
+    if label:
+        print(label)
+
+
+def weights() -> None:
+    """Write the weights before training beside the final ones of a run, or of all runs below."""
+    from rnn_exp.storage import initial
+    from rnn_exp.storage.places import find
+    from rnn_exp.sweeps import process
+    from rnn_exp.words import plural, printable
+
+    options = argparse.ArgumentParser(
+        "rnn-exp-weights",
+        description=f"Write {initial.FILE} beside weights.safetensors: drawn again from the "
+        "settings and the seed, so that update 0 can be computed again.",
+    )
+    options.add_argument("folder", type=Path, help="one run's folder, or a study's")
+    given = options.parse_args()
+    process.settle()
+    process.use_one_thread()
+    places = find(given.folder) if given.folder.is_dir() else []
+    if not places:
+        _leave(options.prog, f"there are no runs in {given.folder}")
+    failures = []
+    with _told(options.prog, initial.OtherVersionsWarning):
+        for place in places:
+            try:
+                initial.write_initial_weights(place)
+            except (OSError, ValueError) as error:
+                failures.append(f"{options.prog}: {printable(str(error))}")
+    print(f"{plural(len(places) - len(failures), 'file')} {initial.FILE}\n{given.folder}")
+    if failures:
+        sys.exit("\n".join(failures))
 
 
 def _verify(program: str, folder: Path) -> None:
@@ -132,13 +166,35 @@ def _load(program: str, folder: Path) -> "Results":
         _leave(program, str(error))
 
 
-@contextmanager
-def _damage_told(program: str) -> Iterator[None]:
-    """A context in which a run that is left out for its damage is told in one line."""
+def _tell_of_studies(program: str, folder: Path, results: "Results") -> None:
+    """Say that a page is of several sweeps, and how to get one of them."""
+    from rnn_exp.storage.places import studies_in
+    from rnn_exp.words import plural, printable
+
+    names = studies_in(folder)
+    if len(names) < 2:
+        return
+    twice = int(results.runs["digest"].duplicated().sum())
+    again = f" ({plural(twice, 'run')} of them are there more than once)" if twice else ""
+    line = (
+        f"{program}: {folder} holds {len(names)} sweeps, and the page is of all their "
+        f"{plural(len(results.runs), 'run')}{again}; for one of them: {program} {folder / names[0]}"
+    )
+    print(printable(line), file=sys.stderr)
+
+
+def _damage_told(program: str) -> AbstractContextManager[None]:
+    """Return a context in which a run that is left out for its damage is told in one line."""
     from rnn_exp.storage.loading import DamagedWarning
 
+    return _told(program, DamagedWarning)
+
+
+@contextmanager
+def _told(program: str, kind: type[Warning]) -> Iterator[None]:
+    """A context in which each warning of a kind is a line of this program on stderr."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", DamagedWarning)
+        warnings.simplefilter("always", kind)
         warnings.showwarning = lambda message, *_, **__: print(
             f"{program}: {message}", file=sys.stderr
         )

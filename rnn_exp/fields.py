@@ -20,6 +20,7 @@ __all__ = [
     "choice_error",
     "flag",
     "number",
+    "short_of",
     "whole",
 ]
 
@@ -80,6 +81,11 @@ def allowed_of(field: "dataclasses.Field[Any]") -> Allowed | None:
     return field.metadata.get("allowed")
 
 
+def short_of(field: "dataclasses.Field[Any]") -> str:
+    """Return what a field is called in the name of a run: as it was declared, or its own name."""
+    return str(field.metadata.get("short", field.name))
+
+
 def as_typed(value: object) -> str:
     """Return a value as it is typed on the command line.
 
@@ -92,18 +98,29 @@ def as_typed(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def whole(default: int | None, least: int = 0) -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
-    """Declare a field that accepts whole numbers in a range, and null if the default is null."""
+def whole(default: int | None, least: int = 0, *, short: str | None = None) -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
+    """Declare a field that accepts whole numbers in a range, and null if the default is null.
+
+    Here and in the other declarations ``short`` is what the field is called in the name of a run,
+    by default as it is; empty: the value is enough.
+    """
 
     def test(v: object) -> bool:
         if v is None:
             return default is None
         return isinstance(v, int) and not isinstance(v, bool) and v >= least
 
-    return _field(default, Allowed(test, f"a whole number of at least {least}{_or_null(default)}"))
+    text = f"a whole number of at least {least}{_or_null(default)}"
+    return _field(default, Allowed(test, text), short)
 
 
-def number(default: float | None, *, above: float | None = None, least: float | None = None) -> Any:  # noqa: ANN401
+def number(
+    default: float | None,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    short: str | None = None,
+) -> Any:  # noqa: ANN401
     """Declare a field that accepts finite numbers in a range, and null if the default is null."""
     bound = "" if least is None else f" of at least {least:g}"
     bound = bound if above is None else f" above {above:g}"
@@ -120,22 +137,24 @@ def number(default: float | None, *, above: float | None = None, least: float | 
         except OverflowError:  # a whole number beyond every float
             return False
 
-    return _field(default, Allowed(test, f"a number{bound}{_or_null(default)}", is_number=True))
+    text = f"a number{bound}{_or_null(default)}"
+    return _field(default, Allowed(test, text, is_number=True), short)
 
 
-def flag(default: bool) -> Any:  # noqa: ANN401
+def flag(default: bool, *, short: str | None = None) -> Any:  # noqa: ANN401
     """Declare a field that accepts true and false."""
-    return _field(default, Allowed(lambda v: isinstance(v, bool), "true or false"))
+    return _field(default, Allowed(lambda v: isinstance(v, bool), "true or false"), short)
 
 
-def choice(default: str, options: Collection[str]) -> Any:  # noqa: ANN401
+def choice(default: str, options: Collection[str], *, short: str | None = None) -> Any:  # noqa: ANN401
     """Declare a field that accepts one of a few words.
 
     Args:
         default: the word that stands where none is given.
         options: the words; a registry may get more of them later.
+        short: what it is called in the name of a run.
     """
-    return _field(default, Allowed(lambda v: v in list(options), options=options))
+    return _field(default, Allowed(lambda v: v in list(options), options=options), short)
 
 
 def choice_error(
@@ -174,8 +193,9 @@ def check(settings: Any) -> None:  # noqa: ANN401 - any dataclass
             object.__setattr__(settings, field.name, float(value) + 0.0)
 
 
-def _field(default: Any, allowed: Allowed) -> Any:  # noqa: ANN401
-    return dataclasses.field(default=default, metadata={"allowed": allowed})
+def _field(default: Any, allowed: Allowed, short: str | None) -> Any:  # noqa: ANN401
+    named = {} if short is None else {"short": short}
+    return dataclasses.field(default=default, metadata={"allowed": allowed, **named})
 
 
 def _or_null(default: object) -> str:

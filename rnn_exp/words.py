@@ -28,6 +28,11 @@ def listing(items: Iterable[str]) -> str:
     return f"{', '.join(head)} and {last}" if head else last
 
 
+def printable(text: str) -> str:
+    """Return a text that is safe on a terminal: other characters become question marks."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
 def plural(count: int, noun: str) -> str:
     """Count something: '1 run', '2 runs'."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

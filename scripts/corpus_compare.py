@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import yaml
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
@@ -36,6 +37,7 @@ The base is read under the new names, and asked under the old ones where it know
 Columns = Mapping[str, np.ndarray]
 # What a run says of its machine and its clock, and files that hold paths and times.
 _EXEMPT_KEYS: Final = ("versions", "started", "ended", "seconds")
+_RUN_JSON: Final = "run.json"
 _EXEMPT_FILES: Final = ("run.log", ".hydra/hydra.yaml")
 _OF_REPORTS: Final = (".csv", ".svg", ".html")
 _EXAMPLE: Final = 50
@@ -116,17 +118,28 @@ def _runs(sweep: Path) -> dict[str, Path]:
 def _matched(
     base: Mapping[str, Path], head: Mapping[str, Path]
 ) -> Iterator[tuple[str, Path | None, Path | None]]:
-    """Return which runs belong together: by their folders' names, else by what was asked for.
+    """Return which runs belong together: by their names, their digests, or what was asked for.
 
-    A folder's name ends in a digest of all settings, so a new setting gives all runs other names.
+    What a run is called may change from commit to commit; so does its digest where a setting is
+    new.
     """
-    asked = {_asked(place): name for name, place in head.items() if name not in base}
+    others = {name: place for name, place in head.items() if name not in base}
+    digests = {_digest(place): name for name, place in others.items()}
+    asked = {_asked(place): name for name, place in others.items()}
     left = dict(head)
     for name, place in base.items():
-        other = name if name in head else asked.get(_renamed(_asked(place)), "")
-        yield name, place, left.pop(other, None)
+        other = name if name in head else digests.get(_digest(place))
+        yield name, place, left.pop(other or asked.get(_renamed(_asked(place)), ""), None)
     for name, place in left.items():
         yield name, None, place
+
+
+def _digest(place: Path) -> str:
+    """Return the digest of a run, or its folder where it has none."""
+    try:
+        return str(json.loads((place / _RUN_JSON).read_text("utf-8"))["digest"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return str(place)
 
 
 def _asked(place: Path) -> str:
@@ -149,7 +162,7 @@ def changes(old: Path, new: Path) -> list[Change]:
         return [Change("other picture", weighs=False)]
     try:
         return list(_KINDS.get(new.suffix, _texts)(old, new))
-    except (ValueError, OSError, SafetensorError) as error:
+    except (ValueError, OSError, SafetensorError, yaml.YAMLError) as error:
         return [Change("cannot be read", example=str(error)[:_EXAMPLE])]
 
 
@@ -256,6 +269,9 @@ def _json(before: Path, after: Path) -> Iterator[Change]:
     for key, value in old.items():
         if key not in new:
             yield Change(f"key {key} removed")
+        elif key == "run" and value != new[key] and old.get("digest") == new.get("digest"):
+            example = _arrow(value, new[key])
+            yield Change("key run: another name of the same digest", 1, None, example, False)
         elif json.dumps(value) != json.dumps(new[key]):
             largest = _largest(np.array([value], dtype=object), np.array([new[key]], dtype=object))
             yield Change(f"key {key}: other values", 1, largest, _arrow(value, new[key]))
@@ -280,6 +296,17 @@ def _pages(before: Path, after: Path) -> Iterator[Change]:
         yield Change("other words (--captions shows them)", weighs=False)
 
 
+def _yaml(before: Path, after: Path) -> Iterator[Change]:
+    """Tell of settings that were added; of any other difference as of a text's."""
+    old, new = (yaml.safe_load(file.read_text("utf-8")) for file in (before, after))
+    added = [key for key in new if key not in old] if isinstance(new, dict) else []
+    if isinstance(old, dict) and added and {**old, **{key: new[key] for key in added}} == new:
+        for key in added:
+            yield Change(f"key {key} added", weighs=False)
+    else:
+        yield from _texts(before, after)
+
+
 def _texts(before: Path, after: Path) -> Iterator[Change]:
     """Tell of the first line that differs."""
     old, new = _renamed(before.read_text("utf-8")), after.read_text("utf-8")
@@ -296,5 +323,6 @@ _KINDS: Final[Mapping[str, Callable[[Path, Path], Iterable[Change]]]] = {
     ".safetensors": _tables(load_file, "tensor"),
     ".csv": _tables(_csv, "column"),
     ".json": _json,
+    ".yaml": _yaml,
     ".html": _pages,
 }

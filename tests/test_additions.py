@@ -123,6 +123,7 @@ def test_a_task_is_one_class_with_its_own_settings(monkeypatch):
     run = run_from(configuration() | {"task": {"name": "shifted", "length": 9, "offset": 1}})
 
     assert run.settings()["task.offset"] == 1.0
+    assert "-offset1-" in run.name
     assert train_runs([run])[0].status == "finished"
     with pytest.raises(SettingError, match=r"task\.ofset=2 .*\(did you mean task\.offset\?\)"):
         run_from(configuration() | {"task": {"name": "shifted", "ofset": 2}})

@@ -102,7 +102,8 @@ def test_a_folder_without_runs_is_one_clear_line_of_the_report(tmp_path, monkeyp
     with pytest.raises(SystemExit) as left:
         call(monkeypatch, report, "rnn-exp-report", tmp_path)
 
-    assert left.value.code == (f"rnn-exp-report: there are no runs in {tmp_path} (no */run.json)")
+    why = f"there are no runs in {tmp_path} (no run.json up to 8 folders deep)"
+    assert left.value.code == f"rnn-exp-report: {why}"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -224,6 +224,14 @@ def changed(**columns):
         ),
         ({"weight": 3.0}, ("weights.safetensors", "tensor W: other values", 4, 2.0, True)),
         ({"config": "seed: 1\n"}, (".hydra/config.yaml", "other text", 0, None, True)),
+        (
+            {"config": "seed: 0\nnote: null\n"},
+            (".hydra/config.yaml", "key note added", 0, None, False),
+        ),
+        (
+            {"config": "seed: 1\nnote: null\n"},
+            (".hydra/config.yaml", "other text", 0, None, True),
+        ),
         ({"said": {"more": 1}}, ("run.json", "key more added", 0, None, False)),
         (
             {"said": {"final": {"rate": 0.25}}},
@@ -245,6 +253,21 @@ def test_each_difference_is_found_and_named(tmp_path, head, difference):
     assert any(difference[0] in line and difference[1] in line for line in told.lines)
     words = "different: " if difference[-1] else "the same, but for what is noted above"
     assert told.lines[-1].startswith(words)
+
+
+def test_a_run_under_another_name_is_matched_by_its_digest_and_the_name_is_noted(tmp_path):
+    for name, digest in (("one-aa", "a" * 16), ("two-bb", "b" * 16)):
+        write_run(tmp_path / "base" / name, said={"run": name, "digest": digest})
+        head = tmp_path / "head" / f"new-{name}"
+        write_run(head, said={"run": head.name, "digest": digest})
+        (head / ".hydra/overrides.yaml").write_text(f"- name={name.split('-')[0]}\n")
+
+    told = found(tmp_path)
+
+    assert {what for _, what, *_ in told} == {"key run: another name of the same digest"}
+    assert not any(weighs for *_, weighs in told)
+    write_run(tmp_path / "head" / "three-cc", said={"run": "three-cc", "digest": "c" * 16})
+    assert ("folder", "only in HEAD", 0, None, True) in found(tmp_path)
 
 
 def test_equal_content_in_other_bytes_is_a_kind_of_its_own(tmp_path):

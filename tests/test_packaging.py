@@ -74,6 +74,7 @@ def test_the_wheel_names_its_commands_and_its_license(wheel):
         "rnn-exp": "rnn_exp.app:main",
         "rnn-exp-report": "rnn_exp.commands:report",
         "rnn-exp-status": "rnn_exp.commands:status",
+        "rnn-exp-weights": "rnn_exp.commands:weights",
     }
     assert len(licenses) == 1
 

@@ -36,7 +36,7 @@ class Word(NamedTuple):
     @property
     def is_plain(self) -> bool:
         """Whether it gives a value to a key that exists, and merges nothing."""
-        merges = isinstance(self.override.value(), (dict, list))
+        merges = isinstance(self.override.value(), dict)  # a list replaces what was there
         return self.override.type == OverrideType.CHANGE and not merges
 
 

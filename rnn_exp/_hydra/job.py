@@ -25,12 +25,14 @@ __all__ = [
     "CheckBeforeStart",
     "RunError",
     "checkpoint_seconds",
+    "has_own_name",
     "job",
     "register_resolvers",
     "run_from_config",
     "settings_from_config",
 ]
 
+_OWN_NAMES = ("${rnn_exp.run_name:${hydra.sweep.dir}}", "${rnn_exp.run_name:}")
 ALREADY_THERE_MESSAGE = "This run is already there; to train it again, remove its folder."
 
 
@@ -51,7 +53,7 @@ class CheckBeforeStart(Callback):
             SystemExit: in both cases. Hydra makes warnings of a callback's other exceptions.
         """
         del kwargs
-        from rnn_exp.storage.writing import is_done
+        from rnn_exp.storage.writing import is_done, relabel
         from rnn_exp.training.experiment import torch_device
 
         try:
@@ -61,6 +63,7 @@ class CheckBeforeStart(Callback):
             folder = Path(config.hydra.run.dir)
             done = is_done(folder, run)
             folder.mkdir(parents=True, exist_ok=True)
+            relabelled = done and relabel(folder, run)
         except Exception as error:
             line = one_line_error(error)
             if line is None:
@@ -68,6 +71,8 @@ class CheckBeforeStart(Callback):
             sys.exit(f"rnn-exp: {line}")
         if done:
             print(f"{folder}\n{ALREADY_THERE_MESSAGE}")
+            if relabelled:
+                print("Its note and tags are those of this command now.")
             sys.exit(0)
 
 
@@ -157,11 +162,25 @@ def checkpoint_seconds(hydra: Any) -> float:  # noqa: ANN401 - Hydra's own node
     return seconds_from(hydra.launcher.get("checkpoint_seconds", 60))
 
 
-def register_resolvers() -> None:
-    """Register the names of folders: ``${rnn_exp.run_name:}`` and ``${rnn_exp.sweep_name:…}``."""
+def has_own_name(config: DictConfig) -> bool:
+    """Say whether a job of a sweep goes by the run's own name, and not by one of the user's."""
+    sweep: Any = OmegaConf.to_container(config.hydra.sweep)
+    return sweep["subdir"] in _OWN_NAMES
 
-    def run_name(*, _root_: DictConfig) -> str:
-        return run_from_config(_root_).name
+
+def register_resolvers() -> None:
+    """Register the names of folders: ``${rnn_exp.run_name:…}`` and ``${rnn_exp.sweep_name:…}``.
+
+    The name of a run is that of the folder in which it lies already, below the folder that is
+    given: a run that was made under the name of an older version is found. Without a folder it is
+    the run's own name.
+    """
+
+    def run_name(parent: str = "", *, _root_: DictConfig) -> str:
+        from rnn_exp.storage.places import RunFolders
+
+        run = run_from_config(_root_)
+        return RunFolders().of(Path(parent), run).name if parent else run.name
 
     first: dict[str, str] = {}
 

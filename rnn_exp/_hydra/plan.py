@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omegaconf import OmegaConf
-
 from rnn_exp._hydra.composition import Composer, Word
-from rnn_exp._hydra.job import run_from_config, settings_from_config
+from rnn_exp._hydra.job import has_own_name, run_from_config, settings_from_config
+from rnn_exp.fields import SettingError
+from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done
 from rnn_exp.training.run import Run, run_from
 
 __all__ = ["PlannedJob", "plan"]
-
-_OWN_NAME = "${rnn_exp.run_name:}"
 
 Settings = dict[str, Any]
 
@@ -57,16 +55,17 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
         FileExistsError: if a folder has another run, or two runs would have the same folder.
     """
     sweep, settings_of_choices = Path(composer.master.hydra.sweep.dir), _PlainSettings(composer)
-    result = []
+    result, folders = [], RunFolders()
     for number, overrides in enumerate(jobs, start=first):
         settings = settings_of_choices.with_values(overrides)
         if settings is None:
             config = composer.compose(overrides, number)
-            run, name = run_from_config(config), str(config.hydra.sweep.subdir)
+            run = run_from_config(config)
+            own = has_own_name(config)
+            folder = folders.of(sweep, run) if own else sweep / str(config.hydra.sweep.subdir)
         else:
             run = run_from(settings)
-            name = run.name
-        folder = sweep / name
+            folder = folders.of(sweep, run)
         result.append(PlannedJob(number, overrides, run, folder, is_done(folder, run)))
     _refuse_shared_folders(result)
     return result
@@ -82,6 +81,11 @@ def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:
                 f"hydra.sweep.subdir gives {first.name} and {job.run.name} the same folder "
                 f"{job.folder}; let it differ, as ${{hydra.job.num}} does"
             )
+        if first.note != job.run.note:
+            raise SettingError("note", f"{first.note},{job.run.note}", f"one note for {first.name}")
+        if first.tags != job.run.tags:
+            allowed = f"one list for {first.name}, such as tags=[paper,fig2]"
+            raise SettingError("tags", f"{first.tags},{job.run.tags}", allowed)
 
 
 class _PlainSettings:
@@ -99,9 +103,10 @@ class _PlainSettings:
         base = self.composer.base(overrides)
         if id(base) not in self.known:
             settings = settings_from_config(base, resolve=False)
-            ours = OmegaConf.to_container(base.hydra.sweep)["subdir"] == _OWN_NAME  # type: ignore[index, call-overload]
             has_interpolation = "${" in str(settings)
-            self.known[id(base)] = settings if ours and not has_interpolation else None
+            self.known[id(base)] = (
+                settings if has_own_name(base) and not has_interpolation else None
+            )
         settings_of_base = self.known[id(base)]
         if settings_of_base is None:
             return None

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rnn_exp._hydra.composition import Composer, hydra_files
 from rnn_exp._hydra.job import CheckBeforeStart, RunError, run_from_config
 from rnn_exp._hydra.plan import PlannedJob
+from rnn_exp.storage.writing import relabel
 from rnn_exp.sweeps.pool import LostWorker, Workers, map_unordered
 from rnn_exp.sweeps.progress import SweepBar
 from rnn_exp.sweeps.worker import (
@@ -67,9 +68,11 @@ class Sweep:
             ConnectionError: if the cluster is gone.
         """
         planned = {job.run: job for job in jobs}
+        relabelled = 0
         for job in planned.values():
             if job.done:
                 remove_leftovers(job.folder)
+                relabelled += relabel(job.folder, job.run)
         left = [run for run, job in planned.items() if not job.done]
         results = {run: JobResult(ALREADY_THERE) for run, job in planned.items() if job.done}
         chunks = experiment.chunks(left, processes=workers.count())
@@ -83,6 +86,8 @@ class Sweep:
                     collected, chunks = self._collect(map_unordered(function, sent, workers), bar)
                     results |= collected
         _print_summary(results, self.folder)
+        if relabelled:
+            print(f"{relabelled} of the runs already there have another note or other tags now")
         return [_job_return(job, results[job.run]) for job in jobs]
 
     def _assignments(

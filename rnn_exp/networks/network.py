@@ -76,14 +76,14 @@ class Network:
     """
 
     activation: str = choice("tanh", ACTIVATIONS)
-    hidden_size: int = whole(128, least=1)
-    num_layers: int = whole(1, least=1)
+    hidden_size: int = whole(128, least=1, short="units")
+    num_layers: int = whole(1, least=1, short="layers")
     cell: str = choice("rnn", CELLS)
     leak: float | None = number(None, above=0)
-    initial_state: float = number(0.0)
-    parametrization: str = choice("free", PARAMETRIZATIONS)
+    initial_state: float = number(0.0, short="state")
+    parametrization: str = choice("free", PARAMETRIZATIONS, short="W")
     engine: str = choice("scan", ENGINES)
-    dtype: str = choice("float32", DTYPES)
+    dtype: str = choice("float32", DTYPES, short="")
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""

@@ -100,6 +100,8 @@ RESULTS: Final = {
     "status": "status",
 }
 """The columns of results in the table of runs, by what they are read from."""
+_LABELS: Final = ("note", "tags")
+_LONGEST_LABEL: Final = 500
 _UNKNOWN: Final = "-"
 _ALWAYS: Final = ("task.length", "network.cell", "network.activation", "init", "init.gain")
 """Settings that the table of settings shows wherever they vary."""
@@ -190,16 +192,19 @@ def run_table(runs: pd.DataFrame) -> RunTable:
     text = runs[settings].astype(object).map(cell)
     varying = [column for column in settings if len(text[column].unique()) > 1]
     shown = [column for column in RESULTS if column in runs]
+    labels = [column for column in _LABELS if column in runs and runs[column].notna().any()]
     rows = [
         [
             str(run["run"]),
             *values,
             *(_result(run, key) for key in shown),
             _end(run),
+            *(cell(run[key])[:_LONGEST_LABEL] for key in labels),
         ]
         for (_, run), values in zip(runs.iterrows(), text[varying].to_numpy().tolist(), strict=True)
     ]
-    headings = ["run", *varying, *(RESULTS[column] for column in shown), "diverged or failed"]
+    results = [*(RESULTS[column] for column in shown), "diverged or failed"]
+    headings = ["run", *varying, *results, *labels]
     shared = [(c, str(text[c].iloc[0])) for c in settings if c not in varying and len(text)]
     return RunTable(headings, rows, shared)
 

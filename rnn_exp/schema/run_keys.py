@@ -15,7 +15,7 @@ from rnn_exp.schema.tables import (
 
 __all__ = ["RUN_KEYS", "Key", "column_lines"]
 
-KeyType = Literal["text", "number", "truth", "object", "numbers"]
+KeyType = Literal["text", "texts", "number", "truth", "object", "numbers"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Key:
 
 RUN_KEYS: Final = (
     Key("format", "number", "version of this format"),
-    Key("run", "text", "the run's name, which is also its folder's", "run", needed=True),
+    Key("run", "text", "the run's name; in the table the path of its folder", "run", needed=True),
     Key("digest", "text", "16 hex digits of what decides the results", "digest", needed=True),
     Key("status", "text", "how the run stands", "status", needed=True),
     Key("lags", "number", "lag of the first time step at update 0, T − 1", "lags"),
@@ -118,6 +118,8 @@ RUN_KEYS: Final = (
     Key("diverged.direction", "text", "forward or backward pass", "diverged_direction"),
     Key("failure", "text", "why a run failed", "failure"),
     Key("settings", "object", "every setting under its configuration key", needed=True),
+    Key("note", "text", "a line that was written on the run; null: none", "note"),
+    Key("tags", "texts", "words that were written on the run", "tags"),
     Key("command", "text", "the shell command that makes this run", "command", needed=True),
     Key("seed", "number", "the seed, as in settings"),
     Key("device", "text", "the device on which it trained; auto is decided"),

@@ -14,6 +14,7 @@ __all__ = [
     "RUN_JSON",
     "RUN_STATUSES",
     "SEAL",
+    "SWEEP_JSON",
     "TABLES",
     "VERDICTS",
     "WEIGHTS",
@@ -28,6 +29,7 @@ FORMAT: Final = 4
 """The version of this format, in every run.json; folders without one are of version 1."""
 
 RUN_JSON: Final = "run.json"
+SWEEP_JSON: Final = "sweep.json"
 WEIGHTS: Final = "weights.safetensors"
 SEAL: Final = "sha256"
 """The key of run.json that has the hash of all its others."""

@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 
 from rnn_exp.schema import TABLES
-from rnn_exp.storage.parquet import Source, Wanted, column_of, gather, reason
-from rnn_exp.storage.run_json import NUMBERS, RESULTS, TEXTS, TRUTHS, RunFolder, find, read
+from rnn_exp.storage.parquet import Wanted, column_of, gather, reason
+from rnn_exp.storage.places import DEPTH, find, name_in
+from rnn_exp.storage.run_json import NUMBERS, RESULTS, TEXTS, TRUTHS, RunFolder, read
 
 __all__ = ["DamagedWarning", "Results", "load"]
 
@@ -118,7 +119,7 @@ class Results:
         own = [name for name in wanted.columns if name in TABLES[table].names]
         gathered = gather(table, sources, wanted._replace(columns=own))
         for place, why in gathered.failures.items():
-            self._tell(sources[place], why)
+            self._tell(str(self._runs["run"].iloc[places[place]]), why)
         rows = {
             name: column_of(table, name, gathered.columns[name])
             if name in TABLES[table].names
@@ -128,8 +129,8 @@ class Results:
         # Not copied: a frame that owned one block for each type would need the memory twice.
         return pd.DataFrame(rows, index=pd.RangeIndex(gathered.counts.sum()), copy=False)
 
-    def _tell(self, source: Source, why: str) -> None:
-        row = {"run": source.path.parent.name, "why": why}
+    def _tell(self, run: str, why: str) -> None:
+        row = {"run": run, "why": why}
         if row not in self._broken:
             self._broken.append(row)
             warnings.warn(f"{row['run']} is left out: {why}", DamagedWarning, stacklevel=4)
@@ -138,8 +139,11 @@ class Results:
 def load(folder: str | Path, *, unfinished: bool = False) -> Results:
     """Read a study's folder, or a single run's. Broken runs are listed, not fatal.
 
+    Runs are found at any depth below the folder, but for hidden folders and reports; in the column
+    ``run`` they have their path below it. So one that holds several studies can be loaded as well.
+
     Args:
-        folder: of a study or a run.
+        folder: of a study or a run, or one that holds several.
         unfinished: whether the tables have the rows so far of runs that have not ended, up to their
             last checkpoint.
 
@@ -152,12 +156,15 @@ def load(folder: str | Path, *, unfinished: bool = False) -> Results:
     found: list[RunFolder] = []
     broken: list[dict[str, str]] = []
     for place in find(folder):
+        name = name_in(folder, place)
         try:
-            found.append(read(place, unfinished=unfinished))
+            found.append(read(place, name, unfinished=unfinished))
         except (OSError, ValueError, pa.ArrowException) as error:
-            broken.append({"run": place.name, "why": reason(error)})
+            broken.append({"run": name, "why": reason(error)})
     if not found and not broken:
-        raise FileNotFoundError(f"there are no runs in {folder} (no */run.json)")
+        raise FileNotFoundError(
+            f"there are no runs in {folder} (no run.json up to {DEPTH} folders deep)"
+        )
     return Results(found, broken)
 
 

@@ -11,13 +11,14 @@ from rnn_exp.storage.hashes import is_unbroken
 from rnn_exp.storage.parquet import Source, promised
 from rnn_exp.storage.unfinished import parts_of
 
-__all__ = ["NUMBERS", "RESULTS", "TEXTS", "TRUTHS", "RunFolder", "find", "read"]
+__all__ = ["NUMBERS", "RESULTS", "TEXTS", "TRUTHS", "RunFolder", "read"]
 
 RESULTS: Final = {key.column: key.path for key in RUN_KEYS if key.column}
 """Columns of the table of runs that are no settings, and where run.json has them."""
 NUMBERS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "number"]
-TEXTS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "text"]
+TEXTS: Final = [key.column for key in RUN_KEYS if key.column and key.type in ("text", "texts")]
 TRUTHS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "truth"]
+_LISTS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "texts"]
 _CARRIERS: Final = {None, *CARRIERS}
 _NEEDED: Final = [key.path for key in RUN_KEYS if key.needed]
 _BOTH_ENDS: Final = 2
@@ -47,35 +48,19 @@ class RunFolder(NamedTuple):
     rule: str | None = None
 
 
-def find(folder: Path) -> list[Path]:
-    """Return the folders that are, or should have become, runs.
-
-    Args:
-        folder: a study's, or one run's.
-    """
-    if (folder / RUN_JSON).exists():
-        return [folder.absolute()]
-    return [
-        place
-        for place in sorted(folder.iterdir())
-        if not place.name.startswith(".")
-        and place.is_dir()
-        and ((place / RUN_JSON).exists() or (place / ".hydra").exists())
-    ]
-
-
-def read(place: Path, *, unfinished: bool = False) -> RunFolder:
+def read(place: Path, name: str, *, unfinished: bool = False) -> RunFolder:
     """Read a run's description and, if it is done, the footers of its tables.
 
     Args:
         place: the run's folder.
+        name: what the run is called in the tables.
         unfinished: whether to read the rows so far of a run that has not ended.
 
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if either is not as it should be.
     """
     said = json.loads((place / RUN_JSON).read_text(encoding="utf-8"))
-    row, rule = _row(said) | {"run": place.name}, said.get("verdict_rule")
+    row, rule = _row(said) | {"run": name}, said.get("verdict_rule")
     if not isinstance(rule, str | None):
         raise ValueError(f"{RUN_JSON}: verdict_rule is not text")
     names, version = tables_of(said["settings"]), said.get("format", 1)
@@ -122,6 +107,7 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     if taken:
         raise ValueError(f"run.json: a setting has the name of a result: {', '.join(taken)}")
     row = {name: _at(said, path) for name, path in RESULTS.items()}
+    row |= {name: _joined(name, row[name]) for name in _LISTS}
     for names, types, what in (
         (NUMBERS, (int, float), "a number"),
         (TEXTS, (str,), "text"),
@@ -139,6 +125,14 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     if row["carrier"] not in _CARRIERS:
         raise ValueError(f"run.json: carrier is no column of gradients: {row['carrier']}")
     return row | settings
+
+
+def _joined(name: str, value: object) -> str | None:
+    """Return a list of texts as one text, with commas between them; None for none."""
+    texts = [] if value is None else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"{RUN_JSON}: {name} is no list of texts")
+    return ",".join(texts) or None
 
 
 def _agree(said: dict[str, Any], tables: Mapping[str, Source]) -> None:

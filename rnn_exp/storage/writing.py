@@ -26,8 +26,9 @@ import torch
 from rnn_exp.arithmetic import arithmetic
 from rnn_exp.profiles import RULE, Summary
 from rnn_exp.schema import DONE, FORMAT, RUN_JSON, TABLES, WEIGHTS, tables_of
-from rnn_exp.storage.files import put_aside, replace_bytes
+from rnn_exp.storage.files import held, put_aside, replace_bytes
 from rnn_exp.storage.hashes import damage, entry_of, is_unbroken, sealed
+from rnn_exp.storage.labels import described, relabelled, with_label
 from rnn_exp.storage.parts import Parts, write_table
 from rnn_exp.training.experiment import resolve_auto
 from rnn_exp.training.outcome import Outcome
@@ -37,12 +38,15 @@ __all__ = [
     "describe",
     "is_done",
     "put_damaged_aside",
+    "relabel",
     "remove_half_written",
     "status_of",
     "versions",
     "write",
     "write_status",
 ]
+
+_LOCK_SECONDS = 60.0
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -64,6 +68,7 @@ def describe(run: Run) -> dict[str, Any]:
         "versions": versions(),
         "arithmetic": arithmetic(),
         "command": run.command,
+        **described(run),
     }
 
 
@@ -87,7 +92,8 @@ def write_status(folder: Path, run: Run, status: str, **more: object) -> None:
         status: of the run.
         more: further keys of run.json.
     """
-    _write_json(folder / RUN_JSON, describe(run) | {"status": status, **more})
+    said = describe(with_label(folder, run))
+    _write_json(folder / RUN_JSON, said | {"status": status, **more})
 
 
 def write(
@@ -113,7 +119,8 @@ def write(
     weights = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
     replace_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
     entries = {name: entry_of(folder / name) for name in files}
-    _write_json(folder / RUN_JSON, describe(outcome.run) | _results(outcome) | {"files": entries})
+    said = describe(with_label(folder, outcome.run))
+    _write_json(folder / RUN_JSON, said | _results(outcome) | {"files": entries})
 
 
 def is_done(folder: Path, run: Run) -> bool:
@@ -147,6 +154,26 @@ def put_damaged_aside(folder: Path, run: Run) -> Path | None:
     ):
         return None
     return put_aside(folder, [RUN_JSON, WEIGHTS, *(table.file for table in TABLES.values())])
+
+
+def relabel(folder: Path, run: Run) -> bool:
+    """Write a run's note and tags into the run.json of a run that is done, if it has others.
+
+    Returns:
+        Whether there was something to write.
+
+    Raises:
+        OSError: if it cannot be written, or another process holds the folder.
+    """
+    if run.note is None and run.tags is None:
+        return False
+    path = folder / RUN_JSON
+    said = json.loads(path.read_text(encoding="utf-8"))
+    if relabelled(said, run) == said:
+        return False
+    with held(folder, patience=_LOCK_SECONDS):
+        _write_json(path, relabelled(json.loads(path.read_text(encoding="utf-8")), run))
+    return True
 
 
 def status_of(folder: Path) -> str:

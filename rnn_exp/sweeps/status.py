@@ -13,8 +13,9 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any, NamedTuple
 
-from rnn_exp.schema import DONE, RUN_JSON
+from rnn_exp.schema import DONE, RUN_JSON, SWEEP_JSON
 from rnn_exp.storage.files import replace_bytes
+from rnn_exp.words import printable
 
 __all__ = [
     "FILE",
@@ -23,13 +24,14 @@ __all__ = [
     "Heartbeat",
     "SweepStatus",
     "chunks_in_training",
+    "label_line",
     "remove_heartbeats",
     "status_line",
     "sweep_status",
     "write_run_list",
 ]
 
-FILE = "sweep.json"
+FILE = SWEEP_JSON
 FOLDER = ".progress"
 _SECONDS_BETWEEN_HEARTBEATS = 1.0
 # A chunk whose heartbeat is older was killed, or makes less than one update a minute.
@@ -179,6 +181,30 @@ def status_line(status: SweepStatus) -> str:
         parts.append(f"{status.per_minute:.{digits}f}/min")
         parts.append(f"{_clock(status.seconds_left)} to go")
     return ", ".join(parts)
+
+
+def label_line(sweep: Path) -> str:
+    """Return the note and the tags that all runs of a sweep have, as a line; "" for none.
+
+    Raises:
+        FileNotFoundError, ValueError: as `sweep_status`.
+    """
+    found = {_label(sweep / name / RUN_JSON) for name in _run_list(sweep)[1]}
+    labels = [label for label in found if label is not None]
+    parts = []
+    for word, values in zip(("note", "tags"), zip(*labels, strict=True), strict=False):
+        if len(set(values)) == 1 and values[0]:
+            parts.append(f"{word}: {values[0]}")
+    return printable("; ".join(parts))
+
+
+def _label(path: Path) -> tuple[str, str] | None:
+    """Return a run's note and tags; None where there is no run.json that says something of them."""
+    try:
+        said: Any = json.loads(path.read_text(encoding="utf-8"))
+        return str(said["note"] or ""), ", ".join(map(str, said["tags"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _clock(seconds: float) -> str:

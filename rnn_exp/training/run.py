@@ -6,11 +6,12 @@ nested plain values, as composed from conf/, into a `Run`.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rnn_exp.fields import SettingError, as_typed, check, choice_error, whole
@@ -18,6 +19,8 @@ from rnn_exp.networks import CELLS, ENGINES, INITS, PARAMETRIZATIONS, Init, Netw
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Refusal
 from rnn_exp.tasks import TASKS, Adding, Task
+from rnn_exp.training import labels
+from rnn_exp.training.naming import run_name
 from rnn_exp.training.penalties import PENALTIES
 from rnn_exp.training.settings import Recording, Training
 
@@ -39,6 +42,9 @@ class Run:
         seed: from which every draw of the run follows.
         device: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: CUDA where the run trains, if there is
             one. It decides no result and is no part of the digest.
+        note: a line about the run for whoever reads its results. Two runs that differ in nothing
+            but note and tags are equal and have one digest.
+        tags: words by which to find it again, a list.
 
     Raises:
         SettingError: for a value that is not allowed, or settings that exclude each other.
@@ -51,9 +57,13 @@ class Run:
     recording: Recording = dataclasses.field(default_factory=Recording)
     seed: int = whole(0)
     device: str = "cpu"
+    note: str | None = labels.note()
+    tags: Sequence[str] | None = labels.tags()
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
+        object.__setattr__(self, "note", labels.plain_note(self.note))
+        object.__setattr__(self, "tags", labels.plain_tags(self.tags))
         check(self)
         object.__setattr__(self, "init", self.init.for_length(self.task.length))
         for key, value, reason in self._refusals():
@@ -113,7 +123,7 @@ class Run:
         words = {"task": self.task.name, "init": self.init.name}
         return words | parts | {"seed": self.seed, "device": self.device}
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """16 hex digits of what decides the results: every setting but the device."""
         what = {key: value for key, value in self.settings().items() if key != "device"}
@@ -121,26 +131,18 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's name: readable, and unique by its digest.
+        """The folder's name: every setting that is not the default in short, and the digest.
 
         Example:
             >>> Run(seed=3).name.startswith("adding-T30-tanh-gaussian0.8-seed3-")
             True
         """
-        gain = self.settings().get("init.gain")
-        strength = "" if gain is None else f"{gain:g}"
-        cell, activation, kind = self.network.cell, self.network.activation, self.network.kind
-        word = f"{cell}-{activation}"
-        if kind.only_activation or kind.is_plain:
-            word = activation if kind.is_plain else cell
-        return (
-            f"{self.task.name}-T{self.task.length}-{word}-"
-            f"{self.init.name}{strength}-seed{self.seed}-{self.digest[:8]}"
-        )
+        others = {"training": self.training, "recording": self.recording}
+        return run_name(self.task, self.network, self.init, others, self.seed, self.digest)
 
     @property
     def command(self) -> str:
-        """The shell command that makes this run: every setting that is not the default.
+        """The shell command that makes this run: what is not the default, its note and tags.
 
         Example:
             >>> Run(init=Gaussian(gain=1.5), seed=2).command
@@ -152,7 +154,8 @@ class Run:
         changed = [
             f"{key}={as_typed(value)}" for key, value in settings.items() if value != usual[key]
         ]
-        return " ".join(["rnn-exp", *(shlex.quote(word) for word in changed)])
+        words = [*changed, *labels.label_words(self.note, self.tags)]
+        return " ".join(["rnn-exp", *(shlex.quote(word) for word in words)])
 
 
 def run_from(config: Mapping[str, Any]) -> Run:
@@ -160,23 +163,26 @@ def run_from(config: Mapping[str, Any]) -> Run:
 
     Args:
         config: nested plain values: groups ``task``, ``network``, ``init``, ``training`` and
-            ``recording``, of which task and init have a ``name``; ``seed`` and ``device``.
+            ``recording``, of which task and init have a ``name``; ``seed`` and ``device``; ``note``
+            and ``tags``, which may be missing.
 
     Raises:
         SettingError: naming the first key that is unknown, missing or has a value not allowed.
     """
     groups = [*_NAMED, *_FIXED]
-    _refuse_unknown("", config, [*groups, "seed", "device"])
+    _refuse_unknown("", config, [*groups, *_PLAIN])
     parts: dict[str, Any] = {}
     for group in groups:
         given = config.get(group)
         if not isinstance(given, Mapping):
             raise SettingError(group, given, "a group of settings")
         parts[group] = _part(group, dict(given))
-    return Run(**parts, seed=config.get("seed"), device=str(config.get("device")))  # type: ignore[arg-type]
+    parts |= {key: config.get(key) for key in _PLAIN} | {"device": str(config.get("device"))}
+    return Run(**parts)
 
 
 _NAMED: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
+_PLAIN = ("seed", "device", "note", "tags")
 _FIXED: dict[str, type] = {"network": Network, "training": Training, "recording": Recording}
 
 

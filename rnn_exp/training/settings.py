@@ -39,18 +39,18 @@ class Training:
     """
 
     updates: int = whole(300, least=1)
-    batch_size: int = whole(16, least=1)
-    optimizer: str = choice("sgd", OPTIMIZERS)
-    learning_rate: float = number(0.01, above=0)
-    clip_norm: float | None = number(None, above=0)
+    batch_size: int = whole(16, least=1, short="batch")
+    optimizer: str = choice("sgd", OPTIMIZERS, short="")
+    learning_rate: float = number(0.01, above=0, short="lr")
+    clip_norm: float | None = number(None, above=0, short="clip")
     clip_value: float | None = number(None, above=0)
     loss_at: str = choice("task", ["task", "every"])
     omega: float = number(0.0, least=0)
     omega_form: str = choice("squared", OMEGA_FORMS)
     orthogonality: float = number(0.0, least=0)
-    truncate_every: int | None = whole(None, least=1)
-    truncate_back: int | None = whole(None, least=1)
-    stop_when_solved: bool = flag(False)
+    truncate_every: int | None = whole(None, least=1, short="truncate")
+    truncate_back: int | None = whole(None, least=1, short="back")
+    stop_when_solved: bool = flag(False, short="until_solved")
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
@@ -91,7 +91,7 @@ class Recording:
         SettingError: if ``every`` is below 1, or ``exponents`` below 0.
     """
 
-    every: int = whole(10, least=1)
+    every: int = whole(10, least=1, short="record")
     exponents: int = whole(0)
 
     def __post_init__(self) -> None:

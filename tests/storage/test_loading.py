@@ -362,7 +362,7 @@ def test_a_file_is_no_folder(tmp_path):
 def test_a_folder_without_runs_is_named(tmp_path):
     (tmp_path / "notes").mkdir()
 
-    with pytest.raises(FileNotFoundError, match=rf"^there are no runs in {tmp_path} \(no \*/run"):
+    with pytest.raises(FileNotFoundError, match=rf"^there are no runs in {tmp_path} \(no run"):
         rnn_exp.load(tmp_path)
 
 

@@ -51,7 +51,7 @@ class Gaussian(Init):
     """
 
     gain: float = number(0.8, least=0)
-    input_scale: float = number(1.0, least=0)
+    input_scale: float = number(1.0, least=0, short="input")
     name: ClassVar[str] = "gaussian"
 
     def mean_field_gain(self, W: Float[Tensor, "n n"]) -> float | None:

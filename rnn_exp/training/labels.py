@@ -1,0 +1,101 @@
+"""Notes and tags: what a person writes on a run; they decide nothing and are not in its digest.
+
+Both end in files, tables, pages and terminals, so they are short and of one line of printable
+characters: no control characters, no marks that turn the direction of text.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from rnn_exp.fields import Allowed, SettingError
+from rnn_exp.words import printable
+
+__all__ = ["label_words", "note", "plain_note", "plain_tags", "tags"]
+
+_LONGEST_NOTE: Final = 500
+_MOST_TAGS: Final = 20
+_LONGEST_SHOWN: Final = 100
+_TAG: Final = re.compile(r"[\w.:+-]{1,50}")
+_NOTE_TEXT: Final = (
+    f"one line of text of at most {_LONGEST_NOTE} characters, without ${{, what is no whole number "
+    "or word in quotes ('note=\"0.5, again\"'); or null"
+)
+_TAGS_TEXT: Final = (
+    f"a list of at most {_MOST_TAGS} words, such as tags=[paper,fig2], each of at most 50 letters, "
+    "digits and . _ : + -; or null"
+)
+
+
+class _OfLabel(Allowed):
+    """What a note or tags accept; what is refused is shown without what may harm a terminal."""
+
+    def refusal(self, key: str, value: object) -> SettingError:
+        """Return the refusal of a value, which is cut if it is long."""
+        text = str(value)
+        shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+        return SettingError(key, printable(shown), self.words)
+
+
+def note() -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
+    """Declare the field of a run that accepts a note; two runs that differ in it are equal."""
+    return _field(_OfLabel(_is_note, _NOTE_TEXT))
+
+
+def tags() -> Any:  # noqa: ANN401
+    """Declare the field of a run that accepts tags; two runs that differ in them are equal."""
+    return _field(_OfLabel(_are_tags, _TAGS_TEXT))
+
+
+def plain_note(value: object) -> object:
+    """Return a note as a run has it: a whole number that was typed for one is text."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_whole else value
+
+
+def plain_tags(value: object) -> object:
+    """Return tags as a run has them: a tuple, each tag once, in the order in which they came."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return value
+    texts = [plain_note(each) for each in value]
+    are_words = all(isinstance(text, str) for text in texts)
+    return tuple(dict.fromkeys(texts)) if are_words else tuple(texts)
+
+
+def label_words(note: str | None, tags: Sequence[str] | None) -> Iterator[str]:
+    """Yield the words of the command line that give a note and tags.
+
+    Example:
+        >>> list(label_words("first try", ("paper", "fig2")))
+        ['note="first try"', 'tags=[paper,fig2]']
+    """
+    if note:
+        # Hydra reads \" as a quote, and halves the backslashes before one.
+        quoted = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' * bool(found[2])), note)
+        yield f'note="{quoted}"'
+    if tags:
+        yield f"tags=[{','.join(_word(tag) for tag in tags)}]"
+
+
+def _word(tag: str) -> str:
+    return tag if re.fullmatch(r"[A-Za-z]\w*", tag, re.ASCII) else f'"{tag}"'
+
+
+def _field(allowed: Allowed) -> Any:  # noqa: ANN401
+    return dataclasses.field(default=None, compare=False, metadata={"allowed": allowed})
+
+
+def _is_note(value: object) -> bool:
+    if value is None:
+        return True
+    is_line = isinstance(value, str) and value.isprintable() and "${" not in value
+    return is_line and len(str(value)) <= _LONGEST_NOTE
+
+
+def _are_tags(value: object) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, tuple) or len(value) > _MOST_TAGS:
+        return False
+    return all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in value)

@@ -1,0 +1,117 @@
+"""What a run is called: a function of the run alone, readable, and safe on every file system.
+
+The name begins with what a reader looks for first: task, length, activation or cell, init and gain,
+seed. Every other setting that is not the default follows, shortened as its field says, and the
+beginning of the digest ends it: by that two runs that read alike differ, and old names are found.
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from rnn_exp.fields import as_typed, short_of
+from rnn_exp.networks import Init, Network
+from rnn_exp.tasks import Task
+
+__all__ = ["LONGEST", "SUFFIX", "run_name", "suffix_of"]
+
+LONGEST: Final = 100
+"""Characters of the longest name; what does not fit is counted (``-3more-``) or cut (``..``)."""
+SUFFIX: Final = re.compile(r"-([0-9a-f]{8})$")
+"""How the name of every run ends, in all versions: with the first 8 digits of its digest."""
+_FIRST: Final = {"task.length", "network.activation", "network.cell", "init.gain"}
+# How long and how often: these differ least within a study, so they are the first to be left out.
+_LAST: Final = {"training.updates", "training.batch_size", "recording.every"}
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def run_name(
+    task: Task, network: Network, init: Init, others: Mapping[str, Any], seed: int, digest: str
+) -> str:
+    """Return the name of a run, of at most `LONGEST` characters of ``[A-Za-z0-9._-]``.
+
+    Args:
+        task: of the run, as the next two.
+        network: what the network is.
+        init: how its weights are drawn.
+        others: the dataclasses of the other groups of settings, by the groups' names.
+        seed: of the run.
+        digest: of the run.
+
+    Example:
+        >>> from rnn_exp.networks.inits import Unit
+        >>> from rnn_exp.tasks import Hold
+        >>> run_name(Hold(), Network(num_layers=3), Unit(weight=2), {}, 1, "0123456789abcdef")
+        'hold-T50-tanh-unit-seed1-weight2-layers3-01234567'
+    """
+    gain = getattr(init, "gain", None)
+    strength = "" if gain is None else _number(gain)
+    first = [task.name, f"T{task.length}", _cell_word(network), f"{init.name}{strength}"]
+    usual_init = type(init)().for_length(task.length)  # a length that follows from the task's
+    rest = _changed("init", init, usual_init) | _changed("network", network)
+    for group, part in {"task": task, **others}.items():
+        rest |= _changed(group, part)
+    keys = sorted(rest, key=lambda key: key in _LAST)
+    begin = "-".join(map(_safe, [*first, f"seed{seed}"])).lstrip("-.")
+    return _joined(begin, [_safe(rest[key]) for key in keys], suffix_of(digest))
+
+
+def suffix_of(digest: str) -> str:
+    """Return the part of a digest that names end in."""
+    return digest[:8]
+
+
+def _joined(begin: str, rest: list[str], suffix: str) -> str:
+    """Join as many words as a name has room for, and tell how many were left out."""
+    for count in range(len(rest), -1, -1):
+        more = [f"{len(rest) - count}more"] if count < len(rest) else []
+        name = "-".join([begin, *rest[:count], *more, suffix])
+        if len(name) <= LONGEST:
+            return name
+    end = f"..-{suffix}"
+    return f"{begin[: LONGEST - len(end)]}{end}"
+
+
+def _cell_word(network: Network) -> str:
+    kind = network.kind
+    if kind.only_activation or kind.is_plain:
+        return network.activation if kind.is_plain else network.cell
+    return f"{network.cell}-{network.activation}"
+
+
+def _changed(group: str, part: Any, usual: Any = None) -> dict[str, str]:  # noqa: ANN401 - dataclasses
+    """Return a word for each setting that is not the default and none of the first ones."""
+    kind: Callable[[], object] = type(part)
+    usual = _defaults(kind) if usual is None else usual
+    values = {field: getattr(part, field.name) for field in dataclasses.fields(part)}
+    words = {
+        f"{group}.{field.name}": _word(short_of(field), value)
+        for field, value in values.items()
+        if value != getattr(usual, field.name)
+    }
+    return {key: word for key, word in words.items() if key not in _FIRST}
+
+
+@functools.cache
+def _defaults(kind: Callable[[], object]) -> object:
+    return kind()
+
+
+def _word(short: str, value: object) -> str:
+    """Return a setting in short: ``lr0.1``, ``adam``, ``loss_at_every``, ``stop_when_solved``."""
+    if isinstance(value, bool):
+        return short if value else f"no_{short}"
+    if isinstance(value, int | float):
+        return f"{short}{'_' if short[-1:].isdigit() else ''}{_number(value)}"
+    text = as_typed(value)
+    return f"{short}_{text}" if short else text
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}".replace("e+", "e")
+
+
+def _safe(text: str) -> str:
+    return _UNSAFE.sub("_", text)
