@@ -8,6 +8,8 @@ import gc
 import os
 import platform
 
+from rnn_exp.arithmetic import ask_for_strict_products
+
 __all__ = ["cores", "settle", "use_one_thread"]
 
 # Parameters of glibc's mallopt, and their values in bytes: how much free memory may stay at the
@@ -24,14 +26,14 @@ def settle() -> None:
 
     Matrix products must not depend on where a matrix lies in memory, or a run's bits would depend
     on the runs beside it. So MKL's strict reproducibility is asked for (``MKL_CBWR``), unless the
-    user has set something else.
+    user has set something else; a variable that is set but empty is as one that is not set.
 
     Memory that one update frees is kept for the next one: to return it to the system and ask for
     it again takes up to a third of an update of 32 runs. Python looks for reference cycles less
     often: torch and the configurations have so many objects that this takes an eighth of a
     sweep's time otherwise.
     """
-    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    ask_for_strict_products()
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -8,13 +8,13 @@ which runs train together, and how much work that is.
 
 import dataclasses
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from rnn_exp.arithmetic import is_settled
 from rnn_exp.fields import SettingError
 from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.parameters import Parameters
@@ -172,7 +172,7 @@ def resolve_auto(word: str) -> str:
 
 def _warn_if_unsettled(device: torch.device) -> None:
     """Say so where the bits of a run might depend on the runs beside it."""
-    if device.type == "cpu" and not os.environ.get("MKL_CBWR"):
+    if device.type == "cpu" and not is_settled():
         warnings.warn(
             "this process has not settled its arithmetic: a run's last bits may depend on the runs "
             "beside it (call rnn_exp.train, or rnn_exp.sweeps.process.settle() before the first "

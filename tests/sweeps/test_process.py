@@ -31,3 +31,5 @@ print(os.environ["MKL_CBWR"], torch.get_num_threads())
 """
     assert python(program) == ["AUTO,STRICT", "1"]
     assert python(program, MKL_CBWR="COMPATIBLE") == ["COMPATIBLE", "1"]
+    assert python(program, MKL_CBWR="") == ["AUTO,STRICT", "1"]
+    assert python(program, MKL_CBWR=" ") == ["AUTO,STRICT", "1"]
