@@ -18,9 +18,11 @@ from typing import Any
 from rnn_exp.storage import checkpoint, writing
 from rnn_exp.storage.files import held
 from rnn_exp.sweeps import process
+from rnn_exp.sweeps.available import available
 from rnn_exp.sweeps.status import Heartbeat
 from rnn_exp.training.experiment import Chunk, Snapshot, chunks
 from rnn_exp.training.loop import Update
+from rnn_exp.training.memory import allocation_failure
 from rnn_exp.training.outcome import Outcome, in_words
 from rnn_exp.training.run import Run
 
@@ -266,7 +268,7 @@ def _write_results(job: Job, outcome: Outcome) -> JobResult:
 
 def _failure(job: Job, error: Exception) -> JobResult:
     """Return a job's failure, and write it into its log and run.json if the disk is not full."""
-    failure = _reason(error)
+    failure = allocation_failure(error, job.run, available()) or _reason(error)
     _write_log(job, "failed", error)
     try:
         writing.write_status(job.folder, job.run, "failed", failure=failure)
