@@ -41,7 +41,9 @@ class RunError(RuntimeError):
 
 
 class CheckBeforeStart(Callback):
-    """Refuses bad settings, another run's folder, and a folder that cannot be written.
+    """Refuses bad settings, a run that needs more memory than there is, and a bad folder.
+
+    That is another run's folder, or one that cannot be written.
 
     Hydra calls it before it makes the folder of a single run.
     """
@@ -54,7 +56,9 @@ class CheckBeforeStart(Callback):
         """
         del kwargs
         from rnn_exp.storage.writing import is_done, relabel
+        from rnn_exp.sweeps.available import available
         from rnn_exp.training.experiment import torch_device
+        from rnn_exp.training.memory import refuse_too_large
 
         try:
             run = run_from_config(config)
@@ -62,6 +66,8 @@ class CheckBeforeStart(Callback):
             checkpoint_seconds(config.hydra)
             folder = Path(config.hydra.run.dir)
             done = is_done(folder, run)
+            if not done:
+                refuse_too_large([run], available())
             folder.mkdir(parents=True, exist_ok=True)
             relabelled = done and relabel(folder, run)
         except Exception as error:

@@ -27,6 +27,7 @@ from rnn_exp.sweeps.worker import (
     train_assignment,
 )
 from rnn_exp.training import experiment
+from rnn_exp.training.memory import Memory
 from rnn_exp.training.run import Run
 
 __all__ = ["Sweep"]
@@ -52,7 +53,11 @@ class Sweep:
         )
 
     def train(
-        self, jobs: Sequence[PlannedJob], workers: Workers, checkpoint_seconds: float
+        self,
+        jobs: Sequence[PlannedJob],
+        workers: Workers,
+        checkpoint_seconds: float,
+        memory: Memory | None = None,
     ) -> list[JobReturn]:
         """Train the jobs that are not done, and print how many ended in which way.
 
@@ -60,12 +65,13 @@ class Sweep:
             jobs: all jobs of the sweep, or of one batch.
             workers: open workers.
             checkpoint_seconds: seconds between two checkpoints.
+            memory: what the workers have; None: enough. What needs much of it trains last.
 
         Returns:
             One result a job, in their order.
 
         Raises:
-            ConnectionError: if the cluster is gone.
+            ConnectionError: if the cluster is gone, or no process can be started.
         """
         planned = {job.run: job for job in jobs}
         relabelled = 0
@@ -75,16 +81,24 @@ class Sweep:
                 relabelled += relabel(job.folder, job.run)
         left = [run for run, job in planned.items() if not job.done]
         results = {run: JobResult(ALREADY_THERE) for run, job in planned.items() if job.done}
-        chunks = experiment.chunks(left, processes=workers.count())
+        count = workers.count()
+        share = None if memory is None else min(memory.each, memory.together // count)
+        chunks = experiment.chunks(left, processes=count, memory=share)
         work = sum(map(experiment.seconds, left))
         with closing(SweepBar(self.folder, len(planned), len(results), work)) as bar:
             on_update = bar.refresh if workers.in_this_process else workers.stop_check()
             function = functools.partial(train_assignment, on_update=on_update)
             with nullcontext() if workers.in_this_process else bar.refresh_in_background():
                 while chunks:
-                    sent = self._assignments(chunks, planned, bar, checkpoint_seconds)
-                    collected, chunks = self._collect(map_unordered(function, sent, workers), bar)
-                    results |= collected
+                    lost: list[list[Run]] = []
+                    for at_once, together in experiment.stages(chunks, count, memory):
+                        sent = self._assignments(together, planned, bar, checkpoint_seconds)
+                        limit = at_once if at_once < count else None
+                        found = map_unordered(function, sent, workers, limit)
+                        collected, halves = self._collect(found, bar)
+                        results |= collected
+                        lost += halves
+                    chunks = lost
         _print_summary(results, self.folder)
         if relabelled:
             print(f"{relabelled} of the runs already there have another note or other tags now")

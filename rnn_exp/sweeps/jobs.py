@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rnn_exp.storage import writing
+from rnn_exp.sweeps.available import available
+from rnn_exp.training.memory import allocation_failure
 from rnn_exp.training.run import Run
 
 __all__ = [
@@ -81,7 +83,7 @@ class Assignment:
 
 def failed(job: Job, error: Exception) -> JobResult:
     """Return a job's failure, and write it into its log and run.json if the disk is not full."""
-    failure = reason(error)
+    failure = allocation_failure(error, job.run, available()) or reason(error)
     write_log(job, "failed", error)
     try:
         writing.write_status(job.folder, job.run, "failed", failure=failure)

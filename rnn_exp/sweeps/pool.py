@@ -6,18 +6,14 @@ in the end while no other item is running, before it counts as lost.
 """
 
 import dataclasses
-import multiprocessing
-import os
-import signal
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from rnn_exp.fields import SettingError, check, choice, whole
 from rnn_exp.sweeps.clusters import Dask, Ray
+from rnn_exp.sweeps.processes import NoProcess, ProcessEnded, Processes
 
 __all__ = ["LostWorker", "Pool", "Processes", "ThisProcess", "Workers", "map_unordered"]
 
@@ -25,7 +21,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _SECONDS_BETWEEN_COUNTS = 5.0
-_SECONDS_BETWEEN_PARENT_CHECKS = 0.5
 
 
 class LostWorker(RuntimeError):  # noqa: N818 - it is yielded as a result, never raised
@@ -97,46 +92,6 @@ class ThisProcess:
         """Do nothing: nothing was started."""
 
 
-class Processes:
-    """Processes of this machine, forked from one that has imported what they need.
-
-    Args:
-        count: how many processes.
-    """
-
-    in_this_process, max_attempts, alone_from_attempt = False, 4, 3
-
-    def __init__(self, count: int) -> None:
-        self.processes = count
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["rnn_exp.sweeps.worker"])
-        self.recover()
-
-    def count(self) -> int:
-        """Return how many processes there are."""
-        return self.processes
-
-    def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-        """Send an item to a process and return the future of ``function(item)``."""
-        return self.executor.submit(function, item)
-
-    def stop_check(self) -> None:
-        """Return None: `close` kills the processes."""
-
-    def recover(self) -> None:
-        """Start all processes anew: when one dies, its executor gives up the others as well."""
-        self.executor = ProcessPoolExecutor(
-            self.processes, self.context, initializer=_set_up_process, initargs=(os.getpid(),)
-        )
-
-    def close(self) -> None:
-        """Kill the processes."""
-        self.executor.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.kill()
-            process.join()
-
-
 @dataclasses.dataclass(frozen=True)
 class Pool:
     """Settings of the workers.
@@ -180,7 +135,10 @@ class Pool:
 
 
 def map_unordered(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: Workers
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: Workers,
+    at_once: int | None = None,
 ) -> Iterator[tuple[Item, Result | LostWorker]]:
     """Yield every item with what ``function`` returns for it, in the order in which they finish.
 
@@ -191,14 +149,15 @@ def map_unordered(
             worker, and the item is sent again.
         items: what is sent.
         workers: open workers.
+        at_once: how many items may be with the workers at a time; None: as many as they can take.
 
     Raises:
-        ConnectionError: if the cluster is gone.
+        ConnectionError: if the cluster is gone, or no process can be started.
     """
     source, retries = iter(items), deque[tuple[Item, int]]()
     running: dict[Future[Result], tuple[Item, int]] = {}
     while True:
-        lost_one = not _send(function, source, retries, running, workers)
+        lost_one = not _send(function, source, retries, running, workers, at_once)
         if not running and not lost_one:
             return
         # Workers of a cluster may come later: they are counted again even if no item finishes.
@@ -208,6 +167,8 @@ def map_unordered(
             if error is None:
                 yield item, future.result()
                 continue
+            if isinstance(error, NoProcess):
+                raise error
             lost_one = True
             if attempt < workers.max_attempts:
                 retries.append((item, attempt + 1))
@@ -223,9 +184,10 @@ def _send(
     retries: deque[tuple[Item, int]],
     running: dict[Future[Result], tuple[Item, int]],
     workers: Workers,
+    at_once: int | None,
 ) -> bool:
     """Send as many items as the workers can take; return whether all could be sent."""
-    capacity = 2 * workers.count()
+    capacity = 2 * workers.count() if at_once is None else at_once
     for item, attempt in _to_send(source, retries, running, capacity, workers.alone_from_attempt):
         try:
             running[workers.submit(function, item)] = (item, attempt)
@@ -264,7 +226,8 @@ def _to_send(
 
 
 def _lost(error: BaseException) -> LostWorker:
-    return LostWorker(f"its process ended before it was done ({type(error).__name__})")
+    how = str(error) if isinstance(error, ProcessEnded) else type(error).__name__
+    return LostWorker(f"its process ended before it was done ({how})")
 
 
 def _exception_of(future: "Future[Any]") -> BaseException | None:
@@ -275,23 +238,3 @@ def _exception_of(future: "Future[Any]") -> BaseException | None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
         return error
-
-
-def _set_up_process(parent: int) -> None:
-    """Leave Ctrl-C to the parent process, and end this process when the parent has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch_parent() -> None:
-        while _is_alive(parent):
-            time.sleep(_SECONDS_BETWEEN_PARENT_CHECKS)
-        os._exit(1)
-
-    threading.Thread(target=watch_parent, daemon=True).start()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

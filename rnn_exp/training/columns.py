@@ -111,7 +111,7 @@ def _rescaled_layer(
     layer: LayerGradients, until: int, cell: Cell
 ) -> dict[str, Float[Tensor, "time run"]]:
     T, R, B, _ = layer.trace.states.shape
-    found: dict[str, list[Tensor]] = {}
+    found: dict[str, Tensor] = {}
     # A piece of time at a time: widened and multiplied out, a long sequence takes much memory.
     steps = max(1, _MOST_NUMBERS // (R * layer.hidden * max(B, layer.hidden)))
     for start in range(0, until, steps):
@@ -126,9 +126,9 @@ def _rescaled_layer(
         if own.memory is not None:
             piece["log10_memory"] = _log10_scaled(own.memory, own.exponents)
         for name, values in piece.items():
-            found.setdefault(name, []).append(values)
+            found.setdefault(name, values.new_empty(until, R))[start:stop] = values
     direct = _from_the_end(_log10_scaled(*layer.direct.aligned()), T)[:until]
-    return {name: torch.cat(pieces) for name, pieces in found.items()} | {"log10_direct": direct}
+    return found | {"log10_direct": direct}
 
 
 def _log10_scaled(values: Tensor, exponents: Tensor) -> Tensor:
@@ -159,10 +159,10 @@ def log10_contributions(
     """Return log10 ‖C_t‖ (Frobenius) of every time step."""
     T, R, _, G = deltas.shape
     steps = max(1, _MOST_NUMBERS // (R * G * trace.previous_states.shape[-1]))
-    pieces = [
-        log10_norm(
-            contributions(trace.between(start, start + steps), deltas[start : start + steps])
-        )
-        for start in range(0, T, steps)
-    ]
-    return torch.cat(pieces)
+    # One place for all results, had before the first piece: small blocks of memory that are asked
+    # for between large ones keep those from being used again, and the heap grows with every step.
+    found = deltas.new_empty(T, R, dtype=torch.float64)
+    for start in range(0, T, steps):
+        part = trace.between(start, start + steps), deltas[start : start + steps]
+        found[start : start + steps] = log10_norm(contributions(*part))
+    return found

@@ -22,6 +22,7 @@ from rnn_exp.theory.edge import initial_weights
 from rnn_exp.theory.prediction import predict
 from rnn_exp.training.batch import RunBatch
 from rnn_exp.training.loop import Update, train
+from rnn_exp.training.memory import Memory, most_runs, needed
 from rnn_exp.training.outcome import Outcome, Tables, outcome_of, tables_from
 from rnn_exp.training.recorder import Recorder, Rows
 from rnn_exp.training.run import Run
@@ -34,6 +35,7 @@ __all__ = [
     "processes_for",
     "resolve_auto",
     "seconds",
+    "stages",
     "torch_device",
     "train_runs",
 ]
@@ -214,7 +216,10 @@ def _warn_if_unsettled(device: torch.device) -> None:
 
 
 def chunks(
-    runs: Iterable[Run], made: Mapping[Run, int] | None = None, processes: int = 1
+    runs: Iterable[Run],
+    made: Mapping[Run, int] | None = None,
+    processes: int = 1,
+    memory: int | None = None,
 ) -> list[list[Run]]:
     """Group runs that can train together; the chunk with most work comes first.
 
@@ -226,6 +231,8 @@ def chunks(
         runs: any runs.
         made: how many updates each has made; none if it is not in there.
         processes: how many there are to train them: where runs are enough, each gets as many.
+        memory: bytes that one process may take; a chunk is as small as that asks for, and may be a
+            single run that takes more. None: as many as there may be.
     """
     groups: dict[object, list[Run]] = {}
     for run in runs:
@@ -233,12 +240,12 @@ def chunks(
         groups.setdefault((shared, (made or {}).get(run, 0)), []).append(run)
     result = []
     for members in groups.values():
-        size = _chunk_size(members[0], len(members), processes)
+        size = _chunk_size(members[0], len(members), processes, memory)
         result += [members[start : start + size] for start in range(0, len(members), size)]
     return sorted(result, key=lambda chunk: -sum(map(seconds, chunk)))
 
 
-def _chunk_size(run: Run, members: int, processes: int) -> int:
+def _chunk_size(run: Run, members: int, processes: int, memory: int | None) -> int:
     """Return how many runs like this one make a chunk."""
     if not ENGINES[run.network.engine].many_runs or run.network.hidden_size == 1:
         return 1
@@ -246,7 +253,31 @@ def _chunk_size(run: Run, members: int, processes: int) -> int:
         return members  # what does not fit the device's memory is halved when that shows
     pieces = math.ceil(members / _MOST)
     even = math.ceil(pieces / processes) * processes
-    return math.ceil(members / (even if members >= even * _FEWEST else pieces))
+    size = math.ceil(members / (even if members >= even * _FEWEST else pieces))
+    return size if memory is None else most_runs(run, memory, size)
+
+
+def stages(
+    chunks: Iterable[list[Run]], processes: int, memory: Memory | None
+) -> list[tuple[int, list[list[Run]]]]:
+    """Put chunks that need much memory behind the others: should they fail, the others are done.
+
+    Args:
+        chunks: as `chunks` returns them; their order stays.
+        processes: how many processes there are.
+        memory: what these have; None: enough.
+
+    Returns:
+        What is to be trained one after the other: how many chunks at a time, and which. The first
+        are those that leave half of the memory free, the last the largest.
+    """
+    found: dict[int, list[list[Run]]] = {}
+    for chunk in chunks:
+        fitting = 2 * processes
+        if memory is not None and not _is_on_gpu(chunk[0]):
+            fitting = min(fitting, memory.together // needed(chunk[0], len(chunk)))
+        found.setdefault(max(1, fitting), []).append(chunk)
+    return [(min(count, processes), found[count]) for count in sorted(found, reverse=True)]
 
 
 def _is_on_gpu(run: Run) -> bool:
@@ -264,9 +295,18 @@ def seconds(run: Run) -> float:
     return (run.training.updates * operations + recorded * _SPECTRUM * H**3) / _SPEED
 
 
-def processes_for(runs: Iterable[Run], cores: int) -> int:
-    """Return how many processes are worth starting: 1 (this one alone) for a small sweep."""
+def processes_for(runs: Iterable[Run], cores: int, memory: Memory | None = None) -> int:
+    """Return how many processes are worth starting: 1 (this one alone) for a small sweep.
+
+    Args:
+        runs: what they are to train.
+        cores: how many there may be.
+        memory: what they have together: no more are started than can train the smallest run.
+    """
     runs = list(runs)
     if any(map(_is_on_gpu, runs)):
         return 1
-    return max(1, min(cores, int(sum(map(seconds, runs)) / _WORTH_A_PROCESS)))
+    most = min(cores, int(sum(map(seconds, runs)) / _WORTH_A_PROCESS))
+    if most > 1 and memory is not None:
+        most = min(most, memory.together // min(map(needed, runs)))
+    return max(1, most)

@@ -87,6 +87,7 @@ def train(batch: RunBatch, recorder: Recorder) -> Iterator[Update]:
         if batch.runs:
             batch.step(gradients)
         batch.end()
+        del data, gradients  # or the next update would have two of all states
         yield made
 
 

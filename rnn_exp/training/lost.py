@@ -99,6 +99,7 @@ def _second_pass(
         for name, values in found.items():
             result[name] = norms[name].clone()
             result[name][:, :until, runs] = values
+        del layers, found  # or the second pass would have both
     return result
 
 

@@ -33,13 +33,15 @@ def kill_once(path: Path) -> str:
 
 def kill_in_company(path: Path) -> str:
     """Kill the process that works on ``bad``, every time; the first time ``beside`` is running."""
-    company = path.with_name("beside")
+    company, killed = path.with_name("beside"), path.with_name("killed")
     if path.name == "bad":
         wait_until(company.exists, "another item is running")
+        killed.write_text("")
         os.kill(os.getpid(), signal.SIGKILL)
-    if path == company and not company.exists():
+    if path == company:
+        assert not company.exists(), "it was sent twice: it ended with the other one's process"
         company.write_text("")
-        time.sleep(10 * PATIENCE)  # its process ends with that of the other item
+        wait_until(killed.exists, "the process beside it is killed")
     return path.name
 
 
@@ -95,7 +97,7 @@ def test_an_item_that_always_kills_is_lost_alone(tmp_path):
 
     lost = found.pop(tmp_path / "bad")
     assert isinstance(lost, LostWorker)
-    assert str(lost) == "its process ended before it was done (BrokenProcessPool)"
+    assert str(lost) == "its process ended before it was done (SIGKILL)"
     assert found == {item: item.name for item in items if item.name != "bad"}
 
 

@@ -251,6 +251,7 @@ class CellKind:
             one minus the forget gate.
         only_activation: the word of the only activation it can have; None: any.
         has_memory: whether it has a memory c beside the state h.
+        kept: how many numbers a unit keeps for its adjoint beside its state (`Trace.kept`).
         has_leak: whether it takes ``network.leak``.
         no_edge: why there is no gain at which its gradient keeps its size: a clause; None: there
             may be one.
@@ -267,6 +268,7 @@ class CellKind:
     input_gate: int | None = None
     only_activation: str | None = None
     has_memory: bool = False
+    kept: int = 0
     has_leak: bool = False
     no_edge: str | None = None
     is_plain: bool = False

@@ -177,7 +177,14 @@ def _build(activation: Activation, leak: float | None) -> GRU:
 
 # Torch's blocks are r, z, n; z = 1 keeps the old state.
 GRU_KIND = CellKind(
-    "gru", _build, gates=3, candidate=2, forget_gate=1, only_activation="tanh", torch_module="GRU"
+    "gru",
+    _build,
+    gates=3,
+    candidate=2,
+    forget_gate=1,
+    kept=4,
+    only_activation="tanh",
+    torch_module="GRU",
 )
 
 

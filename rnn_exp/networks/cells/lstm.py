@@ -206,6 +206,7 @@ LSTM_KIND = CellKind(
     input_gate=0,
     only_activation="tanh",
     has_memory=True,
+    kept=6,
     torch_module="LSTM",
 )
 

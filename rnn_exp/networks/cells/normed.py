@@ -143,7 +143,9 @@ def _build(activation: Activation, leak: float | None) -> Normed:
     return Normed(activation)
 
 
-NORMED_KIND = CellKind("normed", _build, no_edge="layer norm takes the gain out of its gradient")
+NORMED_KIND = CellKind(
+    "normed", _build, kept=1, no_edge="layer norm takes the gain out of its gradient"
+)
 
 
 def _through_norm(e: Tensor, n: Tensor, scale: Tensor) -> Tensor:

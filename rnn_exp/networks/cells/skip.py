@@ -149,7 +149,7 @@ def _given(leak: float | None) -> float:
     return leak
 
 
-LEAKY_KIND = CellKind("leaky", _leaky, has_leak=True)
+LEAKY_KIND = CellKind("leaky", _leaky, kept=1, has_leak=True)
 RESIDUAL_KIND = CellKind(
-    "residual", _residual, has_leak=True, no_edge="its gradient grows at every gain"
+    "residual", _residual, kept=1, has_leak=True, no_edge="its gradient grows at every gain"
 )

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from rnn_exp._hydra.composition import Composer
     from rnn_exp._hydra.plan import PlannedJob
     from rnn_exp.sweeps.pool import Pool, Workers
+    from rnn_exp.training.memory import Memory
     from rnn_exp.training.run import Run
 
 
 class _Session(NamedTuple):
-    """All jobs of a sweep, and the workers that train them."""
+    """All jobs of a sweep, the workers that train them, and the memory that these have."""
 
     planned: "Sequence[PlannedJob]"
     workers: "Workers"
+    memory: "Memory | None"
 
 
 class ChunkLauncher(Launcher):
@@ -87,35 +89,41 @@ class ChunkLauncher(Launcher):
         return Composer(self.context.config_loader, self.config)
 
     @contextmanager
-    def session(self, planned: "Sequence[PlannedJob]") -> Iterator["Workers"]:
+    def session(self, planned: "Sequence[PlannedJob]") -> Iterator[_Session]:
         """A context in which all batches of a sweep share its plan and its workers.
 
-        The workers are opened first, before anything is written: a cluster may not answer.
+        The workers are opened first, before anything is written: a cluster may not answer. Runs
+        that need more memory than this machine has are refused; of a cluster nobody knows.
 
         Args:
             planned: all jobs of the sweep.
 
         Raises:
             SettingError: for a setting of the launcher that is not possible.
+            NotEnoughMemory: for a run that is too large.
             ConnectionError: if the cluster cannot be reached.
         """
         from rnn_exp.fields import SettingError
         from rnn_exp.storage.checkpoint import seconds_from
+        from rnn_exp.sweeps.available import available
         from rnn_exp.training.experiment import torch_device
+        from rnn_exp.training.memory import refuse_too_large
 
         seconds_from(self.checkpoint_seconds)
         left = [job.run for job in planned if not job.done]
+        memory = available() if self.backend == "processes" else None
         for device in {run.device for run in left} if self.backend == "processes" else ():
             torch_device(device)  # of a cluster, its workers know what they have
+        refuse_too_large(left, memory)
         try:
-            workers = self._pool(left).open()
+            workers = self._pool(left, memory).open()
         except SettingError as error:
             raise error.under("hydra.launcher") from None
         outer = self._session
         with closing(workers):
-            self._session = _Session(planned, workers)
+            self._session = _Session(planned, workers, memory)
             try:
-                yield workers
+                yield self._session
             finally:
                 self._session = outer
 
@@ -127,10 +135,11 @@ class ChunkLauncher(Launcher):
         sweep = Sweep(self.context, self.task_function, self.composer)
         if self._session is not None:
             batch = self._session.planned[first : first + len(jobs)]
-            return sweep.train(batch, self._session.workers, self.checkpoint_seconds)
+            session = self._session
+            return sweep.train(batch, session.workers, self.checkpoint_seconds, session.memory)
         batch = plan(self.composer, jobs, first)  # the sweeper is not CheckedSweeper
-        with self.session(batch) as workers:
-            return sweep.train(batch, workers, self.checkpoint_seconds)
+        with self.session(batch) as session:
+            return sweep.train(batch, session.workers, self.checkpoint_seconds, session.memory)
 
     def _refuse_environment(self) -> None:
         """Refuse variables that would have to differ between runs of one process."""
@@ -145,7 +154,7 @@ class ChunkLauncher(Launcher):
                 "shell, or use hydra/launcher=basic",
             )
 
-    def _pool(self, left: "Sequence[Run]") -> "Pool":
+    def _pool(self, left: "Sequence[Run]", memory: "Memory | None") -> "Pool":
         """Return the settings of the workers for the runs that are left."""
         from rnn_exp.sweeps import process
         from rnn_exp.sweeps.pool import Pool
@@ -153,7 +162,7 @@ class ChunkLauncher(Launcher):
 
         count = self.processes
         if count is None:
-            count = processes_for(left, process.cores())
+            count = processes_for(left, process.cores(), memory)
         pool = Pool(self.backend, count, self.address)
         return pool if left else Pool()  # nothing is left to do: no cluster is needed
 

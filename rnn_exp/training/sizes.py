@@ -1,0 +1,162 @@
+"""The size of a run in memory: what a process holds that trains runs like it, counted in numbers.
+
+Weights in their several forms, states and gradients of every time step, and what the busiest moment
+of an update needs beside them. The count is good to a factor of about 1.5, and rather too much than
+too little (`tests/training/test_memory.py` measures that). Rows that were recorded are not counted:
+they go to disk. Nor is what a GPU holds.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+from rnn_exp.networks.network import ENGINES
+from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
+from rnn_exp.training.optimizers import OPTIMIZERS
+from rnn_exp.training.penalties import PENALTIES
+from rnn_exp.training.run import Run
+
+__all__ = ["PROCESS", "Sizes", "bytes_of"]
+
+PROCESS = 300 * 1000**2
+"""Bytes of a process that has imported torch and computed a little, and of the rows it keeps."""
+
+# What freed blocks of memory that are not used again add, as measured.
+_GAPS = 1.2
+_DOUBLE = 8  # bytes
+_SAMPLE, _FEW = 256, 8  # sequences that theory looks at (`theory.drive`)
+_TEST = 1000  # sequences on which a solved task is tested at a time (`loop`)
+_PIECE = 1 << 20  # numbers of the contributions that are held at a time (`columns`)
+
+
+class Sizes(NamedTuple):
+    """What decides how much memory a run needs; counts, but ``item`` in bytes."""
+
+    steps: int
+    batch: int
+    hidden: int
+    layers: int
+    inputs: int
+    outputs: int
+    answers: int
+    gates: int
+    kept: int
+    item: int
+    has_memory: bool
+    is_orthogonal: bool
+    remembered: int
+    penalties: int
+    has_graph: bool
+    is_tested: bool
+
+    @classmethod
+    def of(cls, run: Run) -> "Sizes":
+        """Return those of a run."""
+        task, network, training = run.task, run.network, run.training
+        return cls(
+            steps=task.steps,
+            batch=training.batch_size,
+            hidden=network.hidden_size,
+            layers=network.num_layers,
+            inputs=task.input_size,
+            outputs=task.output_size,
+            answers=task.steps if training.loss_at == "every" else task.answers,
+            gates=network.kind.gates,
+            kept=network.kind.kept,
+            item=network.torch_dtype.itemsize,
+            has_memory=network.kind.has_memory,
+            is_orthogonal=PARAMETRIZATIONS[network.parametrization].is_orthogonal,
+            remembered=len(OPTIMIZERS[training.optimizer].remembers),
+            penalties=sum(bool(one.weight(training)) for one in PENALTIES.values()),
+            has_graph=not ENGINES[network.engine].many_runs,
+            is_tested=training.stop_when_solved,
+        )
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the weights of a run are."""
+        per_unit = self.inputs + self.hidden + 2 + (self.layers - 1) * (2 * self.hidden + 2)
+        return self.gates * self.hidden * per_unit + self.outputs * (self.hidden + 1)
+
+
+@functools.cache
+def bytes_of(s: Sizes, runs: int) -> int:
+    """Return about how many bytes a process needs that trains so many runs of these sizes.
+
+    Args:
+        s: the sizes of each.
+        runs: how many train together.
+    """
+    weights = runs * s.parameters * s.item
+    first = runs * s.gates * s.hidden**2
+    # The network's and the trained weights, those at first, the optimiser's memory, gradients by
+    # name and as one row, and a spare row for a step.
+    held = weights * (5 + s.remembered) + first * s.item
+    if s.is_orthogonal:
+        held += first * s.item * (2 * s.layers + 8)
+    held += _sequences(s, runs) + _states(s, runs)
+    spectrum = runs * s.hidden**2 * (2.5 * _DOUBLE + s.item)
+    one_step = max(_PIECE, first) * (s.item + _DOUBLE)
+    drawing = weights * (3 + s.remembered) + runs * s.parameters * _DOUBLE
+    saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights / runs
+    moments = (
+        held + max(_in_an_update(s, runs), spectrum, one_step, _second_pass(s, runs)),
+        drawing + _theory(s),
+        saving,
+        weights * (5 + s.remembered) + _test(s),
+    )
+    return PROCESS + math.ceil(_GAPS * max(moments))
+
+
+def _layer_states(s: Sizes, runs: int) -> int:
+    """Return the bytes of a number for each unit of a layer, sequence and time step."""
+    return s.steps * runs * s.batch * s.hidden * s.item
+
+
+def _sequences(s: Sizes, runs: int) -> int:
+    """Return the bytes of inputs, as drawn, put together, and with a 1 beside them."""
+    return 3 * s.steps * runs * s.batch * (s.inputs + s.outputs + 2) * max(4, s.item)
+
+
+def _states(s: Sizes, runs: int) -> int:
+    """Return the bytes of what an update holds of states and gradients until it ends."""
+    one = _layer_states(s, runs)
+    each = 2 + s.kept + s.has_memory  # states, what the cell keeps, gradients
+    late = (1 + s.has_memory) * s.layers if s.answers > 1 else 0
+    answers = one * s.answers // s.steps
+    return one * (each * s.layers + (s.layers - 1) + late) + answers
+
+
+def _in_an_update(s: Sizes, runs: int) -> int:
+    """Return the bytes of the busiest moment: factors of δ of a layer, or the loss's own."""
+    one = _layer_states(s, runs)
+    at_answers = 4 * one * s.answers // s.steps
+    graph = 4 * s.gates * s.layers * one if s.has_graph else 0
+    return max(3 * s.gates * one, at_answers, graph, 6 * one if s.penalties else 0)
+
+
+def _second_pass(s: Sizes, runs: int) -> int:
+    """Return the bytes of the pass without a floor, in float64 (`networks.rescaled`)."""
+    one = s.steps * runs * s.batch * _DOUBLE
+    wide = 1 + s.has_memory
+    below = (s.layers - 1) * (2 + wide) * s.hidden
+    own = wide * s.hidden + s.inputs + 2
+    return one * (own + below) + _layer_states(s, runs) + runs * s.parameters * _DOUBLE
+
+
+def _theory(s: Sizes) -> int:
+    """Return the bytes of the sequences that theory looks at before a run trains."""
+    if s.layers == 1:
+        read = _SAMPLE * (s.inputs + 1) * 3 * _DOUBLE
+    else:
+        below = s.hidden * s.item * (1 + s.kept) * (s.layers - 1)
+        read = _SAMPLE * max(below, s.hidden * (s.item + 3 * _DOUBLE))
+    return s.steps * (read + _FEW * s.hidden * s.item * (2 + s.kept + 3 * s.gates))
+
+
+def _test(s: Sizes) -> int:
+    """Return the bytes of the sequences on which it is tested whether a task is solved."""
+    if not s.is_tested:
+        return 0
+    states = s.hidden * (1 + s.kept) * s.layers * s.item
+    return _TEST * s.steps * (states + 3 * (s.inputs + 1) * s.item)
