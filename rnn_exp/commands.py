@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from rnn_exp.sweeps.status import SweepStatus, status_line, sweep_status
+from rnn_exp.sweeps.overview import overview, watch
+from rnn_exp.words import versions_line
 
 if TYPE_CHECKING:
     from rnn_exp.storage.loading import Results
@@ -28,6 +29,7 @@ def report() -> None:
     options = argparse.ArgumentParser(
         "rnn-exp-report", description="Draw a results folder: figures, their tables, one page."
     )
+    _add_version(options)
     options.add_argument("folder", type=Path, help="a study's folder, or one run's")
     options.add_argument("--out", type=Path, help="where to write (default: FOLDER/report)")
     given = options.parse_args()
@@ -73,23 +75,41 @@ def draw() -> None:
 
 
 def status() -> None:
-    """Print one line: how many runs of the sweep are done, diverged, failed and left."""
-    options = argparse.ArgumentParser(
-        "rnn-exp-status", description="Say how a sweep stands; run it from another terminal."
-    )
-    options.add_argument("folder", type=Path, help="the sweep's folder, such as outputs/decay")
+    """Print how runs and sweeps stand, a line each: done, diverged, failed, in training, stopped.
+
+    With ``--watch`` it looks again until nothing is in training; Ctrl-C ends it with exit code 130.
+    """
+    options = _status_options()
     given = options.parse_args()
     try:
-        now = sweep_status(given.folder)
+        if given.watch:
+            watch(given.folder)
+        else:
+            print("\n".join(each.line for each in overview(given.folder)))
     except (OSError, ValueError) as error:
         _leave(options.prog, str(error))
-    print(f"{given.folder}: {status_line(now)}; {_training(now)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
-def _training(now: SweepStatus) -> str:
-    if now.training:
-        return f"{now.training} in training"
-    return "nothing is in training" if now.left else "all have ended"
+def _status_options() -> argparse.ArgumentParser:
+    """Return what ``rnn-exp-status`` understands."""
+    options = argparse.ArgumentParser(
+        "rnn-exp-status",
+        description="Say how runs and sweeps stand; run it from another terminal.",
+    )
+    _add_version(options)
+    options.add_argument(
+        "folder", type=Path, help="a sweep's (outputs/decay), a run's, or one that holds several"
+    )
+    options.add_argument(
+        "--watch", action="store_true", help="look again every few seconds, until all is done"
+    )
+    return options
+
+
+def _add_version(options: argparse.ArgumentParser) -> None:
+    options.add_argument("--version", action="version", version=versions_line())
 
 
 def _load(program: str, folder: Path) -> "Results":

@@ -1,6 +1,7 @@
-"""Numbers and lists as words, for captions."""
+"""Numbers, lists and versions as words."""
 
 import math
+import platform
 from collections.abc import Iterable
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -137,3 +138,18 @@ def case_name(row: object) -> str:
     """Name the panel and series of a table row: 'sigmoid, g = 0.5, T = 100'."""
     activation, series, length = (getattr(row, k) for k in ("activation", "series", "length"))
     return ", ".join(filter(None, [activation, series, f"T = {length}" if length else ""]))
+
+
+def versions_line() -> str:
+    """Return one line with the versions of this package and of what its results come from.
+
+    Example:
+        >>> versions_line().startswith("rnn-exp ")
+        True
+    """
+    from importlib.metadata import version
+
+    others = {"torch": "torch", "hydra": "hydra-core"}
+    told = [f"{name} {version(package)}" for name, package in others.items()]
+    told.append(f"python {platform.python_version()}")
+    return f"rnn-exp {version('rnn-exp')} ({', '.join(told)})"

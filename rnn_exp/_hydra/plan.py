@@ -12,13 +12,19 @@ from typing import Any, NamedTuple
 from omegaconf import OmegaConf
 
 from rnn_exp._hydra.composition import Composer, Word
-from rnn_exp._hydra.job import run_from_config, settings_from_config
+from rnn_exp._hydra.job import (
+    objective_from_config,
+    run_from_config,
+    settings_from_config,
+)
+from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.writing import is_done
 from rnn_exp.training.run import Run, run_from
 
 __all__ = ["PlannedJob", "plan"]
 
 _OWN_NAME = "${rnn_exp.run_name:}"
+_OBJECTIVE = "objective"
 
 Settings = dict[str, Any]
 
@@ -32,6 +38,7 @@ class PlannedJob(NamedTuple):
         run: what it trains.
         folder: where the results go.
         done: whether the folder has the results already.
+        objective: the number of it that a search looks at.
     """
 
     number: int
@@ -39,6 +46,7 @@ class PlannedJob(NamedTuple):
     run: Run
     folder: Path
     done: bool
+    objective: Objective
 
 
 def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> list[PlannedJob]:
@@ -63,11 +71,14 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
         if settings is None:
             config = composer.compose(overrides, number)
             run, name = run_from_config(config), str(config.hydra.sweep.subdir)
+            objective = objective_from_config(config)
         else:
+            objective = Objective(settings.pop(_OBJECTIVE))
             run = run_from(settings)
             name = run.name
         folder = sweep / name
-        result.append(PlannedJob(number, overrides, run, folder, is_done(folder, run)))
+        done = is_done(folder, run)
+        result.append(PlannedJob(number, overrides, run, folder, done, objective))
     _refuse_shared_folders(result)
     return result
 
@@ -95,10 +106,11 @@ class _PlainSettings:
         self.composer, self.known = composer, dict[int, Settings | None]()
 
     def with_values(self, overrides: Sequence[str]) -> Settings | None:
-        """Return the settings of a job, or None if only a full composition gives them."""
+        """Return the settings of a job and its objective; None if they have to be composed."""
         base = self.composer.base(overrides)
         if id(base) not in self.known:
             settings = settings_from_config(base, resolve=False)
+            settings[_OBJECTIVE] = objective_from_config(base).objective
             ours = OmegaConf.to_container(base.hydra.sweep)["subdir"] == _OWN_NAME  # type: ignore[index, call-overload]
             has_interpolation = "${" in str(settings)
             self.known[id(base)] = settings if ours and not has_interpolation else None

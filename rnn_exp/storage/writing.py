@@ -25,7 +25,7 @@ from rnn_exp.profiles import RULE, Summary
 from rnn_exp.schema import DONE, FORMAT, RUN_JSON, TABLES, WEIGHTS, tables_of
 from rnn_exp.storage.files import replace_bytes, replace_file
 from rnn_exp.training.experiment import resolve_auto
-from rnn_exp.training.outcome import Outcome
+from rnn_exp.training.outcome import Outcome, in_words
 from rnn_exp.training.run import Run
 
 __all__ = [
@@ -158,6 +158,7 @@ def _results(outcome: Outcome) -> dict[str, Any]:
         by_state = {f"{key}_h": value for key, value in _in_short(first.state).items()}
     return {
         "status": outcome.status,
+        "message": in_words(outcome),
         "diverged": outcome.divergence._asdict() if outcome.divergence else None,
         "lags": first.summary.lags,
         "carrier": first.carrier,
@@ -165,6 +166,8 @@ def _results(outcome: Outcome) -> dict[str, Any]:
         **by_state,
         "verdict_rule": RULE,
         "final": {
+            "loss": _finite_or_none(float(outcome.updates["loss"][-1])),
+            "error": _finite_or_none(float(outcome.updates["error"][-1])),
             **_in_short(last.summary),
             "half_life": _finite_or_none(last.summary.half_life),
             "verdict_reason": last.summary.reason,
