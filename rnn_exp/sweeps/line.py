@@ -5,15 +5,36 @@ import threading
 import unicodedata
 from collections.abc import Sequence
 from time import monotonic
-from typing import TextIO
+from typing import Protocol, runtime_checkable
 
-__all__ = ["Line", "fitted", "printable"]
+__all__ = ["Line", "Stream", "fitted", "printable"]
 
 # Where there is no terminal: when the first line is written, and how the waits grow.
 _FIRST_SECONDS, _GROWTH, _LONGEST_SECONDS = 10.0, 1.5, 60.0
 _NARROW_BAR, _WIDE_BAR, _WIDE_FROM = 10, 30, 120
 _SHORT_NAME = 12
 _USUAL_COLUMNS = 80
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Where lines are written: stderr, stdout, or what stands for them in a notebook."""
+
+    def isatty(self) -> bool:
+        """Say whether it is a terminal."""
+        ...
+
+    def fileno(self) -> int:
+        """Return the number of its file, if it has one."""
+        ...
+
+    def write(self, text: str, /) -> object:
+        """Write a text."""
+        ...
+
+    def flush(self) -> object:
+        """Pass on what was written."""
+        ...
 
 
 class Line:
@@ -29,7 +50,7 @@ class Line:
         seconds: between two drawings on a terminal.
     """
 
-    def __init__(self, stream: TextIO, name: str, seconds: float) -> None:
+    def __init__(self, stream: Stream, name: str, seconds: float) -> None:
         self.stream, self.name = stream, printable(name)
         self.is_terminal = stream.isatty()
         self.wait = seconds if self.is_terminal else _FIRST_SECONDS
@@ -75,7 +96,7 @@ class Line:
         self.stream.flush()
 
 
-def columns_of(stream: TextIO) -> int:
+def columns_of(stream: Stream) -> int:
     """Return how many columns the stream's terminal has; 80 where it does not say."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or _USUAL_COLUMNS

@@ -16,6 +16,9 @@ from omegaconf import OmegaConf
 
 Value = TypeVar("Value")
 
+# Whoever asks how a sweep stands has its lock for a moment, which must not refuse a new one.
+_SECONDS_FOR_LOOKERS = 0.5
+
 
 class CheckedSweeper(BasicSweeper):
     """Hydra's own grid, and paired values; all runs are planned and checked before the first.
@@ -66,7 +69,7 @@ class CheckedSweeper(BasicSweeper):
         with ExitStack() as stack:
             if ours:
                 stack.enter_context(launcher.session(planned))
-            stack.enter_context(held(folder, patience=0))
+            stack.enter_context(held(folder, _SECONDS_FOR_LOOKERS))
             remove_heartbeats(folder)
             OmegaConf.save(config, folder / "multirun.yaml")
             names = dict.fromkeys(str(job.folder.relative_to(folder)) for job in planned)
