@@ -145,7 +145,8 @@ def _field_lines(kind: type, fields: Mapping[str, "dataclasses.Field[Any]"]) -> 
     defaults = {key: as_typed(field.default) for key, field in fields.items()}
     for key, field in fields.items():
         allowed = allowed_of(field)
-        yield f"  {key:26}  {defaults[key]:10}  {allowed.words if allowed else ''}".rstrip()
+        line = f"  {key:26}  {defaults[key]:10}  {allowed.words if allowed else ''}"
+        yield from textwrap.wrap(line, _WIDTH, subsequent_indent=" " * line.index(defaults[key]))
         meaning = _meaning(kind, field.name)
         if meaning:
             yield from _wrapped(meaning, 6)

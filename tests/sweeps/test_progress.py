@@ -204,7 +204,7 @@ def test_ctrl_c_leaves_the_terminal_at_the_beginning_of_a_line(tmp_path, monkeyp
         terminal = Pseudoterminal(60)
         monkeypatch.setattr(sys, "stderr", terminal.stream)
 
-        with pytest.raises(KeyboardInterrupt), contextlib.closing(make()) as bar:
+        with contextlib.suppress(KeyboardInterrupt), contextlib.closing(make()) as bar:
             bar.line.show(0.5, PARTS)
             raise KeyboardInterrupt
         terminal.lines()
