@@ -146,7 +146,7 @@ def _field_lines(kind: type, fields: Mapping[str, "dataclasses.Field[Any]"]) -> 
     for key, field in fields.items():
         allowed = allowed_of(field)
         line = f"  {key:26}  {defaults[key]:10}  {allowed.words if allowed else ''}"
-        yield from textwrap.wrap(line, _WIDTH, subsequent_indent=" " * line.index(defaults[key]))
+        yield from textwrap.wrap(line, _WIDTH, subsequent_indent=" " * 30)
         meaning = _meaning(kind, field.name)
         if meaning:
             yield from _wrapped(meaning, 6)

@@ -69,19 +69,16 @@ def test_a_search_in_a_database_goes_on_with_further_trials(tmp_path):
 
 
 def test_a_trial_that_diverges_is_the_worst_and_one_without_the_number_fails_alone(tmp_path):
-    words = (
-        "network.activation=relu",
-        "init.gain=choice(0.5,1e30)",
-        "hydra.sweeper.sampler.seed=1",
-    )
+    gains = ("network.activation=relu", "init.gain=choice(0.5,1e30)")
+    words = (*WORDS, *gains, "hydra.sweeper.sampler.seed=1")
 
-    ended = start(tmp_path, *WORDS, *words)
+    ended = start(tmp_path, *words)
 
     assert ended.code == 0, ended.err
     assert "final_loss inf; diverged" in ended.out
     assert "Best parameters: {'init.gain': 0.5}" in ended.err
 
-    ended = start(tmp_path, *WORDS, *words, "objective=decay_rate")
+    ended = start(tmp_path, *words, "objective=decay_rate")
 
     assert ended.code == 0, ended.err
     assert "decay_rate none; diverged" in ended.out
