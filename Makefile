@@ -55,7 +55,7 @@ corpus: .venv/installed-for-tests
 	touch $@
 
 .venv/installed-for-tests: .venv/installed
-	$(INSTALL) --editable '.[test,dask,ray]'
+	$(INSTALL) --editable '.[test,dask,ray,optuna]'
 	touch $@
 
 clean:

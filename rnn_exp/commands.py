@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from rnn_exp.sweeps.status import SweepStatus, label_line, status_line, sweep_status
+from rnn_exp.sweeps.overview import overview, watch
+from rnn_exp.words import versions_line
 
 if TYPE_CHECKING:
     from rnn_exp.storage.loading import Results
@@ -28,6 +29,7 @@ def report() -> None:
     options = argparse.ArgumentParser(
         "rnn-exp-report", description="Draw a results folder: figures, their tables, one page."
     )
+    _add_version(options)
     options.add_argument("folder", type=Path, help="a study's folder, or one run's")
     options.add_argument("--out", type=Path, help="where to write (default: FOLDER/report)")
     given = options.parse_args()
@@ -74,25 +76,25 @@ def draw() -> None:
 
 
 def status() -> None:
-    """Print how many runs of the sweep are done, diverged, failed and left; its note and tags."""
-    options = argparse.ArgumentParser(
-        "rnn-exp-status", description="Say how a sweep stands; run it from another terminal."
-    )
-    options.add_argument("folder", type=Path, help="the sweep's folder, such as outputs/decay")
-    options.add_argument(
-        "--verify", action="store_true", help="look whether every file is as it was written"
-    )
+    """Print how runs and sweeps stand, a line each: done, diverged, failed, in training, stopped.
+
+    With ``--watch`` it looks again until nothing is in training; Ctrl-C ends it with exit code 130.
+    With ``--verify`` it says which files are not as they were written.
+    """
+    options = _status_options()
     given = options.parse_args()
     if given.verify:
         _verify(options.prog, given.folder)
         return
     try:
-        now, label = sweep_status(given.folder), label_line(given.folder)
+        if given.watch:
+            watch(given.folder)
+        else:
+            print("\n".join(each.line for each in overview(given.folder)))
     except (OSError, ValueError) as error:
         _leave(options.prog, str(error))
-    print(f"{given.folder}: {status_line(now)}; {_training(now)}")
-    if label:
-        print(label)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def weights() -> None:
@@ -108,6 +110,7 @@ def weights() -> None:
         "settings and the seed, so that update 0 can be computed again.",
     )
     options.add_argument("folder", type=Path, help="one run's folder, or a study's")
+    _add_version(options)
     given = options.parse_args()
     process.settle()
     process.use_one_thread()
@@ -151,10 +154,27 @@ def _verify(program: str, folder: Path) -> None:
         sys.exit(1)
 
 
-def _training(now: SweepStatus) -> str:
-    if now.training:
-        return f"{now.training} in training"
-    return "nothing is in training" if now.left else "all have ended"
+def _status_options() -> argparse.ArgumentParser:
+    """Return what ``rnn-exp-status`` understands."""
+    options = argparse.ArgumentParser(
+        "rnn-exp-status",
+        description="Say how runs and sweeps stand; run it from another terminal.",
+    )
+    _add_version(options)
+    options.add_argument(
+        "folder", type=Path, help="a sweep's (outputs/decay), a run's, or one that holds several"
+    )
+    options.add_argument(
+        "--watch", action="store_true", help="look again every few seconds, until all is done"
+    )
+    options.add_argument(
+        "--verify", action="store_true", help="look whether every file is as it was written"
+    )
+    return options
+
+
+def _add_version(options: argparse.ArgumentParser) -> None:
+    options.add_argument("--version", action="version", version=versions_line())
 
 
 def _load(program: str, folder: Path) -> "Results":

@@ -1,6 +1,7 @@
-"""Numbers and lists as words, for captions."""
+"""Numbers, lists and versions as words."""
 
 import math
+import platform
 from collections.abc import Iterable
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -29,8 +30,13 @@ def listing(items: Iterable[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text that is safe on a terminal: other characters become question marks."""
-    return "".join(each if each.isprintable() else "?" for each in text)
+    r"""Return a text whose characters cannot move the cursor or colour the terminal.
+
+    Example:
+        >>> printable("a\x1b[31mb")
+        'a\\x1b[31mb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def plural(count: int, noun: str) -> str:
@@ -142,3 +148,18 @@ def case_name(row: object) -> str:
     """Name the panel and series of a table row: 'sigmoid, g = 0.5, T = 100'."""
     activation, series, length = (getattr(row, k) for k in ("activation", "series", "length"))
     return ", ".join(filter(None, [activation, series, f"T = {length}" if length else ""]))
+
+
+def versions_line() -> str:
+    """Return one line with the versions of this package and of what its results come from.
+
+    Example:
+        >>> versions_line().startswith("rnn-exp ")
+        True
+    """
+    from importlib.metadata import version
+
+    others = {"torch": "torch", "hydra": "hydra-core"}
+    told = [f"{name} {version(package)}" for name, package in others.items()]
+    told.append(f"python {platform.python_version()}")
+    return f"rnn-exp {version('rnn-exp')} ({', '.join(told)})"

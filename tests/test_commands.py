@@ -114,6 +114,14 @@ def test_a_report_that_cannot_be_written_is_one_clear_line(study, tmp_path, monk
         call(monkeypatch, report, "rnn-exp-report", study, "--out", tmp_path / "file" / "out")
 
 
+def test_the_report_says_its_versions(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as left:
+        call(monkeypatch, report, "rnn-exp-report", "--version")
+
+    assert left.value.code == 0
+    assert capsys.readouterr().out.startswith("rnn-exp 0.")
+
+
 def test_the_installed_command_ends_with_one_line_and_an_exit_code(tmp_path):
     script = Path(sys.executable).with_name("rnn-exp-report")
 

@@ -110,7 +110,7 @@ def test_the_installed_commands_work_in_an_unrelated_empty_folder(python, tmp_pa
 
     assert told == (
         "2 runs: 2 done, 0 of them diverged, 0 failed, 0 already there\noutputs/mine\n"
-        "outputs/mine/report/index.html\n"
+        "next: rnn-exp-report outputs/mine\noutputs/mine/report/index.html\n"
     )
     assert {path.name for path in tmp_path.iterdir()} == {"outputs"}
     runs = [path.parent for path in (tmp_path / "outputs" / "mine").glob("*/run.json")]

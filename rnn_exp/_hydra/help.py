@@ -13,6 +13,8 @@ from typing import Any
 
 from rnn_exp import schema
 from rnn_exp.fields import allowed_of, as_typed
+from rnn_exp.storage.objective import Objective
+from rnn_exp.words import versions_line
 
 __all__ = ["choices", "completions", "help_lines", "settings_lines"]
 
@@ -24,13 +26,16 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
     """Return the lines that answer a command line without Hydra, or None if Hydra is needed.
 
     Args:
-        words: the command line without the program's name. ``--columns`` and ``--settings`` are
-            answered, and shell completion (``-sc query=…``) of a value that has choices.
+        words: the command line without the program's name. ``--columns``, ``--settings`` and
+            ``--version`` are answered, and shell completion (``-sc query=…``) of a value that has
+            choices.
     """
     if "--columns" in words:
         return list(schema.column_lines())
     if "--settings" in words:
         return list(settings_lines())
+    if "--version" in words:
+        return [versions_line()]
     if {"-sc", "--shell-completion"} & set(words) and any(w.startswith("query=") for w in words):
         return completions(os.environ.get("COMP_LINE", ""))
     return None
@@ -48,6 +53,7 @@ def settings_lines() -> Iterator[str]:
     yield ""
     plain = {field.name: field for field in dataclasses.fields(Run) if _is_plain(field)}
     yield from _field_lines(Run, plain)
+    yield from _field_lines(Objective, _objective())
     for group, kinds in _groups().items():
         for name, kind in kinds.items():
             yield ""
@@ -85,12 +91,15 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
         words: other words of the command line; with ``task=copy`` only this task is asked.
     """
     group, _, name = key.rpartition(".")
-    if group == _LAUNCHER:
+    kinds: Mapping[str, type] = {}
+    if key in _objective():
+        kinds = {"": Objective}
+    elif group == _LAUNCHER:
         from rnn_exp.sweeps.pool import Pool
 
-        kinds: Mapping[str, type] = {"": Pool}
-    else:
-        kinds = _groups().get(group, {}) if group else {}
+        kinds = {"": Pool}
+    elif group:
+        kinds = _groups().get(group, {})
     chosen = {word.partition("=")[2] for word in words if word.startswith(f"{group}=")}
     allowed = [
         allowed_of(field)
@@ -101,6 +110,11 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
     ]
     options = [option for each in allowed if each is not None for option in each.options or ()]
     return list(dict.fromkeys(options)) or None
+
+
+def _objective() -> dict[str, "dataclasses.Field[Any]"]:
+    """Return the field of a setting that is none of a run, under its key."""
+    return {field.name: field for field in dataclasses.fields(Objective)}
 
 
 def _groups() -> dict[str, Mapping[str, type]]:
@@ -131,7 +145,8 @@ def _field_lines(kind: type, fields: Mapping[str, "dataclasses.Field[Any]"]) -> 
     defaults = {key: as_typed(field.default) for key, field in fields.items()}
     for key, field in fields.items():
         allowed = allowed_of(field)
-        yield f"  {key:26}  {defaults[key]:10}  {allowed.words if allowed else ''}".rstrip()
+        line = f"  {key:26}  {defaults[key]:10}  {allowed.words if allowed else ''}"
+        yield from textwrap.wrap(line, _WIDTH, subsequent_indent=" " * 30)
         meaning = _meaning(kind, field.name)
         if meaning:
             yield from _wrapped(meaning, 6)

@@ -15,9 +15,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from rnn_exp._hydra.messages import one_line_error
+from rnn_exp._hydra.results import message_of, next_line, run_line, shown
+from rnn_exp.storage.objective import Objective
 from rnn_exp.sweeps import process
 
 if TYPE_CHECKING:
+    from rnn_exp.training.loop import Update
     from rnn_exp.training.run import Run
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "checkpoint_seconds",
     "has_own_name",
     "job",
+    "objective_from_config",
     "register_resolvers",
     "run_from_config",
     "settings_from_config",
@@ -34,6 +38,7 @@ __all__ = [
 
 _OWN_NAMES = ("${rnn_exp.run_name:${hydra.sweep.dir}}", "${rnn_exp.run_name:}")
 ALREADY_THERE_MESSAGE = "This run is already there; to train it again, remove its folder."
+_NOT_OF_A_RUN = ("hydra", "study", "objective")
 
 
 class RunError(RuntimeError):
@@ -64,6 +69,7 @@ class CheckBeforeStart(Callback):
             run = run_from_config(config)
             torch_device(run.device)
             checkpoint_seconds(config.hydra)
+            objective_from_config(config)
             folder = Path(config.hydra.run.dir)
             done = is_done(folder, run)
             if not done:
@@ -76,41 +82,57 @@ class CheckBeforeStart(Callback):
                 raise
             sys.exit(f"rnn-exp: {line}")
         if done:
-            print(f"{folder}\n{ALREADY_THERE_MESSAGE}")
+            _print_end(folder, folder, was_done=True)
             if relabelled:
                 print("Its note and tags are those of this command now.")
             sys.exit(0)
 
 
-def job(config: DictConfig) -> str:
+def job(config: DictConfig) -> float | None:
     """Train one run and write its folder: Hydra's task function.
 
     Args:
         config: the composed configuration.
 
     Returns:
-        The status with which the run ended.
+        The run's objective, for a sweeper that searches; None if the run has no such number.
 
     Raises:
         RunError: if it could not be trained or written.
     """
     from rnn_exp.sweeps.progress import RunBar
+    from rnn_exp.sweeps.status import Heartbeat
     from rnn_exp.sweeps.worker import ALREADY_THERE, Job, train_jobs
 
     run, hydra = run_from_config(config), HydraConfig.get()
+    objective = objective_from_config(config)
     folder = Path(hydra.runtime.output_dir)
     process.use_one_thread()
-    with closing(RunBar(run)) as bar:
+    heartbeat = Heartbeat(folder, "run", run.training.updates)
+    with closing(RunBar(run)) as bar, closing(heartbeat):
+
+        def on_update(update: "Update") -> None:
+            bar.on_update(update)
+            heartbeat.write(update.number + 1, len(update.runs))
+
         trained = Job(run, folder, others=_written_by_hydra(folder, hydra))
-        [result] = train_jobs([trained], bar.on_update, checkpoint_seconds(hydra))
+        [result] = train_jobs([trained], on_update, checkpoint_seconds(hydra))
     if result.failure:
         raise RunError(result.failure)
+    name, was_done = shown(folder, Path(hydra.runtime.cwd)), result.status == ALREADY_THERE
     if hydra.mode == RunMode.RUN:
-        if result.status == ALREADY_THERE:
-            print(f"{folder}\n{ALREADY_THERE_MESSAGE}")
-        else:
-            print(f"{result.message}\n{folder}")
-    return result.status
+        _print_end(folder, name, was_done)
+    else:
+        print(run_line(folder, name, objective, was_done))
+    return objective.of(folder)
+
+
+def _print_end(folder: Path, name: Path, was_done: bool) -> None:
+    """Print how a run alone ended, where its results are, and the next command."""
+    print(*filter(None, [message_of(folder), str(name)]), sep="\n")
+    if was_done:
+        print(ALREADY_THERE_MESSAGE)
+    print(next_line(name))
 
 
 def _written_by_hydra(folder: Path, hydra: Any) -> list[str]:  # noqa: ANN401 - Hydra's own node
@@ -133,7 +155,7 @@ def run_from_config(config: DictConfig) -> "Run":
 
 
 def settings_from_config(config: DictConfig, *, resolve: bool) -> dict[str, Any]:
-    """Return the settings in a configuration, without Hydra's own and the study's name.
+    """Return a run's settings in a configuration: not Hydra's own, the study, the objective.
 
     Args:
         config: the composed configuration.
@@ -150,8 +172,18 @@ def settings_from_config(config: DictConfig, *, resolve: bool) -> dict[str, Any]
         if resolve
         else node._value()
         for key, node in content.items()
-        if key not in ("hydra", "study")
+        if key not in _NOT_OF_A_RUN
     }
+
+
+def objective_from_config(config: DictConfig) -> Objective:
+    """Return the objective in a configuration; a configuration of before has the default.
+
+    Raises:
+        SettingError: if there is no such number.
+    """
+    given: Any = config.get("objective", Objective().objective)
+    return Objective(given)
 
 
 def checkpoint_seconds(hydra: Any) -> float:  # noqa: ANN401 - Hydra's own node
@@ -193,7 +225,12 @@ def register_resolvers() -> None:
     def sweep_name(study: str | None, *, _root_: DictConfig) -> str:
         if study is not None:
             return study
-        overrides = "\n".join(sorted(_root_.hydra.overrides.task))
+        words = [
+            word
+            for word in _root_.hydra.overrides.task
+            if word.lstrip("+~").partition("=")[0] not in _NOT_OF_A_RUN
+        ]
+        overrides = "\n".join(sorted(words))
         digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]
         # A job of the sweep is composed with overrides of its own; it belongs to the same folder.
         return first.setdefault("name", f"sweep-{digest}")

@@ -10,13 +10,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnn_exp._hydra.composition import Composer, Word
-from rnn_exp._hydra.job import has_own_name, run_from_config, settings_from_config
+from rnn_exp._hydra.job import (
+    has_own_name,
+    objective_from_config,
+    run_from_config,
+    settings_from_config,
+)
 from rnn_exp.fields import SettingError
+from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done
 from rnn_exp.training.run import Run, run_from
 
 __all__ = ["PlannedJob", "plan"]
+
+_OBJECTIVE = "objective"
 
 Settings = dict[str, Any]
 
@@ -30,6 +38,7 @@ class PlannedJob(NamedTuple):
         run: what it trains.
         folder: where the results go.
         done: whether the folder has the results already.
+        objective: the number of it that a search looks at.
     """
 
     number: int
@@ -37,6 +46,7 @@ class PlannedJob(NamedTuple):
     run: Run
     folder: Path
     done: bool
+    objective: Objective
 
 
 def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> list[PlannedJob]:
@@ -63,10 +73,13 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
             run = run_from_config(config)
             own = has_own_name(config)
             folder = folders.of(sweep, run) if own else sweep / str(config.hydra.sweep.subdir)
+            objective = objective_from_config(config)
         else:
+            objective = Objective(settings.pop(_OBJECTIVE))
             run = run_from(settings)
             folder = folders.of(sweep, run)
-        result.append(PlannedJob(number, overrides, run, folder, is_done(folder, run)))
+        done = is_done(folder, run)
+        result.append(PlannedJob(number, overrides, run, folder, done, objective))
     _refuse_shared_folders(result)
     return result
 
@@ -99,10 +112,11 @@ class _PlainSettings:
         self.composer, self.known = composer, dict[int, Settings | None]()
 
     def with_values(self, overrides: Sequence[str]) -> Settings | None:
-        """Return the settings of a job, or None if only a full composition gives them."""
+        """Return the settings of a job and its objective; None if they have to be composed."""
         base = self.composer.base(overrides)
         if id(base) not in self.known:
             settings = settings_from_config(base, resolve=False)
+            settings[_OBJECTIVE] = objective_from_config(base).objective
             has_interpolation = "${" in str(settings)
             self.known[id(base)] = (
                 settings if has_own_name(base) and not has_interpolation else None

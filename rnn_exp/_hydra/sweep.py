@@ -1,5 +1,6 @@
 """Training a sweep: planned jobs are sent to workers in chunks, and their results collected."""
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +13,15 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rnn_exp._hydra.composition import Composer, hydra_files
-from rnn_exp._hydra.job import CheckBeforeStart, RunError, run_from_config
+from rnn_exp._hydra.job import (
+    CheckBeforeStart,
+    RunError,
+    objective_from_config,
+    run_from_config,
+)
 from rnn_exp._hydra.plan import PlannedJob
+from rnn_exp._hydra.results import SweepResults
+from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.writing import relabel
 from rnn_exp.sweeps.pool import LostWorker, Workers, map_unordered
 from rnn_exp.sweeps.progress import SweepBar
@@ -49,7 +57,8 @@ class Sweep:
         self.chunk_numbers = itertools.count()
         # Only a user's own callbacks need each job's configuration, which is kept until it ends.
         self.has_user_callbacks = any(
-            not isinstance(callback, CheckBeforeStart) for callback in context.callbacks.callbacks
+            not isinstance(callback, (CheckBeforeStart, SweepResults))
+            for callback in context.callbacks.callbacks
         )
 
     def train(
@@ -59,7 +68,7 @@ class Sweep:
         checkpoint_seconds: float,
         memory: Memory | None = None,
     ) -> list[JobReturn]:
-        """Train the jobs that are not done, and print how many ended in which way.
+        """Train the jobs that are not done.
 
         Args:
             jobs: all jobs of the sweep, or of one batch.
@@ -99,7 +108,6 @@ class Sweep:
                         results |= collected
                         lost += halves
                     chunks = lost
-        _print_summary(results, self.folder)
         if relabelled:
             print(f"{relabelled} of the runs already there have another note or other tags now")
         return [_job_return(job, results[job.run]) for job in jobs]
@@ -168,7 +176,14 @@ class Sweep:
         for run, result in results.items() if self.has_user_callbacks else ():
             config = self.configs.pop(run)
             folder = Path(config.hydra.runtime.output_dir)
-            job = PlannedJob(config.hydra.job.num, config.hydra.overrides.task, run, folder, True)
+            job = PlannedJob(
+                number=config.hydra.job.num,
+                overrides=config.hydra.overrides.task,
+                run=run,
+                folder=folder,
+                done=True,
+                objective=objective_from_config(config),
+            )
             self.context.callbacks.on_job_end(config=config, job_return=_job_return(job, result))
         return results
 
@@ -179,24 +194,32 @@ def _halves(sent: Assignment) -> list[list[Run]]:
     return [runs[: len(runs) // 2], runs[len(runs) // 2 :]]
 
 
+@dataclasses.dataclass
+class _ObjectiveReturn(JobReturn):
+    """The result of a run that is done; its objective is read when somebody asks for it."""
+
+    objective: Objective = dataclasses.field(default_factory=Objective)
+
+    @property
+    def return_value(self) -> float | None:
+        """The run's objective, None if it has no such number."""
+        return self.objective.of(Path(str(self.working_dir)))
+
+    @return_value.setter
+    def return_value(self, value: object) -> None:
+        """Refuse another one.
+
+        Raises:
+            AttributeError: always.
+        """
+        raise AttributeError(f"the objective is what run.json says, not {value}")
+
+
 def _job_return(job: PlannedJob, result: JobResult) -> JobReturn:
     """Return a job's result for Hydra, without the configuration, which would take memory."""
-    failed = bool(result.failure)
-    return JobReturn(
-        overrides=list(job.overrides),
-        working_dir=str(job.folder),
-        task_name="run",
-        status=JobStatus.FAILED if failed else JobStatus.COMPLETED,
-        _return_value=RunError(result.failure) if failed else result.status,
-    )
-
-
-def _print_summary(results: dict[Run, JobResult], folder: Path) -> None:
-    statuses = [result.status for result in results.values()]
-    failed, already_there = statuses.count("failed"), statuses.count(ALREADY_THERE)
-    print(
-        f"{len(results)} run{'s' if len(results) != 1 else ''}: "
-        f"{len(results) - failed - already_there} done, "
-        f"{statuses.count('diverged')} of them diverged, "
-        f"{failed} failed, {already_there} already there\n{folder}"
-    )
+    overrides, folder = list(job.overrides), str(job.folder)
+    if result.failure:
+        failed, error = JobStatus.FAILED, RunError(result.failure)
+        return JobReturn(overrides, None, None, folder, "run", failed, error)
+    done = JobStatus.COMPLETED
+    return _ObjectiveReturn(overrides, None, None, folder, "run", done, objective=job.objective)

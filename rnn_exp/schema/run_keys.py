@@ -1,6 +1,7 @@
 """The keys of run.json, and the list of everything a run leaves behind."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Final, Literal
 
@@ -24,6 +25,7 @@ class Key:
 
     ``column``: what the table of runs calls it; empty: it is no column there.
     ``needed``: a run.json without it cannot be read.
+    ``if_diverged``: what a search takes for it where the run diverged; None: what is written.
     """
 
     path: str
@@ -31,6 +33,7 @@ class Key:
     meaning: str
     column: str = ""
     needed: bool = False
+    if_diverged: float | None = None
 
 
 RUN_KEYS: Final = (
@@ -74,6 +77,14 @@ RUN_KEYS: Final = (
     Key("decay_rate_h", "number", "as decay_rate, of ∂L/∂h_t beside ∂L/∂c_t", "decay_rate_h"),
     Key("log10_change_h", "number", "as log10_change, of ∂L/∂h_t", "log10_change_h"),
     Key("verdict_h", "text", "as verdict, of ∂L/∂h_t beside ∂L/∂c_t", "verdict_h"),
+    Key(
+        "final.loss",
+        "number",
+        "loss of the last recorded update; null: not finite",
+        "final_loss",
+        if_diverged=math.inf,
+    ),
+    Key("final.error", "number", "error there", "final_error", if_diverged=math.inf),
     Key("final.decay_rate", "number", "as decay_rate, last recorded update", "final_decay_rate"),
     Key("final.half_life", "number", "as half_life, last recorded update", "final_half_life"),
     Key("final.log10_change", "number", "as log10_change, there", "final_log10_change"),
@@ -116,6 +127,7 @@ RUN_KEYS: Final = (
     Key("diverged.update", "number", "update of the first NaN or infinity", "diverged_update"),
     Key("diverged.time", "number", "time step of it", "diverged_time"),
     Key("diverged.direction", "text", "forward or backward pass", "diverged_direction"),
+    Key("message", "text", "the line that was said when the run ended"),
     Key("failure", "text", "why a run failed", "failure"),
     Key("settings", "object", "every setting under its configuration key", needed=True),
     Key("note", "text", "a line that was written on the run; null: none", "note"),

@@ -1,5 +1,7 @@
 """Files that appear whole or not at all, and locks: one process at a time writes a folder."""
 
+import errno
+import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -8,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-__all__ = ["held", "put_aside", "replace_bytes", "replace_file"]
+__all__ = ["held", "is_held", "put_aside", "replace_bytes", "replace_file"]
 
 
 def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
@@ -75,3 +77,27 @@ def held(folder: Path, patience: float) -> Iterator[None]:
                 path.unlink(missing_ok=True)  # while it is held: whoever waits for it notices
     except Timeout:
         raise BlockingIOError(f"another process is writing {folder}") from None
+
+
+def is_held(folder: Path) -> bool:
+    """Say whether a process holds a folder now; nothing is written.
+
+    A lock file that a killed process left behind is not held: the kernel let its lock go.
+
+    Raises:
+        OSError: if the file system does not say.
+    """
+    try:
+        file = os.open(folder / _LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, and let go at once: two commands that look do not see each other.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            return True
+        raise
+    finally:
+        os.close(file)
+    return False

@@ -31,7 +31,7 @@ from rnn_exp.storage.hashes import damage, entry_of, is_unbroken, sealed
 from rnn_exp.storage.labels import described, relabelled, with_label
 from rnn_exp.storage.parts import Parts, write_table
 from rnn_exp.training.experiment import resolve_auto
-from rnn_exp.training.outcome import Outcome
+from rnn_exp.training.outcome import Outcome, in_words
 from rnn_exp.training.run import Run
 
 __all__ = [
@@ -230,6 +230,7 @@ def _results(outcome: Outcome) -> dict[str, Any]:
         by_state = {f"{key}_h": value for key, value in _in_short(first.state).items()}
     return {
         "status": outcome.status,
+        "message": in_words(outcome),
         "diverged": outcome.divergence._asdict() if outcome.divergence else None,
         "lags": first.summary.lags,
         "carrier": first.carrier,
@@ -237,6 +238,8 @@ def _results(outcome: Outcome) -> dict[str, Any]:
         **by_state,
         "verdict_rule": RULE,
         "final": {
+            "loss": _finite_or_none(float(outcome.updates["loss"][-1])),
+            "error": _finite_or_none(float(outcome.updates["error"][-1])),
             **_in_short(last.summary),
             "half_life": _finite_or_none(last.summary.half_life),
             "verdict_reason": last.summary.reason,

@@ -1,14 +1,19 @@
-"""Progress bars: one for a run, one for a sweep; nothing is written where there is no terminal."""
+"""Progress of a run and of a sweep, on one line of stderr.
 
+The line says what is wanted most first: how much is done, and how long the rest will take.
+"""
+
+import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
-from tqdm import tqdm
+from torch import Tensor
 
-from rnn_exp.sweeps.status import SweepStatus, chunks_in_training, status_line
+from rnn_exp.sweeps.line import Line
+from rnn_exp.sweeps.status import SweepStatus, chunks_in_training, clock, status_parts
 from rnn_exp.training.loop import Update
 from rnn_exp.training.recorder import row_of
 from rnn_exp.training.run import Run
@@ -21,33 +26,45 @@ _SECONDS_BETWEEN_REFRESHES = 1.0
 
 
 class RunBar:
-    """Shows a single run's update, loss, gradient norm and decay rate.
+    """Shows a single run's updates, the time left, loss, decay rate and gradient norm.
 
     Args:
         run: the run.
     """
 
     def __init__(self, run: Run) -> None:
-        self.bar = tqdm(total=run.training.updates, unit="update", disable=None)
-        self.rate, self.next_reading = float("nan"), 0.0
+        self.updates = run.training.updates
+        self.line = Line(sys.stderr, "", _SECONDS_BETWEEN_READINGS)
+        self.begun, self.first = monotonic(), 0
+        self.recorded: Mapping[str, Tensor] = {}
 
     def on_update(self, update: Update) -> None:
-        """Move on by one update."""
-        self.bar.update()
-        if self.bar.disable:
-            return
-        if update.recorded is not None:
-            self.rate = carried_by(row_of(update.recorded, 0)).summary.rate
-        if monotonic() >= self.next_reading:  # reading a number makes a GPU wait
-            self.next_reading = monotonic() + _SECONDS_BETWEEN_READINGS
-            loss, norm = float(update.loss[0]), float(update.grad_norm[0])
-            self.bar.set_postfix_str(
-                f"loss {loss:.3g}, gradient norm {norm:.2e}, decay rate {self.rate:.3f}"
-            )
+        """Show one more update."""
+        made = update.number + 1
+        self.first = self.first or made  # a run that goes on from a checkpoint has made others
+        self.recorded = update.recorded or self.recorded
+        is_last = made == self.updates and self.line.is_terminal
+        if is_last or self.line.is_due():  # reading a number makes a GPU wait
+            parts = [f"{made}/{self.updates} updates", *self._time_left(made)]
+            self.line.show(made / self.updates, [*parts, *self._numbers(update)])
 
     def close(self) -> None:
-        """End the bar; it stays on the terminal."""
-        self.bar.close()
+        """End the line; it stays on the terminal."""
+        self.line.close()
+
+    def _numbers(self, update: Update) -> Iterator[str]:
+        """Yield the numbers of an update, and the decay rate of the last recorded one."""
+        yield f"loss {float(update.loss[0]):.3g}"
+        if self.recorded:
+            yield f"decay rate {carried_by(row_of(self.recorded, 0)).summary.rate:.3f}"
+        yield f"gradient norm {float(update.grad_norm[0]):.2e}"
+
+    def _time_left(self, made: int) -> Iterator[str]:
+        """Yield how long the rest takes, at the speed of the updates that were seen."""
+        seen = made - self.first
+        if seen and made < self.updates:
+            left = (monotonic() - self.begun) * (self.updates - made) / seen
+            yield f"{clock(left)} to go"
 
 
 class SweepBar:
@@ -61,18 +78,14 @@ class SweepBar:
     """
 
     def __init__(self, sweep: Path, runs: int, already_done: int, work: float) -> None:
-        self.sweep, self.work, self.work_done = sweep, work, 0.0
+        self.sweep, self.work = sweep, work
+        # Of the work: what is done, and how much of that was done before, up to a checkpoint.
+        self.work_done, self.done_before = 0.0, 0.0
         self.in_training: dict[str, float] = {}
+        self.starts: dict[str, float] = {}
         self.counts = dict.fromkeys(("done", "diverged", "failed"), 0)
         self.runs, self.already_done, self.begun = runs, already_done, monotonic()
-        self.bar = tqdm(
-            total=1.0,
-            disable=None,
-            dynamic_ncols=True,
-            desc=sweep.name,
-            bar_format="{desc} |{bar:8}|",
-        )
-        self.next_refresh = float("-inf")
+        self.line = Line(sys.stderr, sweep.name, _SECONDS_BETWEEN_REFRESHES)
 
     def start_chunk(self, name: str, work: float) -> None:
         """Note that a chunk was sent to a worker; ``work`` is its part of the whole work."""
@@ -87,24 +100,20 @@ class SweepBar:
         for status in statuses:
             self.counts["failed" if status == "failed" else "done"] += 1
             self.counts["diverged"] += status == "diverged"
-        self.work_done += self.in_training.pop(name, 0.0)
-        self.next_refresh = float("-inf")
-        self.refresh()
+        work = self.in_training.pop(name, 0.0)
+        self.work_done += work
+        self.done_before += work * self.starts.pop(name, 0.0)
+        if self.line.is_terminal or self.line.is_due():
+            self._show()
 
     def refresh(self) -> None:
-        """Draw the bar with what the heartbeats say, unless it was drawn less than a second ago."""
-        if self.bar.disable or monotonic() < self.next_refresh:
-            return
-        self.next_refresh = monotonic() + _SECONDS_BETWEEN_REFRESHES
-        part = sum(
-            self.in_training.get(chunk.name, 0.0) * chunk.fraction
-            for chunk in chunks_in_training(self.sweep)
-        )
-        self._draw(min(1.0, (self.work_done + part) / self.work) if self.work else 1.0)
+        """Show what the heartbeats say, if it is time to."""
+        if self.line.is_due():
+            self._show()
 
     @contextmanager
     def refresh_in_background(self) -> Iterator[None]:
-        """A context in which a thread refreshes the bar, while this one waits for workers."""
+        """A context in which a thread refreshes the line, while this one waits for workers."""
         stop = threading.Event()
 
         def refresh_until_stopped() -> None:
@@ -120,22 +129,30 @@ class SweepBar:
             thread.join()
 
     def close(self) -> None:
-        """End the bar; it stays on the terminal."""
-        self.bar.close()
+        """End the line; it stays on the terminal."""
+        self.line.close()
 
-    def _draw(self, part: float) -> None:
-        """Draw the bar with this part of the work done."""
+    def _show(self) -> None:
+        """Show how much of the work is done."""
+        done, before = self.work_done, self.done_before
+        for chunk in chunks_in_training(self.sweep):
+            work = self.in_training.get(chunk.name, 0.0)
+            self.starts[chunk.name] = chunk.start
+            done += work * chunk.fraction
+            before += work * chunk.start
+        part = min(1.0, done / self.work) if self.work else 1.0
+        self.line.show(part, status_parts(self._status(part, before)))
+
+    def _status(self, part: float, before: float) -> SweepStatus:
+        """Return the status when this part of the work is done, some of it by another process."""
         seconds = monotonic() - self.begun
-        ended = part * (self.runs - self.already_done)
-        status = SweepStatus(
+        speed = (part - before / self.work) / seconds if self.work and seconds else 0.0
+        return SweepStatus(
             runs=self.runs,
             done=self.already_done + self.counts["done"],
             diverged=self.counts["diverged"],
             failed=self.counts["failed"],
             training=0,
-            per_minute=60 * ended / seconds if part else None,
-            seconds_left=seconds * (1 - part) / part if part else None,
+            per_minute=60 * speed * (self.runs - self.already_done) if speed > 0 else None,
+            seconds_left=(1 - part) / speed if speed > 0 else None,
         )
-        self.bar.n = part
-        self.bar.bar_format = f"{{desc}} |{{bar:8}}| {status_line(status)}"
-        self.bar.refresh()

@@ -6,6 +6,7 @@ and ``rnn-exp-status`` read both.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from time import monotonic, time
 from typing import Any, NamedTuple
 
 from rnn_exp.schema import DONE, RUN_JSON, SWEEP_JSON
-from rnn_exp.storage.files import replace_bytes
+from rnn_exp.storage.files import is_held, replace_bytes
 from rnn_exp.words import printable
 
 __all__ = [
@@ -24,9 +25,11 @@ __all__ = [
     "Heartbeat",
     "SweepStatus",
     "chunks_in_training",
+    "clock",
+    "is_worked_on",
     "label_line",
     "remove_heartbeats",
-    "status_line",
+    "status_parts",
     "sweep_status",
     "write_run_list",
 ]
@@ -39,11 +42,19 @@ _STALE_SECONDS = 60.0
 
 
 class ChunkProgress(NamedTuple):
-    """How far a chunk is: its name, how many of its runs train, the part of its updates made."""
+    """How far a chunk is.
+
+    Attributes:
+        name: of the chunk.
+        runs: how many of its runs train.
+        fraction: the part of its updates that is made.
+        start: the part that was made before, up to a checkpoint.
+    """
 
     name: str
     runs: int
     fraction: float
+    start: float = 0.0
 
 
 class SweepStatus(NamedTuple):
@@ -57,6 +68,8 @@ class SweepStatus(NamedTuple):
         training: runs in training now.
         per_minute: how many runs are done in a minute.
         seconds_left: seconds until all are done.
+        in_progress: whether a process works on the sweep.
+        command: the command that began it, for a shell.
     """
 
     runs: int
@@ -66,6 +79,8 @@ class SweepStatus(NamedTuple):
     training: int
     per_minute: float | None
     seconds_left: float | None
+    in_progress: bool = True
+    command: str = ""
 
     @property
     def left(self) -> int:
@@ -84,7 +99,7 @@ class Heartbeat:
 
     def __init__(self, sweep: Path, name: str, updates: int) -> None:
         self.path, self.updates = sweep / FOLDER / f"{name}.json", updates
-        self.next_write = float("-inf")
+        self.next_write, self.start = float("-inf"), math.nan
 
     def write(self, made: int, runs: int) -> None:
         """Write the file, unless it was written less than a second ago.
@@ -93,10 +108,13 @@ class Heartbeat:
             made: how many updates are made.
             runs: how many runs are in training.
         """
+        if math.isnan(self.start):
+            self.start = (made - 1) / self.updates
         if monotonic() < self.next_write:
             return
         self.next_write = monotonic() + _SECONDS_BETWEEN_HEARTBEATS
-        text = json.dumps({"runs": runs, "fraction": made / self.updates})
+        how_far = {"runs": runs, "fraction": made / self.updates, "start": self.start}
+        text = json.dumps(how_far)
         # A full disk, or a folder that another chunk has just removed: no run fails for that.
         with suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,15 +140,28 @@ def chunks_in_training(sweep: Path) -> list[ChunkProgress]:
             if time() - path.stat().st_mtime > _STALE_SECONDS:
                 continue
             found: Any = json.loads(path.read_text(encoding="utf-8"))
-            result.append(ChunkProgress(path.stem, int(found["runs"]), float(found["fraction"])))
-        except (OSError, ValueError, KeyError, TypeError):
+            fraction, start = float(found["fraction"]), float(found.get("start", 0.0))
+            if 0 <= start <= fraction <= 1:
+                result.append(ChunkProgress(path.stem, int(found["runs"]), fraction, start))
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue  # it has just been removed, or is not a heartbeat
     return result
 
 
-def write_run_list(sweep: Path, runs: Sequence[str]) -> None:
-    """Write the names of a sweep's runs and the time, at which the sweep begins."""
-    text = json.dumps({"begun": time(), "runs": list(runs)}) + "\n"
+def is_worked_on(folder: Path) -> bool:
+    """Say whether a process works on a sweep or a run, by the lock of its folder.
+
+    Where the file system has no locks, a recent heartbeat counts.
+    """
+    try:
+        return is_held(folder)
+    except OSError:
+        return bool(chunks_in_training(folder))
+
+
+def write_run_list(sweep: Path, runs: Sequence[str], command: str) -> None:
+    """Write the names of a sweep's runs, its command, and the time, at which the sweep begins."""
+    text = json.dumps({"begun": time(), "command": command, "runs": list(runs)}) + "\n"
     replace_bytes(sweep / FILE, text.encode())
 
 
@@ -141,15 +172,17 @@ def sweep_status(sweep: Path) -> SweepStatus:
         FileNotFoundError: if there is no such folder, or no sweep in it.
         ValueError: if its list of runs cannot be read.
     """
-    begun, names = _run_list(sweep)
+    begun, names, command = _run_list(sweep)
     ends = [_run_status(sweep / name / RUN_JSON) for name in names]
     done = [(status, when) for status, when in ends if status in DONE]
     failed = [when for status, when in ends if status == "failed"]
     now = time()
     ended_since = [when for when in [*(when for _, when in done), *failed] if when >= begun]
-    chunks = chunks_in_training(sweep)
+    in_progress = is_worked_on(sweep)
+    # Heartbeats stay where a process was killed, for a while; its lock does not.
+    chunks = chunks_in_training(sweep) if in_progress else []
     in_training = sum(chunk.runs * chunk.fraction for chunk in chunks)  # as whole runs
-    made = len(ended_since) + in_training
+    made = len(ended_since) + sum(chunk.runs * (chunk.fraction - chunk.start) for chunk in chunks)
     speed = made / (now - begun) if made and now > begun else None
     left = len(names) - len(done) - len(failed) - in_training
     return SweepStatus(
@@ -158,29 +191,31 @@ def sweep_status(sweep: Path) -> SweepStatus:
         diverged=sum(status == "diverged" for status, _ in done),
         failed=len(failed),
         training=sum(chunk.runs for chunk in chunks),
-        per_minute=None if speed is None else 60 * speed,
+        per_minute=None if speed is None or not in_progress else 60 * speed,
         seconds_left=left / speed if speed is not None and chunks else None,
+        in_progress=in_progress,
+        command=command,
     )
 
 
-def status_line(status: SweepStatus) -> str:
-    """Return the line that the progress bar and ``rnn-exp-status`` show.
+def status_parts(status: SweepStatus) -> list[str]:
+    """Return what a progress bar and ``rnn-exp-status`` say, what is wanted most first.
+
+    What there is none of is not said.
 
     Example:
-        >>> status_line(SweepStatus(9, 3, 1, 0, 0, per_minute=2.5, seconds_left=144.0))
-        '3/9 done, 1 diverged, 0 failed, 6 left, 2.5/min, 2:24 to go'
+        >>> status_parts(SweepStatus(9, 3, 1, 0, 0, per_minute=2.5, seconds_left=144.0))
+        ['3/9 done', '2:24 to go', '1 diverged', '6 left', '2.5/min']
     """
-    parts = [
-        f"{status.done}/{status.runs} done",
-        f"{status.diverged} diverged",
-        f"{status.failed} failed",
-        f"{status.left} left",
-    ]
-    if status.per_minute is not None and status.seconds_left is not None:
-        digits = 0 if status.per_minute >= 10 else 1
+    counts = {"failed": status.failed, "diverged": status.diverged, "left": status.left}
+    parts = [f"{status.done}/{status.runs} done"]
+    if status.left and status.seconds_left is not None:
+        parts.append(f"{clock(status.seconds_left)} to go")
+    parts += [f"{count} {word}" for word, count in counts.items() if count]
+    if status.left and status.per_minute:
+        digits = 0 if status.per_minute >= 10 else 1 if status.per_minute >= 0.1 else 3
         parts.append(f"{status.per_minute:.{digits}f}/min")
-        parts.append(f"{_clock(status.seconds_left)} to go")
-    return ", ".join(parts)
+    return parts
 
 
 def label_line(sweep: Path) -> str:
@@ -207,14 +242,22 @@ def _label(path: Path) -> tuple[str, str] | None:
         return None
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Write a duration as people read it.
+
+    Example:
+        >>> clock(144.0), clock(7261.0), clock(200_000.0)
+        ('2:24', '2:01:01', '2 d 7 h')
+    """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= 24:
+        return f"{hours // 24} d {hours % 24} h"
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _run_list(sweep: Path) -> tuple[float, list[str]]:
-    """Return when the sweep began (seconds since the epoch) and the names of its runs."""
+def _run_list(sweep: Path) -> tuple[float, list[str], str]:
+    """Return when the sweep began (seconds since the epoch), its runs' names and its command."""
     if not sweep.is_dir():
         raise FileNotFoundError(f"there is no folder {sweep}")
     path = sweep / FILE
@@ -222,8 +265,9 @@ def _run_list(sweep: Path) -> tuple[float, list[str]]:
         raise FileNotFoundError(f"there is no sweep in {sweep} (no {FILE})")
     try:
         found: Any = json.loads(path.read_text(encoding="utf-8"))
-        return float(found["begun"]), [str(name) for name in found["runs"]]
-    except (ValueError, KeyError, TypeError) as error:
+        names = [str(name) for name in found["runs"]]
+        return float(found["begun"]), names, str(found.get("command", ""))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read ({type(error).__name__})") from None
 
 
@@ -232,5 +276,5 @@ def _run_status(path: Path) -> tuple[str, float]:
     try:
         when = path.stat().st_mtime
         return str(json.loads(path.read_text(encoding="utf-8"))["status"]), when
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "planned", 0.0

@@ -4,6 +4,8 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import rnn_exp
 from rnn_exp import schema
 from rnn_exp.app import main
 from rnn_exp.networks.inits import INITS
+from rnn_exp.sweeps import line
 from rnn_exp.tasks import TASKS
 from tests.sealing import write_sealed
 from tests.waiting import PATIENCE, wait_until
@@ -115,6 +118,7 @@ def _child(folder: Path, words: tuple[str, ...], out: Path, err: Path, prepare: 
     for stream, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), stream)
     sys.argv = ["rnn-exp", *words]
+    line._FIRST_SECONDS = PATIENCE  # on a busy machine, too, nothing is said of what is soon done
     if prepare is not None:
         prepare()
     main()
@@ -158,7 +162,10 @@ def test_a_run_leaves_the_files_of_the_contract_and_nothing_else(trained):
     assert run.parent == folder / "outputs" / "single"
     assert {path.split("/")[0] for path in files(folder)} == {"outputs"}
     assert ended.out.startswith("finished; at update 0 ")
-    assert ended.out.splitlines()[-1] == str(run)
+    assert ended.out.splitlines()[1:] == [
+        str(run.relative_to(folder)),
+        f"next: rnn-exp-report {run.relative_to(folder)}",
+    ]
 
 
 def test_run_json_says_what_ran_and_how_it_ended(trained):
@@ -213,14 +220,15 @@ def test_the_log_has_the_command_and_the_outcome(trained):
 
 
 def test_a_finished_run_is_not_trained_again(trained):
-    folder, _ = trained
+    folder, first = trained
     before = files(folder)
 
     ended = start(folder, *SMALL, "init.gain=0.70")
 
     assert ended.code == 0
-    assert "already there" in ended.out
-    assert only_run(folder).name in ended.out
+    result, place, following = first.out.splitlines()
+    there = "This run is already there; to train it again, remove its folder."
+    assert ended.out.splitlines() == [result, place, there, following]
     assert ended.err == ""
     assert files(folder) == before
 
@@ -276,6 +284,53 @@ def test_a_finished_run_that_lost_a_table_is_trained_again(tmp_path):
     assert ended.code == 0
     assert "already there" not in ended.out
     assert tables(tmp_path / "own") == before
+
+
+def test_of_a_run_of_an_older_format_that_is_there_nothing_is_made_up(trained, tmp_path):
+    shutil.copytree(only_run(trained[0]), tmp_path / "own")
+    said = json.loads((tmp_path / "own" / "run.json").read_text())
+    del said["message"]
+    (tmp_path / "own" / "run.json").write_text(json.dumps(said))
+
+    ended = start(tmp_path, *SMALL, "init.gain=0.7", "hydra.run.dir=own")
+
+    assert ended.out.splitlines()[0] == "own"
+
+
+def test_the_next_command_can_be_pasted_whatever_the_folder_is_called(tmp_path):
+    place = "it's 梯度 & more"
+
+    ended = start(tmp_path, *SMALL, f'hydra.run.dir="{place}"')
+
+    assert ended.out.splitlines()[-1].startswith("next: rnn-exp-report ")
+    assert shlex.split(ended.out.splitlines()[-1]) == ["next:", "rnn-exp-report", place]
+    assert (tmp_path / place / "run.json").exists()
+
+
+def _killed_at_once() -> None:
+    from rnn_exp.training.experiment import Chunk
+
+    train = Chunk.train
+
+    def stop(chunk):
+        for step in train(chunk):
+            yield step
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Chunk.train = stop
+
+
+def test_a_run_that_trains_has_a_heartbeat_and_nothing_of_it_stays(tmp_path):
+    killed = start(tmp_path, *SMALL, "hydra.run.dir=own", prepare=_killed_at_once)
+
+    assert killed.code == -signal.SIGKILL
+    [beat] = (tmp_path / "own").glob(".progress/*.json")
+    assert json.loads(beat.read_text())["runs"] == 1
+
+    start(tmp_path, *SMALL, "hydra.run.dir=own")
+
+    assert set(files(tmp_path / "own")) == FILES
+    assert not (tmp_path / "own" / ".progress").exists()
 
 
 def test_one_and_one_point_zero_are_one_setting(tmp_path):
@@ -426,6 +481,9 @@ REFUSED = {
         "network.activation=tanhh",
     ): "network.activation=tanhh is not possible: allowed is one of tanh, sigmoid, relu, identity "
     "(did you mean tanh?)",
+    ("objective=decay_rat",): "(did you mean decay_rate?)",
+    ("objective=[final_loss]",): "objective=['final_loss'] is not possible: allowed is one of ",
+    ("-m", "seed=0,1", "objective=1"): "objective=1 is not possible: allowed is one of lags, ",
     ("task.length=0",): "task.length=0 is not possible: allowed is a whole number of at least 2",
     ("task.length=ten",): "task.length=ten is not possible: allowed is a whole number",
     ("init.gain=-1",): "init.gain=-1 is not possible: allowed is a number of at least 0",

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -12,6 +13,7 @@ from rnn_exp._hydra.help import choices, completions, help_lines, settings_lines
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.networks.inits import INITS
 from rnn_exp.networks.network import CELLS
+from rnn_exp.storage.run_json import NUMBERS
 from rnn_exp.tasks import TASKS
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.run import Run
@@ -37,6 +39,13 @@ def without(modules, *words, **environment):
 
 def test_columns_prints_the_schema_without_torch_or_hydra():
     assert without(["torch", "hydra", "pandas"], "--columns") == list(schema.column_lines())
+
+
+def test_the_version_is_ours_and_needs_neither_torch_nor_hydra():
+    [line] = without(["torch", "hydra", "pandas"], "--version")
+
+    assert line.startswith(f"rnn-exp {version('rnn-exp')} (torch 2.")
+    assert f", hydra {version('hydra-core')}, python 3." in line
 
 
 def test_settings_are_printed_and_nothing_is_written(tmp_path):
@@ -76,6 +85,7 @@ def test_a_setting_says_what_is_allowed_and_what_it_means():
     text = " ".join(" ".join(settings_lines()).split())
 
     assert f"network.activation tanh one of {', '.join(ACTIVATIONS)} " in text
+    assert "objective final_loss one of lags, " in text
     assert (
         "training.clip_norm null a number above 0 or null the gradient of a run is scaled" in text
     )
@@ -90,6 +100,7 @@ def test_a_setting_says_what_is_allowed_and_what_it_means():
         ("network.cell", CELLS),
         ("training.optimizer", OPTIMIZERS),
         ("hydra.launcher.backend", ["processes", "dask", "ray"]),
+        ("objective", NUMBERS),
         ("training.updates", None),
         ("seed", None),
         ("network.colour", None),

@@ -56,6 +56,7 @@ def test_every_run_of_a_sweep_leaves_the_files_of_the_contract(swept):
     assert ended.out == (
         "4 runs: 4 done, 0 of them diverged, 0 failed, 0 already there\n"
         f"{sweep.relative_to(folder)}\n"
+        f"next: rnn-exp-report {sweep.relative_to(folder)}\n"
     )
     assert {
         (settings_of(run)["seed"], settings_of(run)["init.gain"]) for run in found.values()
@@ -160,15 +161,62 @@ def test_hydras_own_launcher_gives_the_same_tables_and_trains_nothing_twice(swep
     ended = start(tmp_path, *words)
 
     assert ended.code == 0
+    told = without_folders(ended.out, runs(tmp_path))
+    assert told == [*[": final_loss #; finished; at update 0 the gradient is"] * 4, *summary(4, 0)]
     assert {name: tables(run) for name, run in runs(tmp_path).items()} == {
         name: tables(run) for name, run in runs(folder).items()
     }
     assert all(set(files(run)) == FILES for run in runs(tmp_path).values())
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
 
-    assert start(tmp_path, *words).code == 0
+    again = start(tmp_path, *words)
 
+    assert again.code == 0
+    assert without_folders(again.out, runs(tmp_path))[0].startswith(" (already there): final_loss")
+    assert without_folders(again.out, runs(tmp_path))[4:] == summary(0, 4)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")} == before
+
+
+def without_folders(text: str, found: dict[str, Path]) -> list[str]:
+    """What a command printed, without the runs' folders, their losses and their verdicts."""
+    for name in found:
+        text = text.replace(f"grid/{name}", "")
+    text = re.sub(r"(final_loss) \S+;", r"\1 #;", text)
+    return [re.sub("(the gradient is) .*", r"\1", line) for line in text.splitlines()]
+
+
+def summary(done: int, there: int) -> list[str]:
+    """The last lines of a sweep of four runs."""
+    return [
+        f"4 runs: {done} done, 0 of them diverged, 0 failed, {there} already there",
+        "grid",
+        "next: rnn-exp-report grid",
+    ]
+
+
+def test_with_another_sweeper_the_launcher_says_the_same(swept, tmp_path):
+    words = ("-m", *SMALL, *GRID, "hydra/sweeper=basic", "hydra.sweep.dir=grid")
+
+    for counts in (summary(4, 0), summary(0, 4)):
+        ended = start(tmp_path, *words)
+
+        assert (ended.code, ended.err) == (0, "")
+        assert len(ended.out.splitlines()) == 7
+        assert without_folders(ended.out, runs(tmp_path))[4:] == counts
+    assert {name: tables(run) for name, run in runs(tmp_path).items()} == {
+        name: tables(run) for name, run in runs(swept[0]).items()
+    }
+
+
+def test_the_objective_is_no_part_of_a_run_or_of_a_sweeps_name(swept):
+    folder, _ = swept
+    before = of_runs(files(folder))
+
+    ended = start(folder, "-m", *SMALL, *GRID, "objective=decay_rate,final_error")
+
+    assert "4 runs: 0 done, 0 of them diverged, 0 failed, 4 already there" in ended.out
+    found = of_runs(files(folder))
+    assert found == before
 
 
 def test_runs_go_where_hydra_is_told_and_are_numbered_across_batches(tmp_path):
@@ -259,6 +307,7 @@ def test_a_run_that_fails_stops_no_other_and_is_listed(swept, tmp_path, launcher
 
     assert ended.code == 1
     [failed] = [run for run in runs(tmp_path).values() if settings_of(run)["seed"] == 1]
+    assert "3 runs: 2 done, 0 of them diverged, 1 failed, 0 already there\ngrid\n" in ended.out
     head, row, last = ended.err.splitlines()
     assert head.split() == ["job", "overrides", "cause", "log"]
     assert re.split("  +", row) == [
@@ -513,11 +562,12 @@ def test_callbacks_of_the_users_own_see_every_job_begin_and_end(tmp_path):
     )
 
     assert ended.code == 0
+    found = [json.loads((run / "run.json").read_text()) for run in runs(tmp_path).values()]
+    losses = {each["seed"]: each["final"]["loss"] for each in found}
     assert (tmp_path / "notes").read_text().splitlines() == [
         "start 0 5 job",
         "start 1 6 job",
-        "end 0 5 finished",
-        "end 1 6 finished",
+        *(f"end {number} {seed} {losses[seed]}" for number, seed in enumerate((5, 6))),
         "all",
     ]
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -114,8 +115,9 @@ def running(folder: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 def result_of(process: "subprocess.Popen[str]") -> CommandResult:
-    """How the command ends."""
+    """How the command ends, without the lines that say how far it is."""
     out, err = process.communicate(timeout=PATIENCE)
+    err = re.sub(r"^\S+: \d+/\d+ done.*\n", "", err, flags=re.MULTILINE)
     return CommandResult(process.returncode, out, err)
 
 

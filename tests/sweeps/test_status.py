@@ -1,22 +1,44 @@
-"""The status of a sweep, read from its folders alone."""
+"""The status of sweeps and runs, read from their folders alone."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
+from rnn_exp.commands import status as command
+from rnn_exp.storage.files import held, is_held
+from rnn_exp.sweeps import overview as looking
 from rnn_exp.sweeps import status
+from rnn_exp.sweeps.overview import overview
 from rnn_exp.sweeps.status import (
     ChunkProgress,
     Heartbeat,
     SweepStatus,
     chunks_in_training,
-    status_line,
+    status_parts,
     sweep_status,
 )
+from tests.sweeps.test_progress import Pseudoterminal
+
+COMMAND = "rnn-exp -m seed=0,1"
+
+
+def write_run(folder, status, **more):
+    """A run.json with what the status of a run is made of."""
+    folder.mkdir(parents=True, exist_ok=True)
+    said = {"status": status, "command": "rnn-exp seed=1", "settings": {"training.updates": 200}}
+    (folder / "run.json").write_text(json.dumps(said | more))
+
+
+def lines(folder):
+    """What the command says of a folder, without the folder's own path."""
+    return [
+        each.line.replace(f"{folder}/", "").replace(f"{folder}: ", "") for each in overview(folder)
+    ]
 
 
 def put(sweep, name, status, when=None):
@@ -27,7 +49,7 @@ def put(sweep, name, status, when=None):
 
 
 def test_the_status_of_a_sweep_is_what_its_run_json_files_say(tmp_path):
-    status.write_run_list(tmp_path, ["a", "b", "c", "d", "e", "f"])
+    status.write_run_list(tmp_path, ["a", "b", "c", "d", "e", "f"], COMMAND)
     for name, how in {
         "a": "finished",
         "b": "diverged",
@@ -43,7 +65,8 @@ def test_the_status_of_a_sweep_is_what_its_run_json_files_say(tmp_path):
 
     assert (now.runs, now.done, now.diverged, now.failed, now.left) == (6, 2, 1, 1, 3)
     assert (now.training, now.seconds_left) == (0, None)
-    assert status_line(now) == "2/6 done, 1 diverged, 1 failed, 3 left"
+    assert status_parts(now) == ["2/6 done", "1 failed", "1 diverged", "3 left"]
+    assert (now.in_progress, now.command) == (False, COMMAND)
 
 
 def test_speed_counts_what_ended_since_the_sweep_began_and_what_is_in_training(
@@ -53,19 +76,21 @@ def test_speed_counts_what_ended_since_the_sweep_began_and_what_is_in_training(
     clock = [begun]
     monkeypatch.setattr(status, "time", lambda: clock[0])
     put(tmp_path, "old", "finished", when=begun - 1000)
-    status.write_run_list(tmp_path, ["old", *"abcdefg"])
+    status.write_run_list(tmp_path, ["old", *"abcdefg"], COMMAND)
     put(tmp_path, "a", "finished", when=begun + 10)
     put(tmp_path, "b", "failed", when=begun + 20)
     Heartbeat(tmp_path, "chunk-1", updates=4).write(made=2, runs=4)
     clock[0] = begun + 30
 
-    now = sweep_status(tmp_path)
+    with held(tmp_path, patience=0):
+        now = sweep_status(tmp_path)
 
-    # Two runs ended and four are half done: four in half a minute, and 5 - 2 to go.
-    assert now.training == 4
-    assert now.per_minute == pytest.approx(8)
-    assert now.seconds_left == pytest.approx(22.5)
-    assert status_line(now) == "2/8 done, 0 diverged, 1 failed, 5 left, 8.0/min, 0:22 to go"
+    # Two runs ended and four are half done, a quarter since the sweep began: three in half a
+    # minute, and 5 - 2 to go.
+    assert (now.training, now.in_progress) == (4, True)
+    assert now.per_minute == pytest.approx(6)
+    assert now.seconds_left == pytest.approx(30)
+    assert status_parts(now) == ["2/8 done", "0:30 to go", "1 failed", "5 left", "6.0/min"]
 
 
 def test_a_heartbeat_that_is_a_minute_old_counts_no_more(tmp_path):
@@ -75,17 +100,17 @@ def test_a_heartbeat_that_is_a_minute_old_counts_no_more(tmp_path):
         when = time.time() - age
         os.utime(heartbeat.path, (when, when))
 
-    assert chunks_in_training(tmp_path) == [ChunkProgress("recent", 1, 0.5)]
+    assert chunks_in_training(tmp_path) == [ChunkProgress("recent", 1, 0.5, 0.25)]
 
 
-def test_hours_are_told_as_hours():
-    now = SweepStatus(9, 0, 0, 0, 9, per_minute=0.1, seconds_left=3600 * 2 + 61.0)
+def test_hours_are_told_as_hours_and_slow_sweeps_have_a_speed():
+    now = SweepStatus(9, 0, 0, 0, 9, per_minute=0.013, seconds_left=3600 * 2 + 61.0)
 
-    assert status_line(now).endswith("0.1/min, 2:01:01 to go")
+    assert status_parts(now) == ["0/9 done", "2:01:01 to go", "9 left", "0.013/min"]
 
 
 def test_the_command_says_in_a_line_how_a_sweep_stands_without_torch(tmp_path):
-    status.write_run_list(tmp_path, ["a", "b"])
+    status.write_run_list(tmp_path, ["a", "b"], COMMAND)
     put(tmp_path, "a", "finished")
     code = (
         "import sys; sys.argv = ['rnn-exp-status', sys.argv[1]]; import rnn_exp.commands as s\n"
@@ -97,29 +122,28 @@ def test_the_command_says_in_a_line_how_a_sweep_stands_without_torch(tmp_path):
     )
 
     assert ended.stdout == (
-        f"{tmp_path}: 1/2 done, 0 diverged, 0 failed, 1 left; nothing is in training\n"
+        f"{tmp_path}: stopped: 1 of 2 done, 1 left; start the same command again: {COMMAND}\n"
     )
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (None, "there is no sweep in {} (no sweep.json)"),
+        (None, "there are no runs in {} (no sweep.json, no run.json)"),
         ("{", "{}/sweep.json cannot be read (JSONDecodeError)"),
         ("[]", "{}/sweep.json cannot be read (TypeError)"),
+        ("[" * 99999, "{}/sweep.json cannot be read (RecursionError)"),
     ],
 )
 def test_a_folder_that_is_no_sweep_is_refused_in_a_line(
     tmp_path, monkeypatch, capsys, content, expected
 ):
-    from rnn_exp.commands import status as main
-
     if content is not None:
         (tmp_path / "sweep.json").write_text(content)
     monkeypatch.setattr(sys, "argv", ["rnn-exp-status", str(tmp_path)])
 
     with pytest.raises(SystemExit, match=r"^rnn-exp-status: ") as ended:
-        main()
+        command()
 
     assert str(ended.value) == "rnn-exp-status: " + expected.format(tmp_path)
 
@@ -127,3 +151,205 @@ def test_a_folder_that_is_no_sweep_is_refused_in_a_line(
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
         sweep_status(tmp_path / "nowhere")
+
+
+def test_a_sweep_in_progress_says_so_and_one_that_was_stopped_how_to_go_on(tmp_path):
+    sweep = tmp_path / "decay"
+    sweep.mkdir()
+    status.write_run_list(sweep, ["a", "b", "c"], COMMAND)
+    put(sweep, "a", "finished")
+    Heartbeat(sweep, "chunk-0", updates=4).write(made=1, runs=2)
+
+    with held(sweep, patience=0):
+        [now] = overview(sweep)
+    assert now.in_progress
+    assert now.parts[0] == "1/3 done"
+    assert now.parts[-1] == "2 in training"
+
+    # Its heartbeat is recent, as after a kill, but nobody holds the folder.
+    assert lines(sweep) == [
+        f"stopped: 1 of 3 done, 2 left; start the same command again: {COMMAND}"
+    ]
+    put(sweep, "b", "diverged")
+    put(sweep, "c", "failed")
+    assert lines(sweep) == [
+        "2/3 done, 1 failed, 1 diverged; all have ended; "
+        f"the same command tries the failed ones again: {COMMAND}"
+    ]
+    (sweep / "c" / "run.json").write_text('{"status": "solved"}')
+    assert lines(sweep) == ["3/3 done, 1 diverged; all have ended"]
+
+
+def test_a_run_alone_is_told_done_failed_in_training_or_stopped(tmp_path):
+    run = tmp_path / "own"
+    write_run(run, "finished", message="finished; at update 0 the gradient is vanishing")
+    assert lines(run) == ["finished; at update 0 the gradient is vanishing"]
+    write_run(run, "finished")  # of a format without the message
+    assert lines(run) == ["finished"]
+
+    again = f"start the same command again: rnn-exp seed=1 hydra.run.dir={run}"
+    write_run(run, "failed", failure="No space left on device")
+    assert lines(run) == [f"failed: No space left on device; {again}"]
+
+    write_run(run, "running")
+    assert lines(run) == [f"stopped; {again}"]
+    with held(run, patience=0):
+        assert lines(run) == ["in training"]
+        when = time.time() - 60
+        os.utime(run / "run.json", (when, when))
+        Heartbeat(run, "run", updates=200).write(made=51, runs=1)
+        [now] = overview(run)
+    # One update was seen in a minute.
+    assert now.parts[0] == "51/200 updates"
+    assert now.parts[1].startswith("2:29:")
+    assert now.parts[2] == "in training"
+
+
+def test_the_folder_in_a_command_is_written_as_hydra_and_the_shell_read_it(tmp_path):
+    run = tmp_path / "it's mine"
+    write_run(run, "running")
+
+    [line] = lines(run)
+
+    word = line.partition("hydra.run.dir=")[2]
+    told = subprocess.run(
+        f"printf %s 'hydra.run.dir={word}", shell=True, capture_output=True, text=True, check=True
+    ).stdout
+    escaped = str(run).replace("'", "\\'")
+    assert told == f"hydra.run.dir='{escaped}'"
+
+
+def test_of_a_folder_of_several_every_sweep_has_a_line_and_its_runs_one_together(tmp_path):
+    for name in ("a", "b"):
+        write_run(tmp_path / "outputs" / "single" / name, "finished", message="finished; …")
+    write_run(tmp_path / "outputs" / "single" / "c", "running")
+    (tmp_path / "outputs" / "single" / "d").mkdir()
+    (tmp_path / "outputs" / "single" / "d" / "run.json").write_text("{")
+    for name in ("decay", "deep/cells"):
+        sweep = tmp_path / "outputs" / name
+        sweep.mkdir(parents=True)
+        status.write_run_list(sweep, ["x"], COMMAND)
+        put(sweep, "x", "finished")
+    (tmp_path / "outputs" / "broken").mkdir()
+    (tmp_path / "outputs" / "broken" / "sweep.json").write_text("{")
+
+    told = lines(tmp_path)
+
+    broken = tmp_path / "outputs" / "broken" / "sweep.json"
+    run = tmp_path / "outputs" / "single" / "d" / "run.json"
+    assert [each.replace(f"{tmp_path}/", "") for each in told] == [
+        each.replace(f"{tmp_path}/", "")
+        for each in (
+            f"outputs/broken: {broken} cannot be read (JSONDecodeError)",
+            "outputs/decay: 1/1 done; all have ended",
+            "outputs/deep/cells: 1/1 done; all have ended",
+            "outputs/single: 4 runs, 1 broken, 2 done, 1 stopped",
+            "outputs/single/c: stopped; start the same command again: rnn-exp seed=1 "
+            "hydra.run.dir=outputs/single/c",
+            f"outputs/single/d: {run} cannot be read (JSONDecodeError)",
+        )
+    ]
+
+
+def test_control_characters_of_a_folder_do_not_reach_the_terminal(tmp_path):
+    write_run(tmp_path / "a\x1b[31mb", "finished")
+
+    assert "\x1b" not in "".join(each.line for each in overview(tmp_path / "a\x1b[31mb"))
+
+
+def test_a_lock_of_a_killed_process_is_not_held_and_looking_changes_nothing(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from rnn_exp.storage.files import held\n"
+        "with held(Path(sys.argv[1]), patience=0):\n"
+        "    print('holds', flush=True); time.sleep(9999)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout.readline() == "holds\n"
+        assert is_held(tmp_path)
+        assert is_held(tmp_path)
+        holder.send_signal(signal.SIGKILL)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert not is_held(tmp_path)
+    assert not is_held(tmp_path / "nowhere")
+
+
+def watched(monkeypatch, folder, *looks):
+    """Call ``rnn-exp-status --watch``; before each further look one of these is called."""
+    left = [*looks]
+    monkeypatch.setattr(sys, "argv", ["rnn-exp-status", str(folder), "--watch"])
+    monkeypatch.setattr(looking, "sleep", lambda _: left.pop(0)())
+    command()
+    assert left == []
+
+
+def test_watching_prints_a_line_when_there_is_news_until_all_is_done(tmp_path, monkeypatch, capsys):
+    status.write_run_list(tmp_path, ["a", "b"], COMMAND)
+    lock = held(tmp_path, patience=0)
+    lock.__enter__()
+
+    def end():
+        put(tmp_path, "b", "finished")
+        lock.__exit__(None, None, None)
+
+    watched(
+        monkeypatch,
+        tmp_path,
+        lambda: None,
+        lambda: put(tmp_path, "a", "finished"),
+        lambda: None,
+        end,
+    )
+
+    first, second, last = capsys.readouterr().out.splitlines()
+    assert first == f"{tmp_path}: 0/2 done, 2 left, in progress"
+    assert second.startswith(f"{tmp_path}: 1/2 done, 1 left, ")
+    assert last == f"{tmp_path}: 2/2 done; all have ended"
+
+
+def test_watching_draws_one_line_on_a_terminal(tmp_path, monkeypatch):
+    status.write_run_list(tmp_path, ["a"], COMMAND)
+    lock, terminal = held(tmp_path, patience=0), Pseudoterminal(60)
+    lock.__enter__()
+    monkeypatch.setattr(sys, "stdout", terminal.stream)
+
+    watched(monkeypatch, tmp_path, lambda: None, lambda: lock.__exit__(None, None, None))
+
+    told = terminal.lines()
+    assert told[0].endswith(": 0/1 done, 1 left, in progress")
+    assert told[0] == told[1]
+    assert len(told[0]) < 60
+    assert terminal.text.count("\n") == 2  # after the line, and after the last word
+
+
+def test_ctrl_c_ends_watching_with_its_exit_code(tmp_path, monkeypatch, capsys):
+    status.write_run_list(tmp_path, ["a"], COMMAND)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with held(tmp_path, patience=0), pytest.raises(SystemExit) as ended:
+        watched(monkeypatch, tmp_path, interrupt)
+
+    assert ended.value.code == 130
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_watching_what_is_done_ends_at_once(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path, "finished", message="finished; well")
+
+    watched(monkeypatch, tmp_path)
+
+    assert capsys.readouterr().out == f"{tmp_path}: finished; well\n"
+
+
+def test_the_command_says_its_versions(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["rnn-exp-status", "--version"])
+
+    with pytest.raises(SystemExit) as ended:
+        command()
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("rnn-exp 0.")

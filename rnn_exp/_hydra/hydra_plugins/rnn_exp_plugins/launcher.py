@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 if TYPE_CHECKING:
     from rnn_exp._hydra.composition import Composer
     from rnn_exp._hydra.plan import PlannedJob
+    from rnn_exp._hydra.sweep import Sweep
     from rnn_exp.sweeps.pool import Pool, Workers
     from rnn_exp.training.memory import Memory
     from rnn_exp.training.run import Run
@@ -137,9 +138,22 @@ class ChunkLauncher(Launcher):
             batch = self._session.planned[first : first + len(jobs)]
             session = self._session
             return sweep.train(batch, session.workers, self.checkpoint_seconds, session.memory)
-        batch = plan(self.composer, jobs, first)  # the sweeper is not CheckedSweeper
+        return self._train_for_another_sweeper(sweep, plan(self.composer, jobs, first))
+
+    def _train_for_another_sweeper(
+        self, sweep: "Sweep", batch: "Sequence[PlannedJob]"
+    ) -> list[JobReturn]:
+        """Train a batch of a sweeper that is not `CheckedSweeper`, and print a line a run."""
+        from rnn_exp._hydra.results import SweepResults, run_line
+
         with self.session(batch) as session:
-            return sweep.train(batch, session.workers, self.checkpoint_seconds, session.memory)
+            results = sweep.train(batch, session.workers, self.checkpoint_seconds, session.memory)
+        ends = SweepResults.of(self.context)
+        for job, result in zip(batch, results, strict=True):
+            ends.add(result, job.folder, job.done)
+            if result.status == JobStatus.COMPLETED:
+                print(run_line(job.folder, job.folder, job.objective, job.done))
+        return results
 
     def _refuse_environment(self) -> None:
         """Refuse variables that would have to differ between runs of one process."""

@@ -1,6 +1,8 @@
 """A sweeper that checks every run of the sweep before anything is written."""
 
 import itertools
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +15,9 @@ from hydra_plugins.rnn_exp_plugins.launcher import ChunkLauncher
 from omegaconf import OmegaConf
 
 Value = TypeVar("Value")
+
+# Whoever asks how a sweep stands has its lock for a moment, which must not refuse a new one.
+_SECONDS_FOR_LOOKERS = 0.5
 
 
 class CheckedSweeper(BasicSweeper):
@@ -35,7 +40,7 @@ class CheckedSweeper(BasicSweeper):
         self.paired = paired
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Train all jobs and then print the failures.
+        """Train all jobs.
 
         Args:
             arguments: the words of the command line.
@@ -49,8 +54,8 @@ class CheckedSweeper(BasicSweeper):
             ConnectionError: if a cluster does not answer.
         """
         from rnn_exp._hydra.composition import Composer
-        from rnn_exp._hydra.messages import print_failures
         from rnn_exp._hydra.plan import plan
+        from rnn_exp._hydra.results import SweepResults
         from rnn_exp.storage.files import held
         from rnn_exp.sweeps.status import remove_heartbeats, write_run_list
 
@@ -64,15 +69,18 @@ class CheckedSweeper(BasicSweeper):
         with ExitStack() as stack:
             if ours:
                 stack.enter_context(launcher.session(planned))
-            stack.enter_context(held(folder, patience=0))
+            stack.enter_context(held(folder, _SECONDS_FOR_LOOKERS))
             remove_heartbeats(folder)
             OmegaConf.save(config, folder / "multirun.yaml")
             names = dict.fromkeys(str(job.folder.relative_to(folder)) for job in planned)
-            write_run_list(folder, list(names))
+            write_run_list(folder, list(names), shlex.join(["rnn-exp", *sys.argv[1:]]))
             results: list[Sequence[JobReturn]] = []
             for batch in self.split_overrides_to_chunks(jobs, self.max_batch_size):
                 results.append(launcher.launch(batch, sum(map(len, results))))
-        print_failures([job for batch in results for job in batch])
+        ends = SweepResults.of(context)
+        ends.ends = []  # one of Hydra's launchers has told what it knew
+        for job, result in zip(planned, itertools.chain.from_iterable(results), strict=True):
+            ends.add(result, job.folder, job.done)
         return results
 
     def _jobs(self, arguments: list[str]) -> list[list[str]]:

@@ -1,0 +1,166 @@
+"""A line about work that goes on: redrawn in place on a terminal; elsewhere one now and then."""
+
+import os
+import threading
+import unicodedata
+from collections.abc import Sequence
+from time import monotonic
+from typing import Protocol, runtime_checkable
+
+from rnn_exp.words import printable
+
+__all__ = ["Line", "Stream", "fitted"]
+
+# Where there is no terminal: when the first line is written, and how the waits grow.
+_FIRST_SECONDS, _GROWTH, _LONGEST_SECONDS = 10.0, 1.5, 60.0
+_NARROW_BAR, _WIDE_BAR, _WIDE_FROM = 10, 30, 120
+_SHORT_NAME = 12
+_USUAL_COLUMNS = 80
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Where lines are written: stderr, stdout, or what stands for them in a notebook."""
+
+    def isatty(self) -> bool:
+        """Say whether it is a terminal."""
+        ...
+
+    def fileno(self) -> int:
+        """Return the number of its file, if it has one."""
+        ...
+
+    def write(self, text: str, /) -> object:
+        """Write a text."""
+        ...
+
+    def flush(self) -> object:
+        """Pass on what was written."""
+        ...
+
+
+class Line:
+    """Shows how far work is, on one line of a stream.
+
+    On a terminal the line is drawn in place. Elsewhere (a file, a scheduler's log) a line is
+    written after ten seconds, then after ever longer waits, at last one a minute: so work that is
+    soon done writes none.
+
+    Args:
+        stream: where to write; never closed here.
+        name: of the work, may be empty.
+        seconds: between two drawings on a terminal.
+    """
+
+    def __init__(self, stream: Stream, name: str, seconds: float) -> None:
+        self.stream, self.name = stream, printable(name)
+        self.is_terminal = stream.isatty()
+        self.wait = seconds if self.is_terminal else _FIRST_SECONDS
+        self.next_show = monotonic() + (0.0 if self.is_terminal else self.wait)
+        self.drawn = ""
+        self.lock = threading.Lock()  # a thread may redraw while the main one does
+
+    def is_due(self) -> bool:
+        """Say whether it is time to show something."""
+        return monotonic() >= self.next_show
+
+    def show(self, fraction: float | None, parts: Sequence[str]) -> None:
+        """Draw the line, or write it, whether it is due or not.
+
+        Args:
+            fraction: how much of the work is done, from 0 to 1; None: no bar is drawn.
+            parts: what there is to say, what is wanted most first.
+        """
+        with self.lock:
+            if self.is_terminal:
+                self._draw(fitted(self.name, fraction, parts, columns_of(self.stream)))
+            else:
+                before = f"{self.name}: " if self.name else ""
+                self._write(f"{before}{', '.join(parts)}\n")
+                self.wait = min(self.wait * _GROWTH, _LONGEST_SECONDS)
+            self.next_show = monotonic() + self.wait
+
+    def close(self) -> None:
+        """End the line, so that what is written next begins on its own."""
+        with self.lock:
+            if self.drawn:
+                self._write("\n")
+                self.drawn = ""
+
+    def _draw(self, text: str) -> None:
+        """Replace the line that was drawn before by another one."""
+        rest = " " * max(0, _width(self.drawn) - _width(text))
+        self._write(f"\r{text}{rest}\r{text}" if rest else f"\r{text}")
+        self.drawn = text
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text)
+        self.stream.flush()
+
+
+def columns_of(stream: Stream) -> int:
+    """Return how many columns the stream's terminal has; 80 where it does not say."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_COLUMNS
+    except (OSError, ValueError):
+        return _USUAL_COLUMNS
+
+
+def fitted(name: str, fraction: float | None, parts: Sequence[str], columns: int) -> str:
+    """Return a line that fits the columns: name, bar, and as many parts as there is room for.
+
+    The first two parts are what one wants to know: before one of them goes, the name is shortened,
+    and then name and bar go. No part is ever cut, unless it is wider than the terminal.
+
+    Args:
+        name: of the work, may be empty.
+        fraction: how much of it is done; None: without a bar.
+        parts: what there is to say, what is wanted most first.
+        columns: of the terminal, of which the last one stays free.
+
+    Example:
+        >>> parts = ["4/10 done", "1:30 to go", "1 failed", "4.0/min"]
+        >>> fitted("decay", 0.4, parts, 60)
+        'decay |####      | 4/10 done, 1:30 to go, 1 failed, 4.0/min'
+        >>> fitted("a sweep with a very long name", 0.4, parts, 50)
+        'a sweep wit… |####      | 4/10 done, 1:30 to go'
+        >>> fitted("decay", 0.4, parts, 30)
+        '4/10 done, 1:30 to go'
+        >>> fitted("decay", None, parts, 40)
+        'decay: 4/10 done, 1:30 to go, 1 failed'
+    """
+    room, wanted = columns - 1, ", ".join(parts[:2])
+    bar = "" if fraction is None else _bar(fraction, columns)
+    ends = f" {bar} " if bar else ": "
+    heads = [f"{short}{ends}" for short in (name, _shortened(name)) if short]
+    heads += [f"{bar} ", ""] if bar else [""]
+    head = next((head for head in heads if _width(head) + _width(wanted) <= room), "")
+    line = head + (parts[0] if parts else "")
+    for part in parts[1:]:
+        if _width(line) + _width(part) + 2 > room:
+            break
+        line += f", {part}"
+    return line if _width(line) <= room else line[:room]
+
+
+def _bar(fraction: float, columns: int) -> str:
+    width = _WIDE_BAR if columns >= _WIDE_FROM else _NARROW_BAR
+    full = round(width * min(1.0, max(0.0, fraction)))
+    return f"|{'#' * full}{' ' * (width - full)}|"
+
+
+def _shortened(name: str) -> str:
+    """Return a name of a few columns, with dots where it was cut."""
+    if _width(name) <= _SHORT_NAME:
+        return name
+    while _width(name) >= _SHORT_NAME:
+        name = name[:-1]
+    return f"{name}…"
+
+
+def _width(text: str) -> int:
+    """Return how many columns a text takes: two for 梯, none for an accent that is set above."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )

@@ -1,0 +1,204 @@
+"""How everything below a folder stands: runs alone, sweeps, folders that hold several of them.
+
+It is read from the folders alone, without torch or pandas. What trains is known from the locks,
+which a process that was killed does not hold.
+"""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from time import sleep, time
+from typing import Any, NamedTuple
+
+from rnn_exp.schema import DONE, RUN_JSON
+from rnn_exp.sweeps.line import Line
+from rnn_exp.sweeps.status import (
+    FILE,
+    chunks_in_training,
+    clock,
+    is_worked_on,
+    label_line,
+    status_parts,
+    sweep_status,
+)
+from rnn_exp.words import printable
+
+__all__ = ["FolderStatus", "overview", "watch"]
+
+_SECONDS_BETWEEN_LOOKS = 2.0
+_DONE = ("done",)
+_DEPTH = 5  # how far below a folder sweeps and runs are looked for
+
+
+class FolderStatus(NamedTuple):
+    """How a sweep, a run, or the runs of a folder stand.
+
+    Attributes:
+        folder: where they are.
+        parts: what there is to say, what is wanted most first.
+        in_progress: whether a process works on them.
+        counts: what has to change before there is news: not the time left.
+    """
+
+    folder: Path
+    parts: tuple[str, ...]
+    in_progress: bool = False
+    counts: tuple[object, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """All of it, on one line."""
+        return printable(f"{self.folder}: {', '.join(self.parts)}")
+
+
+def overview(folder: Path) -> list[FolderStatus]:
+    """Return how everything below a folder stands, a sweep or a run first that lies higher up.
+
+    Args:
+        folder: a sweep's, a run's, or one that holds several of them.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or nothing of ours in it.
+        ValueError: if the folder is a sweep's or a run's, and cannot be read.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    if _is_sweep(folder) or _is_run(folder):
+        return [_status(folder)]
+    found = [*_below(folder, _DEPTH)]
+    if not found:
+        raise FileNotFoundError(f"there are no runs in {folder} (no {FILE}, no {RUN_JSON})")
+    return found
+
+
+def watch(folder: Path) -> None:
+    """Print how everything below a folder stands, again and again, until nothing is in training.
+
+    On a terminal a single line is drawn in place; else a line is printed when there is news.
+
+    Args:
+        folder: as for `overview`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `overview` does.
+    """
+    told: dict[Path, tuple[object, ...]] = {}
+    found = overview(folder)
+    with closing(Line(sys.stdout, "", 0.0)) as line:
+        while any(each.in_progress for each in found):
+            for each in found:
+                if line.is_terminal and len(found) == 1:
+                    line.name = printable(str(each.folder))
+                    line.show(None, each.parts)
+                elif told.get(each.folder) != each.counts:
+                    print(each.line, flush=True)
+                told[each.folder] = each.counts
+            sleep(_SECONDS_BETWEEN_LOOKS)
+            found = overview(folder)
+    print("\n".join(each.line for each in found))
+
+
+def _is_sweep(folder: Path) -> bool:
+    return (folder / FILE).exists()
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / RUN_JSON).exists() and not _is_sweep(folder)
+
+
+def _status(folder: Path) -> FolderStatus:
+    return _of_sweep(folder) if _is_sweep(folder) else _of_run(folder)
+
+
+def _below(folder: Path, depth: int) -> Iterator[FolderStatus]:
+    """Yield the status of what lies below a folder that is itself neither a sweep nor a run."""
+    places = [each for each in sorted(folder.iterdir()) if not each.name.startswith(".")]
+    places = [each for each in places if each.is_dir()]
+    runs = [_or_why_not(each) for each in places if _is_run(each)]
+    if runs:
+        yield _together(folder, runs)
+    # A folder may have hundreds of runs that are done, of which one line is enough.
+    yield from (run for run in runs if run.counts != _DONE)
+    for place in places:
+        if _is_sweep(place):
+            yield _or_why_not(place)
+        elif not _is_run(place) and depth:
+            yield from _below(place, depth - 1)
+
+
+def _or_why_not(folder: Path) -> FolderStatus:
+    """Return the status of a sweep or run; that it cannot be read stops no other."""
+    try:
+        return _status(folder)
+    except (OSError, ValueError) as error:
+        return FolderStatus(folder, (str(error),), counts=("broken",))
+
+
+def _together(folder: Path, runs: list[FolderStatus]) -> FolderStatus:
+    """Return how many of a folder's runs stand in which way."""
+    words = [str(run.counts[0]) for run in runs]
+    counts = [f"{words.count(word)} {word}" for word in dict.fromkeys(sorted(words))]
+    total = f"{len(runs)} run{'s' if len(runs) != 1 else ''}"
+    return FolderStatus(folder, (total, *counts), any(run.in_progress for run in runs), (*counts,))
+
+
+def _of_sweep(folder: Path) -> FolderStatus:
+    now = sweep_status(folder)
+    counts = (now.done, now.diverged, now.failed, now.training, now.in_progress)
+    parts, again = status_parts(now), f": {now.command}" if now.command else ""
+    label = [said] if (said := label_line(folder)) else []
+    if now.in_progress:
+        training = f"{now.training} in training" if now.training else "in progress"
+        return FolderStatus(folder, (*parts, training, *label), True, counts)
+    if now.left:
+        parts[0] = f"stopped: {now.done} of {now.runs} done"
+        parts[-1] += f"; start the same command again{again}"
+    elif now.failed:
+        parts[-1] += f"; all have ended; the same command tries the failed ones again{again}"
+    else:
+        parts[-1] += "; all have ended"
+    return FolderStatus(folder, (*parts, *label), False, counts)
+
+
+def _of_run(folder: Path) -> FolderStatus:
+    path = folder / RUN_JSON
+    try:
+        said: Any = json.loads(path.read_text(encoding="utf-8"))
+        status, updates = str(said["status"]), int(said["settings"]["training.updates"])
+        if status in DONE:
+            return FolderStatus(folder, (str(said.get("message", status)),), counts=_DONE)
+        again = f"start the same command again: {said['command']}{_place(folder)}"
+        if status == "failed":
+            parts = (f"failed: {said.get('failure', 'it is not known why')}; {again}",)
+            return FolderStatus(folder, parts, counts=("failed",))
+        if not is_worked_on(folder):
+            return FolderStatus(folder, (f"stopped; {again}",), counts=("stopped",))
+        return _in_training(folder, updates, time() - path.stat().st_mtime)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read ({type(error).__name__})") from None
+
+
+def _in_training(folder: Path, updates: int, seconds: float) -> FolderStatus:
+    """Return the status of a run that trains since so many seconds."""
+    word = "in training"
+    chunks = chunks_in_training(folder)
+    if not chunks:  # it trains in a sweep's chunk, or has just begun
+        return FolderStatus(folder, (word,), True, (word,))
+    [chunk, *_] = chunks
+    parts = [f"{round(chunk.fraction * updates)}/{updates} updates"]
+    if chunk.fraction > chunk.start:
+        left = seconds * (1 - chunk.fraction) / (chunk.fraction - chunk.start)
+        parts.append(f"{clock(left)} to go")
+    return FolderStatus(folder, (*parts, word), True, (word, int(10 * chunk.fraction)))
+
+
+def _place(folder: Path) -> str:
+    """Return the word of the command line that names a run's folder."""
+    text = str(folder)
+    if re.fullmatch(r"[\w./-]+", text, re.ASCII) is None:
+        text = "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return f" {shlex.quote(f'hydra.run.dir={text}')}"
