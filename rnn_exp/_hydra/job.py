@@ -39,6 +39,7 @@ __all__ = [
 _OWN_NAMES = ("${rnn_exp.run_name:${hydra.sweep.dir}}", "${rnn_exp.run_name:}")
 ALREADY_THERE_MESSAGE = "This run is already there; to train it again, remove its folder."
 _NOT_OF_A_RUN = ("hydra", "study", "objective")
+_DECIDES_NO_RESULT = ("objective", "note", "tags")
 
 
 class RunError(RuntimeError):
@@ -228,7 +229,7 @@ def register_resolvers() -> None:
         words = [
             word
             for word in _root_.hydra.overrides.task
-            if word.lstrip("+~").partition("=")[0] not in _NOT_OF_A_RUN
+            if word.lstrip("+~").partition("=")[0] not in _DECIDES_NO_RESULT
         ]
         overrides = "\n".join(sorted(words))
         digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]

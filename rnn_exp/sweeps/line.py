@@ -2,10 +2,12 @@
 
 import os
 import threading
-import unicodedata
 from collections.abc import Sequence
 from time import monotonic
 from typing import Protocol, runtime_checkable
+
+from tqdm import tqdm
+from tqdm.utils import disp_len
 
 from rnn_exp.words import printable
 
@@ -57,7 +59,7 @@ class Line:
         self.is_terminal = stream.isatty()
         self.wait = seconds if self.is_terminal else _FIRST_SECONDS
         self.next_show = monotonic() + (0.0 if self.is_terminal else self.wait)
-        self.drawn = ""
+        self.print, self.is_drawn = tqdm.status_printer(stream), False
         self.lock = threading.Lock()  # a thread may redraw while the main one does
 
     def is_due(self) -> bool:
@@ -83,15 +85,14 @@ class Line:
     def close(self) -> None:
         """End the line, so that what is written next begins on its own."""
         with self.lock:
-            if self.drawn:
+            if self.is_drawn:
                 self._write("\n")
-                self.drawn = ""
+                self.is_drawn = False
 
     def _draw(self, text: str) -> None:
         """Replace the line that was drawn before by another one."""
-        rest = " " * max(0, _width(self.drawn) - _width(text))
-        self._write(f"\r{text}{rest}\r{text}" if rest else f"\r{text}")
-        self.drawn = text
+        self.print(text)
+        self.is_drawn = True
 
     def _write(self, text: str) -> None:
         self.stream.write(text)
@@ -134,33 +135,26 @@ def fitted(name: str, fraction: float | None, parts: Sequence[str], columns: int
     ends = f" {bar} " if bar else ": "
     heads = [f"{short}{ends}" for short in (name, _shortened(name)) if short]
     heads += [f"{bar} ", ""] if bar else [""]
-    head = next((head for head in heads if _width(head) + _width(wanted) <= room), "")
+    head = next((head for head in heads if disp_len(head) + disp_len(wanted) <= room), "")
     line = head + (parts[0] if parts else "")
     for part in parts[1:]:
-        if _width(line) + _width(part) + 2 > room:
+        if disp_len(line) + disp_len(part) + 2 > room:
             break
         line += f", {part}"
-    return line if _width(line) <= room else line[:room]
+    return line if disp_len(line) <= room else line[:room]
 
 
 def _bar(fraction: float, columns: int) -> str:
     width = _WIDE_BAR if columns >= _WIDE_FROM else _NARROW_BAR
-    full = round(width * min(1.0, max(0.0, fraction)))
-    return f"|{'#' * full}{' ' * (width - full)}|"
+    part = min(1.0, max(0.0, fraction))
+    drawn = tqdm.format_meter(part, 1.0, 0.0, ncols=width + 2, ascii=" #", bar_format="|{bar}|")
+    return str(drawn)
 
 
 def _shortened(name: str) -> str:
     """Return a name of a few columns, with dots where it was cut."""
-    if _width(name) <= _SHORT_NAME:
+    if disp_len(name) <= _SHORT_NAME:
         return name
-    while _width(name) >= _SHORT_NAME:
+    while disp_len(name) >= _SHORT_NAME:
         name = name[:-1]
     return f"{name}…"
-
-
-def _width(text: str) -> int:
-    """Return how many columns a text takes: two for 梯, none for an accent that is set above."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
