@@ -26,7 +26,7 @@ _SAID = (
     "cannot allocate memory",
     "storage size calculation overflowed",
 )
-_TELLS = 0.2  # a setting is named if half of it would need so much less
+_TELLS = 5  # a setting is named if half of it would need a fifth less
 
 
 class Memory(NamedTuple):
@@ -150,7 +150,7 @@ def _large_settings(run: Run) -> str:
         "training.batch_size": sizes._replace(batch=max(1, sizes.batch // 2)),
     }
     saved = {key: whole - bytes_of(half, 1) for key, half in parts.items() if key in settings}
-    named = [key for key, less in saved.items() if less > _TELLS * whole]
+    named = [key for key, less in saved.items() if _TELLS * less > whole]
     named = sorted(named, key=lambda key: -saved[key]) or ["task"]
     return ", ".join(f"{key}={settings[key]}" for key in named)
 

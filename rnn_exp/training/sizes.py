@@ -7,7 +7,6 @@ they go to disk. Nor is what a GPU holds.
 """
 
 import functools
-import math
 from typing import NamedTuple
 
 from rnn_exp.networks.network import ENGINES
@@ -22,7 +21,7 @@ PROCESS = 300 * 1000**2
 """Bytes of a process that has imported torch and computed a little, and of the rows it keeps."""
 
 # What freed blocks of memory that are not used again add, as measured.
-_GAPS = 1.2
+_GAPS = 20  # per cent
 _DOUBLE = 8  # bytes
 _SAMPLE, _FEW = 256, 8  # sequences that theory looks at (`theory.drive`)
 _TEST = 1000  # sequences on which a solved task is tested at a time (`loop`)
@@ -95,17 +94,17 @@ def bytes_of(s: Sizes, runs: int) -> int:
     if s.is_orthogonal:
         held += first * s.item * (2 * s.layers + 8)
     held += _sequences(s, runs) + _states(s, runs)
-    spectrum = runs * s.hidden**2 * (2.5 * _DOUBLE + s.item)
+    spectrum = runs * s.hidden**2 * (20 + s.item)  # in float64, and what LAPACK needs
     one_step = max(_PIECE, first) * (s.item + _DOUBLE)
     drawing = weights * (3 + s.remembered) + runs * s.parameters * _DOUBLE
-    saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights / runs
+    saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights // runs
     moments = (
         held + max(_in_an_update(s, runs), spectrum, one_step, _second_pass(s, runs)),
         drawing + _theory(s),
         saving,
         weights * (5 + s.remembered) + _test(s),
     )
-    return PROCESS + math.ceil(_GAPS * max(moments))
+    return PROCESS + max(moments) * (100 + _GAPS) // 100
 
 
 def _layer_states(s: Sizes, runs: int) -> int:

@@ -267,6 +267,24 @@ def test_a_run_folder_taken_by_another_run_stops_the_sweep_before_it_begins(tmp_
     assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-m", "network.hidden_size=8,1000000000", "training.updates=1"),
+        ("network.hidden_size=8", "task.length=1000000000000"),
+    ],
+    ids=["sweep", "single"],
+)
+def test_a_run_that_needs_more_memory_than_there_is_is_refused_before_anything(tmp_path, words):
+    code, out, err = start(tmp_path, *words)
+
+    assert (code, out) == (1, "")
+    [line] = err.splitlines()
+    assert re.match(r"rnn-exp: (network\.hidden_size=1000000000|task\.length=10{12}) ", line)
+    assert "needs more than a million GB of memory, there are about " in line
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_diverged_run_is_counted_and_stops_nothing(tmp_path):
     ended = start(tmp_path, "-m", *SMALL, "network.activation=relu", "init.gain=1,1e30")
 
