@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rnn_exp.networks.cells import Jacobian
 from rnn_exp.networks.cells.layout import with_ones
-from rnn_exp.networks.gradients import forward
+from rnn_exp.networks.forward import forward
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.randomness import generator
