@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import given
 
-from rnn_exp.networks.cells import CELLS
 from rnn_exp.networks.backward import adjoints_of_last
+from rnn_exp.networks.cells import CELLS
 from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.readout import Objective
