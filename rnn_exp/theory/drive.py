@@ -87,7 +87,7 @@ def mean_drive(
     V1, rows = _with_bias(parameters, number), x.flatten(0, 2)
     # Widened, the inputs of long sequences would be several times as large as they are.
     moments = V1.new_zeros(V1.shape[1], V1.shape[1])
-    for block in rows.split(_ROWS):
+    for block in torch.split(rows, _ROWS):
         x1 = with_ones(block.double())
         moments.addmm_(x1.T, x1)
     drive = float(((V1 @ (moments / len(rows))) * V1).sum(-1).mean())
@@ -99,7 +99,7 @@ def drives_of(
 ) -> Float[Tensor, " time"]:
     """Return `layer_drives` for inputs that are there already: ⟨xᵀ (VᵀV) x⟩ / n at each step."""
     V1, found = _with_bias(parameters, number), list[Tensor]()
-    for steps in x.squeeze(1).split(max(1, _ROWS // x.shape[2])):
+    for steps in torch.split(x.squeeze(1), max(1, _ROWS // x.shape[2])):
         x1 = with_ones(steps.double())
         found.append(((x1 @ (V1.T @ V1 / len(V1))) * x1).sum(-1).mean(-1).clamp(min=0))
     return torch.cat(found)
