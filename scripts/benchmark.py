@@ -64,8 +64,8 @@ def scan_update(
 
 def norms_of(gradients: Gradients) -> list[torch.Tensor]:
     """Return log10 of the norms of ∂L/∂h_t and, of an LSTM, of ∂L/∂c_t; of one layer."""
-    [adjoint] = gradients.adjoints
-    recorded = [adjoint.total] if adjoint.memory is None else [adjoint.total, adjoint.memory]
+    [totals] = gradients.whole.totals
+    recorded = [totals.total] if totals.memory is None else [totals.total, totals.memory]
     return [log10_norm(tensor) for tensor in recorded]
 
 

@@ -140,6 +140,7 @@ class Shrink:
     """λ ‖W_hh‖² / 2, with gradient λ W_hh."""
 
     name: ClassVar[str] = "shrink"
+    reads_states: ClassVar[bool] = False
 
     def weight(self, training):
         """Return λ."""

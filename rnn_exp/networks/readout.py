@@ -13,7 +13,16 @@ from torch import Tensor
 from rnn_exp.networks.cells.layout import flatten_time_batch, with_ones
 from rnn_exp.shapes import Float
 
-__all__ = ["LossOf", "Objective", "Reading", "onto_time", "read", "states_read"]
+__all__ = [
+    "LossOf",
+    "Objective",
+    "Reader",
+    "Reading",
+    "differentiated",
+    "onto_time",
+    "read",
+    "states_read",
+]
 
 LossOf = Callable[[Tensor], Tensor]
 """The loss of each run as a function of the outputs (run, answer, batch, output)."""
@@ -30,6 +39,11 @@ class Objective(NamedTuple):
     answers: int = 1
     ends: Sequence[int] | None = None
     shortest: int = 0
+
+    def first(self, T: int) -> int:
+        """Return after how many of T time steps the first one comes that may have a loss."""
+        # It is the task that decides, not these sequences: company must not matter.
+        return T - self.answers if self.ends is None else self.shortest - 1
 
 
 class Reading(NamedTuple):
@@ -53,18 +67,80 @@ def states_read(
 
 
 def onto_time(
-    gradient: Float[Tensor, "run answer batch hidden"], objective: Objective, T: int
-) -> Float[Tensor, "last run batch hidden"]:
-    """Put a gradient by the states that were read back on the time axis: the direct gradient."""
+    gradient: Float[Tensor, "run answer batch hidden"],
+    objective: Objective,
+    T: int,
+    start: int,
+    stop: int,
+) -> Float[Tensor, "some run batch hidden"]:
+    """Put a gradient by the states that were read back on the time axis: the direct gradient.
+
+    Args:
+        gradient: by the states that were read.
+        objective: which these are.
+        T: time steps of the sequence.
+        start: the gradient is wanted of time steps start + 1 … stop, all of which may have a loss.
+        stop: the last of them.
+    """
     if objective.ends is None:
-        return gradient.transpose(0, 1)
-    # As many steps as the task may need, not as these sequences do: company must not matter.
-    first = objective.shortest - 1
+        first = objective.first(T)
+        return gradient[:, start - first : stop - first].transpose(0, 1)
     R, _, B, H = gradient.shape
-    direct = gradient.new_zeros(T - first, R, B, H)
+    direct = gradient.new_zeros(stop - start, R, B, H)
     for run, end in enumerate(objective.ends):
-        direct[end - 1 - first, run] = gradient[run, 0]
+        if start < end <= stop:
+            direct[end - 1 - start, run] = gradient[run, 0]
     return direct
+
+
+class Reader:
+    """The read-out as one matrix, and what is computed with it from rows of states.
+
+    The bias is the weight of a unit that is always 1. A read-out of one output is computed as one
+    of two: matrix–vector products round differently for one run than for many.
+
+    Args:
+        weight: C.
+        bias: c.
+    """
+
+    def __init__(
+        self, weight: Float[Tensor, "run output hidden"], bias: Float[Tensor, "run output"]
+    ) -> None:
+        self._outputs = weight.shape[1]
+        self._spare = max(0, 2 - self._outputs)
+        joined = torch.cat([weight, bias.unsqueeze(-1)], dim=-1)
+        self._matrix = torch.nn.functional.pad(joined, (0, 0, 0, self._spare))
+
+    def outputs(self, h: Float[Tensor, "run row hidden_and_one"]) -> Float[Tensor, "run row out"]:
+        """Return the outputs of states `with_ones`."""
+        return torch.bmm(h, self._matrix.transpose(1, 2))[..., : self._outputs].contiguous()
+
+    def padded(self, of_y: Float[Tensor, "run row out"]) -> Float[Tensor, "run row padded"]:
+        """Return the loss's gradient by the outputs, as the two methods below take it."""
+        return torch.nn.functional.pad(of_y, (0, self._spare))
+
+    def of_states(self, of_y: Float[Tensor, "run row padded"]) -> Float[Tensor, "run row hidden"]:
+        """Return the gradient by the states."""
+        return torch.bmm(of_y, self._matrix)[..., :-1]
+
+    def of_weights(
+        self, of_matrix: Float[Tensor, "run padded hidden_and_one"]
+    ) -> tuple[Float[Tensor, "run out hidden"], Float[Tensor, "run out"]]:
+        """Return the gradients of C and c from that of the one matrix."""
+        own = of_matrix[:, : self._outputs]
+        return own[..., :-1], own[..., -1]
+
+
+def differentiated(
+    y: Float[Tensor, "run answer batch out"], loss_of: LossOf
+) -> tuple[Float[Tensor, " run"], Float[Tensor, "run row out"]]:
+    """Return each run's loss, and its gradient by the outputs, a row an answer and sequence."""
+    y = y.requires_grad_()
+    loss = loss_of(y)
+    # The loss of a run depends on its own outputs alone: one call differentiates them all.
+    (of_y,) = torch.autograd.grad(loss, y, torch.ones_like(loss))
+    return loss.detach(), of_y.flatten(1, 2)
 
 
 def read(
@@ -73,27 +149,11 @@ def read(
     bias: Float[Tensor, "run output"],
     loss_of: LossOf,
 ) -> Reading:
-    """Read the states out, take the loss of the outputs, and differentiate it.
-
-    The bias is the weight of a unit that is always 1. A read-out of one output is computed as one
-    of two: matrix–vector products round differently for one run than for many.
-    """
-    outputs = weight.shape[1]
-    spare = max(0, 2 - outputs)
-    pad = torch.nn.functional.pad
-    h = with_ones(states.flatten(1, 2))
-    reader = pad(torch.cat([weight, bias.unsqueeze(-1)], dim=-1), (0, 0, 0, spare))
-    y = torch.bmm(h, reader.transpose(1, 2))[..., :outputs].contiguous()
-    y = y.view(*states.shape[:3], outputs).requires_grad_()
-    loss = loss_of(y)
-    # The loss of a run depends on its own outputs alone: one call differentiates them all.
-    (of_y,) = torch.autograd.grad(loss, y, torch.ones_like(loss))
-    of_y = pad(of_y.flatten(1, 2), (0, spare))
-    of_reader = torch.bmm(of_y.transpose(1, 2), h)[:, :outputs]
-    return Reading(
-        y.detach(),
-        loss.detach(),
-        of_reader[..., :-1],
-        of_reader[..., -1],
-        torch.bmm(of_y, reader)[..., :-1].reshape(states.shape),
-    )
+    """Read the states out, take the loss of the outputs, and differentiate it."""
+    reader, h = Reader(weight, bias), with_ones(states.flatten(1, 2))
+    y = reader.outputs(h).view(*states.shape[:3], -1)
+    loss, of_y = differentiated(y, loss_of)
+    of_y = reader.padded(of_y)
+    of_weight, of_bias = reader.of_weights(torch.bmm(of_y.transpose(1, 2), h))
+    of_states = reader.of_states(of_y).reshape(states.shape)
+    return Reading(y.detach(), loss, of_weight, of_bias, of_states)

@@ -10,12 +10,13 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.cells import Adjoint, LayerWeights
+from rnn_exp.networks.readout import Objective
+from rnn_exp.shapes import Float
 
-__all__ = ["Sums", "Truncation", "Window"]
+__all__ = ["Region", "SummedTotals", "Sums", "Truncation", "WeightSums", "Window", "regions"]
 
 
 class Window(NamedTuple):
@@ -45,57 +46,129 @@ class Truncation:
             if first < end:
                 yield Window(max(0, end - self.back), end, first)
 
-    def all_windows(self, T: int, last: int, ends: Sequence[int] | None = None) -> list[Window]:
-        """Return the windows of all runs.
+    def windows_of(self, objective: Objective, T: int) -> list[Window]:
+        """Return the windows of all runs, in the order of time.
 
         The last window of a sequence ends where it does; at that time no longer one has a loss.
 
         Args:
+            objective: which time steps have a loss.
             T: time steps of the longest sequence there can be.
-            last: how many of the last of them may have a loss.
-            ends: the last time step of each run's sequences, which alone has a loss; None: T.
 
         Example:
-            >>> [tuple(one) for one in Truncation(4, 4).all_windows(T=9, last=3, ends=[8, 7, 8])]
+            >>> objective = Objective(abs, ends=[8, 7, 8], shortest=7)
+            >>> [tuple(window) for window in Truncation(4, 4).windows_of(objective, T=9)]
             [(3, 7, 6), (4, 8, 7)]
         """
-        each = [(T, last)] if ends is None else [(end, 1) for end in sorted({*ends})]
-        return [window for end, own in each for window in self.windows(end, own)]
+        if objective.ends is None:
+            return list(self.windows(T, objective.answers))
+        return [window for end in sorted({*objective.ends}) for window in self.windows(end, 1)]
+
+
+class Region(NamedTuple):
+    """The time steps start + 1 … stop, in which some windows end; those up to ``until`` are done.
+
+    No later window reaches what is done: the sums over windows are then complete.
+    """
+
+    start: int
+    until: int
+    stop: int
+    windows: Sequence[Window]
+
+
+def regions(
+    windows: Sequence[Window], stretches: Sequence[tuple[int, int]], begin: int = 0
+) -> Iterator[Region]:
+    """Yield the regions of time that must be held at once, in the order of time.
+
+    Args:
+        windows: in the order of time.
+        stretches: in which the time is gone through.
+        begin: after how many time steps to begin: no more than any window's start.
+
+    Example:
+        >>> windows = Truncation(every=2, back=3).windows(T=6, last=4)
+        >>> for one in regions(list(windows), [(0, 3), (3, 6)]):
+        ...     one.start, one.until, one.stop, [tuple(window) for window in one.windows]
+        (0, 1, 3, [])
+        (1, 6, 6, [(1, 4, 2), (3, 6, 4)])
+    """
+    place, start = 0, begin
+    for _, stop in stretches:
+        if stop <= begin:
+            continue
+        first = place
+        while place < len(windows) and windows[place].end <= stop:
+            place += 1
+        until = min(stop, windows[place].start) if place < len(windows) else stop
+        yield Region(start, until, stop, windows[first:place])
+        start = until
+
+
+class WeightSums:
+    """The gradients of every layer's parameters, summed over windows."""
+
+    def __init__(self) -> None:
+        self.layers: list[LayerWeights] = []
+
+    def add(self, adjoints: Sequence[Adjoint]) -> None:
+        """Add those of one window, a layer each."""
+        new = [adjoint.weights for adjoint in adjoints]
+        self.layers[:] = (
+            [
+                LayerWeights(*(a + b for a, b in zip(old, one, strict=True)))
+                for old, one in zip(self.layers, new, strict=True)
+            ]
+            if self.layers
+            else new
+        )
+
+
+class SummedTotals(NamedTuple):
+    """∂L/∂h_t and ∂L/∂c_t (None: no c) of some time steps, summed over windows."""
+
+    total: Float[Tensor, "time run batch hidden"]
+    memory: Float[Tensor, "time run batch hidden"] | None
 
 
 class Sums:
-    """Gradients of every layer, to which those of windows are added."""
+    """Gradients by the states of every layer, summed over windows; the time moves along.
 
-    def __init__(self, traces: Sequence[Trace]) -> None:
-        self.directs = [torch.zeros_like(trace.states) for trace in traces]
-        self.totals = [torch.zeros_like(trace.states) for trace in traces]
-        self.memories: list[Tensor | None] = [None for _ in traces]
-        self.weights: list[LayerWeights | None] = [None for _ in traces]
+    Args:
+        layers: how many.
+        like: any tensor of the shape (any, run, batch, hidden), dtype and device of the states.
+        has_memory: whether the cell has a c.
+    """
+
+    def __init__(self, layers: int, like: Tensor, *, has_memory: bool) -> None:
+        self._names = ["direct", "total", "memory"] if has_memory else ["direct", "total"]
+        nothing = like.new_zeros(0, *like.shape[1:])
+        self._sums = [dict.fromkeys(self._names, nothing) for _ in range(layers)]
+        self._start = 0
+
+    def begin(self, start: int, stop: int) -> None:
+        """Make room for time steps start + 1 … stop; what is before them is forgotten."""
+        for layer in self._sums:
+            for name, old in layer.items():
+                kept = old[start - self._start :]
+                new = old.new_zeros(stop - start, *old.shape[1:])
+                new[: len(kept)] = kept
+                layer[name] = new
+        self._start = start
 
     def add(self, window: Window, directs: Sequence[Tensor], adjoints: Sequence[Adjoint]) -> None:
         """Add the direct gradients and the adjoints of one window, a layer each."""
-        start, end, _ = window
-        for number, (direct, one) in enumerate(zip(directs, adjoints, strict=True)):
-            self.directs[number][end - len(direct) : end] += direct
-            self.totals[number][start:end] += one.total
+        start, end = window.start - self._start, window.end - self._start
+        for layer, direct, one in zip(self._sums, directs, adjoints, strict=True):
+            layer["direct"][end - len(direct) : end] += direct
+            layer["total"][start:end] += one.total
             if one.memory is not None:
-                memory = self.memories[number]
-                if memory is None:
-                    memory = self.memories[number] = torch.zeros_like(self.totals[number])
-                memory[start:end] += one.memory
-            before = self.weights[number]
-            self.weights[number] = (
-                one.weights
-                if before is None
-                else LayerWeights(*(a + b for a, b in zip(before, one.weights, strict=True)))
-            )
+                layer["memory"][start:end] += one.memory
 
-    @property
-    def adjoints(self) -> list[Adjoint]:
-        """The sums, a layer each."""
-        parts = zip(self.totals, self.memories, self.weights, strict=True)
-        return [
-            Adjoint(total, memory, weights, None)
-            for total, memory, weights in parts
-            if weights is not None
-        ]
+    def up_to(self, until: int) -> tuple[list[Tensor], list[SummedTotals]]:
+        """Return the direct gradients and the totals of the time steps up to one, a layer each."""
+        steps = until - self._start
+        parts = [{name: values[:steps] for name, values in layer.items()} for layer in self._sums]
+        totals = [SummedTotals(part["total"], part.get("memory")) for part in parts]
+        return [part["direct"] for part in parts], totals

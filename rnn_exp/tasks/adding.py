@@ -35,7 +35,9 @@ class MarkedSequences(NamedTuple):
     def to_batch(self, answers: Float[Tensor, " batch"], steps: int) -> Batch:
         """Return the batch with these answers, with zeros behind the sequences up to ``steps``."""
         length = len(self.inputs)
-        inputs = torch.nn.functional.pad(self.inputs, (0, 0, 0, 0, 0, steps - length))
+        inputs = self.inputs
+        if length < steps:
+            inputs = torch.nn.functional.pad(inputs, (0, 0, 0, 0, 0, steps - length))
         return Batch(inputs, answers.unsqueeze(0), self.cues, length)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rnn_exp.networks.cells import Jacobian
 from rnn_exp.networks.cells.layout import with_ones
-from rnn_exp.networks.gradients import forward
+from rnn_exp.networks.forward import forward
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.randomness import generator
@@ -26,6 +26,9 @@ __all__ = [
 
 _SAMPLE = 256
 _FEW = 8
+# Rows that are widened at a time: whole parts of those that a matrix product adds up at a time, so
+# that the sum over blocks has the bits of one product.
+_ROWS = 85 * 3072
 
 
 def inputs_of_layer(
@@ -81,9 +84,13 @@ def mean_drive(
     x: Float[Tensor, "time 1 batch input"], parameters: dict[str, Tensor], number: int
 ) -> float:
     """Return `layer_drive` for inputs that are there already."""
-    x1 = with_ones(x.double().flatten(0, 2))
-    V1 = _with_bias(parameters, number)
-    drive = float(((V1 @ (x1.T @ x1 / len(x1))) * V1).sum(-1).mean())
+    V1, rows = _with_bias(parameters, number), x.flatten(0, 2)
+    # Widened, the inputs of long sequences would be several times as large as they are.
+    moments = V1.new_zeros(V1.shape[1], V1.shape[1])
+    for block in torch.split(rows, _ROWS):
+        x1 = with_ones(block.double())
+        moments.addmm_(x1.T, x1)
+    drive = float(((V1 @ (moments / len(rows))) * V1).sum(-1).mean())
     return drive if math.isfinite(drive) else math.nan
 
 
@@ -91,9 +98,11 @@ def drives_of(
     x: Float[Tensor, "time 1 batch input"], parameters: dict[str, Tensor], number: int
 ) -> Float[Tensor, " time"]:
     """Return `layer_drives` for inputs that are there already: ⟨xᵀ (VᵀV) x⟩ / n at each step."""
-    x1 = with_ones(x.double().squeeze(1))
-    V1 = _with_bias(parameters, number)
-    return ((x1 @ (V1.T @ V1 / len(V1))) * x1).sum(-1).mean(-1).clamp(min=0)
+    V1, found = _with_bias(parameters, number), list[Tensor]()
+    for steps in torch.split(x.squeeze(1), max(1, _ROWS // x.shape[2])):
+        x1 = with_ones(steps.double())
+        found.append(((x1 @ (V1.T @ V1 / len(V1))) * x1).sum(-1).mean(-1).clamp(min=0))
+    return torch.cat(found)
 
 
 def _with_bias(

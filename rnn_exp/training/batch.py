@@ -6,13 +6,15 @@ weights of the others. The runs are objects; where each lies in the tensors is k
 
 import functools
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
 
+from rnn_exp.networks.backward import adjoints_of_last
 from rnn_exp.networks.cells import Adjoint
-from rnn_exp.networks.gradients import Gradients, adjoints_of_last
+from rnn_exp.networks.forward import grid_of
+from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.norms import norm
 from rnn_exp.networks.parameters import Parameters
@@ -23,7 +25,7 @@ from rnn_exp.networks.truncation import Window
 from rnn_exp.shapes import Float, Shaped
 from rnn_exp.tasks import SequenceBatch, Stream
 from rnn_exp.training.optimizers import OPTIMIZERS, Memory
-from rnn_exp.training.penalties import add_penalties
+from rnn_exp.training.penalties import add_penalties, reads_states
 from rnn_exp.training.run import Run
 
 __all__ = ["BatchGradients", "RunBatch", "State"]
@@ -125,36 +127,45 @@ class RunBatch:
             data: sequences of the runs that are left.
         """
         objective, network = self._objective(data), self.network
-        engine = ENGINES[network.engine]
-        truncation = self.training.truncation
-        found = engine.run(self.weights, data.inputs, objective, network, truncation)
+        engine, truncation, grid = ENGINES[network.engine], self.training.truncation, None
+        if truncation is not None and not reads_states(self.training):
+            T, B = data.inputs.shape[0], self.training.batch_size
+            grid = grid_of(network, B, T, truncation.back)
+        found = engine.run(self.weights, data.inputs, objective, network, truncation, grid)
         penalties = add_penalties(found, self.weights, network, self.training)
         by_name = self._parametrization.pull_back(self._views, found.parameters)
         flat = self._trained.pack(by_name)
         return BatchGradients(found, flat, norm(flat.unsqueeze(1)), penalties)
 
-    def late(self, data: SequenceBatch, gradients: Gradients) -> list[Adjoint] | None:
-        """Return the adjoint of each layer for the last answer's loss; None: it is the only one.
+    def late(
+        self, data: SequenceBatch, gradients: Gradients
+    ) -> Iterator[tuple[int, list[Adjoint]]]:
+        """Yield the adjoint of each layer for the last answer's loss; nothing: it is the only one.
 
         Args:
             data: the sequences of the update.
             gradients: the gradients of the update.
+
+        Yields:
+            After how many time steps a piece of time begins, and its adjoints.
         """
         loss_of = self._late_loss(data)
-        if loss_of is None:
-            return None
-        return adjoints_of_last(self.weights, data.inputs, gradients.traces, loss_of, self.network)
+        if loss_of is not None:
+            yield from adjoints_of_last(gradients.forward, loss_of)
 
     def rescaled(
         self, data: SequenceBatch, gradients: Gradients, places: list[int], *, late: bool = False
-    ) -> list[LayerGradients]:
-        """Return some runs' gradients by their states, whatever their size.
+    ) -> Iterator[tuple[int, list[LayerGradients]]]:
+        """Yield some runs' gradients by their states, whatever their size.
 
         Args:
             data: the sequences of the update.
             gradients: the gradients of the update.
             places: of the runs.
             late: whether they are those of the loss of the last answer.
+
+        Yields:
+            After how many time steps a piece of time begins, and the gradients of every layer.
 
         Raises:
             ValueError: for the last of several answers, where there is but one.
@@ -165,22 +176,21 @@ class RunBatch:
             if loss_of is None:
                 raise ValueError("there is one answer: its loss is the whole loss")
             objective, truncation = Objective(loss_of), None
-        traces = gradients.traces
-        return rescaled(self.weights, traces, objective, self.network, places, truncation)
+        yield from rescaled(gradients.forward, objective, places, truncation)
 
-    def windows(self, lengths: Sequence[int]) -> list[list[Window]]:
+    def windows(self, data: SequenceBatch) -> list[list[Window]]:
         """Return the windows of truncated backpropagation of each run; none where there are none.
 
         Args:
-            lengths: of each run's sequences.
+            data: the sequences of the update.
         """
-        truncation, T = self.training.truncation, self.task.steps
+        truncation, objective = self.training.truncation, self._objective(data)
         if truncation is None:
-            return [[] for _ in lengths]
-        if self.task.shortest < T:
-            return [truncation.all_windows(T, 1, [length]) for length in lengths]
-        last = T if self.training.loss_at == "every" else self.task.answers
-        return [truncation.all_windows(T, last) for _ in lengths]
+            return [[] for _ in data.lengths]
+        if objective.ends is None:
+            return [truncation.windows_of(objective, self.task.steps)] * len(data.lengths)
+        own = [objective._replace(ends=[end]) for end in objective.ends]
+        return [truncation.windows_of(one, self.task.steps) for one in own]
 
     def _late_loss(self, data: SequenceBatch) -> LossOf | None:
         """Return the loss of the last answer alone; None: it is the only one."""

@@ -16,12 +16,12 @@ without a floor (`networks.rescaled`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells import Adjoint, Cell, Trace
+from rnn_exp.networks.cells import Cell, Totals, Trace
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.norms import log10_norm, norm, quick_log10_norm
 from rnn_exp.networks.rescaled import LayerGradients
@@ -35,82 +35,121 @@ _MOST_NUMBERS = 1 << 20
 
 
 def profile(
-    gradients: Gradients, cell: Cell, late: list[Adjoint] | None = None
+    gradients: Gradients, cell: Cell, late: Iterable[tuple[int, Sequence[Totals]]] = ()
 ) -> dict[str, Float[Tensor, "layer time run"]]:
     """Return the columns that have an entry a layer, time step and run.
 
     Args:
         gradients: of an update.
         cell: what computes a layer.
-        late: the adjoints of the last answer's loss, where there are more answers.
+        late: the gradients of the last answer's loss, where there are more answers: after how many
+            time steps each piece of them begins, and an entry a layer.
 
     Returns:
         By column (`schema.TABLES`): log10_total, log10_direct, log10_contribution, saturation,
         state_rms; where there is one log10_memory, log10_late, log10_late_memory.
     """
-    layers = zip(gradients.traces, gradients.direct, gradients.adjoints, strict=True)
-    rows = [_layer_profile(trace, direct, adjoint, cell) for trace, direct, adjoint in layers]
-    if late is not None:
-        for row, adjoint in zip(rows, late, strict=True):
-            row["log10_late"] = _log10_per_sequence(adjoint.total)
-            if adjoint.memory is not None:
-                row["log10_late_memory"] = _log10_per_sequence(adjoint.memory)
-    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+    measured = [
+        (
+            piece.start,
+            [
+                _layer_profile(trace, direct, totals, cell)
+                for trace, direct, totals in zip(*piece[1:], strict=True)
+            ],
+        )
+        for piece in gradients.pieces
+    ]
+    of_late = [(start, list(map(_layer_late, layers))) for start, layers in late]
+    return joined(measured) | (joined(of_late) if of_late else {})
+
+
+def joined(
+    pieces: Sequence[tuple[int, list[dict[str, Float[Tensor, "some run"]]]]],
+) -> dict[str, Float[Tensor, "layer time run"]]:
+    """Return columns whose pieces of time were measured a layer each.
+
+    Args:
+        pieces: after how many time steps each begins, and what it has, in any order.
+    """
+    ordered = [layers for _, layers in sorted(pieces, key=lambda piece: piece[0])]
+    return {
+        name: torch.stack(
+            [torch.cat([row[name] for row in own]) for own in zip(*ordered, strict=True)]
+        )
+        for name in ordered[0][0]
+    }
+
+
+def _layer_late(totals: Totals) -> dict[str, Float[Tensor, "time run"]]:
+    row = {"log10_late": _log10_per_sequence(totals.total)}
+    if totals.memory is not None:
+        row["log10_late_memory"] = _log10_per_sequence(totals.memory)
+    return row
 
 
 def _layer_profile(
-    trace: Trace, direct: Tensor, adjoint: Adjoint, cell: Cell
+    trace: Trace, direct: Tensor, totals: Totals, cell: Cell
 ) -> dict[str, Float[Tensor, "time run"]]:
     T, _, B, H = trace.states.shape
     row = {
-        "log10_total": _log10_per_sequence(adjoint.total),
+        "log10_total": _log10_per_sequence(totals.total),
         "log10_direct": _from_the_end(_log10_per_sequence(direct), T),
-        "log10_contribution": log10_contributions(trace, cell.deltas(trace, adjoint)),
+        "log10_contribution": log10_contributions(trace, cell.deltas(trace, totals)),
         "saturation": cell.saturation(trace).double(),
         "state_rms": norm(trace.states) / math.sqrt(B * H),
     }
-    if adjoint.memory is not None:
-        row["log10_memory"] = _log10_per_sequence(adjoint.memory)
+    if totals.memory is not None:
+        row["log10_memory"] = _log10_per_sequence(totals.memory)
     return row
 
 
 def rescaled_profile(
-    layers: Sequence[LayerGradients], until: int, cell: Cell
+    pieces: Iterable[tuple[int, list[LayerGradients]]], until: int, cell: Cell
 ) -> dict[str, Float[Tensor, "layer time run"]]:
     """Return the norms among the columns of `profile`, whatever their size.
 
     Args:
-        layers: the gradients of every layer.
+        pieces: of time: after how many time steps each begins, and the gradients of every layer.
         until: the last time step whose norms are wanted.
         cell: what computes a layer.
     """
-    rows = [_rescaled_layer(layer, until, cell) for layer in layers]
-    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+    found = []
+    for start, layers in pieces:
+        if start < until:
+            found.append((start, [_rescaled_layer(one, until - start, cell) for one in layers]))
+    return joined(found)
 
 
 def rescaled_late(
-    layers: Sequence[LayerGradients], until: int
+    pieces: Iterable[tuple[int, list[LayerGradients]]], until: int
 ) -> dict[str, Float[Tensor, "layer time run"]]:
     """Return the norms of the last answer's gradients among the columns of `profile`.
 
     Args:
-        layers: the gradients of every layer by that loss alone.
+        pieces: of time: after how many time steps each begins, and the gradients of every layer by
+            that loss alone.
         until: the last time step whose norms are wanted.
     """
-    totals = [layer.totals(0, until) for layer in layers]
-    found = {"log10_late": [_log10_scaled(own.total, own.exponents) for own in totals]}
-    memories = [
-        _log10_scaled(own.memory, own.exponents) for own in totals if own.memory is not None
-    ]
-    if memories:
-        found["log10_late_memory"] = memories
-    return {name: torch.stack(values) for name, values in found.items()}
+    found = []
+    for start, layers in pieces:
+        if start < until:
+            found.append((start, [_rescaled_layer_late(one, until - start) for one in layers]))
+    return joined(found)
+
+
+def _rescaled_layer_late(layer: LayerGradients, until: int) -> dict[str, Float[Tensor, "time run"]]:
+    own = layer.totals(0, until)
+    row = {"log10_late": _log10_scaled(own.total, own.exponents)}
+    if own.memory is not None:
+        row["log10_late_memory"] = _log10_scaled(own.memory, own.exponents)
+    return row
 
 
 def _rescaled_layer(
     layer: LayerGradients, until: int, cell: Cell
 ) -> dict[str, Float[Tensor, "time run"]]:
     T, R, B, _ = layer.trace.states.shape
+    until = min(until, T)
     found: dict[str, Tensor] = {}
     # A piece of time at a time: widened and multiplied out, a long sequence takes much memory.
     steps = max(1, _MOST_NUMBERS // (R * layer.hidden * max(B, layer.hidden)))

@@ -5,13 +5,14 @@ errs on fewer than 1 % of 10,000 fresh sequences (Pascanu, Mikolov & Bengio 2013
 sequences are the run's own and no part of its training, and the same at every look.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.gradients import Gradients, outputs
+from rnn_exp.networks.forward import outputs
+from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
 from rnn_exp.randomness import generator
 from rnn_exp.shapes import Float
@@ -138,9 +139,9 @@ def find_divergences(
     """
     found = gradients.network
     fine = found.loss.isfinite() & gradients.norm.isfinite()
-    if not batch.network.phi.bounded:  # an infinite relu state may be cut to 0 by a later step
-        for states in found.states:
-            fine &= states.isfinite().all(-1).all(-1).all(0)
+    states_fine = found.forward.finite()
+    if states_fine is not None:  # an infinite relu state may be cut to 0 by a later step
+        fine &= states_fine
     if bool(fine.all()):
         return {}
     places = (~fine).nonzero().flatten().tolist()
@@ -152,14 +153,17 @@ def find_divergences(
 def _locate(number: int, gradients: Gradients, place: int, T: int) -> Divergence:
     """Name the first bad time step in the order of computation: t = 1…T, the loss, t = T…1."""
 
-    def bad(layers: list[Tensor]) -> list[int]:
+    def bad(start: int, layers: Iterable[Tensor]) -> list[int]:
         fine = torch.stack([layer[:, place].isfinite().flatten(1).all(1) for layer in layers])
-        return (~fine.all(0)).nonzero().flatten().tolist()
+        return [start + step + 1 for step in (~fine.all(0)).nonzero().flatten().tolist()]
 
-    if early := bad(gradients.states):
-        return Divergence(number, early[0] + 1, "forward")
+    early, late = list[int](), list[int]()
+    for piece in gradients.pieces:
+        early += bad(piece.start, (trace.states for trace in piece.traces))
+        late += bad(piece.start, (totals.total for totals in piece.totals))
+    if early:
+        return Divergence(number, early[0], "forward")
     if not gradients.loss[place].isfinite():
         return Divergence(number, T, "forward")
-    late = bad(gradients.total)
     # Only the sum over time that makes a parameter's gradient overflowed: t = 1 is its last term.
-    return Divergence(number, late[-1] + 1 if late else 1, "backward")
+    return Divergence(number, late[-1] if late else 1, "backward")

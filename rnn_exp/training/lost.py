@@ -50,7 +50,7 @@ def with_statuses(
     T, device = data.inputs.shape[0], data.inputs.device
     time = torch.arange(1, T + 1, device=device).unsqueeze(-1)
     there = time <= torch.tensor(data.lengths, device=device)
-    beyond = _beyond_the_cut(batch, data.lengths, time) & there
+    beyond = _beyond_the_cut(batch, data, time) & there
     floors = _floors(batch.network, batch.training.batch_size)
     small = {name: values < floors[name] for name, values in norms.items()}
     lost = {
@@ -91,15 +91,15 @@ def _second_pass(
         runs, until = _concerned([lost[name] for name in names])
         if not runs:
             continue
-        layers = batch.rescaled(data, gradients, runs, late=late)
+        pieces = batch.rescaled(data, gradients, runs, late=late)
         if late:
-            found = rescaled_late(layers, until)
+            found = rescaled_late(pieces, until)
         else:
-            found = rescaled_profile(layers, until, batch.network.make_cell())
+            found = rescaled_profile(pieces, until, batch.network.make_cell())
         for name, values in found.items():
             result[name] = norms[name].clone()
             result[name][:, :until, runs] = values
-        del layers, found  # or the second pass would have both
+        del pieces, found  # or the second pass would have both
     return result
 
 
@@ -125,11 +125,11 @@ def _floors(network: Network, B: int) -> dict[str, float]:
 
 
 def _beyond_the_cut(
-    batch: RunBatch, lengths: Sequence[int], time: Tensor
+    batch: RunBatch, data: SequenceBatch, time: Tensor
 ) -> Shaped[Tensor, "time run"]:
     """Say which time steps truncated backpropagation does not reach."""
-    beyond = torch.zeros(len(time), len(lengths), dtype=torch.bool, device=time.device)
-    for run, windows in enumerate(batch.windows(lengths)):
+    beyond = torch.zeros(len(time), len(data.lengths), dtype=torch.bool, device=time.device)
+    for run, windows in enumerate(batch.windows(data)):
         beyond[:, run] = bool(windows)
         for window in windows:
             beyond[window.start : window.end, run] = False

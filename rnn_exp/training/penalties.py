@@ -18,7 +18,7 @@ from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells import Adjoint, Cell, Trace
+from rnn_exp.networks.cells import Cell, Totals, Trace
 from rnn_exp.networks.cells.layout import flatten_time_batch
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network, Refusal
@@ -35,6 +35,7 @@ __all__ = [
     "add_penalties",
     "omega",
     "orthogonality",
+    "reads_states",
 ]
 
 _VALID = 1e-10  # of ‖δ_t‖
@@ -48,19 +49,33 @@ class PenaltyValue(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What a penalty may look at: a layer's W_hh, its states, and its gradients."""
+    """What a penalty may look at: a layer's W_hh, and, if it reads them, states and gradients."""
 
     weight_hh: Float[Tensor, "run gates_hidden hidden"]
     cell: Cell
-    trace: Trace
-    adjoint: Adjoint
+    gradients: Gradients
+    number: int
+
+    @property
+    def trace(self) -> Trace:
+        """What the layer's forward pass has left."""
+        return self.gradients.whole.traces[self.number]
+
+    @property
+    def totals(self) -> Totals:
+        """The gradients by the layer's states."""
+        return self.gradients.whole.totals[self.number]
 
 
 @runtime_checkable
 class Penalty(Protocol):
-    """Something that is added to the loss for the sake of W_hh."""
+    """Something that is added to the loss for the sake of W_hh.
+
+    ``reads_states`` says whether it looks at states and their gradients, of all time steps.
+    """
 
     name: ClassVar[str]
+    reads_states: ClassVar[bool]
 
     def weight(self, training: Training) -> float:
         """Return by how much it counts; 0: it is not used."""
@@ -79,6 +94,7 @@ class Omega:
     """Ω of Pascanu, Mikolov & Bengio (2013), in the form ``training.omega_form``."""
 
     name: ClassVar[str] = "omega"
+    reads_states: ClassVar[bool] = True
 
     def weight(self, training: Training) -> float:
         """Return ``training.omega``."""
@@ -93,14 +109,15 @@ class Omega:
 
     def of_layer(self, layer: Layer, training: Training) -> PenaltyValue:
         """Return Ω and its immediate gradient."""
-        deltas = layer.cell.deltas(layer.trace, layer.adjoint)
-        return omega(layer.adjoint.total, deltas, layer.weight_hh, training.omega_form)
+        deltas = layer.cell.deltas(layer.trace, layer.totals)
+        return omega(layer.totals.total, deltas, layer.weight_hh, training.omega_form)
 
 
 class Orthogonality:
     """The squared distance of WᵀW from 1."""
 
     name: ClassVar[str] = "orthogonality"
+    reads_states: ClassVar[bool] = False
 
     def weight(self, training: Training) -> float:
         """Return ``training.orthogonality``."""
@@ -127,6 +144,11 @@ PENALTIES.register(Omega())
 PENALTIES.register(Orthogonality())
 
 
+def reads_states(training: Training) -> bool:
+    """Say whether a penalty in use looks at states, for which all of them are then kept."""
+    return any(one.reads_states for one in PENALTIES.values() if one.weight(training))
+
+
 def add_penalties(
     gradients: Gradients, weights: dict[str, Tensor], network: Network, training: Training
 ) -> dict[str, Float[Tensor, " run"]]:
@@ -146,7 +168,7 @@ def add_penalties(
     cell = network.make_cell()
     for number in range(network.num_layers) if in_use else ():
         name = f"weight_hh_l{number}"
-        layer = Layer(weights[name], cell, gradients.traces[number], gradients.adjoints[number])
+        layer = Layer(weights[name], cell, gradients, number)
         for penalty in in_use:
             values[penalty.name], slope = penalty.of_layer(layer, training)
             share = penalty.weight(training) * slope

@@ -170,10 +170,11 @@ def _exponents(
 
     The first tenth of the time steps only turns the tangent vectors (see `spectrum`).
     """
-    W, states = batch.top_weight, gradients.traces[-1].states
+    W = batch.top_weight
     exponents = W.new_full((len(W), k), math.nan, dtype=torch.float64)
     if not k:
         return exponents
+    states = gradients.forward.top_states()
     fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
     # One run after the other: of many at once a QR may round in another way.
     for run in fine.nonzero().flatten().tolist():

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 
 from rnn_exp.fields import SettingError
-from rnn_exp.networks.gradients import adjoints_of_last, scan_engine, torch_engine
+from rnn_exp.networks.backward import adjoints_of_last
+from rnn_exp.networks.gradients import scan_engine, torch_engine
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import ENGINES, Network, shapes
 from rnn_exp.networks.parameters import Parameters
@@ -232,7 +233,7 @@ def test_the_totals_of_the_last_answer_are_those_of_its_loss_alone(
     found = scan_engine(parameters.views(), x, asked_for(wanted), network)
 
     last = squares(wanted[:, -1:])
-    adjoints = adjoints_of_last(parameters.views(), x, found.traces, last, network)
+    [(_, adjoints)] = adjoints_of_last(found.forward, last)
     late = [adjoint.total for adjoint in adjoints]
 
     for run in range(R):
@@ -273,7 +274,7 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, num_layers, dtyp
         asked = asked_for(wanted[which].clone(), ends and ends[which], 1)
         found = scan_engine(own, x[:, which].clone(), asked, network)
         last = squares(wanted[which, -1:].clone())
-        adjoints = adjoints_of_last(own, x[:, which].clone(), found.traces, last, network)
+        [(_, adjoints)] = adjoints_of_last(found.forward, last)
         late = [adjoint.total for adjoint in adjoints]
         over_time = (*found.total, *found.states, *late)
         return [*found.parameters.values(), *(tensor.transpose(0, 1) for tensor in over_time)]

@@ -8,8 +8,9 @@ import pytest
 import torch
 from hypothesis import given
 
+from rnn_exp.networks.backward import adjoints_of_last
 from rnn_exp.networks.cells import CELLS
-from rnn_exp.networks.gradients import adjoints_of_last, scan_engine
+from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.readout import Objective
 from rnn_exp.networks.rescaled import rescaled
@@ -20,9 +21,9 @@ from tests import reference
 from tests.builders import asked_for, normal, random_network, squares
 
 
-def rescaled_totals(layers, until):
+def rescaled_totals(pieces, until):
     """log10 of the norms of the total gradients alone."""
-    return rescaled_late(layers, until)["log10_late"]
+    return rescaled_late(pieces, until)["log10_late"]
 
 
 NORMS = ("log10_total", "log10_direct", "log10_contribution", "log10_memory")
@@ -68,10 +69,10 @@ def test_where_nothing_is_lost_it_agrees_with_the_ordinary_pass(network, T, seed
     runs = data.draw(st.sampled_from([[0, 1, 2], [2], [0, 2]]))
     found = scan_engine(parameters.views(), x, objective, network, truncation)
 
-    layers = rescaled(parameters.views(), found.traces, objective, network, runs, truncation)
+    pieces = rescaled(found.forward, objective, runs, truncation)
 
     ordinary = profile(found, network.make_cell())
-    mine = rescaled_profile(layers, T, network.make_cell())
+    mine = rescaled_profile(pieces, T, network.make_cell())
     assert set(mine) == {name for name in NORMS if name in ordinary}
     for name, values in mine.items():
         close_where_kept(values, ordinary[name][..., runs], dtype)
@@ -85,10 +86,10 @@ def test_the_last_answers_loss_alone_agrees_too(network, T, seed):
     found = scan_engine(parameters, x, asked_for(wanted), network)
     last = squares(wanted[:, -1:])
 
-    late = adjoints_of_last(parameters, x, found.traces, last, network)
-    layers = rescaled(parameters, found.traces, Objective(last), network, [0, 1])
+    late = adjoints_of_last(found.forward, last)
+    pieces = rescaled(found.forward, Objective(last), [0, 1])
 
-    expected, mine = profile(found, network.make_cell(), late), rescaled_late(layers, T)
+    expected, mine = profile(found, network.make_cell(), late), rescaled_late(pieces, T)
     assert ("log10_late_memory" in mine) == network.kind.has_memory
     for name, values in mine.items():
         close_where_kept(values, expected[name], dtype)
@@ -122,8 +123,8 @@ def test_norms_far_below_the_floor_equal_a_slow_program(cell, dtype):
     objective = asked_for(wanted)
     found = scan_engine(parameters.views(), x, objective, network)
 
-    layers = rescaled(parameters.views(), found.traces, objective, network, [0, 1])
-    mine = rescaled_profile(layers, T, network.make_cell())
+    pieces = rescaled(found.forward, objective, [0, 1])
+    mine = rescaled_profile(pieces, T, network.make_cell())
 
     close = 1e-9 if dtype == "float64" else 2e-3
     names = [name for name in NORMS if name in mine and name != "log10_direct"]
@@ -157,7 +158,7 @@ def test_a_scaled_rotation_gives_exact_powers_at_any_size(gain, layers):
     x, objective = torch.zeros(T, 1, 2, 2, dtype=torch.float64), asked_for(normal(2, 1, 1, 2, 3))
     found = scan_engine(parameters, x, objective, network)
 
-    top = rescaled_totals(rescaled(parameters, found.traces, objective, network, [0]), T)[-1, :, 0]
+    top = rescaled_totals(rescaled(found.forward, objective, [0]), T)[-1, :, 0]
 
     lags = torch.arange(T - 1, -1, -1, dtype=torch.float64)
     expected = top[-1] + lags * math.log10(gain)
@@ -182,9 +183,7 @@ def test_a_lower_layer_has_the_sum_over_paths_at_any_size():
     x, objective = torch.zeros(T, 1, 2, 2, dtype=torch.float64), asked_for(normal(2, 1, 1, 2, 3))
     found = scan_engine(parameters, x, objective, network)
 
-    lower, upper = rescaled_totals(
-        rescaled(parameters, found.traces, objective, network, [0]), T
-    ).squeeze(-1)
+    lower, upper = rescaled_totals(rescaled(found.forward, objective, [0]), T).squeeze(-1)
 
     for k in (0, 1, 5, 150, 199):
         # The largest term is b^k; the others are a geometric series beside it.
@@ -202,7 +201,7 @@ def test_what_passes_a_state_that_is_not_finite_is_nan():
     with torch.inference_mode():
         found.states[0][4, 1, 0, 0] = math.inf
 
-    total = rescaled_totals(rescaled(parameters, found.traces, objective, network, [0, 1]), 9)[0]
+    total = rescaled_totals(rescaled(found.forward, objective, [0, 1]), 9)[0]
 
     assert total[:5, 1].isnan().all()
     assert not total[5:, 1].isnan().any()

@@ -5,10 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 
+from rnn_exp.networks.cells import CELLS
+from rnn_exp.networks.forward import Grid, grid_of
 from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.truncation import Truncation
 from tests import reference
+from tests.allocations import held
 from tests.builders import asked_for, normal, random_network
 
 
@@ -31,13 +34,14 @@ SIZES = st.tuples(st.integers(1, 12), st.integers(1, 3), st.integers(1, 4), st.i
     st.integers(0, 9),
     st.integers(0, 10**6),
     st.booleans(),
+    st.sampled_from([None, Grid(1), Grid(2)]),
 )
-def test_windows_equal_autograd_that_is_cut_off(sizes, num_layers, every, more, seed, last):
+def test_windows_equal_autograd_that_is_cut_off(sizes, num_layers, every, more, seed, last, grid):
     network, parameters, x, wanted = case(sizes, num_layers, seed, answers=1 if last else None)
     T, R, _, _ = sizes
     cut = Truncation(every, every + more)
 
-    found = scan_engine(parameters.views(), x, asked_for(wanted), network, cut)
+    found = scan_engine(parameters.views(), x, asked_for(wanted), network, cut, grid)
 
     for run in range(R):
 
@@ -162,3 +166,81 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(every, more, seed, by_e
     for run in range(4):
         for many, one in zip(together, bits(slice(run, run + 1)), strict=True):
             assert torch.equal(many[run], one[0])
+
+
+def joined(pieces):
+    """All that belongs to time steps, by name; a layer each."""
+    ordered = list(pieces)
+    assert [piece.start for piece in ordered] == [0] + [
+        sum(len(piece.totals[0].total) for piece in ordered[:count])
+        for count in range(1, len(ordered))
+    ]
+    layers = range(len(ordered[0].traces))
+    found = {
+        "states": [[piece.traces[n].states for piece in ordered] for n in layers],
+        "direct": [[piece.direct[n] for piece in ordered] for n in layers],
+        "total": [[piece.totals[n].total for piece in ordered] for n in layers],
+    }
+    if ordered[0].totals[0].memory is not None:
+        found["memory"] = [[piece.totals[n].memory for piece in ordered] for n in layers]
+    return {name: [torch.cat(own) for own in parts] for name, parts in found.items()}
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+@pytest.mark.parametrize(("every", "back"), [(5, 12), (13, 13), (9, 20)])
+@pytest.mark.parametrize("asked", ["last", "every", "ends"])
+def test_stretches_of_time_give_what_the_whole_sequence_gives(cell, every, back, asked):
+    T, R, B, H = 90, 3, 2, 5
+    network = Network(
+        "tanh", H, 2, cell, leak=0.3 if CELLS[cell].has_leak else None, dtype="float64"
+    )
+    parameters, x = random_network(network, 0, R).views(), normal(1, T, R, B, 2)
+    ends = [90, 61, 75] if asked == "ends" else None
+    wanted = normal(2, R, T if asked == "every" else 1, B, 3)
+    objective, cut = asked_for(wanted, ends, 60), Truncation(every, back)
+
+    whole = scan_engine(parameters, x, objective, network, cut)
+    found = scan_engine(parameters, x, objective, network, cut, Grid(5))
+
+    assert not found.forward.is_whole
+    assert torch.equal(found.loss, whole.loss)
+    for name, value in whole.parameters.items():
+        torch.testing.assert_close(found.parameters[name], value, rtol=1e-12, atol=1e-14)
+    for _ in range(2):  # as often as one likes
+        mine, theirs = joined(found.pieces), joined(whole.pieces)
+        assert mine.keys() == theirs.keys()
+        for name, layers in theirs.items():
+            for own, other in zip(mine[name], layers, strict=True):
+                if name == "direct":
+                    other = torch.nn.functional.pad(other, (0,) * 6 + (T - len(other), 0))
+                torch.testing.assert_close(own, other, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("cell", "answers"), [("rnn", 1), ("lstm", None)])
+def test_memory_is_that_of_the_window_not_of_the_sequence(monkeypatch, cell, answers):
+    """Twice the sequence holds less than half of its additional states, all layers' passes in."""
+    monkeypatch.setattr("rnn_exp.networks.reading._ROWS", 40)
+    B, H, network, grid = 2, 32, Network(hidden_size=32, cell=cell), Grid(10)
+    parameters = random_network(network, 0, 1).views()
+
+    def go(T):
+        x, wanted = torch.zeros(T, 1, B, 2), torch.zeros(1, answers or T, B, 3)
+        cut = Truncation(every=20, back=30)
+        found = scan_engine(parameters, x, asked_for(wanted), network, cut, grid)
+        for piece in found.pieces:
+            assert len(piece.totals[0].total) <= 2 * grid.stretch
+
+    short, long = held(lambda: go(300)), held(lambda: go(600))
+
+    kept = 7 if cell == "lstm" else 1  # numbers of a unit that a forward pass leaves, a step
+    assert 0 < long - short < 300 * 4 * B * H * kept / 2
+
+
+def test_only_sequences_longer_than_a_stretch_and_a_half_are_cut():
+    network = Network(hidden_size=64, cell="lstm")
+    grid = grid_of(network, B=16, T=10**6, window=1000)
+    assert grid is not None
+    assert grid.stretch >= 1000
+    assert grid.border % (32768 // (16 * 4 * 64)) == 0  # where the cell cuts the time
+    assert grid_of(network, B=16, T=grid.stretch, window=1000) is None
+    assert grid_of(network, B=16, T=2000, window=2000) is None

@@ -24,7 +24,7 @@ def found_of(sizes, num_layers, seed, activation="tanh", answers=1, dtype="float
     found = scan_engine(parameters.views(), x, asked_for(wanted), network)
     deltas = [
         network.make_cell().deltas(trace, one)
-        for trace, one in zip(found.traces, found.adjoints, strict=True)
+        for trace, one in zip(found.traces, found.whole.totals, strict=True)
     ]
     return found, deltas
 

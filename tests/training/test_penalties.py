@@ -48,7 +48,7 @@ def test_omega_says_by_how_much_the_total_gradient_changes_its_norm_at_a_step_ba
     parameters = random_network(network, 0)
     x, wanted = normal(1, 9, 2, 4, 2), normal(2, 2, 1, 4, 3)
     found = scan_engine(parameters.views(), x, asked_for(wanted), network)
-    deltas = network.make_cell().deltas(found.traces[0], found.adjoints[0])
+    deltas = network.make_cell().deltas(found.traces[0], found.whole.totals[0])
     W = parameters.views()["weight_hh_l0"]
 
     norms = torch.linalg.vector_norm(found.total[0], dim=-1)

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given
 
 from rnn_exp.networks.cells import CELLS
+from rnn_exp.networks.forward import grid_of
 from rnn_exp.networks.gradients import scan_engine
-from rnn_exp.networks.inits import TorchDefault
+from rnn_exp.networks.inits import Gaussian, TorchDefault
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.norms import log10_norm, norm
 from rnn_exp.networks.parameters import Parameters
@@ -179,3 +180,50 @@ def test_a_run_records_the_columns_of_the_schema_and_no_other(more, optional):
 
     for table, found in zip(TABLES.values(), recorded, strict=True):
         assert found == set(table.always) | (optional if table.name == "gradients" else set())
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "loss_at"),
+    [
+        (Adding(60), Network(cell="lstm", hidden_size=5, num_layers=2), "every"),
+        (Adding(60, convention="pascanu"), Network(cell="gru", hidden_size=5), "task"),
+        (Adding(60), Network("relu", hidden_size=5, num_layers=2), "every"),
+    ],
+)
+def test_what_is_recorded_in_stretches_of_time_is_that_of_the_whole_sequence(
+    monkeypatch, task, network, loss_at
+):
+    """Norms, statuses, norms that training has lost, and the last answer's loss alone."""
+    monkeypatch.setattr("rnn_exp.networks.cells.layout._CHUNK", 2 * 4 * 5 * network.kind.gates)
+    exponents = 1 if network.kind.is_plain else 0
+    training = Training(
+        2, batch_size=4, loss_at=loss_at, truncate_every=5, truncate_back=8, learning_rate=0.1
+    )
+    runs = [
+        Run(
+            task,
+            network,
+            Gaussian(0.05),
+            seed,
+            training=training,
+            recording=Recording(1, exponents),
+        )
+        for seed in range(2)
+    ]
+    tables, cuts = [], []
+    for least in (1 << 19, 1):
+        monkeypatch.setattr("rnn_exp.networks.forward._LEAST", least)
+        cuts.append(grid_of(network, 4, task.steps, 8))
+        tables.append([(one.updates, one.gradients, one.exponents) for one in train_runs(runs)])
+
+    assert cuts[0] is None
+    assert len(cuts[1].stretches(task.steps)) > 2
+    statuses = {word for one in tables[0] for word in one[1]["status"]}
+    assert {"ok", "underflow" if loss_at == "task" else "ok"} <= statuses
+    for whole, found in zip(*tables, strict=True):
+        for theirs, mine in zip(whole, found, strict=True):
+            for name, values in theirs.items():
+                if name.startswith("status"):
+                    assert (mine[name] == values).all(), name
+                else:
+                    np.testing.assert_allclose(mine[name], values, rtol=1e-5, atol=1e-5)

@@ -62,6 +62,11 @@ class Trace(NamedTuple):
         kept = tuple(tensor[start:stop] for tensor in self.kept)
         return Trace(self.states[start:stop], self.previous_states[start:stop], kept)
 
+    def last_step(self) -> "Trace":
+        """Return a copy of the trace of the last time step, from which a forward pass can go on."""
+        kept = tuple(tensor[-1:].clone() for tensor in self.kept)
+        return Trace(self.states[-1:].clone(), self.previous_states[-1:].clone(), kept)
+
     def of_runs(self, places: list[int]) -> "Trace":
         """Return a copy of the trace of some runs."""
         kept = tuple(tensor[:, places] for tensor in self.kept)
@@ -81,12 +86,15 @@ class Adjoint(NamedTuple):
         memory: ∂L/∂c_t; None: the cell has no c.
         weights: the gradients of the layer's parameters.
         inputs: ∂L/∂x_t; None: they were not asked for.
+        earlier: what the first time step hands on to those before it; only the cell itself knows
+            what that is.
     """
 
     total: Float[Tensor, "time run batch hidden"]
     memory: Float[Tensor, "time run batch hidden"] | None
     weights: LayerWeights
     inputs: Float[Tensor, "time run batch input"] | None
+    earlier: tuple[Tensor, ...] = ()
 
 
 @runtime_checkable
@@ -153,6 +161,7 @@ class Cell(Protocol):
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         initial: Float[Tensor, "run batch hidden"],
+        before: Trace | None = None,
     ) -> Trace:
         """Return the states h_1…h_T.
 
@@ -160,6 +169,8 @@ class Cell(Protocol):
             x: the inputs x_1…x_T.
             weights: the layer's parameters.
             initial: h_0.
+            before: the trace of the time steps before x_1, the last state of which is h_0; what
+                else is carried from step to step goes on from there. None: there are none.
         """
         ...
 
@@ -171,6 +182,7 @@ class Cell(Protocol):
         weights: LayerWeights,
         *,
         with_inputs: bool = False,
+        later: tuple[Tensor, ...] = (),
     ) -> Adjoint:
         """Return the total gradients and those of the parameters.
 
@@ -181,6 +193,8 @@ class Cell(Protocol):
             x: the inputs of that pass.
             weights: the layer's parameters.
             with_inputs: whether the gradient of the inputs is wanted.
+            later: what the adjoint of the time steps after these has handed on (``earlier``);
+                empty: there are none.
         """
         ...
 

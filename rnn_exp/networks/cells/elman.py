@@ -55,8 +55,10 @@ class Elman:
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         initial: Float[Tensor, "run batch hidden"],
+        before: Trace | None = None,
     ) -> Trace:
         """Return the states h_1…h_T."""
+        del before
         return forward(x, weights, initial, self.activation)
 
     def adjoint(
@@ -67,9 +69,12 @@ class Elman:
         weights: LayerWeights,
         *,
         with_inputs: bool = False,
+        later: tuple[Tensor, ...] = (),
     ) -> Adjoint:
         """Return the total gradient of every step and the gradients of the parameters."""
-        return adjoint(direct, trace, x, weights, self.activation, with_inputs=with_inputs)
+        return adjoint(
+            direct, trace, x, weights, self.activation, with_inputs=with_inputs, later=later
+        )
 
     @torch.inference_mode()
     def step_back(
@@ -152,29 +157,32 @@ def adjoint(
     activation: Activation,
     *,
     with_inputs: bool = False,
+    later: tuple[Tensor, ...] = (),
 ) -> Adjoint:
     r"""Return the total gradient g_t of every step and the gradients of the parameters.
 
     g_t = d_t + Wᵀ δ_{t+1} and δ_t = φ'(h_t) ⊙ g_t, two operations a time step; the gradients of
     the parameters are a few large GEMMs, not T small ones. ``direct`` holds d_t of the *last*
     steps, as many as it has; before them d_t = 0 (a loss at the last step alone gives one).
+    Between pieces of time δ is handed on.
     """
     V, W = weights.weight_ih, weights.weight_hh
     T, R, B, H = states.states.shape
     total, known = allocate_total(direct, states.states)
     of_x, of_W = V.new_zeros(R, V.shape[-1] + 1, H), torch.zeros_like(W)
     of_inputs = x.new_empty(x.shape) if with_inputs else None
-    x1, later = with_ones(x), torch.zeros_like(total[0])
+    x1, (passed,) = with_ones(x), later or (torch.zeros_like(total[0]),)
     for chunk in reversed(time_chunks(T, B, H)):
         delta = _slopes(states.states[chunk], activation)
-        later = _step_back(total[chunk], delta, later, W, known=known - chunk.start)
+        passed = _step_back(total[chunk], delta, passed, W, known=known - chunk.start)
         by_run = flatten_time_batch(delta)  # a view: delta lies run by run
         of_W.baddbmm_(by_run.transpose(1, 2), flatten_time_batch(states.previous_states[chunk]))
         of_x.baddbmm_(flatten_time_batch(x1[chunk]).transpose(1, 2), by_run)
         if of_inputs is not None:
             of_inputs[chunk] = input_gradient(by_run, V, B)
     of_V, of_b = split_bias(of_x)
-    return Adjoint(total, None, LayerWeights(of_V, of_W, of_b, of_b), of_inputs)
+    gradients = LayerWeights(of_V, of_W, of_b, of_b)
+    return Adjoint(total, None, gradients, of_inputs, (passed.clone(),))
 
 
 def _slopes(states: Tensor, activation: Activation) -> Tensor:

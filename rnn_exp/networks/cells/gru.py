@@ -67,8 +67,10 @@ class GRU:
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         initial: Float[Tensor, "run batch hidden"],
+        before: Trace | None = None,
     ) -> Trace:
         """Return the states h_1…h_T."""
+        del before
         (T, R, B, _), H = x.shape, weights.weight_hh.shape[-1]
         states, _ = allocate_states(T, initial, padded=False)
         gates, block = allocate_steps(T, (R, B, 2 * H), like=x)
@@ -102,6 +104,7 @@ class GRU:
         weights: LayerWeights,
         *,
         with_inputs: bool = False,
+        later: tuple[Tensor, ...] = (),
     ) -> Adjoint:
         """Return ∂L/∂h_t of every step and the gradients of the parameters."""
         (T, R, B, H), W = trace.states.shape, weights.weight_hh
@@ -110,12 +113,11 @@ class GRU:
         of_projection = W.new_zeros(R, x.shape[-1] + 1, 3 * H)
         of_inputs = x.new_empty(x.shape) if with_inputs else None
         x1, before1 = with_ones(x), with_ones(trace.previous_states)
-        delta, carried = W.new_zeros(R, B, 3 * H), torch.zeros_like(total[0])
+        passed = later or (W.new_zeros(R, B, 3 * H), torch.zeros_like(total[0]))
         for chunk in reversed(time_chunks(T, B, H)):
             kept = _Kept(*(part[chunk] for part in trace.kept))
             deltas, of_n = _factors(kept, trace.previous_states[chunk])
-            later, known_here = (delta, carried), known - chunk.start
-            delta, carried = _step_back(total[chunk], deltas, kept, later, W, known_here)
+            passed = _step_back(total[chunk], deltas, kept, passed, W, known - chunk.start)
             of_n *= total[chunk]
             by_run = flatten_time_batch(deltas)
             of_hidden.baddbmm_(flatten_time_batch(before1[chunk]).transpose(1, 2), by_run)
@@ -125,7 +127,8 @@ class GRU:
                 of_inputs[chunk] = input_gradient(by_input, weights.weight_ih, B)
         (of_V, of_b), (of_W, of_b_hidden) = split_bias(of_projection), split_bias(of_hidden)
         gradients = LayerWeights(of_V, of_W, of_b, of_b_hidden)
-        return Adjoint(total, None, gradients, of_inputs)
+        delta, carried = passed
+        return Adjoint(total, None, gradients, of_inputs, (delta.clone(), carried))
 
     @torch.inference_mode()
     def step_back(
@@ -214,8 +217,8 @@ def _factors(
 
 
 def _step_back(
-    total: Tensor, deltas: Tensor, kept: _Kept, later: tuple[Tensor, Tensor], W: Tensor, known: int
-) -> tuple[Tensor, Tensor]:
+    total: Tensor, deltas: Tensor, kept: _Kept, later: tuple[Tensor, ...], W: Tensor, known: int
+) -> tuple[Tensor, ...]:
     """Go back through a chunk of time in place: d_t becomes ∂L/∂h_t, and the factors become δ_t.
 
     ``later`` is δ_{t+1} and z_{t+1} ∂L/∂h_{t+1}; returns those of the first step. From index

@@ -17,6 +17,7 @@ __all__ = [
     "allocate_steps",
     "allocate_total",
     "cache_blocks",
+    "chunk_length",
     "flatten_time_batch",
     "input_gradient",
     "input_projection",
@@ -40,6 +41,11 @@ _CHUNK = 32768
 _CACHE_BLOCK = 65536
 
 
+def chunk_length(B: int, H: int) -> int:
+    """Return the time steps of a chunk."""
+    return max(1, _CHUNK // (B * H))
+
+
 def time_chunks(T: int, B: int, H: int) -> list[slice]:
     """Cut time into chunks; the last may be shorter.
 
@@ -47,7 +53,7 @@ def time_chunks(T: int, B: int, H: int) -> list[slice]:
         >>> time_chunks(T=100, B=16, H=32)
         [slice(0, 64, None), slice(64, 100, None)]
     """
-    length = max(1, _CHUNK // (B * H))
+    length = chunk_length(B, H)
     return [slice(start, min(start + length, T)) for start in range(0, T, length)]
 
 

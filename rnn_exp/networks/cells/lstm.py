@@ -62,13 +62,6 @@ class _Kept(NamedTuple):
         return self.gates[..., : self.c.shape[-1]]
 
 
-class _Later(NamedTuple):
-    """What a step needs of the one after it: δ_{t+1} and f_{t+1} ∂L/∂c_{t+1}."""
-
-    delta: Float[Tensor, "run batch gates_hidden"]
-    carried: Float[Tensor, "run batch 1 hidden"]
-
-
 @dataclasses.dataclass(frozen=True)
 class LSTM:
     """torch's LSTM; c_0 = 0."""
@@ -79,6 +72,7 @@ class LSTM:
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         initial: Float[Tensor, "run batch hidden"],
+        before: Trace | None = None,
     ) -> Trace:
         """Return the states h_1…h_T."""
         T, R, B, _ = x.shape
@@ -86,7 +80,8 @@ class LSTM:
         V, W = _inside(weights)
         WT = _doubled(W).transpose(1, 2)
         states, _ = allocate_states(T, initial, padded=False)
-        cells, _ = allocate_states(T, torch.zeros_like(initial), padded=False)
+        c_0 = torch.zeros_like(initial) if before is None else _Kept(*before.kept).c[-1]
+        cells, _ = allocate_states(T, c_0, padded=False)
         gates, block = allocate_steps(T, (R, B, 4 * H), like=x)
         tanh_c = x.new_empty(T, R, B, H)
         input_projection(with_ones(x), _doubled(V), gates)
@@ -113,6 +108,7 @@ class LSTM:
         weights: LayerWeights,
         *,
         with_inputs: bool = False,
+        later: tuple[Tensor, ...] = (),
     ) -> Adjoint:
         """Return ∂L/∂h_t and ∂L/∂c_t of every step and the gradients of the parameters."""
         T, R, B, H = trace.states.shape
@@ -122,13 +118,13 @@ class LSTM:
         memory = torch.empty_like(total)
         of_W, of_V = torch.zeros_like(W), V.new_zeros(R, V.shape[-1], 4 * H)
         of_inputs = x.new_empty(x.shape) if with_inputs else None
-        x1, later = with_ones(x), _Later(W.new_zeros(R, B, 4 * H), W.new_zeros(R, B, 1, H))
+        x1, passed = with_ones(x), later or (W.new_zeros(R, B, 4 * H), W.new_zeros(R, B, 1, H))
         for chunk in reversed(time_chunks(T, B, H)):
             own = _Kept(*(part[chunk] for part in kept))
             delta = _factors(own, trace.states[chunk])
             onto_c = torch.addcmul(own.o, trace.states[chunk], own.tanh_c, value=-1)
             known_here = known - chunk.start
-            later = _step_back(total[chunk], memory[chunk], delta, onto_c, later, W, known_here)
+            passed = _step_back(total[chunk], memory[chunk], delta, onto_c, passed, W, known_here)
             by_run = flatten_time_batch(delta)[..., : 4 * H]
             of_W.baddbmm_(by_run.transpose(1, 2), flatten_time_batch(trace.previous_states[chunk]))
             of_V.baddbmm_(flatten_time_batch(x1[chunk]).transpose(1, 2), by_run)
@@ -137,7 +133,7 @@ class LSTM:
         of_V = _ordered(of_V.transpose(1, 2), _TORCHS)
         bias = of_V[..., -1]
         gradients = LayerWeights(of_V[..., :-1], _ordered(of_W, _TORCHS), bias, bias)
-        return Adjoint(total, memory, gradients, of_inputs)
+        return Adjoint(total, memory, gradients, of_inputs, tuple(part.clone() for part in passed))
 
     @torch.inference_mode()
     def step_back(
@@ -268,13 +264,14 @@ def _step_back(
     memory: Tensor,
     delta: Tensor,
     onto_c: Tensor,
-    later: _Later,
+    later: tuple[Tensor, ...],
     W: Tensor,
     known: int,
-) -> _Later:
+) -> tuple[Tensor, ...]:
     """Go back through a chunk of time in place: d_t becomes ∂L/∂h_t, and the factors become δ_t.
 
-    From index ``known`` on, total holds d_t; before it d_t = 0 and total holds nothing yet.
+    ``later`` is δ_{t+1} and f_{t+1} ∂L/∂c_{t+1}; returns those of the first step. From index
+    ``known`` on, total holds d_t; before it d_t = 0 and total holds nothing yet.
     """
     H = total.shape[-1]
     split = delta.view(*total.shape[:-1], 5, H)
@@ -300,4 +297,4 @@ def _step_back(
         by_h.mul_(g_wide)
         by_c.mul_(c)
         d, carried = whole, passed_back
-    return _Later(d, carried)
+    return d, carried

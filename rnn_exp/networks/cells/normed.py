@@ -50,8 +50,10 @@ class Normed:
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         initial: Float[Tensor, "run batch hidden"],
+        before: Trace | None = None,
     ) -> Trace:
         """Return the states h_1…h_T; n_t and 1/σ_t are kept."""
+        del before
         (T, R, B, _), H = x.shape, weights.weight_hh.shape[-1]
         bias = (weights.bias_ih + weights.bias_hh).unsqueeze(1)
         WT = weights.weight_hh.transpose(1, 2)
@@ -79,6 +81,7 @@ class Normed:
         weights: LayerWeights,
         *,
         with_inputs: bool = False,
+        later: tuple[Tensor, ...] = (),
     ) -> Adjoint:
         """Return the total gradient of every step and the gradients of the parameters."""
         V, W = weights.weight_ih, weights.weight_hh
@@ -88,11 +91,11 @@ class Normed:
         total[:known] = 0
         delta = allocate_by_run(total, H)
         errors = self.activation.slope(trace.states)
-        later = torch.zeros_like(total[0])
+        (passed,) = later or (torch.zeros_like(total[0]),)
         for t in range(T - 1, -1, -1):
-            total[t].baddbmm_(later, W)
+            total[t].baddbmm_(passed, W)
             errors[t] *= total[t]
-            later = delta[t].copy_(_through_norm(errors[t], normed[t], scales[t]))
+            passed = delta[t].copy_(_through_norm(errors[t], normed[t], scales[t]))
         by_run = flatten_time_batch(delta)
         of_W = torch.bmm(by_run.transpose(1, 2), flatten_time_batch(trace.previous_states))
         of_V = torch.bmm(by_run.transpose(1, 2), flatten_time_batch(x))
@@ -100,9 +103,8 @@ class Normed:
         ones = errors.new_ones(R, 2, T * B)
         of_b = torch.bmm(ones, flatten_time_batch(errors))[:, 0]
         gradients = LayerWeights(of_V, of_W, of_b, of_b)
-        return Adjoint(
-            total, None, gradients, input_gradient(by_run, V, B) if with_inputs else None
-        )
+        of_inputs = input_gradient(by_run, V, B) if with_inputs else None
+        return Adjoint(total, None, gradients, of_inputs, (passed.clone(),))
 
     @torch.inference_mode()
     def step_back(

@@ -53,8 +53,10 @@ class Skip:
         x: Float[Tensor, "time run batch input"],
         weights: LayerWeights,
         initial: Float[Tensor, "run batch hidden"],
+        before: Trace | None = None,
     ) -> Trace:
         """Return the states h_1…h_T; φ(u_t) is kept."""
+        del before
         (T, R, B, _), H = x.shape, weights.weight_hh.shape[-1]
         WT = weights.weight_hh.transpose(1, 2)
         states, _ = allocate_states(T, initial, padded=False)
@@ -78,6 +80,7 @@ class Skip:
         weights: LayerWeights,
         *,
         with_inputs: bool = False,
+        later: tuple[Tensor, ...] = (),
     ) -> Adjoint:
         """Return the total gradient of every step and the gradients of the parameters."""
         V, W = weights.weight_ih, weights.weight_hh
@@ -86,18 +89,17 @@ class Skip:
         total[:known] = 0
         delta = allocate_by_run(values, values.shape[-1])
         torch.mul(self.activation.slope(values), self.add, out=delta)
-        later, ahead = torch.zeros_like(total[0]), torch.zeros_like(total[0])
+        passed, ahead = later or (torch.zeros_like(total[0]), torch.zeros_like(total[0]))
         for g, d in zip(reversed(total.unbind()), reversed(delta.unbind()), strict=True):
-            g.baddbmm_(later, W).add_(ahead, alpha=self.keep)
-            later, ahead = d.mul_(g), g
+            g.baddbmm_(passed, W).add_(ahead, alpha=self.keep)
+            passed, ahead = d.mul_(g), g
         by_run = flatten_time_batch(delta)
         of_W = torch.bmm(by_run.transpose(1, 2), flatten_time_batch(trace.previous_states))
         of_x = torch.bmm(flatten_time_batch(with_ones(x)).transpose(1, 2), by_run)
         of_V, of_b = split_bias(of_x)
         gradients = LayerWeights(of_V, of_W, of_b, of_b)
-        return Adjoint(
-            total, None, gradients, input_gradient(by_run, V, x.shape[2]) if with_inputs else None
-        )
+        of_inputs = input_gradient(by_run, V, x.shape[2]) if with_inputs else None
+        return Adjoint(total, None, gradients, of_inputs, (passed.clone(), ahead.clone()))
 
     @torch.inference_mode()
     def step_back(
