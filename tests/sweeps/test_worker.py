@@ -290,8 +290,8 @@ def test_a_worker_says_how_far_its_chunk_is(tmp_path, monkeypatch):
 
     train_assignment(assignment, lambda: seen.append(chunks_in_training(tmp_path)))
 
-    assert seen[0] == [("chunk-0", 3, 1 / 9)]
-    assert seen[-1] == [("chunk-0", 2, 1.0)]
+    assert seen[0] == [("chunk-0", 3, 1 / 9, 0.0)]
+    assert seen[-1] == [("chunk-0", 2, 1.0, 0.0)]
     assert chunks_in_training(tmp_path) == []
 
 
