@@ -18,34 +18,33 @@ _LONGEST_NOTE: Final = 500
 _MOST_TAGS: Final = 20
 _LONGEST_SHOWN: Final = 100
 _TAG: Final = re.compile(r"[\w.:+-]{1,50}")
-_NOTE_TEXT: Final = (
-    f"one line of text of at most {_LONGEST_NOTE} characters, without ${{, what is no whole number "
-    "or word in quotes ('note=\"0.5, again\"'); or null"
-)
-_TAGS_TEXT: Final = (
-    f"a list of at most {_MOST_TAGS} words, such as tags=[paper,fig2], each of at most 50 letters, "
-    "digits and . _ : + -; or null"
-)
+_NOTE_TEXT: Final = f"one line of text of at most {_LONGEST_NOTE} characters, or null"
+_TAGS_TEXT: Final = "a list of words, such as [paper,fig2], or null"
+_NOTE_HINT: Final = "without ${; other numbers than whole ones in quotes: 'note=\"0.5, again\"'"
+_TAGS_HINT: Final = f"at most {_MOST_TAGS} of at most 50 letters, digits and . _ : + -"
 
 
+@dataclasses.dataclass(frozen=True)
 class _OfLabel(Allowed):
     """What a note or tags accept; what is refused is shown without what may harm a terminal."""
+
+    hint: str = ""
 
     def refusal(self, key: str, value: object) -> SettingError:
         """Return the refusal of a value, which is cut if it is long."""
         text = str(value)
         shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-        return SettingError(key, printable(shown), self.words)
+        return SettingError(key, printable(shown), f"{self.words} ({self.hint})")
 
 
 def note() -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
     """Declare the field of a run that accepts a note; two runs that differ in it are equal."""
-    return _field(_OfLabel(_is_note, _NOTE_TEXT))
+    return _field(_OfLabel(_is_note, _NOTE_TEXT, hint=_NOTE_HINT))
 
 
 def tags() -> Any:  # noqa: ANN401
     """Declare the field of a run that accepts tags; two runs that differ in them are equal."""
-    return _field(_OfLabel(_are_tags, _TAGS_TEXT))
+    return _field(_OfLabel(_are_tags, _TAGS_TEXT, hint=_TAGS_HINT))
 
 
 def plain_note(value: object) -> object:

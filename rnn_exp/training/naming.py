@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from rnn_exp.fields import as_typed, short_of
+from rnn_exp.fields import SettingError, as_typed, short_of
 from rnn_exp.networks import Init, Network
 from rnn_exp.tasks import Task
 
@@ -49,8 +49,7 @@ def run_name(
     gain = getattr(init, "gain", None)
     strength = "" if gain is None else _number(gain)
     first = [task.name, f"T{task.length}", _cell_word(network), f"{init.name}{strength}"]
-    usual_init = type(init)().for_length(task.length)  # a length that follows from the task's
-    rest = _changed("init", init, usual_init) | _changed("network", network)
+    rest = _changed("init", init, _usual_init(init, task.length)) | _changed("network", network)
     for group, part in {"task": task, **others}.items():
         rest |= _changed(group, part)
     keys = sorted(rest, key=lambda key: key in _LAST)
@@ -79,6 +78,15 @@ def _cell_word(network: Network) -> str:
     if kind.only_activation or kind.is_plain:
         return network.activation if kind.is_plain else network.cell
     return f"{network.cell}-{network.activation}"
+
+
+def _usual_init(init: Init, length: int) -> Init:
+    """Return the init by default, with what it takes from the task's length, if it can be had."""
+    usual = type(init)()
+    try:
+        return usual.for_length(length)
+    except SettingError:  # too short for that: what the run has was given
+        return usual
 
 
 def _changed(group: str, part: Any, usual: Any = None) -> dict[str, str]:  # noqa: ANN401 - dataclasses

@@ -93,8 +93,8 @@ def test_a_sweep_started_again_with_another_note_says_how_many_it_replaced(tmp_p
     [
         (("-m", "note=a,b"), "note=a,b is not possible: allowed is one note for adding-"),
         (("-m", "tags=[a],[b]"), "is not possible: allowed is one list for adding-"),
-        (("-m", "tags=paper,fig2"), "such as tags=[paper,fig2]"),
-        (("tags=paper",), "such as tags=[paper,fig2]"),
+        (("-m", "tags=paper,fig2"), "such as [paper,fig2]"),
+        (("tags=paper",), "such as [paper,fig2]"),
         (("note=0.5",), "in quotes"),
     ],
 )

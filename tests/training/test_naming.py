@@ -81,6 +81,7 @@ def test_what_follows_from_the_length_is_no_setting_of_its_own():
 
     assert stem(Run(init=Chrono(), network=lstm)) == "adding-T30-lstm-chrono-seed0"
     assert "-longest9" in stem(Run(init=Chrono(longest=9), network=lstm))
+    assert "-longest9" in stem(Run(Adding(2), lstm, Chrono(longest=9)))
 
 
 def test_what_does_not_fit_is_counted():
