@@ -64,7 +64,7 @@ def profile(
 
 
 def joined(
-    pieces: Sequence[tuple[int, list[dict[str, Float[Tensor, "some run"]]]]],
+    pieces: Sequence[tuple[int, list[dict[str, Float[Tensor, "_ run"]]]]],
 ) -> dict[str, Float[Tensor, "layer time run"]]:
     """Return columns whose pieces of time were measured a layer each.
 

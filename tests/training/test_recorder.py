@@ -185,9 +185,9 @@ def test_a_run_records_the_columns_of_the_schema_and_no_other(more, optional):
 @pytest.mark.parametrize(
     ("task", "network", "loss_at"),
     [
-        (Adding(60), Network(cell="lstm", hidden_size=5, num_layers=2), "every"),
-        (Adding(60, convention="pascanu"), Network(cell="gru", hidden_size=5), "task"),
-        (Adding(60), Network("relu", hidden_size=5, num_layers=2), "every"),
+        (Adding(40), Network(cell="lstm", hidden_size=5, num_layers=2), "every"),
+        (Adding(40, convention="pascanu"), Network(cell="gru", hidden_size=5), "task"),
+        (Adding(40), Network("relu", hidden_size=5, num_layers=2), "every"),
     ],
 )
 def test_what_is_recorded_in_stretches_of_time_is_that_of_the_whole_sequence(
@@ -197,14 +197,14 @@ def test_what_is_recorded_in_stretches_of_time_is_that_of_the_whole_sequence(
     monkeypatch.setattr("rnn_exp.networks.cells.layout._CHUNK", 2 * 4 * 5 * network.kind.gates)
     exponents = 1 if network.kind.is_plain else 0
     training = Training(
-        2, batch_size=4, loss_at=loss_at, truncate_every=5, truncate_back=8, learning_rate=0.1
+        1, batch_size=4, loss_at=loss_at, truncate_every=5, truncate_back=8, learning_rate=0.1
     )
     runs = [
         Run(
             task,
             network,
             Gaussian(0.05),
-            seed,
+            seed=seed,
             training=training,
             recording=Recording(1, exponents),
         )
@@ -218,8 +218,8 @@ def test_what_is_recorded_in_stretches_of_time_is_that_of_the_whole_sequence(
 
     assert cuts[0] is None
     assert len(cuts[1].stretches(task.steps)) > 2
-    statuses = {word for one in tables[0] for word in one[1]["status"]}
-    assert {"ok", "underflow" if loss_at == "task" else "ok"} <= statuses
+    if not network.phi.bounded:
+        assert "underflow" in tables[0][0][1]["status_late"]
     for whole, found in zip(*tables, strict=True):
         for theirs, mine in zip(whole, found, strict=True):
             for name, values in theirs.items():
