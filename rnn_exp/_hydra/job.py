@@ -14,7 +14,11 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from rnn_exp._hydra.grammar import bare_key
+from rnn_exp._hydra.grids import PAIRED, PARAMS
+from rnn_exp._hydra.hydra_settings import check_run, check_sweep
 from rnn_exp._hydra.messages import one_line_error
+from rnn_exp.fields import SettingError
 from rnn_exp.sweeps import process
 
 if TYPE_CHECKING:
@@ -55,6 +59,7 @@ class CheckBeforeStart(Callback):
         from rnn_exp.training.experiment import torch_device
 
         try:
+            check_run(config)
             run = run_from_config(config)
             torch_device(run.device)
             checkpoint_seconds(config.hydra)
@@ -69,6 +74,18 @@ class CheckBeforeStart(Callback):
         if done:
             print(f"{folder}\n{ALREADY_THERE_MESSAGE}")
             sys.exit(0)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
+        """Leave with one line and exit code 1 if a setting of Hydra's would have no effect.
+
+        Raises:
+            SystemExit: Hydra makes warnings of a callback's other exceptions.
+        """
+        del kwargs
+        try:
+            check_sweep(config)
+        except SettingError as error:
+            sys.exit(f"rnn-exp: {one_line_error(error)}")
 
 
 def job(config: DictConfig) -> str:
@@ -159,7 +176,9 @@ def register_resolvers() -> None:
     def sweep_name(study: str | None, *, _root_: DictConfig) -> str:
         if study is not None:
             return study
-        overrides = "\n".join(sorted(_root_.hydra.overrides.task))
+        said: Any = OmegaConf.to_container(_root_.hydra.overrides, resolve=False)
+        grids = [word for word in said["hydra"] if bare_key(word).startswith((PARAMS, PAIRED))]
+        overrides = "\n".join(sorted([*said["task"], *grids]))
         digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]
         # A job of the sweep is composed with overrides of its own; it belongs to the same folder.
         return first.setdefault("name", f"sweep-{digest}")

@@ -183,7 +183,7 @@ def _prepare(job: Job) -> JobResult | None:
     try:
         writing.remove_half_written(job.folder)
         for name, text in job.files.items():
-            (job.folder / name).parent.mkdir(exist_ok=True)
+            (job.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (job.folder / name).write_text(text, encoding="utf-8")
         writing.write_status(job.folder, job.run, "running")
         _write_log(job, job.run.command)

@@ -123,7 +123,6 @@ class ChunkLauncher(Launcher):
         from rnn_exp._hydra.plan import plan
         from rnn_exp._hydra.sweep import Sweep
 
-        self._refuse_environment()
         sweep = Sweep(self.context, self.task_function, self.composer)
         if self._session is not None:
             batch = self._session.planned[first : first + len(jobs)]
@@ -131,19 +130,6 @@ class ChunkLauncher(Launcher):
         batch = plan(self.composer, jobs, first)  # the sweeper is not CheckedSweeper
         with self.session(batch) as workers:
             return sweep.train(batch, workers, self.checkpoint_seconds)
-
-    def _refuse_environment(self) -> None:
-        """Refuse variables that would have to differ between runs of one process."""
-        from rnn_exp.fields import SettingError
-
-        wanted = dict(self.config.hydra.job.env_set)
-        if wanted:
-            raise SettingError(
-                "hydra.job.env_set",
-                wanted,
-                "nothing in a sweep, whose runs share processes; set it in the "
-                "shell, or use hydra/launcher=basic",
-            )
 
     def _pool(self, left: "Sequence[Run]") -> "Pool":
         """Return the settings of the workers for the runs that are left."""
