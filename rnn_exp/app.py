@@ -44,6 +44,7 @@ def _run_hydra() -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     from rnn_exp._hydra.job import RunError, job, register_resolvers
+    from rnn_exp._hydra.loader import use_own_loader
     from rnn_exp._hydra.messages import FAILED_RUNS, one_line_error
 
     process.settle()
@@ -52,6 +53,7 @@ def _run_hydra() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     sys.path.append(str(_HERE / "_hydra"))  # the namespace package hydra_plugins
     register_resolvers()
+    use_own_loader()
     installed = _HERE / "conf"
     conf = installed if installed.is_dir() else _HERE.parent / "conf"
     try:

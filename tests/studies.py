@@ -12,6 +12,7 @@ import pandas as pd
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from rnn_exp._hydra.grammar import Parser
 from rnn_exp._hydra.job import run_from_config
 from rnn_exp.training.run import Run
 from tests.tables import Study, run
@@ -36,7 +37,7 @@ def runs_of(name: str) -> list[Run]:
         [(axis.key_or_group, value) for value in axis.sweep_string_iterator()]
         if axis.is_sweep_override()
         else [(axis.key_or_group, axis.get_value_element_as_str())]
-        for axis in OverridesParser.create().parse_overrides(words)
+        for axis in Parser().parse_overrides(words)
     ]
     combinations: Any = OmegaConf.to_container(sweeper.paired) if sweeper.paired else [{}]
     pairs = [

@@ -19,6 +19,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf._utils import get_omega_conf_dumper
 
+from rnn_exp._hydra.hydra_settings import refuse_several_folders
+
 __all__ = ["Composer", "Word", "hydra_files"]
 
 
@@ -65,6 +67,9 @@ class Composer:
         Args:
             overrides: the job's words of the command line.
             number: its place in the sweep, from 0.
+
+        Raises:
+            SettingError: if the job's folder would not be in that of the sweep.
         """
         config = copy.deepcopy(self.base(overrides))
         self._fill(config, overrides, number)
@@ -100,6 +105,14 @@ class Composer:
             self.bases[choices] = self.loader.load_sweep_config(self.master, list(choices))
         return self.bases[choices]
 
+    def keys_of(self, group: str) -> set[str]:
+        """Return the settings that the choices of a group have, all together."""
+        files = [
+            self.repository.load_config(f"{group}/{name}")
+            for name in self.repository.get_group_options(group)
+        ]
+        return {str(key) for file in files if file is not None for key in file.config}
+
     def _fill(self, config: DictConfig, overrides: Sequence[str], number: int) -> None:
         """Set a job's values, overrides and number in its configuration."""
         words = [self.parse(word) for word in overrides]
@@ -114,8 +127,9 @@ class Composer:
         )
         with open_dict(job):
             job.id, job.num = number, number
-        hydra.sweep.dir = self.folder
         OmegaConf.copy_cache(from_config=self.master, to_config=config)
+        refuse_several_folders(hydra.sweep, self.folder)
+        hydra.sweep.dir = self.folder
 
     def _parse(self, text: str) -> Word:
         override = _whole_number(text) or self.parser.parse_overrides([text])[0]
@@ -132,14 +146,18 @@ def hydra_files(job: DictConfig) -> dict[str, str]:
         job: its configuration.
 
     Returns:
-        The text of each file under its path in the job's folder, byte for byte as Hydra's.
+        The text of each file under its path in the job's folder, byte for byte as Hydra's; nothing
+        if ``hydra.output_subdir`` is null.
     """
+    folder = job.hydra.output_subdir
+    if folder is None:
+        return {}
     config: Any = OmegaConf.to_container(job, enum_to_str=True)
     hydra = config.pop("hydra")
     return {
-        ".hydra/config.yaml": _yaml(config),
-        ".hydra/hydra.yaml": _yaml({"hydra": hydra}),
-        ".hydra/overrides.yaml": _yaml(hydra["overrides"]["task"]),
+        f"{folder}/config.yaml": _yaml(config),
+        f"{folder}/hydra.yaml": _yaml({"hydra": hydra}),
+        f"{folder}/overrides.yaml": _yaml(hydra["overrides"]["task"]),
     }
 
 

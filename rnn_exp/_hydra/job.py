@@ -14,8 +14,12 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from rnn_exp._hydra.grammar import bare_key
+from rnn_exp._hydra.grids import PAIRED, PARAMS
+from rnn_exp._hydra.hydra_settings import check_run, check_sweep
 from rnn_exp._hydra.messages import one_line_error
 from rnn_exp._hydra.results import message_of, next_line, run_line, shown
+from rnn_exp.fields import SettingError
 from rnn_exp.storage.objective import Objective
 from rnn_exp.sweeps import process
 
@@ -67,6 +71,7 @@ class CheckBeforeStart(Callback):
         from rnn_exp.training.memory import refuse_too_large
 
         try:
+            check_run(config)
             run = run_from_config(config)
             torch_device(run.device)
             checkpoint_seconds(config.hydra)
@@ -87,6 +92,18 @@ class CheckBeforeStart(Callback):
             if relabelled:
                 print("Its note and tags are those of this command now.")
             sys.exit(0)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
+        """Leave with one line and exit code 1 if a setting of Hydra's would have no effect.
+
+        Raises:
+            SystemExit: Hydra makes warnings of a callback's other exceptions.
+        """
+        del kwargs
+        try:
+            check_sweep(config)
+        except SettingError as error:
+            sys.exit(f"rnn-exp: {one_line_error(error)}")
 
 
 def job(config: DictConfig) -> float | None:
@@ -226,12 +243,10 @@ def register_resolvers() -> None:
     def sweep_name(study: str | None, *, _root_: DictConfig) -> str:
         if study is not None:
             return study
-        words = [
-            word
-            for word in _root_.hydra.overrides.task
-            if word.lstrip("+~").partition("=")[0] not in _DECIDES_NO_RESULT
-        ]
-        overrides = "\n".join(sorted(words))
+        said: Any = OmegaConf.to_container(_root_.hydra.overrides, resolve=False)
+        words = [word for word in said["task"] if bare_key(word) not in _DECIDES_NO_RESULT]
+        grids = [word for word in said["hydra"] if bare_key(word).startswith((PARAMS, PAIRED))]
+        overrides = "\n".join(sorted([*words, *grids]))
         digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]
         # A job of the sweep is composed with overrides of its own; it belongs to the same folder.
         return first.setdefault("name", f"sweep-{digest}")

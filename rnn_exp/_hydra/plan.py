@@ -6,17 +6,23 @@ full configuration is composed when a job is sent, and must then describe the sa
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+from hydra.core.override_parser.types import OverrideType
+from hydra.errors import ConfigCompositionException
+from omegaconf import DictConfig, OmegaConf
+
 from rnn_exp._hydra.composition import Composer, Word
+from rnn_exp._hydra.grids import union_of
+from rnn_exp._hydra.hydra_settings import is_the_same_for_all
 from rnn_exp._hydra.job import (
     has_own_name,
     objective_from_config,
     run_from_config,
     settings_from_config,
 )
-from rnn_exp.fields import SettingError
+from rnn_exp.fields import SettingError, choice_error
 from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done
@@ -69,8 +75,7 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
     for number, overrides in enumerate(jobs, start=first):
         settings = settings_of_choices.with_values(overrides)
         if settings is None:
-            config = composer.compose(overrides, number)
-            run = run_from_config(config)
+            run, config = _composed(composer, jobs, number, number - first)
             own = has_own_name(config)
             folder = folders.of(sweep, run) if own else sweep / str(config.hydra.sweep.subdir)
             objective = objective_from_config(config)
@@ -82,6 +87,58 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
         result.append(PlannedJob(number, overrides, run, folder, done, objective))
     _refuse_shared_folders(result)
     return result
+
+
+def _composed(
+    composer: Composer, jobs: Sequence[Sequence[str]], number: int, place: int
+) -> tuple[Run, DictConfig]:
+    """Return a job's run and its configuration, composed in full.
+
+    Raises:
+        SettingError: for a setting that another choice of its group would have, and for a folder
+            that is not in the sweep's.
+    """
+    try:
+        config = composer.compose(jobs[place], number)
+    except ConfigCompositionException:
+        _refuse_missing_key(composer, jobs, jobs[place])
+        raise
+    subdir = config.hydra.sweep.subdir or ""
+    parts = PurePath(str(subdir)).parts
+    if not parts or PurePath(subdir).is_absolute() or ".." in parts or parts[0][0] == ".":
+        allowed = "a path below hydra.sweep.dir, another one for each run"
+        raise SettingError("hydra.sweep.subdir", subdir, allowed)
+    return run_from_config(config), config
+
+
+def _refuse_missing_key(
+    composer: Composer, jobs: Sequence[Sequence[str]], job: Sequence[str]
+) -> None:
+    """Refuse a setting that the job's choice of a group does not have, and say which choices do."""
+    settings = settings_from_config(composer.base(job), resolve=False)
+    for word in (composer.parse(text) for text in job):
+        key, value = word.override.key_or_group, word.override.get_value_element_as_str()
+        group, _, name = key.rpartition(".")
+        here = settings.get(group)
+        if word.is_choice or not isinstance(here, dict) or name in here:
+            continue
+        if word.override.type != OverrideType.CHANGE or not composer.is_group(group):
+            continue
+        known: dict[str, Settings] = {}  # of the choices in this sweep
+        for other in jobs:
+            there = settings_from_config(composer.base(other), resolve=False)[group]
+            known.setdefault(there["name"], there)
+        able = {choice: name in there for choice, there in known.items()}
+        if not any(able.values()) and name not in composer.keys_of(group):
+            options = dict.fromkeys(f"{group}.{each}" for there in known.values() for each in there)
+            raise choice_error(key, value, list(options), typed=key)
+        choice = f"{group}={here['name']}"
+        mend = f"nothing with {choice}, since {choice} has no {key}"
+        if any(able.values()):
+            words = (text.partition("=") for other in jobs for text in other)
+            values = dict.fromkeys(last for first, _, last in words if first == key)
+            mend += f"; instead of both write {union_of(group, key, values, able)}"
+        raise SettingError(key, value, mend)
 
 
 def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:
@@ -99,6 +156,13 @@ def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:
         if first.tags != job.run.tags:
             allowed = f"one list for {first.name}, such as tags=[paper,fig2]"
             raise SettingError("tags", f"{first.tags},{job.run.tags}", allowed)
+    for job in jobs:
+        for above in job.folder.parents if len(owners) > 1 else ():
+            if above in owners:
+                raise FileExistsError(
+                    f"hydra.sweep.subdir gives {job.run.name} the folder {job.folder}, which lies "
+                    f"in that of {owners[above].name}; let it be another one"
+                )
 
 
 class _PlainSettings:
@@ -117,10 +181,10 @@ class _PlainSettings:
         if id(base) not in self.known:
             settings = settings_from_config(base, resolve=False)
             settings[_OBJECTIVE] = objective_from_config(base).objective
+            sweep: Any = OmegaConf.to_container(base.hydra.sweep)
+            ours = has_own_name(base) and is_the_same_for_all(sweep["dir"])
             has_interpolation = "${" in str(settings)
-            self.known[id(base)] = (
-                settings if has_own_name(base) and not has_interpolation else None
-            )
+            self.known[id(base)] = settings if ours and not has_interpolation else None
         settings_of_base = self.known[id(base)]
         if settings_of_base is None:
             return None

@@ -143,8 +143,7 @@ class Sweep:
         if self.has_user_callbacks:
             self.configs[planned.run] = config
             self.context.callbacks.on_job_start(config=config, task_function=self.task)
-        logging: Any = OmegaConf.to_container(config.hydra.job_logging, resolve=True)
-        return Job(planned.run, folder, hydra_files(config), logging)
+        return Job(planned.run, folder, hydra_files(config), _logging(config))
 
     def _collect(
         self, results: Iterable[tuple[Assignment, list[JobResult] | LostWorker]], bar: SweepBar
@@ -186,6 +185,18 @@ class Sweep:
             )
             self.context.callbacks.on_job_end(config=config, job_return=_job_return(job, result))
         return results
+
+
+def _logging(config: DictConfig) -> dict[str, Any]:
+    """Return how a job's log is written, with ``hydra.verbose`` obeyed as Hydra does."""
+    logging: Any = OmegaConf.to_container(config.hydra.job_logging, resolve=True)
+    verbose = config.hydra.verbose
+    if verbose is True and logging.get("root"):
+        logging["root"]["level"] = "DEBUG"
+    names = [verbose] if isinstance(verbose, str) else [] if isinstance(verbose, bool) else verbose
+    for name in names:
+        logging.setdefault("loggers", {}).setdefault(str(name), {})["level"] = "DEBUG"
+    return logging
 
 
 def _halves(sent: Assignment) -> list[list[Run]]:

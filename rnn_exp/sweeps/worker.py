@@ -144,7 +144,7 @@ def _prepare(job: Job) -> JobResult | None:
         if aside := writing.put_damaged_aside(job.folder, job.run):
             tell(job, f"results that were damaged are now in {aside.name}; training anew")
         for name, text in job.files.items():
-            (job.folder / name).parent.mkdir(exist_ok=True)
+            (job.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (job.folder / name).write_text(text, encoding="utf-8")
         writing.write_status(job.folder, job.run, "running")
         write_log(job, job.run.command)

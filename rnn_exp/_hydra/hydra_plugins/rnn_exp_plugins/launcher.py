@@ -132,7 +132,6 @@ class ChunkLauncher(Launcher):
         from rnn_exp._hydra.plan import plan
         from rnn_exp._hydra.sweep import Sweep
 
-        self._refuse_environment()
         sweep = Sweep(self.context, self.task_function, self.composer)
         if self._session is not None:
             batch = self._session.planned[first : first + len(jobs)]
@@ -154,19 +153,6 @@ class ChunkLauncher(Launcher):
             if result.status == JobStatus.COMPLETED:
                 print(run_line(job.folder, job.folder, job.objective, job.done))
         return results
-
-    def _refuse_environment(self) -> None:
-        """Refuse variables that would have to differ between runs of one process."""
-        from rnn_exp.fields import SettingError
-
-        wanted = dict(self.config.hydra.job.env_set)
-        if wanted:
-            raise SettingError(
-                "hydra.job.env_set",
-                wanted,
-                "nothing in a sweep, whose runs share processes; set it in the "
-                "shell, or use hydra/launcher=basic",
-            )
 
     def _pool(self, left: "Sequence[Run]", memory: "Memory | None") -> "Pool":
         """Return the settings of the workers for the runs that are left."""

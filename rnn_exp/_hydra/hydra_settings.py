@@ -1,0 +1,185 @@
+"""Settings of Hydra's own: each is obeyed or refused by name, before anything is written.
+
+Runs of a sweep share processes, and a single run needs neither launcher nor sweeper. So some
+settings could have no effect; what was said and would be passed over is refused here.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rnn_exp._hydra.grammar import bare_key, refuse_lists
+from rnn_exp._hydra.loader import CheckedLoader
+from rnn_exp.fields import SettingError, as_typed, choice_error
+
+__all__ = ["check_run", "check_sweep", "is_the_same_for_all", "refuse_several_folders"]
+
+_OURS = "hydra_plugins.rnn_exp_plugins."
+# Interpolations that are the same for all jobs of a sweep.
+_OF_THE_SWEEP = re.compile(
+    r"\$\{(hydra\.runtime\.[\w.]+|(now|oc\.env|rnn_exp\.sweep_name):[^{}]*)\}"
+)
+_MADE_BY_HYDRA = ("hydra.runtime", "hydra.overrides")
+_MADE_FOR_EACH_JOB = ("hydra.job.num", "hydra.job.id", "hydra.job.override_dirname")
+
+
+def check_run(config: DictConfig) -> None:
+    """Refuse settings that a single run would pass over.
+
+    Args:
+        config: composed for a single run.
+
+    Raises:
+        SettingError: for the first one, with what to do.
+    """
+    refuse_lists(_words(config, "task"))
+    said = dict(_said(config))
+    _refuse_common(config, said)
+    _refuse_folder("hydra.run.dir", config.hydra.run)
+    for key in ("hydra.sweep.dir", "hydra.sweep.subdir"):
+        if key in said and "hydra.run.dir" not in said:
+            mend = "for sweeps (-m); use hydra.run.dir for a single run"
+            raise SettingError(key, said[key], mend)
+    alone = {
+        "hydra.sweeper.max_batch_size": None,
+        "hydra.launcher.backend": "processes",
+        "hydra.launcher.address": None,
+        "hydra.launcher.processes": 1,
+    }
+    for key, only in alone.items():
+        if key in said and said[key] not in (None, only):
+            mend = "for sweeps (-m); a single run trains in this process"
+            raise SettingError(key, said[key], mend)
+
+
+def check_sweep(config: DictConfig) -> None:
+    """Refuse settings that a sweep, or this package's launcher, would pass over.
+
+    Args:
+        config: composed for the sweep.
+
+    Raises:
+        SettingError: for the first one, with what to do.
+    """
+    said = dict(_said(config))
+    _refuse_common(config, said)
+    if "hydra.run.dir" in said and not {"hydra.sweep.dir", "hydra.sweep.subdir"} & set(said):
+        mend = "for a single run; use hydra.sweep.dir for a sweep"
+        raise SettingError("hydra.run.dir", said["hydra.run.dir"], mend)
+    _refuse_folder("hydra.sweep.dir", config.hydra.sweep)
+    refuse_several_folders(config.hydra.sweep)
+    for key in _MADE_FOR_EACH_JOB:
+        if key in said:
+            raise SettingError(key, said[key], "what Hydra makes of each job")
+    if str(config.hydra.launcher._target_).startswith(_OURS):
+        _refuse_for_shared_processes(config)
+
+
+def refuse_several_folders(sweep: DictConfig, folder: str | None = None) -> None:
+    """Refuse a sweep's folder that differs from job to job, or is not known before the jobs are.
+
+    Args:
+        sweep: the node ``hydra.sweep`` of a sweep or of one of its jobs.
+        folder: that of the sweep, if the node is a job's.
+
+    Raises:
+        SettingError: with what to do.
+    """
+    raw = sweep._get_node("dir")._value()  # type: ignore[union-attr]
+    own: object = None
+    if is_the_same_for_all(raw):
+        return
+    with suppress(OmegaConfBaseException, SettingError):  # such as a job's number
+        own = sweep.dir
+    if own is None or folder not in (None, str(own)):
+        raise SettingError(
+            "hydra.sweep.dir",
+            raw,
+            "one folder for the whole sweep; use hydra.sweep.subdir for what differs between runs",
+        )
+
+
+def is_the_same_for_all(text: object) -> bool:
+    """Whether a text with interpolations is the same for all jobs of a sweep.
+
+    Example:
+        >>> is_the_same_for_all("s/${now:%H}"), is_the_same_for_all("s/${network.cell}")
+        (True, False)
+    """
+    before, left = None, str(text)
+    while left != before:
+        before, left = left, _OF_THE_SWEEP.sub("", left)
+    return "${" not in left
+
+
+def _said(config: DictConfig) -> Iterator[tuple[str, Any]]:
+    """Yield the settings of Hydra's that the command line or the study has, with their values."""
+    written = {bare_key(word): word.partition("=")[2] for word in _words(config, "hydra")}
+    loader = GlobalHydra.instance().config_loader()
+    for file in loader.files if isinstance(loader, CheckedLoader) else ():
+        if file.is_study:
+            written |= {".".join(place): file.settings[place] for place in file.settings}
+    for key, text in written.items():
+        parent, _, last = key.rpartition(".")
+        node = OmegaConf.select(config, parent) if key.startswith("hydra.") else None
+        if key.startswith((*_MADE_BY_HYDRA, *_MADE_FOR_EACH_JOB)):
+            yield key, text  # Hydra has put its own value there
+        elif isinstance(node, DictConfig) and last in list(node):  # `in node` would resolve it
+            yield key, OmegaConf.to_container(node, resolve=False)[last]  # type: ignore[call-overload, index]
+
+
+def _words(config: DictConfig, kind: str) -> list[str]:
+    """Return the words of the command line that are of a kind, interpolations unresolved."""
+    words: Any = OmegaConf.to_container(config.hydra.overrides, resolve=False)
+    return list(words[kind])
+
+
+def _refuse_common(config: DictConfig, said: Mapping[str, Any]) -> None:
+    """Refuse what neither a run nor a sweep can use."""
+    for key in said:
+        if key.startswith(_MADE_BY_HYDRA):
+            raise SettingError(key, said[key], "what Hydra finds out itself; leave it out")
+    for name, option in (("launcher", "rnn_exp"), ("sweeper", "rnn_exp")):
+        node = config.hydra.get(name)
+        target = node.get("_target_") if isinstance(node, DictConfig) else None
+        if not isinstance(target, str):
+            mend = f"the name of one: hydra/{name}={option}"
+            raise SettingError(f"hydra.{name}", as_typed(node), mend)
+        if target.startswith(_OURS):
+            known = list(inspect.signature(get_class(target)).parameters)
+            for key in node:
+                if key not in (*known, "_target_"):
+                    options = [f"hydra.{name}.{each}" for each in known]
+                    typed = f"hydra.{name}.{key}"
+                    raise choice_error(typed, node[key], options, typed=typed)
+
+
+def _refuse_folder(key: str, node: DictConfig) -> None:
+    if not node._get_node("dir")._value():  # type: ignore[union-attr]
+        raise SettingError(key, "", "the path of a folder")
+
+
+def _refuse_for_shared_processes(config: DictConfig) -> None:
+    """Refuse what would have to differ between runs that share a process."""
+    job = config.hydra.job
+    variables = {"hydra.job.env_copy": list(job.env_copy), "hydra.job.env_set": dict(job.env_set)}
+    shared = "in a sweep, whose runs share processes"
+    for key, wanted in variables.items():
+        if wanted:
+            mend = f"nothing {shared}; set it in the shell, or use hydra/launcher=basic"
+            raise SettingError(key, wanted, mend)
+    if job.chdir:
+        raise SettingError(
+            "hydra.job.chdir", "true", f"false {shared}; or use hydra/launcher=basic"
+        )
+    folder = config.hydra.output_subdir
+    if folder is not None and (Path(folder).is_absolute() or ".." in Path(folder).parts):
+        raise SettingError("hydra.output_subdir", folder, "null, or a path within a run's folder")

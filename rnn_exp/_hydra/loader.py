@@ -1,0 +1,243 @@
+"""Loading the configuration as Hydra does, and refusing what Hydra would pass over in silence.
+
+The classes are Hydra's own with checks and a few abilities added: byte-order marks, decimal ranges,
+studies that are sweeps by what they hold, settings that only some choices of a group have.
+`use_own_loader` lets Hydra use them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra._internal.hydra as hydra_module
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_repository import (
+    CachingConfigRepository,
+    ConfigRepository,
+    IConfigRepository,
+)
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.hydra import Hydra
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.default_element import ResultDefault
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
+from hydra.errors import ConfigCompositionException
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from rnn_exp._hydra.grammar import Parser, bare_key, values_of
+from rnn_exp._hydra.grids import PAIRED, PARAMS
+from rnn_exp._hydra.study_files import GROUP, LoadedFile, refuse_lost, refuse_unknown, shown
+from rnn_exp.fields import SettingError
+
+__all__ = ["CheckedLoader", "StudyHydra", "use_own_loader"]
+
+
+def use_own_loader() -> None:
+    """Let Hydra's command line use the classes of this module."""
+    hydra_module.Hydra = StudyHydra  # type: ignore[misc]
+
+
+class FileSource(FileConfigSource):
+    """Hydra's folder of files, where a file may begin with a byte-order mark."""
+
+    def file(self, config_path: str) -> Path:
+        """Return the path of a file."""
+        return Path(self.path) / self._normalize_file_name(config_path)
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return the content of a file and its header.
+
+        Raises:
+            OSError: with the file's name, if it is no text.
+        """
+        try:
+            result = super().load_config(config_path)
+        except UnicodeDecodeError as error:
+            raise OSError(f"{self.file(config_path)} is no text in UTF-8: {error.reason}") from None
+        if result.header["package"] is None:
+            with self.file(config_path).open(encoding="utf-8-sig") as text:
+                result.header = self._get_header_dict(text.read(512))
+        return result
+
+
+class Repository(ConfigRepository):
+    """Hydra's search path, where no file hides another one that has the same name."""
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        """Make a source of each folder of the search path."""
+        super().initialize_sources(config_search_path)
+        self.sources = [
+            FileSource(source.provider, source.path) if source.scheme() == "file" else source
+            for source in self.sources
+        ]
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """Return a file's content, None if there is no such file.
+
+        Raises:
+            SettingError: if a file further down the search path has the same name.
+        """
+        found = [source for source in self.sources if source.is_config(config_path)]
+        files = [source.file(config_path) for source in found if isinstance(source, FileSource)]
+        for file in files:
+            if files[0] is not file and files[0].read_bytes() != file.read_bytes():
+                group, _, name = config_path.rpartition("/")
+                raise SettingError(
+                    group or "--config-name",
+                    name,
+                    f"a name of its own: {shown(file)} would not be used, but {shown(files[0])}; "
+                    "rename the file",
+                )
+        return super().load_config(config_path)
+
+
+class CheckedLoader(ConfigLoaderImpl):
+    """Hydra's composition, checked: what a study says is found in the result.
+
+    Attributes:
+        files: all that were merged for the last configuration, in their order.
+        found: where the files of the last configuration were looked for.
+    """
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path)
+        self.repository = Repository(config_search_path)
+        self.found: IConfigRepository = self.repository
+        self.files: list[LoadedFile] = []
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        """Compose a configuration.
+
+        A sweep itself is composed with the default choice of each group, which may lack a setting
+        that the choices of the sweep have; such settings are then left to its jobs.
+
+        Raises:
+            SettingError: for studies that do not take effect.
+            ConfigCompositionException: for what Hydra refuses.
+        """
+        # The command line may add folders to the search path.
+        self.found = self._parse_overrides_and_create_caching_repo(config_name, overrides)[1]
+        self._refuse_several_studies(Parser(self).parse_overrides(overrides))
+        rest = (run_mode, from_shell, validate_sweep_overrides)
+        try:
+            return self._compose(config_name, overrides, *rest)
+        except ConfigCompositionException:
+            kept = [word for word in overrides if not self._is_of_a_choice(word)]
+            if run_mode != RunMode.MULTIRUN or kept == overrides:
+                raise
+            try:
+                config = self._compose(config_name, kept, *rest)
+            except ConfigCompositionException:
+                config = None
+            if config is None:
+                raise
+        self._add_words(config, overrides)
+        return config
+
+    def _compose(self, config_name: str | None, words: list[str], *rest: Any) -> DictConfig:  # noqa: ANN401
+        self.files = []
+        config = super().load_configuration(config_name, words, *rest)
+        refuse_unknown(self.files)
+        values = [word for word in words if not self.found.group_exists(bare_key(word))]
+        refuse_lost(config, self.files, map(bare_key, values))
+        return config
+
+    def _is_of_a_choice(self, word: str) -> bool:
+        """Whether a word gives a value to a setting of a group, which another choice may lack."""
+        group, dot, _ = bare_key(word).partition(".")
+        return bool(dot) and group != "hydra" and self.found.group_exists(group)
+
+    def _add_words(self, config: DictConfig, words: list[str]) -> None:
+        """Write down the words of the command line as Hydra does, also those left to the jobs."""
+        own = [word for word in Parser().parse_overrides(words) if not word.is_hydra_override()]
+        naming = config.hydra.job.config.override_dirname
+        config.hydra.overrides.task = [word.input_line for word in own]
+        config.hydra.job.override_dirname = get_overrides_dirname(
+            own, naming.exclude_keys, naming.item_sep, naming.kv_sep
+        )
+
+    def _refuse_several_studies(self, words: Sequence[Override]) -> None:
+        """Refuse several studies at once, if they have grids or other settings of Hydra's."""
+        for word in words:
+            if word.key_or_group != GROUP or word.is_delete():
+                continue
+            value = word.value()
+            names = list(map(str, value)) if isinstance(value, list) else values_of(word)
+            contents = [self.found.load_config(f"{GROUP}/{name}") for name in names]
+            own = [found for found in contents if found is not None and "hydra" in found.config]
+            if len(names) > 1 and (own or isinstance(value, list)):
+                each = " && ".join(f"rnn-exp {GROUP}={name}" for name in names)
+                raise SettingError(
+                    GROUP, ",".join(names), f"one study, since each has its own grid: {each}"
+                )
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        result = repo.load_config(str(default.config_path))
+        if result is not None:
+            self.files.append(LoadedFile.of(default, result))
+        return super()._load_single_config(default, repo)
+
+    def _parse_overrides_and_create_caching_repo(
+        self, config_name: str | None, overrides: list[str]
+    ) -> tuple[list[Override], CachingConfigRepository]:
+        parsed = Parser().parse_overrides(overrides)
+        repository = CachingConfigRepository(self.repository)
+        self._process_config_searchpath(config_name, parsed, repository)
+        return parsed, repository
+
+
+class StudyHydra(Hydra):
+    """Hydra's command line, in which a study is a sweep if it has a grid, whatever its mode."""
+
+    @classmethod
+    def create_main_hydra2(
+        cls, task_name: str, config_search_path: ConfigSearchPath
+    ) -> "StudyHydra":
+        """Return Hydra with the loader of this module."""
+        hydra = cls(task_name=task_name, config_loader=CheckedLoader(config_search_path))
+        GlobalHydra.instance().initialize(hydra)
+        return hydra
+
+    def get_mode(self, config_name: str | None, overrides: list[str]) -> RunMode | None:
+        """Return the mode that the configuration asks for; None: what the command line says.
+
+        Args:
+            config_name: of the primary file.
+            overrides: words of the command line; the mode is added to them, as Hydra does itself.
+
+        Raises:
+            SettingError: if a single run is asked for by name, and there is a grid.
+        """
+        try:
+            config = self.compose_config(
+                config_name,
+                overrides,
+                run_mode=RunMode.MULTIRUN,
+                with_log_configuration=False,
+                validate_sweep_overrides=False,
+            )
+        except SettingError:
+            raise
+        except Exception:  # Hydra composes once more, and raises it then
+            return None
+        mode: RunMode | None = config.hydra.mode
+        grids = [key for key in (PARAMS, PAIRED) if OmegaConf.select(config, key)]
+        if not grids or mode == RunMode.MULTIRUN:
+            return mode
+        if any(bare_key(word) == "hydra.mode" for word in overrides):
+            without = " ".join(f"{key}=null" for key in grids)
+            raise SettingError(
+                "hydra.mode", "RUN", f"MULTIRUN, since there is a grid; one run: {without}"
+            )
+        overrides.append("hydra.mode=MULTIRUN")
+        return RunMode.MULTIRUN
