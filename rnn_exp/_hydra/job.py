@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from rnn_exp._hydra.messages import one_line_error
+from rnn_exp import program
+from rnn_exp._hydra.refusals import GO_ON, RunError, refuse
 from rnn_exp.sweeps import process
 
 if TYPE_CHECKING:
@@ -34,14 +36,11 @@ __all__ = [
 ALREADY_THERE_MESSAGE = "This run is already there; to train it again, remove its folder."
 
 
-class RunError(RuntimeError):
-    """A run has failed; its folder has the log."""
-
-
 class CheckBeforeStart(Callback):
     """Refuses bad settings, another run's folder, and a folder that cannot be written.
 
-    Hydra calls it before it makes the folder of a single run.
+    Hydra calls it before it makes the folder of a single run. From there on, and from the start of
+    a sweep on, Ctrl-C lets files be closed and checkpoints be written.
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
@@ -51,24 +50,54 @@ class CheckBeforeStart(Callback):
             SystemExit: in both cases. Hydra makes warnings of a callback's other exceptions.
         """
         del kwargs
-        from rnn_exp.storage.writing import is_done
-        from rnn_exp.training.experiment import torch_device
-
         try:
-            run = run_from_config(config)
-            torch_device(run.device)
-            checkpoint_seconds(config.hydra)
-            folder = Path(config.hydra.run.dir)
-            done = is_done(folder, run)
-            folder.mkdir(parents=True, exist_ok=True)
+            folder, done = _checked(config)
         except Exception as error:
-            line = one_line_error(error)
-            if line is None:
-                raise
-            sys.exit(f"rnn-exp: {line}")
+            refuse(error)
         if done:
-            print(f"{folder}\n{ALREADY_THERE_MESSAGE}")
+            print(f"{program.printable(folder)}\n{ALREADY_THERE_MESSAGE}")
             sys.exit(0)
+
+    def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
+        """Leave with one line if the run failed; Hydra would print its overrides as well.
+
+        Raises:
+            SystemExit: with exit code 1.
+        """
+        del config
+        result: JobReturn = kwargs["job_return"]
+        if result.status == JobStatus.FAILED and isinstance(result._return_value, Exception):
+            refuse(result._return_value)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401
+        """Import what a sweep needs while Ctrl-C still ends the process at once."""
+        del config, kwargs
+        from rnn_exp.sweeps import worker
+
+        del worker
+        program.interruptible("rnn-exp", GO_ON)
+
+
+def _checked(config: DictConfig) -> tuple[Path, bool]:
+    """Return a single run's folder, which is made now, and whether it has the results already.
+
+    Raises:
+        SettingError, OSError, …: if the run is not possible, or its folder is not.
+    """
+    from rnn_exp.storage.writing import is_done
+    from rnn_exp.theory.edge import initial_weights
+    from rnn_exp.training.experiment import torch_device
+
+    run = run_from_config(config)
+    torch_device(run.device)
+    checkpoint_seconds(config.hydra)
+    folder = Path(config.hydra.run.dir)
+    done = is_done(folder, run)
+    if not done and run.init.critical_scale is not None:
+        initial_weights(run.network, run.init, run.task, run.seed)  # whether there is a gain
+    program.interruptible("rnn-exp", GO_ON)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, done
 
 
 def job(config: DictConfig) -> str:
@@ -95,9 +124,9 @@ def job(config: DictConfig) -> str:
         raise RunError(result.failure)
     if hydra.mode == RunMode.RUN:
         if result.status == ALREADY_THERE:
-            print(f"{folder}\n{ALREADY_THERE_MESSAGE}")
+            print(f"{program.printable(folder)}\n{ALREADY_THERE_MESSAGE}")
         else:
-            print(f"{result.message}\n{folder}")
+            print(f"{result.message}\n{program.printable(folder)}")
     return result.status
 
 
@@ -145,7 +174,7 @@ def checkpoint_seconds(hydra: Any) -> float:  # noqa: ANN401 - Hydra's own node
     """
     from rnn_exp.storage.checkpoint import seconds_from
 
-    return seconds_from(hydra.launcher.get("checkpoint_seconds", 60))
+    return seconds_from(OmegaConf.select(hydra, "launcher.checkpoint_seconds", default=60))
 
 
 def register_resolvers() -> None:

@@ -118,7 +118,7 @@ class Results:
         own = [name for name in wanted.columns if name in TABLES[table].names]
         gathered = gather(table, sources, wanted._replace(columns=own))
         for place, why in gathered.failures.items():
-            self._tell(sources[place], why)
+            self._tell(sources[place], _from(sources[place].path.parent, why))
         rows = {
             name: column_of(table, name, gathered.columns[name])
             if name in TABLES[table].names
@@ -149,11 +149,16 @@ def load(folder: str | Path) -> Results:
     for place in find(folder):
         try:
             found.append(read(place))
-        except (OSError, ValueError, pa.ArrowException) as error:
-            broken.append({"run": place.name, "why": reason(error)})
+        except (OSError, ValueError, ArithmeticError, RecursionError, pa.ArrowException) as error:
+            broken.append({"run": place.name, "why": _from(place, reason(error))})
     if not found and not broken:
         raise FileNotFoundError(f"there are no runs in {folder} (no */run.json)")
     return Results(found, broken)
+
+
+def _from(place: Path, why: str) -> str:
+    """Return a reason with names instead of paths: where a folder lies is nobody's business."""
+    return why.replace(f"{place}/", "").replace(str(place), place.name)
 
 
 def _runs_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

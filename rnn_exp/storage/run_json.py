@@ -1,12 +1,12 @@
 """Run folders as they are found: what run.json says, and what the tables' footers promise."""
 
-import json
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final, NamedTuple
 
 from rnn_exp.schema import CARRIERS, FORMAT, RUN_JSON, RUN_KEYS, TABLES, WITHOUT_RESULTS, tables_of
 from rnn_exp.storage.parquet import Source, promised
+from rnn_exp.storage.trust import check_row, check_rows, check_settings, read_json
 
 __all__ = ["NUMBERS", "RESULTS", "TEXTS", "TRUTHS", "RunFolder", "find", "read"]
 
@@ -69,7 +69,7 @@ def read(place: Path) -> RunFolder:
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if either is not as it should be.
     """
-    said = json.loads((place / RUN_JSON).read_text(encoding="utf-8"))
+    said = read_json(place / RUN_JSON)
     row, rule = _row(said) | {"run": place.name}, said.get("verdict_rule")
     if not isinstance(rule, str | None):
         raise ValueError(f"{RUN_JSON}: verdict_rule is not text")
@@ -77,6 +77,8 @@ def read(place: Path) -> RunFolder:
         return RunFolder(row, {}, rule)
     names, version = tables_of(said["settings"]), said.get("format", 1)
     tables = {name: promised(place / TABLES[name].file, version) for name in names}
+    rows = {name: table.rows for name, table in tables.items()}
+    check_rows(said, rows, {name: table.path.stat().st_size for name, table in tables.items()})
     _agree(said, tables)
     return RunFolder(row, tables, rule)
 
@@ -109,6 +111,8 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
                 raise ValueError(f"run.json: {name} is too large a number")
             if name.startswith(_NOT_NEGATIVE) and isinstance(value, int | float) and value < 0:
                 raise ValueError(f"run.json: {name} is negative")
+    check_row(row)
+    check_settings(settings)
     if row["carrier"] not in _CARRIERS:
         raise ValueError(f"run.json: carrier is no column of gradients: {row['carrier']}")
     return row | settings

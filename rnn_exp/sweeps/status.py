@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rnn_exp.schema import DONE, RUN_JSON
 from rnn_exp.storage.files import replace_bytes
+from rnn_exp.storage.trust import read_json
 
 __all__ = [
     "FILE",
@@ -34,6 +35,8 @@ FOLDER = ".progress"
 _SECONDS_BETWEEN_HEARTBEATS = 1.0
 # A chunk whose heartbeat is older was killed, or makes less than one update a minute.
 _STALE_SECONDS = 60.0
+# Beyond these a file was not written by a sweep: numbers that no arithmetic is done with.
+_MOST_RUNS, _LAST_SECOND = 10**9, 1e11
 
 
 class ChunkProgress(NamedTuple):
@@ -119,10 +122,12 @@ def chunks_in_training(sweep: Path) -> list[ChunkProgress]:
         try:
             if time() - path.stat().st_mtime > _STALE_SECONDS:
                 continue
-            found: Any = json.loads(path.read_text(encoding="utf-8"))
-            result.append(ChunkProgress(path.stem, int(found["runs"]), float(found["fraction"])))
-        except (OSError, ValueError, KeyError, TypeError):
+            found = read_json(path)
+            chunk = ChunkProgress(path.stem, int(found["runs"]), float(found["fraction"]))
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             continue  # it has just been removed, or is not a heartbeat
+        if 0 <= chunk.runs <= _MOST_RUNS and 0 <= chunk.fraction <= 1:
+            result.append(chunk)
     return result
 
 
@@ -195,9 +200,12 @@ def _run_list(sweep: Path) -> tuple[float, list[str]]:
     if not path.exists():
         raise FileNotFoundError(f"there is no sweep in {sweep} (no {FILE})")
     try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
-        return float(found["begun"]), [str(name) for name in found["runs"]]
-    except (ValueError, KeyError, TypeError) as error:
+        found = read_json(path)
+        begun = float(found["begun"])
+        if not 0 <= begun < _LAST_SECOND:
+            raise ValueError("no time at which a sweep can have begun")
+        return begun, [str(name) for name in found["runs"]]
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"{path} cannot be read ({type(error).__name__})") from None
 
 
@@ -205,6 +213,6 @@ def _run_status(path: Path) -> tuple[str, float]:
     """Return a run's status and when its run.json was written; ``planned`` where there is none."""
     try:
         when = path.stat().st_mtime
-        return str(json.loads(path.read_text(encoding="utf-8"))["status"]), when
+        return str(read_json(path)["status"]), when
     except (OSError, ValueError, KeyError, TypeError):
         return "planned", 0.0

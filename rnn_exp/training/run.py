@@ -13,6 +13,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
+
 from rnn_exp.fields import SettingError, as_typed, check, choice_error, whole
 from rnn_exp.networks import CELLS, ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
@@ -49,7 +51,7 @@ class Run:
     init: Init = dataclasses.field(default_factory=Gaussian)
     training: Training = dataclasses.field(default_factory=Training)
     recording: Recording = dataclasses.field(default_factory=Recording)
-    seed: int = whole(0)
+    seed: int = whole(0, most=2**63 - 1)
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -76,8 +78,18 @@ class Run:
                 yield from penalty.refusals(network, training)
         yield from self._about_loss()
         yield from self._about_exponents()
+        yield from self._beyond_precision()
         if not _DEVICES.fullmatch(self.device):
             yield "device", self.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
+
+    def _beyond_precision(self) -> Iterator[Refusal]:
+        most = torch.finfo(self.network.torch_dtype).max
+        for group in (*_NAMED, *_FIXED):
+            for key, value in vars(getattr(self, group)).items():
+                if isinstance(value, float) and abs(value) > most:
+                    allowed = f"a number of size at most {most:.4g}"
+                    dtype = f"with network.dtype={self.network.dtype}"
+                    yield f"{group}.{key}", value, f"{allowed} {dtype}"
 
     def _about_loss(self) -> Iterator[Refusal]:
         task, training = self.task, self.training
@@ -173,7 +185,7 @@ def run_from(config: Mapping[str, Any]) -> Run:
         if not isinstance(given, Mapping):
             raise SettingError(group, given, "a group of settings")
         parts[group] = _part(group, dict(given))
-    return Run(**parts, seed=config.get("seed"), device=str(config.get("device")))  # type: ignore[arg-type]
+    return Run(**parts, seed=config.get("seed"), device=as_typed(config.get("device")))  # type: ignore[arg-type]
 
 
 _NAMED: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
