@@ -1,19 +1,14 @@
 """The command ``rnn-exp``: configuration in, run folders out.
 
 Hydra is named only here and in `rnn_exp._hydra`. It is imported when it is needed, and torch when
-a run is built, so that help and completion are quick.
+a run is built, so that help and completion are quick. Nothing else is imported before Ctrl-C is
+answered.
 """
 
-import os
-import signal
-import sys
-from pathlib import Path
-
-from rnn_exp import program
+from rnn_exp import interrupts
 
 __all__ = ["main"]
 
-_HERE = Path(__file__).parent
 _NAME = "rnn-exp"
 
 
@@ -24,7 +19,9 @@ def main() -> None:
         SystemExit: with exit code 1 and one line on stderr if something is refused or fails, with
             130 if it was stopped.
     """
-    program.begin(_NAME)
+    interrupts.begin(_NAME)
+    import sys
+
     from rnn_exp._hydra.help import help_lines
 
     lines = help_lines(sys.argv[1:])
@@ -36,6 +33,8 @@ def main() -> None:
 
 def _print(lines: list[str]) -> None:
     """Print lines; end quietly if the reader has enough of them, as ``head`` has."""
+    import signal
+
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     print("\n".join(lines))
@@ -43,6 +42,10 @@ def _print(lines: list[str]) -> None:
 
 def _run_hydra() -> None:
     """Let Hydra compose the configuration and train; errors are one line on stderr."""
+    import os
+    import sys
+    from pathlib import Path
+
     import hydra
 
     from rnn_exp._hydra import refusals
@@ -54,15 +57,15 @@ def _run_hydra() -> None:
     process.settle()
     refusals.WITH_TRACEBACK.set(os.environ.get("HYDRA_FULL_ERROR") == "1")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
-    sys.path.append(str(_HERE / "_hydra"))  # the namespace package hydra_plugins
+    here = Path(__file__).parent
+    sys.path.append(str(here / "_hydra"))  # the namespace package hydra_plugins
     register_resolvers()
-    installed = _HERE / "conf"
-    conf = installed if installed.is_dir() else _HERE.parent / "conf"
+    conf = here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
     try:
         sys.argv[1:] = in_hydras_order(sys.argv[1:], conf)
         hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(job)()
     except KeyboardInterrupt:
-        program.stopped(_NAME, refusals.GO_ON)
+        interrupts.stopped(_NAME, refusals.GO_ON)
     except Exception as error:
         refusals.refuse(error)
     if FAILED_RUNS.get():

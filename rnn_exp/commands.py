@@ -10,13 +10,13 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnn_exp import program
-from rnn_exp.program import Options, printable
+from rnn_exp import interrupts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rnn_exp.storage.loading import Results
     from rnn_exp.sweeps.status import SweepStatus
 
@@ -34,6 +34,10 @@ def report() -> None:
 
 
 def _report() -> None:
+    from pathlib import Path
+
+    from rnn_exp.program import Options, printable
+
     options = Options(
         "rnn-exp-report", description="Draw a results folder: figures, their tables, one page."
     )
@@ -61,8 +65,11 @@ def draw() -> None:
 
 
 def _draw() -> None:
+    from pathlib import Path
+
     from rnn_exp import figures
     from rnn_exp.figures.parts.style import in_style
+    from rnn_exp.program import Options, leave, printable
     from rnn_exp.storage.files import replace_file
 
     options = Options(
@@ -83,7 +90,7 @@ def _draw() -> None:
         try:
             replace_file(given.file, functools.partial(figure.draw(plotted).savefig, **look))
         except OSError as error:
-            program.leave(options.prog, f"{given.file}: {error.strerror or error}")
+            leave(options.prog, f"{given.file}: {error.strerror or error}")
     print(printable(figure.caption(plotted)))
 
 
@@ -98,6 +105,10 @@ def status() -> None:
 
 
 def _status() -> None:
+    from pathlib import Path
+
+    from rnn_exp.program import Options, printable
+
     options = Options(
         "rnn-exp-status", description="Say how a sweep stands; run it from another terminal."
     )
@@ -117,15 +128,17 @@ def _command(name: str, what_next: str) -> Iterator[None]:
         name: the command's, which begins the line.
         what_next: what is said to whoever stops it.
     """
-    program.begin(name)
+    interrupts.begin(name)
     try:
         yield
     except KeyboardInterrupt:
-        program.stopped(name, what_next)
+        interrupts.stopped(name, what_next)
     except Exception as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        program.leave(name, program.line_of(error))
+        from rnn_exp.program import leave, line_of
+
+        leave(name, line_of(error))
 
 
 def _training(now: "SweepStatus") -> str:
@@ -134,33 +147,35 @@ def _training(now: "SweepStatus") -> str:
     return "nothing is in training" if now.left else "all have ended"
 
 
-def _load(name: str, folder: Path) -> "Results":
+def _load(name: str, folder: "Path") -> "Results":
     """Return the results in a folder; what cannot be read of them is told, a line a folder.
 
     Raises:
         SystemExit: with exit code 1 if there is nothing that can be read.
     """
+    from rnn_exp.program import leave, one_line
     from rnn_exp.storage.loading import load
 
     results = load(folder)
     broken = results.broken
     if results.runs.empty:
         first = "" if broken.empty else f"; {broken['run'].iloc[0]}: {broken['why'].iloc[0]}"
-        program.leave(name, f"none of {len(broken)} runs in {folder} can be read{first}")
+        leave(name, f"none of {len(broken)} runs in {folder} can be read{first}")
     for run, why in broken.to_numpy().tolist():
-        print(program.one_line(f"{name}: {run} is left out: {why}"), file=sys.stderr)
-    program.interruptible(name, "the same command begins anew")
+        print(one_line(f"{name}: {run} is left out: {why}"), file=sys.stderr)
+    interrupts.interruptible(name, "the same command begins anew")
     return results
 
 
 @contextmanager
 def _damage_told(name: str) -> Iterator[None]:
     """A context in which a run that is left out for its damage is told in one line."""
+    from rnn_exp.program import one_line
     from rnn_exp.storage.loading import DamagedWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DamagedWarning)
         warnings.showwarning = lambda message, *_, **__: print(
-            program.one_line(f"{name}: {message}"), file=sys.stderr
+            one_line(f"{name}: {message}"), file=sys.stderr
         )
         yield

@@ -185,14 +185,15 @@ def suggestion(word: str, options: Iterable[str], prefix: str = "") -> str:
         >>> suggestion("bfloat16", ["float32", "float64"]), suggestion("elu", ["tanh", "relu"])
         ('', '')
     """
+    word = word.strip("[]'\" ").lower()
     if not word or len(word) > _LONGEST_SHOWN:
         return ""
     alike = [
         option
         for option in options
-        if option[:1] == word[:1].lower() and _digits(option) == _digits(word)
+        if option[:1].lower() == word[:1] and _digits(option) == _digits(word)
     ]
-    near = difflib.get_close_matches(word.lower(), alike, n=1, cutoff=_SLIP)
+    near = difflib.get_close_matches(word, alike, n=1, cutoff=_SLIP)
     return f" (did you mean {prefix}{near[0]}?)" if near else ""
 
 

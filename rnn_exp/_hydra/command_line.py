@@ -1,7 +1,7 @@
 """The words of a command line before Hydra has them: put in its order, with hints for slips.
 
-Hydra reads ``key=value``, and options before or after all of these. Here options may stand anywhere,
-and a word that Hydra could not read is refused with the one that was meant.
+Hydra reads ``key=value``, and options before or after all of these. Here options may stand
+anywhere, and a word that Hydra could not read is refused with the one that was meant.
 """
 
 import re

@@ -15,8 +15,9 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from rnn_exp import program
+from rnn_exp import interrupts
 from rnn_exp._hydra.refusals import GO_ON, RunError, refuse
+from rnn_exp.program import printable
 from rnn_exp.sweeps import process
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class CheckBeforeStart(Callback):
         except Exception as error:
             refuse(error)
         if done:
-            print(f"{program.printable(folder)}\n{ALREADY_THERE_MESSAGE}")
+            print(f"{printable(folder)}\n{ALREADY_THERE_MESSAGE}")
             sys.exit(0)
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
@@ -75,7 +76,7 @@ class CheckBeforeStart(Callback):
         from rnn_exp.sweeps import worker
 
         del worker
-        program.interruptible("rnn-exp", GO_ON)
+        interrupts.interruptible("rnn-exp", GO_ON)
 
 
 def _checked(config: DictConfig) -> tuple[Path, bool]:
@@ -95,7 +96,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool]:
     done = is_done(folder, run)
     if not done and run.init.critical_scale is not None:
         initial_weights(run.network, run.init, run.task, run.seed)  # whether there is a gain
-    program.interruptible("rnn-exp", GO_ON)
+    interrupts.interruptible("rnn-exp", GO_ON)
     folder.mkdir(parents=True, exist_ok=True)
     return folder, done
 
@@ -124,9 +125,9 @@ def job(config: DictConfig) -> str:
         raise RunError(result.failure)
     if hydra.mode == RunMode.RUN:
         if result.status == ALREADY_THERE:
-            print(f"{program.printable(folder)}\n{ALREADY_THERE_MESSAGE}")
+            print(f"{printable(folder)}\n{ALREADY_THERE_MESSAGE}")
         else:
-            print(f"{result.message}\n{program.printable(folder)}")
+            print(f"{result.message}\n{printable(folder)}")
     return result.status
 
 

@@ -16,7 +16,7 @@ __all__ = ["check_row", "check_rows", "check_settings", "read_json"]
 
 _MOST_BYTES: Final = 64 * 2**20  # of a JSON file; the list of a million runs has less
 _LONGEST_SETTING, _LONGEST_TEXT = 1000, 50_000
-_LARGEST: Final = 2**63
+_LARGEST: Final = 2**128  # a seed may be as large
 # Two thousand zeros a step make 1.7 rows a byte; a file that unpacks to much more is made to.
 _MOST_ROWS_A_BYTE: Final = 16
 _WORDS: Final = {
@@ -46,7 +46,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def check_settings(settings: Mapping[str, object]) -> None:
-    """Refuse settings that no run has: lists, endless numbers, endless or unprintable text.
+    """Refuse settings that no run has: endless numbers and lists, endless or unprintable text.
 
     Raises:
         ValueError: naming the first one.
@@ -116,7 +116,12 @@ def _why_no_setting(value: object) -> str:
         return "is too large a number"
     if isinstance(value, int) and abs(value) > _LARGEST:
         return "is too large a number"
-    return "" if value is None or isinstance(value, (bool, int, float)) else "is no single value"
+    if isinstance(value, (list, dict)):
+        if len(value) > _LONGEST_SETTING:
+            return f"has {len(value)} values"
+        inside = [*value, *value.values()] if isinstance(value, dict) else value
+        return next(filter(None, map(_why_no_setting, inside)), "")
+    return ""
 
 
 def _is_whole(value: object) -> bool:
