@@ -472,6 +472,7 @@ REFUSED = {
         "task.length=10,0",
     ): "task.length=0 is not possible: allowed is a whole number of at least 2",
     ("-m", "seed=0,1", "hydra.sweep.subdir=same"): "hydra.sweep.subdir gives",
+    ("-m", "hydra.launcher.address=5"): "hydra.launcher.address=5 is not possible",
     ("-m", "task=adding,addin"): "task=addin is not there: allowed is one of adding",
     (
         "study=decay",
