@@ -1,24 +1,29 @@
 """The command ``rnn-exp``: configuration in, run folders out.
 
 Hydra is named only here and in `rnn_exp._hydra`. It is imported when it is needed, and torch when
-a run is built, so that help and completion are quick.
+a run is built, so that help and completion are quick. Nothing else is imported before Ctrl-C is
+answered.
 """
 
-import os
-import signal
-import sys
-from pathlib import Path
-
-from rnn_exp._hydra.help import help_lines
-from rnn_exp.sweeps import process
+from rnn_exp import interrupts
 
 __all__ = ["main"]
 
-_HERE = Path(__file__).parent
+_NAME = "rnn-exp"
 
 
 def main() -> None:
-    """Run the command line: one run, a sweep (``-m``), a study (``study=…``), or a list of help."""
+    """Run the command line: one run, a sweep (``-m``), a study (``study=…``), or a list of help.
+
+    Raises:
+        SystemExit: with exit code 1 and one line on stderr if something is refused or fails, with
+            130 if it was stopped.
+    """
+    interrupts.begin(_NAME)
+    import sys
+
+    from rnn_exp._hydra.help import help_lines
+
     lines = help_lines(sys.argv[1:])
     if lines is None:
         _run_hydra()
@@ -28,44 +33,42 @@ def main() -> None:
 
 def _print(lines: list[str]) -> None:
     """Print lines; end quietly if the reader has enough of them, as ``head`` has."""
+    import signal
+
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     print("\n".join(lines))
 
 
 def _run_hydra() -> None:
-    """Let Hydra compose the configuration and train; errors are one line on stderr.
+    """Let Hydra compose the configuration and train; errors are one line on stderr."""
+    import os
+    import sys
+    from pathlib import Path
 
-    Raises:
-        SystemExit: with exit code 1 if anything failed, or was interrupted.
-    """
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
-    from rnn_exp._hydra.job import RunError, job, register_resolvers
+    from rnn_exp._hydra import refusals
+    from rnn_exp._hydra.command_line import in_hydras_order
+    from rnn_exp._hydra.job import job, register_resolvers
     from rnn_exp._hydra.loader import use_own_loader
-    from rnn_exp._hydra.messages import FAILED_RUNS, one_line_error
+    from rnn_exp._hydra.messages import FAILED_RUNS
+    from rnn_exp.sweeps import process
 
     process.settle()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill is as Ctrl-C
-    with_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    refusals.WITH_TRACEBACK.set(os.environ.get("HYDRA_FULL_ERROR") == "1")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
-    sys.path.append(str(_HERE / "_hydra"))  # the namespace package hydra_plugins
+    here = Path(__file__).parent
+    sys.path.append(str(here / "_hydra"))  # the namespace package hydra_plugins
     register_resolvers()
     use_own_loader()
-    installed = _HERE / "conf"
-    conf = installed if installed.is_dir() else _HERE.parent / "conf"
+    conf = here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
     try:
+        sys.argv[1:] = in_hydras_order(sys.argv[1:], conf)
         hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(job)()
-    except RunError as error:
-        sys.exit(f"rnn-exp: {error}")
-    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-        line = one_line_error(error)
-        if with_traceback or line is None:
-            raise
-        sys.exit(f"rnn-exp: {line}")
     except KeyboardInterrupt:
-        sys.exit("\nrnn-exp: stopped; the same command goes on from there")
+        interrupts.stopped(_NAME, refusals.GO_ON)
+    except Exception as error:
+        refusals.refuse(error)
     if FAILED_RUNS.get():
         sys.exit(1)

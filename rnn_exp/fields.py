@@ -7,7 +7,7 @@ A field is declared with what it accepts (`Allowed`, in its metadata), and `chec
 import dataclasses
 import difflib
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 __all__ = [
@@ -21,8 +21,13 @@ __all__ = [
     "flag",
     "number",
     "short_of",
+    "suggestion",
     "whole",
 ]
+
+_LONGEST_SHOWN = 80
+_SLIP = 0.7  # of difflib: tahn for tanh has 0.75
+_LARGEST_INT32 = 2**31 - 1
 
 
 class SettingError(ValueError):
@@ -39,7 +44,7 @@ class SettingError(ValueError):
     """
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
-        super().__init__(f"{key}={value} is not possible: allowed is {allowed}")
+        super().__init__(f"{key}={_shown(value)} is not possible: allowed is {allowed}")
         self.key, self.value, self.allowed = key, value, allowed
 
     def under(self, group: str) -> "SettingError":
@@ -57,12 +62,14 @@ class Allowed:
         options: the words to choose from, which may grow (a registry); None: any value that passes
             the test.
         is_number: whether accepted values are made floats, so that 1 and 1.0 are one setting.
+        most: the largest that is accepted, which is said to whoever gives a larger one.
     """
 
     test: Callable[[Any], bool]
     text: str = ""
     options: Collection[str] | None = None
     is_number: bool = False
+    most: int | None = None
 
     @property
     def words(self) -> str:
@@ -73,6 +80,8 @@ class Allowed:
         """Return the refusal of a value, with the nearest option where there are options."""
         if self.options is not None:
             return choice_error(key, value, list(self.options))
+        if self.most is not None and isinstance(value, int) and value > self.most:
+            return SettingError(key, value, f"{self.words}, and of at most {self.most}")
         return SettingError(key, value, self.words)
 
 
@@ -98,20 +107,26 @@ def as_typed(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def whole(default: int | None, least: int = 0, *, short: str | None = None) -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
+def whole(
+    default: int | None, least: int = 0, most: int = _LARGEST_INT32, *, short: str | None = None
+) -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
     """Declare a field that accepts whole numbers in a range, and null if the default is null.
 
-    Here and in the other declarations ``short`` is what the field is called in the name of a run,
-    by default as it is; empty: the value is enough.
+    Args:
+        default: the value that stands where none is given.
+        least: the smallest.
+        most: the largest; tables have steps, updates and layers in 32 bits.
+        short: here and in the other declarations, what the field is called in the name of a run,
+            by default as it is; empty: the value is enough.
     """
 
     def test(v: object) -> bool:
         if v is None:
             return default is None
-        return isinstance(v, int) and not isinstance(v, bool) and v >= least
+        return isinstance(v, int) and not isinstance(v, bool) and least <= v <= most
 
-    text = f"a whole number of at least {least}{_or_null(default)}"
-    return _field(default, Allowed(test, text), short)
+    words = f"a whole number of at least {least}{_or_null(default)}"
+    return _field(default, Allowed(test, words, most=most), short)
 
 
 def number(
@@ -168,9 +183,53 @@ def choice_error(
         options: what could have been chosen.
         typed: the word that was meant to be an option, where that is not the value.
     """
-    near = difflib.get_close_matches(str(value) if typed is None else typed, options, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
+    hint = suggestion(str(value) if typed is None else typed, options)
     return SettingError(key, value, f"one of {', '.join(options)}{hint}")
+
+
+def suggestion(word: str, options: Iterable[str], prefix: str = "") -> str:
+    """Return " (did you mean …?)" if a word is one of the options with a slip, else "".
+
+    Another thing's name is no slip: slips leave the first letter and the digits as they are.
+
+    Args:
+        word: what came.
+        options: what could have been meant.
+        prefix: what stands before the option in the hint.
+
+    Example:
+        >>> suggestion("tahn", ["tanh", "relu"])
+        ' (did you mean tanh?)'
+        >>> suggestion("bfloat16", ["float32", "float64"]), suggestion("elu", ["tanh", "relu"])
+        ('', '')
+    """
+    word = word.strip("[]'\" ").lower()
+    if not word or len(word) > _LONGEST_SHOWN:
+        return ""
+    alike = [
+        option
+        for option in options
+        if option[:1].lower() == word[:1] and _digits(option) == _digits(word)
+    ]
+    near = difflib.get_close_matches(word, alike, n=1, cutoff=_SLIP)
+    return f" (did you mean {prefix}{near[0]}?)" if near else ""
+
+
+def _digits(word: str) -> list[str]:
+    return [sign for sign in word if sign.isdigit()]
+
+
+def _shown(value: object) -> str:
+    """Return a value as it is typed, and a very long one by its beginning."""
+    try:
+        text = as_typed(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "(thousands of digits)"
+    except RecursionError:
+        return "(nested too deeply)"
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return f"{text[: _LONGEST_SHOWN // 2]}… ({len(text)} characters)"
 
 
 def check(settings: Any) -> None:  # noqa: ANN401 - any dataclass

@@ -29,16 +29,6 @@ def listing(items: Iterable[str]) -> str:
     return f"{', '.join(head)} and {last}" if head else last
 
 
-def printable(text: str) -> str:
-    r"""Return a text whose characters cannot move the cursor or colour the terminal.
-
-    Example:
-        >>> printable("a\x1b[31mb")
-        'a\\x1b[31mb'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def plural(count: int, noun: str) -> str:
     """Count something: '1 run', '2 runs'."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

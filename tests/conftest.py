@@ -27,6 +27,15 @@ hypothesis.settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True)
+def signals_are_answered_as_before():
+    """A command that runs in this process sets its own answer to Ctrl-C."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def the_global_generator_is_left_alone():
     """No draw of the package may touch torch's global generator."""
     before = torch.get_rng_state()

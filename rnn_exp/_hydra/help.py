@@ -5,10 +5,11 @@ hand. The functions print nothing; `rnn_exp.app` does, before Hydra is imported.
 """
 
 import dataclasses
+import difflib
 import os
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rnn_exp import schema
@@ -16,10 +17,14 @@ from rnn_exp.fields import allowed_of, as_typed
 from rnn_exp.storage.objective import Objective
 from rnn_exp.words import versions_line
 
-__all__ = ["choices", "completions", "help_lines", "settings_lines"]
+__all__ = ["choices", "completions", "help_lines", "keys_like", "settings_lines"]
 
 _WIDTH = 100
 _LAUNCHER = "hydra.launcher"
+_FEW = 3
+_NEAR = 0.75
+# What papers and other programs call a setting, where its own documentation has no symbol for it.
+_OTHER_NAMES = {"length": ("T",), "updates": ("epochs", "iterations")}
 
 
 def help_lines(words: Sequence[str]) -> list[str] | None:
@@ -115,6 +120,38 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
 def _objective() -> dict[str, "dataclasses.Field[Any]"]:
     """Return the field of a setting that is none of a run, under its key."""
     return {field.name: field for field in dataclasses.fields(Objective)}
+
+
+def keys_like(name: str) -> list[str]:
+    """Return the settings that a name may mean, if these are few: ``length`` is ``task.length``.
+
+    A setting is meant by its own last name, by its symbol in the documentation, by a word or the
+    initials of its name, or by its name with a slip. The first of these that is so counts.
+
+    Args:
+        name: what was typed in the place of a key.
+    """
+    from rnn_exp.training.run import Run
+
+    plain = [field.name for field in dataclasses.fields(Run) if _is_plain(field)]
+    symbols: dict[str, set[str]] = {key: set() for key in plain}
+    for group, kinds in _groups().items():
+        for kind in kinds.values():
+            for field in dataclasses.fields(kind):
+                known = symbols.setdefault(f"{group}.{field.name}", set())
+                known.add(re.split(r"[ ,.]", _meaning(kind, field.name))[0])
+    last, names = name.rpartition(".")[2], {key: key.rpartition(".")[2] for key in symbols}
+    near = difflib.get_close_matches(last, set(names.values()), n=1, cutoff=_NEAR)
+    rules: tuple[Callable[[str], bool], ...] = (
+        lambda key: names[key] == last or name in _OTHER_NAMES.get(names[key], ()),
+        lambda key: last in symbols[key],
+        lambda key: last in names[key].split("_"),
+        lambda key: last == "".join(word[0] for word in names[key].split("_")),
+        lambda key: names[key] in near,
+    )
+    found = ([key for key in symbols if rule(key)] for rule in rules)
+    first = next((keys for keys in found if keys), [])
+    return first if len(first) <= _FEW else []
 
 
 def _groups() -> dict[str, Mapping[str, type]]:

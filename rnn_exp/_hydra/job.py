@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from rnn_exp import interrupts
 from rnn_exp._hydra.grammar import bare_key
 from rnn_exp._hydra.grids import PAIRED, PARAMS
 from rnn_exp._hydra.hydra_settings import check_run, check_sweep
-from rnn_exp._hydra.messages import one_line_error
+from rnn_exp._hydra.refusals import GO_ON, RunError, refuse
 from rnn_exp._hydra.results import message_of, next_line, run_line, shown
 from rnn_exp.fields import SettingError
+from rnn_exp.program import printable
 from rnn_exp.storage.objective import Objective
 from rnn_exp.sweeps import process
 
@@ -46,16 +49,13 @@ _NOT_OF_A_RUN = ("hydra", "study", "objective")
 _DECIDES_NO_RESULT = ("objective", "note", "tags")
 
 
-class RunError(RuntimeError):
-    """A run has failed; its folder has the log."""
-
-
 class CheckBeforeStart(Callback):
     """Refuses bad settings, a run that needs more memory than there is, and a bad folder.
 
     That is another run's folder, or one that cannot be written.
 
-    Hydra calls it before it makes the folder of a single run.
+    Hydra calls it before it makes the folder of a single run. From there on, and from the start of
+    a sweep on, Ctrl-C lets files be closed and checkpoints be written.
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
@@ -65,36 +65,31 @@ class CheckBeforeStart(Callback):
             SystemExit: in both cases. Hydra makes warnings of a callback's other exceptions.
         """
         del kwargs
-        from rnn_exp.storage.writing import is_done, relabel
-        from rnn_exp.sweeps.available import available
-        from rnn_exp.training.experiment import torch_device
-        from rnn_exp.training.memory import refuse_too_large
-
         try:
-            check_run(config)
-            run = run_from_config(config)
-            torch_device(run.device)
-            checkpoint_seconds(config.hydra)
-            objective_from_config(config)
-            folder = Path(config.hydra.run.dir)
-            done = is_done(folder, run)
-            if not done:
-                refuse_too_large([run], available())
-            folder.mkdir(parents=True, exist_ok=True)
-            relabelled = done and relabel(folder, run)
+            folder, done, relabelled = _checked(config)
         except Exception as error:
-            line = one_line_error(error)
-            if line is None:
-                raise
-            sys.exit(f"rnn-exp: {line}")
+            refuse(error)
         if done:
             _print_end(folder, folder, was_done=True)
             if relabelled:
                 print("Its note and tags are those of this command now.")
             sys.exit(0)
 
+    def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
+        """Leave with one line if the run failed; Hydra would print its overrides as well.
+
+        Raises:
+            SystemExit: with exit code 1.
+        """
+        del config
+        result: JobReturn = kwargs["job_return"]
+        if result.status == JobStatus.FAILED and isinstance(result._return_value, Exception):
+            refuse(result._return_value)
+
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
         """Leave with one line and exit code 1 if a setting of Hydra's would have no effect.
+
+        What a sweep needs is imported here, while Ctrl-C still ends the process at once.
 
         Raises:
             SystemExit: Hydra makes warnings of a callback's other exceptions.
@@ -103,7 +98,42 @@ class CheckBeforeStart(Callback):
         try:
             check_sweep(config)
         except SettingError as error:
-            sys.exit(f"rnn-exp: {one_line_error(error)}")
+            refuse(error)
+        from rnn_exp.sweeps import worker
+
+        del worker
+        interrupts.interruptible("rnn-exp", GO_ON)
+
+
+def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
+    """Check a single run and make its folder.
+
+    Returns:
+        The folder; whether it has the results already; whether their note and tags were replaced.
+
+    Raises:
+        SettingError, OSError, …: if the run is not possible, or its folder is not.
+    """
+    from rnn_exp.storage.writing import is_done, relabel
+    from rnn_exp.sweeps.available import available
+    from rnn_exp.theory.edge import initial_weights
+    from rnn_exp.training.experiment import torch_device
+    from rnn_exp.training.memory import refuse_too_large
+
+    check_run(config)
+    run = run_from_config(config)
+    torch_device(run.device)
+    checkpoint_seconds(config.hydra)
+    objective_from_config(config)
+    folder = Path(config.hydra.run.dir)
+    done = is_done(folder, run)
+    if not done:
+        refuse_too_large([run], available())
+    if not done and run.init.critical_scale is not None:
+        initial_weights(run.network, run.init, run.task, run.seed)  # whether there is a gain
+    interrupts.interruptible("rnn-exp", GO_ON)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, done, done and relabel(folder, run)
 
 
 def job(config: DictConfig) -> float | None:
@@ -147,10 +177,10 @@ def job(config: DictConfig) -> float | None:
 
 def _print_end(folder: Path, name: Path, was_done: bool) -> None:
     """Print how a run alone ended, where its results are, and the next command."""
-    print(*filter(None, [message_of(folder), str(name)]), sep="\n")
+    print(*map(printable, filter(None, [message_of(folder), str(name)])), sep="\n")
     if was_done:
         print(ALREADY_THERE_MESSAGE)
-    print(next_line(name))
+    print(printable(next_line(name)))
 
 
 def _written_by_hydra(folder: Path, hydra: Any) -> list[str]:  # noqa: ANN401 - Hydra's own node
@@ -215,7 +245,7 @@ def checkpoint_seconds(hydra: Any) -> float:  # noqa: ANN401 - Hydra's own node
     """
     from rnn_exp.storage.checkpoint import seconds_from
 
-    return seconds_from(hydra.launcher.get("checkpoint_seconds", 60))
+    return seconds_from(OmegaConf.select(hydra, "launcher.checkpoint_seconds", default=60))
 
 
 def has_own_name(config: DictConfig) -> bool:

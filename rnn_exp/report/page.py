@@ -21,6 +21,7 @@ from rnn_exp.storage.files import replace_bytes
 PICTURES: Final = ("png", "svg", "pdf")
 FORMATS: Final = (*PICTURES, "csv")
 _DPI: Final = 300
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 # Without these a file carries the time at which it was made, and no two reports are the same.
 _TIMELESS: Final[Mapping[str, Mapping[str, None]]] = {
@@ -67,8 +68,23 @@ def _draw(name: str, tables: Tables, folder: Path, dpi: int) -> Picture:
 
 
 def csv(table: pd.DataFrame) -> bytes:
-    """The plotted numbers as CSV."""
-    return table.to_csv(index=False, lineterminator="\n").encode()
+    """The plotted numbers as CSV.
+
+    A text that a spreadsheet would compute gets an apostrophe in front, as a spreadsheet's own.
+    """
+    safe = table.rename(columns=_as_text).map(_as_text)
+    return safe.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _as_text(value: object) -> object:
+    """Return a text that begins as a formula does so that it stays text; numbers as they are."""
+    if not isinstance(value, str) or not value.startswith(_FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def rendered(figure: Figure, dpi: int = _DPI) -> dict[str, bytes]:

@@ -119,7 +119,8 @@ class Results:
         own = [name for name in wanted.columns if name in TABLES[table].names]
         gathered = gather(table, sources, wanted._replace(columns=own))
         for place, why in gathered.failures.items():
-            self._tell(str(self._runs["run"].iloc[places[place]]), why)
+            source = sources[place]
+            self._tell(str(self._runs["run"].iloc[places[place]]), _from(source.path.parent, why))
         rows = {
             name: column_of(table, name, gathered.columns[name])
             if name in TABLES[table].names
@@ -159,13 +160,18 @@ def load(folder: str | Path, *, unfinished: bool = False) -> Results:
         name = name_in(folder, place)
         try:
             found.append(read(place, name, unfinished=unfinished))
-        except (OSError, ValueError, pa.ArrowException) as error:
-            broken.append({"run": name, "why": reason(error)})
+        except (OSError, ValueError, ArithmeticError, RecursionError, pa.ArrowException) as error:
+            broken.append({"run": name, "why": _from(place, reason(error))})
     if not found and not broken:
         raise FileNotFoundError(
             f"there are no runs in {folder} (no run.json up to {DEPTH} folders deep)"
         )
     return Results(found, broken)
+
+
+def _from(place: Path, why: str) -> str:
+    """Return a reason with names instead of paths: where a folder lies is nobody's business."""
+    return why.replace(f"{place}/", "").replace(str(place), place.name)
 
 
 def _runs_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Run folders as they are found: what run.json says, and what the tables' footers promise."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
@@ -9,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from rnn_exp.schema import CARRIERS, FORMAT, RUN_JSON, RUN_KEYS, TABLES, WITHOUT_RESULTS, tables_of
 from rnn_exp.storage.hashes import is_unbroken
 from rnn_exp.storage.parquet import Source, promised
+from rnn_exp.storage.trust import check_row, check_rows, check_settings, read_json
 from rnn_exp.storage.unfinished import parts_of
 
 __all__ = ["NUMBERS", "RESULTS", "TEXTS", "TRUTHS", "RunFolder", "read"]
@@ -59,7 +59,7 @@ def read(place: Path, name: str, *, unfinished: bool = False) -> RunFolder:
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if either is not as it should be.
     """
-    said = json.loads((place / RUN_JSON).read_text(encoding="utf-8"))
+    said = read_json(place / RUN_JSON)
     row, rule = _row(said) | {"run": name}, said.get("verdict_rule")
     if not isinstance(rule, str | None):
         raise ValueError(f"{RUN_JSON}: verdict_rule is not text")
@@ -75,6 +75,8 @@ def read(place: Path, name: str, *, unfinished: bool = False) -> RunFolder:
         name: promised(place / TABLES[name].file, name, version, entries.get(TABLES[name].file))
         for name in names
     }
+    rows = {name: table.rows for name, table in ends.items()}
+    check_rows(said, rows, {name: table.path.stat().st_size for name, table in ends.items()})
     _agree(said, ends)
     return RunFolder(row, {name: [source] for name, source in ends.items()}, rule)
 
@@ -122,6 +124,8 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
                 raise ValueError(f"run.json: {name} is too large a number")
             if name.startswith(_NOT_NEGATIVE) and isinstance(value, int | float) and value < 0:
                 raise ValueError(f"run.json: {name} is negative")
+    check_row(row)
+    check_settings(settings)
     if row["carrier"] not in _CARRIERS:
         raise ValueError(f"run.json: carrier is no column of gradients: {row['carrier']}")
     return row | settings

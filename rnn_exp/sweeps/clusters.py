@@ -50,7 +50,7 @@ class Dask:
         try:
             library.comm.resolve_address(address)  # a client with a wrong address cannot be closed
             self.client = library.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # what is raised depends on the scheme of the address
             raise _unreachable("Dask scheduler", address, error) from None
         self.address, self.executor = address, self.client.get_executor(pure=False)
 

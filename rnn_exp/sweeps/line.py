@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from tqdm import tqdm
 from tqdm.utils import disp_len
 
-from rnn_exp.words import printable
+from rnn_exp.program import printable
 
 __all__ = ["Line", "Stream", "fitted"]
 

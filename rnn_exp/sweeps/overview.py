@@ -14,6 +14,7 @@ from pathlib import Path
 from time import sleep, time
 from typing import Any, NamedTuple
 
+from rnn_exp.program import printable
 from rnn_exp.schema import DONE, RUN_JSON
 from rnn_exp.sweeps.line import Line
 from rnn_exp.sweeps.status import (
@@ -25,7 +26,6 @@ from rnn_exp.sweeps.status import (
     status_parts,
     sweep_status,
 )
-from rnn_exp.words import printable
 
 __all__ = ["FolderStatus", "overview", "watch"]
 

@@ -112,6 +112,8 @@ class Pool:
     def __post_init__(self) -> None:
         """Refuse settings that are not possible."""
         check(self)
+        if not isinstance(self.address, str | None):
+            raise SettingError("address", self.address, "a text such as tcp://host:8786, or null")
         if self.backend == "dask" and self.address is None:
             raise SettingError(
                 "address", "null", "the address of a Dask scheduler, tcp://host:8786"

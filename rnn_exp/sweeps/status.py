@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from rnn_exp.program import printable
 from rnn_exp.schema import DONE, RUN_JSON, SWEEP_JSON
 from rnn_exp.storage.files import is_held, replace_bytes
-from rnn_exp.words import printable
+from rnn_exp.storage.trust import read_json
 
 __all__ = [
     "FILE",
@@ -39,6 +40,8 @@ FOLDER = ".progress"
 _SECONDS_BETWEEN_HEARTBEATS = 1.0
 # A chunk whose heartbeat is older was killed, or makes less than one update a minute.
 _STALE_SECONDS = 60.0
+# Beyond these a file was not written by a sweep: numbers that no arithmetic is done with.
+_MOST_RUNS, _LAST_SECOND = 10**9, 1e11
 
 
 class ChunkProgress(NamedTuple):
@@ -139,12 +142,13 @@ def chunks_in_training(sweep: Path) -> list[ChunkProgress]:
         try:
             if time() - path.stat().st_mtime > _STALE_SECONDS:
                 continue
-            found: Any = json.loads(path.read_text(encoding="utf-8"))
+            found = read_json(path)
             fraction, start = float(found["fraction"]), float(found.get("start", 0.0))
-            if 0 <= start <= fraction <= 1:
-                result.append(ChunkProgress(path.stem, int(found["runs"]), fraction, start))
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            chunk = ChunkProgress(path.stem, int(found["runs"]), fraction, start)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             continue  # it has just been removed, or is not a heartbeat
+        if 0 <= chunk.runs <= _MOST_RUNS and 0 <= chunk.start <= chunk.fraction <= 1:
+            result.append(chunk)
     return result
 
 
@@ -236,7 +240,7 @@ def label_line(sweep: Path) -> str:
 def _label(path: Path) -> tuple[str, str] | None:
     """Return a run's note and tags; None where there is no run.json that says something of them."""
     try:
-        said: Any = json.loads(path.read_text(encoding="utf-8"))
+        said = read_json(path)
         return str(said["note"] or ""), ", ".join(map(str, said["tags"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -264,10 +268,13 @@ def _run_list(sweep: Path) -> tuple[float, list[str], str]:
     if not path.exists():
         raise FileNotFoundError(f"there is no sweep in {sweep} (no {FILE})")
     try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
+        begun = float(found["begun"])
+        if not 0 <= begun < _LAST_SECOND:
+            raise ValueError("no time at which a sweep can have begun")
         names = [str(name) for name in found["runs"]]
-        return float(found["begun"]), names, str(found.get("command", ""))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return begun, names, str(found.get("command", ""))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{path} cannot be read ({type(error).__name__})") from None
 
 
@@ -275,6 +282,6 @@ def _run_status(path: Path) -> tuple[str, float]:
     """Return a run's status and when its run.json was written; ``planned`` where there is none."""
     try:
         when = path.stat().st_mtime
-        return str(json.loads(path.read_text(encoding="utf-8"))["status"]), when
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return str(read_json(path)["status"]), when
+    except (OSError, ValueError, KeyError, TypeError):
         return "planned", 0.0

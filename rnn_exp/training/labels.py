@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from rnn_exp.fields import Allowed, SettingError
-from rnn_exp.words import printable
+from rnn_exp.program import printable
 
 __all__ = ["label_words", "note", "plain_note", "plain_tags", "tags"]
 

@@ -14,6 +14,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
+
 from rnn_exp.fields import SettingError, as_typed, check, choice_error, whole
 from rnn_exp.networks import CELLS, ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
@@ -55,7 +57,7 @@ class Run:
     init: Init = dataclasses.field(default_factory=Gaussian)
     training: Training = dataclasses.field(default_factory=Training)
     recording: Recording = dataclasses.field(default_factory=Recording)
-    seed: int = whole(0)
+    seed: int = whole(0, most=2**128 - 1)
     device: str = "cpu"
     note: str | None = labels.note()
     tags: Sequence[str] | None = labels.tags()
@@ -86,8 +88,18 @@ class Run:
                 yield from penalty.refusals(network, training)
         yield from self._about_loss()
         yield from self._about_exponents()
+        yield from self._beyond_precision()
         if not _DEVICES.fullmatch(self.device):
             yield "device", self.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
+
+    def _beyond_precision(self) -> Iterator[Refusal]:
+        most = torch.finfo(self.network.torch_dtype).max
+        for group in _FIXED:  # those of task and init are used in double precision
+            for key, value in vars(getattr(self, group)).items():
+                if isinstance(value, float) and abs(value) > most:
+                    allowed = f"a number of size at most {most:.4g}"
+                    dtype = f"with network.dtype={self.network.dtype}"
+                    yield f"{group}.{key}", value, f"{allowed} {dtype}"
 
     def _about_loss(self) -> Iterator[Refusal]:
         task, training = self.task, self.training
@@ -177,8 +189,8 @@ def run_from(config: Mapping[str, Any]) -> Run:
         if not isinstance(given, Mapping):
             raise SettingError(group, given, "a group of settings")
         parts[group] = _part(group, dict(given))
-    parts |= {key: config.get(key) for key in _PLAIN} | {"device": str(config.get("device"))}
-    return Run(**parts)
+    parts |= {key: config.get(key) for key in _PLAIN}
+    return Run(**parts, device=as_typed(config.get("device")))
 
 
 _NAMED: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}

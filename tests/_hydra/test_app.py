@@ -503,14 +503,14 @@ REFUSED = {
         "+training.momentum=1",
     ): "training.momentum=1 is not possible: allowed is one of training.updates",
     ("+training.update=5",): "(did you mean training.updates?)",
-    ("=3",): "Config group override must be a string or a list. Got int",
+    ("=3",): "=3: a setting is written key=value, such as task.length=100",
     ("seed",): "seed",
     ("device=cuda",): "device=cuda is not possible: allowed is one of cpu, auto (no CUDA here)",
     (
         "training.clip_norm=0",
     ): "training.clip_norm=0 is not possible: allowed is a number above 0 or null",
     ("seed=1.5",): "seed=1.5 is not possible: allowed is a whole number of at least 0",
-    ("~seed",): "seed=None is not possible: allowed is a whole number of at least 0",
+    ("~seed",): "seed=null is not possible: allowed is a whole number of at least 0",
     (
         "init=torch",
         "init.gain=3",
@@ -532,6 +532,7 @@ REFUSED = {
         "task.length=10,0",
     ): "task.length=0 is not possible: allowed is a whole number of at least 2",
     ("-m", "seed=0,1", "hydra.sweep.subdir=same"): "hydra.sweep.subdir gives",
+    ("-m", "hydra.launcher.address=5"): "hydra.launcher.address=5 is not possible",
     ("-m", "task=adding,addin"): "task=addin is not there: allowed is one of adding",
     (
         "study=decay",
@@ -592,8 +593,7 @@ def test_a_full_disk_ends_a_run_in_one_line_and_its_run_json_says_failed(tmp_pat
     ended = start(tmp_path, *SMALL, "hydra.run.dir=own", prepare=_full_disk)
 
     assert ended.code == 1
-    assert ended.err.endswith("\nrnn-exp: updates.parquet: No space left on device\n")
-    assert "Traceback" not in ended.err
+    assert ended.err == "rnn-exp: updates.parquet: No space left on device\n"
     found = json.loads((tmp_path / "own" / "run.json").read_text())
     assert found["status"] == "failed"
     assert "No space left on device" in found["failure"]
@@ -614,8 +614,7 @@ def _interrupted() -> None:
 def test_an_interrupted_run_says_so_and_is_not_taken_for_finished(tmp_path):
     ended = start(tmp_path, *SMALL, "hydra.run.dir=own", prepare=_interrupted)
 
-    assert ended.code == 1
-    assert "rnn-exp: stopped; the same command goes on from there" in ended.err
-    assert "Traceback" not in ended.err
+    assert ended.code == 130
+    assert ended.err == "rnn-exp: stopped; the same command goes on from there\n"
     assert json.loads((tmp_path / "own" / "run.json").read_text())["status"] == "running"
     assert start(tmp_path, *SMALL, "hydra.run.dir=own").out.startswith("finished; at update 0 ")

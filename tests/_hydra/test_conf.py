@@ -85,6 +85,7 @@ def test_every_run_of_a_study_is_valid_and_no_two_are_the_same(name):
 
 
 FLOATS = st.floats(min_value=1e-300, max_value=1e300)
+IN_SINGLE_PRECISION = st.floats(min_value=1e-300, max_value=1e38)
 RUNS = st.builds(
     Run,
     task=st.builds(Adding, length=st.integers(2, 10**6))
@@ -107,8 +108,8 @@ RUNS = st.builds(
         updates=st.integers(1, 10**9),
         batch_size=st.integers(1, 10**5),
         optimizer=st.sampled_from(["sgd", "adam", "rmsprop"]),
-        learning_rate=FLOATS,
-        clip_norm=st.none() | FLOATS,
+        learning_rate=IN_SINGLE_PRECISION,
+        clip_norm=st.none() | IN_SINGLE_PRECISION,
     ),
     recording=st.builds(Recording, every=st.integers(1, 10**6)),
     seed=st.integers(0, 2**80),

@@ -266,7 +266,7 @@ BREAKS = {
     _two_columns_of_a_name: "ValueError: gradients.parquet: lag is there 2 times",
     _text_for_a_column_of_numbers: "ValueError: updates.parquet: loss holds string, not numbers",
     _fewer_gradients_than_updates: "ValueError: gradients.parquet has 19 rows, updates.parquet 2",
-    _more_updates_than_gradients: "ValueError: gradients.parquet has 20 rows, updates.parquet 4",
+    _more_updates_than_gradients: "ValueError: updates.parquet has 4 rows, where its run records",
 }
 
 

@@ -468,7 +468,7 @@ def test_sequences_too_short_for_their_cues_are_refused(kind, least, more):
     [
         (TemporalOrder, {"cues": 1}, "cues=1 is not possible: allowed is 2 or 3"),
         (TemporalOrder, {"cues": 4}, "cues=4 is not possible: allowed is 2 or 3"),
-        (TemporalOrder, {"cues": True}, "cues=True is not possible: allowed is 2 or 3"),
+        (TemporalOrder, {"cues": True}, "cues=true is not possible: allowed is 2 or 3"),
         (Adding, {"convention": "pascanus"}, r"convention=pascanus .* \(did you mean pascanu\?\)"),
         (Adding, {"length": 21, "convention": "hochreiter"}, "task.convention=hochreiter"),
         (Memorization, {"length": 0}, "length=0 .* nothing to hold it over"),

@@ -246,14 +246,14 @@ def test_a_group_that_is_no_group_is_refused(group, value):
 def test_a_missing_group_is_refused(group):
     config = {key: value for key, value in USUAL.items() if key != group}
 
-    with pytest.raises(SettingError, match=f"^{group}=None is not possible"):
+    with pytest.raises(SettingError, match=f"^{group}=null is not possible"):
         run_from(config)
 
 
 def test_a_missing_seed_is_refused(refused):
     told = refused({key: value for key, value in USUAL.items() if key != "seed"})
 
-    assert told == "seed=None is not possible: allowed is a whole number of at least 0"
+    assert told == "seed=null is not possible: allowed is a whole number of at least 0"
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cpu ", None, "", 0])

@@ -1,0 +1,168 @@
+"""The words of a command line before Hydra has them: put in its order, with hints for slips.
+
+Hydra reads ``key=value``, and options before or after all of these. Here options may stand
+anywhere, and a word that Hydra could not read is refused with the one that was meant.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from rnn_exp.fields import suggestion
+from rnn_exp.program import Options
+
+__all__ = ["CommandLineError", "in_hydras_order", "likely_word", "quoted"]
+
+_EXAMPLE: Final = "a setting is written key=value, such as task.length=100"
+_LONGEST: Final = 100_000
+_LONGEST_QUOTED: Final = 200
+_MOST_DIGITS: Final = 4300  # of a whole number that Python reads
+_KEY: Final = re.compile(r"[\w.]+")
+
+
+class CommandLineError(ValueError):
+    """A word of the command line that is neither an option nor ``key=value``."""
+
+
+def in_hydras_order(words: Sequence[str], conf: Path) -> list[str]:
+    """Return the words of a command line in Hydra's order: settings, then options.
+
+    Args:
+        words: without the program's name.
+        conf: the folder of configurations, whose groups have the names of studies and tasks.
+
+    Raises:
+        CommandLineError: for a word that Hydra could not read.
+        SystemExit: for an option without its value, and after help.
+    """
+    parser = Options("rnn-exp", parents=[get_args_parser()], add_help=False)
+    given, unknown = parser.parse_known_intermixed_args(list(words))
+    settings: list[str] = given.overrides
+    dashed = next((word for word in [*unknown, *settings] if word.startswith("-")), None)
+    if dashed is not None:
+        raise CommandLineError(_about_option(dashed, words, _options(parser)))
+    if given.config_dir is not None and not Path(given.config_dir).is_dir():
+        raise CommandLineError(f"--config-dir {given.config_dir}: there is no such folder")
+    if given.experimental_rerun is not None:
+        raise CommandLineError(
+            "--experimental-rerun: a run is made again by the command in its run.json"
+        )
+    if not given.shell_completion:
+        _refuse_slips(settings, conf)
+    left = list(settings)
+    options = [word for word in words if word != "--" and not _taken(word, left)]
+    return [*settings, *options]
+
+
+def likely_word(typed: str) -> str:
+    """Return " (did you mean task.length=10?)" for ``length=10`` or ``T=10``, else "".
+
+    Args:
+        typed: a word of the command line whose key is not known.
+    """
+    from rnn_exp._hydra.help import keys_like
+
+    key, equals, value = typed.lstrip("+~").partition("=")
+    meant = [likely for likely in keys_like(key) if likely != key]
+    return f" (did you mean {' or '.join(f'{k}{equals}{value}' for k in meant)}?)" if meant else ""
+
+
+def quoted(word: str) -> str | None:
+    r"""Return a word with its value in quotes, as it is typed in a shell; None: that is no help.
+
+    Example:
+        >>> quoted("hydra.run.dir=my runs/梯度")
+        '\'hydra.run.dir="my runs/梯度"\''
+    """
+    key, equals, value = word.partition("=")
+    if not equals or not value.isprintable() or len(value) > _LONGEST_QUOTED:
+        return None
+    if value[:1] in set("[{('\"") or not value:
+        return None  # a list, a dictionary or a quote that was meant, with a slip
+    text = value.replace("\\", "\\\\").replace('"', '\\"')
+    better = f'{key}="{text}"'
+    try:
+        OverridesParser.create().parse_override(better)
+    except HydraException:
+        return None
+    return shlex.quote(better)
+
+
+def _taken(word: str, left: list[str]) -> bool:
+    """Whether a word is the next setting, which is then taken off."""
+    if not left or word != left[0]:
+        return False
+    del left[0]
+    return True
+
+
+def _options(parser: Options) -> list[str]:
+    """Return the long options that there are."""
+    return [o for o in parser._option_string_actions if o.startswith("--")]
+
+
+def _about_option(word: str, words: Sequence[str], options: Sequence[str]) -> str:
+    """Say what to write in the place of an unknown option: ``--task.length=10`` is a setting."""
+    bare = word.lstrip("-")
+    name = bare.partition("=")[0]
+    known = suggestion(word.partition("=")[0], options)
+    after = words[words.index(word) + 1 :] if word in words else []
+    if not known and _KEY.fullmatch(name) and not name.isdigit():
+        meant = bare
+        if "=" not in bare and after and "=" not in after[0] and not after[0].startswith("-"):
+            meant = f"{bare}={after[0]}"
+        if "=" in meant:
+            return f"{word}: a setting has no dashes; write {meant}{likely_word(meant)}"
+    return f"there is no option {word}{known}; rnn-exp --help shows what there is"
+
+
+def _refuse_slips(settings: Sequence[str], conf: Path) -> None:
+    """Refuse the first word that is not ``key=value``.
+
+    Raises:
+        CommandLineError: with the word that was meant, where that can be seen.
+    """
+    for place, word in enumerate(settings):
+        if len(word) > _LONGEST:
+            raise CommandLineError(f"{word[:60]}… has {len(word)} letters; at most {_LONGEST}")
+        if re.search(rf"\d{{{_MOST_DIGITS + 1}}}", word):
+            raise CommandLineError(f"{word[:60]}…: a number of more than {_MOST_DIGITS} digits")
+        key, equals, value = word.partition("=")
+        after = settings[place + 1] if place + 1 < len(settings) else ""
+        if equals and key and not (value == "" and after and "=" not in after):
+            continue
+        if word.startswith("~") and len(word) > 1:
+            continue  # Hydra's own way to leave something out
+        hint = next(_meant(word, after, settings[place + 2 : place + 3], conf), _EXAMPLE)
+        raise CommandLineError(f"{word or repr(word)}: {hint}")
+
+
+def _meant(word: str, after: str, last: Sequence[str], conf: Path) -> Iterator[str]:
+    """Yield what may have been meant by a word that is not ``key=value``, the likeliest first."""
+    key, equals, _ = word.partition("=")
+    if equals and not key:
+        return
+    if after == "=":
+        yield f"write {word}={''.join(last)}, without spaces"
+    if after.startswith("="):
+        yield f"write {word}{after}, without spaces"
+    if equals:
+        yield f"write {word}{after}, without spaces"
+    colon = re.fullmatch(r"([A-Za-z_][\w.]*):(.+)", word, re.DOTALL)
+    if colon:
+        yield f"write {colon[1]}={colon[2]}"
+    for group in sorted(path.parent.name for path in conf.glob(f"*/{_literal(word)}.yaml")):
+        yield f"did you mean {group}={word}?"
+    if _KEY.fullmatch(word) and after and "=" not in after:
+        yield f"write {word}={after}"
+
+
+def _literal(word: str) -> str:
+    """Return a word as the name of a file; what cannot be one is the name of none."""
+    return word if re.fullmatch(r"\w{1,100}", word) else " "

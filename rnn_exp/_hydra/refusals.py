@@ -1,0 +1,218 @@
+"""Refusals: what Hydra, OmegaConf, YAML, the operating system or a cluster raises, as one line.
+
+Whoever refuses a command, before or after Hydra has it, calls `refuse`; the words are made here.
+"""
+
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import yaml
+from hydra.errors import (
+    CompactHydraException,
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from rnn_exp import program
+from rnn_exp._hydra.command_line import CommandLineError, likely_word, quoted
+from rnn_exp.fields import SettingError, suggestion
+
+__all__ = ["GO_ON", "WITH_TRACEBACK", "RunError", "line_of", "refuse"]
+
+GO_ON: Final = "the same command goes on from there"
+"""What is said to whoever stops a run or a sweep."""
+WITH_TRACEBACK: ContextVar[bool] = ContextVar(
+    "whether a refusal shows its traceback", default=False
+)
+"""Set by ``HYDRA_FULL_ERROR=1`` in the environment."""
+
+_HYDRAS_MANUAL: Final = "\nSee https://hydra.cc"
+_DETAILS: Final = "\n    full_key:"
+
+
+class RunError(RuntimeError):
+    """A run has failed; its folder has the log."""
+
+
+def refuse(error: BaseException) -> NoReturn:
+    """Leave with the line of an error and exit code 1.
+
+    Hydra makes warnings of what a callback raises, but lets this pass.
+
+    Raises:
+        SystemExit: always.
+    """
+    if WITH_TRACEBACK.get():
+        traceback.print_exception(error)
+    program.leave("rnn-exp", line_of(error))
+
+
+def line_of(error: BaseException) -> str:
+    """Return one line that says what came and, where it is known, what to write in its place."""
+    chain = list(_causes(error))
+    for kind, words in _WORDS.items():
+        for cause in chain:
+            if isinstance(cause, kind) and (line := words(cause)):
+                return program.one_line(line)
+    for cause in chain:
+        if isinstance(cause, (OSError, RecursionError, MemoryError)):
+            return program.line_of(cause)
+    if isinstance(error, (HydraException, OmegaConfBaseException)) and _plain(error).strip():
+        return program.one_line(_plain(error))
+    if str(error) and _is_raised_by_hydra(error):
+        if isinstance(error, (ValueError, RuntimeError)):
+            return program.one_line(_plain(error))
+        return program.one_line(f"this is no configuration that Hydra can compose: {error}")
+    return program.line_of(error)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what it was raised from, the outermost first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _is_raised_by_hydra(error: BaseException) -> bool:
+    """Whether code of Hydra or OmegaConf raised a plain error: it speaks of the configuration."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and bool({"hydra", "omegaconf"} & {*Path(frames[-1].filename).parts})
+
+
+def _plain(error: BaseException) -> str:
+    """Return the message of an error of Hydra or OmegaConf without its remarks."""
+    text = str(error).partition(_HYDRAS_MANUAL)[0].partition(_DETAILS)[0]
+    key = getattr(error, "full_key", None)
+    return f"{key}: {text}" if key and str(key) not in text else text
+
+
+def _unparsable(error: OverrideParseException) -> str:
+    word = quoted(error.override)
+    if word is None:
+        return f"{_short(error.override)}: this is not key=value as Hydra reads it"
+    return (
+        f"{_short(error.override)}: a value with such signs must be quoted, and the quotes quoted "
+        f"for the shell: {word}"
+    )
+
+
+def _unknown_choice(error: MissingConfigException) -> str:
+    name = str(error.missing_cfg_file)
+    if name in _option_values("--config-name", "-cn"):
+        return f"--config-name {name}: there is no such file in the folders of configurations"
+    if not error.options:
+        return _plain(error).partition("\n")[0]
+    group, _, name = name.partition("//") if "//" in name else name.rpartition("/")
+    options = sorted(error.options)
+    return (
+        f"{group}={name} is not there: allowed is one of {', '.join(options)}"
+        f"{suggestion(name, options)}"
+    )
+
+
+def _option_values(*options: str) -> list[str]:
+    """Return the values that the command line gives to an option."""
+    words = sys.argv[1:]
+    after = [word for before, word in pairwise(words) if before in options]
+    return [*after, *(w.partition("=")[2] for w in words if w.partition("=")[0] in options)]
+
+
+def _unknown_key(error: OmegaConfBaseException) -> str:
+    if error.key is None:
+        return ""
+    key, parent = str(error.full_key or error.key), error.parent_node
+    if not isinstance(parent, DictConfig):
+        return _plain(error)
+    name = key.rpartition(".")[2]
+    options = sorted(str(option) for option in parent if option != "hydra")
+    prefix = key.removesuffix(name)
+    typed = next((word for word in sys.argv[1:] if word.lstrip("+~").startswith(key)), key)
+    hint = suggestion(name, options, prefix) or likely_word(typed)
+    allowed = f"; allowed is one of {', '.join(f'{prefix}{o}' for o in options)}" if options else ""
+    return f"{_short(typed)}: there is no such setting{allowed}{hint}"
+
+
+def _not_merged(error: CompactHydraException) -> str:
+    """Return what is said of a sweep without ``-m``, and of a value that has no place."""
+    text = str(error)
+    found = re.match(r"Ambiguous value for argument '(.*)'", text) or re.match(
+        r"Sweep parameters '(.*)' requires --multirun", text
+    )
+    if found:
+        return f"{_short(found[1])}: several values are a sweep, which needs -m: rnn-exp -m …"
+    composed = re.match(r"In '(.*?)': \w+ raised while composing config:\s*(.*)", text, re.DOTALL)
+    if composed:
+        return f"{composed[1]}: {composed[2].partition(_DETAILS)[0]}"
+    merged = re.match(r"Error merging override (.*)", text, re.DOTALL)
+    if merged and error.__cause__ is not None:
+        why = _plain(error.__cause__).partition("\n")[0]
+        return f"{_short(merged[1])} is not possible: {why}"
+    return ""
+
+
+def _not_made(error: InstantiationException) -> str:
+    """Return what is said of a launcher, sweeper or callback that cannot be made."""
+    place = re.search(r"full_key: (\S+)", str(error))
+    key = place[1] if place else "hydra"
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    if unknown:
+        return f"{key}.{unknown[1]}: there is no such setting"
+    text = _plain(error).partition(", set env var HYDRA_FULL_ERROR")[0]
+    return f"{key} cannot be made: {text}"
+
+
+def _broken_yaml(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark, problem = error.problem_mark, error.problem or "no YAML"
+        where = f"{_from_here(mark.name)}, line {mark.line + 1}, column {mark.column + 1}"
+        hint = " (indent with spaces, not with tabs)" if "'\\t'" in problem else ""
+        return f"{where}: {problem}{hint}"
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"{_from_here(str(error.name))}: a sign that YAML does not allow: {error.reason}"
+    return str(error)
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    """Return which file is not text; the error itself knows the bytes alone."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    paths = [frame.f_locals.get("full_path") for frame in frames]
+    where = next((_from_here(str(path)) for path in reversed(paths) if path), "a file")
+    return f"{where} is not UTF-8: {error.reason} at byte {error.start}"
+
+
+def _from_here(path: str) -> str:
+    """Return a path from the working directory, where it lies below that."""
+    here = Path.cwd()
+    place = Path(path)
+    return str(place.relative_to(here) if place.is_relative_to(here) else place)
+
+
+def _short(word: str) -> str:
+    return word if len(word) <= 100 else f"{word[:60]}… ({len(word)} letters)"
+
+
+# In the order in which the causes are asked: the first that has a line is taken.
+_WORDS: Final[dict[type[BaseException], Callable[[Any], str]]] = {
+    SettingError: str,
+    CommandLineError: str,
+    RunError: str,
+    yaml.YAMLError: _broken_yaml,
+    UnicodeDecodeError: _not_utf8,
+    OverrideParseException: _unparsable,
+    MissingConfigException: _unknown_choice,
+    ConfigKeyError: _unknown_key,
+    ConfigAttributeError: _unknown_key,
+    InstantiationException: _not_made,
+    CompactHydraException: _not_merged,
+}

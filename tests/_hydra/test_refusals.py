@@ -1,0 +1,179 @@
+"""Refusals: one plain line for whatever Hydra, YAML or the system raises, and nothing written."""
+
+import pytest
+
+from rnn_exp import fields
+from rnn_exp._hydra import help as help_lists
+from rnn_exp._hydra.command_line import in_hydras_order, quoted
+from rnn_exp.networks import ACTIVATIONS, CELLS, INITS
+from rnn_exp.networks.network import DTYPES
+from rnn_exp.tasks import TASKS
+from rnn_exp.training.optimizers import OPTIMIZERS
+from tests._hydra.test_composition import CONF
+from tests.in_process import command
+
+HEAD = "# @package _global_\n"
+
+WORDS = {
+    # slips of the form
+    ("--task.length=10",): "--task.length=10: a setting has no dashes; write task.length=10",
+    ("--task.length", "10"): "--task.length: a setting has no dashes; write task.length=10",
+    ("--lenght=10",): "write lenght=10 (did you mean task.length=10?)",
+    ("task.length", "100"): "task.length: write task.length=100",
+    ("T=10",): "(did you mean task.length=10?)",
+    ("length=10",): "(did you mean task.length=10?)",
+    ("lr=0.1",): "(did you mean training.learning_rate=0.1?)",
+    ("hidden=8",): "(did you mean network.hidden_size=8?)",
+    ("clip=1",): "(did you mean training.clip_norm=1 or training.clip_value=1?)",
+    ("study", "decay"): "study: write study=decay",
+    ("decay",): "decay: did you mean study=decay?",
+    ("seed", "=", "3"): "seed: write seed=3, without spaces",
+    ("seed=", "3"): "seed=: write seed=3, without spaces",
+    ("seed:3",): "seed:3: write seed=3",
+    ("task.length=10,20",): "task.length=10,20: several values are a sweep, which needs -m",
+    ("task.length=range(3,5)",): "several values are a sweep, which needs -m",
+    ("hydra.run.dir=梯度",): "'hydra.run.dir=\"梯度\"'",
+    # options
+    ("--nope",): "there is no option --nope",
+    ("--config-dri", "x"): "(did you mean --config-dir?)",
+    ("--cfg", "nope"): "choose from 'job', 'hydra', 'all'",
+    ("--config-dir",): "expected one argument",
+    ("--config-dir", "nowhere"): "--config-dir nowhere: there is no such folder",
+    ("--config-name=nope",): "--config-name nope: there is no such file",
+    ("--experimental-rerun", "x"): "a run is made again by the command in its run.json",
+    # values that cannot be
+    ("init.name=[1]",): "init.name=[1] is not possible",
+    ("network.dtype=bfloat16",): "allowed is one of float32, float64\n",
+    ("task.length=9223372036854775808",): "and of at most 2147483647",
+    ("network.hidden_size=1000000000000",): "and of at most 2147483647",
+    ("seed=" + 5000 * "9",): "a number of more than 4300 digits",
+    ("training.clip_value=1e39",): "at most 3.403e+38 with network.dtype=float32",
+    ("network.initial_state=1e39",): "at most 3.403e+38 with network.dtype=float32",
+    ("init=critical", "init.input_scale=1e6"): "allowed is less, with init=critical",
+    ("seed=" + 300 * "[" + 300 * "]",): "nested too deeply",
+    ("network.activation='a\nb'",): "network.activation=a b is not possible",
+    ("network.activation='\x1b[31m'",): "network.activation=\\x1b[31m is not possible",
+    ("network.activation=" + 200_000 * "x",): "letters; at most 100000",
+    ("hydra.run.dir=" + 300 * "x",): "File name too long",
+    ("hydra.run.dir=null",): "hydra.run.dir=null is not possible",
+    ("hydra.run.dir=/dev/null/x",): "/dev/null/x: Not a directory",
+    ("-m", "hydra.sweep.dir=/dev/null/x", "seed=0,1"): "/dev/null/x",
+    ("-m", "+hydra.launcher.nope=1"): "hydra.launcher.nope: there is no such setting",
+}
+
+
+@pytest.mark.parametrize("words", WORDS, ids=lambda words: " ".join(words)[:40].encode())
+def test_a_command_line_is_refused_in_one_line_that_says_what_to_write(tmp_path, words):
+    ended = command(tmp_path, *words)
+
+    assert ended.is_refusal, ended
+    assert ended.err.startswith("rnn-exp: ")
+    assert WORDS[words] in ended.err
+
+
+FILES = {
+    HEAD + "training:\n\tupdates: 3\n": "line 3, column 1: found character '\\t' that cannot start",
+    HEAD + "training:\n  updates: 3\n  updates: 4\n": "line 4, column 3: found duplicate key",
+    HEAD + "a: b: c\n": "my/study/mine.yaml, line 2, column 5: mapping values are not allowed",
+    HEAD + "seed: *nope\n": "line 2, column 7: found undefined alias 'nope'",
+    HEAD + "seed: \0\n": "my/study/mine.yaml: a sign that YAML does not allow",
+    HEAD + "seed: \udcff\n": "my/study/mine.yaml is not UTF-8",
+    HEAD + "seed: " + 3000 * "[": "nested too deeply",
+    HEAD + "seed: ${nope}\n": "seed: Interpolation key 'nope' not found",
+    HEAD + "defaults:\n  - task: nope\n": "Could not find 'study/task/nope'",
+}
+
+
+@pytest.mark.parametrize("text", FILES, ids=range(len(FILES)))
+def test_a_study_file_is_refused_in_one_line_that_says_where(tmp_path, text):
+    file = tmp_path / "my" / "study" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+
+    ended = command(tmp_path, "study=mine", "--config-dir", "my")
+
+    assert ended.is_refusal, ended
+    assert FILES[text] in ended.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["a=1", "-m", "b=2"],
+        ["-m", "a=1", "b=2"],
+        ["a=1", "b=2", "-m"],
+    ],
+)
+def test_options_may_stand_anywhere(words):
+    assert in_hydras_order(words, CONF) == ["a=1", "b=2", "-m"]
+
+
+def test_an_option_keeps_its_value_wherever_it_stands(tmp_path):
+    words = ["study=x", "--config-dir", str(tmp_path), "seed=3", "--config-name=n", "-m"]
+
+    assert in_hydras_order(words, CONF) == [
+        *("study=x", "seed=3", "--config-dir", str(tmp_path), "--config-name=n", "-m")
+    ]
+
+
+def test_a_quoted_word_is_what_was_meant(tmp_path):
+    import shlex
+
+    [word] = shlex.split(quoted("hydra.run.dir=my runs/梯度") or "")
+
+    ended = command(tmp_path, word)
+
+    assert ended.code == 0
+    assert "my runs/梯度" in ended.left
+
+
+OPTIONS = [ACTIVATIONS, CELLS, INITS, DTYPES, TASKS, OPTIMIZERS]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
+def test_a_slip_in_any_registered_name_is_seen(options):
+    """A letter twice, and two letters in the wrong order, of every name of five letters or more."""
+    for name in options:
+        for place in range(1, len(name) - 1) if len(name) > 4 else ():
+            a, b = name[place], name[place + 1]
+            doubled = name[:place] + a + name[place:]
+            swapped = name[:place] + b + a + name[place + 2 :]
+            for slip in {doubled, swapped} - {*options}:
+                if not (a + b).isalpha():
+                    continue
+                assert fields.suggestion(slip, options) == f" (did you mean {name}?)"
+
+
+@pytest.mark.parametrize("word", ["bfloat16", "float16", "half", "elu", "gelu", "selu", "nadam"])
+def test_the_name_of_another_thing_is_no_slip(word):
+    assert [fields.suggestion(word, options) for options in OPTIONS] == ["" for _ in OPTIONS]
+
+
+def test_other_names_are_those_of_settings_that_there_are():
+    names = {key.rpartition(".")[2] for key in help_lists.keys_like("length")}
+
+    assert names == {"length"}
+    for name, others in help_lists._OTHER_NAMES.items():
+        for other in others:
+            assert [key.rpartition(".")[2] for key in help_lists.keys_like(other)] == [name]
+
+
+def test_the_traceback_is_shown_to_who_asks_for_it(tmp_path, monkeypatch):
+    from rnn_exp._hydra import refusals
+
+    monkeypatch.setattr(refusals.program, "leave", lambda name, why: (_ for _ in ()).throw(Left))
+    printed: list[BaseException] = []
+    monkeypatch.setattr(refusals.traceback, "print_exception", printed.append)
+    token = refusals.WITH_TRACEBACK.set(True)
+    error = ValueError("no")
+    try:
+        with pytest.raises(Left):
+            refusals.refuse(error)
+    finally:
+        refusals.WITH_TRACEBACK.reset(token)
+
+    assert printed == [error]
+
+
+class Left(Exception):  # noqa: N818 - raised in the place of SystemExit
+    """The command has been left."""
