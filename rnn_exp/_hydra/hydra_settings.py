@@ -48,11 +48,10 @@ def check_run(config: DictConfig) -> None:
         if key in said and "hydra.run.dir" not in said:
             mend = "for sweeps (-m); use hydra.run.dir for a single run"
             raise SettingError(key, said[key], mend)
-    alone = {
+    alone = {  # how many processes there are is no matter of a run: it is the same with any number
         "hydra.sweeper.max_batch_size": None,
         "hydra.launcher.backend": "processes",
         "hydra.launcher.address": None,
-        "hydra.launcher.processes": 1,
     }
     for key, only in alone.items():
         if key in said and said[key] not in (None, only):

@@ -18,6 +18,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from hypothesis import HealthCheck, given, settings
+from omegaconf import OmegaConf
 
 import rnn_exp
 from rnn_exp._hydra.composition import Composer, hydra_files
@@ -52,7 +53,7 @@ def here(tmp_path, monkeypatch):
     """Work in a folder of the test's own, with Hydra as the command line has it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(Path(rnn_exp.__file__).parent / "_hydra")])
-    register_resolvers()
+    Path("my").mkdir()
     yield
     GlobalHydra.instance().clear()
 
@@ -69,6 +70,7 @@ def planned(*words: str) -> Planned:
     anchor = SearchPathQuery(provider="schema", path=None)
     search.prepend("command-line", f"file://{Path('my').absolute()}", anchor)
     GlobalHydra.instance().clear()
+    register_resolvers()  # the name of a sweep's folder is that of the first sweep of a process
     hydra = StudyHydra.create_main_hydra2("rnn_exp", search)
     typed = [word for word in words if word != "-m"]
     mode = hydra.get_mode("config", typed)
@@ -77,7 +79,8 @@ def planned(*words: str) -> Planned:
         check_sweep(config)
         loader = hydra.config_loader
         composer = Composer(loader, config)
-        jobs = jobs_of_sweeper(list(config.hydra.overrides.task), config.hydra.sweeper, loader)
+        typed = OmegaConf.to_container(config.hydra.overrides, resolve=False)["task"]
+        jobs = jobs_of_sweeper(typed, config.hydra.sweeper, loader)
         found = plan(composer, jobs)
         files = set(hydra_files(composer.compose(jobs[0], 0)))
         return Planned(
@@ -475,7 +478,7 @@ REFUSED = {
     ("-m", "seed=0,1", "hydra.run.dir=here"): "use hydra.sweep.dir",
     ("hydra.sweep.dir=here",): "use hydra.run.dir",
     ("hydra.sweep.subdir=here",): "use hydra.run.dir",
-    ("hydra.launcher.processes=3",): "a single run trains in this process",
+    ("hydra.launcher.address=tcp",): "a single run trains in this process",
     ("hydra.launcher.backend=dask",): "a single run trains in this process",
     ("hydra.sweeper.max_batch_size=3",): "a single run trains in this process",
     ("hydra.launcher=null",): "hydra/launcher=rnn_exp",
@@ -576,6 +579,7 @@ def test_every_value_that_is_written_is_found_in_a_run_and_no_other(typed, param
 @functools.cache
 def composer() -> Composer:
     """What composes the jobs of a sweep without a study."""
+    register_resolvers()
     search = create_config_search_path(str(CONF))
     hydra = StudyHydra.create_main_hydra2("rnn_exp", search)
     return Composer(hydra.config_loader, hydra.compose_config("config", [], RunMode.MULTIRUN))
