@@ -343,6 +343,10 @@ def _impatient() -> None:
             ("backend=dask", "address=http://127.0.0.1:1"),
             "no Dask scheduler answers at http://127.0.0.1:1: unknown address scheme 'http'",
         ),
+        (
+            ("backend=dask", "address=tls://127.0.0.1:1"),
+            "no Dask scheduler answers at tls://127.0.0.1:1: TLS expects a `ssl_context` argument",
+        ),
         (("backend=dask",), "hydra.launcher.address=null is not possible: allowed is the address"),
         (
             ("backend=ray", "address=127.0.0.1:1"),
