@@ -190,7 +190,8 @@ def run_from(config: Mapping[str, Any]) -> Run:
             raise SettingError(group, given, "a group of settings")
         parts[group] = _part(group, dict(given))
     parts |= {key: config.get(key) for key in _PLAIN}
-    return Run(**parts, device=as_typed(config.get("device")))
+    parts["device"] = as_typed(parts["device"])  # null is refused as it is typed
+    return Run(**parts)
 
 
 _NAMED: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
