@@ -145,7 +145,9 @@ def _large_settings(run: Run) -> str:
         "network.hidden_size": sizes._replace(hidden=max(1, sizes.hidden // 2)),
         "network.num_layers": sizes._replace(layers=max(1, sizes.layers // 2)),
         "task.length": sizes._replace(
-            steps=max(1, sizes.steps // 2), answers=max(1, sizes.answers // 2)
+            steps=max(1, sizes.steps // 2),
+            held=max(1, sizes.held // 2),
+            answers=max(1, sizes.answers // 2),
         ),
         "training.batch_size": sizes._replace(batch=max(1, sizes.batch // 2)),
     }

@@ -9,10 +9,11 @@ they go to disk. Nor is what a GPU holds.
 import functools
 from typing import NamedTuple
 
+from rnn_exp.networks.forward import grid_of
 from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.training.optimizers import OPTIMIZERS
-from rnn_exp.training.penalties import PENALTIES
+from rnn_exp.training.penalties import PENALTIES, reads_states
 from rnn_exp.training.run import Run
 
 __all__ = ["PROCESS", "Sizes", "bytes_of"]
@@ -29,9 +30,13 @@ _PIECE = 1 << 20  # numbers of the contributions that are held at a time (`colum
 
 
 class Sizes(NamedTuple):
-    """What decides how much memory a run needs; counts, but ``item`` in bytes."""
+    """What decides how much memory a run needs; counts, but ``item`` in bytes.
+
+    ``held`` of the ``steps`` are held at once: fewer than all where backpropagation is truncated.
+    """
 
     steps: int
+    held: int
     batch: int
     hidden: int
     layers: int
@@ -54,6 +59,7 @@ class Sizes(NamedTuple):
         task, network, training = run.task, run.network, run.training
         return cls(
             steps=task.steps,
+            held=_held_steps(run),
             batch=training.batch_size,
             hidden=network.hidden_size,
             layers=network.num_layers,
@@ -76,6 +82,18 @@ class Sizes(NamedTuple):
         """How many numbers the weights of a run are."""
         per_unit = self.inputs + self.hidden + 2 + (self.layers - 1) * (2 * self.hidden + 2)
         return self.gates * self.hidden * per_unit + self.outputs * (self.hidden + 1)
+
+
+def _held_steps(run: Run) -> int:
+    """Return of how many time steps a run holds states at once (`networks.forward`)."""
+    training, T = run.training, run.task.steps
+    if training.truncation is None or reads_states(training):
+        return T
+    grid = grid_of(run.network, training.batch_size, T, training.truncation.back)
+    if grid is None:
+        return T
+    # The last stretch is up to half as long again, and a window reaches back from its beginning.
+    return min(T, 3 * grid.stretch // 2 + training.truncation.back)
 
 
 @functools.cache
@@ -109,7 +127,7 @@ def bytes_of(s: Sizes, runs: int) -> int:
 
 def _layer_states(s: Sizes, runs: int) -> int:
     """Return the bytes of a number for each unit of a layer, sequence and time step."""
-    return s.steps * runs * s.batch * s.hidden * s.item
+    return s.held * runs * s.batch * s.hidden * s.item
 
 
 def _sequences(s: Sizes, runs: int) -> int:
@@ -122,21 +140,21 @@ def _states(s: Sizes, runs: int) -> int:
     one = _layer_states(s, runs)
     each = 2 + s.kept + s.has_memory  # states, what the cell keeps, gradients
     late = (1 + s.has_memory) * s.layers if s.answers > 1 else 0
-    answers = one * s.answers // s.steps
+    answers = one * min(s.answers, s.held) // s.held
     return one * (each * s.layers + (s.layers - 1) + late) + answers
 
 
 def _in_an_update(s: Sizes, runs: int) -> int:
     """Return the bytes of the busiest moment: factors of δ of a layer, or the loss's own."""
     one = _layer_states(s, runs)
-    at_answers = 4 * one * s.answers // s.steps
+    at_answers = 4 * one * min(s.answers, s.held) // s.held
     graph = 4 * s.gates * s.layers * one if s.has_graph else 0
     return max(3 * s.gates * one, at_answers, graph, 6 * one if s.penalties else 0)
 
 
 def _second_pass(s: Sizes, runs: int) -> int:
     """Return the bytes of the pass without a floor, in float64 (`networks.rescaled`)."""
-    one = s.steps * runs * s.batch * _DOUBLE
+    one = s.held * runs * s.batch * _DOUBLE
     wide = 1 + s.has_memory
     below = (s.layers - 1) * (2 + wide) * s.hidden
     own = wide * s.hidden + s.inputs + 2
@@ -146,7 +164,7 @@ def _second_pass(s: Sizes, runs: int) -> int:
 def _theory(s: Sizes) -> int:
     """Return the bytes of the sequences that theory looks at before a run trains."""
     if s.layers == 1:
-        read = _SAMPLE * (s.inputs + 1) * 3 * _DOUBLE
+        read = _SAMPLE * (s.inputs + 1) * s.item * 3 // 2  # as drawn, and put together
     else:
         below = s.hidden * s.item * (1 + s.kept) * (s.layers - 1)
         read = _SAMPLE * max(below, s.hidden * (s.item + 3 * _DOUBLE))
