@@ -17,8 +17,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 
+from rnn_exp._hydra import results
 from rnn_exp._hydra.sweep import Sweep
 from rnn_exp.app import main
+from rnn_exp.storage.objective import Objective
 from rnn_exp.sweeps import worker
 from rnn_exp.sweeps.pool import Pool, ThisProcess
 
@@ -91,7 +93,12 @@ def _untrained() -> Iterator[None]:
             for job in jobs
         ]
 
+    def said(folder):
+        return {"status": "finished", "message": "finished"}
+
     with (
+        mock.patch.object(results, "_said", said),
+        mock.patch.object(Objective, "of", return_value=None),
         mock.patch.object(worker, "train_jobs", train_jobs),
         mock.patch.object(Sweep, "train", train),
         mock.patch.object(Pool, "open", return_value=ThisProcess()),

@@ -5,6 +5,7 @@
 is refused. What is parsed here is parsed by everybody: composition, sweeper, jobs.
 """
 
+import dataclasses
 import decimal
 import math
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser, create_
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import OverrideParseException
 
-from rnn_exp.fields import SettingError, as_typed
+from rnn_exp.fields import SettingError, allowed_of, as_typed
 
 __all__ = ["Parser", "bare_key", "refuse_lists", "values_of"]
 
@@ -158,7 +159,7 @@ def bare_key(text: str) -> str:
 
 
 def refuse_lists(words: Iterable[str]) -> None:
-    """Refuse a list among the words: no setting of a run is one, and several values are meant.
+    """Refuse a list where a setting has one value: several values are meant.
 
     Args:
         words: of the command line.
@@ -168,7 +169,17 @@ def refuse_lists(words: Iterable[str]) -> None:
     """
     for word in Parser().parse_overrides(list(words)):
         value = word.value()
-        if isinstance(value, list) and not word.key_or_group.startswith("hydra"):
+        if isinstance(value, list) and not _takes_lists(word.key_or_group):
             key, inside = word.get_key_element(), ",".join(map(as_typed, value))
             mend = f"one value, or with -m several without brackets: {key}={inside}"
             raise SettingError(key, word.get_value_string(), mend)
+
+
+def _takes_lists(key: str) -> bool:
+    """Whether a setting may be a list: those of Hydra, and of a run's own what says so."""
+    from rnn_exp.training.run import Run
+
+    if key.startswith("hydra"):
+        return True
+    allowed = [allowed_of(field) for field in dataclasses.fields(Run) if field.name == key]
+    return any(each is not None and each.test(["word"]) for each in allowed)

@@ -27,8 +27,8 @@ from rnn_exp._hydra.grids import jobs_of, jobs_of_sweeper
 from rnn_exp._hydra.hydra_settings import check_run, check_sweep
 from rnn_exp._hydra.job import register_resolvers, run_from_config
 from rnn_exp._hydra.loader import StudyHydra
-from rnn_exp._hydra.messages import one_line_error
 from rnn_exp._hydra.plan import PlannedJob, _refuse_shared_folders, plan
+from rnn_exp._hydra.refusals import line_of
 from rnn_exp.fields import as_typed
 from rnn_exp.training.run import Run
 
@@ -96,8 +96,7 @@ def refused(*words: str) -> str:
     before = sorted(Path().rglob("*"))
     with pytest.raises(Exception) as error:  # noqa: PT011 - whatever becomes a line
         planned(*words)
-    line = one_line_error(error.value)
-    assert line is not None
+    line = line_of(error.value)
     assert "\n" not in line
     assert sorted(Path().rglob("*")) == before
     return line

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rnn_exp.fields import SettingError
+from rnn_exp.fields import SettingError, as_typed
 from rnn_exp.networks.inits import TorchDefault
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.parameters import Parameters
@@ -49,5 +49,7 @@ def test_packing_the_views_gives_the_tensor_back():
     ],
 )
 def test_what_a_network_cannot_be_is_refused(key, value):
-    with pytest.raises(SettingError, match=f"^{key}={value} is not possible: allowed is "):
+    with pytest.raises(
+        SettingError, match=f"^{key}={as_typed(value)} is not possible: allowed is "
+    ):
         Network(**{key: value})

@@ -23,7 +23,7 @@ def test_gradients_of_several_answers_equal_autograd(sizes, data, seed):
 
     asked = asked_for(wanted, ends, shortest=2)
     found = read(states_read(h, asked.answers, asked.ends), C, c, asked.loss_of)
-    direct = onto_time(found.states, asked, T + 1)
+    direct = onto_time(found.states, asked, T + 1, asked.first(T + 1), T + 1)
 
     for run in range(R):
         leaves = [tensor.clone().requires_grad_() for tensor in (h[:, run], C[run], c[run])]
@@ -69,7 +69,8 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, by_ends, dtype, 
             c[which].clone(),
             asked.loss_of,
         )
-        return *found, onto_time(found.states, asked, T).transpose(0, 1)
+        direct = onto_time(found.states, asked, T, asked.first(T), T)
+        return *found, direct.transpose(0, 1)
 
     together = bits(slice(None))
     for run in range(R):
@@ -80,5 +81,7 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, by_ends, dtype, 
 def test_what_is_put_on_the_time_axis_has_the_length_of_the_task_not_of_the_company():
     gradient = normal(0, 2, 1, 3, 4)
     short = Objective(squares(gradient), 1, [7, 8], shortest=7)
-    assert len(onto_time(gradient, short, 10)) == 4
-    assert len(onto_time(gradient, short._replace(ends=[10, 9]), 10)) == 4
+    for ends in ([7, 8], [10, 9]):
+        asked = short._replace(ends=ends)
+        assert asked.first(10) == 6
+        assert len(onto_time(gradient, asked, 10, asked.first(10), 10)) == 4

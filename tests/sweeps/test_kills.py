@@ -7,6 +7,9 @@ import functools
 import os
 import random
 import signal
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,56 @@ def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(
     assert is_whole(tmp_path / str(lives), expected)
     resumed = [log for log in tmp_path.rglob("run.log") if "going on" in log.read_text()]
     assert KILLS < 40 or resumed  # some went on from the middle
+
+
+def descendants(pid: int) -> list[list[int]]:
+    """The processes that one has started, and those that these have started, and so on."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(path.parent.name))
+    levels, level = [], [pid]
+    while level := [child for each in level for child in parents.get(each, [])]:
+        levels.append(level)
+    return levels
+
+
+def has_workers_or_ended(command: Command) -> bool:
+    return not command.process.is_alive() or len(descendants(command.process.pid)) > 1
+
+
+def end(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.kills
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("victim", ["fork server", "worker", "group"])
+def test_a_sweep_ends_as_if_nothing_had_been_whichever_of_its_processes_is_killed(
+    tmp_path, expected, attempts, victim
+):
+    words = (*SWEEP, "hydra.launcher.processes=2")
+    draws = random.Random(victim)
+    for number in range(max(1, KILLS // 6)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with attempts.of(f"kills of a {victim}"):
+            command = begin(folder, *words)
+            wait_until(functools.partial(has_workers_or_ended, command), "there are workers")
+            time.sleep(draws.uniform(0.0, 4.0))
+            levels = [*descendants(command.process.pid), [], []]
+            everyone = [pid for level in levels for pid in level]
+            killed = {"fork server": levels[0], "worker": levels[1][:1], "group": everyone}
+            for pid in killed[victim]:
+                end(pid)
+            if victim == "group":
+                command.kill(signal.SIGKILL)
+                command = begin(folder, *words)
+            ended = command.wait()
+            assert ended.code == 0, ended.err
+            assert is_whole(folder, expected)
 
 
 def test_a_single_run_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path):

@@ -98,27 +98,25 @@ def test_a_fork_server_that_is_killed_between_two_processes_is_started_again():
 
 
 @pytest.mark.kills
-def test_a_fork_server_that_is_killed_at_any_moment_costs_no_item():
-    draws, kills = random.Random(0), 0
+def test_a_fork_server_that_is_killed_at_any_moment_costs_no_item(attempts):
+    draws = random.Random(0)
     for _ in range(KILLS):
         kill_fork_server()
         stop = threading.Event()
 
         def kill_now_and_then(stop=stop):
-            nonlocal kills
             for _ in range(3):
                 stop.wait(draws.uniform(0, 1.5))
                 kill_fork_server()
-                kills += 1
 
         killer = threading.Thread(target=kill_now_and_then)
         killer.start()
-        with closing(Processes(2)) as workers:
-            found = dict(map_unordered(square, range(6), workers))
-        stop.set()
-        killer.join()
-        assert found == {n: n * n for n in range(6)}
-    print(f"fork server: {kills} kills, {KILLS} sweeps, all whole")
+        with attempts.of("pools whose fork server is killed up to four times"):
+            with closing(Processes(2)) as workers:
+                found = dict(map_unordered(square, range(6), workers))
+            stop.set()
+            killer.join()
+            assert found == {n: n * n for n in range(6)}
 
 
 def test_where_no_process_can_start_there_is_one_line_after_a_few_attempts(monkeypatch):
