@@ -182,4 +182,4 @@ def _takes_lists(key: str) -> bool:
     if key.startswith("hydra"):
         return True
     allowed = [allowed_of(field) for field in dataclasses.fields(Run) if field.name == key]
-    return any(each is not None and each.test(["word"]) for each in allowed)
+    return any(each is not None and each.test(("word",)) for each in allowed)
