@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-__all__ = ["held", "is_held", "put_aside", "replace_bytes", "replace_file"]
+__all__ = ["LOCK_SECONDS", "held", "is_held", "put_aside", "replace_bytes", "replace_file"]
 
 
 def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
@@ -57,6 +57,8 @@ def put_aside(folder: Path, names: Iterable[str]) -> Path | None:
 
 
 _LOCK = ".lock"
+LOCK_SECONDS = 60.0
+"""How long to wait for a process that is writing the same run's folder."""
 
 
 @contextmanager

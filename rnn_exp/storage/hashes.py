@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rnn_exp.schema import SEAL
 
-__all__ = ["Entry", "damage", "entry_of", "is_unbroken", "seal_of", "sealed"]
+__all__ = ["Entry", "damage", "damage_of", "entry_of", "is_unbroken", "seal_of", "sealed"]
 
 _BLOCK: Final = 1 << 20
 
@@ -48,15 +48,28 @@ def damage(path: Path, entry: object) -> str | None:
     if not isinstance(entry, Mapping):
         return "nobody has written down its hash"
     try:
+        if not path.is_file():  # a pipe's reader would wait for ever
+            return "it is no file" if path.exists() else "it is missing"
         size = path.stat().st_size
         if size != entry.get("bytes"):
             return f"it has {size} bytes, and had {entry.get('bytes')}"
         if _sha256(path) != entry.get("sha256"):
             return "its contents were changed after it was written (SHA-256)"
-    except FileNotFoundError:
-        return "it is missing"
     except OSError as error:
         return error.strerror or str(error)
+    return None
+
+
+def damage_of(content: bytes, entry: object) -> str | None:
+    """Say what is wrong with a file that was read; None: it is as it was written.
+
+    Args:
+        content: of the file.
+        entry: what was written down of it.
+    """
+    same = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    if not isinstance(entry, Mapping) or any(entry.get(key) != same[key] for key in same):
+        return "its contents were changed after it was written (SHA-256)"
     return None
 
 

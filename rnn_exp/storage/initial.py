@@ -4,7 +4,6 @@ They are no file of a run's folder, which they would nearly double; they follow 
 and the seed.
 """
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ from rnn_exp.fields import SettingError
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.schema import RUN_JSON
 from rnn_exp.storage.files import replace_bytes
+from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.writing import versions
 from rnn_exp.theory.edge import initial_weights as drawn_weights
 from rnn_exp.training.batch import RunBatch
@@ -52,7 +52,7 @@ def run_of(folder: Path) -> Run:
         ValueError: if it describes no run of this version.
     """
     path = folder / RUN_JSON
-    said: Any = json.loads(path.read_text(encoding="utf-8"))
+    said: Any = read_json(path)
     try:
         config: dict[str, Any] = {"task": {}, "init": {}}
         for key, value in said["settings"].items():

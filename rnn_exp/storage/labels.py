@@ -1,13 +1,13 @@
 """Notes and tags on disk: kept when a run goes on, replaced when the same command brings others."""
 
 import dataclasses
-import json
 import shlex
 from pathlib import Path
 from typing import Any
 
 from rnn_exp.fields import SettingError
 from rnn_exp.schema import RUN_JSON
+from rnn_exp.storage.trust import read_json
 from rnn_exp.training.labels import label_words
 from rnn_exp.training.run import Run
 
@@ -27,7 +27,7 @@ def with_label(folder: Path, run: Run) -> Run:
     if run.note is not None and run.tags is not None:
         return run
     try:
-        said = json.loads((folder / RUN_JSON).read_text(encoding="utf-8"))
+        said = read_json(folder / RUN_JSON)
         return _filled(run, said) if said["digest"] == run.digest else run
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return run

@@ -4,13 +4,13 @@ It is a number that run.json has, so a run that is already there has it as well.
 """
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any, Final
 
 from rnn_exp.fields import check, choice
 from rnn_exp.schema import RUN_JSON, RUN_KEYS, TABLES
+from rnn_exp.storage.trust import read_json
 
 __all__ = ["Objective"]
 
@@ -49,7 +49,7 @@ class Objective:
         Raises:
             OSError, ValueError: if the folder's files cannot be read.
         """
-        said: Any = json.loads((folder / RUN_JSON).read_text(encoding="utf-8"))
+        said: Any = read_json(folder / RUN_JSON)
         key = _KEYS[self.objective]
         if said["status"] == "diverged" and key.if_diverged is not None:
             return key.if_diverged

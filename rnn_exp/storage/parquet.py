@@ -65,6 +65,7 @@ class Source(NamedTuple):
             each is read off.
         entry: what was written down of the file (`hashes.entry_of`); None: nothing, as it is of an
             earlier format.
+        content: of the file, if it was read already; None: it is read when it is wanted.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class Source(NamedTuple):
     names: Mapping[str, str]
     derived: Mapping[str, str] = MappingProxyType({})
     entry: object = None
+    content: bytes | None = None
 
     @property
     def columns(self) -> set[str]:
@@ -95,7 +97,13 @@ class Gathered(NamedTuple):
     failures: dict[int, str]
 
 
-def promised(path: Path, table: str, version: int = FORMAT, entry: object = None) -> Source:
+def promised(
+    path: Path,
+    table: str,
+    version: int = FORMAT,
+    entry: object = None,
+    content: bytes | None = None,
+) -> Source:
     """Return what a file's footer promises, having checked that it has the columns of its table.
 
     Args:
@@ -103,11 +111,12 @@ def promised(path: Path, table: str, version: int = FORMAT, entry: object = None
         table: the name of its table.
         version: the format of its folder.
         entry: what was written down of the file, which is looked at when it is read.
+        content: of the file, if it was read already.
 
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if it has not, or is no parquet file.
     """
-    with pq.ParquetFile(path) as file:
+    with _opened(path, content) as file:
         found, rows = file.schema_arrow, file.metadata.num_rows
     names: dict[str, str] = {}
     for column in TABLES[table].columns:
@@ -129,7 +138,12 @@ def promised(path: Path, table: str, version: int = FORMAT, entry: object = None
         for column in TABLES[table].columns
         if version < column.since and column.name not in names and column.of in names
     }
-    return Source(path, rows, names, derived, entry)
+    return Source(path, rows, names, derived, entry, content)
+
+
+def _opened(path: Path, content: bytes | None) -> pq.ParquetFile:
+    where = path if content is None else pa.BufferReader(content)
+    return pq.ParquetFile(where, page_checksum_verification=True)
 
 
 def _name_in(names: Collection[str], column: str) -> str | None:
@@ -188,9 +202,11 @@ def _part(
     needed = {*wanted.columns, *(name for name, only in conditions.items() if only is not None)}
     derived = {name: source.derived[name] for name in needed if name in source.derived}
     there = [name for name in sorted(needed | {*derived.values()}) if name in source.names]
-    if source.entry is not None and (wrong := damage(source.path, source.entry)):
-        raise ValueError(wrong)
-    with pq.ParquetFile(source.path, page_checksum_verification=True) as file:
+    if source.entry is not None and source.content is None:
+        wrong = damage(source.path, source.entry)
+        if wrong is not None:
+            raise ValueError(wrong)
+    with _opened(source.path, source.content) as file:
         table = file.read(columns=[source.names[name] for name in there], use_threads=False)
     if len(table.column_names) != len(there):
         raise ValueError("its columns are not those that its footer promised")

@@ -93,6 +93,16 @@ class Parts:
         self._used += 1
         part = Part(self._used, 0, {})
         self.folder.mkdir(exist_ok=True)
+        try:
+            self.parts = [*kept, self._written(part, before)]
+        except OSError:
+            for name in self.names:  # a full disk needs the room of what could be written
+                part.path(self.folder, name).unlink(missing_ok=True)
+            raise
+        self._waiting = []
+
+    def _written(self, part: Part, before: Sequence[Part]) -> Part:
+        """Write the files of a part: the rows of the one before, if it grows, and what waits."""
         for name in self.names:
             pieces = [
                 _read(part.path(self.folder, name), part.entries.get(name)) for part in before
@@ -103,7 +113,7 @@ class Parts:
             part.entries[name] = entry_of(path)
             if name == _GRADIENTS:
                 part = part._replace(rows=table.num_rows)
-        self.parts, self._waiting = [*kept, part], []
+        return part
 
     def pieces(self, name: str) -> Iterator[pa.Table]:
         """Yield the rows of a table, part after part.

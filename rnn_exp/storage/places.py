@@ -4,13 +4,13 @@ A run's name may change from version to version, its digest does not. So whoever
 folder asks here, and gets the one in which the run lies already, whatever it is called.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rnn_exp.schema import DONE, RUN_JSON, SWEEP_JSON
+from rnn_exp.storage.trust import read_json
 from rnn_exp.training.naming import SUFFIX, suffix_of
 from rnn_exp.training.run import Run
 
@@ -106,7 +106,7 @@ class _Found(NamedTuple):
         """Read what a folder says of itself; one that cannot be read holds no run."""
         path = folder / RUN_JSON
         try:
-            said: Any = json.loads(path.read_text(encoding="utf-8"))
+            said: Any = read_json(path)
             done, changed = said["status"] in DONE, path.stat().st_mtime
             return cls(done, folder == today, changed, folder, str(said["digest"]))
         except (OSError, ValueError, LookupError, TypeError, RecursionError):

@@ -1,12 +1,13 @@
 """Run folders as they are found: what run.json says, and what the tables' footers promise."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final, NamedTuple
 
 from rnn_exp.schema import CARRIERS, FORMAT, RUN_JSON, RUN_KEYS, TABLES, WITHOUT_RESULTS, tables_of
-from rnn_exp.storage.hashes import is_unbroken
+from rnn_exp.storage.hashes import damage_of, is_unbroken
 from rnn_exp.storage.parquet import Source, promised
 from rnn_exp.storage.trust import check_row, check_rows, check_settings, read_json
 from rnn_exp.storage.unfinished import parts_of
@@ -22,6 +23,7 @@ _LISTS: Final = [key.column for key in RUN_KEYS if key.column and key.type == "t
 _CARRIERS: Final = {None, *CARRIERS}
 _NEEDED: Final = [key.path for key in RUN_KEYS if key.needed]
 _BOTH_ENDS: Final = 2
+_ATTEMPTS: Final = 5  # to read a run that goes on meanwhile
 _LARGEST: Final = 2**63
 _NOT_NEGATIVE: Final = (
     "decay_rate",
@@ -59,6 +61,13 @@ def read(place: Path, name: str, *, unfinished: bool = False) -> RunFolder:
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if either is not as it should be.
     """
+    for _ in range(_ATTEMPTS - 1 if unfinished else 0):
+        with suppress(FileNotFoundError):  # it went on, or ended, while it was read
+            return _read(place, name, unfinished=True)
+    return _read(place, name, unfinished=unfinished)
+
+
+def _read(place: Path, name: str, *, unfinished: bool) -> RunFolder:
     said = read_json(place / RUN_JSON)
     row, rule = _row(said) | {"run": name}, said.get("verdict_rule")
     if not isinstance(rule, str | None):
@@ -66,6 +75,8 @@ def read(place: Path, name: str, *, unfinished: bool = False) -> RunFolder:
     names, version = tables_of(said["settings"]), said.get("format", 1)
     if said["status"] in WITHOUT_RESULTS:
         tables = _parts(place, names) if unfinished else {}
+        if unfinished and read_json(place / RUN_JSON)["status"] != said["status"]:
+            raise FileNotFoundError(f"{place.name} ended while it was read")
         return RunFolder(row, tables, rule)
     files = said.get("files")
     entries = files if isinstance(files, dict) else {}
@@ -82,15 +93,24 @@ def read(place: Path, name: str, *, unfinished: bool = False) -> RunFolder:
 
 
 def _parts(place: Path, names: tuple[str, ...]) -> dict[str, list[Source]]:
-    """Return the parts of a run that has not ended; none where it has no checkpoint yet."""
+    """Read the parts of a run that has not ended; none where it has no checkpoint yet.
+
+    They are read now, and not when they are wanted: the run may go on, and its parts with it.
+
+    Raises:
+        FileNotFoundError: if the run went on while they were read.
+        ValueError: if one is not as it was written.
+    """
     parts = parts_of(place, names)
-    return {
-        name: [
-            promised(part.path(parts.folder, name), name, entry=part.entries.get(name))
-            for part in parts.parts
-        ]
-        for name in names
-    }
+    found: dict[str, list[Source]] = {name: [] for name in names}
+    for part in parts.parts:
+        for name in names:
+            path, entry = part.path(parts.folder, name), part.entries.get(name)
+            content = path.read_bytes()
+            if wrong := damage_of(content, entry):
+                raise ValueError(f"{path.name}: {wrong}")
+            found[name].append(promised(path, name, entry=entry, content=content))
+    return found
 
 
 def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value

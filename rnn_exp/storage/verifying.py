@@ -1,13 +1,13 @@
 """Verifying: whether every file of the runs in a folder is as it was written."""
 
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from rnn_exp.schema import DONE, RUN_JSON, tables_of
 from rnn_exp.storage.hashes import damage, is_unbroken
 from rnn_exp.storage.places import find
+from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.unfinished import FILE, FOLDER, UnusableError, parts_of, words_of
 
 __all__ = ["Verified", "verify"]
@@ -45,12 +45,12 @@ def verify(folder: Path) -> Iterator[Verified]:
 def _verify_run(place: Path) -> Verified:
     path = place / RUN_JSON
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = read_json(path)
     except FileNotFoundError:
         return Verified(1, {path: "it is missing"})
     except OSError as error:
         return Verified(1, {path: error.strerror or str(error)})
-    except (ValueError, RecursionError):
+    except ValueError:
         return Verified(1, {path: "it cannot be read as JSON"})
     if not isinstance(said, dict) or not is_unbroken(said):
         return Verified(1, {path: "it was changed after it was written (SHA-256)"})
@@ -59,9 +59,18 @@ def _verify_run(place: Path) -> Verified:
         return _verify_unfinished(place, said)
     if not isinstance(entries, Mapping):
         return Verified(1, {}, without_hashes=True)
-    found = {place / name: damage(place / name, entry) for name, entry in entries.items()}
+    found = {
+        place / name: damage(place / name, entry) if _is_inside(name) else "no file of the run"
+        for name, entry in entries.items()
+    }
     bad = {path: why for path, why in found.items() if why is not None}
     return Verified(1 + len(found), bad)
+
+
+def _is_inside(name: str) -> bool:
+    """Say whether a name from a run.json is that of a file in the run's folder."""
+    path = PurePath(name)
+    return not path.is_absolute() and ".." not in path.parts and name.isprintable()
 
 
 def _verify_unfinished(place: Path, said: Mapping[str, Any]) -> Verified:

@@ -26,10 +26,11 @@ import torch
 from rnn_exp.arithmetic import arithmetic
 from rnn_exp.profiles import RULE, Summary
 from rnn_exp.schema import DONE, FORMAT, RUN_JSON, TABLES, WEIGHTS, tables_of
-from rnn_exp.storage.files import held, put_aside, replace_bytes
+from rnn_exp.storage.files import LOCK_SECONDS, held, put_aside, replace_bytes
 from rnn_exp.storage.hashes import damage, entry_of, is_unbroken, sealed
 from rnn_exp.storage.labels import described, relabelled, with_label
 from rnn_exp.storage.parts import Parts, write_table
+from rnn_exp.storage.trust import read_json
 from rnn_exp.training.experiment import resolve_auto
 from rnn_exp.training.outcome import Outcome, in_words
 from rnn_exp.training.run import Run
@@ -45,8 +46,6 @@ __all__ = [
     "write",
     "write_status",
 ]
-
-_LOCK_SECONDS = 60.0
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -168,24 +167,24 @@ def relabel(folder: Path, run: Run) -> bool:
     if run.note is None and run.tags is None:
         return False
     path = folder / RUN_JSON
-    said = json.loads(path.read_text(encoding="utf-8"))
+    said = read_json(path)
     if relabelled(said, run) == said:
         return False
-    with held(folder, patience=_LOCK_SECONDS):
-        _write_json(path, relabelled(json.loads(path.read_text(encoding="utf-8")), run))
+    with held(folder, patience=LOCK_SECONDS):
+        _write_json(path, relabelled(read_json(path), run))
     return True
 
 
 def status_of(folder: Path) -> str:
     """Return the status in a run's run.json."""
-    return str(json.loads((folder / RUN_JSON).read_text(encoding="utf-8"))["status"])
+    return str(read_json(folder / RUN_JSON)["status"])
 
 
 def _trusted(path: Path) -> dict[str, Any] | None:
     """Return what a run.json says; None: there is none, or it is not as it was written."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+        found = read_json(path)
+    except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and is_unbroken(found) else None
 

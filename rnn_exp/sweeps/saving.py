@@ -12,6 +12,7 @@ from rnn_exp.storage.files import put_aside
 from rnn_exp.storage.parts import ROWS_OF_A_PART, Parts
 from rnn_exp.storage.unfinished import UnusableError
 from rnn_exp.sweeps.jobs import Job, JobResult, failed, tell, write_log
+from rnn_exp.training.batch import StateError
 from rnn_exp.training.experiment import Chunk, Snapshot
 from rnn_exp.training.loop import Update
 from rnn_exp.training.outcome import in_words
@@ -60,7 +61,7 @@ def chunk_from(starts: Sequence[Start]) -> Chunk:
         return Chunk(runs)
     try:
         chunk = Chunk(runs, snapshots)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+    except StateError as error:
         for start in starts:
             fresh = _anew(start.job, error)
             start.snapshot, start.parts = None, fresh.parts
@@ -137,12 +138,15 @@ class Saver:
         try:
             outcome = self._chunk.outcome(run, update)
             writing.write(job.folder, outcome, parts, job.beside)
-            writing.remove_half_written(job.folder)
-            unfinished.remove(job.folder)
         except Exception as error:
             return failed(job, error)
         message = in_words(outcome)
         write_log(job, message)
+        try:
+            writing.remove_half_written(job.folder)
+            unfinished.remove(job.folder)
+        except OSError as error:
+            tell(job, f"what was saved on the way could not be removed: {error}")
         return JobResult(outcome.status, message)
 
     def _add_rows(self, run: Run) -> bool:

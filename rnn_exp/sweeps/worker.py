@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from rnn_exp.storage import checkpoint, unfinished, writing
-from rnn_exp.storage.files import held
+from rnn_exp.storage.files import LOCK_SECONDS, held
 from rnn_exp.sweeps import process
 from rnn_exp.sweeps.jobs import (
     ALREADY_THERE,
@@ -39,7 +39,6 @@ __all__ = [
     "train_jobs",
 ]
 
-_LOCK_SECONDS = 60.0  # how long to wait for a process that is writing the same folder
 # A Dask worker may have several threads that take chunks, but logging and the number of torch's
 # threads are settings of the whole process: one chunk at a time.
 _ONE_CHUNK_AT_A_TIME = threading.Lock()
@@ -95,13 +94,14 @@ def train_jobs(
     with ExitStack() as locks:
         for job in jobs:
             try:
-                locks.enter_context(held(job.folder, _LOCK_SECONDS))
+                locks.enter_context(held(job.folder, LOCK_SECONDS))
                 done = writing.is_done(job.folder, job.run)
+                if done:
+                    remove_leftovers(job.folder, is_held=True)
             except OSError as error:  # the folder is another's: nothing may be written into it
                 results[job.run] = JobResult("failed", failure=reason(error))
                 continue
             if done:
-                remove_leftovers(job.folder, is_held=True)
                 results[job.run] = JobResult(ALREADY_THERE, writing.status_of(job.folder))
             elif failure := _prepare(job):
                 results[job.run] = failure
@@ -157,10 +157,15 @@ def _train(
     jobs: Sequence[Job], on_update: OnUpdate | None, clock: checkpoint.Clock
 ) -> dict[Run, JobResult]:
     """Train the jobs in chunks that are at the same update; halve a chunk that fails as a whole."""
-    by_run = {job.run: job for job in jobs}
-    found = {job.run: start_of(job) for job in jobs}
-    made = {run: 0 if at.snapshot is None else at.snapshot.updates for run, at in found.items()}
     results: dict[Run, JobResult] = {}
+    found: dict[Run, Start] = {}
+    for job in jobs:
+        try:
+            found[job.run] = start_of(job)
+        except OSError as error:
+            results[job.run] = failed(job, error)
+    by_run = {run: start.job for run, start in found.items()}
+    made = {run: 0 if at.snapshot is None else at.snapshot.updates for run, at in found.items()}
     for runs in chunks(by_run, made):
         together, left = [by_run[run] for run in runs], list[Job]()
         try:

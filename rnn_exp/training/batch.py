@@ -28,12 +28,21 @@ from rnn_exp.training.optimizers import OPTIMIZERS, Memory
 from rnn_exp.training.penalties import add_penalties, reads_states
 from rnn_exp.training.run import Run
 
-__all__ = ["BatchGradients", "RunBatch", "State"]
+__all__ = ["BatchGradients", "RunBatch", "State", "StateError"]
 
 State = dict[str, Tensor]
 """What a run needs to go on exactly: trained weights, optimiser's memory, generator's state."""
 
 _WEIGHTS, _GENERATOR = "weights", "generator"
+
+
+class StateError(ValueError):
+    """A state from which no run like this one can go on."""
+
+
+def _is_other(found: Tensor | None, place: Tensor) -> bool:
+    """Say whether a tensor is none that fits its place."""
+    return found is None or found.shape != place.shape or found.dtype != place.dtype
 
 
 class BatchGradients(NamedTuple):
@@ -84,11 +93,28 @@ class RunBatch:
         trained = self._parametrization.start(parameters.flat)
         memory = self._optimizer.memory(trained)
         for row, state in enumerate(states):
-            trained[row] = state[_WEIGHTS].to(trained)
-            self._stream.generator_of(row).set_state(state[_GENERATOR])
-            for name, tensor in memory.items():
-                (tensor if tensor.ndim == 0 else tensor[row]).copy_(state[name])
+            self._restore(row, state, trained, memory)
         self._set_trained(trained, memory)
+
+    def _restore(self, row: int, state: State, trained: Tensor, memory: Memory) -> None:
+        """Put a run's state in its place.
+
+        Raises:
+            StateError: if it is not the state of such a run.
+        """
+        places = {
+            name: tensor if tensor.ndim == 0 else tensor[row] for name, tensor in memory.items()
+        }
+        places[_WEIGHTS] = trained[row]
+        wrong = [name for name in places if _is_other(state.get(name), places[name])]
+        if wrong or set(state) != {*places, _GENERATOR}:
+            raise StateError(f"it is not the state of such a run: {', '.join(wrong or state)}")
+        for name, place in places.items():
+            place.copy_(state[name])
+        try:
+            self._stream.generator_of(row).set_state(state[_GENERATOR])
+        except (RuntimeError, TypeError) as error:
+            raise StateError(f"the state of its generator cannot be: {error}") from None
 
     def _set_trained(self, flat: Tensor, memory: Memory) -> None:
         """Take these numbers as what is trained, and this as the optimiser's memory."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import rnn_exp
 from rnn_exp.networks.network import Network
+from rnn_exp.storage import checkpoint, unfinished
 from rnn_exp.storage import parts as parts_module
-from rnn_exp.storage import unfinished
 from rnn_exp.storage.parts import Parts, write_table
 from rnn_exp.sweeps import saving
 from rnn_exp.sweeps.worker import Job, train_jobs
@@ -115,6 +115,22 @@ def test_a_run_in_training_can_be_read_up_to_its_last_checkpoint(tmp_path):
     for name, values in whole(run)["gradients"].items():
         expected = values[whole(run)["gradients"]["update"] <= 4]
         np.testing.assert_array_equal(results.gradients[name].to_numpy(), expected)
+
+
+def test_what_was_loaded_of_a_run_in_training_stays_when_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint.Clock, "due", lambda clock: True)
+    run = RUNS[0]
+    job, seen = Job(run, tmp_path / "study" / run.name), []
+
+    def load(update):
+        if update.number == 5:
+            seen.append(rnn_exp.load(tmp_path / "study", unfinished=True))
+
+    train_jobs([job], load, checkpoint_seconds=0)
+
+    [results] = seen
+    assert results.gradients["update"].unique().tolist() == [0, 2, 4]
+    assert results.broken.empty
 
 
 def test_rows_that_a_full_disk_did_not_take_are_written_when_there_is_room(tmp_path, monkeypatch):

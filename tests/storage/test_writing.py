@@ -23,12 +23,13 @@ from rnn_exp.networks.readout import Objective
 from rnn_exp.networks.torch_modules import from_torch, to_torch
 from rnn_exp.profiles import RULE
 from rnn_exp.storage import files, parts
+from rnn_exp.storage.verifying import verify
 from rnn_exp.storage.writing import is_done, put_damaged_aside, write, write_status
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
-from rnn_exp.training.settings import Training
+from rnn_exp.training.settings import Recording, Training
 from tests.sealing import write_sealed
 
 FILES = ["gradients.parquet", "run.json", "updates.parquet", "weights.safetensors"]
@@ -217,7 +218,8 @@ _ONCE: list[Outcome] = []
 
 def _outcome_once() -> Outcome:
     if not _ONCE:
-        _ONCE.append(train_runs([small()])[0])
+        many = small(training=Training(updates=12), recording=Recording(every=1))
+        _ONCE.append(train_runs([many])[0])
     return _ONCE[0]
 
 
@@ -305,3 +307,25 @@ def _calls(line: str, word: str) -> bool:
     """Whether the word stands in the line and is not the end of a longer one, as in a.eval(."""
     before, found, _ = line.partition(word)
     return bool(found) and not before[-1:].isidentifier()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_a_run_json_that_is_no_file_is_not_waited_for(tmp_path, outcome, make):
+    make(tmp_path / "run.json")
+
+    assert not is_done(tmp_path, outcome.run)
+    [verified] = verify(tmp_path)
+    assert list(verified.bad) == [tmp_path / "run.json"]
+    assert len(rnn_exp.load(tmp_path).broken) == 1
+    assert put_damaged_aside(tmp_path, outcome.run) == tmp_path / "aside-1"
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/hosts", "a\0b"])
+def test_a_name_that_leads_out_of_the_folder_is_not_looked_at(tmp_path, outcome, name):
+    write(tmp_path, outcome)
+    said = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    write_sealed(tmp_path, said | {"files": said["files"] | {name: {"bytes": 1, "sha256": ""}}})
+
+    [verified] = verify(tmp_path)
+
+    assert list(verified.bad.values()) == ["no file of the run"]

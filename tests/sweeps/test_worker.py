@@ -14,7 +14,7 @@ from rnn_exp.storage.files import held
 from rnn_exp.storage.parts import Parts
 from rnn_exp.storage.unfinished import UnusableError
 from rnn_exp.storage.writing import is_done, status_of
-from rnn_exp.sweeps import worker
+from rnn_exp.sweeps import saving, worker
 from rnn_exp.sweeps.status import chunks_in_training
 from rnn_exp.sweeps.worker import (
     ALREADY_THERE,
@@ -273,7 +273,7 @@ def test_a_run_that_somebody_else_is_writing_is_waited_for(tmp_path, monkeypatch
 
 
 def test_a_run_that_stays_in_other_hands_fails_and_is_not_touched(tmp_path, monkeypatch):
-    monkeypatch.setattr(worker, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "LOCK_SECONDS", 0.1)
     [job] = jobs_in(tmp_path, RUNS[:1])
 
     with held(job.folder, 0):
@@ -363,3 +363,72 @@ def test_what_a_killed_process_left_beside_a_finished_run_is_removed(tmp_path):
     remove_leftovers(job.folder)
 
     assert {path.name: path.read_bytes() for path in job.folder.iterdir()} == whole
+
+
+def saved_jobs(folder):
+    """Jobs that have been interrupted after five of nine updates."""
+    jobs = [job for job in jobs_in(folder) if job.run.init.gain < 2]
+    with pytest.raises(KeyboardInterrupt):
+        train_jobs(jobs, stop_after(5))
+    return jobs
+
+
+def test_memory_that_cannot_be_had_is_no_fault_of_the_checkpoints(tmp_path, monkeypatch, expected):
+    jobs, seen, make = saved_jobs(tmp_path), [], saving.Chunk
+
+    def too_little(runs, snapshots=()):
+        if len(runs) > 1:
+            raise RuntimeError("can't allocate memory")
+        return make(runs, snapshots)
+
+    monkeypatch.setattr(saving, "Chunk", too_little)
+
+    train_jobs(jobs, lambda update: seen.append(update.number))
+
+    assert seen == [5, 6, 7, 8] * 2
+    assert all(results(job) == expected[job.run] for job in jobs)
+    assert not list(tmp_path.rglob("aside-*"))
+
+
+@pytest.mark.parametrize("change", [lambda w: w[:-1], lambda w: w.double(), lambda w: None])
+def test_a_state_that_does_not_fit_its_run_is_put_aside(tmp_path, monkeypatch, expected, change):
+    [job, other], seen, read = saved_jobs(tmp_path), [], checkpoint.read
+
+    def misshapen(folder, run):
+        snapshot, parts = read(folder, run)
+        state = dict(snapshot.state) | {"weights": change(snapshot.state["weights"])}
+        state = {name: tensor for name, tensor in state.items() if tensor is not None}
+        return dataclasses.replace(snapshot, state=state), parts
+
+    monkeypatch.setattr(checkpoint, "read", misshapen)
+
+    train_jobs([job], lambda update: seen.append(update.number))
+
+    assert seen == list(range(9))
+    assert results(job) == expected[job.run]
+    assert (job.folder / "aside-1" / unfinished.FOLDER / unfinished.FILE).exists()
+    assert not (other.folder / "aside-1").exists()
+
+
+def test_a_folder_that_cannot_be_worked_in_fails_its_run_alone(tmp_path, expected):
+    bad, good = saved_jobs(tmp_path)
+    (bad.folder / unfinished.FOLDER / "00009.gradients.parquet").mkdir()
+
+    first, second = train_jobs([bad, good])
+
+    assert first.status == "failed"
+    assert "00009.gradients.parquet" in first.failure
+    assert second.status == "finished"
+    assert results(good) == expected[good.run]
+
+
+def test_a_run_whose_remains_cannot_be_removed_is_finished_all_the_same(tmp_path, expected, capsys):
+    [job] = jobs_in(tmp_path, RUNS[:1])
+    (job.folder / unfinished.FILE).mkdir(parents=True)
+
+    [ended] = train_jobs([job])
+
+    assert ended.status == "finished"
+    assert status_of(job.folder) == "finished"
+    assert {name: (job.folder / name).read_bytes() for name in results(job)} == expected[job.run]
+    assert "could not be removed" in capsys.readouterr().err
