@@ -37,7 +37,12 @@ def _print(lines: list[str]) -> None:
 
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    print("\n".join(lines))
+    try:
+        print("\n".join(lines), flush=True)
+    except OSError as error:
+        from rnn_exp.program import end_after_lost_output
+
+        end_after_lost_output(_NAME, error)
 
 
 def _run_hydra() -> None:

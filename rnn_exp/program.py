@@ -7,7 +7,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-__all__ = ["Options", "leave", "line_of", "one_line", "printable"]
+__all__ = ["Options", "end_after_lost_output", "leave", "line_of", "one_line", "printable"]
 
 _LONGEST_LINE, _LONGEST_PATH = 2000, 200
 
@@ -15,6 +15,15 @@ _LONGEST_LINE, _LONGEST_PATH = 2000, 200
 def leave(program: str, why: str) -> NoReturn:
     """Refuse in one line on stderr, with exit code 1."""
     sys.exit(f"{program}: {one_line(why)}")
+
+
+def end_after_lost_output(program: str, error: OSError) -> NoReturn:
+    """End a command whose output nobody takes: with a line, but for a reader who has enough."""
+    # Python itself would try once more to write what is left, and complain.
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    if isinstance(error, BrokenPipeError):
+        sys.exit(0)
+    leave(program, f"the output cannot be written: {error.strerror or error}")
 
 
 def printable(text: object) -> str:

@@ -51,22 +51,38 @@ def jobs_of(
     typed = {word.get_key_element(): values_of(word) for word in parser.parse_overrides([*words])}
     given = {bare_key(key) for key in typed}
     grid = _axes(parser, PARAMS, params or {})
+    combinations = [_axes(parser, PAIRED, pair) for pair in _combinations(paired)]
+    _refuse_twice(grid, combinations, given)
     grid = {
         key: typed.get(key, values)
         for key, values in grid.items()
         if key in typed or bare_key(key) not in given
     }
     grids = []
-    for pair in _combinations(paired):
-        own = {k: v for k, v in _axes(parser, PAIRED, pair).items() if bare_key(k) not in given}
+    for pair in combinations:
+        own = {k: v for k, v in pair.items() if bare_key(k) not in given}
         grids.append({**own, **{k: v for k, v in grid.items() if k not in own}, **typed})
     _refuse_many(sum(math.prod(map(len, axes.values())) for axes in grids))
     jobs = itertools.chain.from_iterable(map(_product, grids))
     return [list(job) for job in dict.fromkeys(jobs)]
 
 
+def _refuse_twice(
+    grid: Mapping[str, list[str]], combinations: Sequence[Mapping[str, list[str]]], given: set[str]
+) -> None:
+    """Refuse a key that stands in both params and paired, unless the command line gives it."""
+    there = {bare_key(key) for key in grid} - given
+    for key in (key for pair in combinations for key in pair):
+        if bare_key(key) in there:
+            allowed = f"what is not in {PARAMS} as well: write {key} in one of them"
+            raise SettingError(PAIRED, key, allowed)
+
+
 def jobs_of_sweeper(
-    words: Sequence[str], settings: DictConfig, loader: ConfigLoader | None = None
+    words: Sequence[str],
+    settings: DictConfig,
+    loader: ConfigLoader | None = None,
+    hydra_words: Sequence[str] = (),
 ) -> list[list[str]]:
     """Return the words of every job of a sweep.
 
@@ -74,6 +90,7 @@ def jobs_of_sweeper(
         words: of the command line.
         settings: of the sweeper, as they are in the configuration.
         loader: finds the names that a ``glob`` stands for.
+        hydra_words: the words of the command line that are Hydra's settings.
 
     Raises:
         SettingError: for what is no grid, has no values, or is too large.
@@ -85,7 +102,21 @@ def jobs_of_sweeper(
     resolved: Any = OmegaConf.to_container(settings, resolve=True)
     raw: Any = OmegaConf.to_container(settings, resolve=False)
     params, paired = (_of_each_job(resolved.get(k), raw.get(k)) for k in ("params", "paired"))
+    _refuse_typed_twice(words, hydra_words, params, paired)
     return jobs_of(words, params, paired, loader)
+
+
+def _refuse_typed_twice(
+    words: Sequence[str], hydra_words: Sequence[str], params: object, paired: object
+) -> None:
+    """Refuse a key that one command gives both as a word and in a grid: which one is meant?"""
+    typed, given = {bare_key(word) for word in hydra_words}, {bare_key(word) for word in words}
+    grids = [(PARAMS, params), *((PAIRED, pair) for pair in paired or ())]  # type: ignore[attr-defined]
+    for name, grid in grids:
+        twice = given & {bare_key(str(key)) for key in grid} if isinstance(grid, Mapping) else set()
+        if name in typed and twice:
+            key = min(twice)
+            raise SettingError(name, key, f"what is not typed as a word as well: {key}=…")
 
 
 def _of_each_job(resolved: Any, raw: Any) -> Any:  # noqa: ANN401 - values of a configuration

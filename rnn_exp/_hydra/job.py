@@ -70,9 +70,9 @@ class CheckBeforeStart(Callback):
         except Exception as error:
             refuse(error)
         if done:
-            _print_end(folder, folder, was_done=True)
             if relabelled:
-                print("Its note and tags are those of this command now.")
+                print("The note and the tags of this run are those of this command now.")
+            _print_end(folder, folder, was_done=True)
             sys.exit(0)
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's

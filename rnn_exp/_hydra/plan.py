@@ -142,7 +142,13 @@ def _refuse_missing_key(
 
 
 def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:
-    """Refuse a sweep in which two different runs would write into one folder."""
+    """Refuse a sweep in which two different runs would write into one folder.
+
+    A run that is there twice has one note, one list of tags and one objective.
+    """
+    objectives = list(dict.fromkeys(job.objective.objective for job in jobs))
+    if len(objectives) > 1:
+        raise SettingError("objective", ",".join(objectives), "one for the whole sweep")
     owners: dict[Path, Run] = {}
     for job in jobs:
         first = owners.setdefault(job.folder, job.run)

@@ -36,6 +36,13 @@ WITH_TRACEBACK: ContextVar[bool] = ContextVar(
 )
 """Set by ``HYDRA_FULL_ERROR=1`` in the environment."""
 
+# Hydra's plugins that a sweep can use, and what installs them.
+_PLUGINS: Final = {
+    ("hydra/sweeper", "optuna"): "rnn-exp[optuna]",
+    ("hydra/launcher", "submitit_local"): "hydra-submitit-launcher",
+    ("hydra/launcher", "submitit_slurm"): "hydra-submitit-launcher",
+    ("hydra/launcher", "joblib"): "hydra-joblib-launcher",
+}
 _HYDRAS_MANUAL: Final = "\nSee https://hydra.cc"
 _DETAILS: Final = "\n    full_key:"
 
@@ -98,6 +105,11 @@ def _plain(error: BaseException) -> str:
 
 
 def _unparsable(error: OverrideParseException) -> str:
+    colon = re.fullmatch(
+        r"([^=]+)=(range|interval|choice|logspace)\(([^()]*:[^()]*)\)", error.override
+    )
+    if colon:
+        return f"{error.override}: write {colon[1]}={colon[2]}({colon[3].replace(':', ',')})"
     word = quoted(error.override)
     if word is None:
         return f"{_short(error.override)}: this is not key=value as Hydra reads it"
@@ -115,6 +127,9 @@ def _unknown_choice(error: MissingConfigException) -> str:
         return _plain(error).partition("\n")[0]
     group, _, name = name.partition("//") if "//" in name else name.rpartition("/")
     options = sorted(error.options)
+    if (group, name) in _PLUGINS:
+        bring = f"pip install '{_PLUGINS[group, name]}'"
+        return f"{group}={name} is not installed: {bring} brings it"
     return (
         f"{group}={name} is not there: allowed is one of {', '.join(options)}"
         f"{suggestion(name, options)}"

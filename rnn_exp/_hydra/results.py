@@ -16,6 +16,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from rnn_exp._hydra.messages import print_failures
+from rnn_exp.program import end_after_lost_output
 from rnn_exp.schema import DONE, RUN_JSON
 from rnn_exp.storage.objective import Objective
 
@@ -75,6 +76,12 @@ class SweepResults(Callback):
         del kwargs
         if not self.ends:
             return
+        try:
+            self._print(config)
+        except OSError as error:  # Hydra would make a warning of it
+            end_after_lost_output("rnn-exp", error)
+
+    def _print(self, config: DictConfig) -> None:
         # A run that the sweep names twice is one run.
         words = list({end.folder.absolute(): end.word for end in reversed(self.ends)}.values())
         folder = Path(config.hydra.sweep.dir)

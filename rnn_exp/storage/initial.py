@@ -52,6 +52,8 @@ def run_of(folder: Path) -> Run:
         ValueError: if it describes no run of this version.
     """
     path = folder / RUN_JSON
+    if not path.exists():
+        raise FileNotFoundError(f"{folder} is no run's folder (no {RUN_JSON})")
     said: Any = read_json(path)
     try:
         config: dict[str, Any] = {"task": {}, "init": {}}

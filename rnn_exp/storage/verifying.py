@@ -34,11 +34,14 @@ def verify(folder: Path) -> Iterator[Verified]:
         folder: of a study or a run.
 
     Raises:
-        FileNotFoundError: if there is no such folder.
+        FileNotFoundError: if there is no such folder, or no run in it.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    for place in find(folder):
+    places = find(folder)
+    if not places:
+        raise FileNotFoundError(f"there are no runs in {folder}")
+    for place in places:
         yield _verify_run(place)
 
 

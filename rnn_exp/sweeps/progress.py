@@ -23,6 +23,7 @@ __all__ = ["RunBar", "SweepBar"]
 
 _SECONDS_BETWEEN_READINGS = 0.2
 _SECONDS_BETWEEN_REFRESHES = 1.0
+_LEAST_PART = 0.02  # of a sweep's work, before which nobody knows how long the rest takes
 
 
 class RunBar:
@@ -41,7 +42,8 @@ class RunBar:
     def on_update(self, update: Update) -> None:
         """Show one more update."""
         made = update.number + 1
-        self.first = self.first or made  # a run that goes on from a checkpoint has made others
+        if not self.first:  # the time before is that of the start; a checkpoint has made others
+            self.first, self.begun = made, monotonic()
         self.recorded = update.recorded or self.recorded
         is_last = made == self.updates and self.line.is_terminal
         if is_last or self.line.is_due():  # reading a number makes a GPU wait
@@ -146,7 +148,9 @@ class SweepBar:
     def _status(self, part: float, before: float) -> SweepStatus:
         """Return the status when this part of the work is done, some of it by another process."""
         seconds = monotonic() - self.begun
-        speed = (part - before / self.work) / seconds if self.work and seconds else 0.0
+        made = part - before / self.work if self.work else 0.0
+        # Of less, the time is mostly that in which the processes start.
+        speed = made / seconds if made >= _LEAST_PART and seconds else 0.0
         return SweepStatus(
             runs=self.runs,
             done=self.already_done + self.counts["done"],

@@ -275,7 +275,8 @@ def _run_list(sweep: Path) -> tuple[float, list[str], str]:
         names = [str(name) for name in found["runs"]]
         return begun, names, str(found.get("command", ""))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"{path} cannot be read ({type(error).__name__})") from None
+        why = f"{path} is damaged ({error}); the same command writes it anew"
+        raise ValueError(why) from None
 
 
 def _run_status(path: Path) -> tuple[str, float]:

@@ -62,7 +62,9 @@ class CheckedSweeper(BasicSweeper):
         context = _from_setup("hydra_context", self.hydra_context)
         config = _from_setup("config", self.config)
         launcher = _from_setup("launcher", self.launcher)
-        jobs = jobs_of_sweeper(arguments, config.hydra.sweeper, context.config_loader)
+        said: Any = OmegaConf.to_container(config.hydra.overrides, resolve=False)
+        loader, hydra_words = context.config_loader, said["hydra"]
+        jobs = jobs_of_sweeper(arguments, config.hydra.sweeper, loader, hydra_words)
         ours = isinstance(launcher, ChunkLauncher)
         planned = plan(launcher.composer if ours else Composer(context.config_loader, config), jobs)
         folder = Path(config.hydra.sweep.dir)
