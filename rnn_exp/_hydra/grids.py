@@ -70,12 +70,12 @@ def jobs_of(
 def _refuse_twice(
     grid: Mapping[str, list[str]], combinations: Sequence[Mapping[str, list[str]]], given: set[str]
 ) -> None:
-    """Refuse a key that stands in both params and paired, unless the command line gives it."""
-    there = {bare_key(key) for key in grid} - given
-    for key in (key for pair in combinations for key in pair):
-        if bare_key(key) in there:
-            allowed = f"what is not in {PARAMS} as well: write {key} in one of them"
-            raise SettingError(PAIRED, key, allowed)
+    """Refuse a key of params that stands in all of paired too, so that no run has its values."""
+    pairs = [{bare_key(key) for key in pair} for pair in combinations]
+    for key in grid:
+        if bare_key(key) not in given and all(bare_key(key) in pair for pair in pairs):
+            allowed = f"what is not in all of {PAIRED} as well: write {key} in one of them"
+            raise SettingError(PARAMS, key, allowed)
 
 
 def jobs_of_sweeper(

@@ -17,7 +17,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from omegaconf import OmegaConf
 
 import rnn_exp
@@ -79,8 +79,8 @@ def planned(*words: str) -> Planned:
         check_sweep(config)
         loader = hydra.config_loader
         composer = Composer(loader, config)
-        typed = OmegaConf.to_container(config.hydra.overrides, resolve=False)["task"]
-        jobs = jobs_of_sweeper(typed, config.hydra.sweeper, loader)
+        said = OmegaConf.to_container(config.hydra.overrides, resolve=False)
+        jobs = jobs_of_sweeper(said["task"], config.hydra.sweeper, loader, said["hydra"])
         found = plan(composer, jobs)
         files = set(hydra_files(composer.compose(jobs[0], 0)))
         return Planned(
@@ -406,6 +406,28 @@ def test_the_choice_that_lacks_a_setting_is_named_with_what_to_write(words, told
     assert told in refused("-m", *words)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("hydra.sweeper.paired=[{seed: 3}]", "seed=0,1"), "not typed as a word as well: seed="),
+        (("hydra.sweeper.params={seed: 3}", "seed=0,1"), "not typed as a word as well: seed="),
+        (
+            ("hydra.sweeper.paired=[{seed: 3}]", "hydra.sweeper.params={seed: 1}"),
+            "not in all of hydra.sweeper.paired as well: write seed in one of them",
+        ),
+        (("objective=final_loss,final_error",), "objective=final_loss,final_error is not possible"),
+    ],
+)
+def test_what_one_command_says_twice_is_refused(words, told):
+    assert told in refused("-m", *words)
+
+
+@pytest.mark.parametrize("words", [("tags=[a,b]",), ("-m", "tags=[a,b]", "seed=0,1"), ("tags=[]",)])
+def test_tags_are_a_list_on_the_command_line(words):
+    tags = ("a", "b") if "[a,b]" in "".join(words) else ()
+    assert all(run.tags == tags for run in planned(*words).runs)
+
+
 def test_what_is_offered_for_a_missing_setting_is_what_was_meant():
     line = refused("-m", "init=torch,gaussian", "init.gain=0.5,1", "seed=0,1")
 
@@ -557,6 +579,7 @@ GRIDS = st.fixed_dictionaries({}, optional=LISTS)
 @given(typed=GRIDS, params=GRIDS, paired=st.lists(GRIDS, max_size=2))
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_value_that_is_written_is_found_in_a_run_and_no_other(typed, params, paired):
+    assume(not paired or all(any(key not in it for it in paired) for key in params.keys() - typed))
     words = [f"{key}={','.join(map(as_typed, it))}" for key, it in typed.items()]
     written = {
         frozenset(zip(grid, combination, strict=True))
