@@ -111,7 +111,8 @@ def _refuse_typed_twice(
 ) -> None:
     """Refuse a key that one command gives both as a word and in a grid: which one is meant?"""
     typed, given = {bare_key(word) for word in hydra_words}, {bare_key(word) for word in words}
-    grids = [(PARAMS, params), *((PAIRED, pair) for pair in paired or ())]  # type: ignore[attr-defined]
+    pairs = paired if isinstance(paired, list) else []
+    grids = [(PARAMS, params), *((PAIRED, pair) for pair in pairs)]
     for name, grid in grids:
         twice = given & {bare_key(str(key)) for key in grid} if isinstance(grid, Mapping) else set()
         if name in typed and twice:

@@ -30,6 +30,7 @@ from rnn_exp._hydra.loader import StudyHydra
 from rnn_exp._hydra.plan import PlannedJob, _refuse_shared_folders, plan
 from rnn_exp._hydra.refusals import line_of
 from rnn_exp.fields import as_typed
+from rnn_exp.storage.objective import Objective
 from rnn_exp.training.run import Run
 
 CONF = Path(rnn_exp.__file__).parents[1] / "conf"
@@ -214,7 +215,7 @@ def test_a_study_file_may_begin_with_a_byte_order_mark():
 def test_a_study_file_that_is_no_text_is_refused_with_its_name():
     study((HEADER + SMALL).encode("utf-16"))
 
-    assert "mine.yaml is no text in UTF-8" in refused("study=mine")
+    assert "mine.yaml is not UTF-8" in refused("study=mine")
 
 
 def test_the_command_line_wins_over_a_study_and_the_rest_of_it_stays():
@@ -399,7 +400,7 @@ def test_settings_that_only_the_choices_of_a_study_have_are_accepted():
         ),
         (("init=torch,gaussian", "init.gian=3"), "did you mean init.gain?"),
         (("study=decay", "init=torch"), "init=torch has no init.gain"),
-        (("task=copy,adding", "network.sells=4"), "did you mean network.cell?"),
+        (("task=copy,adding", "network.cels=4"), "did you mean network.cell?"),
     ],
 )
 def test_the_choice_that_lacks_a_setting_is_named_with_what_to_write(words, told):
@@ -530,7 +531,11 @@ def test_what_would_be_passed_over_is_refused_by_name(words):
 
 def test_a_folder_within_that_of_another_run_is_refused():
     runs = [Run(), Run(seed=1)]
-    jobs = [PlannedJob(i, [], run, Path("s/a" + i * "/b"), False) for i, run in enumerate(runs)]
+    folders = [Path("s/a"), Path("s/a/b")]
+    jobs = [
+        PlannedJob(number, [], run, folder, False, Objective())
+        for number, (run, folder) in enumerate(zip(runs, folders, strict=True))
+    ]
 
     with pytest.raises(FileExistsError, match="the folder s/a/b, which lies in that of adding-"):
         _refuse_shared_folders(jobs)
@@ -567,7 +572,7 @@ VALUES = {
     "task.length": st.integers(10, 10**9),
     "init.gain": st.floats(0, 1e300),
     "network.activation": st.sampled_from(["tanh", "sigmoid", "relu"]),
-    "training.learning_rate": st.floats(1e-300, 1e300),
+    "training.learning_rate": st.floats(1e-300, 1e38),
     "training.clip_norm": st.none() | st.floats(1e-3, 1e3),
     "training.stop_when_solved": st.booleans(),
     "seed": st.integers(0, 2**80),
