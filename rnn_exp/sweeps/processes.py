@@ -4,17 +4,24 @@ Each has a pipe to this process and a thread here that waits for what it returns
 queues and no locks between processes, hence no semaphores that a kill would leave in the system;
 and where a process ends, only the item that it had is lost. The process that forks the others (the
 fork server of `multiprocessing`) may end as well: it is started again.
+
+This process alone holds its end of a pipe. So where it ends, however it does, the other end sees
+that, and the process there ends as well.
 """
 
 import multiprocessing
 import multiprocessing.process
 import os
+import pickle
 import signal
+import socket
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 __all__ = ["NoProcess", "ProcessEnded", "Processes"]
@@ -25,7 +32,6 @@ Result = TypeVar("Result")
 _MOST_STARTS = 10  # how often a process is started, one time after the other, before it is given up
 _SECONDS_BETWEEN_STARTS = 0.2
 _SECONDS_TO_END = 1.0  # until how a process ended is known
-_SECONDS_BETWEEN_PARENT_CHECKS = 0.5
 
 
 class NoProcess(ConnectionError):  # noqa: N818 - what there is not
@@ -40,6 +46,25 @@ class _Process(NamedTuple):
     process: multiprocessing.process.BaseProcess
     pipe: "Connection[Any, Any]"
 
+    def ask(self, request: bytes) -> bytes:
+        """Send a request and wait for the answer."""
+        self.pipe.send_bytes(request)
+        return self.pipe.recv_bytes()
+
+    def kill(self) -> None:
+        """Kill the process, and wake the thread that waits for its answer.
+
+        The process ends as its pipe does. The signal is for one that is stopped or hangs; it is not
+        sent where the fork server has ended: the number may be that of another process by then.
+        """
+        end = socket.socket(fileno=self.pipe.fileno())
+        try:
+            end.shutdown(socket.SHUT_RDWR)
+        finally:
+            end.detach()
+        if self.process.is_alive():
+            self.process.kill()
+
     def end(self) -> str:
         """End the process, if it does not end by itself, and say how it did."""
         self.pipe.close()
@@ -47,7 +72,7 @@ class _Process(NamedTuple):
         code = self.process.exitcode
         if code is None:
             self.process.kill()
-            self.process.join()
+            self.process.join(_SECONDS_TO_END)
         return _in_words(code)
 
 
@@ -100,32 +125,42 @@ class Processes:
         self.closed.set()
         with self.lock:
             for one in self.all:
-                one.process.kill()
+                one.kill()
         self.threads.shutdown(wait=True, cancel_futures=True)
         for one in self.all:
             one.end()
 
     def _call(self, function: Callable[[Item], Result], item: Item) -> Result:
         """Let a process do the work; this thread waits for it."""
+        request = pickle.dumps((function, item))
         with self.lock:
             one = self.idle.pop() if self.idle else None
         if one is None:
             with self.starting:  # one at a time: the fork server is not made for more
                 one = self._start()
         try:
-            one.pipe.send((function, item))
-            result, error = one.pipe.recv()
+            answer = one.ask(request)
         except (EOFError, OSError):
-            if self.closed.is_set():
-                raise ProcessEnded("closed") from None
-            with self.lock:
-                self.all.remove(one)
-            raise ProcessEnded(one.end()) from None
+            raise ProcessEnded(self._give_up(one)) from None
+        except Exception:  # there was no memory for the answer, say: the pipe is in the midst of it
+            self._give_up(one)
+            raise
         with self.lock:
             self.idle.append(one)
+        result: Result
+        error: Exception | None
+        result, error = pickle.loads(answer)
         if error is not None:
             raise error
         return result
+
+    def _give_up(self, one: _Process) -> str:
+        """End a process, and say how it ended; another one will take its place."""
+        with self.lock:
+            if self.closed.is_set():
+                return "closed"  # `close` ends it
+            self.all.remove(one)
+        return one.end()
 
     def _start(self) -> _Process:
         """Start a process, and the fork server before it if that has ended.
@@ -134,13 +169,13 @@ class Processes:
             NoProcess: if that fails time after time.
         """
         for attempt in range(_MOST_STARTS):
-            if self.closed.is_set():
+            if self.closed.wait(_SECONDS_BETWEEN_STARTS * attempt):
                 raise ProcessEnded("closed")
-            time.sleep(_SECONDS_BETWEEN_STARTS * attempt)
             here, there = self.context.Pipe()
-            process = self.context.Process(target=_serve, args=(there, os.getpid()), daemon=True)
+            process = self.context.Process(target=_serve, args=(there,), daemon=True)
             try:
-                process.start()
+                with _ctrl_c_held_back():
+                    process.start()
             except (EOFError, OSError, RuntimeError) as error:  # the fork server has just ended
                 here.close()
                 refusal = _refusal(error)
@@ -151,7 +186,7 @@ class Processes:
             with self.lock:
                 self.all.append(one)
                 if self.closed.is_set():
-                    one.process.kill()
+                    one.kill()
             return one
         raise refusal
 
@@ -176,31 +211,52 @@ def _in_words(code: int | None) -> str:
         return f"signal {-code}"
 
 
-def _serve(pipe: "Connection[Any, Any]", parent: int) -> None:
-    """Do what the parent process asks for, item after item, until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is left to the parent process
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    while True:
-        try:
-            function, item = pipe.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            pipe.send((function(item), None))
-        except Exception as error:
-            pipe.send((None, error))
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Let the processes that this thread starts here never get Ctrl-C, not even as they import.
 
-
-def _end_with(parent: int) -> None:
-    """End this process when the parent has ended, whatever it is doing."""
-    while _is_alive(parent):
-        time.sleep(_SECONDS_BETWEEN_PARENT_CHECKS)
-    os._exit(1)
-
-
-def _is_alive(pid: int) -> bool:
+    What a thread holds back is held back in the processes that it starts, and in those that they
+    start. The main thread of this process still gets Ctrl-C; a kill (SIGTERM) reaches them all.
+    """
+    resource_tracker.ensure_running()  # where `multiprocessing` starts it, it lets Ctrl-C through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(pipe: "Connection[Any, Any]") -> None:
+    """Do what the parent process asks for, item after item, until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # also if another library began the fork server
+    requests = SimpleQueue[bytes]()
+    threading.Thread(target=_listen, args=(pipe, requests), daemon=True).start()
+    while True:
+        answer = _answer(requests.get())
+        try:
+            pipe.send_bytes(answer)
+        except OSError:
+            return
+
+
+def _listen(pipe: "Connection[Any, Any]", requests: SimpleQueue[bytes]) -> None:
+    """Take the requests; end this process with the parent, whatever it is doing."""
+    try:
+        while True:
+            requests.put(pipe.recv_bytes())
+    finally:
+        os._exit(1)
+
+
+def _answer(request: bytes) -> bytes:
+    """Return what a function returns for an item, or the error that it raises, as bytes."""
+    try:
+        function, item = pickle.loads(request)
+        return pickle.dumps((function(item), None))
+    except Exception as error:
+        try:
+            answer = pickle.dumps((None, error))
+            pickle.loads(answer)  # some errors can be written but not read
+        except Exception:
+            return pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}")))
+        return answer

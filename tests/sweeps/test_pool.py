@@ -202,9 +202,9 @@ def test_processes_end_with_the_one_that_started_them(tmp_path, how):
     pids = [int(note.read_text()) for note in notes]
 
     starter.send_signal(how)
-    starter.wait(PATIENCE)
 
     wait_until(lambda: not any(map(alive, pids)), "both processes have ended")
+    starter.wait(PATIENCE)  # not before: one that has ended keeps its number until somebody looks
 
 
 def test_a_dask_without_an_address_and_an_unknown_backend_are_refused():

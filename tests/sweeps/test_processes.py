@@ -16,6 +16,7 @@ import pytest
 
 from rnn_exp.sweeps.pool import LostWorker, map_unordered
 from rnn_exp.sweeps.processes import NoProcess, Processes
+from tests.sweeps.test_pool import alive, note_and_sleep
 from tests.waiting import PATIENCE, wait_until
 
 KILLS = int(os.environ.get("RNN_EXP_KILLS", "4"))
@@ -86,6 +87,158 @@ def test_what_a_function_raises_reaches_the_caller_and_ends_no_process():
 
 def _pid(_: int) -> int:
     return os.getpid()
+
+
+class TwoWordsError(Exception):
+    """An error that can be written but not read: it is made of more than its message."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} {second}")
+
+
+def fail_twice(words: tuple[str, str]) -> None:
+    raise TwoWordsError(*words)
+
+
+def refuse() -> None:
+    raise ValueError("not to be read")
+
+
+class Unreadable:
+    """What can be written but not read."""
+
+    def __reduce__(self):
+        return refuse, ()
+
+
+def unreadable(_: int) -> Unreadable:
+    return Unreadable()
+
+
+def unwritable(_: int) -> object:
+    return lambda: None
+
+
+@pytest.mark.parametrize(
+    ("function", "item", "words"),
+    [
+        (fail_twice, ("these", "words"), "TwoWordsError: these words"),
+        (unreadable, 0, "not to be read"),
+        (unwritable, 0, "lambda"),
+        (square, Unreadable(), "not to be read"),
+        (square, lambda: None, "lambda"),
+    ],
+    ids=["error", "result", "unwritten result", "item", "unwritten item"],
+)
+def test_what_goes_through_no_pipe_is_an_error_and_costs_no_process(function, item, words, capfd):
+    with closing(Processes(1)) as workers:
+        first = workers.submit(_pid, 0).result()
+        for _ in range(2):
+            assert words in str(workers.submit(function, item).exception())
+        assert workers.submit(_pid, 0).result() == first
+        assert len(workers.all) == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_where_an_answer_has_no_room_its_process_ends_and_another_takes_its_place(monkeypatch):
+    def recv_bytes(self):
+        raise MemoryError("no room")
+
+    with closing(Processes(1)) as workers:
+        first = workers.submit(_pid, 0).result()
+        with monkeypatch.context() as patch:
+            patch.setattr("multiprocessing.connection.Connection.recv_bytes", recv_bytes)
+            assert isinstance(workers.submit(_pid, 0).exception(), MemoryError)
+        assert not alive(first)
+        assert workers.submit(_pid, 0).result() != first
+        assert len(workers.all) == 1
+
+
+def working(workers: Processes, *notes: Path) -> list[int]:
+    """Let one process work on each note, which takes for ever; return the numbers of processes."""
+    for note in notes:
+        workers.submit(note_and_sleep, note)
+    wait_until(lambda: all(note.exists() and note.read_text() for note in notes), "all work")
+    return [int(note.read_text()) for note in notes]
+
+
+def assert_closes(workers: Processes) -> None:
+    closer = threading.Thread(target=workers.close, daemon=True)
+    closer.start()
+    wait_until(lambda: not closer.is_alive(), "the processes are closed")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_processes_whose_fork_server_has_ended_are_ended_all_the_same(tmp_path):
+    workers = Processes(2)
+    first, second = working(workers, tmp_path / "a", tmp_path / "b")
+    kill_fork_server()
+    os.kill(first, signal.SIGKILL)
+    [third] = working(workers, tmp_path / "c")  # the end of the second one is not seen any more
+
+    assert_closes(workers)
+
+    wait_until(lambda: not any(map(alive, [second, third])), "both processes have ended")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_process_that_is_stopped_is_killed_as_well(tmp_path):
+    workers = Processes(1)
+    [stopped] = working(workers, tmp_path / "a")
+    os.kill(stopped, signal.SIGSTOP)
+
+    assert_closes(workers)
+
+    wait_until(lambda: not alive(stopped), "the process has ended")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_no_other_process_holds_the_end_of_a_pipe_that_is_here(tmp_path):
+    with closing(Processes(2)) as workers:
+        others = [*working(workers, tmp_path / "a", tmp_path / "b"), fork_server()]
+        mine = {Path(f"/proc/self/fd/{one.pipe.fileno()}").readlink() for one in workers.all}
+        held = [path.readlink() for pid in others for path in Path(f"/proc/{pid}/fd").iterdir()]
+
+    assert len(mine) == 2
+    assert mine.isdisjoint(held)
+
+
+def interrupt_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    wait_until(lambda: None, "Ctrl-C comes")
+
+
+def test_ctrl_c_reaches_this_process_but_no_fork_server_that_still_imports(
+    tmp_path, monkeypatch, capfd
+):
+    began, go_on = tmp_path / "began", tmp_path / "go on"
+    (tmp_path / "slow_to_import.py").write_text(
+        "import time\nfrom pathlib import Path\n"
+        f"Path({str(began)!r}).touch()\n"
+        f"while not Path({str(go_on)!r}).exists():\n    time.sleep(0.01)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}")
+    kill_fork_server()
+    try:
+        with closing(Processes(1)) as workers:
+            workers.context.set_forkserver_preload(["slow_to_import"])
+            future = workers.submit(_held_back, 0)
+            wait_until(began.exists, "the fork server imports")
+            pid = fork_server()
+            os.kill(pid, signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                interrupt_this_process()
+            go_on.touch()
+            assert signal.SIGINT in future.result()
+            assert signal.SIGTERM not in future.result()
+            assert fork_server() == pid
+    finally:
+        kill_fork_server()  # the next one imports what it should
+    assert capfd.readouterr().err == ""
+
+
+def _held_back(_: int) -> set[int]:
+    return signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_a_fork_server_that_is_killed_between_two_processes_is_started_again():
