@@ -1,8 +1,7 @@
 """The command ``rnn-exp``: configuration in, run folders out.
 
-Hydra is named only here and in `rnn_exp._hydra`. It is imported when it is needed, and torch when
-a run is built, so that help and completion are quick. Nothing else is imported before Ctrl-C is
-answered.
+Hydra is imported only here and in `rnn_exp._hydra`: when it is needed, and torch when a run is
+built, so that help and completion are quick. Nothing else is imported before Ctrl-C is answered.
 """
 
 from rnn_exp import interrupts

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["draw", "report", "status", "weights"]
 
 
+_WEIGHTS_STOPPED = "what was written is whole; the same command writes all of it"
+
+
 def report() -> None:
     """Write figures, their tables and one page about a results folder; print the page's path.
 
@@ -46,10 +49,11 @@ def _report() -> None:
     options.add_argument("--out", type=Path, help="where to write (default: FOLDER/report)")
     given = options.parse_args()
     from rnn_exp import report as reports
+    from rnn_exp.storage.walk import REPORT
 
     results = _load(options.prog, given.folder)
     _tell_of_studies(options.prog, given.folder, results)
-    out = given.out or given.folder / "report"
+    out = given.out or given.folder / REPORT
     out.mkdir(parents=True, exist_ok=True)
     with _damage_told(options.prog):
         page = reports.write(results, out, title=given.folder.resolve().name)
@@ -176,7 +180,7 @@ def weights() -> None:
     Raises:
         SystemExit: with exit code 1 and a line on stderr for what cannot be written.
     """
-    with _command("rnn-exp-weights", "the same command begins anew"):
+    with _command("rnn-exp-weights", _WEIGHTS_STOPPED):
         _weights()
 
 
@@ -185,7 +189,7 @@ def _weights() -> None:
 
     from rnn_exp.program import Options, leave, one_line, printable
     from rnn_exp.storage import initial
-    from rnn_exp.storage.places import find
+    from rnn_exp.storage.walk import find
     from rnn_exp.sweeps import process
     from rnn_exp.words import plural
 
@@ -203,6 +207,7 @@ def _weights() -> None:
     if not places:
         leave(options.prog, f"there are no runs in {given.folder}")
     failures = []
+    interrupts.interruptible(options.prog, _WEIGHTS_STOPPED)
     with _told(options.prog, initial.OtherVersionsWarning):
         for place in places:
             try:
@@ -265,7 +270,7 @@ def _load(name: str, folder: "Path") -> "Results":
 def _tell_of_studies(name: str, folder: "Path", results: "Results") -> None:
     """Say that a page is of several sweeps, and how to get one of them."""
     from rnn_exp.program import one_line
-    from rnn_exp.storage.places import studies_in
+    from rnn_exp.storage.walk import studies_in
     from rnn_exp.words import plural
 
     names = studies_in(folder)

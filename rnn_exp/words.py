@@ -1,8 +1,9 @@
-"""Numbers, lists and versions as words."""
+"""Numbers, lists, paths and versions as words."""
 
 import math
 import platform
 from collections.abc import Iterable
+from pathlib import Path
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -138,6 +139,23 @@ def case_name(row: object) -> str:
     """Name the panel and series of a table row: 'sigmoid, g = 0.5, T = 100'."""
     activation, series, length = (getattr(row, k) for k in ("activation", "series", "length"))
     return ", ".join(filter(None, [activation, series, f"T = {length}" if length else ""]))
+
+
+def from_here(path: Path, here: Path | None = None) -> Path:
+    """Return a path as the user knows it: from the folder where he is, if it lies below that.
+
+    Args:
+        path: any.
+        here: where the user is; None: the working directory.
+
+    Example:
+        >>> from_here(Path("/a/b/c"), Path("/a")).as_posix()
+        'b/c'
+        >>> from_here(Path("/b/c"), Path("/a")).as_posix()
+        '/b/c'
+    """
+    here = Path.cwd() if here is None else here
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def versions_line() -> str:

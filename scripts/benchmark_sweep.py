@@ -42,7 +42,7 @@ from rnn_exp.sweeps import process
 process.settle()
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
-from rnn_exp.training.experiment import chunks
+from rnn_exp.training.planning import chunks
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 from rnn_exp.sweeps.worker import Assignment, Job, train_assignment

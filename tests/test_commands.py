@@ -2,6 +2,7 @@
 
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from matplotlib import pyplot
 
 from rnn_exp import figures
-from rnn_exp.commands import draw, report
+from rnn_exp.commands import draw, report, weights
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
 from rnn_exp.storage.writing import write
@@ -112,6 +113,26 @@ def test_a_report_that_cannot_be_written_is_one_clear_line(study, tmp_path, monk
 
     with pytest.raises(SystemExit, match=r"^rnn-exp-report: .*file/out: Not a directory$"):
         call(monkeypatch, report, "rnn-exp-report", study, "--out", tmp_path / "file" / "out")
+
+
+def test_ctrl_c_while_weights_are_written_says_that_some_are(study, monkeypatch, capsys):
+    answers = []
+
+    def write(folder):
+        answers.append(signal.getsignal(signal.SIGINT).__qualname__)
+        if len(answers) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("rnn_exp.storage.initial.write_initial_weights", write)
+
+    with pytest.raises(SystemExit) as ended:
+        call(monkeypatch, weights, "rnn-exp-weights", study)
+
+    assert ended.value.code == 130
+    assert answers == ["interruptible.<locals>.interrupt"] * 2  # Ctrl-C lets a file be closed
+    assert capsys.readouterr().err.splitlines() == [
+        "rnn-exp-weights: stopped; what was written is whole; the same command writes all of it"
+    ]
 
 
 def test_the_report_says_its_versions(monkeypatch, capsys):
@@ -248,7 +269,7 @@ def test_a_damaged_run_is_one_line_of_the_report_and_listed_on_its_page(
     call(monkeypatch, report, "rnn-exp-report", damaged)
 
     told = capsys.readouterr()
-    assert told.err.startswith(f"rnn-exp-report: {run} is left out: gradients.parquet: OSError: ")
+    assert told.err.startswith(f"rnn-exp-report: {run} is left out: gradients.parquet: ")
     assert told.err.count("\n") == 1
     page = (damaged / "report" / "index.html").read_text(encoding="utf-8")
     assert f"<li><code>{run}</code>: gradients.parquet: OSError: " in page

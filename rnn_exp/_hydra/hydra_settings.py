@@ -8,7 +8,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -159,6 +159,49 @@ def _refuse_common(config: DictConfig, said: Mapping[str, Any]) -> None:
                     options = [f"hydra.{name}.{each}" for each in known]
                     typed = f"hydra.{name}.{key}"
                     raise choice_error(typed, node[key], options, typed=typed)
+    folder = config.hydra.output_subdir
+    if folder is not None and not may_lie_in_a_run(PurePath(str(folder))):
+        mend = "null, or a path within a run's folder, not one that the run itself uses"
+        raise SettingError("hydra.output_subdir", folder, mend)
+
+
+def may_be_a_run(path: PurePath) -> bool:
+    """Say whether a run's folder may lie so below its sweep's: in none where no run is looked for.
+
+    Example:
+        >>> [may_be_a_run(PurePath(text)) for text in ("T10/s1", "report/1", "../1", "a/.b")]
+        [True, False, False, False]
+    """
+    from rnn_exp.storage.unfinished import FOLDER
+    from rnn_exp.storage.walk import REPORT
+
+    names = path.parts
+    is_below = bool(names) and not path.is_absolute() and ".." not in names
+    return is_below and not any(n in (REPORT, FOLDER) or n[0] == "." or _is_aside(n) for n in names)
+
+
+def may_lie_in_a_run(path: PurePath) -> bool:
+    """Say whether Hydra's files may lie so in a run's folder: beside all that the run has there.
+
+    Example:
+        >>> [may_lie_in_a_run(PurePath(text)) for text in (".hydra", "unfinished", "aside-1/a")]
+        [True, False, False]
+    """
+    from rnn_exp.schema import RUN_JSON, TABLES, WEIGHTS
+    from rnn_exp.storage.files import LOCK
+    from rnn_exp.storage.unfinished import FOLDER
+    from rnn_exp.storage.walk import REPORT
+
+    taken = {FOLDER, REPORT, LOCK, RUN_JSON, WEIGHTS, *(table.file for table in TABLES.values())}
+    [first] = path.parts[:1] or [""]
+    is_within = not path.is_absolute() and ".." not in path.parts
+    return is_within and first not in taken and not _is_aside(first)
+
+
+def _is_aside(name: str) -> bool:
+    from rnn_exp.storage.files import ASIDE
+
+    return name.startswith(ASIDE)
 
 
 def _refuse_folder(key: str, node: DictConfig) -> None:
@@ -179,6 +222,3 @@ def _refuse_for_shared_processes(config: DictConfig) -> None:
         raise SettingError(
             "hydra.job.chdir", "true", f"false {shared}; or use hydra/launcher=basic"
         )
-    folder = config.hydra.output_subdir
-    if folder is not None and (Path(folder).is_absolute() or ".." in Path(folder).parts):
-        raise SettingError("hydra.output_subdir", folder, "null, or a path within a run's folder")

@@ -20,11 +20,12 @@ from rnn_exp._hydra.grammar import bare_key
 from rnn_exp._hydra.grids import PAIRED, PARAMS
 from rnn_exp._hydra.hydra_settings import check_run, check_sweep
 from rnn_exp._hydra.refusals import GO_ON, RunError, refuse
-from rnn_exp._hydra.results import message_of, next_line, run_line, shown
+from rnn_exp._hydra.results import message_of, next_line, run_line
 from rnn_exp.fields import SettingError
 from rnn_exp.program import printable
 from rnn_exp.storage.objective import Objective
 from rnn_exp.sweeps import process
+from rnn_exp.words import from_here
 
 if TYPE_CHECKING:
     from rnn_exp.training.loop import Update
@@ -117,7 +118,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     from rnn_exp.storage.writing import is_done, relabel
     from rnn_exp.sweeps.available import available
     from rnn_exp.theory.edge import initial_weights
-    from rnn_exp.training.experiment import torch_device
+    from rnn_exp.training.devices import torch_device
     from rnn_exp.training.memory import refuse_too_large
 
     check_run(config)
@@ -167,7 +168,7 @@ def job(config: DictConfig) -> float | None:
         [result] = train_jobs([trained], on_update, checkpoint_seconds(hydra))
     if result.failure:
         raise RunError(result.failure)
-    name, was_done = shown(folder, Path(hydra.runtime.cwd)), result.status == ALREADY_THERE
+    name, was_done = from_here(folder, Path(hydra.runtime.cwd)), result.status == ALREADY_THERE
     if hydra.mode == RunMode.RUN:
         _print_end(folder, name, was_done)
     else:

@@ -29,8 +29,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnn_exp._hydra.grammar import Parser, bare_key, values_of
 from rnn_exp._hydra.grids import PAIRED, PARAMS
-from rnn_exp._hydra.study_files import GROUP, LoadedFile, refuse_lost, refuse_unknown, shown
+from rnn_exp._hydra.study_files import GROUP, LoadedFile, refuse_lost, refuse_unknown
 from rnn_exp.fields import SettingError
+from rnn_exp.words import from_here
 
 __all__ = ["CheckedLoader", "StudyHydra", "use_own_loader"]
 
@@ -88,8 +89,8 @@ class Repository(ConfigRepository):
                 raise SettingError(
                     group or "--config-name",
                     name,
-                    f"a name of its own: {shown(file)} would not be used, but {shown(files[0])}; "
-                    "rename the file",
+                    f"a name of its own: {from_here(file)} would not be used, but "
+                    f"{from_here(files[0])}; rename the file",
                 )
         return super().load_config(config_path)
 

@@ -1,13 +1,14 @@
 """The table of a sweep's failures, and their number, on which the exit code depends."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
 
 from rnn_exp.program import one_line, printable
+from rnn_exp.words import from_here
 
 __all__ = ["FAILED_RUNS", "print_failures"]
 
@@ -15,19 +16,20 @@ FAILED_RUNS: ContextVar[int] = ContextVar("number of the sweep's runs that faile
 """Set when a sweep has ended; the exit code depends on it. (`hydra.main` returns nothing.)"""
 
 
-def print_failures(jobs: Sequence[JobReturn]) -> None:
-    """Print a table of the jobs that failed, if any, and set `FAILED_RUNS`.
+def print_failures(jobs: Mapping[int, JobReturn]) -> None:
+    """Print a table of the runs that failed, if any, and set `FAILED_RUNS`.
 
     A row has the job's number, the overrides that not all jobs have, the cause, and the log.
 
     Args:
-        jobs: the results of all jobs of the sweep, in order.
+        jobs: the result of each run of the sweep by the number of its job, the first one if a
+            sweep names a run twice.
     """
-    failed = [(number, job) for number, job in enumerate(jobs) if job.status != JobStatus.COMPLETED]
+    failed = [(number, job) for number, job in jobs.items() if job.status != JobStatus.COMPLETED]
     FAILED_RUNS.set(len(failed))
     if not failed:
         return
-    common = set.intersection(*(set(job.overrides or []) for job in jobs))
+    common = set.intersection(*(set(job.overrides or []) for job in jobs.values()))
     rows = [("job", "overrides", "cause", "log")]
     for number, job in failed:
         own = [word for word in job.overrides or [] if word not in common or len(jobs) == 1]
@@ -54,5 +56,4 @@ def _log(job: JobReturn) -> str:
     """
     config = job.hydra_cfg
     folder = Path(config.hydra.runtime.output_dir if config is not None else str(job.working_dir))
-    here = Path.cwd()
-    return str((folder.relative_to(here) if folder.is_relative_to(here) else folder) / "run.log")
+    return str(from_here(folder) / "run.log")

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnn_exp._hydra.composition import Composer, Word
 from rnn_exp._hydra.grids import union_of
-from rnn_exp._hydra.hydra_settings import is_the_same_for_all
+from rnn_exp._hydra.hydra_settings import is_the_same_for_all, may_be_a_run
 from rnn_exp._hydra.job import (
     has_own_name,
     objective_from_config,
@@ -104,9 +104,11 @@ def _composed(
         _refuse_missing_key(composer, jobs, jobs[place])
         raise
     subdir = config.hydra.sweep.subdir or ""
-    parts = PurePath(str(subdir)).parts
-    if not parts or PurePath(subdir).is_absolute() or ".." in parts or parts[0][0] == ".":
-        allowed = "a path below hydra.sweep.dir, another one for each run"
+    if not may_be_a_run(PurePath(str(subdir))):
+        allowed = (
+            "a path below hydra.sweep.dir, another one for each run, not in a folder that is "
+            "hidden or has a name of this package's own"
+        )
         raise SettingError("hydra.sweep.subdir", subdir, allowed)
     return run_from_config(config), config
 

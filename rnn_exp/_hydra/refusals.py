@@ -26,6 +26,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from rnn_exp import program
 from rnn_exp._hydra.command_line import CommandLineError, likely_word, quoted
 from rnn_exp.fields import SettingError, suggestion
+from rnn_exp.words import from_here
 
 __all__ = ["GO_ON", "WITH_TRACEBACK", "RunError", "line_of", "refuse"]
 
@@ -190,11 +191,11 @@ def _not_made(error: InstantiationException) -> str:
 def _broken_yaml(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark, problem = error.problem_mark, error.problem or "no YAML"
-        where = f"{_from_here(mark.name)}, line {mark.line + 1}, column {mark.column + 1}"
+        where = f"{from_here(Path(mark.name))}, line {mark.line + 1}, column {mark.column + 1}"
         hint = " (indent with spaces, not with tabs)" if "'\\t'" in problem else ""
         return f"{where}: {problem}{hint}"
     if isinstance(error, yaml.reader.ReaderError):
-        return f"{_from_here(str(error.name))}: a sign that YAML does not allow: {error.reason}"
+        return f"{from_here(Path(error.name))}: a sign that YAML does not allow: {error.reason}"
     return str(error)
 
 
@@ -202,15 +203,8 @@ def _not_utf8(error: UnicodeDecodeError) -> str:
     """Return which file is not text; the error itself knows the bytes alone."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     paths = [frame.f_locals.get("full_path") for frame in frames]
-    where = next((_from_here(str(path)) for path in reversed(paths) if path), "a file")
+    where = next((str(from_here(Path(path))) for path in reversed(paths) if path), "a file")
     return f"{where} is not UTF-8: {error.reason} at byte {error.start}"
-
-
-def _from_here(path: str) -> str:
-    """Return a path from the working directory, where it lies below that."""
-    here = Path.cwd()
-    place = Path(path)
-    return str(place.relative_to(here) if place.is_relative_to(here) else place)
 
 
 def _short(word: str) -> str:

@@ -4,7 +4,6 @@ It is said under any launcher and any sweeper of Hydra's: whoever knows how jobs
 `SweepResults`, a callback, which speaks when the sweep is over.
 """
 
-import json
 import shlex
 from pathlib import Path
 from time import time
@@ -19,8 +18,10 @@ from rnn_exp._hydra.messages import print_failures
 from rnn_exp.program import end_after_lost_output
 from rnn_exp.schema import DONE, RUN_JSON
 from rnn_exp.storage.objective import Objective
+from rnn_exp.storage.trust import read_json
+from rnn_exp.words import plural
 
-__all__ = ["SweepResults", "message_of", "next_line", "run_line", "shown"]
+__all__ = ["SweepResults", "message_of", "next_line", "run_line"]
 
 
 class _JobEnd(NamedTuple):
@@ -83,18 +84,21 @@ class SweepResults(Callback):
 
     def _print(self, config: DictConfig) -> None:
         # A run that the sweep names twice is one run.
-        words = list({end.folder.absolute(): end.word for end in reversed(self.ends)}.values())
+        ends: dict[Path, tuple[int, _JobEnd]] = {}
+        for number, end in enumerate(self.ends):
+            ends.setdefault(end.folder.absolute(), (number, end))
+        words = [end.word for _, end in ends.values()]
         folder = Path(config.hydra.sweep.dir)
         failed, already_there = words.count("failed"), words.count("already there")
         print(
-            f"{len(words)} run{'s' if len(words) != 1 else ''}: "
+            f"{plural(len(words), 'run')}: "
             f"{len(words) - failed - already_there} done, "
             f"{words.count('diverged')} of them diverged, "
             f"{failed} failed, {already_there} already there\n{folder}"
         )
         if failed < len(words):
             print(next_line(folder))
-        print_failures([end.result for end in self.ends])
+        print_failures({number: end.result for number, end in ends.values()})
 
 
 def next_line(folder: Path) -> str:
@@ -129,11 +133,6 @@ def message_of(folder: Path) -> str:
     return str(said.get("message", "")) if said["status"] in DONE else ""
 
 
-def shown(folder: Path, here: Path) -> Path:
-    """Return a folder as the user knows it: from where the command was started, if it is below."""
-    return folder.relative_to(here) if folder.is_relative_to(here) else folder
-
-
 def _said(folder: Path) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads((folder / RUN_JSON).read_text(encoding="utf-8"))
+    said: dict[str, Any] = read_json(folder / RUN_JSON)
     return said

@@ -14,8 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.base import Container
 
 from rnn_exp.fields import SettingError, as_typed, choice_error
+from rnn_exp.words import from_here
 
-__all__ = ["GROUP", "LoadedFile", "refuse_lost", "refuse_unknown", "shown"]
+__all__ = ["GROUP", "LoadedFile", "refuse_lost", "refuse_unknown"]
 
 GROUP = "study"
 FIRST_LINE = "# @package _global_"
@@ -68,7 +69,7 @@ class LoadedFile(NamedTuple):
         folder = Path(result.path.removeprefix("file://"))
         path = folder / f"{name.removesuffix('.yaml')}.yaml"
         is_chosen = name.startswith(above) and not str(default.parent).startswith(above)
-        file = cls(name, shown(path), default.package or "", settings, is_chosen)
+        file = cls(name, str(from_here(path)), default.package or "", settings, is_chosen)
         if file.is_study:
             file._refuse_without_effect(content, bool(result.defaults_list))
         return file
@@ -152,12 +153,6 @@ def refuse_lost(config: DictConfig, files: Iterable[LoadedFile], keys: Iterable[
                 f"a file whose settings take effect: {'.'.join(place)} is {as_typed(value)} in "
                 f"{file.shown}, and {instead} in what would run"
             )
-
-
-def shown(path: Path) -> str:
-    """Return a path for messages, relative where it lies below this folder."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _leaves(content: Mapping[Any, Any], above: Place = ()) -> Iterator[tuple[Place, Any]]:

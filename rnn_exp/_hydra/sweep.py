@@ -34,7 +34,7 @@ from rnn_exp.sweeps.worker import (
     remove_leftovers,
     train_assignment,
 )
-from rnn_exp.training import experiment
+from rnn_exp.training import planning
 from rnn_exp.training.memory import Memory
 from rnn_exp.training.run import Run
 
@@ -92,15 +92,15 @@ class Sweep:
         results = {run: JobResult(ALREADY_THERE) for run, job in planned.items() if job.done}
         count = workers.count()
         share = None if memory is None else min(memory.each, memory.together // count)
-        chunks = experiment.chunks(left, processes=count, memory=share)
-        work = sum(map(experiment.seconds, left))
+        chunks = planning.chunks(left, processes=count, memory=share)
+        work = sum(map(planning.seconds, left))
         with closing(SweepBar(self.folder, len(planned), len(results), work)) as bar:
             on_update = bar.refresh if workers.in_this_process else workers.stop_check()
             function = functools.partial(train_assignment, on_update=on_update)
             with nullcontext() if workers.in_this_process else bar.refresh_in_background():
                 while chunks:
                     lost: list[list[Run]] = []
-                    for at_once, together in experiment.stages(chunks, count, memory):
+                    for at_once, together in planning.stages(chunks, count, memory):
                         sent = self._assignments(together, planned, bar, checkpoint_seconds)
                         limit = at_once if at_once < count else None
                         found = map_unordered(function, sent, workers, limit)
@@ -123,7 +123,7 @@ class Sweep:
         for runs in chunks:
             name = f"chunk-{next(self.chunk_numbers)}"
             jobs = [self._job(planned[run]) for run in runs]
-            bar.start_chunk(name, sum(map(experiment.seconds, runs)))
+            bar.start_chunk(name, sum(map(planning.seconds, runs)))
             yield Assignment(name, jobs, self.folder.absolute(), checkpoint_seconds)
 
     def _job(self, planned: PlannedJob) -> Job:

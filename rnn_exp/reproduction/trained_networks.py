@@ -15,8 +15,9 @@ from rnn_exp.networks.network import Network
 from rnn_exp.reproduction.claims import Claim, DataclassMeasure, same_when_quick
 from rnn_exp.reproduction.goals import Above, Below, Near
 from rnn_exp.tasks import Adding, Copy
-from rnn_exp.training.experiment import seconds, train_runs
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.outcome import Outcome
+from rnn_exp.training.planning import seconds
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 

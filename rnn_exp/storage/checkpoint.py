@@ -29,7 +29,8 @@ from rnn_exp.storage.unfinished import (
     words_of,
 )
 from rnn_exp.storage.writing import versions
-from rnn_exp.training.experiment import Snapshot, resolve_auto
+from rnn_exp.training.devices import resolve_auto
+from rnn_exp.training.experiment import Snapshot
 from rnn_exp.training.run import Run
 
 __all__ = ["Clock", "read", "seconds_from", "write"]

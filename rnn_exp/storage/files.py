@@ -7,10 +7,27 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from filelock import FileLock, Timeout
 
-__all__ = ["LOCK_SECONDS", "held", "is_held", "put_aside", "replace_bytes", "replace_file"]
+__all__ = [
+    "ASIDE",
+    "LOCK",
+    "LOCK_SECONDS",
+    "held",
+    "is_held",
+    "put_aside",
+    "replace_bytes",
+    "replace_file",
+]
+
+ASIDE: Final = "aside-"
+"""What a folder's name begins with in which files lie that are not to be used; a number follows."""
+LOCK: Final = ".lock"
+"""The file of a folder that a process holds while it writes there."""
+LOCK_SECONDS: Final = 60.0
+"""How long to wait for a process that is writing the same run's folder."""
 
 
 def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
@@ -48,17 +65,12 @@ def put_aside(folder: Path, names: Iterable[str]) -> Path | None:
     if not there:
         return None
     number = 1
-    while (aside := folder / f"aside-{number}").exists():
+    while (aside := folder / f"{ASIDE}{number}").exists():
         number += 1
     aside.mkdir()
     for path in there:
         path.rename(aside / path.name)
     return aside
-
-
-_LOCK = ".lock"
-LOCK_SECONDS = 60.0
-"""How long to wait for a process that is writing the same run's folder."""
 
 
 @contextmanager
@@ -70,7 +82,7 @@ def held(folder: Path, patience: float) -> Iterator[None]:
         OSError: if the folder cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _LOCK
+    path = folder / LOCK
     try:
         with FileLock(path, timeout=patience):
             try:
@@ -90,7 +102,7 @@ def is_held(folder: Path) -> bool:
         OSError: if the file system does not say.
     """
     try:
-        file = os.open(folder / _LOCK, os.O_RDONLY)
+        file = os.open(folder / LOCK, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from rnn_exp.schema import TABLES
 from rnn_exp.storage.parquet import Wanted, column_of, gather, reason
-from rnn_exp.storage.places import DEPTH, find, name_in
 from rnn_exp.storage.run_json import NUMBERS, RESULTS, TEXTS, TRUTHS, RunFolder, read
+from rnn_exp.storage.walk import DEPTH, find, name_in
 
 __all__ = ["DamagedWarning", "Results", "load"]
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from rnn_exp.schema import DONE, RUN_JSON, tables_of
 from rnn_exp.storage.hashes import damage, is_unbroken
-from rnn_exp.storage.places import find
 from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.unfinished import FILE, FOLDER, UnusableError, parts_of, words_of
+from rnn_exp.storage.walk import find
 
 __all__ = ["Verified", "verify"]
 

@@ -31,7 +31,7 @@ from rnn_exp.storage.hashes import damage, entry_of, is_unbroken, sealed
 from rnn_exp.storage.labels import described, relabelled, with_label
 from rnn_exp.storage.parts import Parts, write_table
 from rnn_exp.storage.trust import read_json
-from rnn_exp.training.experiment import resolve_auto
+from rnn_exp.training.devices import resolve_auto
 from rnn_exp.training.outcome import Outcome, in_words
 from rnn_exp.training.run import Run
 

@@ -4,18 +4,21 @@ It is read from the folders alone, without torch or pandas. What trains is known
 which a process that was killed does not hold.
 """
 
-import json
+import os
 import re
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 from time import sleep, time
 from typing import Any, NamedTuple
 
 from rnn_exp.program import printable
 from rnn_exp.schema import DONE, RUN_JSON
+from rnn_exp.storage.trust import read_json
+from rnn_exp.storage.walk import find, is_sweep, sweeps_and_runs
 from rnn_exp.sweeps.line import Line
 from rnn_exp.sweeps.status import (
     FILE,
@@ -26,12 +29,12 @@ from rnn_exp.sweeps.status import (
     status_parts,
     sweep_status,
 )
+from rnn_exp.words import plural
 
 __all__ = ["FolderStatus", "overview", "watch"]
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _DONE = ("done",)
-_DEPTH = 5  # how far below a folder sweeps and runs are looked for
 
 
 class FolderStatus(NamedTuple):
@@ -67,9 +70,9 @@ def overview(folder: Path) -> list[FolderStatus]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    if _is_sweep(folder) or _is_run(folder):
+    if _is_listed(folder) or (folder / RUN_JSON).exists():
         return [_status(folder)]
-    found = [*_below(folder, _DEPTH)]
+    found = [*(_of_runs(folder, find(folder)) if is_sweep(folder) else _below(folder))]
     if not found:
         raise FileNotFoundError(f"there are no runs in {folder} (no {FILE}, no {RUN_JSON})")
     return found
@@ -102,32 +105,33 @@ def watch(folder: Path) -> None:
     print("\n".join(each.line for each in found))
 
 
-def _is_sweep(folder: Path) -> bool:
+def _is_listed(folder: Path) -> bool:
+    """Say whether a folder is a sweep whose runs are listed; Hydra's own launchers list none."""
     return (folder / FILE).exists()
 
 
-def _is_run(folder: Path) -> bool:
-    return (folder / RUN_JSON).exists() and not _is_sweep(folder)
-
-
 def _status(folder: Path) -> FolderStatus:
-    return _of_sweep(folder) if _is_sweep(folder) else _of_run(folder)
+    return _of_sweep(folder) if _is_listed(folder) else _of_run(folder)
 
 
-def _below(folder: Path, depth: int) -> Iterator[FolderStatus]:
+def _below(folder: Path) -> Iterator[FolderStatus]:
     """Yield the status of what lies below a folder that is itself neither a sweep nor a run."""
-    places = [each for each in sorted(folder.iterdir()) if not each.name.startswith(".")]
-    places = [each for each in places if each.is_dir()]
-    runs = [_or_why_not(each) for each in places if _is_run(each)]
+    for above, places in groupby(sweeps_and_runs(folder), lambda place: place.parent):
+        runs, sweeps = list[Path](), list[Path]()
+        for place in places:
+            (sweeps if is_sweep(place) else runs).append(place)
+        yield from _of_runs(above, runs)
+        for sweep in sweeps:
+            yield from [_or_why_not(sweep)] if _is_listed(sweep) else _of_runs(sweep, find(sweep))
+
+
+def _of_runs(folder: Path, places: list[Path]) -> Iterator[FolderStatus]:
+    """Yield how the runs of a folder stand together, and each that is not done."""
+    runs = [_or_why_not(place) for place in places]
     if runs:
         yield _together(folder, runs)
     # A folder may have hundreds of runs that are done, of which one line is enough.
     yield from (run for run in runs if run.counts != _DONE)
-    for place in places:
-        if _is_sweep(place):
-            yield _or_why_not(place)
-        elif not _is_run(place) and depth:
-            yield from _below(place, depth - 1)
 
 
 def _or_why_not(folder: Path) -> FolderStatus:
@@ -135,14 +139,15 @@ def _or_why_not(folder: Path) -> FolderStatus:
     try:
         return _status(folder)
     except (OSError, ValueError) as error:
-        return FolderStatus(folder, (str(error),), counts=("broken",))
+        why = str(error) if os.access(folder, os.R_OK | os.X_OK) else "it cannot be looked into"
+        return FolderStatus(folder, (why,), counts=("broken",))
 
 
 def _together(folder: Path, runs: list[FolderStatus]) -> FolderStatus:
     """Return how many of a folder's runs stand in which way."""
     words = [str(run.counts[0]) for run in runs]
     counts = [f"{words.count(word)} {word}" for word in dict.fromkeys(sorted(words))]
-    total = f"{len(runs)} run{'s' if len(runs) != 1 else ''}"
+    total = plural(len(runs), "run")
     return FolderStatus(folder, (total, *counts), any(run.in_progress for run in runs), (*counts,))
 
 
@@ -167,7 +172,7 @@ def _of_sweep(folder: Path) -> FolderStatus:
 def _of_run(folder: Path) -> FolderStatus:
     path = folder / RUN_JSON
     try:
-        said: Any = json.loads(path.read_text(encoding="utf-8"))
+        said: Any = read_json(path)
         status, updates = str(said["status"]), int(said["settings"]["training.updates"])
         if status in DONE:
             return FolderStatus(folder, (str(said.get("message", status)),), counts=_DONE)
@@ -178,7 +183,7 @@ def _of_run(folder: Path) -> FolderStatus:
         if not is_worked_on(folder):
             return FolderStatus(folder, (f"stopped; {again}",), counts=("stopped",))
         return _in_training(folder, updates, time() - path.stat().st_mtime)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"{path} cannot be read ({type(error).__name__})") from None
 
 

@@ -6,7 +6,6 @@ and ``rnn-exp-status`` read both.
 """
 
 import json
-import math
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -102,18 +101,19 @@ class Heartbeat:
 
     def __init__(self, sweep: Path, name: str, updates: int) -> None:
         self.path, self.updates = sweep / FOLDER / f"{name}.json", updates
-        self.next_write, self.start = float("-inf"), math.nan
+        self.next_write, self.start, self.made = float("-inf"), 0.0, -1
 
     def write(self, made: int, runs: int) -> None:
-        """Write the file, unless it was written less than a second ago.
+        """Write the file, unless that was less than a second ago and of the same runs.
 
         Args:
             made: how many updates are made.
             runs: how many runs are in training.
         """
-        if math.isnan(self.start):
+        goes_on, self.made = made == self.made + 1, made
+        if not goes_on:  # the chunk begins, or runs of it that train apart: at another update
             self.start = (made - 1) / self.updates
-        if monotonic() < self.next_write:
+        if goes_on and monotonic() < self.next_write:
             return
         self.next_write = monotonic() + _SECONDS_BETWEEN_HEARTBEATS
         how_far = {"runs": runs, "fraction": made / self.updates, "start": self.start}
@@ -253,6 +253,8 @@ def clock(seconds: float) -> str:
         >>> clock(144.0), clock(7261.0), clock(200_000.0)
         ('2:24', '2:01:01', '2 d 7 h')
     """
+    if not seconds < _LAST_SECOND:  # no finite speed, or next to none
+        return "thousands of years"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours >= 24:

@@ -24,8 +24,8 @@ from rnn_exp.sweeps.jobs import (
 )
 from rnn_exp.sweeps.saving import Saver, Start, chunk_from, start_of
 from rnn_exp.sweeps.status import Heartbeat
-from rnn_exp.training.experiment import chunks
 from rnn_exp.training.loop import Update
+from rnn_exp.training.planning import chunks
 from rnn_exp.training.run import Run
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from rnn_exp.shapes import Float
 from rnn_exp.tasks import Task
 
 __all__ = [
+    "FEW",
+    "SAMPLE",
     "drives_of",
     "inputs_of_layer",
     "jacobian_of_layer",
@@ -24,8 +27,10 @@ __all__ = [
     "mean_drive",
 ]
 
-_SAMPLE = 256
-_FEW = 8
+SAMPLE: Final = 256
+"""How many sequences are drawn to find what drives a layer."""
+FEW: Final = 8
+"""How many of them are enough for Jacobians."""
 # Rows that are widened at a time: whole parts of those that a matrix product adds up at a time, so
 # that the sum over blocks has the bits of one product.
 _ROWS = 85 * 3072
@@ -35,7 +40,7 @@ def inputs_of_layer(
     network: Network, task: Task, seed: int, parameters: dict[str, Tensor], number: int
 ) -> Float[Tensor, "time 1 batch input"]:
     """Return what a layer reads of fresh sequences of the run's own; parameters of one run."""
-    batch = task.draw(_SAMPLE, generator(seed, "drive"))
+    batch = task.draw(SAMPLE, generator(seed, "drive"))
     x = batch.inputs[: batch.length].unsqueeze(1).to(parameters["weight_hh_l0"])
     if number == 0:
         return x
@@ -133,7 +138,7 @@ def jacobian_of_layer(
         Its Jacobians on 8 sequences (None: theory has nothing to go by with this cell), and
         whether all states were finite.
     """
-    cell, few = network.make_cell(), x[:, :, :_FEW]
+    cell, few = network.make_cell(), x[:, :, :FEW]
     own = {name: value.unsqueeze(0).to(few) for name, value in parameters.items()}
     start = few.new_full((1, few.shape[2], network.hidden_size), network.initial_state)
     trace = cell.forward(few, layer_weights(own, number), start)

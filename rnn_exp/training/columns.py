@@ -17,6 +17,7 @@ without a floor (`networks.rescaled`).
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -28,10 +29,17 @@ from rnn_exp.networks.rescaled import LayerGradients
 from rnn_exp.networks.scaled import LOG10_OF_2
 from rnn_exp.shapes import Float
 
-__all__ = ["contributions", "log10_contributions", "profile", "rescaled_late", "rescaled_profile"]
+__all__ = [
+    "MOST_NUMBERS",
+    "contributions",
+    "log10_contributions",
+    "profile",
+    "rescaled_late",
+    "rescaled_profile",
+]
 
-# Numbers of all C_t that are held at a time: they are many, and only their norms are wanted.
-_MOST_NUMBERS = 1 << 20
+MOST_NUMBERS: Final = 1 << 20
+"""Numbers of all C_t that are held at a time: they are many, and only norms are wanted."""
 
 
 def profile(
@@ -152,7 +160,7 @@ def _rescaled_layer(
     until = min(until, T)
     found: dict[str, Tensor] = {}
     # A piece of time at a time: widened and multiplied out, a long sequence takes much memory.
-    steps = max(1, _MOST_NUMBERS // (R * layer.hidden * max(B, layer.hidden)))
+    steps = max(1, MOST_NUMBERS // (R * layer.hidden * max(B, layer.hidden)))
     for start in range(0, until, steps):
         stop = min(start + steps, until)
         own, part = layer.totals(start, stop), layer.trace.between(start, stop).double()
@@ -197,7 +205,7 @@ def log10_contributions(
 ) -> Float[Tensor, "time run"]:
     """Return log10 ‖C_t‖ (Frobenius) of every time step."""
     T, R, _, G = deltas.shape
-    steps = max(1, _MOST_NUMBERS // (R * G * trace.previous_states.shape[-1]))
+    steps = max(1, MOST_NUMBERS // (R * G * trace.previous_states.shape[-1]))
     # One place for all results, had before the first piece: small blocks of memory that are asked
     # for between large ones keep those from being used again, and the heap grows with every step.
     found = deltas.new_empty(T, R, dtype=torch.float64)

@@ -2,12 +2,11 @@
 
 Runs that agree in everything but init and seed train together as one tensor program, and every one
 of them gets the bits it would have got alone (CPU, one torch thread, and a process whose arithmetic
-is settled: `sweeps.process.settle`, which `rnn_exp.train` and the command line call). Planning says
-which runs train together, and how much work that is.
+is settled: `sweeps.process.settle`, which `rnn_exp.train` and the command line call). Which runs
+train together says `planning`.
 """
 
 import dataclasses
-import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -15,15 +14,14 @@ import torch
 from torch import Tensor
 
 from rnn_exp.arithmetic import is_settled
-from rnn_exp.fields import SettingError
-from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.theory.edge import initial_weights
 from rnn_exp.theory.prediction import predict
 from rnn_exp.training.batch import RunBatch
+from rnn_exp.training.devices import torch_device
 from rnn_exp.training.loop import Update, train
-from rnn_exp.training.memory import Memory, most_runs, needed
 from rnn_exp.training.outcome import Outcome, Tables, outcome_of, tables_from
+from rnn_exp.training.planning import chunks
 from rnn_exp.training.recorder import Recorder, Rows
 from rnn_exp.training.run import Run
 
@@ -31,23 +29,8 @@ __all__ = [
     "Chunk",
     "Snapshot",
     "UnsettledWarning",
-    "chunks",
-    "processes_for",
-    "resolve_auto",
-    "seconds",
-    "stages",
-    "torch_device",
     "train_runs",
 ]
-
-# 8–32 runs of usual sizes keep an update's working set in the cache; more are slower, not faster.
-_MOST, _FEWEST = 32, 8
-# Operations a second of one core, and operations a state beside the matrix products, as measured:
-# good to a factor of three, which is all that the order of chunks and the number of processes need.
-_SPEED, _BESIDE = 15e9, 50
-_SPECTRUM = 40  # times n³: the eigenvalues and singular values of W_hh at a recorded update
-# A process has to import torch before it can help: this many seconds of work are worth that.
-_WORTH_A_PROCESS = 6.0
 
 
 class UnsettledWarning(UserWarning):
@@ -179,30 +162,6 @@ def train_runs(runs: Iterable[Run], watch: Callable[[Update], None] | None = Non
     return [outcomes[run] for run in runs]
 
 
-def torch_device(word: str) -> torch.device:
-    """Return the device that a run's word means on this machine.
-
-    Args:
-        word: ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: CUDA if there is one.
-
-    Raises:
-        SettingError: for a device that this machine does not have.
-    """
-    there, word = torch.cuda.is_available(), resolve_auto(word)
-    cuda = ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    if word != "cpu" and not (there and word in cuda):
-        here = ", ".join(["cpu", "auto", *cuda]) if there else "cpu, auto (no CUDA here)"
-        raise SettingError("device", word, f"one of {here}")
-    return torch.device(word)
-
-
-def resolve_auto(word: str) -> str:
-    """Return the word of the device on which a run would train here, with ``auto`` decided."""
-    if word == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return word
-
-
 def _warn_if_unsettled(device: torch.device) -> None:
     """Say so where the bits of a run might depend on the runs beside it."""
     if device.type == "cpu" and not is_settled():
@@ -213,100 +172,3 @@ def _warn_if_unsettled(device: torch.device) -> None:
             UnsettledWarning,
             stacklevel=3,
         )
-
-
-def chunks(
-    runs: Iterable[Run],
-    made: Mapping[Run, int] | None = None,
-    processes: int = 1,
-    memory: int | None = None,
-) -> list[list[Run]]:
-    """Group runs that can train together; the chunk with most work comes first.
-
-    They share all but init and seed, and have ``made`` as many updates. Networks of one unit go
-    alone (their matrix products are dot products, which round differently in company), and so do
-    those of an engine that trains one run at a time.
-
-    Args:
-        runs: any runs.
-        made: how many updates each has made; none if it is not in there.
-        processes: how many there are to train them: where runs are enough, each gets as many.
-        memory: bytes that one process may take; a chunk is as small as that asks for, and may be a
-            single run that takes more. None: as many as there may be.
-    """
-    groups: dict[object, list[Run]] = {}
-    for run in runs:
-        shared = run.task, run.network, run.training, run.recording, run.device
-        groups.setdefault((shared, (made or {}).get(run, 0)), []).append(run)
-    result = []
-    for members in groups.values():
-        size = _chunk_size(members[0], len(members), processes, memory)
-        result += [members[start : start + size] for start in range(0, len(members), size)]
-    return sorted(result, key=lambda chunk: -sum(map(seconds, chunk)))
-
-
-def _chunk_size(run: Run, members: int, processes: int, memory: int | None) -> int:
-    """Return how many runs like this one make a chunk."""
-    if not ENGINES[run.network.engine].many_runs or run.network.hidden_size == 1:
-        return 1
-    if _is_on_gpu(run):
-        return members  # what does not fit the device's memory is halved when that shows
-    pieces = math.ceil(members / _MOST)
-    even = math.ceil(pieces / processes) * processes
-    size = math.ceil(members / (even if members >= even * _FEWEST else pieces))
-    return size if memory is None else most_runs(run, memory, size)
-
-
-def stages(
-    chunks: Iterable[list[Run]], processes: int, memory: Memory | None
-) -> list[tuple[int, list[list[Run]]]]:
-    """Put chunks that need much memory behind the others: should they fail, the others are done.
-
-    Args:
-        chunks: as `chunks` returns them; their order stays.
-        processes: how many processes there are.
-        memory: what these have; None: enough.
-
-    Returns:
-        What is to be trained one after the other: how many chunks at a time, and which. The first
-        are those that leave half of the memory free, the last the largest.
-    """
-    found: dict[int, list[list[Run]]] = {}
-    for chunk in chunks:
-        fitting = 2 * processes
-        if memory is not None and not _is_on_gpu(chunk[0]):
-            fitting = min(fitting, memory.together // needed(chunk[0], len(chunk)))
-        found.setdefault(max(1, fitting), []).append(chunk)
-    return [(min(count, processes), found[count]) for count in sorted(found, reverse=True)]
-
-
-def _is_on_gpu(run: Run) -> bool:
-    """Say whether a run trains on a GPU, as far as this machine can tell."""
-    return resolve_auto(run.device) != "cpu"
-
-
-def seconds(run: Run) -> float:
-    """Estimate how long a run trains on one core in company; a rough guess, never a result."""
-    T, B = run.task.steps, run.training.batch_size
-    H, L = run.network.hidden_size, run.network.num_layers
-    units = H * run.network.kind.gates
-    operations = T * L * B * units * (6 * (H + run.task.input_size) + _BESIDE)
-    recorded = 1 + run.training.updates // run.recording.every
-    return (run.training.updates * operations + recorded * _SPECTRUM * H**3) / _SPEED
-
-
-def processes_for(runs: Iterable[Run], cores: int, memory: Memory | None = None) -> int:
-    """Return how many processes are worth starting: 1 (this one alone) for a small sweep.
-
-    Args:
-        runs: what they are to train.
-        cores: how many there may be.
-        memory: what they have together: no more are started than can train the smallest run.
-    """
-    runs = list(runs)
-    if any(map(_is_on_gpu, runs)):
-        return 1
-    most = min(cores, int(sum(map(seconds, runs)) / _WORTH_A_PROCESS))
-    if most > 1 and memory is not None:
-        most = min(most, memory.together // min(map(needed, runs)))
-    return max(1, most)

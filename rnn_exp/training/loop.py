@@ -6,7 +6,7 @@ sequences are the run's own and no part of its training, and the same at every l
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,10 +21,11 @@ from rnn_exp.training.batch import BatchGradients, RunBatch
 from rnn_exp.training.recorder import Recorder
 from rnn_exp.training.run import Run
 
-__all__ = ["Divergence", "Update", "find_divergences", "solves", "train"]
+__all__ = ["TEST_BATCH", "Divergence", "Update", "find_divergences", "solves", "train"]
 
 _SEQUENCES, _SOLVED_ERROR = 10_000, 0.01
-_TEST_BATCH = 1_000
+TEST_BATCH: Final = 1_000
+"""On how many sequences at a time it is tested whether a task is solved."""
 
 
 class Divergence(NamedTuple):
@@ -115,12 +116,12 @@ def solves(parameters: dict[str, Tensor], network: Network, task: Task, seed: in
     """
     draws, wrong = generator(seed, "test"), 0.0
     like = parameters["readout.weight"]
-    for _ in range(_SEQUENCES // _TEST_BATCH):
-        test = task.draw(_TEST_BATCH, draws)
+    for _ in range(_SEQUENCES // TEST_BATCH):
+        test = task.draw(TEST_BATCH, draws)
         inputs = test.inputs[: test.length].unsqueeze(1).to(like)
         answers = outputs(parameters, inputs, network, task.answers)
         targets = test.targets.unsqueeze(0).to(like.device)
-        wrong += float(task.error(answers, targets)) * _TEST_BATCH
+        wrong += float(task.error(answers, targets)) * TEST_BATCH
         if not wrong < _SOLVED_ERROR * _SEQUENCES:
             return False
     return True

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from rnn_exp.fields import SettingError
+from rnn_exp.training.devices import is_gpu
 from rnn_exp.training.run import Run
 from rnn_exp.training.sizes import Sizes, bytes_of
 
@@ -109,7 +110,7 @@ def refuse_too_large(runs: Iterable[Run], memory: Memory | None) -> None:
     """
     if memory is None:
         return
-    large = [run for run in runs if run.device == "cpu" and needed(run) > memory.each]
+    large = [run for run in runs if not is_gpu(run.device) and needed(run) > memory.each]
     if large:
         raise NotEnoughMemory(max(large, key=needed), memory, len(large) - 1)
 

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from rnn_exp.networks.forward import grid_of
 from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
+from rnn_exp.theory.drive import FEW, SAMPLE
+from rnn_exp.training.columns import MOST_NUMBERS
+from rnn_exp.training.loop import TEST_BATCH
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.penalties import PENALTIES, reads_states
 from rnn_exp.training.run import Run
@@ -24,9 +27,6 @@ PROCESS = 300 * 1000**2
 # What freed blocks of memory that are not used again add, as measured.
 _GAPS = 20  # per cent
 _DOUBLE = 8  # bytes
-_SAMPLE, _FEW = 256, 8  # sequences that theory looks at (`theory.drive`)
-_TEST = 1000  # sequences on which a solved task is tested at a time (`loop`)
-_PIECE = 1 << 20  # numbers of the contributions that are held at a time (`columns`)
 
 
 class Sizes(NamedTuple):
@@ -113,7 +113,7 @@ def bytes_of(s: Sizes, runs: int) -> int:
         held += first * s.item * (2 * s.layers + 8)
     held += _sequences(s, runs) + _states(s, runs)
     spectrum = runs * s.hidden**2 * (20 + s.item)  # in float64, and what LAPACK needs
-    one_step = max(_PIECE, first) * (s.item + _DOUBLE)
+    one_step = max(MOST_NUMBERS, first) * (s.item + _DOUBLE)
     drawing = weights * (3 + s.remembered) + runs * s.parameters * _DOUBLE
     saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights // runs
     moments = (
@@ -164,11 +164,11 @@ def _second_pass(s: Sizes, runs: int) -> int:
 def _theory(s: Sizes) -> int:
     """Return the bytes of the sequences that theory looks at before a run trains."""
     if s.layers == 1:
-        read = _SAMPLE * (s.inputs + 1) * s.item * 3 // 2  # as drawn, and put together
+        read = SAMPLE * (s.inputs + 1) * s.item * 3 // 2  # as drawn, and put together
     else:
         below = s.hidden * s.item * (1 + s.kept) * (s.layers - 1)
-        read = _SAMPLE * max(below, s.hidden * (s.item + 3 * _DOUBLE))
-    return s.steps * (read + _FEW * s.hidden * s.item * (2 + s.kept + 3 * s.gates))
+        read = SAMPLE * max(below, s.hidden * (s.item + 3 * _DOUBLE))
+    return s.steps * (read + FEW * s.hidden * s.item * (2 + s.kept + 3 * s.gates))
 
 
 def _test(s: Sizes) -> int:
@@ -176,4 +176,4 @@ def _test(s: Sizes) -> int:
     if not s.is_tested:
         return 0
     states = s.hidden * (1 + s.kept) * s.layers * s.item
-    return _TEST * s.steps * (states + 3 * (s.inputs + 1) * s.item)
+    return TEST_BATCH * s.steps * (states + 3 * (s.inputs + 1) * s.item)

@@ -521,6 +521,18 @@ REFUSED = {
     ("-m", "seed=0,1", "hydra.overrides.task=[seed]"): "hydra.overrides.task",
     ("-m", "seed=0,1", "hydra.runtime.cwd=x"): "hydra.runtime.cwd=x is not possible",
     ("-m", "seed=0,1", "hydra.output_subdir=/absolute"): "a path within a run's folder",
+    ("hydra.output_subdir=/absolute",): "a path within a run's folder",
+    ("hydra.output_subdir=../beside",): "a path within a run's folder",
+    ("hydra.output_subdir=unfinished",): "not one that the run itself uses",
+    ("-m", "seed=0,1", "hydra.output_subdir=unfinished/own"): "not one that the run itself uses",
+    ("hydra.output_subdir=aside-3",): "not one that the run itself uses",
+    ("hydra.output_subdir=report",): "not one that the run itself uses",
+    ("hydra.output_subdir=run.json",): "not one that the run itself uses",
+    ("-m", "seed=0,1", "hydra.sweep.subdir=report/${seed}"): "a name of this package's own",
+    ("-m", "seed=0,1", "hydra.sweep.subdir=a/report/${seed}"): "a name of this package's own",
+    ("-m", "seed=0,1", "hydra.sweep.subdir=unfinished/${seed}"): "a name of this package's own",
+    ("-m", "seed=0,1", "hydra.sweep.subdir=aside-1/${seed}"): "a name of this package's own",
+    ("-m", "seed=0,1", "hydra.sweep.subdir=a/.b/${seed}"): "a folder that is hidden",
 }
 
 

@@ -8,7 +8,8 @@ import pytest
 
 import rnn_exp
 from rnn_exp.networks import Network
-from rnn_exp.storage.places import DEPTH, RunFolders, find, name_in, studies_in
+from rnn_exp.storage.places import RunFolders
+from rnn_exp.storage.walk import DEPTH, find, name_in, studies_in
 from rnn_exp.storage.writing import write, write_status
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs

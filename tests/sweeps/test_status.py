@@ -1,6 +1,7 @@
 """The status of sweeps and runs, read from their folders alone."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -132,7 +133,7 @@ def test_the_command_says_in_a_line_how_a_sweep_stands_without_torch(tmp_path):
         (None, "there are no runs in {} (no sweep.json, no run.json)"),
         ("{", "{}/sweep.json cannot be read (JSONDecodeError)"),
         ("[]", "{}/sweep.json cannot be read (TypeError)"),
-        ("[" * 99999, "{}/sweep.json cannot be read (RecursionError)"),
+        ("[" * 99999, "{}/sweep.json cannot be read (ValueError)"),
     ],
 )
 def test_a_folder_that_is_no_sweep_is_refused_in_a_line(
@@ -249,6 +250,67 @@ def test_of_a_folder_of_several_every_sweep_has_a_line_and_its_runs_one_together
             f"outputs/single/d: {run} cannot be read (JSONDecodeError)",
         )
     ]
+
+
+def test_everything_below_is_found_as_a_results_folder_is_loaded(tmp_path):
+    deep = tmp_path / "1" / "2" / "3" / "4" / "5" / "6" / "7"
+    write_run(deep / "run", "finished", message="finished")
+    write_run(tmp_path / "report" / "run", "failed")
+    (tmp_path / "1" / "up").symlink_to(tmp_path)
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    write_run(tmp_path / "theirs" / "T10" / "a", "finished", message="finished")
+    write_run(tmp_path / "theirs" / "T20" / "b", "finished", message="finished")
+    (tmp_path / "theirs" / "multirun.yaml").write_text("")  # of a launcher that lists no runs
+
+    assert lines(tmp_path) == ["theirs: 2 runs, 2 done", "1/2/3/4/5/6/7: 1 run, 1 done"]
+    assert [each.parts for each in overview(tmp_path / "theirs")] == [("2 runs", "2 done")]
+
+
+def test_a_folder_that_cannot_be_looked_into_stops_no_other(tmp_path, monkeypatch):
+    write_run(tmp_path / "a" / "run", "finished", message="finished")
+    (tmp_path / "closed").mkdir()
+    allowed = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: "closed" not in str(path) and allowed(path, mode)
+    )
+
+    told = lines(tmp_path)
+
+    assert "closed: it cannot be looked into" in told
+    assert "a: 1 run, 1 done" in told
+
+
+def test_a_pipe_in_the_place_of_run_json_is_a_broken_run(tmp_path):
+    (tmp_path / "a").mkdir()
+    os.mkfifo(tmp_path / "a" / "run.json")
+
+    [together, alone] = lines(tmp_path)
+
+    assert together == "1 run, 1 broken"
+    assert alone.startswith("a: ")
+
+
+def test_a_time_without_end_stops_no_line(tmp_path):
+    assert status.clock(math.inf) == status.clock(math.nan) == "thousands of years"
+    (tmp_path / "s" / ".progress").mkdir(parents=True)
+    status.write_run_list(tmp_path / "s", ["a"], COMMAND)
+    how_far = {"runs": 1, "fraction": 1e-320, "start": 0.0}
+    (tmp_path / "s" / ".progress" / "chunk-0.json").write_text(json.dumps(how_far))
+
+    with held(tmp_path / "s", patience=0):
+        [line] = lines(tmp_path)
+
+    assert "thousands of years to go" in line
+
+
+def test_the_heartbeat_of_runs_at_an_earlier_update_is_seen_after_those_of_a_later(tmp_path):
+    beat = Heartbeat(tmp_path, "chunk-0", updates=10)
+    for made in (8, 9, 10):  # of runs that go on from a checkpoint
+        beat.write(made, runs=2)
+    for made in (1, 2):  # of those that have none
+        beat.write(made, runs=3)
+
+    assert chunks_in_training(tmp_path) == [ChunkProgress("chunk-0", 3, 0.1, 0.0)]
 
 
 def test_control_characters_of_a_folder_do_not_reach_the_terminal(tmp_path):

@@ -10,7 +10,8 @@ import torch
 from rnn_exp.fields import SettingError
 from rnn_exp.networks.inits import INITS, Gaussian, Identity, TorchDefault
 from rnn_exp.tasks import TASKS, Adding, TemporalOrder
-from rnn_exp.training.experiment import chunks, resolve_auto, torch_device
+from rnn_exp.training.devices import resolve_auto, torch_device
+from rnn_exp.training.planning import chunks
 from rnn_exp.training.run import Run, run_from
 from tests._hydra.test_app import FORKS
 from tests._hydra.test_conf import NETWORKS

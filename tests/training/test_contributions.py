@@ -54,7 +54,7 @@ def test_their_sum_over_time_is_the_gradient_of_the_recurrent_weights(
 def test_their_norms_equal_a_loop_however_many_are_held_at_a_time(sizes, num_layers, room, seed):
     found, deltas = found_of(sizes, num_layers, seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_MOST_NUMBERS", room)
+        patch.setattr(module, "MOST_NUMBERS", room)
         norms = [
             log10_contributions(trace, delta)
             for trace, delta in zip(found.traces, deltas, strict=True)

@@ -21,7 +21,8 @@ from rnn_exp.networks.inits import (
 from rnn_exp.networks.network import Network
 from rnn_exp.tasks import Adding, Latch, Memorization, TemporalOrder
 from rnn_exp.theory.stationary import mean_field
-from rnn_exp.training.experiment import chunks, train_runs
+from rnn_exp.training.experiment import train_runs
+from rnn_exp.training.planning import chunks
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 

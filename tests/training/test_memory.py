@@ -1,16 +1,18 @@
 """What runs need of memory: the estimate beside what they take, refusals, chunks that fit."""
 
+import contextlib
 import multiprocessing
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnn_exp.networks import INITS, Network
 from rnn_exp.tasks import TASKS, Adding
-from rnn_exp.training.experiment import Chunk, chunks, processes_for, stages
+from rnn_exp.training.experiment import Chunk
 from rnn_exp.training.memory import (
     Memory,
     NotEnoughMemory,
@@ -19,6 +21,7 @@ from rnn_exp.training.memory import (
     needed,
     refuse_too_large,
 )
+from rnn_exp.training.planning import chunks, processes_for, stages
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 
@@ -59,6 +62,15 @@ def test_no_size_is_so_absurd_that_it_has_no_line(run, names):
     ) as caught:
         refuse_too_large([run], there(2 * GB))
     assert all(f"{name}=" in str(caught.value) for name in names)
+
+
+@pytest.mark.parametrize(("has_gpu", "is_refused"), [(False, True), (True, False)])
+def test_device_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch, has_gpu, is_refused):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    run = Run(network=Network(hidden_size=1_000_000), device="auto")
+
+    with pytest.raises(NotEnoughMemory) if is_refused else contextlib.nullcontext():
+        refuse_too_large([run], there(2 * GB))
 
 
 def test_what_an_allocator_says_becomes_one_line_and_nothing_else_does():

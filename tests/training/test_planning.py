@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rnn_exp.networks.network import Network
 from rnn_exp.tasks import Adding
-from rnn_exp.training.experiment import chunks, processes_for, seconds
+from rnn_exp.training.planning import chunks, processes_for, seconds
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 

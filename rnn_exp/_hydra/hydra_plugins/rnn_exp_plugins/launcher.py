@@ -107,7 +107,7 @@ class ChunkLauncher(Launcher):
         from rnn_exp.fields import SettingError
         from rnn_exp.storage.checkpoint import seconds_from
         from rnn_exp.sweeps.available import available
-        from rnn_exp.training.experiment import torch_device
+        from rnn_exp.training.devices import torch_device
         from rnn_exp.training.memory import refuse_too_large
 
         seconds_from(self.checkpoint_seconds)
@@ -158,7 +158,7 @@ class ChunkLauncher(Launcher):
         """Return the settings of the workers for the runs that are left."""
         from rnn_exp.sweeps import process
         from rnn_exp.sweeps.pool import Pool
-        from rnn_exp.training.experiment import processes_for
+        from rnn_exp.training.planning import processes_for
 
         count = self.processes
         if count is None:

@@ -1,0 +1,137 @@
+"""What lies below a folder: sweeps and runs, found at any depth; torch is not needed for that."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from rnn_exp.schema import RUN_JSON, SWEEP_JSON
+
+__all__ = [
+    "DEPTH",
+    "REPORT",
+    "find",
+    "is_run",
+    "is_sweep",
+    "name_in",
+    "studies_in",
+    "sweeps_and_runs",
+]
+
+DEPTH: Final = 8
+"""How many folders deep runs are looked for."""
+REPORT: Final = "report"
+"""What ``rnn-exp-report`` calls its folder: no run is looked for in it."""
+_SWEEP_FILES: Final = (SWEEP_JSON, "multirun.yaml")
+_Identity = tuple[int, int]
+
+
+def find(folder: Path) -> list[Path]:
+    """Return the folders that are, or should have become, runs; the folder itself if it is one.
+
+    They are looked for `DEPTH` folders deep, but not inside a run, a hidden folder or a report. A
+    folder that can be reached in several ways, as by a link, is looked into once.
+
+    Args:
+        folder: a study's, one run's, or one that holds several studies.
+
+    Raises:
+        OSError: if the folder itself cannot be read.
+    """
+    if (folder / RUN_JSON).exists():
+        return [folder.absolute()]
+    return list(_below(folder, is_run, {_identity(folder)}, DEPTH))
+
+
+def sweeps_and_runs(folder: Path) -> list[Path]:
+    """Return the sweeps below a folder, and the runs that are in none, sorted by their folders.
+
+    They are looked for as `find` does, but not inside a sweep; a folder that cannot be looked into
+    is among them.
+
+    Args:
+        folder: one that is neither a sweep nor a run.
+
+    Raises:
+        OSError: if the folder itself cannot be read.
+    """
+    found = _below(folder, _is_sweep_or_run, {_identity(folder)}, DEPTH)
+    return sorted(found, key=lambda place: (place.parent, place))
+
+
+def studies_in(folder: Path) -> list[str]:
+    """Return the names of the sweeps and studies below a folder that is none itself."""
+    if _is_sweep_or_run(folder):
+        return []
+    return [name_in(folder, place) for place in sweeps_and_runs(folder) if is_sweep(place)]
+
+
+def name_in(folder: Path, place: Path) -> str:
+    """Return what a run is called in a table: its path below the folder that is loaded.
+
+    Example:
+        >>> name_in(Path("outputs"), Path("outputs/decay/run-1"))
+        'decay/run-1'
+    """
+    if folder.absolute() == place.absolute():
+        return place.name
+    return place.relative_to(folder).as_posix()
+
+
+def is_run(place: Path) -> bool:
+    """Say whether a folder is a run, or should have become one."""
+    return os.path.exists(place / RUN_JSON) or os.path.exists(place / ".hydra")  # noqa: PTH110
+
+
+def is_sweep(place: Path) -> bool:
+    """Say whether a folder is that of a sweep, under any launcher."""
+    return any(os.path.exists(place / name) for name in _SWEEP_FILES)  # noqa: PTH110
+
+
+def _is_sweep_or_run(place: Path) -> bool:
+    return is_sweep(place) or is_run(place)
+
+
+def _below(
+    folder: Path, is_wanted: Callable[[Path], bool], seen: set[_Identity], depth: int
+) -> Iterator[Path]:
+    """Yield the wanted folders below one, sorted by name, and those that cannot be looked into.
+
+    Args:
+        folder: where to look.
+        is_wanted: says whether a folder is looked for; nothing inside of it is.
+        seen: the folders that have been looked at; those of this call are added.
+        depth: how many folders deep to look.
+    """
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if _may_hold_runs(entry))
+    for name in names:
+        place = folder / name
+        try:
+            identity = _identity(place)
+        except FileNotFoundError:  # it has just been removed
+            continue
+        if identity in seen:
+            continue
+        seen.add(identity)
+        if is_wanted(place) or not os.access(place, os.R_OK | os.X_OK):
+            yield place
+        elif depth > 1:
+            with suppress(FileNotFoundError):  # it has just been removed
+                yield from _below(place, is_wanted, seen, depth - 1)
+
+
+def _may_hold_runs(entry: os.DirEntry[str]) -> bool:
+    """Say whether something is a folder, or a link to one, that is neither hidden nor a report."""
+    if entry.name.startswith(".") or entry.name == REPORT:
+        return False
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _identity(place: Path) -> _Identity:
+    found = place.stat()
+    return found.st_dev, found.st_ino
