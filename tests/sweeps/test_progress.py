@@ -261,9 +261,9 @@ def test_what_was_made_before_a_checkpoint_does_not_count_as_speed(tmp_path, mon
     with contextlib.closing(SweepBar(tmp_path / "decay", 4, already_done=0, work=10.0)) as bar:
         bar.start_chunk("one", 10.0)
         heartbeat = Heartbeat(tmp_path / "decay", "one", updates=100)
-        heartbeat.write(made=51, runs=4)
-        heartbeat.next_write = 0.0
-        heartbeat.write(made=60, runs=4)
+        for made in range(51, 61):
+            heartbeat.next_write = 0.0
+            heartbeat.write(made=made, runs=4)
         clock[0] += 30.0
         bar.refresh()
         heartbeat.close()
