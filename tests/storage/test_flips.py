@@ -1,6 +1,7 @@
 """Flipped bits: in any file of results or of a checkpoint, each is found or does no harm."""
 
 import json
+import os
 import random
 import shutil
 import warnings
@@ -32,6 +33,7 @@ RESULTS = (
 )
 SAVED = ("checkpoint.safetensors", "00001.gradients.parquet", "00001.updates.parquet")
 FLIPS = 25
+KILLS = int(os.environ.get("RNN_EXP_KILLS", "4"))  # a dose: `make slow` has 60
 
 
 def flip(path: Path, seed: int) -> None:
@@ -121,7 +123,7 @@ def test_a_run_goes_on_to_its_own_bits_whatever_bit_of_what_was_saved_is_flipped
 def test_of_hundreds_of_flips_each_is_found_or_does_no_harm(
     tmp_path, results, saved, name, attempts
 ):
-    flips = 300 if name in RESULTS else 60
+    flips = 5 * KILLS if name in RESULTS else KILLS
     for seed in range(1000, 1000 + flips):
         folder = tmp_path / str(seed)
         with attempts.of("flips in results" if name in RESULTS else "flips in checkpoints"):

@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 import torch
 
-from rnn_exp.fields import SettingError
+from rnn_exp.fields import SettingError, as_typed
 from rnn_exp.networks.inits import INITS, Gaussian, Identity, TorchDefault
 from rnn_exp.tasks import TASKS, Adding, TemporalOrder
 from rnn_exp.training.devices import resolve_auto, torch_device
@@ -195,7 +195,7 @@ def test_a_wrong_value_is_refused_with_its_full_key_and_what_is_allowed(
 ):
     told = refused(changed(key, value))
 
-    assert told == f"{key}={value} is not possible: allowed is {allowed}"
+    assert told == f"{key}={as_typed(value)} is not possible: allowed is {allowed}"
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_a_group_that_is_no_group_is_refused(group, value):
         run_from(changed(group, value))
 
     assert str(refused.value) == (
-        f"{group}={value} is not possible: allowed is a group of settings"
+        f"{group}={as_typed(value)} is not possible: allowed is a group of settings"
     )
 
 
@@ -263,7 +263,7 @@ def test_a_word_that_is_no_device_is_refused(device):
         run_from(changed("device", device))
 
     assert str(refused.value) == (
-        f"device={device} is not possible: allowed is one of cpu, auto, cuda, cuda:0, cuda:1, …"
+        f"device={as_typed(device)} is not possible: allowed is one of cpu, auto, cuda, cuda:0, cuda:1, …"
     )
 
 
