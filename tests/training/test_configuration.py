@@ -263,7 +263,8 @@ def test_a_word_that_is_no_device_is_refused(device):
         run_from(changed("device", device))
 
     assert str(refused.value) == (
-        f"device={as_typed(device)} is not possible: allowed is one of cpu, auto, cuda, cuda:0, cuda:1, …"
+        f"device={as_typed(device)} is not possible: "
+        "allowed is one of cpu, auto, cuda, cuda:0, cuda:1, …"
     )
 
 
