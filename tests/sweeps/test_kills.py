@@ -178,7 +178,7 @@ def test_a_polite_kill_is_as_ctrl_c(tmp_path):
     os.kill(command.process.pid, signal.SIGTERM)
     ended = command.wait()
 
-    assert ended.code == 1
+    assert ended.code == 130
     assert ended.err.endswith("the same command goes on from there\n")
 
 
@@ -198,8 +198,8 @@ def test_ctrl_c_stops_between_updates_and_the_same_command_goes_on(tmp_path, wor
 
     ended = command.interrupt()
 
-    assert ended.code == 1
-    assert ended.err.endswith("\nrnn-exp: stopped; the same command goes on from there\n")
+    assert ended.code == 130
+    assert ended.err.endswith("rnn-exp: stopped; the same command goes on from there\n")
     assert "Traceback" not in ended.err
     assert [*tmp_path.rglob("checkpoint.safetensors")]
     found = rnn_exp.load(tmp_path / "grid").runs
