@@ -272,7 +272,7 @@ def test_a_damaged_run_is_one_line_of_the_report_and_listed_on_its_page(
     assert told.err.startswith(f"rnn-exp-report: {run} is left out: gradients.parquet: ")
     assert told.err.count("\n") == 1
     page = (damaged / "report" / "index.html").read_text(encoding="utf-8")
-    assert f"<li><code>{run}</code>: gradients.parquet: OSError: " in page
+    assert f"<li><code>{run}</code>: gradients.parquet: " in page
     assert "1 folder could not be read" in page
     assert (damaged / "report" / "decay.png").exists()
 

@@ -42,7 +42,6 @@ _PLUGINS: Final = {
     ("hydra/sweeper", "optuna"): "rnn-exp[optuna]",
     ("hydra/launcher", "submitit_local"): "hydra-submitit-launcher",
     ("hydra/launcher", "submitit_slurm"): "hydra-submitit-launcher",
-    ("hydra/launcher", "joblib"): "hydra-joblib-launcher",
 }
 _HYDRAS_MANUAL: Final = "\nSee https://hydra.cc"
 _DETAILS: Final = "\n    full_key:"

@@ -12,7 +12,6 @@ that, and the process there ends as well.
 import multiprocessing
 import multiprocessing.process
 import os
-import pickle
 import signal
 import socket
 import threading
@@ -21,6 +20,7 @@ from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
@@ -132,7 +132,7 @@ class Processes:
 
     def _call(self, function: Callable[[Item], Result], item: Item) -> Result:
         """Let a process do the work; this thread waits for it."""
-        request = pickle.dumps((function, item))
+        request = bytes(ForkingPickler.dumps((function, item)))
         with self.lock:
             one = self.idle.pop() if self.idle else None
         if one is None:
@@ -149,7 +149,7 @@ class Processes:
             self.idle.append(one)
         result: Result
         error: Exception | None
-        result, error = pickle.loads(answer)
+        result, error = ForkingPickler.loads(answer)
         if error is not None:
             raise error
         return result
@@ -251,12 +251,14 @@ def _listen(pipe: "Connection[Any, Any]", requests: SimpleQueue[bytes]) -> None:
 def _answer(request: bytes) -> bytes:
     """Return what a function returns for an item, or the error that it raises, as bytes."""
     try:
-        function, item = pickle.loads(request)
-        return pickle.dumps((function(item), None))
+        function, item = ForkingPickler.loads(request)
+        return bytes(ForkingPickler.dumps((function(item), None)))
     except Exception as error:
         try:
-            answer = pickle.dumps((None, error))
-            pickle.loads(answer)  # some errors can be written but not read
+            answer = bytes(ForkingPickler.dumps((None, error)))
+            ForkingPickler.loads(answer)  # some errors can be written but not read
         except Exception:
-            return pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}")))
+            return bytes(
+                ForkingPickler.dumps((None, RuntimeError(f"{type(error).__name__}: {error}")))
+            )
         return answer

@@ -102,9 +102,7 @@ class RunBatch:
         Raises:
             StateError: if it is not the state of such a run.
         """
-        places = {
-            name: tensor if tensor.ndim == 0 else tensor[row] for name, tensor in memory.items()
-        }
+        places = {name: one[row] if one.ndim else one for name, one in memory.items()}
         places[_WEIGHTS] = trained[row]
         wrong = [name for name in places if _is_other(state.get(name), places[name])]
         if wrong or set(state) != {*places, _GENERATOR}:

@@ -16,7 +16,6 @@ __all__ = ["label_words", "note", "plain_note", "plain_tags", "tags"]
 
 _LONGEST_NOTE: Final = 500
 _MOST_TAGS: Final = 20
-_LONGEST_SHOWN: Final = 100
 _TAG: Final = re.compile(r"[\w.:+-]{1,50}")
 _NOTE_TEXT: Final = f"one line of text of at most {_LONGEST_NOTE} characters, or null"
 _TAGS_TEXT: Final = "a list of words, such as [paper,fig2], or null"
@@ -31,10 +30,8 @@ class _OfLabel(Allowed):
     hint: str = ""
 
     def refusal(self, key: str, value: object) -> SettingError:
-        """Return the refusal of a value, which is cut if it is long."""
-        text = str(value)
-        shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-        return SettingError(key, printable(shown), f"{self.words} ({self.hint})")
+        """Return the refusal of a value, with a hint."""
+        return SettingError(key, printable(value), f"{self.words} ({self.hint})")
 
 
 def note() -> Any:  # noqa: ANN401 - dataclass fields are typed as their value

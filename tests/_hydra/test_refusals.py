@@ -58,7 +58,10 @@ WORDS = {
     ("hydra.run.dir=null",): "hydra.run.dir=null is not possible",
     ("hydra.run.dir=/dev/null/x",): "/dev/null/x: Not a directory",
     ("-m", "hydra.sweep.dir=/dev/null/x", "seed=0,1"): "/dev/null/x",
-    ("-m", "+hydra.launcher.nope=1"): "hydra.launcher.nope: there is no such setting",
+    (
+        "-m",
+        "+hydra.launcher.nope=1",
+    ): "hydra.launcher.nope=1 is not possible: ",
 }
 
 

@@ -19,6 +19,7 @@ from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.labels import label_words, plain_note, plain_tags
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
+from tests.sealing import write_sealed
 
 
 def labelled(**label) -> Run:
@@ -73,7 +74,7 @@ def test_another_note_replaces_the_one_that_is_there_and_nothing_else(tmp_path, 
 
     after = said(tmp_path)
     changed = {key for key in after if after[key] != before[key]}
-    assert changed == {"note", "command"}
+    assert changed == {"note", "command", "sha256"}
     assert after["command"] == labelled(note="second", tags=["paper", "fig2"]).command
     assert is_done(tmp_path, labelled())
     assert relabel(tmp_path, labelled(note="", tags=[]))
@@ -84,10 +85,13 @@ def test_another_note_replaces_the_one_that_is_there_and_nothing_else(tmp_path, 
 @pytest.mark.parametrize(
     ("label", "why"),
     [
-        ({"note": "two\nlines"}, r"note=two\?lines is not possible: allowed is one line"),
-        ({"note": "red \x1b[31m"}, r"note=red \?\[31m is not possible"),
-        ({"note": "turned \u202e"}, r"note=turned \? is not possible"),
-        ({"note": "x" * 501}, r"note=x{100}… is not possible: .* at most 500 characters"),
+        ({"note": "two\nlines"}, r"note=two\\nlines is not possible: allowed is one line"),
+        ({"note": "red \x1b[31m"}, r"note=red \\x1b\[31m is not possible"),
+        ({"note": "turned \u202e"}, r"note=turned \\u202e is not possible"),
+        (
+            {"note": "x" * 501},
+            r"note=x+… \(501 characters\) is not possible: .* at most 500 characters",
+        ),
         ({"note": "${oc.env:HOME}"}, "without"),
         ({"tags": "paper"}, r"tags=paper .* such as \[paper,fig2\]"),
         ({"tags": ["a b"]}, "tags="),
@@ -151,7 +155,7 @@ def test_a_label_that_somebody_else_wrote_wrong_is_listed_and_not_kept(
     tmp_path, outcome, key, value, why
 ):
     write(tmp_path, outcome)
-    (tmp_path / "run.json").write_text(json.dumps(said(tmp_path) | {key: value}), encoding="utf-8")
+    write_sealed(tmp_path, said(tmp_path) | {key: value})
 
     assert why in rnn_exp.load(tmp_path).broken["why"][0]
 
@@ -159,7 +163,7 @@ def test_a_label_that_somebody_else_wrote_wrong_is_listed_and_not_kept(
 def test_a_label_that_is_no_label_of_ours_is_shown_but_not_kept(tmp_path, outcome):
     write(tmp_path, outcome)
     spoilt = said(tmp_path) | {"note": "\x1b[31m" * 200}
-    (tmp_path / "run.json").write_text(json.dumps(spoilt), encoding="utf-8")
+    write_sealed(tmp_path, spoilt)
 
     assert len(run_table(rnn_exp.load(tmp_path).runs).rows[0][-2]) <= 500
     write_status(tmp_path, labelled(), "running")
@@ -169,7 +173,7 @@ def test_a_label_that_is_no_label_of_ours_is_shown_but_not_kept(tmp_path, outcom
 def test_a_folder_of_a_former_version_has_no_label(tmp_path, outcome):
     write(tmp_path, outcome)
     former = {key: value for key, value in said(tmp_path).items() if key not in ("note", "tags")}
-    (tmp_path / "run.json").write_text(json.dumps(former), encoding="utf-8")
+    write_sealed(tmp_path, former)
 
     runs = rnn_exp.load(tmp_path).runs
     assert runs[["note", "tags"]].isna().all(axis=None)

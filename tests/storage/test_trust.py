@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
+from tests.sealing import write_sealed
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def _edited(key, value):
         for group in groups:
             place = place[group]
         place[last] = value
-        (run / "run.json").write_text(json.dumps(found))
+        write_sealed(run, found)
 
     return edit
 
@@ -55,6 +57,8 @@ def _number(digits):
     def edit(run):
         text = (run / "run.json").read_text().replace('"lags": 5', f'"lags": {digits * "9"}')
         (run / "run.json").write_text(text)
+        with suppress(ValueError):  # Python reads no number of 5,000 digits
+            write_sealed(run, json.loads(text))
 
     return edit
 
@@ -150,7 +154,10 @@ def test_an_odd_list_of_runs_is_one_line_of_the_status(tmp_path, monkeypatch, te
     (tmp_path / FILE).write_text(text)
     monkeypatch.setattr(sys, "argv", ["rnn-exp-status", str(tmp_path)])
 
-    with pytest.raises(SystemExit, match=r"^rnn-exp-status: .*sweep.json cannot be read \(\w+\)$"):
+    with pytest.raises(
+        SystemExit,
+        match=r"^rnn-exp-status: .*sweep.json is damaged \(.*\); the same command writes it anew$",
+    ):
         status()
 
 

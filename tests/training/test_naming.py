@@ -9,8 +9,8 @@ import pytest
 
 from rnn_exp.fields import allowed_of
 from rnn_exp.networks import Network
-from rnn_exp.networks.inits import Chrono, Gaussian, Unit
-from rnn_exp.tasks import TASKS, Adding, Hold
+from rnn_exp.networks.inits import Chrono, Gaussian, SpectralRadius, Unit
+from rnn_exp.tasks import TASKS, Adding, Hold, TemporalOrder
 from rnn_exp.training.naming import LONGEST, SUFFIX, run_name
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
@@ -96,7 +96,8 @@ def test_what_does_not_fit_is_counted():
 
 
 def test_a_beginning_that_is_too_long_is_cut_and_says_so(monkeypatch):
-    name = Run(seed=10**90).name
+    task, init = TemporalOrder(2**31 - 1), SpectralRadius(1.23456e-300)
+    name = Run(task, Network("sigmoid"), init, seed=2**128 - 1).name
 
     assert len(name) == LONGEST
     assert re.search(r"0\.\.-[0-9a-f]{8}$", name)
