@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ALREADY_THERE_MESSAGE",
     "CheckBeforeStart",
-    "RunError",
     "checkpoint_seconds",
     "has_own_name",
     "job",
@@ -149,9 +148,10 @@ def job(config: DictConfig) -> float | None:
     Raises:
         RunError: if it could not be trained or written.
     """
+    from rnn_exp.sweeps.jobs import ALREADY_THERE, Job
     from rnn_exp.sweeps.progress import RunBar
     from rnn_exp.sweeps.status import Heartbeat
-    from rnn_exp.sweeps.worker import ALREADY_THERE, Job, train_jobs
+    from rnn_exp.sweeps.worker import train_jobs
 
     run, hydra = run_from_config(config), HydraConfig.get()
     objective = objective_from_config(config)

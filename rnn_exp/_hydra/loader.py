@@ -57,7 +57,8 @@ class FileSource(FileConfigSource):
         try:
             result = super().load_config(config_path)
         except UnicodeDecodeError as error:
-            raise OSError(f"{self.file(config_path)} is no text in UTF-8: {error.reason}") from None
+            where = from_here(self.file(config_path))
+            raise OSError(f"{where} is not UTF-8: {error.reason} at byte {error.start}") from None
         if result.header["package"] is None:
             with self.file(config_path).open(encoding="utf-8-sig") as text:
                 result.header = self._get_header_dict(text.read(512))

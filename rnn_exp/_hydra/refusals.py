@@ -198,14 +198,6 @@ def _broken_yaml(error: yaml.YAMLError) -> str:
     return str(error)
 
 
-def _not_utf8(error: UnicodeDecodeError) -> str:
-    """Return which file is not text; the error itself knows the bytes alone."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    paths = [frame.f_locals.get("full_path") for frame in frames]
-    where = next((str(from_here(Path(path))) for path in reversed(paths) if path), "a file")
-    return f"{where} is not UTF-8: {error.reason} at byte {error.start}"
-
-
 def _short(word: str) -> str:
     return word if len(word) <= 100 else f"{word[:60]}… ({len(word)} letters)"
 
@@ -216,7 +208,6 @@ _WORDS: Final[dict[type[BaseException], Callable[[Any], str]]] = {
     CommandLineError: str,
     RunError: str,
     yaml.YAMLError: _broken_yaml,
-    UnicodeDecodeError: _not_utf8,
     OverrideParseException: _unparsable,
     MissingConfigException: _unknown_choice,
     ConfigKeyError: _unknown_key,

@@ -13,27 +13,16 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rnn_exp._hydra.composition import Composer, hydra_files
-from rnn_exp._hydra.job import (
-    CheckBeforeStart,
-    RunError,
-    objective_from_config,
-    run_from_config,
-)
+from rnn_exp._hydra.job import CheckBeforeStart, objective_from_config, run_from_config
 from rnn_exp._hydra.plan import PlannedJob
+from rnn_exp._hydra.refusals import RunError
 from rnn_exp._hydra.results import SweepResults
 from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.writing import relabel
+from rnn_exp.sweeps.jobs import ALREADY_THERE, Assignment, Job, JobResult
 from rnn_exp.sweeps.pool import LostWorker, Workers, map_unordered
 from rnn_exp.sweeps.progress import SweepBar
-from rnn_exp.sweeps.worker import (
-    ALREADY_THERE,
-    Assignment,
-    Job,
-    JobResult,
-    mark_lost,
-    remove_leftovers,
-    train_assignment,
-)
+from rnn_exp.sweeps.worker import mark_lost, remove_leftovers, train_assignment
 from rnn_exp.training import planning
 from rnn_exp.training.memory import Memory
 from rnn_exp.training.run import Run
@@ -99,15 +88,14 @@ class Sweep:
             function = functools.partial(train_assignment, on_update=on_update)
             with nullcontext() if workers.in_this_process else bar.refresh_in_background():
                 while chunks:
-                    lost: list[list[Run]] = []
-                    for at_once, together in planning.stages(chunks, count, memory):
+                    stages, chunks = planning.stages(chunks, count, memory), []
+                    for at_once, together in stages:
                         sent = self._assignments(together, planned, bar, checkpoint_seconds)
                         limit = at_once if at_once < count else None
                         found = map_unordered(function, sent, workers, limit)
                         collected, halves = self._collect(found, bar)
                         results |= collected
-                        lost += halves
-                    chunks = lost
+                        chunks += halves  # of chunks whose process ended: they are sent again
         if relabelled:
             print(f"{relabelled} of the runs already there have another note or other tags now")
         return [_job_return(job, results[job.run]) for job in jobs]

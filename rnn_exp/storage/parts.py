@@ -76,6 +76,12 @@ class Parts:
         except (TypeError, AttributeError) as error:
             raise ValueError(f"not a list of parts: {error}") from None
 
+    def files(self) -> Iterator[tuple[str, Path, object]]:
+        """Yield each file of the parts: its table, its path, and what was written down of it."""
+        for part in self.parts:
+            for name in self.names:
+                yield name, part.path(self.folder, name), part.entries.get(name)
+
     def add(self, tables: "Tables | None") -> None:
         """Write more rows; those that cannot be written are kept in memory until the next call.
 
@@ -121,23 +127,22 @@ class Parts:
         Raises:
             OSError: if a part was changed or removed since it was written.
         """
-        for part in self.parts:
-            yield _read(part.path(self.folder, name), part.entries.get(name))
+        for table, path, entry in self.files():
+            if table == name:
+                yield _read(path, entry)
         for tables in self._waiting:
             yield pa.table(tables[name])
 
     def damage(self) -> str | None:
         """Say which part is not as it was written; None: all are."""
-        for part in self.parts:
-            for name in self.names:
-                path = part.path(self.folder, name)
-                if wrong := damage(path, part.entries.get(name)):
-                    return f"{path.name}: {wrong}"
+        for _, path, entry in self.files():
+            if wrong := damage(path, entry):
+                return f"{path.name}: {wrong}"
         return None
 
     def remove_unlisted(self) -> None:
         """Remove the files of parts that have grown into others, or that no checkpoint knows."""
-        known = {part.path(self.folder, name) for part in self.parts for name in self.names}
+        known = {path for _, path, _ in self.files()}
         for path in self.folder.glob("*.parquet"):
             if path not in known:
                 path.unlink(missing_ok=True)

@@ -103,13 +103,11 @@ def _parts(place: Path, names: tuple[str, ...]) -> dict[str, list[Source]]:
     """
     parts = parts_of(place, names)
     found: dict[str, list[Source]] = {name: [] for name in names}
-    for part in parts.parts:
-        for name in names:
-            path, entry = part.path(parts.folder, name), part.entries.get(name)
-            content = path.read_bytes()
-            if wrong := damage_of(content, entry):
-                raise ValueError(f"{path.name}: {wrong}")
-            found[name].append(promised(path, name, entry=entry, content=content))
+    for name, path, entry in parts.files():
+        content = path.read_bytes()
+        if wrong := damage_of(content, entry):
+            raise ValueError(f"{path.name}: {wrong}")
+        found[name].append(promised(path, name, entry=entry, content=content))
     return found
 
 

@@ -86,10 +86,6 @@ def _verify_unfinished(place: Path, said: Mapping[str, Any]) -> Verified:
         parts = parts_of(place, names, words)
     except UnusableError as error:
         return Verified(2, {path: str(error)})
-    found = {
-        part.path(parts.folder, name): damage(part.path(parts.folder, name), part.entries.get(name))
-        for part in parts.parts
-        for name in names
-    }
+    found = {each: damage(each, entry) for _, each, entry in parts.files()}
     bad = {each: why for each, why in found.items() if why is not None}
     return Verified(1 + bool(content) + len(found), bad)

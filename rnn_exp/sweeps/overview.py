@@ -16,16 +16,14 @@ from time import sleep, time
 from typing import Any, NamedTuple
 
 from rnn_exp.program import printable
-from rnn_exp.schema import DONE, RUN_JSON
+from rnn_exp.schema import DONE, RUN_JSON, SWEEP_JSON
 from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.walk import find, is_sweep, sweeps_and_runs
 from rnn_exp.sweeps.line import Line
 from rnn_exp.sweeps.status import (
-    FILE,
     chunks_in_training,
     clock,
     is_worked_on,
-    label_line,
     status_parts,
     sweep_status,
 )
@@ -74,7 +72,7 @@ def overview(folder: Path) -> list[FolderStatus]:
         return [_status(folder)]
     found = [*(_of_runs(folder, find(folder)) if is_sweep(folder) else _below(folder))]
     if not found:
-        raise FileNotFoundError(f"there are no runs in {folder} (no {FILE}, no {RUN_JSON})")
+        raise FileNotFoundError(f"there are no runs in {folder} (no {SWEEP_JSON}, no {RUN_JSON})")
     return found
 
 
@@ -107,7 +105,7 @@ def watch(folder: Path) -> None:
 
 def _is_listed(folder: Path) -> bool:
     """Say whether a folder is a sweep whose runs are listed; Hydra's own launchers list none."""
-    return (folder / FILE).exists()
+    return (folder / SWEEP_JSON).exists()
 
 
 def _status(folder: Path) -> FolderStatus:
@@ -155,7 +153,7 @@ def _of_sweep(folder: Path) -> FolderStatus:
     now = sweep_status(folder)
     counts = (now.done, now.diverged, now.failed, now.training, now.in_progress)
     parts, again = status_parts(now), f": {now.command}" if now.command else ""
-    label = [said] if (said := label_line(folder)) else []
+    label = [now.label] if now.label else []
     if now.in_progress:
         training = f"{now.training} in training" if now.training else "in progress"
         return FolderStatus(folder, (*parts, training, *label), True, counts)

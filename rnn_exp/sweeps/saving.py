@@ -18,7 +18,7 @@ from rnn_exp.training.loop import Update
 from rnn_exp.training.outcome import in_words
 from rnn_exp.training.run import Run
 
-__all__ = ["Saver", "Start", "chunk_from", "start_of"]
+__all__ = ["Saver", "Start", "chunk_from", "remove_saved", "start_of"]
 
 log = logging.getLogger("rnn_exp")
 
@@ -86,6 +86,15 @@ def _from_the_beginning(job: Job) -> Start:
     return Start(job, None, parts)
 
 
+def remove_saved(folder: Path) -> None:
+    """Remove what lies beside the results of a run that is done; the caller holds its folder.
+
+    These are half-written files, the checkpoint and the parts.
+    """
+    writing.remove_half_written(folder)
+    unfinished.remove(folder)
+
+
 class Saver:
     """Writes what the runs of a chunk have done so far, and each run's results when it ends.
 
@@ -143,8 +152,7 @@ class Saver:
         message = in_words(outcome)
         write_log(job, message)
         try:
-            writing.remove_half_written(job.folder)
-            unfinished.remove(job.folder)
+            remove_saved(job.folder)
         except OSError as error:
             tell(job, f"what was saved on the way could not be removed: {error}")
         return JobResult(outcome.status, message)

@@ -7,19 +7,17 @@ and ``rnn-exp-status`` read both.
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, time
 from typing import NamedTuple
 
-from rnn_exp.program import printable
 from rnn_exp.schema import DONE, RUN_JSON, SWEEP_JSON
 from rnn_exp.storage.files import is_held, replace_bytes
 from rnn_exp.storage.trust import read_json
 
 __all__ = [
-    "FILE",
     "FOLDER",
     "ChunkProgress",
     "Heartbeat",
@@ -27,14 +25,12 @@ __all__ = [
     "chunks_in_training",
     "clock",
     "is_worked_on",
-    "label_line",
     "remove_heartbeats",
     "status_parts",
     "sweep_status",
     "write_run_list",
 ]
 
-FILE = SWEEP_JSON
 FOLDER = ".progress"
 _SECONDS_BETWEEN_HEARTBEATS = 1.0
 # A chunk whose heartbeat is older was killed, or makes less than one update a minute.
@@ -72,6 +68,7 @@ class SweepStatus(NamedTuple):
         seconds_left: seconds until all are done.
         in_progress: whether a process works on the sweep.
         command: the command that began it, for a shell.
+        label: the note and the tags that all its runs have, in words.
     """
 
     runs: int
@@ -83,6 +80,7 @@ class SweepStatus(NamedTuple):
     seconds_left: float | None
     in_progress: bool = True
     command: str = ""
+    label: str = ""
 
     @property
     def left(self) -> int:
@@ -166,7 +164,7 @@ def is_worked_on(folder: Path) -> bool:
 def write_run_list(sweep: Path, runs: Sequence[str], command: str) -> None:
     """Write the names of a sweep's runs, its command, and the time, at which the sweep begins."""
     text = json.dumps({"begun": time(), "command": command, "runs": list(runs)}) + "\n"
-    replace_bytes(sweep / FILE, text.encode())
+    replace_bytes(sweep / SWEEP_JSON, text.encode())
 
 
 def sweep_status(sweep: Path) -> SweepStatus:
@@ -177,11 +175,11 @@ def sweep_status(sweep: Path) -> SweepStatus:
         ValueError: if its list of runs cannot be read.
     """
     begun, names, command = _run_list(sweep)
-    ends = [_run_status(sweep / name / RUN_JSON) for name in names]
-    done = [(status, when) for status, when in ends if status in DONE]
-    failed = [when for status, when in ends if status == "failed"]
+    ends = [_RunEnd.of(sweep / name / RUN_JSON) for name in names]
+    done = [end for end in ends if end.status in DONE]
+    failed = [end for end in ends if end.status == "failed"]
     now = time()
-    ended_since = [when for when in [*(when for _, when in done), *failed] if when >= begun]
+    ended_since = [end for end in (*done, *failed) if end.when >= begun]
     in_progress = is_worked_on(sweep)
     # Heartbeats stay where a process was killed, for a while; its lock does not.
     chunks = chunks_in_training(sweep) if in_progress else []
@@ -192,13 +190,14 @@ def sweep_status(sweep: Path) -> SweepStatus:
     return SweepStatus(
         runs=len(names),
         done=len(done),
-        diverged=sum(status == "diverged" for status, _ in done),
+        diverged=sum(end.status == "diverged" for end in done),
         failed=len(failed),
         training=sum(chunk.runs for chunk in chunks),
         per_minute=None if speed is None or not in_progress else 60 * speed,
         seconds_left=left / speed if speed is not None and chunks else None,
         in_progress=in_progress,
         command=command,
+        label=_label_in_words(end.label for end in ends),
     )
 
 
@@ -222,30 +221,6 @@ def status_parts(status: SweepStatus) -> list[str]:
     return parts
 
 
-def label_line(sweep: Path) -> str:
-    """Return the note and the tags that all runs of a sweep have, as a line; "" for none.
-
-    Raises:
-        FileNotFoundError, ValueError: as `sweep_status`.
-    """
-    found = {_label(sweep / name / RUN_JSON) for name in _run_list(sweep)[1]}
-    labels = [label for label in found if label is not None]
-    parts = []
-    for word, values in zip(("note", "tags"), zip(*labels, strict=True), strict=False):
-        if len(set(values)) == 1 and values[0]:
-            parts.append(f"{word}: {values[0]}")
-    return printable("; ".join(parts))
-
-
-def _label(path: Path) -> tuple[str, str] | None:
-    """Return a run's note and tags; None where there is no run.json that says something of them."""
-    try:
-        said = read_json(path)
-        return str(said["note"] or ""), ", ".join(map(str, said["tags"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def clock(seconds: float) -> str:
     """Write a duration as people read it.
 
@@ -266,9 +241,9 @@ def _run_list(sweep: Path) -> tuple[float, list[str], str]:
     """Return when the sweep began (seconds since the epoch), its runs' names and its command."""
     if not sweep.is_dir():
         raise FileNotFoundError(f"there is no folder {sweep}")
-    path = sweep / FILE
+    path = sweep / SWEEP_JSON
     if not path.exists():
-        raise FileNotFoundError(f"there is no sweep in {sweep} (no {FILE})")
+        raise FileNotFoundError(f"there is no sweep in {sweep} (no {SWEEP_JSON})")
     try:
         found = read_json(path)
         begun = float(found["begun"])
@@ -281,10 +256,36 @@ def _run_list(sweep: Path) -> tuple[float, list[str], str]:
         raise ValueError(why) from None
 
 
-def _run_status(path: Path) -> tuple[str, float]:
-    """Return a run's status and when its run.json was written; ``planned`` where there is none."""
-    try:
-        when = path.stat().st_mtime
-        return str(read_json(path)["status"]), when
-    except (OSError, ValueError, KeyError, TypeError):
-        return "planned", 0.0
+class _RunEnd(NamedTuple):
+    """What a sweep's status has of a run: its status, when run.json was written, note and tags.
+
+    ``planned`` and no label where there is no run.json that can be read.
+    """
+
+    status: str = "planned"
+    when: float = 0.0
+    label: tuple[str, str] | None = None
+
+    @classmethod
+    def of(cls, path: Path) -> "_RunEnd":
+        """Read a run.json."""
+        try:
+            when, said = path.stat().st_mtime, read_json(path)
+            status = str(said["status"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls()
+        try:
+            label = str(said["note"] or ""), ", ".join(map(str, said["tags"]))
+        except (KeyError, TypeError):  # written by an earlier version
+            label = None
+        return cls(status, when, label)
+
+
+def _label_in_words(labels: Iterable[tuple[str, str] | None]) -> str:
+    """Return the note and the tags that all runs have; "" for none."""
+    found = {label for label in labels if label is not None}
+    parts = []
+    for word, values in zip(("note", "tags"), zip(*found, strict=True), strict=False):
+        if len(set(values)) == 1 and values[0]:
+            parts.append(f"{word}: {values[0]}")
+    return "; ".join(parts)

@@ -22,22 +22,13 @@ from rnn_exp.sweeps.jobs import (
     tell,
     write_log,
 )
-from rnn_exp.sweeps.saving import Saver, Start, chunk_from, start_of
+from rnn_exp.sweeps.saving import Saver, Start, chunk_from, remove_saved, start_of
 from rnn_exp.sweeps.status import Heartbeat
 from rnn_exp.training.loop import Update
 from rnn_exp.training.planning import chunks
 from rnn_exp.training.run import Run
 
-__all__ = [
-    "ALREADY_THERE",
-    "Assignment",
-    "Job",
-    "JobResult",
-    "mark_lost",
-    "remove_leftovers",
-    "train_assignment",
-    "train_jobs",
-]
+__all__ = ["mark_lost", "remove_leftovers", "train_assignment", "train_jobs"]
 
 # A Dask worker may have several threads that take chunks, but logging and the number of torch's
 # threads are settings of the whole process: one chunk at a time.
@@ -97,7 +88,7 @@ def train_jobs(
                 locks.enter_context(held(job.folder, LOCK_SECONDS))
                 done = writing.is_done(job.folder, job.run)
                 if done:
-                    remove_leftovers(job.folder, is_held=True)
+                    remove_saved(job.folder)
             except OSError as error:  # the folder is another's: nothing may be written into it
                 results[job.run] = JobResult("failed", failure=reason(error))
                 continue
@@ -121,20 +112,16 @@ def mark_lost(job: Job, error: Exception) -> JobResult:
     return failed(job, error)
 
 
-def remove_leftovers(folder: Path, *, is_held: bool = False) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove what a process that was killed left beside the results of a run that is done.
 
-    These are half-written files, a lock file, the checkpoint and the parts. If another process is
-    writing the folder, nothing is removed. ``is_held``: whether the caller holds it.
+    That is what `remove_saved` removes, and a lock file. If another process is writing the folder,
+    nothing is removed.
     """
-    if is_held:
-        writing.remove_half_written(folder)
-        unfinished.remove(folder)
-        return
     hidden = [path for path in folder.glob(".*") if path.is_file()]
     if hidden or (folder / unfinished.FOLDER).exists():
         with suppress(BlockingIOError), held(folder, patience=0):
-            remove_leftovers(folder, is_held=True)
+            remove_saved(folder)
 
 
 def _prepare(job: Job) -> JobResult | None:

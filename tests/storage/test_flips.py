@@ -15,7 +15,8 @@ from rnn_exp.networks.network import Network
 from rnn_exp.storage.loading import DamagedWarning
 from rnn_exp.storage.verifying import verify
 from rnn_exp.storage.writing import is_done
-from rnn_exp.sweeps.worker import Job, train_jobs
+from rnn_exp.sweeps.jobs import Job
+from rnn_exp.sweeps.worker import train_jobs
 from rnn_exp.tasks import Adding
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training

@@ -16,7 +16,8 @@ from rnn_exp.storage import checkpoint, unfinished
 from rnn_exp.storage import parts as parts_module
 from rnn_exp.storage.parts import Parts, write_table
 from rnn_exp.sweeps import saving
-from rnn_exp.sweeps.worker import Job, train_jobs
+from rnn_exp.sweeps.jobs import Job
+from rnn_exp.sweeps.worker import train_jobs
 from rnn_exp.tasks import Adding, Latch
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run

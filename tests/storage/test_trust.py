@@ -15,9 +15,10 @@ import rnn_exp
 from rnn_exp.commands import report, status
 from rnn_exp.networks.network import Network
 from rnn_exp.report.page import csv
+from rnn_exp.schema import SWEEP_JSON
 from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.writing import write
-from rnn_exp.sweeps.status import FILE, FOLDER, chunks_in_training
+from rnn_exp.sweeps.status import FOLDER, chunks_in_training
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
@@ -137,7 +138,7 @@ def test_a_folder_of_broken_runs_is_one_line_of_the_report_and_nothing_is_writte
 def test_no_escape_of_a_folder_name_reaches_the_terminal(tmp_path, monkeypatch, capsys):
     sweep = tmp_path / "a\x1b[31mb"
     sweep.mkdir()
-    (sweep / FILE).write_text('{"begun": 1, "runs": []}')
+    (sweep / SWEEP_JSON).write_text('{"begun": 1, "runs": []}')
     monkeypatch.setattr(sys, "argv", ["rnn-exp-status", str(sweep)])
 
     status()
@@ -151,7 +152,7 @@ def test_no_escape_of_a_folder_name_reaches_the_terminal(tmp_path, monkeypatch, 
     "text", ["{}", "[]", "Infinity", '{"begun": Infinity, "runs": []}', "[" * 9**5]
 )
 def test_an_odd_list_of_runs_is_one_line_of_the_status(tmp_path, monkeypatch, text):
-    (tmp_path / FILE).write_text(text)
+    (tmp_path / SWEEP_JSON).write_text(text)
     monkeypatch.setattr(sys, "argv", ["rnn-exp-status", str(tmp_path)])
 
     with pytest.raises(

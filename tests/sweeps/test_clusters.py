@@ -270,7 +270,7 @@ def test_the_workers_of_a_dask_stop_with_the_sweep_and_stay(dask, tmp_path, how)
     ]
     assert len(held) == 2
     if how == signal.SIGINT:
-        assert told.code == 1
+        assert told.code == 130
         assert told.err.splitlines()[-1] == (
             "rnn-exp: stopped; the same command goes on from there"
         )

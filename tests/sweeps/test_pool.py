@@ -177,6 +177,18 @@ def note_and_sleep(path: Path) -> None:
     time.sleep(10 * PATIENCE)  # it does not end by itself while anything waits for that
 
 
+def start_script(folder: Path, text: str, *, own_session: bool = False) -> subprocess.Popen[bytes]:
+    """Start a script in a process of its own, with the folder as its word; it is silent."""
+    script = folder / "starter.py"
+    script.write_text(text)
+    return subprocess.Popen(
+        [sys.executable, str(script), str(folder)],
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        start_new_session=own_session,
+    )
+
+
 def alive(pid: int) -> bool:
     """Whether a process is there and is no zombie."""
     try:
@@ -188,13 +200,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_processes_end_with_the_one_that_started_them(tmp_path, how):
-    script = tmp_path / "starter.py"
-    script.write_text(STARTER)
-    starter = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path)],
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-    )
+    starter = start_script(tmp_path, STARTER)
     notes = [tmp_path / "a", tmp_path / "b"]
     wait_until(
         lambda: all(note.exists() and note.read_text() for note in notes), "both processes work"

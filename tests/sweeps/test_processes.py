@@ -4,7 +4,6 @@ import errno
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,7 +15,7 @@ import pytest
 
 from rnn_exp.sweeps.pool import LostWorker, map_unordered
 from rnn_exp.sweeps.processes import NoProcess, Processes
-from tests.sweeps.test_pool import alive, note_and_sleep
+from tests.sweeps.test_pool import alive, note_and_sleep, start_script
 from tests.waiting import PATIENCE, wait_until
 
 KILLS = int(os.environ.get("RNN_EXP_KILLS", "4"))
@@ -314,14 +313,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_processes_have_no_semaphores_that_a_kill_of_all_of_them_would_leave(tmp_path):
-    script = tmp_path / "starter.py"
-    script.write_text(STARTER)
-    starter = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path)],
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        start_new_session=True,
-    )
+    starter = start_script(tmp_path, STARTER, own_session=True)
     notes = [tmp_path / "a", tmp_path / "b"]
     try:
         wait_until(lambda: all(note.exists() for note in notes), "both processes work")

@@ -15,17 +15,9 @@ from rnn_exp.storage.parts import Parts
 from rnn_exp.storage.unfinished import UnusableError
 from rnn_exp.storage.writing import is_done, status_of
 from rnn_exp.sweeps import saving, worker
+from rnn_exp.sweeps.jobs import ALREADY_THERE, Assignment, Job, JobResult
 from rnn_exp.sweeps.status import chunks_in_training
-from rnn_exp.sweeps.worker import (
-    ALREADY_THERE,
-    Assignment,
-    Job,
-    JobResult,
-    mark_lost,
-    remove_leftovers,
-    train_assignment,
-    train_jobs,
-)
+from rnn_exp.sweeps.worker import mark_lost, remove_leftovers, train_assignment, train_jobs
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import Chunk, train_runs
 from rnn_exp.training.run import Run
