@@ -4,6 +4,7 @@ Whoever writes, reads, draws or documents results takes names, types and words f
 package needs nothing but the standard library, so that a list of columns costs no start-up.
 """
 
+from rnn_exp.schema.added import ADDED_SETTINGS, decisive, with_added
 from rnn_exp.schema.run_keys import RUN_KEYS, Key, column_lines
 from rnn_exp.schema.tables import (
     CARRIERS,
@@ -26,6 +27,7 @@ from rnn_exp.schema.tables import (
 )
 
 __all__ = [
+    "ADDED_SETTINGS",
     "CARRIERS",
     "DONE",
     "FORMAT",
@@ -44,6 +46,8 @@ __all__ = [
     "Key",
     "Table",
     "column_lines",
+    "decisive",
     "status_of",
     "tables_of",
+    "with_added",
 ]

@@ -6,7 +6,16 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Final, NamedTuple
 
-from rnn_exp.schema import CARRIERS, FORMAT, RUN_JSON, RUN_KEYS, TABLES, WITHOUT_RESULTS, tables_of
+from rnn_exp.schema import (
+    CARRIERS,
+    FORMAT,
+    RUN_JSON,
+    RUN_KEYS,
+    TABLES,
+    WITHOUT_RESULTS,
+    tables_of,
+    with_added,
+)
 from rnn_exp.storage.hashes import damage_of, is_unbroken
 from rnn_exp.storage.parquet import Source, promised
 from rnn_exp.storage.trust import check_row, check_rows, check_settings, read_json
@@ -146,7 +155,7 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     check_settings(settings)
     if row["carrier"] not in _CARRIERS:
         raise ValueError(f"run.json: carrier is no column of gradients: {row['carrier']}")
-    return row | settings
+    return row | with_added(settings)
 
 
 def _joined(name: str, value: object) -> str | None:

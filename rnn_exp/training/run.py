@@ -20,6 +20,7 @@ from rnn_exp.fields import SettingError, as_typed, check, choice_error, whole
 from rnn_exp.networks import CELLS, ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Refusal
+from rnn_exp.schema import decisive
 from rnn_exp.tasks import TASKS, Adding, Task
 from rnn_exp.training import labels
 from rnn_exp.training.naming import run_name
@@ -137,9 +138,12 @@ class Run:
 
     @functools.cached_property
     def digest(self) -> str:
-        """16 hex digits of what decides the results: every setting but the device."""
-        what = {key: value for key, value in self.settings().items() if key != "device"}
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+        """16 hex digits of what decides the results: every setting but the device.
+
+        A setting that came after the first digests were given counts where it is not the default.
+        """
+        what = json.dumps(decisive(self.settings()), sort_keys=True)
+        return hashlib.sha256(what.encode()).hexdigest()[:16]
 
     @property
     def name(self) -> str:

@@ -1,0 +1,43 @@
+"""Settings that came after the first digests were given: at their default they leave digests alone.
+
+A run made before such a setting was there is the run that has its default now, under the same
+digest: it is "already there", and its row in the table of runs has the default.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+__all__ = ["ADDED_SETTINGS", "decisive", "with_added"]
+
+ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType({})
+"""Each setting that was added, under its key, with its default (tested against the dataclasses)."""
+_OF_EVERY_RUN: Final = ("network.", "training.", "recording.")
+
+
+def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that decide a run's results, and so its digest.
+
+    Args:
+        settings: every setting under its key.
+
+    Example:
+        >>> decisive({"seed": 1, "device": "cpu"})
+        {'seed': 1}
+    """
+    return {
+        key: value
+        for key, value in settings.items()
+        if key != "device" and not (key in ADDED_SETTINGS and ADDED_SETTINGS[key] == value)
+    }
+
+
+def with_added(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run.json of any version, with those that came after it.
+
+    Args:
+        settings: under their keys. Settings of a task or an init belong to some of these alone, and
+            are not added.
+    """
+    added = {key: value for key, value in ADDED_SETTINGS.items() if key.startswith(_OF_EVERY_RUN)}
+    return added | dict(settings)

@@ -1,0 +1,73 @@
+"""A digest that was given stays: settings that are added later leave it alone at their default."""
+
+import pytest
+
+from rnn_exp.networks import INITS, Network
+from rnn_exp.schema import ADDED_SETTINGS
+from rnn_exp.storage.places import RunFolders
+from rnn_exp.storage.writing import is_done, write
+from rnn_exp.tasks import TASKS
+from rnn_exp.training.experiment import train_runs
+from rnn_exp.training.run import Run
+from rnn_exp.training.settings import Recording, Training
+
+# Computed by version 0.1.0 before the first setting was added to it (commit d7840e8).
+GIVEN = [
+    (Run(task=TASKS["temporal_order"]()), "e5dfcf2da59f3d51"),
+    (Run(), "8c49fedb5304142b"),
+    (Run(task=TASKS["multiplication"]()), "242626bccf8d7a51"),
+    (Run(task=TASKS["permutation"]()), "9912056d01978bcd"),
+    (Run(task=TASKS["memorization"]()), "24eb000a80c65330"),
+    (Run(task=TASKS["copy"]()), "68e1d77b9676be43"),
+    (Run(task=TASKS["latch"]()), "8425c723a0cbc507"),
+    (Run(task=TASKS["digits"]()), "64449144d31a9dd3"),
+    (Run(task=TASKS["noise"]()), "65c93185aa6d501a"),
+    (Run(task=TASKS["hold"]()), "e8f7954cb0b9ef04"),
+    (Run(network=Network(cell="normed")), "d3cd8ba12145fe75"),
+    (Run(network=Network(cell="gru")), "071babf7f8a4fa20"),
+    (Run(network=Network(cell="leaky", leak=0.5)), "e908ea0c35c30ae4"),
+    (Run(network=Network(cell="lstm"), init=INITS["forget_bias"]()), "d95a116d0f514a34"),
+    (Run(network=Network(activation="sigmoid")), "5af95de36ab293b4"),
+    (Run(init=INITS["torch"]()), "421e8667e988838b"),
+    (Run(init=INITS["pascanu"]()), "fec32d62297a3138"),
+    (Run(training=Training(optimizer="adam", clip_norm=1, omega=2)), "e7e4ec990bbd18cf"),
+    (
+        Run(
+            training=Training(truncate_every=5, truncate_back=10),
+            recording=Recording(every=3),
+            seed=7,
+        ),
+        "c0a844207d57f783",
+    ),
+]
+
+
+@pytest.mark.parametrize(("run", "digest"), GIVEN, ids=lambda value: getattr(value, "name", ""))
+def test_a_run_has_the_digest_that_it_had_before_settings_were_added(run, digest):
+    assert run.digest == digest
+
+
+def test_every_setting_that_was_added_has_its_default_written_down():
+    settings = Run().settings() | {
+        f"{group}.{key}": value
+        for group, kinds in (("task", TASKS), ("init", INITS))
+        for kind in kinds.values()
+        for key, value in vars(kind()).items()
+    }
+
+    assert ADDED_SETTINGS == {key: settings[key] for key in ADDED_SETTINGS}
+
+
+def test_a_folder_of_before_a_setting_was_added_is_the_run_with_its_default(tmp_path, monkeypatch):
+    run = Run(network=Network(hidden_size=4), training=Training(updates=1))
+    [outcome] = train_runs([run])
+    write(tmp_path / run.name, outcome)
+    added = ADDED_SETTINGS | {"training.hurry": 0.0}
+    before = Run.settings
+
+    monkeypatch.setattr("rnn_exp.schema.added.ADDED_SETTINGS", added)
+    monkeypatch.setattr(Run, "settings", lambda run: before(run) | {"training.hurry": 0.0})
+    later = Run(network=Network(hidden_size=4), training=Training(updates=1))
+
+    assert RunFolders().of(tmp_path, later) == tmp_path / run.name
+    assert is_done(tmp_path / run.name, later)
