@@ -55,12 +55,13 @@ def test_every_setting_that_was_added_has_its_default_written_down():
         for key, value in vars(kind()).items()
     }
 
-    assert ADDED_SETTINGS == {key: settings[key] for key in ADDED_SETTINGS}
+    assert {key: settings[key] for key in ADDED_SETTINGS} == ADDED_SETTINGS
 
 
 def test_a_folder_of_before_a_setting_was_added_is_the_run_with_its_default(tmp_path, monkeypatch):
     run = Run(network=Network(hidden_size=4), training=Training(updates=1))
     [outcome] = train_runs([run])
+    (tmp_path / run.name).mkdir()
     write(tmp_path / run.name, outcome)
     added = ADDED_SETTINGS | {"training.hurry": 0.0}
     before = Run.settings
