@@ -20,14 +20,16 @@ from rnn_exp.fields import SettingError, as_typed, check, choice_error, whole
 from rnn_exp.networks import CELLS, ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Refusal
+from rnn_exp.registry import Source, SourceText, load_plugins
 from rnn_exp.schema import decisive
 from rnn_exp.tasks import TASKS, Adding, Task
 from rnn_exp.training import labels
 from rnn_exp.training.naming import run_name
+from rnn_exp.training.origins import sources_of, use_words
 from rnn_exp.training.penalties import PENALTIES
 from rnn_exp.training.settings import Recording, Training
 
-__all__ = ["Run", "run_from"]
+__all__ = ["Run", "nested", "run_from"]
 
 _DEVICES = re.compile(r"cpu|auto|cuda(:\d+)?")
 
@@ -141,9 +143,25 @@ class Run:
         """16 hex digits of what decides the results: every setting but the device.
 
         A setting that came after the first digests were given counts where it is not the default.
+        Of what is no part of this package the source counts as well: its name, version and hash.
         """
-        what = json.dumps(decisive(self.settings()), sort_keys=True)
+        own = {what: source.identity for what, source in self.sources.items()}
+        decides = decisive(self.settings()) | ({"sources": own} if own else {})
+        what = json.dumps(decides, sort_keys=True)
         return hashlib.sha256(what.encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def sources(self) -> dict[str, Source]:
+        """Where those of its parts come from that are none of this package, by ``task=mine``."""
+        return sources_of(self.task, self.network, self.init, self.training)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Say how another process makes this run: with the sources of what it needs."""
+        if not self.sources:
+            return super().__reduce__()
+        texts = [SourceText.of(source) for source in dict.fromkeys(self.sources.values())]
+        described = nested(self.settings()) | {"note": self.note, "tags": self.tags}
+        return _run_elsewhere, (texts, described, self.digest)
 
     @property
     def name(self) -> str:
@@ -170,7 +188,7 @@ class Run:
         changed = [
             f"{key}={as_typed(value)}" for key, value in settings.items() if value != usual[key]
         ]
-        words = [*changed, *labels.label_words(self.note, self.tags)]
+        words = [*use_words(self.sources), *changed, *labels.label_words(self.note, self.tags)]
         return " ".join(["rnn-exp", *(shlex.quote(word) for word in words)])
 
 
@@ -185,6 +203,7 @@ def run_from(config: Mapping[str, Any]) -> Run:
     Raises:
         SettingError: naming the first key that is unknown, missing or has a value not allowed.
     """
+    load_plugins()
     groups = [*_NAMED, *_FIXED]
     _refuse_unknown("", config, [*groups, *_PLAIN])
     parts: dict[str, Any] = {}
@@ -196,6 +215,42 @@ def run_from(config: Mapping[str, Any]) -> Run:
     parts |= {key: config.get(key) for key in _PLAIN}
     parts["device"] = as_typed(parts["device"])  # null is refused as it is typed
     return Run(**parts)
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run as a configuration has them, in groups.
+
+    Args:
+        settings: every setting under its key, as `Run.settings` gives them.
+
+    Example:
+        >>> nested({"task": "adding", "task.length": 20, "seed": 1})
+        {'task': {'name': 'adding', 'length': 20}, 'init': {}, 'seed': 1}
+    """
+    config: dict[str, Any] = {group: {} for group in _NAMED}
+    for key, value in settings.items():
+        group, _, name = key.rpartition(".")
+        if key in _NAMED:  # the word that chooses a task or an init
+            config[key]["name"] = value
+        elif group:
+            config.setdefault(group, {})[name] = value
+        else:
+            config[name] = value
+    return config
+
+
+def _run_elsewhere(texts: Sequence[SourceText], config: Mapping[str, Any], digest: str) -> Run:
+    """Make a run in a process that may not have run its sources yet.
+
+    Raises:
+        SettingError: if the process has another version of them.
+    """
+    for text in texts:
+        text.load()
+    run = run_from(config)
+    if run.digest != digest:
+        raise SettingError("use", ", ".join(map(str, run.sources.values())), "the same everywhere")
+    return run
 
 
 _NAMED: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
