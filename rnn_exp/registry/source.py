@@ -67,6 +67,11 @@ class Source:
         """Whether it was typed in a notebook, and is no file."""
         return not self.path and not self.version
 
+    @property
+    def in_full(self) -> str:
+        """What run.json says of it."""
+        return " ".join([self.name, *([self.version] if self.version else []), self.sha256])
+
     def __str__(self) -> str:
         version = f" {self.version}" if self.version else ""
         return f"{self.name}{version} (sha256 {self.sha256[:12]})"
