@@ -25,6 +25,8 @@ __all__ = ["KEY", "RegistrySource", "files_named", "use_files"]
 KEY: Final = "use"
 _ALLOWED: Final = "a list of Python files, use=[mine.py,other.py]"
 
+_REGISTRIES: Final = {"task": ("rnn_exp.tasks", "TASKS"), "init": ("rnn_exp.networks", "INITS")}
+
 
 def files_named(words: Iterable[Override], studies: Sequence[DictConfig | ListConfig]) -> list[str]:
     """Return the files that a command line and its studies ask for, each once.
@@ -122,11 +124,8 @@ class RegistrySource(ConfigSource):
 
 def _own(group: str) -> Mapping[str, Any]:
     """Return what users have registered in a group of settings, by name."""
-    if "rnn_exp.extensions" not in sys.modules:  # nothing is registered without it
+    module, word = _REGISTRIES.get(group, ("", ""))
+    if module not in sys.modules:  # so nothing is registered there
         return {}
-    from rnn_exp.networks import INITS
-    from rnn_exp.tasks import TASKS
-
-    registries: dict[str, Any] = {"task": TASKS, "init": INITS}
-    registry = registries.get(group, {})
+    registry = getattr(sys.modules[module], word)
     return {name: kind for name, kind in registry.items() if registry.source_of(name, kind)}
