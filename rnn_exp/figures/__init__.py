@@ -65,11 +65,14 @@ def study_names() -> list[str]:
 
 
 def of_study(study: str) -> list[str]:
-    """Return the figures on a study's page: its own and its general ones, or all general ones."""
+    """Return the figures on a study's page: its own and its general ones, or all general ones.
+
+    Those of users are on every page.
+    """
     if study not in study_names():
         return names()
     own = importlib.import_module(f"{__name__}.studies.{study}")
-    return [study, *own.GENERAL_FIGURES]
+    return [study, *own.GENERAL_FIGURES, *OWN]
 
 
 def figure(name: str) -> FigureModule:

@@ -13,8 +13,8 @@ import pytest
 
 from rnn_exp import figures, report
 from rnn_exp.profiles import RULE
-from rnn_exp.report import page as page_module
 from rnn_exp.report import content
+from rnn_exp.report import page as page_module
 from rnn_exp.report.content import run_table, setting_table, summary
 from tests.tables import Study, altered, diverged, study
 
