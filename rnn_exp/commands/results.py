@@ -15,6 +15,7 @@ from rnn_exp.commands.command import add_version, command, told
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rnn_exp.program import Options
     from rnn_exp.storage.loading import Results
 
 __all__ = ["draw", "report", "weights"]
