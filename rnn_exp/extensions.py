@@ -11,11 +11,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from rnn_exp import figures
 from rnn_exp.fields import SettingError
-from rnn_exp.networks import ACTIVATIONS, CELLS, INITS, Activation, CellKind, Init
+from rnn_exp.networks import ACTIVATIONS, CELLS, INITS, Activation, CellKind, Init, Network
 from rnn_exp.registry import Registry, source_of_caller, use
 from rnn_exp.tasks import TASKS, Task
 from rnn_exp.training.optimizers import OPTIMIZERS, Optimizer
+from rnn_exp.training.own_penalties import OWN_PENALTIES, OwnPenalty
 from rnn_exp.training.penalties import PENALTIES, Penalty
+from rnn_exp.training.settings import Training
 
 __all__ = ["register", "use"]
 
@@ -48,6 +50,7 @@ _KINDS: Final = (
     _Kind(CELLS, lambda thing: isinstance(thing, CellKind)),
     _Kind(OPTIMIZERS, lambda thing: isinstance(thing, Optimizer)),
     _Kind(PENALTIES, lambda thing: not isinstance(thing, type) and _has(Penalty, thing)),
+    _Kind(OWN_PENALTIES, lambda thing: isinstance(thing, type) and issubclass(thing, OwnPenalty)),
     _Kind(figures.OWN, lambda thing: _has(figures.FigureModule, thing)),
 )
 
@@ -87,6 +90,7 @@ def register(thing: Thing) -> Thing:
     if without:
         allowed = f"a class whose fields all have defaults, and {', '.join(without)} has none"
         raise SettingError("register", name, allowed)
+    _refuse_taken_settings(thing)
     registry = found[0].registry
     try:
         registry.register(thing, source_of_caller(thing, caller))
@@ -94,6 +98,27 @@ def register(thing: Thing) -> Thing:
         allowed = f"a name of its own: there is a {registry.kind} of this name already"
         raise SettingError("register", name, allowed) from None
     return thing
+
+
+def _refuse_taken_settings(thing: object) -> None:
+    """Refuse a cell or a penalty with a setting whose name is taken among its neighbours."""
+    own: Any
+    parts: tuple[Any, ...] = (
+        (CellKind, Network, getattr(thing, "options", None)),
+        (OwnPenalty, Training, thing),
+    )
+    for kind, group, own in parts:
+        if own is None or not (isinstance(thing, kind) or _is_class_of(thing, kind)):
+            continue
+        taken = {field.name for field in dataclasses.fields(group)}
+        for field in dataclasses.fields(own):
+            if field.name in taken:
+                allowed = f"another name: there is a setting {group.__name__.lower()}.{field.name}"
+                raise SettingError("register", field.name, allowed)
+
+
+def _is_class_of(thing: object, kind: type) -> bool:
+    return isinstance(thing, type) and issubclass(thing, kind)
 
 
 def _without_default(thing: object) -> list[str]:

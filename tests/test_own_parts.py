@@ -4,15 +4,18 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rnn_exp as rx
 from rnn_exp.fields import SettingError
-from rnn_exp.networks import ACTIVATIONS
+from rnn_exp.networks import ACTIVATIONS, Network
 from rnn_exp.registry import Registry, Source, SourceError, SourceText, use
 from rnn_exp.registry.loading import load_plugins
 from rnn_exp.tasks import TASKS
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run, run_from
+from rnn_exp.training.settings import Training
 from tests._hydra.test_app import start
 
 TASK = '''"""Tell the sign of the first input."""
@@ -58,7 +61,72 @@ class FirstSign(Classification):
         return Batch(x, signs.unsqueeze(0), cues, self.length)
 '''
 WORDS = ("use=[mine.py]", "task=first_sign", "task.length=8", "network.hidden_size=4")
+SHORT_3 = Training(updates=3)
 SHORT = (*WORDS, "training.updates=2")
+
+
+PARTS = '''"""A cell with a setting of its own, and a penalty."""
+
+import dataclasses
+from typing import ClassVar
+
+import torch
+
+import rnn_exp as rx
+from rnn_exp.fields import check, number
+from rnn_exp.networks import CellKind
+from rnn_exp.networks.cells import Elman, Skip
+from rnn_exp.training.own_penalties import OwnPenalty
+
+
+@dataclasses.dataclass(frozen=True)
+class Slow:
+    """A leaky unit whose step is a setting of its own.
+
+    Args:
+        pace: its step.
+    """
+
+    pace: float = number(0.5, above=0)
+
+    def __post_init__(self):
+        check(self)
+
+
+rx.register(CellKind("slow", lambda phi, own: Skip(phi, 1 - own.pace, own.pace), options=Slow))
+
+
+@rx.register
+@dataclasses.dataclass(frozen=True)
+class Distance(OwnPenalty):
+    """The squared distance of W from an orthogonal matrix.
+
+    Args:
+        distance: its weight.
+    """
+
+    distance: float = number(0.0, least=0)
+    power: float = number(1.0)
+
+    name: ClassVar[str] = "distance"
+
+    @property
+    def weight(self):
+        return self.distance
+
+    def value(self, weight_hh):
+        missed = weight_hh.mT @ weight_hh - torch.eye(weight_hh.shape[-1], dtype=weight_hh.dtype)
+        return missed.square().sum((-1, -2)) ** self.power
+'''
+SLOW = ("use=[parts.py]", "network.cell=slow", "network.hidden_size=4", "training.updates=2")
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "parts.py"
+    path.write_text(PARTS)
+    return path
 
 
 @pytest.fixture(autouse=True)
@@ -308,3 +376,80 @@ def test_a_run_from_plain_values_may_have_an_own_task(mine):
     assert run.settings()["task.noise"] == 2.0
     assert run.name.startswith("first_sign-T5-")
     assert "-noise2-" in run.name
+
+
+def test_the_settings_of_an_own_cell_are_those_of_the_network(parts, tmp_path):
+    half = start(tmp_path, *SLOW)
+    other = start(tmp_path, *SLOW, "network.pace=0.25")
+    grid = start(tmp_path, "-m", *SLOW, "network.pace=0.5,0.25")
+
+    assert (half.code, other.code, grid.code) == (0, 0, 0), grid.err
+    said = [one["settings"]["network.pace"] for one in run_json(tmp_path)]
+    assert sorted(said) == [0.25, 0.25, 0.5, 0.5]
+    assert len({one["digest"] for one in run_json(tmp_path)}) == 2
+    assert "network.pace=0.25" in other.out or "pace0.25" in other.out
+
+
+def test_an_own_cell_like_one_of_the_package_gives_the_same_numbers(parts):
+    use("parts.py")
+    own = Run(network=Network(cell="slow", hidden_size=4, more={"pace": 0.25}), training=SHORT_3)
+    same = Run(network=Network(cell="leaky", hidden_size=4, leak=0.25), training=SHORT_3)
+
+    mine, theirs = train_runs([own])[0], train_runs([same])[0]
+
+    assert np.array_equal(mine.gradients["log10_total"], theirs.gradients["log10_total"])
+
+
+def test_an_own_penalty_is_that_of_the_package_where_they_are_the_same(parts):
+    use("parts.py")
+    network = Network(hidden_size=4, dtype="float64", num_layers=2)
+    own = Run(network=network, training=Training(4, more={"distance": 0.1}))
+    same = Run(network=network, training=Training(4, orthogonality=0.1))
+
+    mine, theirs = train_runs([own])[0], train_runs([same])[0]
+
+    for name, weight in theirs.weights.items():
+        assert mine.weights[name] == pytest.approx(weight, rel=1e-12, abs=1e-14)
+    assert "-distance0.1-" in own.name
+    assert list(own.sources) == ["penalty=distance"]
+    assert "training.distance=0.1" in own.command
+
+
+def test_a_penalty_that_is_not_in_use_is_no_part_of_a_run(parts):
+    before = Run(training=SHORT_3).digest
+    use("parts.py")
+
+    assert Run(training=SHORT_3).digest == before
+    assert "training.distance" not in Run(training=SHORT_3).settings()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("network.pace=1",), "network.pace=1 is not possible: allowed is null: it is no setting"),
+        (("network.cell=slow", "network.pace=0"), "network.pace=0 is not possible: allowed is a n"),
+        (("training.power=2",), "training.power=2 is not possible: allowed is 1.0: it has no eff"),
+        (("training.distence=2",), "did you mean training.distance?"),
+        (("training.distance=2", "network.cell=gru"), "network.cell=gru is not possible: allowed"),
+    ],
+)
+def test_settings_of_own_parts_that_have_no_effect_are_refused(parts, tmp_path, words, why):
+    ended = start(tmp_path, "use=[parts.py]", *words)
+
+    assert ended.code == 1
+    assert ended.err.count("\n") == 1
+    assert why in ended.err
+
+
+def test_the_settings_of_own_cells_and_penalties_are_listed(parts, tmp_path):
+    ended = start(tmp_path, "--settings", "use=[parts.py]")
+
+    assert "network, cell=slow: A leaky unit whose step is a setting of its own." in ended.out
+    assert "training, distance: The squared distance" in ended.out
+
+
+def test_a_setting_with_the_name_of_another_is_refused(parts):
+    parts.write_text(PARTS.replace("pace", "leak"))
+
+    with pytest.raises(SourceError, match=r"line 29: .*another name: .* setting network.leak"):
+        use("parts.py")

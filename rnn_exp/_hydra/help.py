@@ -64,6 +64,7 @@ def settings_lines() -> Iterator[str]:
     A setting has its key, its default, what is allowed and, if the dataclass documents it, what it
     means.
     """
+    from rnn_exp.training.origins import own_kinds
     from rnn_exp.training.run import Run
 
     yield "Every setting of a run: its key, its default, what is allowed."
@@ -76,6 +77,12 @@ def settings_lines() -> Iterator[str]:
             yield ""
             title = f"{group}={name}" if name else group
             yield from _wrapped(f"{title}: {_summary(kind)}", 0)
+            fields = dataclasses.fields(kind)
+            plain = {f"{group}.{field.name}": field for field in fields if field.name != "more"}
+            yield from _field_lines(kind, plain)
+        for name, kind in own_kinds(group).items():
+            yield ""
+            yield from _wrapped(f"{group}, {name}: {_summary(kind)}", 0)
             fields = dataclasses.fields(kind)
             yield from _field_lines(kind, {f"{group}.{field.name}": field for field in fields})
 

@@ -29,7 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnn_exp._hydra.grammar import Parser, bare_key, values_of
 from rnn_exp._hydra.grids import PAIRED, PARAMS
-from rnn_exp._hydra.own_parts import RegistrySource, files_named, use_files
+from rnn_exp._hydra.own_parts import RegistrySource, files_named, use_files, with_own_settings
 from rnn_exp._hydra.study_files import GROUP, LoadedFile, refuse_lost, refuse_unknown
 from rnn_exp.fields import SettingError
 from rnn_exp.registry import load_plugins
@@ -96,7 +96,10 @@ class Repository(ConfigRepository):
                     f"a name of its own: {from_here(file)} would not be used, but "
                     f"{from_here(files[0])}; rename the file",
                 )
-        return super().load_config(config_path)
+        result = super().load_config(config_path)
+        if result is not None:
+            with_own_settings(config_path, result.config)
+        return result
 
 
 class CheckedLoader(ConfigLoaderImpl):

@@ -14,17 +14,18 @@ from typing import Any, Final
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from rnn_exp.fields import SettingError
 from rnn_exp.registry import use
 from rnn_exp.words import from_here
 
-__all__ = ["KEY", "RegistrySource", "files_named", "use_files"]
+__all__ = ["KEY", "RegistrySource", "files_named", "use_files", "with_own_settings"]
 
 KEY: Final = "use"
 _ALLOWED: Final = "a list of Python files, use=[mine.py,other.py]"
 
+_ORIGINS: Final = "rnn_exp.training.origins"
 _REGISTRIES: Final = {"task": ("rnn_exp.tasks", "TASKS"), "init": ("rnn_exp.networks", "INITS")}
 
 
@@ -120,6 +121,26 @@ class RegistrySource(ConfigSource):
             config=OmegaConf.create({"name": name} | defaults),
             header={"package": None},
         )
+
+
+def with_own_settings(config_path: str, config: Any) -> None:  # noqa: ANN401 - Hydra's
+    """Add the settings of own cells and penalties to the primary file; null is their default.
+
+    Args:
+        config_path: of the file.
+        config: its content, which is changed.
+    """
+    if (
+        config_path.removesuffix(".yaml") != "config"
+        or "rnn_exp.training.origins" not in sys.modules
+    ):
+        return
+    from rnn_exp.training.origins import own_defaults
+
+    for group in ("network", "training"):
+        with open_dict(config):
+            for name in own_defaults(group):
+                config[group].setdefault(name, None)
 
 
 def _own(group: str) -> Mapping[str, Any]:

@@ -2,14 +2,16 @@
 
 from typing import Any
 
+from rnn_exp.fields import settings_of
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS, Init, Network
 from rnn_exp.registry import Registry, Source
 from rnn_exp.tasks import TASKS, Task
 from rnn_exp.training.optimizers import OPTIMIZERS
+from rnn_exp.training.own_penalties import OWN_PENALTIES
 from rnn_exp.training.penalties import PENALTIES
 from rnn_exp.training.settings import Training
 
-__all__ = ["sources_of", "use_words"]
+__all__ = ["own_defaults", "own_kinds", "sources_of", "use_words"]
 
 
 def sources_of(task: Task, network: Network, init: Init, training: Training) -> dict[str, Source]:
@@ -32,6 +34,26 @@ def sources_of(task: Task, network: Network, init: Init, training: Training) -> 
     parts += [("penalty", PENALTIES, name, None) for name in active]
     found = {f"{key}={name}": registry.source_of(name, kind) for key, registry, name, kind in parts}
     return {what: source for what, source in found.items() if source is not None}
+
+
+def own_kinds(group: str) -> dict[str, type]:
+    """Return the dataclasses of own parts whose fields are settings of a group.
+
+    Args:
+        group: ``network``, which has those of cells, or ``training``, which has those of penalties.
+
+    Returns:
+        The dataclasses by what chooses them.
+    """
+    if group == "network":
+        return {f"cell={kind.name}": kind.options for kind in CELLS.values() if kind.options}
+    return dict(OWN_PENALTIES) if group == "training" else {}
+
+
+def own_defaults(group: str) -> dict[str, Any]:
+    """Return the settings that own parts bring to a group, at their defaults."""
+    kinds = own_kinds(group).values()
+    return {name: value for kind in kinds for name, value in settings_of(kind()).items()}
 
 
 def use_words(sources: dict[str, Source]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from rnn_exp.fields import SettingError, as_typed, check, choice_error, whole
+from rnn_exp.fields import SettingError, as_typed, check, choice_error, settings_of, whole
 from rnn_exp.networks import CELLS, ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Refusal
@@ -25,7 +25,7 @@ from rnn_exp.schema import decisive
 from rnn_exp.tasks import TASKS, Adding, Task
 from rnn_exp.training import labels
 from rnn_exp.training.naming import run_name
-from rnn_exp.training.origins import sources_of, use_words
+from rnn_exp.training.origins import own_defaults, sources_of, use_words
 from rnn_exp.training.penalties import PENALTIES
 from rnn_exp.training.settings import Recording, Training
 
@@ -89,6 +89,8 @@ class Run:
         for penalty in PENALTIES.values():
             if penalty.weight(training):
                 yield from penalty.refusals(network, training)
+        for own in training.own_penalties:
+            yield from own.refusals(network)
         yield from self._about_loss()
         yield from self._about_exponents()
         yield from self._beyond_precision()
@@ -98,7 +100,7 @@ class Run:
     def _beyond_precision(self) -> Iterator[Refusal]:
         most = torch.finfo(self.network.torch_dtype).max
         for group in _FIXED:  # those of task and init are used in double precision
-            for key, value in vars(getattr(self, group)).items():
+            for key, value in settings_of(getattr(self, group)).items():
                 if isinstance(value, float) and abs(value) > most:
                     allowed = f"a number of size at most {most:.4g}"
                     dtype = f"with network.dtype={self.network.dtype}"
@@ -185,6 +187,9 @@ class Run:
         settings = self.settings()
         # Not those of a run: an init may ask for another network than the usual one.
         usual = Run().settings() | _flat({"task": type(self.task)(), "init": type(self.init)()})
+        for group in _FIXED:
+            own = own_defaults(group)
+            usual |= {f"{group}.{name}": value for name, value in own.items()}
         changed = [
             f"{key}={as_typed(value)}" for key, value in settings.items() if value != usual[key]
         ]
@@ -266,7 +271,13 @@ def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of th
         kind = _NAMED[group][name]
     else:
         kind = _FIXED[group]
-    _refuse_unknown(f"{group}.", given, [field.name for field in dataclasses.fields(kind)])
+    names = [field.name for field in dataclasses.fields(kind) if field.name != "more"]
+    own = own_defaults(group)
+    more = {key: given.pop(key) for key in own if key in given}
+    _refuse_unknown(f"{group}.", given, [*names, *own])
+    given |= {"more": {key: value for key, value in more.items() if value is not None}}
+    if not own:
+        del given["more"]
     try:
         return kind(**given)
     except SettingError as error:
@@ -285,5 +296,5 @@ def _flat(parts: dict[str, Any]) -> dict[str, Any]:
     return {
         f"{group}.{key}": value
         for group, part in parts.items()
-        for key, value in dataclasses.asdict(part).items()
+        for key, value in settings_of(part).items()
     }
