@@ -7,11 +7,13 @@ order is that in which messages name them.
 from rnn_exp.networks.cells.activations import ACTIVATIONS, Activation
 from rnn_exp.networks.cells.base import (
     CELLS,
+    TORCHS,
     Adjoint,
     Cell,
     CellKind,
     Jacobian,
     LayerWeights,
+    OwnContributions,
     StepBack,
     Totals,
     Trace,
@@ -20,6 +22,7 @@ from rnn_exp.networks.cells.elman import PLAIN_KIND, Elman
 from rnn_exp.networks.cells.gru import GRU, GRU_KIND
 from rnn_exp.networks.cells.lstm import LSTM, LSTM_KIND
 from rnn_exp.networks.cells.normed import NORMED_KIND, Normed
+from rnn_exp.networks.cells.own import step_cell
 from rnn_exp.networks.cells.skip import LEAKY_KIND, RESIDUAL_KIND, Skip
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "CELLS",
     "GRU",
     "LSTM",
+    "TORCHS",
     "Activation",
     "Adjoint",
     "Cell",
@@ -35,10 +39,12 @@ __all__ = [
     "Jacobian",
     "LayerWeights",
     "Normed",
+    "OwnContributions",
     "Skip",
     "StepBack",
     "Totals",
     "Trace",
+    "step_cell",
 ]
 
 for kind in (PLAIN_KIND, LEAKY_KIND, RESIDUAL_KIND, NORMED_KIND, GRU_KIND, LSTM_KIND):
