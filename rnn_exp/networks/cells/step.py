@@ -252,9 +252,22 @@ def _slices(T: int, named: Named) -> list[slice]:
     return [slice(start, min(start + steps, T)) for start in range(0, T, steps)]
 
 
-def _before(trace: Trace) -> tuple[Tensor, ...]:
-    """Return the parts of the state before each time step."""
-    return (trace.previous_states, *trace.kept[2::2])
+def _before(trace: Trace) -> list[Tensor]:
+    """Return the parts of the state before each time step.
+
+    After the end of a sequence h is 0; another part that has overflowed there is 0 as well, for
+    nothing goes back through it.
+    """
+    h = trace.previous_states
+    found = [h]
+    for part in trace.kept[2::2]:
+        sane = part.isfinite()
+        if bool(sane.all()):
+            found.append(part)
+        else:
+            ended = (h == 0).flatten(2).all(-1)[..., None, None]
+            found.append(torch.where(ended & ~sane, 0.0, part))
+    return found
 
 
 def _parts(totals: Totals) -> list[Tensor]:
