@@ -10,9 +10,15 @@ from typing import Any, Final
 
 __all__ = ["ADDED_SETTINGS", "decisive", "with_added"]
 
-ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType({})
+ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "evaluation.every": None,
+        "evaluation.length": None,
+        "evaluation.sequences": 1000,
+    }
+)
 """Each setting that was added, under its key, with its default (tested against the dataclasses)."""
-_OF_EVERY_RUN: Final = ("network.", "training.", "recording.")
+_OF_EVERY_RUN: Final = ("network.", "training.", "recording.", "evaluation.")
 
 
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rnn_exp.tasks.latch import Latch
 from rnn_exp.tasks.memoryless import Hold, Noise
 from rnn_exp.tasks.order import TemporalOrder
 from rnn_exp.tasks.recall import Copy, Memorization, Permutation
-from rnn_exp.tasks.task import TASKS, Batch, SequenceBatch, Stream, Task
+from rnn_exp.tasks.task import TASKS, Batch, HoldsOut, SequenceBatch, Stream, Task
 
 __all__ = [
     "TASKS",
@@ -20,6 +20,7 @@ __all__ = [
     "Copy",
     "Digits",
     "Hold",
+    "HoldsOut",
     "Latch",
     "Memorization",
     "Multiplication",

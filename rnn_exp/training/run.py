@@ -23,9 +23,10 @@ from rnn_exp.networks.network import Refusal
 from rnn_exp.schema import decisive
 from rnn_exp.tasks import TASKS, Adding, Task
 from rnn_exp.training import labels
+from rnn_exp.training.evaluation import refusals as evaluation_refusals
 from rnn_exp.training.naming import run_name
 from rnn_exp.training.penalties import PENALTIES
-from rnn_exp.training.settings import Recording, Training
+from rnn_exp.training.settings import Evaluation, Recording, Training
 
 __all__ = ["Run", "run_from"]
 
@@ -48,6 +49,7 @@ class Run:
         note: a line about the run for whoever reads its results. Two runs that differ in nothing
             but note and tags are equal and have one digest.
         tags: words by which to find it again, a list.
+        evaluation: on what it is tested, and when.
 
     Raises:
         SettingError: for a value that is not allowed, or settings that exclude each other.
@@ -62,6 +64,7 @@ class Run:
     device: str = "cpu"
     note: str | None = labels.note()
     tags: Sequence[str] | None = labels.tags()
+    evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
@@ -89,6 +92,7 @@ class Run:
                 yield from penalty.refusals(network, training)
         yield from self._about_loss()
         yield from self._about_exponents()
+        yield from evaluation_refusals(self.task, self.evaluation, self.recording)
         yield from self._beyond_precision()
         if not _DEVICES.fullmatch(self.device):
             yield "device", self.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
@@ -131,8 +135,7 @@ class Run:
 
     def settings(self) -> dict[str, Any]:
         """Return every setting under its configuration key: ``{"task.length": 50, …}``."""
-        groups = ("task", "network", "init", "training", "recording")
-        parts = _flat({group: getattr(self, group) for group in groups})
+        parts = _flat({group: getattr(self, group) for group in (*_NAMED, *_FIXED)})
         words = {"task": self.task.name, "init": self.init.name}
         return words | parts | {"seed": self.seed, "device": self.device}
 
@@ -153,7 +156,7 @@ class Run:
             >>> Run(seed=3).name.startswith("adding-T30-tanh-gaussian0.8-seed3-")
             True
         """
-        others = {"training": self.training, "recording": self.recording}
+        others = {group: getattr(self, group) for group in ("training", "recording", "evaluation")}
         return run_name(self.task, self.network, self.init, others, self.seed, self.digest)
 
     @property
@@ -179,8 +182,8 @@ def run_from(config: Mapping[str, Any]) -> Run:
 
     Args:
         config: nested plain values: groups ``task``, ``network``, ``init``, ``training`` and
-            ``recording``, of which task and init have a ``name``; ``seed`` and ``device``; ``note``
-            and ``tags``, which may be missing.
+            ``recording``, of which task and init have a ``name``; ``seed`` and ``device``; the
+            group ``evaluation``, ``note`` and ``tags``, which may be missing.
 
     Raises:
         SettingError: naming the first key that is unknown, missing or has a value not allowed.
@@ -189,7 +192,7 @@ def run_from(config: Mapping[str, Any]) -> Run:
     _refuse_unknown("", config, [*groups, *_PLAIN])
     parts: dict[str, Any] = {}
     for group in groups:
-        given = config.get(group)
+        given = config.get(group, _MISSING.get(group))
         if not isinstance(given, Mapping):
             raise SettingError(group, given, "a group of settings")
         parts[group] = _part(group, dict(given))
@@ -200,7 +203,13 @@ def run_from(config: Mapping[str, Any]) -> Run:
 
 _NAMED: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
 _PLAIN = ("seed", "device", "note", "tags")
-_FIXED: dict[str, type] = {"network": Network, "training": Training, "recording": Recording}
+_FIXED: dict[str, type] = {
+    "network": Network,
+    "training": Training,
+    "recording": Recording,
+    "evaluation": Evaluation,
+}
+_MISSING: dict[str, Mapping[str, Any]] = {"evaluation": {}}  # configurations of before lack it
 
 
 def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of the dataclasses

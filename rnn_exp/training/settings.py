@@ -1,4 +1,4 @@
-"""What is chosen about training and recording: frozen values that refuse what cannot be."""
+"""What is chosen about training, recording and tests: frozen values that refuse what cannot be."""
 
 import dataclasses
 from typing import Final
@@ -7,7 +7,7 @@ from rnn_exp.fields import SettingError, as_typed, check, choice, flag, number, 
 from rnn_exp.networks.truncation import Truncation
 from rnn_exp.training.optimizers import OPTIMIZERS
 
-__all__ = ["OMEGA_FORMS", "Recording", "Training"]
+__all__ = ["OMEGA_FORMS", "Evaluation", "Recording", "Training"]
 
 OMEGA_FORMS: Final = ("ratio", "squared")
 """The forms of Ω: eq. 9 of Pascanu, Mikolov & Bengio (2013), and their eq. 10 and code."""
@@ -101,3 +101,38 @@ class Recording:
     def wanted(self, update: int, updates: int) -> bool:
         """Say whether an update, by its number from 0, is recorded of so many."""
         return update % self.every == 0 or update == updates - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Tests on sequences that training never sees: those that a task holds out, or fresh ones.
+
+    A test is made at every ``every``-th update, at the last one, and where a run has solved its
+    task. A task with a held-out set (digits) is tested on all of it, each sequence once. Any other
+    is tested on fresh sequences, drawn by a generator of their own, the same at every test.
+
+    Args:
+        every: updates from one test to the next, a multiple of recording.every (null: no tests).
+        length: nominal length L of the test sequences (null: that of the task).
+        sequences: how many fresh sequences, where the task has no held-out set.
+
+    Raises:
+        SettingError: for a value out of range, or a length without tests.
+    """
+
+    every: int | None = whole(None, least=1, short="test")
+    length: int | None = whole(None, least=1, short="test_T")
+    sequences: int = whole(1000, least=1, short="test_sequences")
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        check(self)
+        if self.every is None and self.length is not None:
+            allowed = (
+                "a whole number: evaluation.length is given, and without tests it says nothing"
+            )
+            raise SettingError("every", as_typed(None), allowed)
+
+    def wanted(self, update: int, updates: int) -> bool:
+        """Say whether a test is made at an update, by its number from 0, of so many."""
+        return self.every is not None and (update % self.every == 0 or update == updates - 1)
