@@ -18,15 +18,19 @@ __all__ = [
     "check",
     "choice",
     "choice_error",
+    "defaults_of",
     "flag",
+    "is_named",
     "number",
     "short_of",
     "suggestion",
+    "text",
     "whole",
 ]
 
 _LONGEST_SHOWN = 80
 _SLIP = 0.7  # of difflib: tahn for tanh has 0.75
+_LONGEST_TEXT = 500
 _LARGEST_INT32 = 2**31 - 1
 
 
@@ -95,6 +99,24 @@ def short_of(field: "dataclasses.Field[Any]") -> str:
     return str(field.metadata.get("short", field.name))
 
 
+def is_named(field: "dataclasses.Field[Any]") -> bool:
+    """Say whether a field that is not at its default is told in the name of a run."""
+    return bool(field.metadata.get("named", True))
+
+
+def defaults_of(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    """Return the defaults of a dataclass's fields; those that have none are left out.
+
+    A dataclass whose default is refused, as a setting has to be given, has defaults all the same.
+    """
+    made = dataclasses.MISSING
+    return {
+        field.name: field.default if field.default_factory is made else field.default_factory()
+        for field in dataclasses.fields(kind)
+        if field.default is not made or field.default_factory is not made
+    }
+
+
 def as_typed(value: object) -> str:
     """Return a value as it is typed on the command line.
 
@@ -159,6 +181,25 @@ def number(
 def flag(default: bool, *, short: str | None = None) -> Any:  # noqa: ANN401
     """Declare a field that accepts true and false."""
     return _field(default, Allowed(lambda v: isinstance(v, bool), "true or false"), short)
+
+
+def text(words: str, *, short: str | None = None, named: bool = True, decides: bool = True) -> Any:  # noqa: ANN401
+    """Declare a field that accepts a line of text or null, which is the default.
+
+    Args:
+        words: what it is, in words.
+        short: what it is called in the name of a run.
+        named: whether it is told in the name of a run.
+        decides: whether two values that differ in it alone are two.
+    """
+
+    def test(v: object) -> bool:
+        is_line = isinstance(v, str) and v.isprintable() and "${" not in v
+        return v is None or (is_line and 0 < len(str(v)) <= _LONGEST_TEXT)
+
+    metadata: dict[str, Any] = {"allowed": Allowed(test, f"{words}, or null"), "named": named}
+    metadata |= {} if short is None else {"short": short}
+    return dataclasses.field(default=None, compare=decides, metadata=metadata)
 
 
 def choice(default: str, options: Collection[str], *, short: str | None = None) -> Any:  # noqa: ANN401

@@ -7,10 +7,12 @@ order is that in which messages name them.
 
 from rnn_exp.tasks.adding import Adding, Multiplication
 from rnn_exp.tasks.digits import Digits
+from rnn_exp.tasks.images import Images
 from rnn_exp.tasks.latch import Latch
 from rnn_exp.tasks.memoryless import Hold, Noise
 from rnn_exp.tasks.order import TemporalOrder
 from rnn_exp.tasks.recall import Copy, Memorization, Permutation
+from rnn_exp.tasks.series import Series
 from rnn_exp.tasks.task import TASKS, Batch, HoldsOut, SequenceBatch, Stream, Task
 
 __all__ = [
@@ -21,12 +23,14 @@ __all__ = [
     "Digits",
     "Hold",
     "HoldsOut",
+    "Images",
     "Latch",
     "Memorization",
     "Multiplication",
     "Noise",
     "Permutation",
     "SequenceBatch",
+    "Series",
     "Stream",
     "Task",
     "TemporalOrder",
@@ -41,6 +45,8 @@ KINDS: tuple[type[Task], ...] = (
     Copy,
     Latch,
     Digits,
+    Images,
+    Series,
     Noise,
     Hold,
 )

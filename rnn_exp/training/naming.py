@@ -6,12 +6,11 @@ beginning of the digest ends it: by that two runs that read alike differ, and ol
 """
 
 import dataclasses
-import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from rnn_exp.fields import SettingError, as_typed, short_of
+from rnn_exp.fields import SettingError, as_typed, defaults_of, is_named, short_of
 from rnn_exp.networks import Init, Network
 from rnn_exp.tasks import Task
 
@@ -91,20 +90,14 @@ def _usual_init(init: Init, length: int) -> Init:
 
 def _changed(group: str, part: Any, usual: Any = None) -> dict[str, str]:  # noqa: ANN401 - dataclasses
     """Return a word for each setting that is not the default and none of the first ones."""
-    kind: Callable[[], object] = type(part)
-    usual = _defaults(kind) if usual is None else usual
+    defaults = defaults_of(type(part)) if usual is None else vars(usual)
     values = {field: getattr(part, field.name) for field in dataclasses.fields(part)}
     words = {
         f"{group}.{field.name}": _word(short_of(field), value)
         for field, value in values.items()
-        if value != getattr(usual, field.name)
+        if value != defaults.get(field.name) and is_named(field)
     }
     return {key: word for key, word in words.items() if key not in _FIRST}
-
-
-@functools.cache
-def _defaults(kind: Callable[[], object]) -> object:
-    return kind()
 
 
 def _word(short: str, value: object) -> str:

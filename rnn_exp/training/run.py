@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from rnn_exp.fields import SettingError, as_typed, check, choice_error, whole
+from rnn_exp.fields import SettingError, as_typed, check, choice_error, defaults_of, whole
 from rnn_exp.networks import CELLS, ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Refusal
@@ -169,9 +169,13 @@ class Run:
         """
         settings = self.settings()
         # Not those of a run: an init may ask for another network than the usual one.
-        usual = Run().settings() | _flat({"task": type(self.task)(), "init": type(self.init)()})
+        usual = Run().settings()
+        for group, part in (("task", self.task), ("init", self.init)):
+            usual |= {f"{group}.{key}": value for key, value in defaults_of(type(part)).items()}
         changed = [
-            f"{key}={as_typed(value)}" for key, value in settings.items() if value != usual[key]
+            f"{key}={labels.as_word(value)}"
+            for key, value in settings.items()
+            if value != usual[key]
         ]
         words = [*changed, *labels.label_words(self.note, self.tags)]
         return " ".join(["rnn-exp", *(shlex.quote(word) for word in words)])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rnn_exp.fields import defaults_of
 from rnn_exp.networks import INITS, Network
 from rnn_exp.schema import ADDED_SETTINGS
 from rnn_exp.storage.places import RunFolders
@@ -52,7 +53,7 @@ def test_every_setting_that_was_added_has_its_default_written_down():
         f"{group}.{key}": value
         for group, kinds in (("task", TASKS), ("init", INITS))
         for kind in kinds.values()
-        for key, value in vars(kind()).items()
+        for key, value in defaults_of(kind).items()
     }
 
     assert {key: settings[key] for key in ADDED_SETTINGS} == ADDED_SETTINGS
