@@ -15,6 +15,7 @@ ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
         "evaluation.every": None,
         "evaluation.length": None,
         "evaluation.sequences": 1000,
+        "task.longest": None,
     }
 )
 """Each setting that was added, under its key, with its default (tested against the dataclasses)."""

@@ -9,6 +9,7 @@ from rnn_exp.tasks.adding import Adding, Multiplication
 from rnn_exp.tasks.digits import Digits
 from rnn_exp.tasks.images import Images
 from rnn_exp.tasks.latch import Latch
+from rnn_exp.tasks.lengths import LengthRange, at_length
 from rnn_exp.tasks.memoryless import Hold, Noise
 from rnn_exp.tasks.order import TemporalOrder
 from rnn_exp.tasks.recall import Copy, Memorization, Permutation
@@ -25,6 +26,7 @@ __all__ = [
     "HoldsOut",
     "Images",
     "Latch",
+    "LengthRange",
     "Memorization",
     "Multiplication",
     "Noise",
@@ -34,6 +36,7 @@ __all__ = [
     "Stream",
     "Task",
     "TemporalOrder",
+    "at_length",
 ]
 
 KINDS: tuple[type[Task], ...] = (

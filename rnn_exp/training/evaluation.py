@@ -6,7 +6,6 @@ same at every test, and training draws what it draws without tests. The sequence
 nominal length than those of training.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,7 +15,7 @@ from rnn_exp.fields import SettingError
 from rnn_exp.networks.forward import outputs
 from rnn_exp.networks.network import Network, Refusal
 from rnn_exp.randomness import generator
-from rnn_exp.tasks import Batch, HoldsOut, Task
+from rnn_exp.tasks import Batch, HoldsOut, Task, at_length
 from rnn_exp.training.settings import Evaluation, Recording
 
 __all__ = ["TESTED_TOGETHER", "refusals", "score", "test_sequences", "test_task"]
@@ -65,8 +64,7 @@ def test_task(task: Task, evaluation: Evaluation) -> Task:
     """
     if evaluation.length is None:
         return task
-    other: Task = dataclasses.replace(task, length=evaluation.length)  # type: ignore[type-var]
-    return other
+    return at_length(task, evaluation.length)
 
 
 def test_sequences(task: Task, sequences: int, seed: int) -> Iterator[Batch]:

@@ -146,7 +146,7 @@ def _large_settings(run: Run) -> str:
     parts = {
         "network.hidden_size": sizes._replace(hidden=max(1, sizes.hidden // 2)),
         "network.num_layers": sizes._replace(layers=max(1, sizes.layers // 2)),
-        "task.length": sizes._replace(
+        "task.longest" if settings.get("task.longest") else "task.length": sizes._replace(
             steps=max(1, sizes.steps // 2),
             held=max(1, sizes.held // 2),
             answers=max(1, sizes.answers // 2),

@@ -17,6 +17,7 @@ from rnn_exp.tasks import (
     Digits,
     Hold,
     Latch,
+    LengthRange,
     Memorization,
     Multiplication,
     Noise,
@@ -24,6 +25,7 @@ from rnn_exp.tasks import (
     Stream,
     Task,
     TemporalOrder,
+    at_length,
 )
 from tests.examples import example, folder
 
@@ -57,6 +59,15 @@ MORE_SETTINGS = [
     Copy(6),
     Copy(1, symbols=3, values=2),
     Copy(30, symbols=5),
+    Adding(4, longest=7),
+    Adding(20, "pascanu", longest=23),
+    Adding(22, "hochreiter", longest=23),
+    Multiplication(10, longest=12),
+    TemporalOrder(10, longest=13),
+    Permutation(2, longest=5),
+    Latch(4, longest=9),
+    Noise(2, longest=4),
+    Hold(1, longest=3),
     example("images", pixels_per_step=8),
     example("images", pixels_per_step=2, permuted=True),
     example("series", length=9, ahead=3, inputs="wave+noise"),
@@ -493,11 +504,47 @@ def test_sequences_too_short_for_their_cues_are_refused(kind, least, more):
         (Digits, {"length": 63}, "length=63 is not possible: allowed is 64, the pixels"),
         (Noise, {"channels": 0}, "channels=0 .* at least 1"),
         (Hold, {"target": math.nan}, "target=nan"),
+        (Adding, {"length": 9, "longest": 9}, r"longest=9 .* a whole number above task\.length=9"),
+        (Latch, {"longest": 0}, "longest=0 .* at least 1 or null"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(kind, settings, message):
     with pytest.raises(SettingError, match=message):
         kind(**settings)
+
+
+RANGES = [task for task in TASK_LIST if getattr(task, "longest", None) is not None]
+
+
+@pytest.mark.parametrize("task", RANGES, ids=shown)
+def test_a_batch_out_of_a_range_is_one_of_its_length_with_nothing_behind_it(task):
+    draws, found = seeded(3), set()
+    for _ in range(60):
+        state = draws.get_state()
+        batch = task.draw(3, draws)
+        length = int(torch.randint(task.length, task.longest + 1, (), generator=seeded_at(state)))
+        again = seeded_at(state)
+        torch.randint(task.length, task.longest + 1, (), generator=again)
+        alone = at_length(task, length).draw(3, again)
+        assert batch.length == alone.length
+        assert torch.equal(batch.inputs[: batch.length], alone.inputs[: batch.length])
+        assert torch.equal(batch.targets, alone.targets)
+        found.add(length)
+    assert found == set(range(task.length, task.longest + 1))
+
+
+def seeded_at(state):
+    draws = torch.Generator()
+    draws.set_state(state)
+    return draws
+
+
+def test_a_task_with_an_answer_at_every_step_has_no_range():
+    assert {name for name, kind in TASKS.items() if issubclass(kind, LengthRange)} == {
+        *("adding", "multiplication", "temporal_order", "permutation", "latch", "noise", "hold")
+    }
+    assert at_length(Adding(5, longest=9), 7) == Adding(7)
+    assert at_length(Copy(5), 7) == Copy(7)
 
 
 @pytest.mark.parametrize("task", [Adding(5), Adding(100, "pascanu")], ids=str)
