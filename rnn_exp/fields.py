@@ -7,7 +7,7 @@ A field is declared with what it accepts (`Allowed`, in its metadata), and `chec
 import dataclasses
 import difflib
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 __all__ = [
@@ -18,19 +18,18 @@ __all__ = [
     "check",
     "choice",
     "choice_error",
-    "defaults_of",
     "flag",
-    "is_named",
+    "more",
     "number",
+    "pairs_of",
+    "settings_of",
     "short_of",
     "suggestion",
-    "text",
     "whole",
 ]
 
 _LONGEST_SHOWN = 80
 _SLIP = 0.7  # of difflib: tahn for tanh has 0.75
-_LONGEST_TEXT = 500
 _LARGEST_INT32 = 2**31 - 1
 
 
@@ -99,24 +98,6 @@ def short_of(field: "dataclasses.Field[Any]") -> str:
     return str(field.metadata.get("short", field.name))
 
 
-def is_named(field: "dataclasses.Field[Any]") -> bool:
-    """Say whether a field that is not at its default is told in the name of a run."""
-    return bool(field.metadata.get("named", True))
-
-
-def defaults_of(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
-    """Return the defaults of a dataclass's fields; those that have none are left out.
-
-    A dataclass whose default is refused, as a setting has to be given, has defaults all the same.
-    """
-    made = dataclasses.MISSING
-    return {
-        field.name: field.default if field.default_factory is made else field.default_factory()
-        for field in dataclasses.fields(kind)
-        if field.default is not made or field.default_factory is not made
-    }
-
-
 def as_typed(value: object) -> str:
     """Return a value as it is typed on the command line.
 
@@ -183,25 +164,6 @@ def flag(default: bool, *, short: str | None = None) -> Any:  # noqa: ANN401
     return _field(default, Allowed(lambda v: isinstance(v, bool), "true or false"), short)
 
 
-def text(words: str, *, short: str | None = None, named: bool = True, decides: bool = True) -> Any:  # noqa: ANN401
-    """Declare a field that accepts a line of text or null, which is the default.
-
-    Args:
-        words: what it is, in words.
-        short: what it is called in the name of a run.
-        named: whether it is told in the name of a run.
-        decides: whether two values that differ in it alone are two.
-    """
-
-    def test(v: object) -> bool:
-        is_line = isinstance(v, str) and v.isprintable() and "${" not in v
-        return v is None or (is_line and 0 < len(str(v)) <= _LONGEST_TEXT)
-
-    metadata: dict[str, Any] = {"allowed": Allowed(test, f"{words}, or null"), "named": named}
-    metadata |= {} if short is None else {"short": short}
-    return dataclasses.field(default=None, compare=decides, metadata=metadata)
-
-
 def choice(default: str, options: Collection[str], *, short: str | None = None) -> Any:  # noqa: ANN401
     """Declare a field that accepts one of a few words.
 
@@ -211,6 +173,45 @@ def choice(default: str, options: Collection[str], *, short: str | None = None) 
         short: what it is called in the name of a run.
     """
     return _field(default, Allowed(lambda v: v in list(options), options=options), short)
+
+
+def more() -> Any:  # noqa: ANN401
+    """Declare the field that holds the settings of own parts: pairs of names and values."""
+    return dataclasses.field(default=(), metadata={"more": True})
+
+
+def settings_of(part: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    """Return the settings of a dataclass by name, with those of own parts among them.
+
+    Args:
+        part: a dataclass; nothing in it is copied.
+    """
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        found |= dict(value) if field.metadata.get("more") else {field.name: value}
+    return found
+
+
+def pairs_of(kinds: Mapping[str, type], given: Any) -> tuple[tuple[str, Any], ...]:  # noqa: ANN401
+    """Return the settings of own parts, checked, with the defaults of those that are not given.
+
+    Args:
+        kinds: the dataclasses of the parts that are chosen, by what chooses them.
+        given: names and values, a mapping or pairs.
+
+    Raises:
+        SettingError: for a name that none of them has, or a value that is not allowed.
+    """
+    values, found = dict(given), dict[str, Any]()
+    for kind in kinds.values():
+        names = [field.name for field in dataclasses.fields(kind)]
+        own = {name: values.pop(name) for name in names if name in values}
+        found |= settings_of(kind(**own))
+    for name, value in values.items():
+        chosen = ", ".join(kinds) or "anything that is chosen"
+        raise SettingError(name, value, f"null: it is no setting of {chosen}")
+    return tuple(found.items())
 
 
 def choice_error(

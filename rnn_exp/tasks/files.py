@@ -6,6 +6,7 @@ the one that the run was made with.
 """
 
 import csv
+import dataclasses
 import functools
 import hashlib
 import io
@@ -16,13 +17,33 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from rnn_exp.fields import SettingError, choice_error, text
+from rnn_exp.fields import Allowed, SettingError, choice_error
 
-__all__ = ["FileTask", "Source", "content_hash", "numbers_of", "sha256_field"]
+__all__ = ["FileTask", "Source", "content_hash", "numbers_of", "sha256_field", "text"]
 
 _LARGEST: Final = 1 << 30
+_LONGEST_TEXT: Final = 500
 _DELIMITERS: Final = ",;\t"
 _LONGEST_NAME: Final = 60
+
+
+def text(words: str, *, short: str | None = None, named: bool = True, decides: bool = True) -> Any:  # noqa: ANN401
+    """Declare a field that accepts a line of text or null, which is the default.
+
+    Args:
+        words: what it is, in words.
+        short: what it is called in the name of a run.
+        named: whether it is told in the name of a run.
+        decides: whether two values that differ in it alone are two.
+    """
+
+    def test(v: object) -> bool:
+        is_line = isinstance(v, str) and v.isprintable() and "${" not in v
+        return v is None or (is_line and 0 < len(str(v)) <= _LONGEST_TEXT)
+
+    metadata: dict[str, Any] = {"allowed": Allowed(test, f"{words}, or null"), "named": named}
+    metadata |= {} if short is None else {"short": short}
+    return dataclasses.field(default=None, compare=decides, metadata=metadata)
 
 
 def sha256_field() -> Any:  # noqa: ANN401 - dataclass fields are typed as their value

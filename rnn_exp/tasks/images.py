@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnn_exp.fields import SettingError, check, flag, text, whole
+from rnn_exp.fields import SettingError, check, flag, whole
 from rnn_exp.randomness import generator
 from rnn_exp.shapes import Shaped
 from rnn_exp.tasks.arrays import arrays_of_npz, idx_array, is_npz
-from rnn_exp.tasks.files import FileTask, Source, sha256_field
+from rnn_exp.tasks.files import FileTask, Source, sha256_field, text
 from rnn_exp.tasks.task import Batch, Classification
 
 __all__ = ["Images"]

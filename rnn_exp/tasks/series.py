@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnn_exp.fields import SettingError, check, number, text, whole
+from rnn_exp.fields import SettingError, check, number, whole
 from rnn_exp.shapes import Float, Shaped
-from rnn_exp.tasks.files import FileTask, Source, numbers_of, sha256_field
+from rnn_exp.tasks.files import FileTask, Source, numbers_of, sha256_field, text
 from rnn_exp.tasks.task import Batch, Regression
 
 __all__ = ["Series"]

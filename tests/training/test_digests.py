@@ -2,13 +2,13 @@
 
 import pytest
 
-from rnn_exp.fields import defaults_of
 from rnn_exp.networks import INITS, Network
 from rnn_exp.schema import ADDED_SETTINGS
 from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done, write
 from rnn_exp.tasks import TASKS
 from rnn_exp.training.experiment import train_runs
+from rnn_exp.training.origins import defaults_of
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 
