@@ -28,8 +28,8 @@ from rnn_exp.networks.inits import INITS
 from rnn_exp.tasks import TASKS
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import run_from
-from tests.examples import needs
 from tests.tables import study
+from tests.task_files import needs
 
 ROOT = Path(__file__).parents[1]
 ROWS = corpus_runs.rows()

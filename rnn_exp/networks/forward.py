@@ -89,8 +89,10 @@ def forward(
         own = before[number] if before else None
         traces.append(cell.forward(inputs, weights, start if own is None else own.states[-1], own))
         with torch.inference_mode():  # what comes after the end may overflow, and means nothing
+            trace = traces[-1]
             for run, end in enumerate(ends or ()):
-                traces[-1].states[max(end, 0) :, run] = 0
+                for part in (trace.states, *(() if network.phi.bounded else trace.kept)):
+                    part[max(end, 0) :, run] = 0
     return traces
 
 
@@ -129,7 +131,7 @@ class ForwardPass:
         """Compute all states once, in the order of time: start, stop and the traces in between."""
         for start, stop in self.stretches:
             traces = self.between(start, stop)
-            if not self.network.phi.bounded and not self.is_whole:
+            if not self.network.is_bounded and not self.is_whole:
                 fine = finite(traces)
                 self._finite = fine if self._finite is None else self._finite & fine
             if not self.is_whole:
@@ -160,9 +162,22 @@ class ForwardPass:
         tops = [self.between(start, stop)[-1].states for start, stop in self.stretches]
         return tops[0] if self.is_whole else torch.cat(tops)
 
+    def top_slopes(self) -> Float[Tensor, "time run batch hidden"] | None:
+        """Return φ' of the top layer of all time steps; None: it follows from the states.
+
+        In float64, and of the plain cell, whose step back is φ' and then W.
+        """
+        if not self.network.phi.needs_input:
+            return None
+        cell, found = self.network.make_cell(), list[Tensor]()
+        for start, stop in self.stretches:
+            jacobian = cell.jacobian(self.between(start, stop)[-1].double())
+            found += () if jacobian is None else [f for f in jacobian.factors if f is not None]
+        return torch.cat(found)
+
     def finite(self) -> Shaped[Tensor, " run"] | None:
         """Say of which runs all states were finite; None: no state can be anything else."""
-        if self.network.phi.bounded:
+        if self.network.is_bounded:
             return None
         return finite(self._whole) if self._whole is not None else self._finite
 

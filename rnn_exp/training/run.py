@@ -14,8 +14,6 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
-
 from rnn_exp.fields import SettingError, as_typed, check, choice_error, settings_of, whole
 from rnn_exp.networks import ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
@@ -28,7 +26,7 @@ from rnn_exp.training.evaluation import refusals as evaluation_refusals
 from rnn_exp.training.naming import run_name
 from rnn_exp.training.origins import defaults_of, own_defaults, sources_of, use_words
 from rnn_exp.training.penalties import PENALTIES
-from rnn_exp.training.settings import Evaluation, Recording, Training
+from rnn_exp.training.settings import Evaluation, Recording, Training, beyond_precision
 
 __all__ = ["Run", "nested", "run_from"]
 
@@ -80,6 +78,7 @@ class Run:
     def _refusals(self) -> Iterator[Refusal]:
         """Yield the settings that exclude others, with the reason."""
         network, training = self.network, self.training
+        yield from self._about_weights()
         yield from self.init.refusals(network, self.task.output_size)
         if PARAMETRIZATIONS[network.parametrization].is_orthogonal and not self.init.is_orthogonal:
             able = " or ".join(INITS.where(lambda init: init.is_orthogonal))
@@ -92,23 +91,28 @@ class Run:
         for penalty in PENALTIES.values():
             if penalty.weight(training):
                 yield from penalty.refusals(network, training)
+                if not network.kind.has_matrix:
+                    reason = f"the penalty {penalty.name} speaks of W_hh"
+                    allowed = f"another cell: its {network.kind.not_square}, and {reason}"
+                    yield "network.cell", network.cell, allowed
         for own in training.own_penalties:
             yield from own.refusals(network)
         yield from self._about_loss()
         yield from self.recording.refusals(network)
         yield from evaluation_refusals(self.task, self.evaluation, self.recording)
-        yield from self._beyond_precision()
+        fixed = {group: getattr(self, group) for group in _FIXED}
+        yield from beyond_precision(fixed, network)  # task and init are used in double precision
         if not _DEVICES.fullmatch(self.device):
             yield "device", self.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
 
-    def _beyond_precision(self) -> Iterator[Refusal]:
-        most = torch.finfo(self.network.torch_dtype).max
-        for group in _FIXED:  # those of task and init are used in double precision
-            for key, value in settings_of(getattr(self, group)).items():
-                if isinstance(value, float) and abs(value) > most:
-                    allowed = f"a number of size at most {most:.4g}"
-                    dtype = f"with network.dtype={self.network.dtype}"
-                    yield f"{group}.{key}", value, f"{allowed} {dtype}"
+    def _about_weights(self) -> Iterator[Refusal]:
+        """Yield that a cell has no W_hh, where an init or a penalty is about that."""
+        kind, given = self.network.kind, f"with network.cell={self.network.cell}"
+        if kind.has_matrix:
+            return
+        if self.init.needs_matrix:
+            able = " or ".join(INITS.where(lambda init: not init.needs_matrix))
+            yield "init", self.init.name, f"{able} {given}: its {kind.not_square}"
 
     def _about_loss(self) -> Iterator[Refusal]:
         task, training = self.task, self.training

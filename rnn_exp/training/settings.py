@@ -4,14 +4,26 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from rnn_exp.fields import SettingError, as_typed, check, choice, flag, more, number, whole
+import torch
+
+from rnn_exp.fields import (
+    SettingError,
+    as_typed,
+    check,
+    choice,
+    flag,
+    more,
+    number,
+    settings_of,
+    whole,
+)
 from rnn_exp.networks import CELLS, Network
 from rnn_exp.networks.network import Refusal
 from rnn_exp.networks.truncation import Truncation
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.own_penalties import OwnPenalty, own_penalties, own_settings
 
-__all__ = ["OMEGA_FORMS", "Evaluation", "Recording", "Training"]
+__all__ = ["OMEGA_FORMS", "Evaluation", "Recording", "Training", "beyond_precision"]
 
 OMEGA_FORMS: Final = ("ratio", "squared")
 """The forms of Ω: eq. 9 of Pascanu, Mikolov & Bengio (2013), and their eq. 10 and code."""
@@ -163,3 +175,18 @@ class Evaluation:
     def wanted(self, update: int, updates: int) -> bool:
         """Say whether a test is made at an update, by its number from 0, of so many."""
         return self.every is not None and (update % self.every == 0 or update == updates - 1)
+
+
+def beyond_precision(groups: Mapping[str, object], network: Network) -> Iterator[Refusal]:
+    """Yield the numbers that are too large for the precision of a network, with the reason.
+
+    Args:
+        groups: settings that are used in that precision, by their group.
+        network: what the network is.
+    """
+    most = torch.finfo(network.torch_dtype).max
+    for group, part in groups.items():
+        for key, value in settings_of(part).items():
+            if isinstance(value, float) and abs(value) > most:
+                allowed = f"a number of size at most {most:.4g} with network.dtype={network.dtype}"
+                yield f"{group}.{key}", value, allowed

@@ -18,7 +18,7 @@ from rnn_exp.tasks import TASKS
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.run import Run
 from tests._hydra.test_app import files, start
-from tests.examples import example, needs
+from tests.task_files import example, needs
 
 
 def without(modules, *words, **environment):

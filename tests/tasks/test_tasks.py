@@ -27,7 +27,7 @@ from rnn_exp.tasks import (
     TemporalOrder,
     at_length,
 )
-from tests.examples import example, folder
+from tests.task_files import example, folder
 
 
 def shortest(name):

@@ -15,7 +15,7 @@ from rnn_exp.training.planning import chunks
 from rnn_exp.training.run import Run, run_from
 from tests._hydra.test_app import FORKS
 from tests._hydra.test_conf import NETWORKS
-from tests.examples import needs
+from tests.task_files import needs
 
 USUAL = {
     "task": {"name": "adding", "length": 30},
