@@ -107,6 +107,7 @@ _UPDATE = Column("update", "whole", "updates", "number of the update; 0: before 
 _NORM = "log10 of a gradient norm"
 _HAS_MEMORY = "the cell has a memory c (LSTM)"
 _SEVERAL_LOSSES = "more than one time step has a loss"
+_HAS_TESTS = "evaluation.every is given; NaN at updates without a test"
 _MEMORY_AND_LOSSES = "the cell has a memory c, and more than one time step has a loss"
 
 
@@ -131,6 +132,8 @@ _UPDATES = Table(
         Column(
             "weight_change", "real", "1", "‖W_hh − W_0‖ / ‖W_0‖ of the top layer, W_0 at the start"
         ),
+        Column("test_loss", "real", "of the task", "mean loss on test sequences", _HAS_TESTS),
+        Column("test_error", "real", "share", "share of these answered wrong", _HAS_TESTS),
     ),
 )
 

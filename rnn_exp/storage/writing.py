@@ -240,6 +240,7 @@ def _results(outcome: Outcome) -> dict[str, Any]:
         "final": {
             "loss": _finite_or_none(float(outcome.updates["loss"][-1])),
             "error": _finite_or_none(float(outcome.updates["error"][-1])),
+            **_tests(outcome),
             **_in_short(last.summary),
             "half_life": _finite_or_none(last.summary.half_life),
             "verdict_reason": last.summary.reason,
@@ -259,6 +260,12 @@ def _results(outcome: Outcome) -> dict[str, Any]:
             "bound": _finite_or_none(theory.prediction.bound),
         },
     }
+
+
+def _tests(outcome: Outcome) -> dict[str, Any]:
+    """Return the last scores on test sequences; nothing where there are no tests."""
+    names = [name for name in ("test_loss", "test_error") if name in outcome.updates]
+    return {name: _finite_or_none(float(outcome.updates[name][-1])) for name in names}
 
 
 def _in_short(summary: Summary) -> dict[str, Any]:

@@ -78,10 +78,11 @@ def train(batch: RunBatch, recorder: Recorder) -> Iterator[Update]:
         recorded, solved = None, list[Run]()
         if wanted or divergences:
             recorded = recorder.measure(number, batch, data, gradients)
+            if wanted:
+                # Not where only another run's divergence is recorded: a run is the same in company.
+                solved = [run for run in _solved(batch, recorded) if run not in divergences]
+            recorded |= recorder.test(number, batch, solved)
             recorder.keep(recorded, batch.runs, None if wanted else divergences)
-        if recorded is not None and wanted:
-            # Not where only another run's divergence is recorded: a run is the same in company.
-            solved = [run for run in _solved(batch, recorded) if run not in divergences]
         loss, runs = gradients.network.loss, batch.runs
         made = Update(number, runs, loss, gradients.norm, divergences, solved, recorded)
         if ended := {*divergences, *solved}:

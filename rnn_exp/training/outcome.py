@@ -114,7 +114,7 @@ def tables_from(run: Run, rows: Rows, first_row: Rows, prediction: Prediction) -
     carrier = carried(first_row, 0).carrier
     theory = theory_of(run, prediction, carrier, first_row)
     return {
-        "updates": {name: rows[name] for name in TABLES["updates"].names},
+        "updates": {name: rows[name] for name in TABLES["updates"].names if name in rows},
         "gradients": _gradient_table(run, rows | _predicted(rows, first_row, carrier, theory)),
         "exponents": _exponent_table(rows),
     }
@@ -128,6 +128,7 @@ def in_words(outcome: Outcome) -> str:
         f"at update {outcome.last_update} {carried_in_words(outcome.last)}"
         if outcome.last_update
         else "",
+        _about_tests(outcome),
         _about_truncation(outcome),
     ]
     status = outcome.status
@@ -135,6 +136,18 @@ def in_words(outcome: Outcome) -> str:
         update, time, direction = outcome.divergence
         status = f"diverged (not finite at update {update}, time step {time}, {direction} pass)"
     return f"{status}; {'; '.join(filter(None, said))}"
+
+
+def _about_tests(outcome: Outcome) -> str:
+    """Say how the run does on sequences that training never saw, beside those it saw."""
+    tests = outcome.updates.get("test_error")
+    if tests is None or math.isnan(tests[-1]):
+        return ""
+    where = "" if (length := outcome.run.evaluation.length) is None else f" of task.length={length}"
+    error, seen = (
+        f"{100 * float(value):.3g} %" for value in (tests[-1], outcome.updates["error"][-1])
+    )
+    return f"wrong on {error} of the test sequences{where}, on {seen} of the last batch"
 
 
 def _about_truncation(outcome: Outcome) -> str:

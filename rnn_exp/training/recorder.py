@@ -21,6 +21,7 @@ from rnn_exp.tasks import SequenceBatch
 from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import BatchGradients, RunBatch
 from rnn_exp.training.columns import profile
+from rnn_exp.training.evaluation import score, test_sequences, test_task
 from rnn_exp.training.lost import with_statuses
 from rnn_exp.training.run import Run
 
@@ -45,6 +46,7 @@ class Recorder:
 
     def __init__(self, runs: Sequence[Run], first: Sequence[Rows] = ()) -> None:
         self._recording, self._updates = runs[0].recording, runs[0].training.updates
+        self._evaluation = runs[0].evaluation
         self._first = dict(zip(runs, first, strict=True)) if first else {}
         # What was measured, and the run's place in it: reading numbers makes a GPU wait.
         self._held: dict[Run, list[tuple[int, Mapping[str, Tensor]]]] = {run: [] for run in runs}
@@ -93,6 +95,33 @@ class Recorder:
             **with_statuses(seen, batch, data, gradients),
             "exponent": _exponents(found, batch, self._recording.exponents, data.lengths).T,
         }
+
+    def test(self, number: int, batch: RunBatch, solved: Container[Run]) -> dict[str, Tensor]:
+        """Score the runs on test sequences, where a test is due or a run has solved its task.
+
+        One run after the other: what one scores does not depend on those beside it.
+
+        Args:
+            number: of the update.
+            batch: the runs.
+            solved: those that end with this update because they have solved their task.
+
+        Returns:
+            The columns test_loss and test_error (run), NaN without a test; none without evaluation.
+        """
+        tests = self._evaluation
+        if tests.every is None:
+            return {}
+        task, is_due = test_task(batch.task, tests), tests.wanted(number, self._updates)
+        answers = task.steps if batch.training.loss_at == "every" else task.answers
+        rows = [(math.nan, math.nan)] * len(batch.runs)
+        for place, run in enumerate(batch.runs):
+            if is_due or run in solved:
+                sequences = test_sequences(task, tests.sequences, run.seed)
+                weights = batch.weights_of(run)
+                rows[place] = score(weights, batch.network, task, sequences, answers)
+        both = torch.tensor(rows, dtype=torch.float64).T
+        return dict(zip(("test_loss", "test_error"), both, strict=True))
 
     def keep(
         self, measured: Mapping[str, Tensor], runs: Sequence[Run], only: Container[Run] | None

@@ -1,15 +1,29 @@
-"""What is chosen about training and recording: frozen values that refuse what cannot be."""
+"""What is chosen about training, recording and tests: frozen values that refuse what cannot be."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from rnn_exp.fields import SettingError, as_typed, check, choice, flag, more, number, whole
+import torch
+
+from rnn_exp.fields import (
+    SettingError,
+    as_typed,
+    check,
+    choice,
+    flag,
+    more,
+    number,
+    settings_of,
+    whole,
+)
+from rnn_exp.networks import CELLS, Network
+from rnn_exp.networks.network import Refusal
 from rnn_exp.networks.truncation import Truncation
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.own_penalties import OwnPenalty, own_penalties, own_settings
 
-__all__ = ["OMEGA_FORMS", "Recording", "Training"]
+__all__ = ["OMEGA_FORMS", "Evaluation", "Recording", "Training", "beyond_precision"]
 
 OMEGA_FORMS: Final = ("ratio", "squared")
 """The forms of Ω: eq. 9 of Pascanu, Mikolov & Bengio (2013), and their eq. 10 and code."""
@@ -108,6 +122,71 @@ class Recording:
         """Refuse settings that cannot be."""
         check(self)
 
+    def refusals(self, network: Network) -> Iterator[Refusal]:
+        """Yield what cannot be recorded of a network, with the reason.
+
+        Args:
+            network: what the network is.
+        """
+        wanted = self.exponents
+        if wanted and not network.kind.is_plain:
+            plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
+            reason = f"the Jacobian here is that of network.cell={plain}"
+            yield "recording.exponents", wanted, f"0 with network.cell={network.cell}: {reason}"
+        if wanted > network.hidden_size:
+            most = f"at most {network.hidden_size} with network.hidden_size={network.hidden_size}"
+            yield "recording.exponents", wanted, most
+
     def wanted(self, update: int, updates: int) -> bool:
         """Say whether an update, by its number from 0, is recorded of so many."""
         return update % self.every == 0 or update == updates - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Tests on sequences that training never sees: those that a task holds out, or fresh ones.
+
+    A test is made at every ``every``-th update, at the last one, and where a run has solved its
+    task. A task with a held-out set (digits) is tested on all of it, each sequence once. Any other
+    is tested on fresh sequences, drawn by a generator of their own, the same at every test.
+
+    Args:
+        every: updates from one test to the next, a multiple of recording.every (null: no tests).
+        length: nominal length L of the test sequences (null: that of the task).
+        sequences: how many fresh sequences, where the task has no held-out set.
+
+    Raises:
+        SettingError: for a value out of range, or a length without tests.
+    """
+
+    every: int | None = whole(None, least=1, short="test")
+    length: int | None = whole(None, least=1, short="test_T")
+    sequences: int = whole(1000, least=1, short="test_sequences")
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be."""
+        check(self)
+        if self.every is None and self.length is not None:
+            allowed = (
+                "a whole number: evaluation.length is given, and without tests it says nothing"
+            )
+            raise SettingError("every", as_typed(None), allowed)
+
+    def wanted(self, update: int, updates: int) -> bool:
+        """Say whether a test is made at an update, by its number from 0, of so many."""
+        return self.every is not None and (update % self.every == 0 or update == updates - 1)
+
+
+def beyond_precision(groups: Mapping[str, object], network: Network) -> Iterator[Refusal]:
+    """Yield the numbers that are too large for the precision of a network, with the reason.
+
+    Args:
+        groups: settings that are used in that precision, by their group.
+        network: what the network is.
+    """
+    most = torch.finfo(network.torch_dtype).max
+    for group, part in groups.items():
+        for key, value in settings_of(part).items():
+            if isinstance(value, float) and abs(value) > most:
+                allowed = f"a number of size at most {most:.4g} with network.dtype={network.dtype}"
+                yield f"{group}.{key}", value, allowed

@@ -15,6 +15,7 @@ from rnn_exp.training.planning import chunks
 from rnn_exp.training.run import Run, run_from
 from tests._hydra.test_app import FORKS
 from tests._hydra.test_conf import NETWORKS
+from tests.task_files import needs
 
 USUAL = {
     "task": {"name": "adding", "length": 30},
@@ -113,7 +114,8 @@ def test_every_value_reaches_its_place():
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_name_of_a_task_chooses_its_class(name):
-    run = run_from(changed("task", {"name": name, "length": 64}))  # the only one of digits
+    given = {"name": name, "length": 64} | needs(name)  # 64: the only one of digits
+    run = run_from(changed("task", given))
 
     assert type(run.task) is TASKS[name]
     assert run.task.length == 64
@@ -148,7 +150,7 @@ WORDS = {
     "training.loss_at": "task, every",
     "training.omega_form": "ratio, squared",
     "task.name": "temporal_order, adding, multiplication, permutation, memorization, copy, latch, "
-    "digits, noise, hold",
+    "digits, images, series, noise, hold",
     "init.name": "gaussian, torch, orthogonal, identity, spectral_radius, critical, pascanu, unit, "
     "forget_bias, chrono",
 }
