@@ -11,6 +11,7 @@ __all__ = [
     "FORMAT",
     "FORMER_NAMES",
     "GRADIENT_STATUSES",
+    "HASHES_SINCE",
     "RUN_JSON",
     "RUN_STATUSES",
     "SEAL",
@@ -25,8 +26,10 @@ __all__ = [
     "tables_of",
 ]
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """The version of this format, in every run.json; folders without one are of version 1."""
+HASHES_SINCE: Final = 4
+"""The format from which on run.json has the hashes of a folder's other files."""
 
 RUN_JSON: Final = "run.json"
 SWEEP_JSON: Final = "sweep.json"
@@ -130,6 +133,21 @@ _UPDATES = Table(
         Column("omega", "real", "1", "the regulariser Ω of the top layer; NaN where it is unused"),
         Column(
             "weight_change", "real", "1", "‖W_hh − W_0‖ / ‖W_0‖ of the top layer, W_0 at the start"
+        ),
+        Column(
+            "update_norm",
+            "real",
+            "1",
+            "‖Δw‖ of the step that the update made, over all weights and biases, after clipping; "
+            "NaN: it made none, the run ended with it",
+            since=5,
+        ),
+        Column(
+            "update_ratio",
+            "real",
+            "1",
+            "‖Δw‖ / ‖w‖ of that step, w before it",
+            since=5,
         ),
     ),
 )

@@ -19,6 +19,7 @@ from rnn_exp.training.verdicts import (
     theory_in_words,
     theory_of,
 )
+from rnn_exp.words import number
 
 __all__ = ["Outcome", "Table", "Tables", "in_words", "outcome_of", "tables_from"]
 
@@ -44,6 +45,7 @@ class Outcome:
         first: how far its gradient reaches at the first recorded update.
         last: the same at the last one.
         last_update: number of the last recorded update.
+        clipped_norm: of the gradient at update 0, if it was clipped there; None: it was not.
         updates: a row a recorded update.
         gradients: a row a recorded update, layer and time step.
         exponents: a row a recorded update and exponent.
@@ -57,6 +59,7 @@ class Outcome:
     first: Carried
     last: Carried
     last_update: int
+    clipped_norm: float | None
     updates: Table
     gradients: Table
     exponents: Table
@@ -97,6 +100,7 @@ def outcome_of(
         first=first,
         last=carried(rows, -1),
         last_update=int(rows["update"][-1]),
+        clipped_norm=float(first_row["grad_norm"][0]) if first_row["clipped"][0] else None,
         **tables_from(run, rows, first_row, prediction),
         weights=weights,
     )
@@ -128,6 +132,7 @@ def in_words(outcome: Outcome) -> str:
         f"at update {outcome.last_update} {carried_in_words(outcome.last)}"
         if outcome.last_update
         else "",
+        _about_clipping(outcome),
         _about_truncation(outcome),
     ]
     status = outcome.status
@@ -135,6 +140,17 @@ def in_words(outcome: Outcome) -> str:
         update, time, direction = outcome.divergence
         status = f"diverged (not finite at update {update}, time step {time}, {direction} pass)"
     return f"{status}; {'; '.join(filter(None, said))}"
+
+
+def _about_clipping(outcome: Outcome) -> str:
+    """Say that the gradient is clipped from the start on, and what it is above of."""
+    norm, training = outcome.clipped_norm, outcome.run.training
+    if norm is None:
+        return ""
+    above = f"a number of the gradient above clip_value {number(training.clip_value or 0.0)}"
+    if training.clip_norm is not None and norm > training.clip_norm:
+        above = f"norm {number(norm)} above clip_norm {number(training.clip_norm)}"
+    return f"clipping binds from the first update: {above}"
 
 
 def _about_truncation(outcome: Outcome) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "Recorder",
     "Rows",
     "candidate_spectrum",
+    "of_step",
     "row_of",
 ]
 
@@ -70,8 +71,8 @@ class Recorder:
             gradients: of the update.
 
         Returns:
-            By column: (run) of the table of updates, (layer, time, run) of that of gradients,
-            (index, run) of that of exponents.
+            By column: (run) of the table of updates but for those of `of_step`, (layer, time, run)
+            of that of gradients, (index, run) of that of exponents.
         """
         network, found = batch.network, gradients.network
         radius, largest = candidate_spectrum(batch.top_weight, network)
@@ -122,6 +123,29 @@ class Recorder:
         new = [row_of(measured, place) for place, measured in self._held[run]]
         self._held[run] = []
         return _rows(new) if new else {}
+
+
+def of_step(
+    before: Float[Tensor, "left size"],
+    after: Float[Tensor, "left size"],
+    left: Sequence[Run],
+    runs: Sequence[Run],
+) -> dict[str, Float[Tensor, " run"]]:
+    """Return the columns that say how far the weights moved; NaN: a run has ended unmoved.
+
+    Args:
+        before: all weights and biases of the runs that were left for the step.
+        after: the same after it.
+        left: these runs.
+        runs: all runs of the update.
+    """
+    moved = torch.full((len(runs),), math.nan, dtype=torch.float64, device=after.device)
+    ratio = moved.clone()
+    places = [runs.index(run) for run in left]
+    if places:
+        moved[places] = norm((after - before).unsqueeze(1))
+        ratio[places] = moved[places] / norm(before.unsqueeze(1))
+    return {"update_norm": moved, "update_ratio": ratio}
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> Rows:

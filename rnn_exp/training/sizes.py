@@ -116,8 +116,9 @@ def bytes_of(s: Sizes, runs: int) -> int:
     one_step = max(MOST_NUMBERS, first) * (s.item + _DOUBLE)
     drawing = weights * (3 + s.remembered) + runs * s.parameters * _DOUBLE
     saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights // runs
+    moved = 3 * weights  # before a step, after it, and the difference
     moments = (
-        held + max(_in_an_update(s, runs), spectrum, one_step, _second_pass(s, runs)),
+        held + max(_in_an_update(s, runs), spectrum, one_step, _second_pass(s, runs), moved),
         drawing + _theory(s),
         saving,
         weights * (5 + s.remembered) + _test(s),
