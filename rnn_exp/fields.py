@@ -134,13 +134,24 @@ def number(
     *,
     above: float | None = None,
     least: float | None = None,
+    below: float | None = None,
     short: str | None = None,
 ) -> Any:  # noqa: ANN401
-    """Declare a field that accepts finite numbers in a range, and null if the default is null."""
+    """Declare a field that accepts finite numbers in a range, and null if the default is null.
+
+    Args:
+        default: the value that stands where none is given.
+        above: what they are larger than; None, here and in the next two: there is no such bound.
+        least: the smallest.
+        below: what they are smaller than.
+        short: what the field is called in the name of a run.
+    """
     bound = "" if least is None else f" of at least {least:g}"
     bound = bound if above is None else f" above {above:g}"
+    bound += "" if below is None else f"{' and' if bound else ''} below {below:g}"
     low = -math.inf if above is None else above
     floor = -math.inf if least is None else least
+    high = math.inf if below is None else below
 
     def test(v: object) -> bool:
         if v is None:
@@ -148,7 +159,7 @@ def number(
         if isinstance(v, bool) or not isinstance(v, (int, float)):
             return False
         try:
-            return math.isfinite(v) and v > low and v >= floor
+            return math.isfinite(v) and v > low and floor <= v < high
         except OverflowError:  # a whole number beyond every float
             return False
 

@@ -10,7 +10,16 @@ from typing import Any, Final
 
 __all__ = ["ADDED_SETTINGS", "decisive", "with_added"]
 
-ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType({})
+ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "training.momentum": 0.0,
+        "training.nesterov": False,
+        "training.weight_decay": 0.0,
+        "training.rmsprop_alpha": 0.99,
+        "training.adam_beta1": 0.9,
+        "training.adam_beta2": 0.999,
+    }
+)
 """Each setting that was added, under its key, with its default (tested against the dataclasses)."""
 _OF_EVERY_RUN: Final = ("network.", "training.", "recording.")
 

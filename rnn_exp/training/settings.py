@@ -1,11 +1,13 @@
 """What is chosen about training and recording: frozen values that refuse what cannot be."""
 
 import dataclasses
-from typing import Final
+from typing import Any, Final
 
 from rnn_exp.fields import SettingError, as_typed, check, choice, flag, number, whole
 from rnn_exp.networks.truncation import Truncation
+from rnn_exp.registry import Registry
 from rnn_exp.training.optimizers import OPTIMIZERS
+from rnn_exp.words import listing
 
 __all__ = ["OMEGA_FORMS", "Recording", "Training"]
 
@@ -33,9 +35,18 @@ class Training:
         truncate_every: k1 of truncated backpropagation, in time steps (null: none).
         truncate_back: k2, at least k1.
         stop_when_solved: end a run at the first recorded update at which its task is solved.
+        momentum: μ of sgd (v ← μ v + g, and w ← w − η v) and of rmsprop, where g is what the rule
+            would have taken off w.
+        nesterov: sgd takes g + μ v in the place of v.
+        weight_decay: λ, the gradient gets λ w after it was clipped, also in adam (it is not AdamW);
+            w is every number that is trained, biases and the read-out as well.
+        rmsprop_alpha: α, the share of the mean square that rmsprop keeps at each step.
+        adam_beta1: β₁, the share of the mean gradient that adam keeps.
+        adam_beta2: β₂, the share of the mean square that adam keeps.
 
     Raises:
-        SettingError: for a value out of range or an unknown optimiser.
+        SettingError: for a value out of range, an unknown optimiser, or a setting that it does not
+            have.
     """
 
     updates: int = whole(300, least=1)
@@ -51,10 +62,33 @@ class Training:
     truncate_every: int | None = whole(None, least=1, short="truncate")
     truncate_back: int | None = whole(None, least=1, short="back")
     stop_when_solved: bool = flag(False, short="until_solved")
+    momentum: float = number(0.0, least=0, below=1)
+    nesterov: bool = flag(False)
+    weight_decay: float = number(0.0, least=0, short="decay")
+    rmsprop_alpha: float = number(0.99, least=0, below=1, short="alpha")
+    adam_beta1: float = number(0.9, least=0, below=1, short="beta1")
+    adam_beta2: float = number(0.999, least=0, below=1, short="beta2")
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+        self._refuse_untaken("optimizer", OPTIMIZERS)
+        if self.nesterov and not self.momentum:
+            raise SettingError("nesterov", as_typed(True), "false without momentum")
+        self._refuse_windows()
+
+    def _refuse_untaken(self, key: str, things: Registry[Any]) -> None:
+        """Refuse settings that others of the things have, and the one that was chosen has not."""
+        chosen = getattr(self, key)
+        for field in dataclasses.fields(self):
+            able = [name for name, thing in things.items() if field.name in thing.takes]
+            value = getattr(self, field.name)
+            if able and chosen not in able and value != field.default:
+                allowed = f"{as_typed(field.default)} with {key}={chosen}"
+                reason = f"{allowed}: it is a setting of {listing(able)}"
+                raise SettingError(field.name, as_typed(value), reason)
+
+    def _refuse_windows(self) -> None:
         k1, k2 = self.truncate_every, self.truncate_back
         if (k1 is None) != (k2 is None):
             missing = "truncate_every" if k1 is None else "truncate_back"

@@ -71,7 +71,7 @@ class Sizes(NamedTuple):
             item=network.torch_dtype.itemsize,
             has_memory=network.kind.has_memory,
             is_orthogonal=PARAMETRIZATIONS[network.parametrization].is_orthogonal,
-            remembered=len(OPTIMIZERS[training.optimizer].remembers),
+            remembered=len(OPTIMIZERS[training.optimizer].remembered(training)),
             penalties=sum(bool(one.weight(training)) for one in PENALTIES.values()),
             has_graph=not ENGINES[network.engine].many_runs,
             is_tested=training.stop_when_solved,

@@ -23,6 +23,7 @@ class Steps:
 
     def __init__(self, training: Training) -> None:
         self._training, self._optimizer = training, OPTIMIZERS[training.optimizer]
+        self._settings = self._optimizer.settings_of(training)
 
     def memory(self, trained: Float[Tensor, "run size"]) -> Memory:
         """Return what the optimiser remembers before the first step.
@@ -30,7 +31,7 @@ class Steps:
         Args:
             trained: all that is trained, a row a run.
         """
-        return self._optimizer.memory(trained)
+        return self._optimizer.memory(trained, self._training)
 
     def clipped(
         self, gradient: Float[Tensor, "run size"], norm: Float[Tensor, " run"]
@@ -67,4 +68,5 @@ class Steps:
             gradient *= (limit / norm).clamp(max=1.0).unsqueeze(1).to(gradient.dtype)
         if value is not None:
             gradient.clamp_(-value, value)
-        self._optimizer.step(trained, gradient, memory, self._training.learning_rate)
+        rate = self._training.learning_rate
+        self._optimizer.step(trained, gradient, memory, rate, **self._settings)
