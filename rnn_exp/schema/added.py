@@ -18,6 +18,10 @@ ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
         "training.rmsprop_alpha": 0.99,
         "training.adam_beta1": 0.9,
         "training.adam_beta2": 0.999,
+        "training.schedule": "constant",
+        "training.schedule_every": None,
+        "training.schedule_factor": 0.1,
+        "training.warm_up": 0,
     }
 )
 """Each setting that was added, under its key, with its default (tested against the dataclasses)."""

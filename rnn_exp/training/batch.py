@@ -271,7 +271,8 @@ class RunBatch:
         Args:
             gradients: of the runs that are left; ``flat`` is changed.
         """
-        self._steps.make(self._trained.flat, gradients.flat, gradients.norm, self._memory)
+        flat, memory = self._trained.flat, self._memory
+        self._steps.make(flat, gradients.flat, gradients.norm, memory, self.made)
         self.weights = self._parametrization.network(self._views)
 
     def end(self) -> None:

@@ -7,6 +7,7 @@ from rnn_exp.fields import SettingError, as_typed, check, choice, flag, number, 
 from rnn_exp.networks.truncation import Truncation
 from rnn_exp.registry import Registry
 from rnn_exp.training.optimizers import OPTIMIZERS
+from rnn_exp.training.schedules import SCHEDULES
 from rnn_exp.words import listing
 
 __all__ = ["OMEGA_FORMS", "Recording", "Training"]
@@ -43,6 +44,13 @@ class Training:
         rmsprop_alpha: α, the share of the mean square that rmsprop keeps at each step.
         adam_beta1: β₁, the share of the mean gradient that adam keeps.
         adam_beta2: β₂, the share of the mean square that adam keeps.
+        schedule: how the learning rate goes on: ``constant``; ``step`` multiplies it by
+            ``schedule_factor`` after every ``schedule_every`` updates; ``cosine`` lets it fall
+            towards 0 at the end of the updates, as half a period of a cosine.
+        schedule_every: updates between two steps of ``step``.
+        schedule_factor: what ``step`` multiplies by.
+        warm_up: W, in how many updates it first rises, in equal steps from η / (W + 1) to η; the
+            schedule begins after that.
 
     Raises:
         SettingError: for a value out of range, an unknown optimiser, or a setting that it does not
@@ -68,6 +76,10 @@ class Training:
     rmsprop_alpha: float = number(0.99, least=0, below=1, short="alpha")
     adam_beta1: float = number(0.9, least=0, below=1, short="beta1")
     adam_beta2: float = number(0.999, least=0, below=1, short="beta2")
+    schedule: str = choice("constant", SCHEDULES, short="")
+    schedule_every: int | None = whole(None, least=1, short="every")
+    schedule_factor: float = number(0.1, above=0, short="factor")
+    warm_up: int = whole(0)
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
@@ -75,6 +87,14 @@ class Training:
         self._refuse_untaken("optimizer", OPTIMIZERS)
         if self.nesterov and not self.momentum:
             raise SettingError("nesterov", as_typed(True), "false without momentum")
+        self._refuse_untaken("schedule", SCHEDULES)
+        for key in SCHEDULES[self.schedule].needs:
+            if getattr(self, key) is None:
+                allowed = f"a whole number of at least 1 with schedule={self.schedule}"
+                raise SettingError(key, as_typed(None), allowed)
+        if self.warm_up >= self.updates:
+            allowed = f"a whole number below updates={self.updates}"
+            raise SettingError("warm_up", self.warm_up, allowed)
         self._refuse_windows()
 
     def _refuse_untaken(self, key: str, things: Registry[Any]) -> None:
