@@ -12,6 +12,8 @@ __all__ = ["ADDED_SETTINGS", "decisive", "with_added"]
 
 ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
     {
+        "network.bias": True,
+        "init.readout_scale": 1.0,
         "training.momentum": 0.0,
         "training.nesterov": False,
         "training.weight_decay": 0.0,
@@ -25,7 +27,7 @@ ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
     }
 )
 """Each setting that was added, under its key, with its default (tested against the dataclasses)."""
-_OF_EVERY_RUN: Final = ("network.", "training.", "recording.")
+_OF_EVERY_RUN: Final = ("network.", "training.", "recording.", "init.readout_scale")
 
 
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def initial_weights(network: Network, init: Init, task: Task, seed: int) -> dict
             hold for the network at that gain, or knows of none.
     """
     sizes = shapes(network, task.input_size, task.output_size)
-    drawn, scale = init.draw(sizes, seed, network.kind), init.critical_scale
+    drawn, scale = init.weights(network, sizes, seed), init.critical_scale
     if scale is None:
         return drawn
     for number in range(network.num_layers):

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from rnn_exp.networks.backward import adjoints_of_last
@@ -158,6 +159,8 @@ class RunBatch:
         found = engine.run(self.weights, data.inputs, objective, network, truncation, grid)
         penalties = add_penalties(found, self.weights, network, self.training)
         by_name = self._parametrization.pull_back(self._views, found.parameters)
+        untrained = [name for name in by_name if not network.has(name)]
+        by_name = by_name | {name: torch.zeros_like(by_name[name]) for name in untrained}
         flat = self._trained.pack(by_name)
         return BatchGradients(found, flat, norm(flat.unsqueeze(1)), penalties)
 

@@ -49,7 +49,7 @@ class Training:
             towards 0 at the end of the updates, as half a period of a cosine.
         schedule_every: updates between two steps of ``step``.
         schedule_factor: what ``step`` multiplies by.
-        warm_up: W, in how many updates it first rises, in equal steps from η / (W + 1) to η; the
+        warm_up: in how many updates (W) it first rises, in equal steps from η / (W + 1) to η; the
             schedule begins after that.
 
     Raises:

@@ -13,6 +13,7 @@ from rnn_exp.networks.inits.scales import (
     Orthogonal,
     SpectralRadius,
     TorchDefault,
+    Uniform,
 )
 
 __all__ = [
@@ -27,11 +28,13 @@ __all__ = [
     "Pascanu",
     "SpectralRadius",
     "TorchDefault",
+    "Uniform",
     "Unit",
 ]
 
 KINDS: tuple[type[Init], ...] = (
     Gaussian,
+    Uniform,
     TorchDefault,
     Orthogonal,
     Identity,
