@@ -14,6 +14,7 @@ ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "network.bias": True,
         "init.readout_scale": 1.0,
+        "recording.jacobian_lags": 0,
         "training.momentum": 0.0,
         "training.nesterov": False,
         "training.weight_decay": 0.0,

@@ -206,10 +206,34 @@ _EXPONENTS = Table(
     ),
 )
 
+_JACOBIANS = Table(
+    "jacobians",
+    "a recorded update, lag and singular value",
+    (
+        _UPDATE,
+        Column("lag", "whole", "time steps", "k of the Jacobian ∂h_T/∂h_{T−k} (top layer)"),
+        Column("index", "whole", "", "place of the singular value; 1 is the largest"),
+        Column(
+            "log10_singular_value",
+            "real",
+            "1",
+            "log10 of it, of the batch's first sequence; −inf: it is 0; NaN: less than 1e-10 of "
+            "the largest, and not known",
+        ),
+    ),
+)
+
 TABLES: Final[Mapping[str, Table]] = MappingProxyType(
-    {table.name: table for table in (_UPDATES, _GRADIENTS, _EXPONENTS)}
+    {table.name: table for table in (_UPDATES, _GRADIENTS, _EXPONENTS, _JACOBIANS)}
 )
 """All tables by name."""
+
+
+_ASKED: Final = {
+    "exponents": "recording.exponents",
+    "jacobians": "recording.jacobian_lags",
+}
+"""Tables that a run has if a setting asks for them, and the setting."""
 
 
 def status_of(column: str) -> str:
@@ -232,8 +256,7 @@ def tables_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
     Args:
         settings: by configuration key, as in run.json.
     """
-    without = () if settings.get("recording.exponents") else ("exponents",)
-    return tuple(name for name in TABLES if name not in without)
+    return tuple(name for name in TABLES if name not in _ASKED or settings.get(_ASKED[name]))
 
 
 FORMER_NAMES: Final[Mapping[str, str]] = MappingProxyType({"weight_change": "moved"})

@@ -1,9 +1,9 @@
 """One folder a run, written atomically, read back without running any of its code.
 
 ``run.json`` (settings, status, results), ``updates.parquet``, ``gradients.parquet``,
-``exponents.parquet`` (where they are recorded) and ``weights.safetensors``. ``run.json`` is written
-last and has the hashes of the others, so a folder whose run.json says finished is whole. Nothing is
-pickled.
+``exponents.parquet`` and ``jacobians.parquet`` (where they are recorded) and
+``weights.safetensors``. ``run.json`` is written last and has the hashes of the others, so a folder
+whose run.json says finished is whole. Nothing is pickled.
 """
 
 import functools

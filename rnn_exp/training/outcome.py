@@ -49,6 +49,7 @@ class Outcome:
         updates: a row a recorded update.
         gradients: a row a recorded update, layer and time step.
         exponents: a row a recorded update and exponent.
+        jacobians: a row a recorded update, lag and singular value.
         weights: the final ones, by torch's names.
     """
 
@@ -63,6 +64,7 @@ class Outcome:
     updates: Table
     gradients: Table
     exponents: Table
+    jacobians: Table
     weights: dict[str, Tensor]
 
     @property
@@ -121,6 +123,7 @@ def tables_from(run: Run, rows: Rows, first_row: Rows, prediction: Prediction) -
         "updates": {name: rows[name] for name in TABLES["updates"].names},
         "gradients": _gradient_table(run, rows | _predicted(rows, first_row, carrier, theory)),
         "exponents": _exponent_table(rows),
+        "jacobians": _jacobian_table(run, rows),
     }
 
 
@@ -195,4 +198,14 @@ def _exponent_table(rows: Rows) -> Table:
     indices = np.arange(1, exponents.shape[1] + 1)
     update, index = np.meshgrid(rows["update"], indices, indexing="ij")
     columns = {"update": update, "index": index, "exponent": exponents}
+    return {name: values.ravel() for name, values in columns.items()}
+
+
+def _jacobian_table(run: Run, rows: Rows) -> Table:
+    """Return one row a recorded update, lag and singular value: index 1 is the largest."""
+    name = "log10_singular_value"
+    indices = np.arange(1, rows[name].shape[2] + 1)
+    lags = np.array(run.recording.lags, dtype=np.int64)
+    update, lag, index = np.meshgrid(rows["update"], lags, indices, indexing="ij")
+    columns = {"update": update, "lag": lag, "index": index, name: rows[name]}
     return {name: values.ravel() for name, values in columns.items()}

@@ -18,6 +18,7 @@ from rnn_exp.networks.network import Network
 from rnn_exp.networks.norms import norm
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch
+from rnn_exp.theory.directions import log10_singular_values
 from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import BatchGradients, RunBatch
 from rnn_exp.training.columns import profile
@@ -72,7 +73,8 @@ class Recorder:
 
         Returns:
             By column: (run) of the table of updates but for those of `of_step`, (layer, time, run)
-            of that of gradients, (index, run) of that of exponents.
+            of that of gradients, (index, run) of that of exponents, (lag, index, run) of that of
+            Jacobians.
         """
         network, found = batch.network, gradients.network
         radius, largest = candidate_spectrum(batch.top_weight, network)
@@ -92,6 +94,9 @@ class Recorder:
             "weight_change": batch.weight_change(),
             **with_statuses(seen, batch, data, gradients),
             "exponent": _exponents(found, batch, self._recording.exponents, data.lengths).T,
+            "log10_singular_value": _singular_values(
+                found, batch, self._recording.lags, data.lengths
+            ),
         }
 
     def keep(
@@ -199,10 +204,32 @@ def _exponents(
     if not k:
         return exponents
     states = gradients.forward.top_states()
-    fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
     # One run after the other: of many at once a QR may round in another way.
-    for run in fine.nonzero().flatten().tolist():
+    for run in _finite(states, W):
         one, T = slice(run, run + 1), lengths[run]
         along = spectrum(W[one], states[:T, one], batch.network.activation, k=k, burn_in=T // 10)
         exponents[run] = along.mean(1)[0]
     return exponents
+
+
+def _singular_values(
+    gradients: Gradients, batch: RunBatch, lags: Sequence[int], lengths: Sequence[int]
+) -> Float[Tensor, "lag index run"]:
+    """Return log10 of those of ∂h_T/∂h_{T−k} of the top layer; NaN: a state or W is not finite."""
+    W = batch.top_weight
+    found = W.new_full((len(lags), W.shape[-1], len(W)), math.nan, dtype=torch.float64)
+    if not lags:
+        return found
+    states, activation = gradients.forward.top_states(), batch.network.activation
+    for run in _finite(states, W):
+        own = states[: lengths[run], run, 0]
+        found[..., run] = log10_singular_values(W[run], own, activation, lags)
+    return found
+
+
+def _finite(
+    states: Float[Tensor, "time run batch hidden"], W: Float[Tensor, "run hidden hidden"]
+) -> list[int]:
+    """Return the places of the runs whose states and weights are all finite."""
+    fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
+    return list(fine.nonzero().flatten().tolist())

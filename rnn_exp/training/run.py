@@ -88,7 +88,7 @@ class Run:
             if penalty.weight(training):
                 yield from penalty.refusals(network, training)
         yield from self._about_loss()
-        yield from self._about_exponents()
+        yield from self._about_jacobians()
         yield from self._beyond_precision()
         if not _DEVICES.fullmatch(self.device):
             yield "device", self.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
@@ -119,15 +119,20 @@ class Run:
                 f"start; use network.engine={able}",
             )
 
-    def _about_exponents(self) -> Iterator[Refusal]:
-        network, wanted = self.network, self.recording.exponents
-        if wanted and not network.kind.is_plain:
-            plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
-            reason = f"the Jacobian here is that of network.cell={plain}"
-            yield "recording.exponents", wanted, f"0 with network.cell={network.cell}: {reason}"
-        if wanted > network.hidden_size:
+    def _about_jacobians(self) -> Iterator[Refusal]:
+        network, recording = self.network, self.recording
+        for key in ("exponents", "jacobian_lags"):
+            wanted = getattr(recording, key)
+            if wanted and not network.kind.is_plain:
+                plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
+                reason = f"the Jacobian here is that of network.cell={plain}"
+                yield f"recording.{key}", wanted, f"0 with network.cell={network.cell}: {reason}"
+        if recording.exponents > network.hidden_size:
             most = f"at most {network.hidden_size} with network.hidden_size={network.hidden_size}"
-            yield "recording.exponents", wanted, most
+            yield "recording.exponents", recording.exponents, most
+        if recording.jacobian_lags > self.task.shortest:
+            most = f"at most {self.task.shortest}, the time steps of the shortest sequence"
+            yield "recording.jacobian_lags", recording.jacobian_lags, most
 
     def settings(self) -> dict[str, Any]:
         """Return every setting under its configuration key: ``{"task.length": 50, …}``."""

@@ -140,17 +140,31 @@ class Recording:
     Args:
         every: updates from one record to the next.
         exponents: how many Lyapunov exponents of the top layer, the largest first (0: none).
+        jacobian_lags: the largest k for which the singular values of ∂h_T/∂h_{T−k} are recorded, of
+            the top layer and the first sequence, beside k = 1, 2, 4, … (0: none).
 
     Raises:
-        SettingError: if ``every`` is below 1, or ``exponents`` below 0.
+        SettingError: if ``every`` is below 1, or one of the others below 0.
     """
 
     every: int = whole(10, least=1, short="record")
     exponents: int = whole(0)
+    jacobian_lags: int = whole(0)
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+
+    @property
+    def lags(self) -> list[int]:
+        """The k for which singular values are recorded, in ascending order.
+
+        Example:
+            >>> Recording(jacobian_lags=10).lags, Recording().lags
+            ([1, 2, 4, 8, 10], [])
+        """
+        powers = (2**power for power in range(self.jacobian_lags.bit_length()))
+        return sorted({*powers, self.jacobian_lags} - {0})
 
     def wanted(self, update: int, updates: int) -> bool:
         """Say whether an update, by its number from 0, is recorded of so many."""

@@ -52,6 +52,7 @@ class Sizes(NamedTuple):
     penalties: int
     has_graph: bool
     is_tested: bool
+    has_jacobians: bool
 
     @classmethod
     def of(cls, run: Run) -> "Sizes":
@@ -75,6 +76,7 @@ class Sizes(NamedTuple):
             penalties=sum(bool(one.weight(training)) for one in PENALTIES.values()),
             has_graph=not ENGINES[network.engine].many_runs,
             is_tested=training.stop_when_solved,
+            has_jacobians=bool(run.recording.jacobian_lags),
         )
 
     @property
@@ -113,6 +115,8 @@ def bytes_of(s: Sizes, runs: int) -> int:
         held += first * s.item * (2 * s.layers + 8)
     held += _sequences(s, runs) + _states(s, runs)
     spectrum = runs * s.hidden**2 * (20 + s.item)  # in float64, and what LAPACK needs
+    if s.has_jacobians:  # W, factor, product before and after, and what LAPACK needs, of one run
+        spectrum = max(spectrum, 8 * s.hidden**2 * _DOUBLE)
     one_step = max(MOST_NUMBERS, first) * (s.item + _DOUBLE)
     drawing = weights * (3 + s.remembered) + runs * s.parameters * _DOUBLE
     saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights // runs
