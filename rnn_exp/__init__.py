@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rnn_exp import theory as theory
     from rnn_exp.api import initial_weights as initial_weights
     from rnn_exp.api import train as train
+    from rnn_exp.extensions import register as register
+    from rnn_exp.extensions import use as use
     from rnn_exp.networks import Network as Network
     from rnn_exp.networks import inits as inits
     from rnn_exp.storage.loading import Results as Results
@@ -35,9 +37,11 @@ __all__ = [
     "initial_weights",
     "inits",
     "load",
+    "register",
     "tasks",
     "theory",
     "train",
+    "use",
 ]
 
 # Where each public name is; an empty word: it is a module.
@@ -52,9 +56,11 @@ _PLACES: Final = {
     "initial_weights": ("rnn_exp.api", "initial_weights"),
     "inits": ("rnn_exp.networks.inits", ""),
     "load": ("rnn_exp.storage.loading", "load"),
+    "register": ("rnn_exp.extensions", "register"),
     "tasks": ("rnn_exp.tasks", ""),
     "theory": ("rnn_exp.theory", ""),
     "train": ("rnn_exp.api", "train"),
+    "use": ("rnn_exp.extensions", "use"),
 }
 
 

@@ -14,8 +14,10 @@ from typing import Protocol, cast, runtime_checkable
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables
+from rnn_exp.registry import Registry
 
 __all__ = [
+    "OWN",
     "CannotDraw",
     "FigureModule",
     "Plotted",
@@ -47,9 +49,13 @@ class FigureModule(Protocol):
         """Say in words what is seen."""
 
 
+OWN: Registry[FigureModule] = Registry("figure")
+"""The figures of users; those of this package are the modules here."""
+
+
 def names() -> list[str]:
-    """Return the names of the figures that any study may have, sorted."""
-    return sorted(_found(__name__, __path__))
+    """Return the names of the figures that any study may have, sorted; those of users last."""
+    return [*sorted(_found(__name__, __path__)), *OWN]
 
 
 def study_names() -> list[str]:
@@ -59,11 +65,14 @@ def study_names() -> list[str]:
 
 
 def of_study(study: str) -> list[str]:
-    """Return the figures on a study's page: its own and its general ones, or all general ones."""
+    """Return the figures on a study's page: its own and its general ones, or all general ones.
+
+    Those of users are on every page.
+    """
     if study not in study_names():
         return names()
     own = importlib.import_module(f"{__name__}.studies.{study}")
-    return [study, *own.GENERAL_FIGURES]
+    return [study, *own.GENERAL_FIGURES, *OWN]
 
 
 def figure(name: str) -> FigureModule:
@@ -73,6 +82,8 @@ def figure(name: str) -> FigureModule:
         ValueError: if there is none, naming those that exist.
     """
     allowed = [*names(), *study_names()]
+    if name in OWN:
+        return OWN[name]
     if name not in allowed:
         raise ValueError(f"There is no figure {name!r}; choose one of {', '.join(allowed)}.")
     place = f"{__name__}.studies.{name}" if name in study_names() else f"{__name__}.{name}"

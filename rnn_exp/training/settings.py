@@ -1,12 +1,14 @@
 """What is chosen about training and recording: frozen values that refuse what cannot be."""
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from rnn_exp.fields import SettingError, as_typed, check, choice, flag, number, whole
+from rnn_exp.fields import SettingError, as_typed, check, choice, flag, more, number, whole
 from rnn_exp.networks.truncation import Truncation
 from rnn_exp.registry import Registry
 from rnn_exp.training.optimizers import OPTIMIZERS
+from rnn_exp.training.own_penalties import OwnPenalty, own_penalties, own_settings
 from rnn_exp.training.schedules import SCHEDULES
 from rnn_exp.words import listing
 
@@ -51,6 +53,7 @@ class Training:
         schedule_factor: what ``step`` multiplies by.
         warm_up: in how many updates (W) it first rises, in equal steps from η / (W + 1) to η; the
             schedule begins after that.
+        more: the settings of penalties of your own.
 
     Raises:
         SettingError: for a value out of range, an unknown optimiser, or a setting that it does not
@@ -80,10 +83,12 @@ class Training:
     schedule_every: int | None = whole(None, least=1, short="every")
     schedule_factor: float = number(0.1, above=0, short="factor")
     warm_up: int = whole(0)
+    more: Iterable[tuple[str, Any]] | Mapping[str, Any] = more()
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+        object.__setattr__(self, "more", own_settings(dict(self.more)))
         self._refuse_untaken("optimizer", OPTIMIZERS)
         if self.nesterov and not self.momentum:
             raise SettingError("nesterov", as_typed(True), "false without momentum")
@@ -124,6 +129,11 @@ class Training:
                 f"a whole number of at least truncate_every={k1}: else the gradient would leave "
                 "out some losses",
             )
+
+    @property
+    def own_penalties(self) -> list[OwnPenalty]:
+        """The penalties of users that are in use."""
+        return own_penalties(dict(self.more))
 
     @property
     def truncation(self) -> Truncation | None:
