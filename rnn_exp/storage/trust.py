@@ -6,7 +6,7 @@ show; tables have no more rows than their run can have recorded.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -96,14 +96,26 @@ def check_rows(said: Mapping[str, Any], rows: Mapping[str, int], sizes: Mapping[
             raise ValueError(
                 f"updates.parquet has {rows['updates']} rows, where its run records at most {most}"
             )
-    exponents = settings.get("recording.exponents")
-    if "exponents" in rows and _is_whole(exponents):
-        most = rows["updates"] * exponents
-        if rows["exponents"] > most:
+    for name, each in _rows_a_record(settings):
+        most = rows["updates"] * each
+        if rows.get(name, 0) > most:
             raise ValueError(
-                f"exponents.parquet has {rows['exponents']} rows, where its run records at most "
-                f"{most}"
+                f"{name}.parquet has {rows[name]} rows, where its run records at most {most}"
             )
+
+
+def _rows_a_record(settings: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield how many rows some tables have at most for a recorded update, where that is known."""
+    keys = ("recording.exponents", "recording.jacobian_lags", "network.hidden_size")
+    exponents, largest, units = (_whole_or_none(settings.get(key)) for key in keys)
+    if exponents is not None:
+        yield "exponents", exponents
+    if largest is not None and units is not None:  # at the powers of 2, and at the largest
+        yield "jacobians", (largest.bit_length() + 1) * units
+
+
+def _whole_or_none(value: object) -> int | None:
+    return value if isinstance(value, int) and _is_whole(value) else None
 
 
 def _why_no_setting(value: object) -> str:
