@@ -8,16 +8,16 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rnn_exp._hydra.help import _groups
+from rnn_exp.training.keys import groups
 from tests.in_process import Ended, command
 
 KEYS = [
     f"{group}.{field.name}"
-    for group, kinds in _groups().items()
+    for group, kinds in groups().items()
     for kind in kinds.values()
     for field in dataclasses.fields(kind)
 ]
-CHOICES = ["task", "init", "study", "seed", "device", *_groups()]
+CHOICES = ["task", "init", "study", "seed", "device", *groups()]
 HYDRA = [
     "hydra.run.dir",
     "hydra.sweep.dir",
