@@ -50,8 +50,9 @@ init=torch, which has no gain
         if key in values:
             raise SettingError(name, value, f"{key} once: it is given twice")
         values[key] = [_plain(value)] if key in _LISTS else _several(key, value)
+    usual = _Usual()
     return [
-        _run(dict(zip(values, combination, strict=True)))
+        usual.with_values(dict(zip(values, combination, strict=True)))
         for combination in itertools.product(*values.values())
     ]
 
@@ -88,36 +89,45 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a user gives
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _run(settings: Mapping[str, Any]) -> Run:
-    """Return the run that has these settings, and the default of every other."""
-    default = Run()
-    nested: dict[str, Any] = {"seed": default.seed, "device": default.device}
-    for group, kinds in groups().items():
-        nested[group] = {} if "" in kinds else {"name": getattr(default, group).name}
-    for key, value in settings.items():
-        group, _, name = key.rpartition(".")
-        if group:
-            nested[group][name] = value
-        elif key in groups():
-            nested[key] = {"name": value} | {k: v for k, v in nested[key].items() if k != "name"}
-        else:
-            nested[key] = value
-    _refuse_of_another_choice(nested)
-    return run_from(nested)
+class _Usual:
+    """The settings that stand where none are given, looked up once for all runs of a grid."""
 
+    def __init__(self) -> None:
+        self.groups, self.run = groups(), Run()
 
-def _refuse_of_another_choice(nested: Mapping[str, Any]) -> None:
-    """Refuse a setting that the chosen task or init does not have.
+    def with_values(self, settings: Mapping[str, Any]) -> Run:
+        """Return the run that has these settings, given by key.
 
-    Raises:
-        SettingError: naming the setting and the choice.
-    """
-    for group, kinds in groups().items():
-        kind = kinds.get(nested[group].get("name", "")) if "" not in kinds else None
-        known = {"name", *(field.name for field in dataclasses.fields(kind))} if kind else None
-        for name, value in nested[group].items():
-            if known is not None and name not in known:
-                choice = f"{group}={nested[group]['name']}"
-                raise SettingError(
-                    f"{group}.{name}", value, f"nothing with {choice}, which has no {name}"
-                )
+        Raises:
+            SettingError: for the first that is not possible.
+        """
+        nested: dict[str, Any] = {"seed": self.run.seed, "device": self.run.device}
+        for group, kinds in self.groups.items():
+            nested[group] = {} if "" in kinds else {"name": getattr(self.run, group).name}
+        for key, value in settings.items():
+            group, _, name = key.rpartition(".")
+            if group:
+                nested[group][name] = value
+            elif key in self.groups:
+                nested[key]["name"] = value
+            else:
+                nested[key] = value
+        self._refuse_of_another_choice(nested)
+        return run_from(nested)
+
+    def _refuse_of_another_choice(self, nested: Mapping[str, Any]) -> None:
+        """Refuse a setting that the chosen task or init does not have.
+
+        Raises:
+            SettingError: naming the setting and the choice.
+        """
+        for group, kinds in self.groups.items():
+            chosen = nested[group].get("name", "")
+            kind = kinds.get(chosen) if isinstance(chosen, str) else None
+            if kind is None:
+                continue  # `run_from` says what can be chosen
+            known = {"name", *(field.name for field in dataclasses.fields(kind))}
+            for name, value in nested[group].items():
+                if name not in known:
+                    allowed = f"nothing with {group}={chosen}, which has no {name}"
+                    raise SettingError(f"{group}.{name}", value, allowed)

@@ -54,7 +54,7 @@ def draw(plotted: Plotted) -> Figure:
             panels.title(axes, activations[column], marks.only_series(table), lengths[row])
         _scale(table, grid[0, 0])
         panels.name_axes(figure, grid, "update", "loss")
-        marks.legend(figure, [*marks.series_entries(palette), *marks.lost_entries(table)])
+        figure.set_legend([*marks.series_entries(palette), *marks.lost_entries(table)])
     return figure
 
 
