@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rnn_exp.api import outcomes as outcomes
     from rnn_exp.api import run as run
     from rnn_exp.api import train as train
+    from rnn_exp.extensions import register as register
+    from rnn_exp.extensions import use as use
     from rnn_exp.fields import SettingError as SettingError
     from rnn_exp.networks import Network as Network
     from rnn_exp.networks import inits as inits
@@ -49,10 +51,12 @@ __all__ = [
     "inits",
     "load",
     "outcomes",
+    "register",
     "run",
     "tasks",
     "theory",
     "train",
+    "use",
 ]
 
 # Where each public name is; an empty word: it is a module.
@@ -73,10 +77,12 @@ _PLACES: Final = {
     "inits": ("rnn_exp.networks.inits", ""),
     "load": ("rnn_exp.storage.loading", "load"),
     "outcomes": ("rnn_exp.api", "outcomes"),
+    "register": ("rnn_exp.extensions", "register"),
     "run": ("rnn_exp.api", "run"),
     "tasks": ("rnn_exp.tasks", ""),
     "theory": ("rnn_exp.theory", ""),
     "train": ("rnn_exp.api", "train"),
+    "use": ("rnn_exp.extensions", "use"),
 }
 
 

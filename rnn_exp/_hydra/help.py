@@ -12,6 +12,7 @@ from typing import Any
 
 from rnn_exp import schema
 from rnn_exp.fields import allowed_of, as_typed
+from rnn_exp.registry import load_plugins, use
 from rnn_exp.storage.objective import Objective
 from rnn_exp.words import versions_line
 
@@ -29,6 +30,11 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
             ``--version`` are answered, and shell completion (``-sc query=…``) of a value that has
             choices.
     """
+    asks = {"--settings", "-sc", "--shell-completion"} & set(words)
+    if asks:
+        load_plugins()
+        for path in _files_used([*words, *os.environ.get("COMP_LINE", "").split()]):
+            use(path)
     if "--columns" in words:
         return list(schema.column_lines())
     if "--settings" in words:
@@ -40,6 +46,12 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
     return None
 
 
+def _files_used(words: Iterable[str]) -> list[str]:
+    """Return the files that the words ``use=[mine.py,other.py]`` ask for, without Hydra."""
+    lists = [word.removeprefix("use=").strip("[]'\"") for word in words if word.startswith("use=")]
+    return [path.strip("'\" ") for each in lists for path in each.split(",") if path]
+
+
 def settings_lines() -> Iterator[str]:
     """Yield the lines of a text that lists every setting of a run.
 
@@ -47,6 +59,7 @@ def settings_lines() -> Iterator[str]:
     means.
     """
     from rnn_exp.training.keys import groups, plain_fields
+    from rnn_exp.training.origins import own_kinds
     from rnn_exp.training.run import Run
 
     yield "Every setting of a run: its key, its default, what is allowed."
@@ -58,6 +71,12 @@ def settings_lines() -> Iterator[str]:
             yield ""
             title = f"{group}={name}" if name else group
             yield from _wrapped(f"{title}: {_summary(kind)}", 0)
+            fields = dataclasses.fields(kind)
+            plain = {f"{group}.{field.name}": field for field in fields if field.name != "more"}
+            yield from _field_lines(kind, plain)
+        for name, kind in own_kinds(group).items():
+            yield ""
+            yield from _wrapped(f"{group}, {name}: {_summary(kind)}", 0)
             fields = dataclasses.fields(kind)
             yield from _field_lines(kind, {f"{group}.{field.name}": field for field in fields})
 

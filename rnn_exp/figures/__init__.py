@@ -15,8 +15,10 @@ from typing import cast
 
 from rnn_exp.figures.parts.drawing import Drawing, FigureModule
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables
+from rnn_exp.registry import Registry
 
 __all__ = [
+    "OWN",
     "CannotDraw",
     "Drawing",
     "FigureModule",
@@ -29,9 +31,13 @@ __all__ = [
 ]
 
 
+OWN: Registry[FigureModule] = Registry("figure")
+"""The figures of users; those of this package are the modules of `general` and `studies`."""
+
+
 def names() -> list[str]:
-    """Return the names of the figures that any study may have, sorted."""
-    return sorted(_found("general"))
+    """Return the names of the figures that any study may have, sorted; those of users last."""
+    return [*sorted(_found("general")), *OWN]
 
 
 def study_names() -> list[str]:
@@ -40,11 +46,14 @@ def study_names() -> list[str]:
 
 
 def of_study(study: str) -> list[str]:
-    """Return the figures on a study's page: its own and its general ones, or all general ones."""
+    """Return the figures on a study's page: its own and its general ones, or all general ones.
+
+    Those of users are on every page.
+    """
     if study not in study_names():
         return names()
     own = importlib.import_module(f"{__name__}.studies.{study}")
-    return [study, *own.GENERAL_FIGURES]
+    return [study, *own.GENERAL_FIGURES, *OWN]
 
 
 def figure(name: str) -> FigureModule:
@@ -54,6 +63,8 @@ def figure(name: str) -> FigureModule:
         ValueError: if there is none, naming those that exist.
     """
     allowed = [*names(), *study_names()]
+    if name in OWN:
+        return OWN[name]
     if name not in allowed:
         raise ValueError(f"There is no figure {name!r}; choose one of {', '.join(allowed)}.")
     room = "studies" if name in study_names() else "general"

@@ -132,6 +132,7 @@ RUN_KEYS: Final = (
     Key("settings", "object", "every setting under its configuration key", needed=True),
     Key("note", "text", "a line that was written on the run; null: none", "note"),
     Key("tags", "texts", "words that were written on the run", "tags"),
+    Key("sources", "texts", "parts that come from elsewhere, and their hashes", "sources"),
     Key("command", "text", "the shell command that makes this run", "command", needed=True),
     Key("seed", "number", "the seed, as in settings"),
     Key("device", "text", "the device on which it trained; auto is decided"),

@@ -66,6 +66,7 @@ def describe(run: Run) -> dict[str, Any]:
         },
         "versions": versions(),
         "arithmetic": arithmetic(),
+        "sources": [f"{what} {source.in_full}" for what, source in run.sources.items()],
         "command": run.command,
         **described(run),
     }

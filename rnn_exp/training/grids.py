@@ -1,12 +1,12 @@
 """Grids: runs from settings given by name, as one types them in Python."""
 
-import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rnn_exp.fields import SettingError
-from rnn_exp.training.keys import groups, key_of
+from rnn_exp.registry import load_plugins
+from rnn_exp.training.keys import groups, key_of, names_of
 from rnn_exp.training.run import Run, run_from
 
 __all__ = ["grid", "one"]
@@ -44,6 +44,7 @@ def grid(settings: Mapping[str, Any] | None = None, /, **named: Any) -> list[Run
         rnn_exp.fields.SettingError: init.gain=0.5 is not possible: allowed is nothing with \
 init=torch, which has no gain
     """
+    load_plugins()
     values: dict[str, list[Any]] = {}
     for name, value in (*(settings or {}).items(), *named.items()):
         key = key_of(name, value)
@@ -63,6 +64,7 @@ def one(settings: Mapping[str, Any] | None = None, /, **named: Any) -> Run:  # n
     Raises:
         SettingError: as `grid` does, and for a setting with several values.
     """
+    load_plugins()
     for name, value in (*(settings or {}).items(), *named.items()):
         key = key_of(name, value)
         if key not in _LISTS and len(_several(key, value)) > 1:
@@ -126,7 +128,7 @@ class _Usual:
             kind = kinds.get(chosen) if isinstance(chosen, str) else None
             if kind is None:
                 continue  # `run_from` says what can be chosen
-            known = {"name", *(field.name for field in dataclasses.fields(kind))}
+            known = {"name", *names_of(kind)}
             for name, value in nested[group].items():
                 if name not in known:
                     allowed = f"nothing with {group}={chosen}, which has no {name}"

@@ -14,9 +14,10 @@ from typing import Any
 from rnn_exp.fields import SettingError
 from rnn_exp.networks.inits import INITS
 from rnn_exp.tasks import TASKS
+from rnn_exp.training.origins import own_kinds
 from rnn_exp.training.run import Run
 
-__all__ = ["groups", "key_of", "keys_like", "meaning", "plain_fields"]
+__all__ = ["groups", "key_of", "keys_like", "meaning", "names_of", "plain_fields"]
 
 _FEW = 3
 _NEAR = 0.75
@@ -51,9 +52,18 @@ def _every_key() -> dict[str, str]:
     """Return the last name of every setting by its key; tasks and inits are chosen by a group."""
     found = {name: name for name in plain_fields()}
     for group, kinds in groups().items():
-        for kind in kinds.values():
-            found |= {f"{group}.{field.name}": field.name for field in dataclasses.fields(kind)}
+        for kind in (*kinds.values(), *own_kinds(group).values()):
+            found |= {f"{group}.{name}": name for name in names_of(kind)}
     return found
+
+
+def names_of(kind: type) -> list[str]:
+    """Return the names of a dataclass's settings; those that own parts bring are not its own.
+
+    Args:
+        kind: of a group.
+    """
+    return [field.name for field in dataclasses.fields(kind) if not field.metadata.get("more")]
 
 
 def key_of(name: str, value: object) -> str:
@@ -101,10 +111,10 @@ def keys_like(name: str) -> list[str]:
     """
     symbols: dict[str, set[str]] = {key: set() for key in plain_fields()}
     for group, kinds in groups().items():
-        for kind in kinds.values():
-            for field in dataclasses.fields(kind):
-                known = symbols.setdefault(f"{group}.{field.name}", set())
-                known.add(re.split(r"[ ,.]", meaning(kind, field.name))[0])
+        for kind in (*kinds.values(), *own_kinds(group).values()):
+            for field in names_of(kind):
+                known = symbols.setdefault(f"{group}.{field}", set())
+                known.add(re.split(r"[ ,.]", meaning(kind, field))[0])
     last, names = name.rpartition(".")[2], {key: key.rpartition(".")[2] for key in symbols}
     near = difflib.get_close_matches(last, set(names.values()), n=1, cutoff=_NEAR)
     rules: tuple[Callable[[str], bool], ...] = (

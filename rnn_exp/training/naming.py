@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from rnn_exp.fields import SettingError, as_typed, short_of
+from rnn_exp.fields import SettingError, as_typed, settings_of, short_of
 from rnn_exp.networks import Init, Network
 from rnn_exp.tasks import Task
+from rnn_exp.training.origins import own_defaults
 
 __all__ = ["LONGEST", "SUFFIX", "run_name", "suffix_of"]
 
@@ -92,12 +93,12 @@ def _usual_init(init: Init, length: int) -> Init:
 def _changed(group: str, part: Any, usual: Any = None) -> dict[str, str]:  # noqa: ANN401 - dataclasses
     """Return a word for each setting that is not the default and none of the first ones."""
     kind: Callable[[], object] = type(part)
-    usual = _defaults(kind) if usual is None else usual
-    values = {field: getattr(part, field.name) for field in dataclasses.fields(part)}
+    before = settings_of(_defaults(kind) if usual is None else usual) | own_defaults(group)
+    shorts = {field.name: short_of(field) for field in dataclasses.fields(part)}
     words = {
-        f"{group}.{field.name}": _word(short_of(field), value)
-        for field, value in values.items()
-        if value != getattr(usual, field.name)
+        f"{group}.{name}": _word(shorts.get(name, name), value)
+        for name, value in settings_of(part).items()
+        if value != before[name]
     }
     return {key: word for key, word in words.items() if key not in _FIRST}
 

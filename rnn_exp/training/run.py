@@ -16,18 +16,20 @@ from typing import Any
 
 import torch
 
-from rnn_exp.fields import SettingError, as_typed, check, choice_error, whole
+from rnn_exp.fields import SettingError, as_typed, check, choice_error, settings_of, whole
 from rnn_exp.networks import CELLS, ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Refusal
+from rnn_exp.registry import Source, SourceText, load_plugins
 from rnn_exp.schema import decisive
 from rnn_exp.tasks import TASKS, Adding, Task
 from rnn_exp.training import labels
 from rnn_exp.training.naming import run_name
+from rnn_exp.training.origins import own_defaults, sources_of, use_words
 from rnn_exp.training.penalties import PENALTIES
 from rnn_exp.training.settings import Recording, Training
 
-__all__ = ["Run", "run_from"]
+__all__ = ["Run", "nested", "run_from"]
 
 _DEVICES = re.compile(r"cpu|auto|cuda(:\d+)?")
 
@@ -87,6 +89,8 @@ class Run:
         for penalty in PENALTIES.values():
             if penalty.weight(training):
                 yield from penalty.refusals(network, training)
+        for own in training.own_penalties:
+            yield from own.refusals(network)
         yield from self._about_loss()
         yield from self._about_exponents()
         yield from self._beyond_precision()
@@ -96,7 +100,7 @@ class Run:
     def _beyond_precision(self) -> Iterator[Refusal]:
         most = torch.finfo(self.network.torch_dtype).max
         for group in _FIXED:  # those of task and init are used in double precision
-            for key, value in vars(getattr(self, group)).items():
+            for key, value in settings_of(getattr(self, group)).items():
                 if isinstance(value, float) and abs(value) > most:
                     allowed = f"a number of size at most {most:.4g}"
                     dtype = f"with network.dtype={self.network.dtype}"
@@ -141,9 +145,25 @@ class Run:
         """16 hex digits of what decides the results: every setting but the device.
 
         A setting that came after the first digests were given counts where it is not the default.
+        Of what is no part of this package the source counts as well: its name, version and hash.
         """
-        what = json.dumps(decisive(self.settings()), sort_keys=True)
+        own = {what: source.identity for what, source in self.sources.items()}
+        decides = decisive(self.settings()) | ({"sources": own} if own else {})
+        what = json.dumps(decides, sort_keys=True)
         return hashlib.sha256(what.encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def sources(self) -> dict[str, Source]:
+        """Where those of its parts come from that are none of this package, by ``task=mine``."""
+        return sources_of(self.task, self.network, self.init, self.training)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Say how another process makes this run: with the sources of what it needs."""
+        if not self.sources:
+            return super().__reduce__()
+        texts = [SourceText.of(source) for source in dict.fromkeys(self.sources.values())]
+        described = nested(self.settings()) | {"note": self.note, "tags": self.tags}
+        return _run_elsewhere, (texts, described, self.digest)
 
     @property
     def name(self) -> str:
@@ -167,10 +187,13 @@ class Run:
         settings = self.settings()
         # Not those of a run: an init may ask for another network than the usual one.
         usual = Run().settings() | _flat({"task": type(self.task)(), "init": type(self.init)()})
+        for group in _FIXED:
+            own = own_defaults(group)
+            usual |= {f"{group}.{name}": value for name, value in own.items()}
         changed = [
             f"{key}={as_typed(value)}" for key, value in settings.items() if value != usual[key]
         ]
-        words = [*changed, *labels.label_words(self.note, self.tags)]
+        words = [*use_words(self.sources), *changed, *labels.label_words(self.note, self.tags)]
         return " ".join(["rnn-exp", *(shlex.quote(word) for word in words)])
 
 
@@ -185,6 +208,7 @@ def run_from(config: Mapping[str, Any]) -> Run:
     Raises:
         SettingError: naming the first key that is unknown, missing or has a value not allowed.
     """
+    load_plugins()
     groups = [*_NAMED, *_FIXED]
     _refuse_unknown("", config, [*groups, *_PLAIN])
     parts: dict[str, Any] = {}
@@ -196,6 +220,42 @@ def run_from(config: Mapping[str, Any]) -> Run:
     parts |= {key: config.get(key) for key in _PLAIN}
     parts["device"] = as_typed(parts["device"])  # null is refused as it is typed
     return Run(**parts)
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run as a configuration has them, in groups.
+
+    Args:
+        settings: every setting under its key, as `Run.settings` gives them.
+
+    Example:
+        >>> nested({"task": "adding", "task.length": 20, "seed": 1})
+        {'task': {'name': 'adding', 'length': 20}, 'init': {}, 'seed': 1}
+    """
+    config: dict[str, Any] = {group: {} for group in _NAMED}
+    for key, value in settings.items():
+        group, _, name = key.rpartition(".")
+        if key in _NAMED:  # the word that chooses a task or an init
+            config[key]["name"] = value
+        elif group:
+            config.setdefault(group, {})[name] = value
+        else:
+            config[name] = value
+    return config
+
+
+def _run_elsewhere(texts: Sequence[SourceText], config: Mapping[str, Any], digest: str) -> Run:
+    """Make a run in a process that may not have run its sources yet.
+
+    Raises:
+        SettingError: if the process has another version of them.
+    """
+    for text in texts:
+        text.load()
+    run = run_from(config)
+    if run.digest != digest:
+        raise SettingError("use", ", ".join(map(str, run.sources.values())), "the same everywhere")
+    return run
 
 
 _NAMED: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
@@ -211,7 +271,13 @@ def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of th
         kind = _NAMED[group][name]
     else:
         kind = _FIXED[group]
-    _refuse_unknown(f"{group}.", given, [field.name for field in dataclasses.fields(kind)])
+    names = [field.name for field in dataclasses.fields(kind) if field.name != "more"]
+    own = own_defaults(group)
+    more = {key: given.pop(key) for key in own if key in given}
+    _refuse_unknown(f"{group}.", given, [*names, *own])
+    given |= {"more": {key: value for key, value in more.items() if value is not None}}
+    if not own:
+        del given["more"]
     try:
         return kind(**given)
     except SettingError as error:
@@ -230,5 +296,5 @@ def _flat(parts: dict[str, Any]) -> dict[str, Any]:
     return {
         f"{group}.{key}": value
         for group, part in parts.items()
-        for key, value in dataclasses.asdict(part).items()
+        for key, value in settings_of(part).items()
     }

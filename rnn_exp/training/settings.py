@@ -1,11 +1,13 @@
 """What is chosen about training and recording: frozen values that refuse what cannot be."""
 
 import dataclasses
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from rnn_exp.fields import SettingError, as_typed, check, choice, flag, number, whole
+from rnn_exp.fields import SettingError, as_typed, check, choice, flag, more, number, whole
 from rnn_exp.networks.truncation import Truncation
 from rnn_exp.training.optimizers import OPTIMIZERS
+from rnn_exp.training.own_penalties import OwnPenalty, own_penalties, own_settings
 
 __all__ = ["OMEGA_FORMS", "Recording", "Training"]
 
@@ -33,6 +35,7 @@ class Training:
         truncate_every: k1 of truncated backpropagation, in time steps (null: none).
         truncate_back: k2, at least k1.
         stop_when_solved: end a run at the first recorded update at which its task is solved.
+        more: the settings of penalties of your own.
 
     Raises:
         SettingError: for a value out of range or an unknown optimiser.
@@ -51,10 +54,12 @@ class Training:
     truncate_every: int | None = whole(None, least=1, short="truncate")
     truncate_back: int | None = whole(None, least=1, short="back")
     stop_when_solved: bool = flag(False, short="until_solved")
+    more: Iterable[tuple[str, Any]] | Mapping[str, Any] = more()
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+        object.__setattr__(self, "more", own_settings(dict(self.more)))
         k1, k2 = self.truncate_every, self.truncate_back
         if (k1 is None) != (k2 is None):
             missing = "truncate_every" if k1 is None else "truncate_back"
@@ -70,6 +75,11 @@ class Training:
                 f"a whole number of at least truncate_every={k1}: else the gradient would leave "
                 "out some losses",
             )
+
+    @property
+    def own_penalties(self) -> list[OwnPenalty]:
+        """The penalties of users that are in use."""
+        return own_penalties(dict(self.more))
 
     @property
     def truncation(self) -> Truncation | None:

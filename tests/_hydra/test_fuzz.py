@@ -1,6 +1,5 @@
 """Generated command lines and study files: each ends with exit code 0, or with one line."""
 
-import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -8,14 +7,14 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rnn_exp.training.keys import groups
+from rnn_exp.training.keys import groups, names_of
 from tests.in_process import Ended, command
 
 KEYS = [
-    f"{group}.{field.name}"
+    f"{group}.{name}"
     for group, kinds in groups().items()
     for kind in kinds.values()
-    for field in dataclasses.fields(kind)
+    for name in names_of(kind)
 ]
 CHOICES = ["task", "init", "study", "seed", "device", *groups()]
 HYDRA = [

@@ -13,7 +13,7 @@ from rnn_exp.networks.inits import Gaussian
 from rnn_exp.tasks import TASKS, TemporalOrder
 from rnn_exp.training import keys
 from rnn_exp.training.grids import grid, one
-from rnn_exp.training.keys import groups, key_of
+from rnn_exp.training.keys import groups, key_of, names_of
 from rnn_exp.training.run import Run
 
 
@@ -63,10 +63,10 @@ def test_a_grid_of_the_words_of_a_runs_command_is_that_run(run):
 
 def test_every_setting_has_one_key_that_its_last_name_means_or_is_refused_with_all_of_them():
     every = [
-        (f"{group}.{field.name}", field.name)
+        (f"{group}.{name}", name)
         for group, kinds in groups().items()
         for kind in kinds.values()
-        for field in dataclasses.fields(kind)
+        for name in names_of(kind)
     ]
     for key, last in every:
         of_this_name = {other for other, name in every if name == last}

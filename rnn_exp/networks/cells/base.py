@@ -7,7 +7,7 @@ a stack of one (hidden, hidden) block a gate, in torch's order.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -255,7 +255,8 @@ class CellKind:
 
     Args:
         name: the word.
-        build: what computes it, from the activation and the setting ``network.leak``.
+        build: what computes it, from the activation and the setting ``network.leak``; or, where it
+            has settings of its own, from the activation and these.
         gates: pre-activations a unit has: W_hh has so many blocks of rows.
         candidate: the block of W_hh that makes the candidate for the new state; its spectrum is
             the one that is recorded.
@@ -272,10 +273,11 @@ class CellKind:
         is_plain: whether it is h_t = φ(W h_{t-1} + V x_t + b), for which the mean field, the
             Lyapunov exponents and the regulariser Ω are written.
         torch_module: the name of torch's module of this kind; None: torch has none.
+        options: the frozen dataclass of its own settings, which are ``network.…``; None: none.
     """
 
     name: str
-    build: Callable[[Activation, float | None], Cell]
+    build: Callable[[Activation, Any], Cell]
     gates: int = 1
     candidate: int = 0
     forget_gate: int | None = None
@@ -287,6 +289,7 @@ class CellKind:
     no_edge: str | None = None
     is_plain: bool = False
     torch_module: str | None = None
+    options: type | None = None
 
     @property
     def gated(self) -> bool:
