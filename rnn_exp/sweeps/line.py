@@ -136,8 +136,8 @@ class NotebookLine:
         self.wait, self.next_show = seconds, monotonic()
         from tqdm import notebook  # imports IPython where that is installed
 
-        look = "{desc}{bar}{postfix}"
-        self.bar = notebook.tqdm(total=1.0, desc=printable(name), bar_format=look, leave=True)
+        self.name = printable(name)
+        self.bar = notebook.tqdm(total=1.0, desc=self.name, bar_format="{bar} {desc}", leave=True)
         self.lock = threading.Lock()
 
     def is_due(self) -> bool:
@@ -153,7 +153,7 @@ class NotebookLine:
         """
         with self.lock:
             self.bar.n = min(1.0, fraction or 0.0)
-            self.bar.set_postfix_str(", ".join(parts))
+            self.bar.set_description_str(": ".join(filter(None, [self.name, ", ".join(parts)])))
             self.next_show = monotonic() + self.wait
 
     def close(self) -> None:

@@ -341,7 +341,7 @@ class Widget:
     def __init__(self, **settings):
         self.settings, self.n, self.texts, self.is_closed = settings, 0.0, [], False
 
-    def set_postfix_str(self, text):
+    def set_description_str(self, text):
         self.texts.append((self.n, text))
 
     def close(self):
@@ -364,7 +364,7 @@ def test_a_notebook_shows_the_bar_of_its_own(tmp_path, monkeypatch):
 
     assert widget.settings["desc"] == "mine"
     [(part, text)] = widget.texts
-    assert (part, text.split(", ")[0]) == (0.5, "2/3 done")
+    assert (part, text.split(", ")[0]) == (0.5, "mine: 2/3 done")
     assert widget.is_closed
 
 
