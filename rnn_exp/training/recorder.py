@@ -174,11 +174,18 @@ def _exponents(
     exponents = W.new_full((len(W), k), math.nan, dtype=torch.float64)
     if not k:
         return exponents
-    states = gradients.forward.top_states()
+    states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
     fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
     # One run after the other: of many at once a QR may round in another way.
     for run in fine.nonzero().flatten().tolist():
         one, T = slice(run, run + 1), lengths[run]
-        along = spectrum(W[one], states[:T, one], batch.network.activation, k=k, burn_in=T // 10)
+        along = spectrum(
+            W[one],
+            states[:T, one],
+            batch.network.activation,
+            k=k,
+            burn_in=T // 10,
+            slopes=None if slopes is None else slopes[:T, one],
+        )
         exponents[run] = along.mean(1)[0]
     return exponents

@@ -67,7 +67,7 @@ class Sizes(NamedTuple):
             outputs=task.output_size,
             answers=task.steps if training.loss_at == "every" else task.answers,
             gates=network.kind.gates,
-            kept=network.kind.kept,
+            kept=network.kind.kept_numbers(network.phi),
             item=network.torch_dtype.itemsize,
             has_memory=network.kind.has_memory,
             is_orthogonal=PARAMETRIZATIONS[network.parametrization].is_orthogonal,

@@ -73,7 +73,14 @@ def test_a_study_begins_with_a_question(name):
     assert " ".join(comments[1:]).rstrip().endswith("?")
 
 
-@pytest.mark.parametrize("name", STUDIES)
+# Those of several hundred runs take up to a quarter of a minute each.
+LARGE = {"pascanu2013_cliff", "thresholds", "phase", "edge_of_chaos"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in STUDIES],
+)
 def test_every_run_of_a_study_is_valid_and_no_two_are_the_same(name):
     runs = runs_of(name)
 

@@ -3,11 +3,13 @@
 import tempfile
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from rnn_exp.training.keys import groups, names_of
+from tests.dose import dose
 from tests.in_process import Ended, command
 
 KEYS = [
@@ -130,7 +132,8 @@ def holds(ended: Ended) -> bool:
     return ended.is_refusal or (ended.code == 0 and "Traceback" not in ended.err)
 
 
-@settings(QUICK, max_examples=250)
+@pytest.mark.dosed
+@settings(QUICK, max_examples=dose(60, 250))
 @given(words=LINES)
 def test_a_command_line_does_what_it_says_or_is_refused_in_one_line(words):
     with tempfile.TemporaryDirectory() as folder:
@@ -174,7 +177,8 @@ BREAKS = st.sampled_from(
 )
 
 
-@settings(QUICK, max_examples=120)
+@pytest.mark.dosed
+@settings(QUICK, max_examples=dose(30, 120))
 @given(
     study=STUDIES,
     header=HEADERS,

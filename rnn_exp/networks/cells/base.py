@@ -267,6 +267,7 @@ class CellKind:
         only_activation: the word of the only activation it can have; None: any.
         has_memory: whether it has a memory c beside the state h.
         kept: how many numbers a unit keeps for its adjoint beside its state (`Trace.kept`).
+        kept_with_input: the same with an activation whose slope needs its pre-activation.
         has_leak: whether it takes ``network.leak``.
         no_edge: why there is no gain at which its gradient keeps its size: a clause; None: there
             may be one.
@@ -285,11 +286,16 @@ class CellKind:
     only_activation: str | None = None
     has_memory: bool = False
     kept: int = 0
+    kept_with_input: int = 0
     has_leak: bool = False
     no_edge: str | None = None
     is_plain: bool = False
     torch_module: str | None = None
     options: type | None = None
+
+    def kept_numbers(self, activation: Activation) -> int:
+        """Return how many numbers a unit keeps for its adjoint beside its state."""
+        return self.kept_with_input if activation.needs_input else self.kept
 
     @property
     def gated(self) -> bool:
