@@ -4,7 +4,7 @@ Importing any of it imports all of it, so that the registries of activations, ce
 inits are always full.
 """
 
-from rnn_exp.networks.cells import ACTIVATIONS, CELLS, Activation, Cell, CellKind
+from rnn_exp.networks.cells import ACTIVATIONS, CELLS, Activation, Cell, CellKind, step_cell
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.inits import INITS, Init
 from rnn_exp.networks.network import ENGINES, Engine, Network
@@ -27,4 +27,5 @@ __all__ = [
     "Network",
     "Objective",
     "Parameters",
+    "step_cell",
 ]

@@ -131,7 +131,7 @@ class ForwardPass:
         """Compute all states once, in the order of time: start, stop and the traces in between."""
         for start, stop in self.stretches:
             traces = self.between(start, stop)
-            if not self.network.phi.bounded and not self.is_whole:
+            if not self.network.is_bounded and not self.is_whole:
                 fine = finite(traces)
                 self._finite = fine if self._finite is None else self._finite & fine
             if not self.is_whole:
@@ -177,7 +177,7 @@ class ForwardPass:
 
     def finite(self) -> Shaped[Tensor, " run"] | None:
         """Say of which runs all states were finite; None: no state can be anything else."""
-        if self.network.phi.bounded:
+        if self.network.is_bounded:
             return None
         return finite(self._whole) if self._whole is not None else self._finite
 

@@ -155,7 +155,7 @@ def _by_name(layers: Sequence[LayerWeights]) -> dict[str, Tensor]:
     return {
         f"{name}_l{number}": value
         for number, layer in enumerate(layers)
-        for name, value in layer._asdict().items()
+        for name, value in layer.named().items()
     }
 
 

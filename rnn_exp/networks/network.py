@@ -105,8 +105,9 @@ class Network:
         if not kind.has_leak and self.leak is not None:
             leaking = " and ".join(name for name, one in CELLS.items() if one.has_leak)
             yield "leak", self.leak, f"null {with_cell} (it is the step of {leaking})"
-        if PARAMETRIZATIONS[self.parametrization].is_orthogonal and kind.gated:
-            reason = "its W_hh is a stack of gates, not a square matrix"
+        kind.shapes(self.hidden_size, 1)  # a cell may refuse a number of units
+        if PARAMETRIZATIONS[self.parametrization].is_orthogonal and not kind.is_square:
+            reason = f"its {kind.not_square}"
             yield "parametrization", self.parametrization, f"free {with_cell}: {reason}"
 
     @property
@@ -117,12 +118,17 @@ class Network:
     @property
     def top_weight(self) -> str:
         """The name of the recurrent weights of the highest layer, which is read out."""
-        return f"weight_hh_l{self.num_layers - 1}"
+        return f"{self.kind.recurrent}_l{self.num_layers - 1}"
 
     @property
     def phi(self) -> Activation:
         """The activation itself."""
         return ACTIVATIONS[self.activation]
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether no state can be infinite."""
+        return self.phi.bounded and self.kind.is_bounded
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -148,10 +154,8 @@ def shapes(network: Network, input_size: int, output_size: int) -> dict[str, tup
         [(3, 2), (3, 3), (3,), (3,), (1, 3), (1,)]
     """
     H = network.hidden_size
-    rows = network.kind.gates * H
     result: dict[str, tuple[int, ...]] = {}
     for depth in range(network.num_layers):
-        width = H if depth else input_size
-        result |= {f"weight_ih_l{depth}": (rows, width), f"weight_hh_l{depth}": (rows, H)}
-        result |= {f"bias_ih_l{depth}": (rows,), f"bias_hh_l{depth}": (rows,)}
+        own = network.kind.shapes(H, H if depth else input_size)
+        result |= {f"{name}_l{depth}": shape for name, shape in own.items()}
     return result | {"readout.weight": (output_size, H), "readout.bias": (output_size,)}

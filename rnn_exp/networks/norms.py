@@ -14,7 +14,7 @@ from rnn_exp.networks.cells.layout import cache_blocks
 from rnn_exp.schema import GRADIENT_STATUSES
 from rnn_exp.shapes import Float, Shaped
 
-__all__ = ["log10_norm", "norm", "norm_statuses", "quick_log10_norm"]
+__all__ = ["log10_norm", "norm", "norm_of_parameter", "norm_statuses", "quick_log10_norm"]
 
 # Decades by which a norm may be off for what was lost on its way and still be called ok.
 _APART = 0.01
@@ -31,6 +31,11 @@ def norm(values: Float[Tensor, "*kept rows columns"]) -> Float[Tensor, "*kept"]:
     """
     scaled, scale = _scaled_norm(values)
     return scaled * scale
+
+
+def norm_of_parameter(values: Float[Tensor, "run ..."]) -> Float[Tensor, " run"]:
+    """Return each run's norm of a parameter, be it a matrix or not."""
+    return norm(values if values.ndim == 3 else values.flatten(1).unsqueeze(1))
 
 
 def log10_norm(values: Float[Tensor, "*kept rows columns"]) -> Float[Tensor, "*kept"]:

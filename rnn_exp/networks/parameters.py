@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells import LayerWeights
+from rnn_exp.networks.cells import TORCHS, LayerWeights
 from rnn_exp.shapes import Float
 
 __all__ = ["Parameters", "layer_weights"]
@@ -53,5 +53,10 @@ class Parameters:
 
 def layer_weights(parameters: dict[str, Tensor], number: int) -> LayerWeights:
     """Return one layer's weights from the named parameters; layer 0 reads the inputs."""
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    return LayerWeights(*(parameters[f"{name}_l{number}"] for name in names))
+    end = f"_l{number}"
+    own = {
+        name.removesuffix(end): value for name, value in parameters.items() if name.endswith(end)
+    }
+    if own.keys() == set(TORCHS):
+        return LayerWeights(*(own[name] for name in TORCHS))
+    return LayerWeights(*own.values(), names=tuple(own))

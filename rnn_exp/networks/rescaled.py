@@ -42,11 +42,13 @@ class LayerGradients(NamedTuple):
         direct: those not through later steps, of the last time steps; before them they are 0.
         both: ∂L/∂h_t and, where the cell has a c, ∂L/∂c_t behind it.
         trace: what the forward pass of these runs has left, as training had it.
+        weights: the layer's parameters in float64.
     """
 
     direct: Scaled
     both: Scaled
     trace: Trace
+    weights: LayerWeights
 
     @property
     def hidden(self) -> int:
@@ -95,9 +97,7 @@ class _Runs:
         self.forward, self.network, self._places = forward, forward.network, places
         self._everybody = places == list(range(forward.x.shape[1]))
         self.weights = [
-            LayerWeights(
-                *(part[places].double() for part in layer_weights(forward.parameters, number))
-            )
+            layer_weights(forward.parameters, number).each(lambda part: part[places].double())
             for number in range(self.network.num_layers)
         ]
         self.shape = len(places), forward.x.shape[2], self.network.hidden_size
@@ -151,7 +151,7 @@ def _through_layers(
             later[number],
             with_inputs=bool(number),
         )
-        found.insert(0, LayerGradients(direct, both, traces[number]))
+        found.insert(0, LayerGradients(direct, both, traces[number], some.weights[number]))
         earlier.insert(0, before)
         if of_inputs is not None:
             direct = of_inputs
@@ -171,7 +171,8 @@ def _through_time(
     (T, R, B, H), device = trace.states.shape, trace.states.device
     width, known = later.values.shape[-1], T - len(direct.values)
     found = Scaled.zeros((T, R, B, width), device)
-    of_inputs = Scaled.zeros((T, R, B, weights.weight_ih.shape[-1]), device)
+    # Whoever asks for it is a layer above another, whose states it reads.
+    of_inputs = Scaled.zeros((T if with_inputs else 0, R, B, H), device)
     sick = ~trace.states.abs().amax(-1).isfinite()
     any_sick = bool(sick.any())
     for t in reversed(range(T)):
@@ -213,12 +214,14 @@ def _in_windows(
         until = region.until - region.start
         if until:
             done = [trace.between(0, until) for trace in traces]
-            parts = zip(sums, done, strict=True)
+            parts = zip(sums, done, some.weights, strict=True)
             yield (
                 region.start,
                 [
-                    LayerGradients(direct.up_to(region.until), both.up_to(region.until), trace)
-                    for (direct, both), trace in parts
+                    LayerGradients(
+                        direct.up_to(region.until), both.up_to(region.until), trace, weights
+                    )
+                    for (direct, both), trace, weights in parts
                 ],
             )
 

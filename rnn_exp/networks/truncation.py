@@ -117,7 +117,7 @@ class WeightSums:
         new = [adjoint.weights for adjoint in adjoints]
         self.layers[:] = (
             [
-                LayerWeights(*(a + b for a, b in zip(old, one, strict=True)))
+                LayerWeights(*(a + b for a, b in zip(old, one, strict=True)), names=old.names)
                 for old, one in zip(self.layers, new, strict=True)
             ]
             if self.layers

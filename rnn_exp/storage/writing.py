@@ -61,7 +61,7 @@ def describe(run: Run) -> dict[str, Any]:
         "steps": [run.task.shortest, run.task.steps],
         "chance": {"loss": run.task.chance_loss, "error": run.task.chance_error},
         "network": {
-            "recurrent_weights": network.kind.gates * network.hidden_size**2,
+            "recurrent_weights": network.kind.recurrent_size(network.hidden_size),
             "largest_slope": network.phi.largest_slope,
         },
         "versions": versions(),

@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells import Jacobian
+from rnn_exp.networks.cells import TORCHS, Jacobian
 from rnn_exp.networks.cells.layout import with_ones
 from rnn_exp.networks.forward import forward
 from rnn_exp.networks.network import Network
@@ -41,7 +41,7 @@ def inputs_of_layer(
 ) -> Float[Tensor, "time 1 batch input"]:
     """Return what a layer reads of fresh sequences of the run's own; parameters of one run."""
     batch = task.draw(SAMPLE, generator(seed, "drive"))
-    x = batch.inputs[: batch.length].unsqueeze(1).to(parameters["weight_hh_l0"])
+    x = batch.inputs[: batch.length].unsqueeze(1).to(parameters["readout.weight"])
     if number == 0:
         return x
     below = dataclasses.replace(network, num_layers=number)
@@ -88,7 +88,12 @@ def layer_drives(
 def mean_drive(
     x: Float[Tensor, "time 1 batch input"], parameters: dict[str, Tensor], number: int
 ) -> float:
-    """Return `layer_drive` for inputs that are there already."""
+    """Return `layer_drive` for inputs that are there already.
+
+    NaN: the parameters are other than torch's, and nobody says which of them drive a unit.
+    """
+    if layer_weights(parameters, number).names != TORCHS:
+        return math.nan
     V1, rows = _with_bias(parameters, number), x.flatten(0, 2)
     # Widened, the inputs of long sequences would be several times as large as they are.
     moments = V1.new_zeros(V1.shape[1], V1.shape[1])

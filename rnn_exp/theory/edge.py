@@ -10,7 +10,7 @@ import math
 
 from torch import Tensor
 
-from rnn_exp.networks.inits import Init
+from rnn_exp.networks.inits import Init, own_parameters
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import Task
@@ -49,6 +49,7 @@ def initial_weights(network: Network, init: Init, task: Task, seed: int) -> dict
     """
     sizes = shapes(network, task.input_size, task.output_size)
     drawn, scale = init.draw(sizes, seed, network.kind), init.critical_scale
+    drawn |= own_parameters(network, sizes, seed)
     if scale is None:
         return drawn
     for number in range(network.num_layers):

@@ -84,6 +84,8 @@ def gains_of(network: Network, init: Init, W: Tensor) -> list[float] | None:
         init: how its weights were drawn.
         W: W_hh of the layer, (gates · hidden, hidden).
     """
+    if not network.kind.has_matrix:
+        return None
     gains = [init.mean_field_gain(block) for block in W.chunk(network.kind.gates)]
     known = [gain for gain in gains if gain is not None]
     return known if len(known) == len(gains) else None
@@ -100,7 +102,7 @@ def failures(
         gains: g of each block of W_hh; None: W is not random.
         jacobian: what steps back do; None: the cell has no theory.
     """
-    if gains is None:
+    if gains is None and network.kind.has_matrix:
         yield f"W is not random (init={init.name})"
     if network.hidden_size < FEWEST_UNITS:
         units = "1 unit" if network.hidden_size == 1 else f"{network.hidden_size} units"

@@ -16,7 +16,7 @@ from rnn_exp.networks.cells import Adjoint
 from rnn_exp.networks.forward import grid_of
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import ENGINES
-from rnn_exp.networks.norms import norm
+from rnn_exp.networks.norms import norm, norm_of_parameter
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.networks.readout import LossOf, Objective
@@ -121,8 +121,8 @@ class RunBatch:
         self.weights = self._parametrization.network(self._views)
 
     @property
-    def top_weight(self) -> Float[Tensor, "run gates_hidden hidden"]:
-        """W_hh of the top layer of every run."""
+    def top_weight(self) -> Float[Tensor, "run ..."]:
+        """W_hh of the top layer of every run, or what a cell has in its place."""
         return self.weights[self.network.top_weight]
 
     @property
@@ -251,7 +251,7 @@ class RunBatch:
     def weight_change(self) -> Float[Tensor, " run"]:
         """Return ‖W_hh − W_0‖ / ‖W_0‖ of the top layer, W_0 as it was at first; NaN: W_0 is 0."""
         first = self._first_weight[self._stored_rows]
-        return norm(self.top_weight - first) / norm(first)
+        return norm_of_parameter(self.top_weight - first) / norm_of_parameter(first)
 
     def remove(self, ended: Container[Run], gradients: BatchGradients) -> BatchGradients:
         """Remove runs and store their weights.

@@ -17,16 +17,18 @@ without a floor (`networks.rescaled`).
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells import Cell, Totals, Trace
+from rnn_exp.networks.cells import Cell, LayerWeights, OwnContributions, Totals, Trace
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.norms import log10_norm, norm, quick_log10_norm
+from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.networks.rescaled import LayerGradients
 from rnn_exp.networks.scaled import LOG10_OF_2
+from rnn_exp.networks.truncation import SummedTotals
 from rnn_exp.shapes import Float
 
 __all__ = [
@@ -57,12 +59,17 @@ def profile(
         By column (`schema.TABLES`): log10_total, log10_direct, log10_contribution, saturation,
         state_rms; where there is one log10_memory, log10_late, log10_late_memory.
     """
+    given = gradients.forward
+    weights = [
+        layer_weights(given.parameters, number) for number in range(given.network.num_layers)
+    ]
+    name = given.network.kind.recurrent
     measured = [
         (
             piece.start,
             [
-                _layer_profile(trace, direct, totals, cell)
-                for trace, direct, totals in zip(*piece[1:], strict=True)
+                _layer_profile(trace, direct, totals, cell, Recurrent(own, name))
+                for trace, direct, totals, own in zip(*piece[1:], weights, strict=True)
             ],
         )
         for piece in gradients.pieces
@@ -96,13 +103,17 @@ def _layer_late(totals: Totals) -> dict[str, Float[Tensor, "time run"]]:
 
 
 def _layer_profile(
-    trace: Trace, direct: Tensor, totals: Totals, cell: Cell
+    trace: Trace, direct: Tensor, totals: Totals, cell: Cell, of: "Recurrent"
 ) -> dict[str, Float[Tensor, "time run"]]:
     T, _, B, H = trace.states.shape
     row = {
         "log10_total": _log10_per_sequence(totals.total),
         "log10_direct": _from_the_end(_log10_per_sequence(direct), T),
-        "log10_contribution": log10_contributions(trace, cell.deltas(trace, totals)),
+        "log10_contribution": (
+            _log10_own_contributions(trace, totals, cell, of)
+            if isinstance(cell, OwnContributions)
+            else log10_contributions(trace, cell.deltas(trace, totals))
+        ),
         "saturation": cell.saturation(trace).double(),
         "state_rms": norm(trace.states) / math.sqrt(B * H),
     }
@@ -112,7 +123,7 @@ def _layer_profile(
 
 
 def rescaled_profile(
-    pieces: Iterable[tuple[int, list[LayerGradients]]], until: int, cell: Cell
+    pieces: Iterable[tuple[int, list[LayerGradients]]], until: int, cell: Cell, name: str
 ) -> dict[str, Float[Tensor, "layer time run"]]:
     """Return the norms among the columns of `profile`, whatever their size.
 
@@ -120,11 +131,14 @@ def rescaled_profile(
         pieces: of time: after how many time steps each begins, and the gradients of every layer.
         until: the last time step whose norms are wanted.
         cell: what computes a layer.
+        name: of the recurrent weights.
     """
     found = []
     for start, layers in pieces:
         if start < until:
-            found.append((start, [_rescaled_layer(one, until - start, cell) for one in layers]))
+            found.append(
+                (start, [_rescaled_layer(one, until - start, cell, name) for one in layers])
+            )
     return joined(found)
 
 
@@ -154,7 +168,7 @@ def _rescaled_layer_late(layer: LayerGradients, until: int) -> dict[str, Float[T
 
 
 def _rescaled_layer(
-    layer: LayerGradients, until: int, cell: Cell
+    layer: LayerGradients, until: int, cell: Cell, name: str
 ) -> dict[str, Float[Tensor, "time run"]]:
     T, R, B, _ = layer.trace.states.shape
     until = min(until, T)
@@ -164,11 +178,13 @@ def _rescaled_layer(
     for start in range(0, until, steps):
         stop = min(start + steps, until)
         own, part = layer.totals(start, stop), layer.trace.between(start, stop).double()
-        deltas = cell.deltas(part, own)
+        if isinstance(cell, OwnContributions):
+            added = _as_rows(cell.contributions(part, own, layer.weights, name))
+        else:
+            added = contributions(part, cell.deltas(part, own))
         piece = {
             "log10_total": _log10_scaled(own.total, own.exponents),
-            "log10_contribution": quick_log10_norm(contributions(part, deltas))
-            + own.exponents * LOG10_OF_2,
+            "log10_contribution": quick_log10_norm(added) + own.exponents * LOG10_OF_2,
         }
         if own.memory is not None:
             piece["log10_memory"] = _log10_scaled(own.memory, own.exponents)
@@ -198,6 +214,34 @@ def contributions(
 ) -> Float[Tensor, "time run gates_hidden hidden"]:
     """Return C_t of every time step; their sum over time is ∂L/∂W_hh."""
     return deltas.mT @ trace.previous_states
+
+
+class Recurrent(NamedTuple):
+    """The weights of a layer, and the name of those through which h_{t-1} comes in."""
+
+    weights: LayerWeights
+    name: str
+
+
+def _as_rows(weights: Float[Tensor, "time run ..."]) -> Float[Tensor, "time run one k"]:
+    """Return any parameter's gradient as a matrix of one row."""
+    return weights.flatten(2).unsqueeze(2)
+
+
+def _log10_own_contributions(
+    trace: Trace, totals: Totals, cell: OwnContributions, of: Recurrent
+) -> Float[Tensor, "time run"]:
+    """Return log10 ‖C_t‖ of every time step, in a cell that gives the C_t itself."""
+    T, R = trace.states.shape[:2]
+    steps = max(1, MOST_NUMBERS // (R * of.weights.named()[of.name][0].numel()))
+    found = trace.states.new_empty(T, R, dtype=torch.float64)
+    for start in range(0, T, steps):
+        own = slice(start, start + steps)
+        memory = None if totals.memory is None else totals.memory[own]
+        part = SummedTotals(totals.total[own], memory)
+        added = cell.contributions(trace.between(start, start + steps), part, of.weights, of.name)
+        found[own] = log10_norm(_as_rows(added))
+    return found
 
 
 def log10_contributions(

@@ -95,7 +95,9 @@ def _second_pass(
         if late:
             found = rescaled_late(pieces, until)
         else:
-            found = rescaled_profile(pieces, until, batch.network.make_cell())
+            network = batch.network
+            cell, name = network.make_cell(), network.kind.recurrent
+            found = rescaled_profile(pieces, until, cell, name)
         for name, values in found.items():
             result[name] = norms[name].clone()
             result[name][:, :until, runs] = values
@@ -121,6 +123,8 @@ def _floors(network: Network, B: int) -> dict[str, float]:
     H, tiny = network.hidden_size, math.log10(torch.finfo(network.torch_dtype).tiny)
     floor = tiny + math.log10(B) + 0.5 * math.log10(H)
     of_contribution = tiny + math.log10(H) + 0.5 * math.log10(network.kind.gates)
+    if not network.kind.has_matrix:
+        of_contribution = tiny + 0.5 * math.log10(network.kind.recurrent_size(H))
     return dict.fromkeys(_STATUS_OF, floor) | {_CONTRIBUTION: of_contribution}
 
 

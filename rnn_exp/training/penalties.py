@@ -126,8 +126,8 @@ class Orthogonality:
     def refusals(self, network: Network, training: Training) -> Iterator[Refusal]:
         """Yield that W_hh is no square matrix, or stays orthogonal by itself."""
         key, value = "training.orthogonality", training.orthogonality
-        if network.kind.gated:
-            reason = "its W_hh is a stack of gates, not a square matrix"
+        if not network.kind.is_square:
+            reason = f"its {network.kind.not_square}"
             yield key, value, f"0 with network.cell={network.cell}: {reason}"
         if PARAMETRIZATIONS[network.parametrization].is_orthogonal:
             given = f"network.parametrization={network.parametrization}"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
-from rnn_exp.networks.norms import norm
+from rnn_exp.networks.norms import norm_of_parameter
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch
 from rnn_exp.theory.lyapunov import spectrum
@@ -75,6 +75,7 @@ class Recorder:
         """
         network, found = batch.network, gradients.network
         radius, largest = candidate_spectrum(batch.top_weight, network)
+        of_recurrent = found.parameters[network.top_weight]
         unused = torch.full_like(found.loss, math.nan)
         seen = profile(found, network.make_cell(), batch.late(data, found))
         return {
@@ -84,7 +85,7 @@ class Recorder:
             "error": batch.error(data, found),
             "grad_norm": gradients.norm,
             "clipped": batch.clipped(gradients),
-            "recurrent_grad_norm": norm(found.parameters[network.top_weight]),
+            "recurrent_grad_norm": norm_of_parameter(of_recurrent),
             "spectral_radius": radius,
             "largest_singular_value": largest,
             "omega": gradients.penalties.get("omega", unused),
@@ -143,16 +144,20 @@ def row_of(measured: Mapping[str, Tensor], place: int) -> dict[str, Any]:
 
 
 def candidate_spectrum(
-    weight_hh: Float[Tensor, "run gates_hidden hidden"], network: Network
+    weight_hh: Float[Tensor, "run ..."], network: Network
 ) -> tuple[Float[Tensor, " run"], Float[Tensor, " run"]]:
-    """Return the spectral radius and the largest singular value of W_hh; NaN: it is not finite.
+    """Return the spectral radius and the largest singular value of W_hh.
 
-    Of a gated cell they are those of the block that makes the candidate for the new state.
+    Of a gated cell they are those of the block that makes the candidate for the new state. NaN: it
+    is not finite, or the cell has recurrent weights that are no such matrix.
 
     Args:
         weight_hh: of one layer.
         network: what the network is.
     """
+    if not network.kind.has_matrix:
+        none = weight_hh.new_full(weight_hh.shape[:1], math.nan, dtype=torch.float64)
+        return none, none
     W = network.kind.candidate_block(weight_hh)
     sane = W.isfinite().all(-1).all(-1)
     safe = torch.where(sane[:, None, None], W, 0.0).double()

@@ -77,6 +77,7 @@ class Run:
     def _refusals(self) -> Iterator[Refusal]:
         """Yield the settings that exclude others, with the reason."""
         network, training = self.network, self.training
+        yield from self._about_weights()
         yield from self.init.refusals(network, self.task.output_size)
         if PARAMETRIZATIONS[network.parametrization].is_orthogonal and not self.init.is_orthogonal:
             able = " or ".join(INITS.where(lambda init: init.is_orthogonal))
@@ -89,6 +90,10 @@ class Run:
         for penalty in PENALTIES.values():
             if penalty.weight(training):
                 yield from penalty.refusals(network, training)
+                if not network.kind.has_matrix:
+                    reason = f"the penalty {penalty.name} speaks of W_hh"
+                    allowed = f"another cell: its {network.kind.not_square}, and {reason}"
+                    yield "network.cell", network.cell, allowed
         for own in training.own_penalties:
             yield from own.refusals(network)
         yield from self._about_loss()
@@ -96,6 +101,15 @@ class Run:
         yield from self._beyond_precision()
         if not _DEVICES.fullmatch(self.device):
             yield "device", self.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
+
+    def _about_weights(self) -> Iterator[Refusal]:
+        """Yield that a cell has no W_hh, where an init or a penalty is about that."""
+        kind, given = self.network.kind, f"with network.cell={self.network.cell}"
+        if kind.has_matrix:
+            return
+        if self.init.needs_matrix:
+            able = " or ".join(INITS.where(lambda init: not init.needs_matrix))
+            yield "init", self.init.name, f"{able} {given}: its {kind.not_square}"
 
     def _beyond_precision(self) -> Iterator[Refusal]:
         most = torch.finfo(self.network.torch_dtype).max

@@ -7,11 +7,13 @@ order is that in which messages name them; a new activation is one more in `know
 from rnn_exp.networks.cells.activations import ACTIVATIONS, Activation
 from rnn_exp.networks.cells.base import (
     CELLS,
+    TORCHS,
     Adjoint,
     Cell,
     CellKind,
     Jacobian,
     LayerWeights,
+    OwnContributions,
     StepBack,
     Totals,
     Trace,
@@ -21,6 +23,7 @@ from rnn_exp.networks.cells.gru import GRU, GRU_KIND
 from rnn_exp.networks.cells.known_activations import KNOWN
 from rnn_exp.networks.cells.lstm import LSTM, LSTM_KIND
 from rnn_exp.networks.cells.normed import NORMED_KIND, Normed
+from rnn_exp.networks.cells.own import step_cell
 from rnn_exp.networks.cells.skip import LEAKY_KIND, RESIDUAL_KIND, Skip
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "CELLS",
     "GRU",
     "LSTM",
+    "TORCHS",
     "Activation",
     "Adjoint",
     "Cell",
@@ -36,10 +40,12 @@ __all__ = [
     "Jacobian",
     "LayerWeights",
     "Normed",
+    "OwnContributions",
     "Skip",
     "StepBack",
     "Totals",
     "Trace",
+    "step_cell",
 ]
 
 for activation in KNOWN:

@@ -5,151 +5,40 @@ cell can and cannot do) apart from what computes it (`Cell`). W_hh of a cell wit
 a stack of one (hidden, hidden) block a gate, in torch's order.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.activations import Activation
+from rnn_exp.networks.cells.values import (
+    TORCHS,
+    Adjoint,
+    Jacobian,
+    LayerWeights,
+    StepBack,
+    Totals,
+    Trace,
+)
 from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float
 
 __all__ = [
     "CELLS",
+    "TORCHS",
     "Adjoint",
     "Cell",
     "CellKind",
     "Jacobian",
     "LayerWeights",
+    "OwnContributions",
     "StepBack",
     "Totals",
     "Trace",
 ]
-
-
-class LayerWeights(NamedTuple):
-    """The parameters of one layer, for every run, as torch names them."""
-
-    weight_ih: Float[Tensor, "run gates_hidden input"]
-    weight_hh: Float[Tensor, "run gates_hidden hidden"]
-    bias_ih: Float[Tensor, "run gates_hidden"]
-    bias_hh: Float[Tensor, "run gates_hidden"]
-
-    def input_weights_with_bias(self) -> Float[Tensor, "run gates_hidden inputs_and_one"]:
-        """Return V with both biases as its last column, for inputs with a 1 behind them."""
-        bias = (self.bias_ih + self.bias_hh).unsqueeze(-1)
-        return torch.cat([self.weight_ih, bias], dim=-1)
-
-
-class Trace(NamedTuple):
-    """What a layer's forward pass leaves.
-
-    Args:
-        states: h_1…h_T.
-        previous_states: h_0…h_{T-1}; the same memory as ``states``, one step earlier.
-        kept: what the cell needs for its adjoint; every tensor has time and run as its first axes,
-            and only the cell itself knows what they are.
-    """
-
-    states: Float[Tensor, "time run batch hidden"]
-    previous_states: Float[Tensor, "time run batch hidden"]
-    kept: tuple[Tensor, ...] = ()
-
-    def between(self, start: int, stop: int) -> "Trace":
-        """Return the trace of time steps start + 1 … stop."""
-        kept = tuple(tensor[start:stop] for tensor in self.kept)
-        return Trace(self.states[start:stop], self.previous_states[start:stop], kept)
-
-    def last_step(self) -> "Trace":
-        """Return a copy of the trace of the last time step, from which a forward pass can go on."""
-        kept = tuple(tensor[-1:].clone() for tensor in self.kept)
-        return Trace(self.states[-1:].clone(), self.previous_states[-1:].clone(), kept)
-
-    def of_runs(self, places: list[int]) -> "Trace":
-        """Return a copy of the trace of some runs."""
-        kept = tuple(tensor[:, places] for tensor in self.kept)
-        return Trace(self.states[:, places], self.previous_states[:, places], kept)
-
-    def double(self) -> "Trace":
-        """Return the trace in float64."""
-        kept = tuple(tensor.double() for tensor in self.kept)
-        return Trace(self.states.double(), self.previous_states.double(), kept)
-
-
-class Adjoint(NamedTuple):
-    """What a layer's adjoint pass yields.
-
-    Args:
-        total: ∂L/∂h_t through all later time steps.
-        memory: ∂L/∂c_t; None: the cell has no c.
-        weights: the gradients of the layer's parameters.
-        inputs: ∂L/∂x_t; None: they were not asked for.
-        earlier: what the first time step hands on to those before it; only the cell itself knows
-            what that is.
-    """
-
-    total: Float[Tensor, "time run batch hidden"]
-    memory: Float[Tensor, "time run batch hidden"] | None
-    weights: LayerWeights
-    inputs: Float[Tensor, "time run batch input"] | None
-    earlier: tuple[Tensor, ...] = ()
-
-
-@runtime_checkable
-class Totals(Protocol):
-    """What a step's δ are made of: an `Adjoint`, or the same gradients from elsewhere."""
-
-    @property
-    def total(self) -> Float[Tensor, "time run batch hidden"]:
-        """∂L/∂h_t through all later time steps."""
-        ...
-
-    @property
-    def memory(self) -> Float[Tensor, "time run batch hidden"] | None:
-        """∂L/∂c_t; None: the cell has no c."""
-        ...
-
-
-class StepBack(NamedTuple):
-    """What time steps hand back, each to the one before it.
-
-    Args:
-        total: ∂L/∂h_{t-1} through step t.
-        carried: ∂L/∂c_{t-1} other than through h_{t-1}; None: the cell has no c.
-        memory: ∂L/∂c_t; None: the cell has no c.
-        inputs: ∂L/∂x_t; None: they were not asked for.
-    """
-
-    total: Float[Tensor, "time run batch hidden"]
-    carried: Float[Tensor, "time run batch hidden"] | None
-    memory: Float[Tensor, "time run batch hidden"] | None
-    inputs: Float[Tensor, "time run batch input"] | None
-
-
-class Jacobian(NamedTuple):
-    r"""How a step back acts on the gradient δ_t by what the cell carries from step to step.
-
-    What is carried is h, and in a cell that has one the memory c. Wherever there is no direct part
-
-        δ_{t-1} = keep_t ⊙ δ_t + outer_{t-1} ⊙ Σ_gates W_gateᵀ (factor_{gate,t} ⊙ δ_t).
-
-    Args:
-        keep: what is carried over as it is.
-        factors: of each block of W_hh, in its order; None: the block has no part in it.
-        outer: what the gradient by h_t is multiplied by on its way into what is carried; None: 1.
-    """
-
-    keep: Float[Tensor, "time run batch hidden"]
-    factors: tuple[Float[Tensor, "time run batch hidden"] | None, ...]
-    outer: Float[Tensor, "time run batch hidden"] | None = None
-
-    def last(self, steps: int) -> "Jacobian":
-        """Return what is known of the last time steps."""
-        factors = tuple(None if factor is None else factor[-steps:] for factor in self.factors)
-        outer = None if self.outer is None else self.outer[-steps:]
-        return Jacobian(self.keep[-steps:], factors, outer)
 
 
 @runtime_checkable
@@ -249,6 +138,27 @@ class Cell(Protocol):
         ...
 
 
+@runtime_checkable
+class OwnContributions(Protocol):
+    """A cell in which weights enter in such a way that there is no δ."""
+
+    def contributions(
+        self, trace: Trace, totals: Totals, weights: LayerWeights, name: str
+    ) -> Float[Tensor, "time run ..."]:
+        """Return what each time step adds to the gradient of one parameter.
+
+        Args:
+            trace: what the forward pass has left of these time steps.
+            totals: the gradients by their states.
+            weights: the layer's parameters.
+            name: of the parameter.
+        """
+        ...
+
+
+Shape = tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class CellKind:
     """What a word of ``network.cell`` stands for, and what such a cell can and cannot do.
@@ -275,6 +185,14 @@ class CellKind:
             Lyapunov exponents and the regulariser Ω are written.
         torch_module: the name of torch's module of this kind; None: torch has none.
         options: the frozen dataclass of its own settings, which are ``network.…``; None: none.
+        is_bounded: whether its states are bounded where its activation is.
+        recurrent: the name of the parameter through which h_{t-1} comes in: of which the gradient,
+            its contributions and the change in training are recorded. ``weight_hh`` is a stack of
+            one (hidden, hidden) block a gate; any other is no such matrix.
+        own_shapes: the shape of every parameter by its name, from the numbers of units and inputs;
+            None: torch's four.
+        own_draw: draws parameters before training, from the shapes and a generator; what it does
+            not return is the init's. None: all are.
     """
 
     name: str
@@ -292,6 +210,10 @@ class CellKind:
     is_plain: bool = False
     torch_module: str | None = None
     options: type | None = None
+    is_bounded: bool = True
+    recurrent: str = "weight_hh"
+    own_shapes: Callable[[int, int], Mapping[str, Shape]] | None = None
+    own_draw: Callable[[Mapping[str, Shape], torch.Generator], Mapping[str, Tensor]] | None = None
 
     def kept_numbers(self, activation: Activation) -> int:
         """Return how many numbers a unit keeps for its adjoint beside its state."""
@@ -301,6 +223,53 @@ class CellKind:
     def gated(self) -> bool:
         """Whether W_hh is a stack of gates and no square matrix."""
         return self.gates > 1
+
+    @property
+    def is_square(self) -> bool:
+        """Whether W_hh is one square matrix."""
+        return self.has_matrix and not self.gated
+
+    @property
+    def not_square(self) -> str:
+        """What W_hh is in its place, after the word that it belongs to."""
+        if self.has_matrix:
+            return "W_hh is a stack of gates, not a square matrix"
+        return f"recurrent weights are {self.recurrent}, no matrix W_hh"
+
+    @property
+    def has_matrix(self) -> bool:
+        """Whether there is a W_hh."""
+        return self.recurrent == "weight_hh"
+
+    def shapes(self, hidden: int, inputs: int) -> dict[str, Shape]:
+        """Return the shape of every parameter of a layer, by its name.
+
+        Args:
+            hidden: units of the layer.
+            inputs: numbers it reads a time step.
+
+        Raises:
+            ValueError: if there are no recurrent weights among them, or a W_hh that is none.
+        """
+        if self.own_shapes is not None:
+            found = dict(self.own_shapes(hidden, inputs))
+            if self.recurrent not in found:
+                raise ValueError(
+                    f"the cell {self.name} has no {self.recurrent}: {', '.join(found)}"
+                )
+            wanted = (self.gates * hidden, hidden)
+            if found.get("weight_hh", wanted) != wanted:
+                raise ValueError(
+                    f"weight_hh of the cell {self.name} is {found['weight_hh']}, not {wanted}: "
+                    "give what is no stack of square matrices another name"
+                )
+            return found
+        rows = self.gates * hidden
+        return dict(zip(TORCHS, ((rows, inputs), (rows, hidden), (rows,), (rows,)), strict=True))
+
+    def recurrent_size(self, hidden: int) -> int:
+        """Return how many numbers the recurrent parameter of a layer is."""
+        return math.prod(self.shapes(hidden, 1)[self.recurrent])
 
     def candidate_block(
         self, weight_hh: Float[Tensor, "run gates_hidden hidden"]

@@ -4,7 +4,7 @@ A new init is a class in a module here and a name in the list below, whose order
 messages name them.
 """
 
-from rnn_exp.networks.inits.init import INITS, Init
+from rnn_exp.networks.inits.init import INITS, Init, own_parameters
 from rnn_exp.networks.inits.published import Chrono, ForgetBias, Pascanu, Unit
 from rnn_exp.networks.inits.scales import (
     Critical,
@@ -28,6 +28,7 @@ __all__ = [
     "SpectralRadius",
     "TorchDefault",
     "Unit",
+    "own_parameters",
 ]
 
 KINDS: tuple[type[Init], ...] = (

@@ -26,6 +26,7 @@ __all__ = [
     "Init",
     "Shapes",
     "normal",
+    "own_parameters",
     "radius",
     "torch_default",
     "with_recurrent",
@@ -51,6 +52,8 @@ class Init(abc.ABC):
     name: ClassVar[str]
     is_orthogonal: ClassVar[bool] = False
     """Whether W_hh is an orthogonal matrix times the gain."""
+    needs_matrix: ClassVar[bool] = True
+    """Whether it makes no sense for a cell that has no W_hh."""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
@@ -140,6 +143,36 @@ def torch_default(shapes: Shapes, seed: int) -> dict[str, Tensor]:
         name: uniform(shape, bound, draw["readout" if "readout" in name else ""])
         for name, shape in shapes.items()
     }
+
+
+def own_parameters(network: Network, shapes: Shapes, seed: int) -> dict[str, Tensor]:
+    """Return the parameters that a cell draws itself (`CellKind.own_draw`), under torch's names.
+
+    Args:
+        network: what the network is.
+        shapes: the shape of every parameter.
+        seed: the run's seed; every layer has a generator of its own.
+
+    Raises:
+        ValueError: for a parameter that there is not, or of another shape.
+    """
+    result: dict[str, Tensor] = {}
+    kind, draw = network.kind, network.kind.own_draw
+    if draw is None:
+        return result
+    for number in range(network.num_layers):
+        end = f"_l{number}"
+        own = {
+            name.removesuffix(end): shape for name, shape in shapes.items() if name.endswith(end)
+        }
+        for name, value in draw(own, generator(seed, f"cell{end}")).items():
+            if tuple(value.shape) != own.get(name):
+                raise ValueError(
+                    f"the cell {kind.name} draws {name} of shape {tuple(value.shape)}; "
+                    f"its parameters are {own}"
+                )
+            result[f"{name}{end}"] = value
+    return result
 
 
 def with_recurrent(

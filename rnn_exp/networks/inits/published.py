@@ -33,6 +33,8 @@ class _ForGates(Init):
     Of the gate's two biases b_ih gets the value and b_hh is 0.
     """
 
+    needs_matrix: ClassVar[bool] = False
+
     def refusals(self, network: Network, output_size: int) -> Iterator[Refusal]:
         """Yield that a cell has no gate that forgets."""
         del output_size

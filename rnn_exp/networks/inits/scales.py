@@ -30,6 +30,7 @@ class TorchDefault(Init):
     """torch.nn.RNN's own default: every weight and bias U(−1/√n, 1/√n), which is gain 1/√3."""
 
     name: ClassVar[str] = "torch"
+    needs_matrix: ClassVar[bool] = False
 
     def mean_field_gain(self, W: Float[Tensor, "n n"]) -> float:
         """Return the gain g for which W has variance g²/n: 1/√3."""

@@ -1,0 +1,312 @@
+r"""A cell from its step alone: ``step(x_t, state, weights) -> state`` in plain torch.
+
+The state s_t is h_t, which is read out, and whatever else goes from step to step. Forward the step
+is repeated; backward
+
+    ∂L/∂s_t = d_t + (∂s_{t+1}/∂s_t)ᵀ ∂L/∂s_{t+1}
+
+is the step's own vector–Jacobian product, exactly, for every part of the state: the gradient by one
+part is taken with the other parts of the same time step held fixed. The gradients of the weights
+are those of all time steps together, by autograd, once ∂L/∂s_t is known.
+
+A run has the same bits alone and in company: elementwise operations round the last few numbers of
+a block in another way than the rest, so each run has a few more sequences behind its own, in which
+the last numbers lie; and whatever is made of weights alone (`StepCell.once`) is so run by run.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.func import vjp
+
+from rnn_exp.networks.cells.base import Adjoint, LayerWeights, StepBack, Totals, Trace
+from rnn_exp.networks.cells.layout import time_chunks
+from rnn_exp.networks.cells.traced import (
+    Sizes,
+    State,
+    StepFunction,
+    backward_parts,
+    forward_parts,
+)
+from rnn_exp.shapes import Float
+
+__all__ = ["Once", "StepCell"]
+
+Named = Mapping[str, Tensor]
+Once = Callable[[Named], Named]
+"""From the named weights to those that the step reads."""
+
+# Numbers at the end of a block that may round in another way than the rest.
+_TAIL = 31
+# How much longer the stretches of time are that are worked on at once than in other cells.
+_LONGER = 4
+# Gradients of weights, of single time steps, that are held at a time of a run.
+_MOST = 1 << 18
+
+
+@dataclasses.dataclass(frozen=True)
+class StepCell:
+    """What computes a layer by its step.
+
+    Args:
+        step: takes x_t (run, batch, input), the state's parts (run, batch, hidden) and the named
+            weights (run, …), and returns the parts of the next state. Sequences and runs must not
+            mix.
+        parts: of the state; the first one is h. h_0 is the network's initial state, the others
+            begin at 0.
+        once: what the step reads in the place of the weights, made of them once a pass and run by
+            run; None: the weights themselves.
+    """
+
+    step: StepFunction
+    parts: int = 1
+    once: Once | None = None
+
+    def forward(
+        self,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        initial: Float[Tensor, "run batch hidden"],
+        before: Trace | None = None,
+    ) -> Trace:
+        """Return the states h_1…h_T; the inputs and the other parts of the state are kept."""
+        (T, _, B, _), H = x.shape, initial.shape[-1]
+        others = [torch.zeros_like(initial)] * (self.parts - 1)
+        if before is not None:
+            others = [part[-1] for part in before.kept[1::2]]
+        with torch.inference_mode():
+            state = tuple(_padded(part, H) for part in (initial, *others))
+            named, wide = self._read(weights), _padded(x, H)
+            parts = forward_parts(self.step, Sizes.of(named, wide[0], state))
+            once = parts.once(list(named.values()))
+            room = [part.new_empty(T + 1, *part.shape) for part in state]
+            for values, part in zip(room, state, strict=True):
+                values[0] = part
+            for chunk in _chunks(T, B, H):
+                states = []
+                for own in _by_time(parts.ahead(once, [wide[chunk]]), chunk):
+                    state = parts.each(*once, *own, *state)
+                    states.append(state)
+                for values, steps in zip(room, zip(*states, strict=True), strict=True):
+                    torch.stack(steps, out=values[1:][chunk])
+        h, *others = (values[:, :, :B] for values in room)
+        kept = [part for values in others for part in (values[1:], values[:-1])]
+        return Trace(h[1:], h[:-1], (x, *kept))
+
+    @torch.inference_mode()
+    def adjoint(
+        self,
+        direct: Float[Tensor, "last run batch hidden"],
+        trace: Trace,
+        x: Float[Tensor, "time run batch input"],
+        weights: LayerWeights,
+        *,
+        with_inputs: bool = False,
+        later: tuple[Tensor, ...] = (),
+    ) -> Adjoint:
+        """Return the gradient by every part of the state, and those of the parameters."""
+        (T, _, B, H), known = trace.states.shape, len(trace.states) - len(direct)
+        gradient = later or tuple(torch.zeros_like(trace.states[0]) for _ in range(self.parts))
+        gradient = tuple(_padded(part, H, zero=True) for part in gradient)
+        named, before = self._read(weights), _before(trace)
+        wide = [_padded(x, H), *(_padded(part, H) for part in before)]
+        parts = backward_parts(self.step, Sizes.of(named, wide[0][0], gradient))
+        once = parts.once(list(named.values()))
+        room = [part.new_empty(T, *part.shape) for part in gradient]
+        direct, sums = _padded(direct, H, zero=True), [torch.zeros_like(v) for v in named.values()]
+        of_inputs = torch.empty_like(x) if with_inputs else None
+        for chunk in reversed(_chunks(T, B, H)):
+            ahead = parts.ahead(once, [part[chunk] for part in wide])
+            gradients, left = list[State](), list[State]()
+            steps = zip(range(chunk.start, chunk.stop), _by_time(ahead, chunk), strict=True)
+            for t, own in reversed(list(steps)):
+                if t >= known:
+                    gradient = (gradient[0] + direct[t - known], *gradient[1:])
+                gradients.append(gradient)
+                found = parts.each(*once, *own, *gradient)
+                gradient = found[: self.parts]
+                left.append(found[self.parts :])
+            for values, made in zip(room, zip(*gradients[::-1], strict=True), strict=True):
+                torch.stack(made, out=values[chunk])
+            left.reverse()
+            for some in _slices(len(left), named):
+                whole = slice(chunk.start + some.start, chunk.start + some.stop)
+                along = [part[whole] for part in room]
+                *of_named, of_x = parts.after(once, [p[some] for p in ahead], along, left[some])
+                for total, values in zip(sums, of_named, strict=True):
+                    total += _sum_over_time(values)
+                if of_inputs is not None:
+                    of_inputs[whole] = of_x[:, :, :B]
+        total, *others = (values[:, :, :B] for values in room)
+        of_weights = self._of_weights(weights, dict(zip(named, sums, strict=True)))
+        earlier = tuple(part[:, :B].clone() for part in gradient)
+        return Adjoint(total, others[0] if others else None, of_weights, of_inputs, earlier)
+
+    def step_back(
+        self,
+        total: Float[Tensor, "time run batch hidden"],
+        carried: Float[Tensor, "time run batch hidden"] | None,
+        trace: Trace,
+        weights: LayerWeights,
+        with_inputs: bool,
+    ) -> StepBack:
+        """Return the step's vector–Jacobian products."""
+        named = {name: _plain(value) for name, value in self._read(weights).items()}
+        gradient = [_plain(part) for part in (total, carried) if part is not None]
+        given = [_plain(part) for part in (trace.kept[0], *_before(trace))]
+        found = []
+        for t in range(len(total)):
+            with torch.inference_mode(False):
+                pull = vjp(
+                    lambda x_t, *parts: tuple(self.step(x_t, parts, named)),
+                    *(part[t] for part in given),
+                )[1]
+                found.append(pull(tuple(part[t] for part in gradient)))
+        of_x, of_h, *of_others = (torch.stack(parts) for parts in zip(*found, strict=True))
+        handed = of_others[0] if of_others else None
+        return StepBack(of_h, handed, carried, of_x if with_inputs else None)
+
+    def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch gates_hidden"]:
+        """Raise: where weights enter in any way, there is no δ (see `contributions`).
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a step has no δ: its cell gives the contributions of time steps itself")
+
+    def contributions(
+        self, trace: Trace, totals: Totals, weights: LayerWeights, name: str
+    ) -> Float[Tensor, "time run ..."]:
+        """Return what each time step adds to the gradient of one of the weights."""
+        x, *before = (_plain(part) for part in (trace.kept[0], *_before(trace)))
+        gradient = [_plain(part) for part in _parts(totals)]
+        found = []
+        for run in range(x.shape[1]):
+            # Time stands in the place of the runs: every time step has weights of its own.
+            alone = {own: _plain(value[run]) for own, value in weights.named().items()}
+            with torch.inference_mode(False):
+
+                def after(weight: Tensor, alone: Named = alone, run: int = run) -> State:
+                    own = {key: value.expand(len(x), *value.shape) for key, value in alone.items()}
+                    read = self._once(own | {name: weight})
+                    return tuple(self.step(x[:, run], tuple(part[:, run] for part in before), read))
+
+                own = alone[name].expand(len(x), *alone[name].shape).clone()
+                pull = vjp(after, own)[1]
+                [of_weight] = pull(tuple(part[:, run] for part in gradient))
+            found.append(of_weight)
+        return torch.stack(found, dim=1)
+
+    def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
+        """Return NaN: a step does not say what its activations are."""
+        return trace.states.new_full(trace.states.shape[:2], torch.nan)
+
+    def jacobian(self, trace: Trace) -> None:
+        """Return None: theory has nothing to go by."""
+        del trace
+
+    def step_bound(self, largest_singular_value: float) -> None:
+        """Return None: no such bound is known."""
+        del largest_singular_value
+
+    def _once(self, named: Named) -> Named:
+        return named if self.once is None else self.once(named)
+
+    def _read(self, weights: LayerWeights) -> dict[str, Tensor]:
+        """Return what the step reads of all runs, made run by run."""
+        named = {name: value.detach() for name, value in weights.named().items()}
+        if self.once is None:
+            return named
+        with torch.no_grad():
+            runs = [
+                self.once({name: value[run : run + 1] for name, value in named.items()})
+                for run in range(len(weights[0]))
+            ]
+            return {name: torch.cat([one[name] for one in runs]) for name in runs[0]}
+
+    def _of_weights(self, weights: LayerWeights, of_read: Named) -> LayerWeights:
+        """Return the gradients by the weights from those by what the step reads."""
+        if self.once is None:
+            return LayerWeights(*of_read.values(), names=tuple(of_read))
+        found = []
+        for run in range(len(weights[0])):
+            alone = {name: _plain(value[run : run + 1]) for name, value in weights.named().items()}
+            own = {name: _plain(value[run : run + 1]) for name, value in of_read.items()}
+            with torch.inference_mode(False):
+                pull = vjp(self.once, alone)[1]
+                found.append(pull(own)[0])
+        named = {name: torch.cat([one[name] for one in found]) for name in weights.names}
+        return LayerWeights(*named.values(), names=weights.names)
+
+
+def _chunks(T: int, B: int, H: int) -> list[slice]:
+    """Cut time into longer chunks than hand-written cells do: many more operations start each."""
+    return time_chunks(T, B, max(1, H // _LONGER))
+
+
+def _slices(T: int, named: Named) -> list[slice]:
+    """Cut time so that the gradients of a run's weights at all steps of a piece are not many."""
+    steps = max(1, _MOST // sum(value[0].numel() for value in named.values()))
+    return [slice(start, min(start + steps, T)) for start in range(0, T, steps)]
+
+
+def _before(trace: Trace) -> list[Tensor]:
+    """Return the parts of the state before each time step.
+
+    After the end of a sequence h is 0; another part that has overflowed there is 0 as well, for
+    nothing goes back through it.
+    """
+    h = trace.previous_states
+    found = [h]
+    for part in trace.kept[2::2]:
+        sane = part.isfinite()
+        if bool(sane.all()):
+            found.append(part)
+        else:
+            ended = (h == 0).flatten(2).all(-1)[..., None, None]
+            found.append(torch.where(ended & ~sane, 0.0, part))
+    return found
+
+
+def _parts(totals: Totals) -> list[Tensor]:
+    return [part for part in (totals.total, totals.memory) if part is not None]
+
+
+def _sum_over_time(values: Float[Tensor, "time ..."]) -> Tensor:
+    """Return the sum over time, half of it added to the other half again and again.
+
+    torch's own sum of a column rounds in another way beside more columns.
+    """
+    while len(values) > 1:
+        half, odd = divmod(len(values), 2)
+        values, last = values[:half] + values[half : 2 * half], values[-1]
+        if odd:
+            values[0] += last
+    return values[0]
+
+
+def _by_time(ahead: Sequence[Tensor], chunk: slice) -> list[tuple[Tensor, ...]]:
+    """Return what was made ahead, an entry a time step of a chunk."""
+    if not ahead:
+        return [()] * (chunk.stop - chunk.start)
+    return list(zip(*(values.unbind() for values in ahead), strict=True))
+
+
+def _plain(values: Tensor) -> Tensor:
+    """Return numbers that autograd may keep, also where they were made in inference mode."""
+    if not values.is_inference():
+        return values.detach()
+    with torch.inference_mode(False):
+        return values.clone()
+
+
+def _padded(
+    values: Float[Tensor, "*any batch k"], hidden: int, *, zero: bool = False
+) -> Float[Tensor, "*any more k"]:
+    """Put sequences behind those of every run: the last one again, or zeros."""
+    more = -(-_TAIL // hidden)
+    shape = (*values.shape[:-2], more, values.shape[-1])
+    last = values.new_zeros(shape) if zero else values[..., -1:, :].expand(shape)
+    return torch.cat([values, last], dim=-2)
