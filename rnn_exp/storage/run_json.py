@@ -59,6 +59,19 @@ class RunFolder(NamedTuple):
     tables: dict[str, list[Source]]
     rule: str | None = None
 
+    def in_memory(self) -> "RunFolder":
+        """Return the same with its tables read, so that the folder may be removed.
+
+        Raises:
+            OSError: if one cannot be read, or is not as it was written.
+        """
+        return self._replace(
+            tables={
+                name: [source.in_memory() for source in sources]
+                for name, sources in self.tables.items()
+            }
+        )
+
 
 def read(place: Path, name: str, *, unfinished: bool = False) -> RunFolder:
     """Read a run's description and, if it is done, the footers of its tables.

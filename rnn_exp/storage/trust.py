@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 
 from rnn_exp.schema import RUN_STATUSES, VERDICTS
 
-__all__ = ["check_row", "check_rows", "check_settings", "read_json"]
+__all__ = ["check_row", "check_rows", "check_settings", "read_json", "without_place"]
 
 _MOST_BYTES: Final = 64 * 2**20  # of a JSON file; the list of a million runs has less
 _LONGEST_SETTING, _LONGEST_TEXT = 1000, 50_000
@@ -142,3 +142,8 @@ def _is_whole(value: object) -> bool:
 
 def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no JSON")
+
+
+def without_place(place: Path, why: str) -> str:
+    """Return a reason with names instead of paths: where a folder lies is nobody's business."""
+    return why.replace(f"{place}/", "").replace(str(place), place.name)
