@@ -216,6 +216,8 @@ def _verdict(
     if by_lag.size < 2:
         return "undetermined", "one time step has no lag"
     if lost is not None:
+        if lost == "zero" and np.isfinite(by_lag[end:]).any():
+            return "undetermined", f"exactly zero at lag {end}, and not at every lag after it"
         return _verdict_of_lost(lost, end)
     side = "vanishing" if change < -1 else "exploding" if change > 1 else "stable"
     if side == "stable" and np.abs(by_lag - by_lag[0]).max() > 1:
