@@ -1,5 +1,6 @@
 """Where the parts of a run come from that are none of this package: the sources in its identity."""
 
+import dataclasses
 from typing import Any
 
 from rnn_exp.fields import settings_of
@@ -11,7 +12,7 @@ from rnn_exp.training.own_penalties import OWN_PENALTIES
 from rnn_exp.training.penalties import PENALTIES
 from rnn_exp.training.settings import Training
 
-__all__ = ["own_defaults", "own_kinds", "sources_of", "use_words"]
+__all__ = ["defaults_of", "own_defaults", "own_kinds", "sources_of", "use_words"]
 
 
 def sources_of(task: Task, network: Network, init: Init, training: Training) -> dict[str, Source]:
@@ -32,8 +33,22 @@ def sources_of(task: Task, network: Network, init: Init, training: Training) -> 
     ]
     active = [name for name, penalty in PENALTIES.items() if penalty.weight(training)]
     parts += [("penalty", PENALTIES, name, None) for name in active]
+    parts += [("penalty", OWN_PENALTIES, own.name, type(own)) for own in training.own_penalties]
     found = {f"{key}={name}": registry.source_of(name, kind) for key, registry, name, kind in parts}
     return {what: source for what, source in found.items() if source is not None}
+
+
+def defaults_of(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    """Return the defaults of a dataclass's fields; those that have none are left out.
+
+    A dataclass whose default is refused, as a setting has to be given, has defaults all the same.
+    """
+    made = dataclasses.MISSING
+    return {
+        field.name: field.default if field.default_factory is made else field.default_factory()
+        for field in dataclasses.fields(kind)
+        if field.default is not made or field.default_factory is not made
+    }
 
 
 def own_kinds(group: str) -> dict[str, type]:

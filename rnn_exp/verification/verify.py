@@ -8,6 +8,7 @@ from rnn_exp.fields import SettingError, choice_error
 from rnn_exp.networks import INITS
 from rnn_exp.registry import Registry, load_plugins, use
 from rnn_exp.tasks import TASKS
+from rnn_exp.tasks.files import FileTask
 from rnn_exp.training.own_penalties import OWN_PENALTIES
 from rnn_exp.verification.finding import Finding
 from rnn_exp.verification.tasks import check_task
@@ -72,6 +73,9 @@ def _words(sources: Sequence[object]) -> list[str]:
     for key, kind in _KINDS.items():
         for name in kind.registry:
             source = kind.registry.source_of(name)
+            thing = kind.registry[name]
+            if isinstance(thing, type) and issubclass(thing, FileTask):
+                continue  # nothing can be said of it without its user's file
             if source in sources if sources else source is None:
                 found.append(f"{key}={name}")
     if sources and not found:

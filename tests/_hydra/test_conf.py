@@ -15,6 +15,7 @@ from rnn_exp.tasks import TASKS, Adding, Hold, TemporalOrder
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from tests.studies import CONF, composed, runs_of
+from tests.task_files import example, words
 
 STUDIES = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
 
@@ -35,7 +36,7 @@ def test_the_defaults_are_those_of_the_dataclasses():
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_file_of_a_task_has_the_dataclasss_defaults(name):
-    assert run_from_config(composed(f"task={name}")) == Run(task=TASKS[name]())
+    assert run_from_config(composed(f"task={name}", *words(name))) == Run(task=example(name))
 
 
 # The inits that ask for a network of their own.

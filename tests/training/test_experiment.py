@@ -51,6 +51,7 @@ TASKS = [
     TemporalOrder(24),
     Adding(20, "pascanu"),
     Adding(22, "hochreiter"),
+    TemporalOrder(10, longest=19),
     Memorization(4, positions=2),
 ]
 
