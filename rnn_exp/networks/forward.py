@@ -90,8 +90,9 @@ def forward(
         traces.append(cell.forward(inputs, weights, start if own is None else own.states[-1], own))
         with torch.inference_mode():  # what comes after the end may overflow, and means nothing
             trace = traces[-1]
+            clear = network.kind.clears_kept and not network.phi.bounded
             for run, end in enumerate(ends or ()):
-                for part in (trace.states, *(() if network.phi.bounded else trace.kept)):
+                for part in (trace.states, *(trace.kept if clear else ())):
                     part[max(end, 0) :, run] = 0
     return traces
 

@@ -142,6 +142,14 @@ CONFIGS = {
     "gru": ({"task": {"length": 400}, "network": {"cell": "gru"}}, 8),
     "leaky": ({"task": {"length": 600}, "network": {"cell": "leaky", "leak": 0.5}}, 8),
     "normed": ({"task": {"length": 600}, "network": {"cell": "normed"}}, 8),
+    "gelu": ({"task": {"length": 600}, "network": {"activation": "gelu"}}, 8),
+    "gelu-leaky": (
+        {
+            "task": {"length": 600},
+            "network": {"activation": "gelu", "cell": "leaky", "leak": 0.5},
+        },
+        8,
+    ),
     "layers": ({"task": {"length": 500}, "network": {"num_layers": 3}}, 4),
     "batch": ({"task": {"length": 300}, "training": {"batch_size": 256}}, 2),
     "float64": ({"task": {"length": 600}, "network": {"dtype": "float64"}}, 4),

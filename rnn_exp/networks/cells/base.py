@@ -177,7 +177,8 @@ class CellKind:
         only_activation: the word of the only activation it can have; None: any.
         has_memory: whether it has a memory c beside the state h.
         kept: how many numbers a unit keeps for its adjoint beside its state (`Trace.kept`).
-        kept_with_input: the same with an activation whose slope needs its pre-activation.
+        kept_with_input: the same with an activation whose slope needs its pre-activation; None: the
+            activation makes no difference to what is kept.
         has_leak: whether it takes ``network.leak``.
         no_edge: why there is no gain at which its gradient keeps its size: a clause; None: there
             may be one.
@@ -204,7 +205,7 @@ class CellKind:
     only_activation: str | None = None
     has_memory: bool = False
     kept: int = 0
-    kept_with_input: int = 0
+    kept_with_input: int | None = None
     has_leak: bool = False
     no_edge: str | None = None
     is_plain: bool = False
@@ -217,7 +218,16 @@ class CellKind:
 
     def kept_numbers(self, activation: Activation) -> int:
         """Return how many numbers a unit keeps for its adjoint beside its state."""
-        return self.kept_with_input if activation.needs_input else self.kept
+        with_input = self.kept if self.kept_with_input is None else self.kept_with_input
+        return with_input if activation.needs_input else self.kept
+
+    @property
+    def clears_kept(self) -> bool:
+        """Whether what is kept of the steps after a sequence's end is set to 0, as its states are.
+
+        It is where φ' is computed from it: of what has overflowed there φ' may be NaN.
+        """
+        return self.kept_with_input is not None
 
     @property
     def gated(self) -> bool:
