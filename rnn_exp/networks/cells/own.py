@@ -53,15 +53,14 @@ def step_cell(
             of (run, batch, hidden), h first, ``weights`` maps names to tensors (run, …). With a
             fourth argument ``phi`` it gets ``network.activation``. Runs and sequences must not mix.
         parts: of the state, 1 or 2; the gradient by the second is in the columns of the memory.
-        gates: blocks of rows that W_hh has.
-        candidate: the block of W_hh whose spectrum is recorded.
+        gates: blocks of rows that W_hh has; the spectrum of ``candidate`` is recorded.
+        candidate: a block of W_hh.
         forget_gate: the block of the gate that keeps the old state when it is 1; None: none does.
-        shapes: the shape of every parameter by its name, from (hidden, inputs); None: torch's four.
-            To inits ``bias…`` are biases and ``weight_ih…`` input weights.
+        shapes: of every parameter by its name, from (hidden, inputs); None: torch's four.
         recurrent: the parameter through which h_{t-1} comes in; without ``weight_hh`` no spectrum.
         once: makes of the weights what the step reads, once a pass and for each run by itself.
-        draw: ``draw(shapes, generator)`` returns parameters before training; what it leaves out the
-            run's init draws. Of torch's four it may draw those of a cell without W_hh.
+        draw: ``draw(shapes, generator)`` returns parameters before training, but none of torch's
+            four where there is a W_hh; the run's init draws the others.
 
     Raises:
         ValueError: for more than two parts, or a recurrent parameter that there is not.
