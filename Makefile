@@ -33,7 +33,7 @@ contracts: .venv/installed-for-tests
 	.venv/bin/lint-imports --no-logo
 
 slow: .venv/installed-for-tests
-	RNN_EXP_KILLS=$(KILLS) .venv/bin/pytest -n 2 -q -m "slow or kills"
+	RNN_EXP_DOSE=full RNN_EXP_KILLS=$(KILLS) .venv/bin/pytest -n 2 -q -m "slow or kills or dosed"
 
 results: .venv/installed
 	.venv/bin/python scripts/reproduce.py $(DOSE)

@@ -9,44 +9,59 @@ two parts: h is the position y, which is read out, and the second part, whose gr
 columns of the memory, the velocity z. ``weight_hh`` is W, and ``weight_velocity`` is 𝒲.
 """
 
+import dataclasses
 import math
 
 import torch
 
-from rnn_exp.networks import CELLS, step_cell
+import rnn_exp as rx
+from rnn_exp.fields import check, number
+from rnn_exp.networks import step_cell
 
 
-def cornn(name="cornn", dt=0.042, gamma=2.7, epsilon=4.7):
-    """Return the kind of cell; the numbers are those of the paper for pixelwise MNIST.
+@dataclasses.dataclass(frozen=True)
+class CoRNN:
+    """The coupled oscillatory RNN; the numbers are those of the paper for pixelwise MNIST.
 
     Args:
-        name: the word of ``network.cell``.
         dt: Δt.
         gamma: γ, the stiffness.
         epsilon: ε, the damping.
     """
 
-    def shapes(hidden, inputs):
-        return {
-            "weight_ih": (hidden, inputs),
-            "weight_hh": (hidden, hidden),
-            "weight_velocity": (hidden, hidden),
-            "bias_ih": (hidden,),
-        }
+    dt: float = number(0.042, above=0)
+    gamma: float = number(2.7)
+    epsilon: float = number(4.7)
 
-    def draw(shapes, generator):
-        shape = shapes["weight_velocity"]
-        bound = 1 / math.sqrt(shape[-1])
-        return {"weight_velocity": torch.empty(shape).uniform_(-bound, bound, generator=generator)}
-
-    def step(x, state, weights):
-        y, z = state
-        u = x @ weights["weight_ih"].mT + weights["bias_ih"].unsqueeze(1)
-        u = u + y @ weights["weight_hh"].mT + z @ weights["weight_velocity"].mT
-        z = z + dt * (torch.tanh(u) - gamma * y - epsilon * z)
-        return y + dt * z, z
-
-    return step_cell(name, step, parts=2, shapes=shapes, draw=draw)
+    def __post_init__(self):
+        """Refuse settings that cannot be."""
+        check(self)
 
 
-CELLS.register(cornn())
+def shapes(hidden, inputs):
+    """Return the shape of every parameter."""
+    return {
+        "weight_ih": (hidden, inputs),
+        "weight_hh": (hidden, hidden),
+        "weight_velocity": (hidden, hidden),
+        "bias_ih": (hidden,),
+    }
+
+
+def draw(shapes, generator):
+    """Draw 𝒲 as torch draws W; the run's init draws the rest."""
+    shape = shapes["weight_velocity"]
+    bound = 1 / math.sqrt(shape[-1])
+    return {"weight_velocity": torch.empty(shape).uniform_(-bound, bound, generator=generator)}
+
+
+def step(x, state, weights, own):
+    """Return y_t and z_t."""
+    y, z = state
+    u = x @ weights["weight_ih"].mT + weights["bias_ih"].unsqueeze(1)
+    u = u + y @ weights["weight_hh"].mT + z @ weights["weight_velocity"].mT
+    z = z + own.dt * (torch.tanh(u) - own.gamma * y - own.epsilon * z)
+    return y + own.dt * z, z
+
+
+rx.register(step_cell("cornn", step, parts=2, shapes=shapes, draw=draw, options=CoRNN))

@@ -23,7 +23,12 @@ def main() -> None:
 
     from rnn_exp._hydra.help import help_lines
 
-    lines = help_lines(sys.argv[1:])
+    try:
+        lines = help_lines(sys.argv[1:])
+    except ValueError as error:  # a file of users that cannot be used
+        from rnn_exp.program import leave
+
+        leave(_NAME, str(error))
     if lines is None:
         _run_hydra()
     else:

@@ -7,7 +7,7 @@ A field is declared with what it accepts (`Allowed`, in its metadata), and `chec
 import dataclasses
 import difflib
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 __all__ = [
@@ -19,7 +19,10 @@ __all__ = [
     "choice",
     "choice_error",
     "flag",
+    "more",
     "number",
+    "pairs_of",
+    "settings_of",
     "short_of",
     "suggestion",
     "whole",
@@ -134,13 +137,16 @@ def number(
     *,
     above: float | None = None,
     least: float | None = None,
+    below: float | None = None,
     short: str | None = None,
 ) -> Any:  # noqa: ANN401
     """Declare a field that accepts finite numbers in a range, and null if the default is null."""
     bound = "" if least is None else f" of at least {least:g}"
     bound = bound if above is None else f" above {above:g}"
+    bound += "" if below is None else f"{' and' if bound else ''} below {below:g}"
     low = -math.inf if above is None else above
     floor = -math.inf if least is None else least
+    high = math.inf if below is None else below
 
     def test(v: object) -> bool:
         if v is None:
@@ -148,7 +154,7 @@ def number(
         if isinstance(v, bool) or not isinstance(v, (int, float)):
             return False
         try:
-            return math.isfinite(v) and v > low and v >= floor
+            return math.isfinite(v) and v > low and floor <= v < high
         except OverflowError:  # a whole number beyond every float
             return False
 
@@ -170,6 +176,45 @@ def choice(default: str, options: Collection[str], *, short: str | None = None) 
         short: what it is called in the name of a run.
     """
     return _field(default, Allowed(lambda v: v in list(options), options=options), short)
+
+
+def more() -> Any:  # noqa: ANN401
+    """Declare the field that holds the settings of own parts: pairs of names and values."""
+    return dataclasses.field(default=(), metadata={"more": True})
+
+
+def settings_of(part: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    """Return the settings of a dataclass by name, with those of own parts among them.
+
+    Args:
+        part: a dataclass; nothing in it is copied.
+    """
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        found |= dict(value) if field.metadata.get("more") else {field.name: value}
+    return found
+
+
+def pairs_of(kinds: Mapping[str, type], given: Any) -> tuple[tuple[str, Any], ...]:  # noqa: ANN401
+    """Return the settings of own parts, checked, with the defaults of those that are not given.
+
+    Args:
+        kinds: the dataclasses of the parts that are chosen, by what chooses them.
+        given: names and values, a mapping or pairs.
+
+    Raises:
+        SettingError: for a name that none of them has, or a value that is not allowed.
+    """
+    values, found = dict(given), dict[str, Any]()
+    for kind in kinds.values():
+        names = [field.name for field in dataclasses.fields(kind)]
+        own = {name: values.pop(name) for name in names if name in values}
+        found |= settings_of(kind(**own))
+    for name, value in values.items():
+        chosen = ", ".join(kinds) or "anything that is chosen"
+        raise SettingError(name, value, f"null: it is no setting of {chosen}")
+    return tuple(found.items())
 
 
 def choice_error(

@@ -13,6 +13,11 @@ PHI = {
     "sigmoid": lambda u: 1 / (1 + torch.exp(-u)),
     "relu": lambda u: torch.where(u > 0, u, 0.0),  # slope 0 at 0, as torch.relu has it
     "identity": lambda u: u,
+    "softsign": lambda u: u / (1 + torch.where(u > 0, u, -u)),
+    "hard_tanh": lambda u: torch.where(u >= 1, 1.0, torch.where(u <= -1, -1.0, u)),
+    "leaky_relu": lambda u: torch.where(u > 0, u, 0.01 * u),
+    "elu": lambda u: torch.where(u > 0, u, torch.expm1(torch.where(u > 0, 0.0, u))),
+    "gelu": lambda u: u * (1 + torch.erf(u / math.sqrt(2))) / 2,
 }
 
 

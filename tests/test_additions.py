@@ -35,49 +35,66 @@ def configuration(**changed):
     return plain | groups | changed
 
 
-# An exponential linear unit (Clevert, Unterthiner & Hochreiter 2016) is not homogeneous, not
-# bounded, and no nonlinearity of torch.nn.RNN. The exp of torch rounds the tail of a block another
-# way than the rest, as its sigmoid does.
+# φ alone: u σ(u) (Hendrycks & Gimpel 2016), which is not monotone.
+SILU = Activation("silu", torch.nn.functional.silu)
+# An exponential linear unit with α = ½, which bends at 0. Its output tells its slope.
 ELU = Activation(
-    "elu",
-    lambda u: torch.nn.functional.elu_(u),
-    lambda h: torch.where(h > 0, 1.0, h + 1).to(h.dtype),
+    "half_elu",
+    lambda u: torch.nn.functional.elu(u, 0.5),
+    lambda h: torch.where(h > 0, torch.ones_like(h), h + 0.5),
     largest_slope=1.0,
-    bounded=False,
-    rounds_tails=True,
+    breaks=(0.0,),
+    subhomogeneous=True,
 )
 
 
 @pytest.fixture
-def elu(monkeypatch):
-    monkeypatch.setitem(ACTIVATIONS._things, "elu", ELU)
-    return ELU
+def own(monkeypatch):
+    for activation in (SILU, ELU):
+        monkeypatch.setitem(ACTIVATIONS._things, activation.name, activation)
 
 
-def test_an_activation_is_one_value(elu):
-    run = run_from(configuration() | {"network": {"activation": "elu", "hidden_size": 6}})
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("phi", [SILU, ELU], ids=lambda phi: phi.name)
+@pytest.mark.parametrize("cell", CELLS.where(lambda kind: kind.only_activation is None))
+def test_an_activation_is_one_value(phi, cell):
+    network = {"activation": phi.name, "hidden_size": 16, "cell": cell, "num_layers": 2}
+    network |= {"leak": 0.3} if CELLS[cell].has_leak else {}
+    run = run_from(configuration() | {"network": network})
     [outcome] = train_runs([run])
 
-    assert "-elu-" in run.name
+    assert f"-{phi.name}-" in run.name
     assert outcome.status == "finished"
     assert np.isfinite(outcome.gradients["log10_total"]).all()
+    forms = {"rnn": "mean field", "normed": None}
+    assert outcome.theory.prediction.form == forms.get(cell, "two-time")
     with pytest.raises(SettingError, match="allowed is tanh, sigmoid, relu with engine=torch"):
-        Network("elu", engine="torch")
+        Network(phi.name, engine="torch")
 
 
-def test_an_activation_that_is_not_homogeneous_has_the_mean_field_of_its_own_integrals(elu):
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("phi", [SILU, ELU], ids=lambda phi: phi.name)
+def test_an_activation_that_is_not_homogeneous_has_the_mean_field_of_its_own_integrals(phi):
     gain, drive = 0.9, 0.2
     z = torch.randn(2_000_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     q = 1.0
     for _ in range(60):
-        q = gain**2 * float(elu(math.sqrt(q) * z).square().mean()) + drive
-    chi = gain**2 * float(elu.slope(elu(math.sqrt(q) * z)).square().mean())
+        q = gain**2 * float(phi(math.sqrt(q) * z).square().mean()) + drive
+    chi = gain**2 * float(phi.derivative(math.sqrt(q) * z).square().mean())
 
-    found = mean_field("elu", gain, drive)
+    found = mean_field(phi.name, gain, drive)
 
     assert (found.q, found.chi) == pytest.approx((q, chi), rel=5e-3)
-    assert mean_field("elu", critical_gain("elu", drive), drive).chi == pytest.approx(1, abs=1e-6)
-    assert math.isnan(mean_field("elu", 2.0, drive).rate), "its states grow without end: no theory"
+    assert math.isnan(mean_field(phi.name, 2.0, 2.0).rate), "its states grow without end"
+
+
+@pytest.mark.usefixtures("own")
+def test_a_critical_gain_is_found_or_there_is_a_reason_why_not():
+    drive = 0.2
+    gain = critical_gain("half_elu", drive)
+    assert mean_field("half_elu", gain, drive).chi == pytest.approx(1, abs=1e-6)
+    with pytest.raises(ValueError, match=r"no critical gain of silu .* its states do not grow"):
+        critical_gain("silu", drive)
 
 
 @dataclasses.dataclass(frozen=True)

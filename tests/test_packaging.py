@@ -72,8 +72,10 @@ def test_the_wheel_names_its_commands_and_its_license(wheel):
 
     assert dict(parser["console_scripts"]) == {
         "rnn-exp": "rnn_exp.app:main",
+        "rnn-exp-new": "rnn_exp.commands:new",
         "rnn-exp-report": "rnn_exp.commands:report",
         "rnn-exp-status": "rnn_exp.commands:status",
+        "rnn-exp-verify": "rnn_exp.commands:verify",
         "rnn-exp-weights": "rnn_exp.commands:weights",
     }
     assert len(licenses) == 1

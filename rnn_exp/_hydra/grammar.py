@@ -179,7 +179,7 @@ def _takes_lists(key: str) -> bool:
     """Whether a setting may be a list: those of Hydra, and of a run's own what says so."""
     from rnn_exp.training.run import Run
 
-    if key.startswith("hydra"):
+    if key.startswith("hydra") or key == "use":
         return True
     allowed = [allowed_of(field) for field in dataclasses.fields(Run) if field.name == key]
     return any(each is not None and each.test(("word",)) for each in allowed)

@@ -45,7 +45,7 @@ __all__ = [
 
 _OWN_NAMES = ("${rnn_exp.run_name:${hydra.sweep.dir}}", "${rnn_exp.run_name:}")
 ALREADY_THERE_MESSAGE = "This run is already there; to train it again, remove its folder."
-_NOT_OF_A_RUN = ("hydra", "study", "objective")
+_NOT_OF_A_RUN = ("hydra", "study", "objective", "use")
 _DECIDES_NO_RESULT = ("objective", "note", "tags")
 
 

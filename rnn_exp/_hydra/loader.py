@@ -29,8 +29,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnn_exp._hydra.grammar import Parser, bare_key, values_of
 from rnn_exp._hydra.grids import PAIRED, PARAMS
+from rnn_exp._hydra.own_parts import RegistrySource, files_named, use_files, with_own_settings
 from rnn_exp._hydra.study_files import GROUP, LoadedFile, refuse_lost, refuse_unknown
 from rnn_exp.fields import SettingError
+from rnn_exp.registry import load_plugins
 from rnn_exp.words import from_here
 
 __all__ = ["CheckedLoader", "StudyHydra", "use_own_loader"]
@@ -75,6 +77,7 @@ class Repository(ConfigRepository):
             FileSource(source.provider, source.path) if source.scheme() == "file" else source
             for source in self.sources
         ]
+        self.sources.insert(-1, RegistrySource())  # Hydra wants its own to be the last one
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """Return a file's content, None if there is no such file.
@@ -93,7 +96,10 @@ class Repository(ConfigRepository):
                     f"a name of its own: {from_here(file)} would not be used, but "
                     f"{from_here(files[0])}; rename the file",
                 )
-        return super().load_config(config_path)
+        result = super().load_config(config_path)
+        if result is not None:
+            with_own_settings(config_path, result.config)
+        return result
 
 
 class CheckedLoader(ConfigLoaderImpl):
@@ -129,7 +135,9 @@ class CheckedLoader(ConfigLoaderImpl):
         """
         # The command line may add folders to the search path.
         self.found = self._parse_overrides_and_create_caching_repo(config_name, overrides)[1]
-        self._refuse_several_studies(Parser(self).parse_overrides(overrides))
+        words = Parser(self).parse_overrides(overrides)
+        self._refuse_several_studies(words)
+        self._use_files(words)
         rest = (run_mode, from_shell, validate_sweep_overrides)
         try:
             return self._compose(config_name, overrides, *rest)
@@ -171,17 +179,34 @@ class CheckedLoader(ConfigLoaderImpl):
     def _refuse_several_studies(self, words: Sequence[Override]) -> None:
         """Refuse several studies at once, if they have grids or other settings of Hydra's."""
         for word in words:
-            if word.key_or_group != GROUP or word.is_delete():
-                continue
-            value = word.value()
-            names = list(map(str, value)) if isinstance(value, list) else values_of(word)
-            contents = [self.found.load_config(f"{GROUP}/{name}") for name in names]
-            own = [found for found in contents if found is not None and "hydra" in found.config]
-            if len(names) > 1 and (own or isinstance(value, list)):
+            names, contents = self._studies(word)
+            own = [found for found in contents if "hydra" in found]
+            if len(names) > 1 and (own or isinstance(word.value(), list)):
                 each = " && ".join(f"rnn-exp {GROUP}={name}" for name in names)
                 raise SettingError(
                     GROUP, ",".join(names), f"one study, since each has its own grid: {each}"
                 )
+
+    def _studies(self, word: Override) -> tuple[list[str], list[Any]]:
+        """Return the names of the studies that a word chooses, and what those say that there are.
+
+        Args:
+            word: any word of the command line.
+        """
+        if word.key_or_group != GROUP or word.is_delete():
+            return [], []
+        value = word.value()
+        names = list(map(str, value)) if isinstance(value, list) else values_of(word)
+        found = [self.found.load_config(f"{GROUP}/{name}") for name in names]
+        return names, [result.config for result in found if result is not None]
+
+    def _use_files(self, words: Sequence[Override]) -> None:
+        """Run the files of users that the command line and its studies ask for."""
+        load_plugins()
+        studies = [study for word in words for study in self._studies(word)[1]]
+        own = [source for source in self.found.get_sources() if source.provider == "command-line"]
+        folders = [Path(source.path) for source in own if isinstance(source, FileSource)]
+        use_files(files_named(words, studies), folders)
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         result = repo.load_config(str(default.config_path))

@@ -26,6 +26,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from rnn_exp import program
 from rnn_exp._hydra.command_line import CommandLineError, likely_word, quoted
 from rnn_exp.fields import SettingError, suggestion
+from rnn_exp.registry import SourceError
 from rnn_exp.words import from_here
 
 __all__ = ["GO_ON", "WITH_TRACEBACK", "RunError", "line_of", "refuse"]
@@ -205,6 +206,7 @@ def _short(word: str) -> str:
 # In the order in which the causes are asked: the first that has a line is taken.
 _WORDS: Final[dict[type[BaseException], Callable[[Any], str]]] = {
     SettingError: str,
+    SourceError: str,
     CommandLineError: str,
     RunError: str,
     yaml.YAMLError: _broken_yaml,

@@ -64,7 +64,8 @@ class _Case:
     ) -> "_Case":
         """Draw weights of size 1/√n, inputs, a first state and direct gradients of size 1."""
         leak = 0.4 if kind.has_leak else None
-        cell = kind.build(ACTIVATIONS[kind.only_activation or activation], leak)
+        own = leak if kind.options is None else kind.options()
+        cell = kind.build(ACTIVATIONS[kind.only_activation or activation], own)
         draws, shapes = generator(0, f"check/{T}/{R}"), kind.shapes(H, _INPUTS)
 
         def normal(*shape: int) -> Tensor:

@@ -89,8 +89,10 @@ def forward(
         own = before[number] if before else None
         traces.append(cell.forward(inputs, weights, start if own is None else own.states[-1], own))
         with torch.inference_mode():  # what comes after the end may overflow, and means nothing
+            trace = traces[-1]
             for run, end in enumerate(ends or ()):
-                traces[-1].states[max(end, 0) :, run] = 0
+                for part in (trace.states, *(() if network.phi.bounded else trace.kept)):
+                    part[max(end, 0) :, run] = 0
     return traces
 
 
@@ -159,6 +161,19 @@ class ForwardPass:
         """Return the top layer's states of all time steps, after `walk`."""
         tops = [self.between(start, stop)[-1].states for start, stop in self.stretches]
         return tops[0] if self.is_whole else torch.cat(tops)
+
+    def top_slopes(self) -> Float[Tensor, "time run batch hidden"] | None:
+        """Return φ' of the top layer of all time steps; None: it follows from the states.
+
+        In float64, and of the plain cell, whose step back is φ' and then W.
+        """
+        if not self.network.phi.needs_input:
+            return None
+        cell, found = self.network.make_cell(), list[Tensor]()
+        for start, stop in self.stretches:
+            jacobian = cell.jacobian(self.between(start, stop)[-1].double())
+            found += () if jacobian is None else [f for f in jacobian.factors if f is not None]
+        return torch.cat(found)
 
     def finite(self) -> Shaped[Tensor, " run"] | None:
         """Say of which runs all states were finite; None: no state can be anything else."""

@@ -4,12 +4,22 @@ Engines, which compute such networks, are described here and do their work in `g
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 
-from rnn_exp.fields import SettingError, as_typed, check, choice, number, whole
+from rnn_exp.fields import (
+    SettingError,
+    as_typed,
+    check,
+    choice,
+    flag,
+    more,
+    number,
+    pairs_of,
+    whole,
+)
 from rnn_exp.networks.cells import ACTIVATIONS, CELLS, Activation, Cell, CellKind
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.registry import Registry
@@ -70,6 +80,8 @@ class Network:
         engine: ``scan`` (this package, many runs at once) or ``torch`` (the genuine module, one
             run at a time). Both give the same tables.
         dtype: the precision of states and weights.
+        bias: whether layers and read-out have biases; without them they are 0 and stay 0.
+        more: the settings that the cell itself brings, where it is one of your own.
 
     Raises:
         SettingError: for a size below 1, an unknown word, or settings that exclude each other.
@@ -84,10 +96,15 @@ class Network:
     parametrization: str = choice("free", PARAMETRIZATIONS, short="W")
     engine: str = choice("scan", ENGINES)
     dtype: str = choice("float32", DTYPES, short="")
+    bias: bool = flag(True)
+    more: Iterable[tuple[str, Any]] | Mapping[str, Any] = more()
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+        own = self.kind.options
+        kinds = {} if own is None else {f"network.cell={self.cell}": own}
+        object.__setattr__(self, "more", pairs_of(kinds, self.more))
         for key, value, reason in (*self._refusals(), *ENGINES[self.engine].refusals(self)):
             raise SettingError(key, value, reason)
 
@@ -130,9 +147,19 @@ class Network:
         """The precision as torch names it."""
         return DTYPES[self.dtype]
 
+    def has(self, parameter: str) -> bool:
+        """Say whether a parameter, by torch's name, is there and trained, and not 0 for ever.
+
+        Example:
+            >>> Network(bias=False).has("bias_hh_l0"), Network(bias=False).has("weight_hh_l0")
+            (False, True)
+        """
+        return self.bias or "bias" not in parameter
+
     def make_cell(self) -> Cell:
         """Return what computes a layer."""
-        return self.kind.build(self.phi, self.leak)
+        own = self.kind.options
+        return self.kind.build(self.phi, self.leak if own is None else own(**dict(self.more)))
 
 
 def shapes(network: Network, input_size: int, output_size: int) -> dict[str, tuple[int, ...]]:

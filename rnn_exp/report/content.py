@@ -23,6 +23,8 @@ def summary(runs: pd.DataFrame, broken: pd.DataFrame) -> str:
         f"The study has {plural(len(runs), 'run')}: {_counted(runs, 'status', RUN_STATUSES)}.",
         _only_setting(runs),
         _trained(runs),
+        _clipped(runs),
+        _from_elsewhere(runs),
         _broken(broken),
     )
 
@@ -52,6 +54,26 @@ def _trained(runs: pd.DataFrame) -> str:
     if len(changed) == 1:
         return f"At the last recorded update the gradient is {changed['final_verdict'].iloc[0]}."
     return ""
+
+
+def _clipped(runs: pd.DataFrame) -> str:
+    """In how many runs the threshold of clipping is below the gradient from the start on."""
+    clipped = runs.reindex(columns=["clipped_at_start"])["clipped_at_start"].eq(True)
+    if not clipped.any():
+        return ""
+    of = "" if len(runs) == 1 else f" in {clipped.sum()} of {plural(len(runs), 'run')}"
+    return f"Clipping binds from the first update{of}."
+
+
+def _from_elsewhere(runs: pd.DataFrame) -> str:
+    """Say which runs were made with parts that do not come with this program."""
+    sources = runs.reindex(columns=["sources"])["sources"].dropna()
+    if sources.empty:
+        return ""
+    parts = sorted({part for text in sources for part in str(text).split(",")})
+    shown = [f"{part[:-_LONG_HASH]}{part[-_LONG_HASH:][:_SHORT_HASH]}…" for part in parts]
+    of_all = "Every run" if len(sources) == len(runs) else f"{len(sources)} of {len(runs)} runs"
+    return f"{of_all} made with code from elsewhere: {listing(shown)} (SHA-256)."
 
 
 def _broken(broken: pd.DataFrame) -> str:
@@ -103,6 +125,8 @@ RESULTS: Final = {
 _LABELS: Final = ("note", "tags")
 _LONGEST_LABEL: Final = 500
 _UNKNOWN: Final = "-"
+_LONG_HASH: Final = 64  # hex digits of a SHA-256
+_SHORT_HASH: Final = 12
 _ALWAYS: Final = ("task.length", "network.cell", "network.activation", "init", "init.gain")
 """Settings that the table of settings shows wherever they vary."""
 

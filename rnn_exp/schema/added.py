@@ -10,13 +10,41 @@ from typing import Any, Final
 
 __all__ = ["ADDED_SETTINGS", "decisive", "with_added"]
 
-ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType({})
+ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "evaluation.every": None,
+        "evaluation.length": None,
+        "evaluation.sequences": 1000,
+        "init.readout_scale": 1.0,
+        "network.bias": True,
+        "recording.jacobian_lags": 0,
+        "task.longest": None,
+        "training.momentum": 0.0,
+        "training.nesterov": False,
+        "training.weight_decay": 0.0,
+        "training.rmsprop_alpha": 0.99,
+        "training.adam_beta1": 0.9,
+        "training.adam_beta2": 0.999,
+        "training.schedule": "constant",
+        "training.schedule_every": None,
+        "training.schedule_factor": 0.1,
+        "training.warm_up": 0,
+    }
+)
 """Each setting that was added, under its key, with its default (tested against the dataclasses)."""
-_OF_EVERY_RUN: Final = ("network.", "training.", "recording.")
+_OF_EVERY_RUN: Final = (
+    "network.",
+    "training.",
+    "recording.",
+    "evaluation.",
+    "init.readout_scale",
+)
 
 
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that decide a run's results, and so its digest.
+
+    A file of data counts by its content (``task.sha256``), wherever it lies.
 
     Args:
         settings: every setting under its key.
@@ -25,10 +53,11 @@ def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
         >>> decisive({"seed": 1, "device": "cpu"})
         {'seed': 1}
     """
+    besides = {"device", "task.file"} if "task.sha256" in settings else {"device"}
     return {
         key: value
         for key, value in settings.items()
-        if key != "device" and not (key in ADDED_SETTINGS and ADDED_SETTINGS[key] == value)
+        if key not in besides and not (key in ADDED_SETTINGS and ADDED_SETTINGS[key] == value)
     }
 
 

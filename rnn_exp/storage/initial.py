@@ -19,7 +19,7 @@ from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.writing import versions
 from rnn_exp.theory.edge import initial_weights as drawn_weights
 from rnn_exp.training.batch import RunBatch
-from rnn_exp.training.run import Run, run_from
+from rnn_exp.training.run import Run, nested, run_from
 
 __all__ = ["FILE", "OtherVersionsWarning", "initial_weights", "run_of", "write_initial_weights"]
 
@@ -56,16 +56,7 @@ def run_of(folder: Path) -> Run:
         raise FileNotFoundError(f"{folder} is no run's folder (no {RUN_JSON})")
     said: Any = read_json(path)
     try:
-        config: dict[str, Any] = {"task": {}, "init": {}}
-        for key, value in said["settings"].items():
-            group, _, name = key.rpartition(".")
-            if key in config:  # the word that chooses a task or an init
-                config[key]["name"] = value
-            elif group:
-                config.setdefault(group, {})[name] = value
-            else:
-                config[name] = value
-        run, digest = run_from(config), said["digest"]
+        run, digest = run_from(nested(said["settings"])), said["digest"]
     except (LookupError, TypeError, AttributeError, SettingError) as error:
         raise ValueError(f"{path} describes no run of this version: {error}") from None
     if run.digest != digest:

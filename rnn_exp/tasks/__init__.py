@@ -7,11 +7,14 @@ order is that in which messages name them.
 
 from rnn_exp.tasks.adding import Adding, Multiplication
 from rnn_exp.tasks.digits import Digits
+from rnn_exp.tasks.images import Images
 from rnn_exp.tasks.latch import Latch
+from rnn_exp.tasks.lengths import LengthRange, at_length
 from rnn_exp.tasks.memoryless import Hold, Noise
 from rnn_exp.tasks.order import TemporalOrder
 from rnn_exp.tasks.recall import Copy, Memorization, Permutation
-from rnn_exp.tasks.task import TASKS, Batch, SequenceBatch, Stream, Task
+from rnn_exp.tasks.series import Series
+from rnn_exp.tasks.task import TASKS, Batch, HoldsOut, SequenceBatch, Stream, Task
 
 __all__ = [
     "TASKS",
@@ -20,15 +23,20 @@ __all__ = [
     "Copy",
     "Digits",
     "Hold",
+    "HoldsOut",
+    "Images",
     "Latch",
+    "LengthRange",
     "Memorization",
     "Multiplication",
     "Noise",
     "Permutation",
     "SequenceBatch",
+    "Series",
     "Stream",
     "Task",
     "TemporalOrder",
+    "at_length",
 ]
 
 KINDS: tuple[type[Task], ...] = (
@@ -40,6 +48,8 @@ KINDS: tuple[type[Task], ...] = (
     Copy,
     Latch,
     Digits,
+    Images,
+    Series,
     Noise,
     Hold,
 )

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rnn_exp.fields import SettingError, check, choice, whole
 from rnn_exp.shapes import Float, Shaped
+from rnn_exp.tasks.lengths import LengthRange, longest_field
 from rnn_exp.tasks.task import Batch, Regression
 
 __all__ = ["Adding", "MarkedSequences", "MarkerRule", "Multiplication"]
@@ -125,7 +126,7 @@ _CONVENTIONS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Adding(Regression):
+class Adding(LengthRange, Regression):
     """Add the two marked numbers, as one of three papers has it.
 
     ::
@@ -155,6 +156,7 @@ class Adding(Regression):
     Args:
         length: L, in time steps.
         convention: ``arjovsky``, ``pascanu`` or ``hochreiter``.
+        longest: where it is given, each batch has a length of its own, from L to this (null: none).
 
     Raises:
         SettingError: if the length is below 2, 10 or 22 (arjovsky, pascanu, hochreiter), or the
@@ -163,6 +165,7 @@ class Adding(Regression):
 
     length: int = whole(30, least=2)
     convention: str = choice("arjovsky", list(_CONVENTIONS))
+    longest: int | None = longest_field()
 
     name: ClassVar[str] = "adding"
     input_size: ClassVar[int] = 2
@@ -175,20 +178,15 @@ class Adding(Regression):
         if self.length < least:
             allowed = f"a whole number of at least {least} (task.convention={self.convention})"
             raise SettingError("length", self.length, allowed)
+        self.check_range()
 
     @property
     def _convention(self) -> _Convention:
         return _CONVENTIONS[self.convention]
 
-    @property
-    def steps(self) -> int:
-        """The number of time steps of the longest sequence: L, or about L + L/10."""
-        return self._convention.rule.longest(self.length)
-
-    @property
-    def shortest(self) -> int:
-        """L: no sequence is shorter."""
-        return self.length
+    def steps_at(self, length: int) -> int:
+        """Return the number of time steps of the longest sequence: L, or about L + L/10."""
+        return self._convention.rule.longest(length)
 
     @property
     def tolerance(self) -> float:
@@ -205,11 +203,11 @@ class Adding(Regression):
         """The share of answers that are far from that constant."""
         return self._convention.chance_error
 
-    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
+    def draw_at(self, length: int, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw numbers, mark two of each sequence, and ask for what the convention asks."""
-        sequences = self._convention.rule.draw(self.length, batch_size, generator)
+        sequences = self._convention.rule.draw(length, batch_size, generator)
         answers = self._convention.answer(sequences.marked.sum(0))
-        return sequences.to_batch(answers, self.steps)
+        return sequences.to_batch(answers, self.steps_at(length))
 
 
 def _product_below(p: float) -> float:
@@ -218,7 +216,7 @@ def _product_below(p: float) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
-class Multiplication(Regression):
+class Multiplication(LengthRange, Regression):
     """Multiply the two marked numbers (Pascanu, Mikolov & Bengio 2013 and their code).
 
     ::
@@ -235,12 +233,14 @@ class Multiplication(Regression):
 
     Args:
         length: L, in time steps.
+        longest: where it is given, each batch has a length of its own, from L to this (null: none).
 
     Raises:
         SettingError: if the length is below 10.
     """
 
     length: int = whole(50, least=_PASCANU.least)
+    longest: int | None = longest_field()
 
     name: ClassVar[str] = "multiplication"
     input_size: ClassVar[int] = 2
@@ -251,23 +251,18 @@ class Multiplication(Regression):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+        self.check_range()
 
-    @property
-    def steps(self) -> int:
-        """The number of time steps of the longest sequence: below L + L/10."""
-        return _PASCANU.longest(self.length)
-
-    @property
-    def shortest(self) -> int:
-        """L: no sequence is shorter."""
-        return self.length
+    def steps_at(self, length: int) -> int:
+        """Return the number of time steps of the longest sequence: below L + L/10."""
+        return _PASCANU.longest(length)
 
     @property
     def tolerance(self) -> float:
         """The distance from the target from which on an answer is wrong: √0.04."""
         return 0.2
 
-    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
+    def draw_at(self, length: int, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw numbers, mark two of each sequence, and ask for their product."""
-        sequences = _PASCANU.draw(self.length, batch_size, generator)
-        return sequences.to_batch(sequences.marked.prod(0), self.steps)
+        sequences = _PASCANU.draw(length, batch_size, generator)
+        return sequences.to_batch(sequences.marked.prod(0), self.steps_at(length))

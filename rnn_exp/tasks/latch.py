@@ -7,13 +7,14 @@ from typing import ClassVar
 import torch
 
 from rnn_exp.fields import SettingError, check, number, whole
+from rnn_exp.tasks.lengths import LengthRange, longest_field
 from rnn_exp.tasks.task import Batch, Classification
 
 __all__ = ["Latch"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Latch(Classification):
+class Latch(LengthRange, Classification):
     """Tell at the end which of two classes the first inputs showed (after Bengio et al. 1994).
 
     ::
@@ -32,6 +33,7 @@ class Latch(Classification):
         length: L, in time steps.
         informative: how many of the first inputs show the class.
         noise: the standard deviation of what is added to every input.
+        longest: where it is given, each batch has a length of its own, from L to this (null: none).
 
     Raises:
         SettingError: if no input after the informative ones is left, or a number is out of range.
@@ -40,6 +42,7 @@ class Latch(Classification):
     length: int = whole(50, least=2)
     informative: int = whole(3, least=1)
     noise: float = number(0.2, least=0)
+    longest: int | None = longest_field()
 
     name: ClassVar[str] = "latch"
     input_size: ClassVar[int] = 1
@@ -50,17 +53,18 @@ class Latch(Classification):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+        self.check_range()
         if self.informative >= self.length:
             allowed = f"a whole number below task.length={self.length}"
             raise SettingError("informative", self.informative, allowed)
 
-    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
+    def draw_at(self, length: int, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw noise and classes; the first inputs show the class."""
-        size = (self.length, batch_size)
+        size = (length, batch_size)
         inputs = self.noise * torch.randn(size, generator=generator, dtype=torch.float32)
         classes = torch.randint(0, 2, (1, batch_size), generator=generator)
         inputs[: self.informative] += 2 * classes - 1
         cues = torch.arange(1, self.informative + 1).unsqueeze(1)
         return Batch(
-            inputs.unsqueeze(-1), classes, cues.expand(self.informative, batch_size), self.length
+            inputs.unsqueeze(-1), classes, cues.expand(self.informative, batch_size), length
         )

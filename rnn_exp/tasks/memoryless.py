@@ -7,13 +7,14 @@ from typing import ClassVar
 import torch
 
 from rnn_exp.fields import check, number, whole
+from rnn_exp.tasks.lengths import LengthRange, longest_field
 from rnn_exp.tasks.task import Batch, Regression
 
 __all__ = ["Hold", "Noise"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Noise(Regression):
+class Noise(LengthRange, Regression):
     """Nothing can be learnt here: the answer has nothing to do with the inputs.
 
     ::
@@ -31,6 +32,7 @@ class Noise(Regression):
     Args:
         length: L, in time steps.
         channels: how many inputs a time step has.
+        longest: where it is given, each batch has a length of its own, from L to this (null: none).
 
     Raises:
         SettingError: if the length or the channels are below 1.
@@ -38,6 +40,7 @@ class Noise(Regression):
 
     length: int = whole(50, least=1)
     channels: int = whole(1, least=1)
+    longest: int | None = longest_field()
 
     name: ClassVar[str] = "noise"
     output_size: ClassVar[int] = 1
@@ -47,22 +50,23 @@ class Noise(Regression):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+        self.check_range()
 
     @property
     def input_size(self) -> int:
         """One number a channel."""
         return self.channels
 
-    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
+    def draw_at(self, length: int, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw inputs, then answers of their own."""
-        size = (self.length, batch_size, self.channels)
+        size = (length, batch_size, self.channels)
         inputs = torch.randn(size, generator=generator, dtype=torch.float32)
         answers = torch.randn((1, batch_size), generator=generator, dtype=torch.float32)
-        return Batch(inputs, answers, torch.zeros(0, batch_size, dtype=torch.int64), self.length)
+        return Batch(inputs, answers, torch.zeros(0, batch_size, dtype=torch.int64), length)
 
 
 @dataclasses.dataclass(frozen=True)
-class Hold(Regression):
+class Hold(LengthRange, Regression):
     """Be at one value after L steps without input (Pascanu, Mikolov & Bengio 2013, figure 6).
 
     ::
@@ -79,6 +83,7 @@ class Hold(Regression):
     Args:
         length: L, in time steps.
         target: the value to be at, at the last of them.
+        longest: where it is given, each batch has a length of its own, from L to this (null: none).
 
     Raises:
         SettingError: if the length is below 1, or the target below −1 or no finite number.
@@ -86,6 +91,7 @@ class Hold(Regression):
 
     length: int = whole(50, least=1)
     target: float = number(0.7, least=-1)  # -1 is the least that a tanh unit can be
+    longest: int | None = longest_field()
 
     name: ClassVar[str] = "hold"
     input_size: ClassVar[int] = 1
@@ -96,9 +102,10 @@ class Hold(Regression):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+        self.check_range()
 
-    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
+    def draw_at(self, length: int, batch_size: int, generator: torch.Generator) -> Batch:
         """Return zeros, and the target for each; nothing is drawn."""
-        inputs = torch.zeros(self.length, batch_size, self.input_size, dtype=torch.float32)
+        inputs = torch.zeros(length, batch_size, self.input_size, dtype=torch.float32)
         answers = torch.full((1, batch_size), self.target, dtype=torch.float32)
-        return Batch(inputs, answers, torch.zeros(0, batch_size, dtype=torch.int64), self.length)
+        return Batch(inputs, answers, torch.zeros(0, batch_size, dtype=torch.int64), length)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 
 from rnn_exp.fields import SettingError, check, whole
+from rnn_exp.tasks.lengths import LengthRange, longest_field
 from rnn_exp.tasks.task import Batch, Classification, one_hot
 
 __all__ = ["TemporalOrder"]
@@ -16,7 +17,7 @@ _TENTHS = {2: (1, 5), 3: (1, 3, 6)}
 
 
 @dataclasses.dataclass(frozen=True)
-class TemporalOrder(Classification):
+class TemporalOrder(LengthRange, Classification):
     """Name the two (or three) cues, each A or B, in their order (Pascanu, Mikolov & Bengio 2013).
 
     ::
@@ -33,6 +34,7 @@ class TemporalOrder(Classification):
     Args:
         length: L, in time steps.
         cues: how many there are, 2 or 3.
+        longest: where it is given, each batch has a length of its own, from L to this (null: none).
 
     Raises:
         SettingError: if the length is below 10, or the cues are not 2 or 3.
@@ -40,6 +42,7 @@ class TemporalOrder(Classification):
 
     length: int = whole(50, least=10)
     cues: int = whole(2, least=2)
+    longest: int | None = longest_field()
 
     name: ClassVar[str] = "temporal_order"
     input_size: ClassVar[int] = 6
@@ -49,6 +52,7 @@ class TemporalOrder(Classification):
         if type(self.cues) is not int or self.cues not in _TENTHS:
             raise SettingError("cues", self.cues, "2 or 3")
         check(self)
+        self.check_range()
 
     @property
     def output_size(self) -> int:
@@ -65,9 +69,9 @@ class TemporalOrder(Classification):
         """The share of all classes but one."""
         return 1 - 1 / self.output_size
 
-    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
+    def draw_at(self, length: int, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw distractors everywhere, then put the cues in."""
-        L = self.length
+        L = length
         symbols = torch.randint(2, self.input_size, (L, batch_size), generator=generator)
         ranges = [(tenth * L // 10, (tenth + 1) * L // 10) for tenth in _TENTHS[self.cues]]
         positions = torch.stack(

@@ -13,13 +13,14 @@ from typing import ClassVar
 import torch
 
 from rnn_exp.fields import SettingError, check, whole
+from rnn_exp.tasks.lengths import LengthRange, longest_field
 from rnn_exp.tasks.task import Batch, Classification, one_hot
 
 __all__ = ["Copy", "Memorization", "PatternRecall", "Permutation"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Permutation(Classification):
+class Permutation(LengthRange, Classification):
     """Name the first symbol at the end (Pascanu, Mikolov & Bengio 2013 and their code).
 
     ::
@@ -35,12 +36,14 @@ class Permutation(Classification):
 
     Args:
         length: L, in time steps.
+        longest: where it is given, each batch has a length of its own, from L to this (null: none).
 
     Raises:
         SettingError: if the length is below 2: the cue would be the last step.
     """
 
     length: int = whole(50, least=2)
+    longest: int | None = longest_field()
 
     name: ClassVar[str] = "permutation"
     input_size: ClassVar[int] = 100
@@ -51,14 +54,15 @@ class Permutation(Classification):
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+        self.check_range()
 
-    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
+    def draw_at(self, length: int, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw distractors everywhere, then put the cue first."""
-        size = (self.length, batch_size)
+        size = (length, batch_size)
         symbols = torch.randint(2, self.input_size, size, generator=generator)
         symbols[0] = torch.randint(0, 2, (batch_size,), generator=generator)
         cues = torch.ones(1, batch_size, dtype=torch.int64)
-        return Batch(one_hot(symbols, self.input_size), symbols[:1], cues, self.length)
+        return Batch(one_hot(symbols, self.input_size), symbols[:1], cues, length)
 
 
 class PatternRecall(Classification, abc.ABC):

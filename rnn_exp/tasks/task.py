@@ -19,6 +19,7 @@ __all__ = [
     "Batch",
     "Classification",
     "FixedLength",
+    "HoldsOut",
     "Regression",
     "SequenceBatch",
     "Stream",
@@ -126,6 +127,15 @@ class Task(Protocol):
             outputs: what the networks say.
             targets: the right answers.
         """
+        ...
+
+
+@runtime_checkable
+class HoldsOut(Protocol):
+    """What a task can do besides: it has sequences that are never drawn, to be tested on."""
+
+    def held_out(self) -> Batch:
+        """Return each sequence that is not for training once."""
         ...
 
 

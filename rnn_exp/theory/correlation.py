@@ -16,14 +16,21 @@ a grid, exact to rounding for a smooth φ; for a piecewise linear φ they have a
 
 import functools
 import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
 
 from rnn_exp.networks.cells.activations import ACTIVATIONS
-from rnn_exp.theory.stationary import gaussian_mean, gaussian_means, mean_field, nodes
+from rnn_exp.theory.quadrature import gaussian_mean, gaussian_means, nodes, pieces
+from rnn_exp.theory.stationary import mean_field
 
 __all__ = ["correlation_map", "correlation_slope", "fixed_correlation"]
 
 _STEEPEST = 25.0  # of √q: the plane needs the square of as many nodes as a line
 _HALVINGS = 45
+_NEAREST, _CUTS = 1e-8, 30  # how near to a break the plane is cut, and how often doubled
+_ROWS = 128  # of the plane that are held at once
 
 
 def correlation_map(
@@ -141,12 +148,36 @@ def _mean_product_of_slopes(activation: str, q: float, c: float) -> float:
 def _integral(activation: str, q: float, c: float, *, slopes: bool) -> float:
     """Return the mean product of φ, or of φ', over a grid with z₂ = c z₁ + √(1 − c²) z."""
     phi, length = ACTIVATIONS[activation], math.sqrt(q)
+    function = phi.derivative if slopes else phi
+    if phi.where_not_smooth:
+        return _integral_in_pieces(function, phi.where_not_smooth, length, c)
     z = nodes(length)
-    first = phi(length * z)
-    second = phi(length * (c * z.unsqueeze(-1) + math.sqrt(1 - c * c) * z))
-    if slopes:
-        first, second = phi.slope(first), phi.slope(second)
+    first = function(length * z)
+    second = function(length * (c * z.unsqueeze(-1) + math.sqrt(1 - c * c) * z))
     return gaussian_mean(first * gaussian_means(second))
+
+
+def _integral_in_pieces(
+    function: Callable[[Tensor], Tensor], breaks: Sequence[float], length: float, c: float
+) -> float:
+    """Return the same of a φ that is not smooth: both axes are cut where it is not.
+
+    The inner mean changes within √(1 − c²) of a break. There the outer axis is cut ever finer.
+    """
+    rest, at = math.sqrt(max(0.0, 1 - c * c)), torch.tensor(breaks, dtype=torch.float64) / length
+    if rest == 0:
+        z, weights = pieces(length, torch.cat([at, -at]))
+        return float(weights @ (function(length * z) * function(length * c * z)))
+    near = max(rest, _NEAREST) * 2.0 ** torch.arange(-2, _CUTS)
+    turns = torch.cat([at, at / c]) if c else at
+    offsets = torch.cat([-near.flip(0), torch.zeros(1), near])
+    z, weights = pieces(length, (turns.unsqueeze(-1) + offsets).flatten())
+    total = 0.0
+    for some, share in zip(torch.split(z, _ROWS), torch.split(weights, _ROWS), strict=True):
+        inner, inner_weights = pieces(length * rest, (at - c * some.unsqueeze(-1)) / rest)
+        second = function(length * (c * some.unsqueeze(-1) + rest * inner))
+        total += float(share @ (function(length * some) * (inner_weights * second).sum(-1)))
+    return total
 
 
 def _piecewise_linear_product(halves: tuple[float, float], c: float) -> float:

@@ -43,12 +43,14 @@ def initial_weights(network: Network, init: Init, task: Task, seed: int) -> dict
         Tensors under torch's names.
 
     Raises:
-        SettingError: if that drive is beyond what the mean field resolves, and if theory does not
-            hold for the network at that gain, or knows of none.
+        SettingError: if that drive is beyond what the mean field resolves, if states grow without
+            end before the gradient keeps its size, and if theory does not hold for the network at
+            that gain, or knows of none.
     """
     sizes = shapes(network, task.input_size, task.output_size)
-    drawn, scale = init.draw(sizes, seed, network.kind), init.critical_scale
-    drawn |= own_parameters(network, sizes, seed)
+    drawn, scale = init.weights(network, sizes, seed), init.critical_scale
+    own = own_parameters(network, sizes, seed)
+    drawn |= {name: tensor for name, tensor in own.items() if network.has(name)}
     if scale is None:
         return drawn
     for number in range(network.num_layers):
@@ -72,7 +74,9 @@ def _mean_field_gain(
         drives = drives_of(x, drawn, number).tolist()
         return edge_gain(network.activation, drives, network.initial_state)
     except ValueError as error:
-        raise init.drive_error(str(error)) from None
+        # Of a bounded φ a weaker drive helps; of another one the states grow before the gradient.
+        refuse = init.drive_error if network.phi.bounded else init.edge_error
+        raise refuse(str(error)) from None
 
 
 def _two_time_gain(

@@ -26,6 +26,7 @@ def spectrum(
     *,
     k: int | None = None,
     burn_in: int = 0,
+    slopes: Float[Tensor, "time run *batch hidden"] | None = None,
 ) -> Float[Tensor, "run *batch k"]:
     r"""Return the k largest Lyapunov exponents, the largest first.
 
@@ -40,12 +41,15 @@ def spectrum(
         k: how many exponents; None for as many as there are units.
         burn_in: how many of the first time steps only turn the tangent vectors, which start in
             random directions: without it every exponent is off by a term in 1/T.
+        slopes: φ'(u_1)…φ'(u_T), for a φ whose slope does not follow from its output
+            (`Activation.needs_input`).
 
     Returns:
         λ_i in nats per time step, of every sequence of its own.
 
     Raises:
-        ValueError: unless 1 ≤ k ≤ hidden and 0 ≤ burn_in < time.
+        ValueError: unless 1 ≤ k ≤ hidden and 0 ≤ burn_in < time; without slopes where they do not
+            follow from the states.
 
     Example:
         >>> W = torch.diag(torch.tensor([0.5, 2.0])).unsqueeze(0)
@@ -54,10 +58,11 @@ def spectrum(
     """
     if not 0 <= burn_in < len(states):
         raise ValueError(f"{burn_in=} leaves nothing of {len(states)} time steps")
-    local = local_exponents(weight_hh, states, activation, k=k)
+    local = local_exponents(weight_hh, states, activation, k=k, slopes=slopes)
     exponents = local[burn_in:].mean(dim=0).sort(descending=True).values
     # The rank of a product of Jacobians is at most the smallest rank among them.
-    rank = ACTIVATIONS[activation].slope(states).ne(0).sum(dim=-1).amin(dim=0)
+    known = ACTIVATIONS[activation].from_output(states) if slopes is None else slopes
+    rank = known.ne(0).sum(dim=-1).amin(dim=0)
     beyond_rank = torch.arange(exponents.shape[-1], device=rank.device) >= rank.unsqueeze(-1)
     return exponents.masked_fill(beyond_rank, -torch.inf)
 
@@ -68,6 +73,7 @@ def largest_exponent(
     activation: str,
     *,
     burn_in: int = 0,
+    slopes: Float[Tensor, "time run *batch hidden"] | None = None,
 ) -> Float[Tensor, " run *batch"]:
     """Return λ₁ alone: one tangent vector, one matrix–vector product a time step.
 
@@ -76,19 +82,22 @@ def largest_exponent(
         states: h_1…h_T, with or without an axis of sequences.
         activation: the name of φ.
         burn_in: how many of the first time steps only turn the tangent vector.
+        slopes: as in `spectrum`.
 
     Returns:
         λ₁ in nats per time step.
 
     Raises:
-        ValueError: unless 0 ≤ burn_in < time.
+        ValueError: unless 0 ≤ burn_in < time; without slopes where they do not follow from the
+            states.
 
     Example:
         >>> states = torch.full((9, 1, 1), 0.5)  # one unit: λ = mean ln |φ' w|
         >>> largest_exponent(torch.full((1, 1, 1), 2.0), states, "tanh").exp().item()
         1.5
     """
-    return spectrum(weight_hh, states, activation, k=1, burn_in=burn_in)[..., 0]
+    found = spectrum(weight_hh, states, activation, k=1, burn_in=burn_in, slopes=slopes)
+    return found[..., 0]
 
 
 def local_exponents(
@@ -97,6 +106,7 @@ def local_exponents(
     activation: str,
     *,
     k: int | None = None,
+    slopes: Float[Tensor, "time run *batch hidden"] | None = None,
 ) -> Float[Tensor, "time run *batch k"]:
     """Return ln |(R_t)_ii| of every time step; its mean over time is λ_i.
 
@@ -105,12 +115,13 @@ def local_exponents(
         states: h_1…h_T, with or without an axis of sequences.
         activation: the name of φ.
         k: how many exponents; None for as many as there are units.
+        slopes: as in `spectrum`.
 
     Returns:
         The growth of each tangent vector at each time step in nats, not sorted.
 
     Raises:
-        ValueError: unless 1 ≤ k ≤ hidden.
+        ValueError: unless 1 ≤ k ≤ hidden; without slopes where they do not follow from the states.
 
     Example:
         >>> states = torch.tensor([0.0, 0.6]).view(2, 1, 1)
@@ -122,12 +133,12 @@ def local_exponents(
     if not 1 <= k <= n:
         raise ValueError(f"{k=} exponents of {n} units: at least 1, at most {n}")
     phi, W = ACTIVATIONS[activation], weight_hh.double()
-    sequences = states.reshape(*states.shape[:2], -1, n)
+    sequences = (states if slopes is None else slopes).reshape(*states.shape[:2], -1, n)
     exponents = W.new_empty(*sequences.shape[:3], k)
     Q = _first_tangents(n, k).to(W.device).expand(*sequences.shape[1:3], n, k)
     for h, local in zip(sequences, exponents, strict=True):
-        slopes = phi.slope(h.double()).unsqueeze(-1)
-        Q, R = _qr_by_size(slopes * torch.einsum("rij,rbjk->rbik", W, Q), slopes)
+        own = (phi.from_output(h.double()) if slopes is None else h.double()).unsqueeze(-1)
+        Q, R = _qr_by_size(own * torch.einsum("rij,rbjk->rbik", W, Q), own.abs())
         torch.log(R.diagonal(dim1=-2, dim2=-1).abs(), out=local)
     return exponents.view(*states.shape[:-1], k)
 
@@ -152,8 +163,9 @@ def sum_rule(
     activation: str,
     *,
     burn_in: int = 0,
+    slopes: Float[Tensor, "time run *batch hidden"] | None = None,
 ) -> Float[Tensor, " run *batch"]:
-    r"""Return Σ λ_i over the whole spectrum without any QR: n E[ln φ'] + ln |det W|.
+    r"""Return Σ λ_i over the whole spectrum without any QR: n E[ln |φ'|] + ln |det W|.
 
     It is the mean over time of ln |det J_t|, exact for every n, activation and length; −∞ as
     soon as one unit has φ' = 0.
@@ -163,17 +175,22 @@ def sum_rule(
         states: h_1…h_T, with or without an axis of sequences.
         activation: the name of φ.
         burn_in: how many of the first time steps to leave out.
+        slopes: as in `spectrum`.
 
     Returns:
         The sum in nats per time step.
+
+    Raises:
+        ValueError: without slopes where they do not follow from the states.
 
     Example:
         >>> W = torch.tensor([[[0.0, 2.0], [1.0, 0.0]]])
         >>> sum_rule(W, torch.zeros(3, 1, 2), "identity").exp().item()
         2.0
     """
-    slopes = ACTIVATIONS[activation].slope(states[burn_in:].double())
-    log_slopes = slopes.log().sum(dim=-1).mean(dim=0)
+    phi, late = ACTIVATIONS[activation], slice(burn_in, None)
+    known = phi.from_output(states[late].double()) if slopes is None else slopes[late].double()
+    log_slopes = known.abs().log().sum(dim=-1).mean(dim=0)
     log_det_W = torch.linalg.slogdet(weight_hh.double()).logabsdet
     return log_slopes + log_det_W.view(-1, *[1] * (log_slopes.ndim - 1))
 

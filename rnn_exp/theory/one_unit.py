@@ -56,12 +56,15 @@ def chain_rule(
     Returns:
         D_n at n = 1…T, of every unit.
 
+    Raises:
+        ValueError: for a φ whose slope does not follow from its output.
+
     Example:
         >>> h = torch.tensor([0.5, 0.5, 0.5], dtype=torch.float64)
         >>> chain_rule(h, torch.tensor(2.0), "sigmoid").tolist()
         [0.5, 0.25, 0.125]
     """
-    return torch.cumprod(ACTIVATIONS[activation].slope(states) * weight, dim=0)
+    return torch.cumprod(ACTIVATIONS[activation].from_output(states) * weight, dim=0)
 
 
 def saddle_nodes(weight: float) -> tuple[float, float]:
@@ -132,8 +135,9 @@ def loss_surface(
     x, dx_dw, dx_db = torch.full_like(w, initial), torch.zeros_like(w), torch.zeros_like(w)
     for _ in range(T):
         dx_dw, dx_db = x + w * dx_dw, 1 + w * dx_db
-        x = phi(w * x + b)
-        slope = phi.slope(x)
+        u = w * x + b
+        x = phi(u)
+        slope = phi.slopes(u if phi.needs_input else x)
         dx_dw, dx_db = slope * dx_dw, slope * dx_db
     error = x - target
     return Surface(error.square(), 2 * error * dx_dw, 2 * error * dx_db)

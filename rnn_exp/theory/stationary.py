@@ -15,28 +15,25 @@ import functools
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.activations import ACTIVATIONS, Activation
 from rnn_exp.shapes import Float
+from rnn_exp.theory.quadrature import STEEPEST, mean_square, mean_square_slope
 
 __all__ = [
     "MeanField",
     "bound_gain",
     "critical_gain",
-    "gaussian_mean",
-    "gaussian_means",
     "mean_field",
-    "nodes",
+    "no_gain",
     "norm_bound",
 ]
 
-_NODES = 400
-_RANGE = 10.0
-_RESOLVED = 5.0  # up to this steepness of φ(√q z), 400 midpoints are exact to rounding
-_STEEPEST = 1000.0
 _NOTHING = 1e-12  # a fixed point below this is 0
+_SHORTEST, _LENGTHS = 1e-8, 800  # of the lengths among which a crossing is looked for
 _TOLERANCE = 1e-12  # of the critical gain, relative
 
 
@@ -51,44 +48,6 @@ class MeanField(NamedTuple):
     def exponent(self) -> float:
         """The Lyapunov exponent λ₁ = ½ ln χ, in nats per time step."""
         return 0.5 * math.log(self.chi) if self.chi > 0 else -math.inf
-
-
-def gaussian_mean(values: Float[Tensor, " node"]) -> float:
-    r"""Return E[f(z)], z ~ N(0, 1), from f at `nodes`: the midpoint rule on [−10, 10].
-
-    For smooth f the error falls faster than any power of the spacing; 400 midpoints beat 128
-    Gauss–Hermite nodes by ten orders at q = 25, and a kink at 0 falls between two nodes.
-    """
-    return float(gaussian_means(values))
-
-
-def gaussian_means(values: Float[Tensor, "*kept node"]) -> Float[Tensor, "*kept"]:
-    """Return E[f(z)] over the last axis, for many f at once.
-
-    Example:
-        >>> z = nodes()
-        >>> gaussian_means(torch.stack([z.square(), z.pow(4)])).round(decimals=9).tolist()
-        [1.0, 3.0]
-    """
-    count = values.shape[-1]
-    return values @ _bell(count) * (2 * _RANGE / count) / math.sqrt(2 * math.pi)
-
-
-def nodes(steepness: float = 1.0) -> Float[Tensor, " node"]:
-    """Return the midpoints at which `gaussian_mean` wants the integrand φ(steepness · z)."""
-    return _midpoints(_NODES * math.ceil(max(1.0, steepness / _RESOLVED)))
-
-
-@functools.lru_cache(8)
-def _bell(count: int) -> Tensor:
-    z = _midpoints(count)
-    return torch.exp(-0.5 * z * z)
-
-
-@functools.lru_cache(8)
-def _midpoints(count: int) -> Tensor:
-    spacing = 2 * _RANGE / count
-    return -_RANGE + spacing * (torch.arange(count, dtype=torch.float64) + 0.5)
 
 
 def mean_field(activation: str, gain: float, drive: float) -> MeanField:
@@ -122,14 +81,13 @@ def mean_field(activation: str, gain: float, drive: float) -> MeanField:
         if math.isnan(q):
             return MeanField(math.nan, math.nan, math.nan)
         at = math.sqrt(q)
-    z = nodes(at)
-    chi = gain * gain * gaussian_mean(phi.slope(phi(at * z)).square())
+    chi = gain * gain * mean_square_slope(phi, at)
     return MeanField(q, chi, math.sqrt(chi))
 
 
 def _linear_fixed_point(phi: Activation, gain: float, drive: float) -> float:
     """Return q* of a homogeneous φ, whose length map is linear: φ(√q z)² = q φ(z)²."""
-    slope = gain * gain * gaussian_mean(phi(nodes()).square())
+    slope = gain * gain * mean_square(phi, 1.0)
     if drive == 0 and slope <= 1:
         return 0.0
     return drive / (1 - slope) if slope < 1 else math.inf
@@ -138,22 +96,51 @@ def _linear_fixed_point(phi: Activation, gain: float, drive: float) -> float:
 def _fixed_point(phi: Activation, gain: float, drive: float) -> float:
     """Return the stable fixed point of the length map, by bisection on q; NaN: not resolved.
 
-    The map is concave above its first point, so it crosses q once from above; with no drive and a
-    weak gain, tanh crosses at 0 alone. Of a bounded φ (by 1) it stays under g² + s²; of another
-    one the search goes up until the map is below q.
+    Of a subhomogeneous φ, E[φ(√q z)²] / q falls with q: the map crosses q once, from above; with no
+    drive and a weak gain at 0 alone. Of a bounded φ it stays under g² + s²; of another one the
+    search goes up until the map is below q.
     """
 
     def length_map(q: float) -> float:
-        return gain * gain * gaussian_mean(phi(math.sqrt(q) * nodes(math.sqrt(q))).square()) + drive
+        return gain * gain * mean_square(phi, math.sqrt(q)) + drive
 
     low, high = 0.0, gain * gain + drive
-    while high <= _STEEPEST**2 and not phi.bounded and length_map(high) > high:
-        high *= 2
-    if not high <= _STEEPEST**2:
+    if phi.subhomogeneous:
+        while high <= STEEPEST**2 and not phi.bounded and length_map(high) > high:
+            high *= 2
+    else:
+        high = _first_crossing(phi.name, gain, drive)
+    if not high <= STEEPEST**2:
         return math.nan
     while low < (middle := 0.5 * (low + high)) < high and high > _NOTHING:
         low, high = (middle, high) if length_map(middle) > middle else (low, middle)
     return middle if high > _NOTHING else 0.0
+
+
+def _first_crossing(activation: str, gain: float, drive: float) -> float:
+    """Return a length just above the smallest at which the length map crosses q; NaN: none does.
+
+    It is the one that states come to which begin small. Of a φ that is not subhomogeneous there may
+    be others above it (GELU keeps short states short, and long ones grow without end). Where the
+    map falls through q more steeply than −1, lengths go up and down around it for ever: NaN.
+    """
+    q, squares = _lengths(activation)
+    above = gain * gain * squares + drive - q
+    below = np.flatnonzero(above <= 0)
+    if not len(below):
+        return math.nan
+    first = int(below[0])
+    if first and above[first] - above[first - 1] < -2 * (q[first] - q[first - 1]):
+        return math.nan
+    return float(q[first])
+
+
+@functools.lru_cache(8)
+def _lengths(activation: str) -> tuple[Float[np.ndarray, " length"], Float[np.ndarray, " length"]]:
+    """Return lengths q, each some per cent above the one before, and E[φ(√q z)²] of each."""
+    q = np.geomspace(_SHORTEST, STEEPEST**2, _LENGTHS)
+    phi = ACTIVATIONS[activation]
+    return q, np.array([mean_square(phi, math.sqrt(one)) for one in q])
 
 
 def norm_bound(
@@ -182,9 +169,13 @@ def critical_gain(activation: str, drive: float) -> float:
     g = 1, and above it χ − 1 grows only as (g − 1)². The drive has no default: for tanh it moves
     the edge up from 1 (Molgedey, Schuchhardt & Schuster 1992).
 
+    GELU has none at weak drives (below about 0.2): its states stay short up to some gain, at which
+    χ is still below 1 (without drive g = 2, where χ = g²/4), and above it they grow without end.
+
     Raises:
-        ValueError: for a drive that is negative, infinite or NaN, and for one so large that the
-            critical gain lies where `mean_field` no longer resolves its integrals.
+        ValueError: for a drive that is negative, infinite or NaN; for one so large that the
+            critical gain lies where `mean_field` no longer resolves its integrals; and where states
+            grow without end before χ is 1.
 
     Example:
         >>> [round(critical_gain("tanh", drive), 4) for drive in (0.0, 0.25)]
@@ -203,8 +194,23 @@ def critical_gain(activation: str, drive: float) -> float:
         below = mean_field(activation, middle, drive).chi < 1
         low, high = (middle, high) if below else (low, middle)
     if math.isnan(mean_field(activation, high, drive).chi):
-        raise ValueError(f"the critical gain of {activation} at drive {drive:g} is too large")
+        raise ValueError(no_gain(activation, drive))
     return high
+
+
+def no_gain(activation: str, drive: float) -> str:
+    """Say why there is no critical gain: it is beyond what is resolved, or states grow before it.
+
+    Args:
+        activation: the word of φ.
+        drive: s².
+    """
+    if ACTIVATIONS[activation].bounded:
+        return f"the critical gain of {activation} at drive {drive:g} is too large"
+    return (
+        f"there is no critical gain of {activation} at drive {drive:g}: its gradient vanishes at "
+        "every gain at which its states do not grow beyond what theory resolves"
+    )
 
 
 def bound_gain(activation: str) -> float:

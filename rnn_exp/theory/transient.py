@@ -21,15 +21,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.shapes import Float
-from rnn_exp.theory.stationary import gaussian_mean, gaussian_means, nodes
+from rnn_exp.theory.quadrature import STEEPEST, mean_square, mean_square_slope, mean_squares
+from rnn_exp.theory.stationary import no_gain
 
 __all__ = ["Transient", "balanced", "edge_gain", "log_steps", "transient"]
 
-_STEEPEST = 1000.0  # as in `stationary`: beyond it the integrals are not resolved
 _FLAT = 20.0  # a table up to here takes milliseconds, up to 1000 a tenth of a second
 _SPACING = 0.02  # of the interpolation, in arsinh √q
 _TOLERANCE = 1e-10  # of the logarithm of the gain
@@ -75,11 +74,11 @@ def transient(
         return _homogeneous(activation, gain, drives, first)
     most = gain * gain * max(1.0, initial_state * initial_state) + max(drives, default=0.0)
     flat = ACTIVATIONS[activation].bounded and most <= _FLAT**2
-    squares, slopes = _interpolants(activation, _FLAT if flat else _STEEPEST)
+    squares, slopes = _interpolants(activation, _FLAT if flat else STEEPEST)
     q, carried = np.full(len(drives), math.nan), first
     for t, drive in enumerate(drives):
         length = carried + drive
-        if not length <= _STEEPEST**2:
+        if not length <= STEEPEST**2:
             break
         q[t] = length
         place, rest = divmod(math.asinh(math.sqrt(length)) / _SPACING, 1.0)
@@ -99,16 +98,15 @@ def _interpolants(
 ) -> tuple[list[list[float]], Float[np.ndarray, "interval power"]]:
     """Return the polynomials of degree 5 that give E[φ(s z)²] and E[φ'(s z)²] for s ≤ ``steepest``.
 
-    Both are smooth and even in s. They are computed at equal distances in arsinh s, and through
-    the six points around an interval goes its polynomial, in the share of the interval; the error
-    is below 1e-8.
+    Both are smooth in s, and even where φ is smooth (else s < 0 is left out). They are computed at
+    equal distances in arsinh s, and through the six points around an interval goes its polynomial,
+    in the share of the interval; the error is below 1e-8, or 1e-6 where φ is not smooth at 0.
     """
     phi, last = ACTIVATIONS[activation], math.ceil(math.asinh(steepest) / _SPACING)
-    values = []
-    for place in range(-2, last + 4):
-        s = math.sinh(place * _SPACING)
-        h = phi(s * nodes(abs(s)))
-        values.append(gaussian_means(torch.stack([h, phi.slope(h)]).square_()).tolist())
+    places = range(0 if phi.where_not_smooth else -2, last + 4)
+    values = [mean_squares(phi, math.sinh(place * _SPACING)) for place in places]
+    while len(values) < last + 6:  # the polynomial through the first six goes on below 0
+        values.insert(0, (np.array([6, -15, 20, -15, 6, -1]) @ np.array(values[:6])).tolist())
     around = np.lib.stride_tricks.sliding_window_view(np.array(values), 6, axis=0)
     to_powers = np.linalg.inv(np.vander(np.arange(-2.0, 4.0), 6, increasing=True))
     squares, slopes = np.moveaxis(around @ to_powers.T, 1, 0)
@@ -119,9 +117,9 @@ def _homogeneous(
     activation: str, gain: float, drives: Sequence[float], carried: float
 ) -> Transient:
     """Return q_t by q_{t+1} = c q_t + s², and χ, which does not depend on q; q may be infinite."""
-    phi, z = ACTIVATIONS[activation], nodes()
-    kept = gain * gain * gaussian_mean(phi(z).square())
-    chi = gain * gain * gaussian_mean(phi.slope(phi(z)).square())
+    phi = ACTIVATIONS[activation]
+    kept = gain * gain * mean_square(phi, 1.0)
+    chi = gain * gain * mean_square_slope(phi, 1.0)
     lengths = []
     for drive in drives:
         lengths.append(carried + drive)
@@ -155,8 +153,9 @@ def edge_gain(activation: str, drives: Sequence[float], initial_state: float = 0
         initial_state: h_0 of every unit.
 
     Raises:
-        ValueError: for fewer than two steps, for a drive that is not finite, and for drives so
-            large that this gain lies where the integrals are not resolved.
+        ValueError: for fewer than two steps, for a drive that is not finite, for drives so large
+            that this gain lies where the integrals are not resolved, and where states grow beyond
+            that at every gain at which the gradient does not vanish.
 
     Example:
         >>> round(edge_gain("relu", [1.0] * 5), 9)
@@ -174,7 +173,7 @@ def edge_gain(activation: str, drives: Sequence[float], initial_state: float = 0
 
     gain = balanced(change, 1 / ACTIVATIONS[activation].largest_slope)
     if gain is None:
-        raise ValueError(f"the critical gain of {activation} at drive {drive:g} is too large")
+        raise ValueError(no_gain(activation, drive))
     return gain
 
 
@@ -225,14 +224,20 @@ def balanced(
 def _bracket(
     change: Callable[[float], float], start: float
 ) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """Return (ln g, change) below and above 0, a factor of 2 apart; None: there is no such pair."""
-    at, value = math.log(start), change(start)
+    """Return (ln g, change) below and above 0, a factor of 2 apart; None: there is no such pair.
+
+    Where a larger gain is not resolved, a smaller step up is tried: states may have grown.
+    """
+    at, value, step = math.log(start), change(start), math.log(2)
     if math.isnan(value):
         return None
     up = value < 0
     for _ in range(_DOUBLINGS):
-        ahead = at + (math.log(2) if up else -math.log(2))
+        ahead = at + (step if up else -step)
         following = change(math.exp(ahead))
+        if math.isnan(following) and up:
+            step /= 2
+            continue
         if math.isnan(following):
             return None
         if (following >= 0) == up or following == 0:

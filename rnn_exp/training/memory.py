@@ -142,16 +142,20 @@ def _large_settings(run: Run) -> str:
     """Return the settings that make a run large, as typed: those of which half needs much less."""
     sizes, settings = Sizes.of(run), run.settings()
     whole = bytes_of(sizes, 1)
+    own_length = settings["evaluation.length"] is None
     parts = {
         "network.hidden_size": sizes._replace(hidden=max(1, sizes.hidden // 2)),
         "network.num_layers": sizes._replace(layers=max(1, sizes.layers // 2)),
-        "task.length": sizes._replace(
+        "task.longest" if settings.get("task.longest") else "task.length": sizes._replace(
             steps=max(1, sizes.steps // 2),
             held=max(1, sizes.held // 2),
             answers=max(1, sizes.answers // 2),
+            test_steps=max(1, sizes.test_steps // (2 if own_length else 1)),
         ),
         "training.batch_size": sizes._replace(batch=max(1, sizes.batch // 2)),
     }
+    if not own_length:
+        parts["evaluation.length"] = sizes._replace(test_steps=max(1, sizes.test_steps // 2))
     saved = {key: whole - bytes_of(half, 1) for key, half in parts.items() if key in settings}
     named = [key for key, less in saved.items() if _TELLS * less > whole]
     named = sorted(named, key=lambda key: -saved[key]) or ["task"]

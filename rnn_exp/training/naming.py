@@ -6,14 +6,14 @@ beginning of the digest ends it: by that two runs that read alike differ, and ol
 """
 
 import dataclasses
-import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from rnn_exp.fields import SettingError, as_typed, short_of
+from rnn_exp.fields import SettingError, as_typed, settings_of, short_of
 from rnn_exp.networks import Init, Network
 from rnn_exp.tasks import Task
+from rnn_exp.training.origins import defaults_of, own_defaults
 
 __all__ = ["LONGEST", "SUFFIX", "run_name", "suffix_of"]
 
@@ -91,20 +91,16 @@ def _usual_init(init: Init, length: int) -> Init:
 
 def _changed(group: str, part: Any, usual: Any = None) -> dict[str, str]:  # noqa: ANN401 - dataclasses
     """Return a word for each setting that is not the default and none of the first ones."""
-    kind: Callable[[], object] = type(part)
-    usual = _defaults(kind) if usual is None else usual
-    values = {field: getattr(part, field.name) for field in dataclasses.fields(part)}
+    before = defaults_of(type(part)) if usual is None else settings_of(usual)
+    before |= own_defaults(group)
+    fields = {field.name: field for field in dataclasses.fields(part)}
+    unnamed = {name for name, field in fields.items() if not field.metadata.get("named", True)}
     words = {
-        f"{group}.{field.name}": _word(short_of(field), value)
-        for field, value in values.items()
-        if value != getattr(usual, field.name)
+        f"{group}.{name}": _word(short_of(fields[name]) if name in fields else name, value)
+        for name, value in settings_of(part).items()
+        if value != before.get(name) and name not in unnamed
     }
     return {key: word for key, word in words.items() if key not in _FIRST}
-
-
-@functools.cache
-def _defaults(kind: Callable[[], object]) -> object:
-    return kind()
 
 
 def _word(short: str, value: object) -> str:

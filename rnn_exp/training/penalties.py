@@ -165,13 +165,18 @@ def add_penalties(
     """
     values: dict[str, Tensor] = {}
     in_use = [one for one in PENALTIES.values() if one.weight(training)]
-    cell = network.make_cell()
-    for number in range(network.num_layers) if in_use else ():
+    own, cell = training.own_penalties, network.make_cell()
+    for number in range(network.num_layers) if in_use or own else ():
         name = f"weight_hh_l{number}"
         layer = Layer(weights[name], cell, gradients, number)
         for penalty in in_use:
             values[penalty.name], slope = penalty.of_layer(layer, training)
             share = penalty.weight(training) * slope
+            gradients.parameters[name] = gradients.parameters[name] + share
+        for penalty_of_user in own:
+            value, slope = penalty_of_user.with_gradient(weights[name])
+            values[penalty_of_user.name] = value
+            share = penalty_of_user.weight * slope
             gradients.parameters[name] = gradients.parameters[name] + share
     return values
 

@@ -41,7 +41,7 @@ def chunks(
     """
     groups: dict[object, list[Run]] = {}
     for run in runs:
-        shared = run.task, run.network, run.training, run.recording, run.device
+        shared = run.task, run.network, run.training, run.recording, run.evaluation, run.device
         groups.setdefault((shared, (made or {}).get(run, 0)), []).append(run)
     result = []
     for members in groups.values():

@@ -15,12 +15,14 @@ from torch import Tensor
 
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
-from rnn_exp.networks.norms import norm_of_parameter
+from rnn_exp.networks.norms import norm, norm_of_parameter
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch
+from rnn_exp.theory.directions import log10_singular_values
 from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import BatchGradients, RunBatch
 from rnn_exp.training.columns import profile
+from rnn_exp.training.evaluation import score, test_sequences, test_task
 from rnn_exp.training.lost import with_statuses
 from rnn_exp.training.run import Run
 
@@ -28,6 +30,7 @@ __all__ = [
     "Recorder",
     "Rows",
     "candidate_spectrum",
+    "of_step",
     "row_of",
 ]
 
@@ -45,6 +48,7 @@ class Recorder:
 
     def __init__(self, runs: Sequence[Run], first: Sequence[Rows] = ()) -> None:
         self._recording, self._updates = runs[0].recording, runs[0].training.updates
+        self._evaluation = runs[0].evaluation
         self._first = dict(zip(runs, first, strict=True)) if first else {}
         # What was measured, and the run's place in it: reading numbers makes a GPU wait.
         self._held: dict[Run, list[tuple[int, Mapping[str, Tensor]]]] = {run: [] for run in runs}
@@ -70,8 +74,9 @@ class Recorder:
             gradients: of the update.
 
         Returns:
-            By column: (run) of the table of updates, (layer, time, run) of that of gradients,
-            (index, run) of that of exponents.
+            By column: (run) of the table of updates but for those of `of_step`, (layer, time, run)
+            of that of gradients, (index, run) of that of exponents, (lag, index, run) of that of
+            Jacobians.
         """
         network, found = batch.network, gradients.network
         radius, largest = candidate_spectrum(batch.top_weight, network)
@@ -92,7 +97,37 @@ class Recorder:
             "weight_change": batch.weight_change(),
             **with_statuses(seen, batch, data, gradients),
             "exponent": _exponents(found, batch, self._recording.exponents, data.lengths).T,
+            "log10_singular_value": _singular_values(
+                found, batch, self._recording.lags, data.lengths
+            ),
         }
+
+    def test(self, number: int, batch: RunBatch, solved: Container[Run]) -> dict[str, Tensor]:
+        """Score the runs on test sequences, where a test is due or a run has solved its task.
+
+        One run after the other: what one scores does not depend on those beside it.
+
+        Args:
+            number: of the update.
+            batch: the runs.
+            solved: those that end with this update because they have solved their task.
+
+        Returns:
+            The columns test_loss and test_error (run), NaN without a test; none without evaluation.
+        """
+        tests = self._evaluation
+        if tests.every is None:
+            return {}
+        task, is_due = test_task(batch.task, tests), tests.wanted(number, self._updates)
+        answers = task.steps if batch.training.loss_at == "every" else task.answers
+        rows = [(math.nan, math.nan)] * len(batch.runs)
+        for place, run in enumerate(batch.runs):
+            if is_due or run in solved:
+                sequences = test_sequences(task, tests.sequences, run.seed)
+                weights = batch.weights_of(run)
+                rows[place] = score(weights, batch.network, task, sequences, answers)
+        both = torch.tensor(rows, dtype=torch.float64).T
+        return dict(zip(("test_loss", "test_error"), both, strict=True))
 
     def keep(
         self, measured: Mapping[str, Tensor], runs: Sequence[Run], only: Container[Run] | None
@@ -123,6 +158,29 @@ class Recorder:
         new = [row_of(measured, place) for place, measured in self._held[run]]
         self._held[run] = []
         return _rows(new) if new else {}
+
+
+def of_step(
+    before: Float[Tensor, "left size"],
+    after: Float[Tensor, "left size"],
+    left: Sequence[Run],
+    runs: Sequence[Run],
+) -> dict[str, Float[Tensor, " run"]]:
+    """Return the columns that say how far the weights moved; NaN: a run has ended unmoved.
+
+    Args:
+        before: all weights and biases of the runs that were left for the step.
+        after: the same after it.
+        left: these runs.
+        runs: all runs of the update.
+    """
+    moved = torch.full((len(runs),), math.nan, dtype=torch.float64, device=after.device)
+    ratio = moved.clone()
+    places = [runs.index(run) for run in left]
+    if places:
+        moved[places] = norm((after - before).unsqueeze(1))
+        ratio[places] = moved[places] / norm(before.unsqueeze(1))
+    return {"update_norm": moved, "update_ratio": ratio}
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> Rows:
@@ -179,11 +237,46 @@ def _exponents(
     exponents = W.new_full((len(W), k), math.nan, dtype=torch.float64)
     if not k:
         return exponents
-    states = gradients.forward.top_states()
-    fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
+    states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
     # One run after the other: of many at once a QR may round in another way.
-    for run in fine.nonzero().flatten().tolist():
+    for run in _finite(states, W):
         one, T = slice(run, run + 1), lengths[run]
-        along = spectrum(W[one], states[:T, one], batch.network.activation, k=k, burn_in=T // 10)
+        along = spectrum(
+            W[one],
+            states[:T, one],
+            batch.network.activation,
+            k=k,
+            burn_in=T // 10,
+            slopes=None if slopes is None else slopes[:T, one],
+        )
         exponents[run] = along.mean(1)[0]
     return exponents
+
+
+def _singular_values(
+    gradients: Gradients, batch: RunBatch, lags: Sequence[int], lengths: Sequence[int]
+) -> Float[Tensor, "lag index run"]:
+    """Return log10 of those of ∂h_T/∂h_{T−k} of the top layer; NaN: a state or W is not finite."""
+    W = batch.top_weight
+    found = W.new_full((len(lags), W.shape[-1], len(W)), math.nan, dtype=torch.float64)
+    if not lags:
+        return found
+    states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
+    for run in _finite(states, W):
+        T = lengths[run]
+        found[..., run] = log10_singular_values(
+            W[run],
+            states[:T, run, 0],
+            batch.network.activation,
+            lags,
+            None if slopes is None else slopes[:T, run, 0],
+        )
+    return found
+
+
+def _finite(
+    states: Float[Tensor, "time run batch hidden"], W: Float[Tensor, "run hidden hidden"]
+) -> list[int]:
+    """Return the places of the runs whose states and weights are all finite."""
+    fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
+    return list(fine.nonzero().flatten().tolist())

@@ -14,20 +14,21 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
-
-from rnn_exp.fields import SettingError, as_typed, check, choice_error, whole
-from rnn_exp.networks import CELLS, ENGINES, INITS, PARAMETRIZATIONS, Init, Network
+from rnn_exp.fields import SettingError, as_typed, check, choice_error, settings_of, whole
+from rnn_exp.networks import ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Refusal
+from rnn_exp.registry import Source, SourceText, load_plugins
 from rnn_exp.schema import decisive
 from rnn_exp.tasks import TASKS, Adding, Task
 from rnn_exp.training import labels
+from rnn_exp.training.evaluation import refusals as evaluation_refusals
 from rnn_exp.training.naming import run_name
+from rnn_exp.training.origins import defaults_of, own_defaults, sources_of, use_words
 from rnn_exp.training.penalties import PENALTIES
-from rnn_exp.training.settings import Recording, Training
+from rnn_exp.training.settings import Evaluation, Recording, Training, beyond_precision
 
-__all__ = ["Run", "run_from"]
+__all__ = ["Run", "nested", "run_from"]
 
 _DEVICES = re.compile(r"cpu|auto|cuda(:\d+)?")
 
@@ -48,6 +49,7 @@ class Run:
         note: a line about the run for whoever reads its results. Two runs that differ in nothing
             but note and tags are equal and have one digest.
         tags: words by which to find it again, a list.
+        evaluation: on what it is tested, and when.
 
     Raises:
         SettingError: for a value that is not allowed, or settings that exclude each other.
@@ -62,6 +64,7 @@ class Run:
     device: str = "cpu"
     note: str | None = labels.note()
     tags: Sequence[str] | None = labels.tags()
+    evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
@@ -92,9 +95,13 @@ class Run:
                     reason = f"the penalty {penalty.name} speaks of W_hh"
                     allowed = f"another cell: its {network.kind.not_square}, and {reason}"
                     yield "network.cell", network.cell, allowed
+        for own in training.own_penalties:
+            yield from own.refusals(network)
         yield from self._about_loss()
-        yield from self._about_exponents()
-        yield from self._beyond_precision()
+        yield from self.recording.refusals(network, self.task.shortest)
+        yield from evaluation_refusals(self.task, self.evaluation, self.recording)
+        fixed = {group: getattr(self, group) for group in _FIXED}
+        yield from beyond_precision(fixed, network)  # task and init are used in double precision
         if not _DEVICES.fullmatch(self.device):
             yield "device", self.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
 
@@ -106,15 +113,6 @@ class Run:
         if self.init.needs_matrix:
             able = " or ".join(INITS.where(lambda init: not init.needs_matrix))
             yield "init", self.init.name, f"{able} {given}: its {kind.not_square}"
-
-    def _beyond_precision(self) -> Iterator[Refusal]:
-        most = torch.finfo(self.network.torch_dtype).max
-        for group in _FIXED:  # those of task and init are used in double precision
-            for key, value in vars(getattr(self, group)).items():
-                if isinstance(value, float) and abs(value) > most:
-                    allowed = f"a number of size at most {most:.4g}"
-                    dtype = f"with network.dtype={self.network.dtype}"
-                    yield f"{group}.{key}", value, f"{allowed} {dtype}"
 
     def _about_loss(self) -> Iterator[Refusal]:
         task, training = self.task, self.training
@@ -133,19 +131,9 @@ class Run:
                 f"start; use network.engine={able}",
             )
 
-    def _about_exponents(self) -> Iterator[Refusal]:
-        network, wanted = self.network, self.recording.exponents
-        if wanted and not network.kind.is_plain:
-            plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
-            reason = f"the Jacobian here is that of network.cell={plain}"
-            yield "recording.exponents", wanted, f"0 with network.cell={network.cell}: {reason}"
-        if wanted > network.hidden_size:
-            most = f"at most {network.hidden_size} with network.hidden_size={network.hidden_size}"
-            yield "recording.exponents", wanted, most
-
     def settings(self) -> dict[str, Any]:
         """Return every setting under its configuration key: ``{"task.length": 50, …}``."""
-        groups = ("task", "network", "init", "training", "recording")
+        groups = ("task", "network", "init", "training", "recording", "evaluation")
         parts = _flat({group: getattr(self, group) for group in groups})
         words = {"task": self.task.name, "init": self.init.name}
         return words | parts | {"seed": self.seed, "device": self.device}
@@ -155,9 +143,25 @@ class Run:
         """16 hex digits of what decides the results: every setting but the device.
 
         A setting that came after the first digests were given counts where it is not the default.
+        Of what is no part of this package the source counts as well: its name, version and hash.
         """
-        what = json.dumps(decisive(self.settings()), sort_keys=True)
+        own = {what: source.identity for what, source in self.sources.items()}
+        decides = decisive(self.settings()) | ({"sources": own} if own else {})
+        what = json.dumps(decides, sort_keys=True)
         return hashlib.sha256(what.encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def sources(self) -> dict[str, Source]:
+        """Where those of its parts come from that are none of this package, by ``task=mine``."""
+        return sources_of(self.task, self.network, self.init, self.training)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Say how another process makes this run: with the sources of what it needs."""
+        if not self.sources:
+            return super().__reduce__()
+        texts = [SourceText.of(source) for source in dict.fromkeys(self.sources.values())]
+        described = nested(self.settings()) | {"note": self.note, "tags": self.tags}
+        return _run_elsewhere, (texts, described, self.digest)
 
     @property
     def name(self) -> str:
@@ -167,7 +171,7 @@ class Run:
             >>> Run(seed=3).name.startswith("adding-T30-tanh-gaussian0.8-seed3-")
             True
         """
-        others = {"training": self.training, "recording": self.recording}
+        others = {group: getattr(self, group) for group in ("training", "recording", "evaluation")}
         return run_name(self.task, self.network, self.init, others, self.seed, self.digest)
 
     @property
@@ -180,11 +184,18 @@ class Run:
         """
         settings = self.settings()
         # Not those of a run: an init may ask for another network than the usual one.
-        usual = Run().settings() | _flat({"task": type(self.task)(), "init": type(self.init)()})
+        usual = Run().settings()
+        for group, part in (("task", self.task), ("init", self.init)):
+            usual |= {f"{group}.{key}": value for key, value in defaults_of(type(part)).items()}
+        for group in _FIXED:
+            own = own_defaults(group)
+            usual |= {f"{group}.{name}": value for name, value in own.items()}
         changed = [
-            f"{key}={as_typed(value)}" for key, value in settings.items() if value != usual[key]
+            f"{key}={labels.as_word(value)}"
+            for key, value in settings.items()
+            if value != usual.get(key)
         ]
-        words = [*changed, *labels.label_words(self.note, self.tags)]
+        words = [*use_words(self.sources), *changed, *labels.label_words(self.note, self.tags)]
         return " ".join(["rnn-exp", *(shlex.quote(word) for word in words)])
 
 
@@ -193,17 +204,18 @@ def run_from(config: Mapping[str, Any]) -> Run:
 
     Args:
         config: nested plain values: groups ``task``, ``network``, ``init``, ``training`` and
-            ``recording``, of which task and init have a ``name``; ``seed`` and ``device``; ``note``
-            and ``tags``, which may be missing.
+            ``recording``, of which task and init have a ``name``; ``seed`` and ``device``; the
+            group ``evaluation``, ``note`` and ``tags``, which may be missing.
 
     Raises:
         SettingError: naming the first key that is unknown, missing or has a value not allowed.
     """
+    load_plugins()
     groups = [*_NAMED, *_FIXED]
     _refuse_unknown("", config, [*groups, *_PLAIN])
     parts: dict[str, Any] = {}
     for group in groups:
-        given = config.get(group)
+        given = config.get(group, _MISSING.get(group))
         if not isinstance(given, Mapping):
             raise SettingError(group, given, "a group of settings")
         parts[group] = _part(group, dict(given))
@@ -212,9 +224,51 @@ def run_from(config: Mapping[str, Any]) -> Run:
     return Run(**parts)
 
 
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run as a configuration has them, in groups.
+
+    Args:
+        settings: every setting under its key, as `Run.settings` gives them.
+
+    Example:
+        >>> nested({"task": "adding", "task.length": 20, "seed": 1})
+        {'task': {'name': 'adding', 'length': 20}, 'init': {}, 'seed': 1}
+    """
+    config: dict[str, Any] = {group: {} for group in _NAMED}
+    for key, value in settings.items():
+        group, _, name = key.rpartition(".")
+        if key in _NAMED:  # the word that chooses a task or an init
+            config[key]["name"] = value
+        elif group:
+            config.setdefault(group, {})[name] = value
+        else:
+            config[name] = value
+    return config
+
+
+def _run_elsewhere(texts: Sequence[SourceText], config: Mapping[str, Any], digest: str) -> Run:
+    """Make a run in a process that may not have run its sources yet.
+
+    Raises:
+        SettingError: if the process has another version of them.
+    """
+    for text in texts:
+        text.load()
+    run = run_from(config)
+    if run.digest != digest:
+        raise SettingError("use", ", ".join(map(str, run.sources.values())), "the same everywhere")
+    return run
+
+
 _NAMED: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
 _PLAIN = ("seed", "device", "note", "tags")
-_FIXED: dict[str, type] = {"network": Network, "training": Training, "recording": Recording}
+_FIXED: dict[str, type] = {
+    "network": Network,
+    "training": Training,
+    "recording": Recording,
+    "evaluation": Evaluation,
+}
+_MISSING: dict[str, Mapping[str, Any]] = {"evaluation": {}}  # configurations of before lack it
 
 
 def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of the dataclasses
@@ -225,7 +279,13 @@ def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of th
         kind = _NAMED[group][name]
     else:
         kind = _FIXED[group]
-    _refuse_unknown(f"{group}.", given, [field.name for field in dataclasses.fields(kind)])
+    names = [field.name for field in dataclasses.fields(kind) if field.name != "more"]
+    own = own_defaults(group)
+    more = {key: given.pop(key) for key in own if key in given}
+    _refuse_unknown(f"{group}.", given, [*names, *own])
+    given |= {"more": {key: value for key, value in more.items() if value is not None}}
+    if not own:
+        del given["more"]
     try:
         return kind(**given)
     except SettingError as error:
@@ -244,5 +304,5 @@ def _flat(parts: dict[str, Any]) -> dict[str, Any]:
     return {
         f"{group}.{key}": value
         for group, part in parts.items()
-        for key, value in dataclasses.asdict(part).items()
+        for key, value in settings_of(part).items()
     }

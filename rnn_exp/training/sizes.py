@@ -14,6 +14,7 @@ from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.theory.drive import FEW, SAMPLE
 from rnn_exp.training.columns import MOST_NUMBERS
+from rnn_exp.training.evaluation import TESTED_TOGETHER, test_task
 from rnn_exp.training.loop import TEST_BATCH
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.penalties import PENALTIES, reads_states
@@ -52,6 +53,9 @@ class Sizes(NamedTuple):
     penalties: int
     has_graph: bool
     is_tested: bool
+    tests: int
+    test_steps: int
+    has_jacobians: bool
 
     @classmethod
     def of(cls, run: Run) -> "Sizes":
@@ -67,14 +71,17 @@ class Sizes(NamedTuple):
             outputs=task.output_size,
             answers=task.steps if training.loss_at == "every" else task.answers,
             gates=network.kind.gates,
-            kept=network.kind.kept,
+            kept=network.kind.kept_numbers(network.phi),
             item=network.torch_dtype.itemsize,
             has_memory=network.kind.has_memory,
             is_orthogonal=PARAMETRIZATIONS[network.parametrization].is_orthogonal,
-            remembered=len(OPTIMIZERS[training.optimizer].remembers),
+            remembered=len(OPTIMIZERS[training.optimizer].remembered(training)),
             penalties=sum(bool(one.weight(training)) for one in PENALTIES.values()),
             has_graph=not ENGINES[network.engine].many_runs,
             is_tested=training.stop_when_solved,
+            tests=0 if run.evaluation.every is None else TESTED_TOGETHER,
+            test_steps=test_task(task, run.evaluation).steps,
+            has_jacobians=bool(run.recording.jacobian_lags),
         )
 
     @property
@@ -113,14 +120,19 @@ def bytes_of(s: Sizes, runs: int) -> int:
         held += first * s.item * (2 * s.layers + 8)
     held += _sequences(s, runs) + _states(s, runs)
     spectrum = runs * s.hidden**2 * (20 + s.item)  # in float64, and what LAPACK needs
+    if s.has_jacobians:  # W, factor, product before and after, and what LAPACK needs, of one run
+        spectrum = max(spectrum, 8 * s.hidden**2 * _DOUBLE)
     one_step = max(MOST_NUMBERS, first) * (s.item + _DOUBLE)
     drawing = weights * (3 + s.remembered) + runs * s.parameters * _DOUBLE
     saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights // runs
+    tests = _test(s, s.tests, s.test_steps)
+    moved = 3 * weights  # before a step, after it, and the difference
+    second = _second_pass(s, runs)
     moments = (
-        held + max(_in_an_update(s, runs), spectrum, one_step, _second_pass(s, runs)),
+        held + max(tests, _in_an_update(s, runs), spectrum, one_step, second, moved),
         drawing + _theory(s),
         saving,
-        weights * (5 + s.remembered) + _test(s),
+        weights * (5 + s.remembered) + _test(s, TEST_BATCH * s.is_tested, s.steps),
     )
     return PROCESS + max(moments) * (100 + _GAPS) // 100
 
@@ -171,9 +183,7 @@ def _theory(s: Sizes) -> int:
     return s.steps * (read + FEW * s.hidden * s.item * (2 + s.kept + 3 * s.gates))
 
 
-def _test(s: Sizes) -> int:
-    """Return the bytes of the sequences on which it is tested whether a task is solved."""
-    if not s.is_tested:
-        return 0
+def _test(s: Sizes, sequences: int, steps: int) -> int:
+    """Return the bytes of so many sequences that a network is tested on, and of its states."""
     states = s.hidden * (1 + s.kept) * s.layers * s.item
-    return TEST_BATCH * s.steps * (states + 3 * (s.inputs + 1) * s.item)
+    return sequences * steps * (states + 3 * (s.inputs + 1) * s.item)

@@ -17,6 +17,7 @@ from rnn_exp._hydra import plan as planning
 from rnn_exp._hydra.composition import Composer, _whole_number, hydra_files
 from rnn_exp._hydra.job import register_resolvers, run_from_config
 from rnn_exp._hydra.plan import plan
+from tests.dose import dose
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -68,7 +69,8 @@ HYDRAS = [[], ["hydra.sweep.subdir=${hydra.job.override_dirname}"], ["hydra.job.
 
 
 @given(jobs=st.lists(JOB, min_size=1, max_size=4), hydras=st.sampled_from(HYDRAS))
-@settings(max_examples=12, phases=(Phase.explicit, Phase.generate))  # a job takes 60 ms
+@pytest.mark.dosed
+@settings(max_examples=dose(5, 12), phases=(Phase.explicit, Phase.generate))  # a job takes 60 ms
 def test_a_job_is_composed_as_hydra_composes_it(hydra, jobs, hydras):
     master = master_of(hydra, ["study=decay", *hydras])
     composer = Composer(hydra.config_loader, master)
@@ -116,7 +118,8 @@ def test_a_whole_number_is_parsed_as_hydra_parses_it(word):
 
 
 @given(jobs=st.lists(JOB, min_size=2, max_size=6))
-@settings(max_examples=10, phases=(Phase.explicit, Phase.generate))
+@pytest.mark.dosed
+@settings(max_examples=dose(4, 10), phases=(Phase.explicit, Phase.generate))
 def test_a_revised_configuration_is_the_composed_one(hydra, jobs):
     composer = Composer(hydra.config_loader, master_of(hydra, []))
     alike = [[f"task.length={T}", f"init.gain={g}", f"seed={T}"] for T in (3, 4) for g in (1, 0.5)]
@@ -133,7 +136,8 @@ def test_one_job_leaves_no_trace_in_the_next(hydra):
 
 
 @given(JOB)
-@settings(max_examples=10, phases=(Phase.explicit, Phase.generate))
+@pytest.mark.dosed
+@settings(max_examples=dose(4, 10), phases=(Phase.explicit, Phase.generate))
 def test_the_files_of_a_job_are_the_bytes_that_hydra_writes(hydra, words):
     job = Composer(hydra.config_loader, master_of(hydra, [])).compose(
         [*words, "+note='a: \"b\"'"], 0
@@ -147,7 +151,8 @@ def test_the_files_of_a_job_are_the_bytes_that_hydra_writes(hydra, words):
 
 
 @given(jobs=st.lists(JOB, min_size=1, max_size=4, unique_by=tuple))
-@settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
+@pytest.mark.dosed
+@settings(max_examples=dose(5, 12), phases=(Phase.explicit, Phase.generate))
 def test_a_planned_run_is_the_run_of_the_composed_job(hydra, tmp_path_factory, jobs):
     folder = tmp_path_factory.mktemp("sweep")
     master = master_of(hydra, [f"hydra.sweep.dir={folder}"])

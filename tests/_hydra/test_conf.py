@@ -15,6 +15,7 @@ from rnn_exp.tasks import TASKS, Adding, Hold, TemporalOrder
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from tests.studies import CONF, composed, runs_of
+from tests.task_files import example, words
 
 STUDIES = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
 
@@ -35,7 +36,7 @@ def test_the_defaults_are_those_of_the_dataclasses():
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_file_of_a_task_has_the_dataclasss_defaults(name):
-    assert run_from_config(composed(f"task={name}")) == Run(task=TASKS[name]())
+    assert run_from_config(composed(f"task={name}", *words(name))) == Run(task=example(name))
 
 
 # The inits that ask for a network of their own.
@@ -73,7 +74,14 @@ def test_a_study_begins_with_a_question(name):
     assert " ".join(comments[1:]).rstrip().endswith("?")
 
 
-@pytest.mark.parametrize("name", STUDIES)
+# Those of several hundred runs take up to a quarter of a minute each.
+LARGE = {"pascanu2013_cliff", "thresholds", "phase", "edge_of_chaos"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in STUDIES],
+)
 def test_every_run_of_a_study_is_valid_and_no_two_are_the_same(name):
     runs = runs_of(name)
 

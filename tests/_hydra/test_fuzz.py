@@ -1,23 +1,24 @@
 """Generated command lines and study files: each ends with exit code 0, or with one line."""
 
-import dataclasses
 import tempfile
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rnn_exp._hydra.help import _groups
+from rnn_exp.training.keys import groups, names_of
+from tests.dose import dose
 from tests.in_process import Ended, command
 
 KEYS = [
-    f"{group}.{field.name}"
-    for group, kinds in _groups().items()
+    f"{group}.{name}"
+    for group, kinds in groups().items()
     for kind in kinds.values()
-    for field in dataclasses.fields(kind)
+    for name in names_of(kind)
 ]
-CHOICES = ["task", "init", "study", "seed", "device", *_groups()]
+CHOICES = ["task", "init", "study", "seed", "device", *groups()]
 HYDRA = [
     "hydra.run.dir",
     "hydra.sweep.dir",
@@ -131,7 +132,8 @@ def holds(ended: Ended) -> bool:
     return ended.is_refusal or (ended.code == 0 and "Traceback" not in ended.err)
 
 
-@settings(QUICK, max_examples=250)
+@pytest.mark.dosed
+@settings(QUICK, max_examples=dose(60, 250))
 @given(words=LINES)
 def test_a_command_line_does_what_it_says_or_is_refused_in_one_line(words):
     with tempfile.TemporaryDirectory() as folder:
@@ -175,7 +177,8 @@ BREAKS = st.sampled_from(
 )
 
 
-@settings(QUICK, max_examples=120)
+@pytest.mark.dosed
+@settings(QUICK, max_examples=dose(30, 120))
 @given(
     study=STUDIES,
     header=HEADERS,

@@ -13,6 +13,7 @@ import pytest
 
 from rnn_exp import figures, report
 from rnn_exp.profiles import RULE
+from rnn_exp.report import content
 from rnn_exp.report import page as page_module
 from rnn_exp.report.content import run_table, setting_table, summary
 from tests.tables import Study, altered, diverged, study
@@ -207,3 +208,13 @@ def test_a_study_with_nothing_but_broken_runs_still_has_a_page(tmp_path: Path) -
     assert "The study has no readable run." in written
     assert "&lt;script&gt;" in written
     assert written.count("Not drawn.") == len(figures.names())
+
+
+def test_runs_made_with_code_from_elsewhere_are_marked() -> None:
+    own = f"task=mine mine.py {'ab' * 32}"
+    runs = pd.DataFrame({"status": ["finished"] * 3, "sources": [own, None, None]})
+
+    text = content.summary(runs, pd.DataFrame())
+
+    assert "1 of 3 runs made with code from elsewhere: task=mine mine.py abababababab…" in text
+    assert "elsewhere" not in content.summary(runs.assign(sources=None), pd.DataFrame())

@@ -282,7 +282,7 @@ def test_the_tables_are_plain_parquet_that_pandas_reads(tmp_path, outcome):
     assert updates["clipped"].dtype == bool
 
 
-def test_no_source_file_unpickles_anything():
+def test_no_source_file_unpickles_anything_and_one_alone_runs_the_files_of_users():
     sources = list(Path(rnn_exp.__file__).parent.rglob("*.py"))
 
     assert len(sources) > 20
@@ -298,7 +298,7 @@ def test_no_source_file_unpickles_anything():
             "cloudpickle",
             "allow_pickle=True",
             "eval(",
-            "exec(",
+            *(["exec("] if path.parts[-2:] != ("registry", "loading.py") else []),
         ):
             assert not any(_calls(line, word) for line in code), f"{word} in {path}"
 

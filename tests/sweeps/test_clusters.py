@@ -234,6 +234,7 @@ def test_a_dask_worker_that_is_killed_changes_nothing_in_a_sweep(dask, alone, tm
     assert_complete(tmp_path, told, alone, killed)
 
 
+@pytest.mark.slow
 def test_a_ray_process_that_is_killed_changes_nothing_in_a_sweep(alone, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed")
     words = ("hydra.launcher.backend=ray", "hydra.launcher.processes=2")

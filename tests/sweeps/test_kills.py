@@ -64,7 +64,7 @@ def trains_or_ended(command: Command, folder: Path) -> bool:
 
 
 @pytest.mark.kills
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(
     tmp_path, expected, processes, attempts
 ):
@@ -119,7 +119,14 @@ def end(pid: int) -> None:
 
 @pytest.mark.kills
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("victim", ["fork server", "worker", "group"])
+@pytest.mark.parametrize(
+    "victim",
+    [
+        pytest.param("fork server", marks=pytest.mark.slow),
+        "worker",
+        pytest.param("group", marks=pytest.mark.slow),
+    ],
+)
 def test_a_sweep_ends_as_if_nothing_had_been_whichever_of_its_processes_is_killed(
     tmp_path, expected, attempts, victim
 ):

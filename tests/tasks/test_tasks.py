@@ -17,6 +17,7 @@ from rnn_exp.tasks import (
     Digits,
     Hold,
     Latch,
+    LengthRange,
     Memorization,
     Multiplication,
     Noise,
@@ -24,17 +25,19 @@ from rnn_exp.tasks import (
     Stream,
     Task,
     TemporalOrder,
+    at_length,
 )
+from tests.task_files import example, folder
 
 
-def shortest(kind):
+def shortest(name):
     """Return the task with the least length that it accepts."""
     for length in range(1, 100):
         try:
-            return kind(length)
+            return example(name, length=length)
         except SettingError:
             continue
-    raise AssertionError(f"{kind} accepts no length below 100")
+    raise AssertionError(f"{name} accepts no length below 100")
 
 
 # What the contract asks of every task is asked of these settings as well.
@@ -56,8 +59,26 @@ MORE_SETTINGS = [
     Copy(6),
     Copy(1, symbols=3, values=2),
     Copy(30, symbols=5),
+    Adding(4, longest=7),
+    Adding(20, "pascanu", longest=23),
+    Adding(22, "hochreiter", longest=23),
+    Multiplication(10, longest=12),
+    TemporalOrder(10, longest=13),
+    Permutation(2, longest=5),
+    Latch(4, longest=9),
+    Noise(2, longest=4),
+    Hold(1, longest=3),
+    example("images", pixels_per_step=8),
+    example("images", pixels_per_step=2, permuted=True),
+    example("series", length=9, ahead=3, inputs="wave+noise"),
+    example("series", column="noise", inputs="wave", test_share=0.5, tolerance=0.588),
 ]
-TASK_LIST = [*map(shortest, TASKS.values()), *MORE_SETTINGS]
+TASK_LIST = [*map(shortest, TASKS), *MORE_SETTINGS]
+
+
+def shown(task):
+    """Return a task as text, without the folder of its file, which is another in every process."""
+    return str(task).replace(str(folder()), "")
 
 
 def seeded(seed=0):
@@ -90,16 +111,16 @@ def for_one_run(targets):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_registered_task_is_a_frozen_value_under_its_own_name(name):
-    task = TASKS[name]()
+    task = example(name)
     assert isinstance(task, Task)
     assert task.name == name
-    assert task == TASKS[name]()
-    assert hash(task) == hash(TASKS[name]())
+    assert task == example(name)
+    assert hash(task) == hash(example(name))
     with pytest.raises(dataclasses.FrozenInstanceError):
         task.length = 3
 
 
-@pytest.mark.parametrize("task", TASK_LIST, ids=str)
+@pytest.mark.parametrize("task", TASK_LIST, ids=shown)
 def test_draws_have_the_promised_shapes(task):
     generator = seeded()
     for batch_size in (11, 1):
@@ -113,7 +134,7 @@ def test_draws_have_the_promised_shapes(task):
         assert ((batch.cues >= 1) & (batch.cues <= batch.length)).all()
 
 
-@pytest.mark.parametrize("task", TASK_LIST, ids=str)
+@pytest.mark.parametrize("task", TASK_LIST, ids=shown)
 def test_lengths_lie_between_the_shortest_and_the_longest_and_nothing_comes_after(task):
     generator, lengths = seeded(), set()
     for _ in range(100):
@@ -125,7 +146,7 @@ def test_lengths_lie_between_the_shortest_and_the_longest_and_nothing_comes_afte
     assert task.answers == 1 or task.shortest == task.steps
 
 
-@pytest.mark.parametrize("task", TASK_LIST, ids=str)
+@pytest.mark.parametrize("task", TASK_LIST, ids=shown)
 def test_draws_repeat_under_their_generator_and_differ_under_any_other(task):
     generator = seeded()
     first, second = task.draw(11, generator), task.draw(11, generator)
@@ -139,7 +160,7 @@ def test_draws_repeat_under_their_generator_and_differ_under_any_other(task):
         assert not torch.equal(first.inputs[:, 0], first.inputs[:, 1])
 
 
-@pytest.mark.parametrize("task", TASK_LIST, ids=str)
+@pytest.mark.parametrize("task", TASK_LIST, ids=shown)
 def test_the_best_guess_without_memory_scores_chance(task):
     generator, losses, errors = seeded(2), [], []
     guess = best_guess(task, generator)
@@ -152,7 +173,7 @@ def test_the_best_guess_without_memory_scores_chance(task):
     assert sum(errors) / 10 == pytest.approx(task.chance_error, rel=0.01, abs=1e-12)
 
 
-@pytest.mark.parametrize("task", TASK_LIST, ids=str)
+@pytest.mark.parametrize("task", TASK_LIST, ids=shown)
 def test_a_perfect_answer_costs_nothing_and_any_wrong_answer_makes_its_sequence_wrong(task):
     targets = task.draw(8, seeded(3)).targets
     outputs = perfect_answers(task, targets)
@@ -167,7 +188,7 @@ def test_a_perfect_answer_costs_nothing_and_any_wrong_answer_makes_its_sequence_
     assert error.tolist() == [0, 1 / 8]
 
 
-@pytest.mark.parametrize("task", TASK_LIST, ids=str)
+@pytest.mark.parametrize("task", TASK_LIST, ids=shown)
 def test_a_loss_is_the_mean_over_however_many_answers(task):
     targets = task.draw(4, seeded(4)).targets[-1:].expand(3, 4).unsqueeze(0)
     outputs = torch.randn(1, 3, 4, task.output_size, generator=seeded(5))
@@ -483,11 +504,47 @@ def test_sequences_too_short_for_their_cues_are_refused(kind, least, more):
         (Digits, {"length": 63}, "length=63 is not possible: allowed is 64, the pixels"),
         (Noise, {"channels": 0}, "channels=0 .* at least 1"),
         (Hold, {"target": math.nan}, "target=nan"),
+        (Adding, {"length": 9, "longest": 9}, r"longest=9 .* a whole number above task\.length=9"),
+        (Latch, {"longest": 0}, "longest=0 .* at least 1 or null"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(kind, settings, message):
     with pytest.raises(SettingError, match=message):
         kind(**settings)
+
+
+RANGES = [task for task in TASK_LIST if getattr(task, "longest", None) is not None]
+
+
+@pytest.mark.parametrize("task", RANGES, ids=shown)
+def test_a_batch_out_of_a_range_is_one_of_its_length_with_nothing_behind_it(task):
+    draws, found = seeded(3), set()
+    for _ in range(60):
+        state = draws.get_state()
+        batch = task.draw(3, draws)
+        length = int(torch.randint(task.length, task.longest + 1, (), generator=seeded_at(state)))
+        again = seeded_at(state)
+        torch.randint(task.length, task.longest + 1, (), generator=again)
+        alone = at_length(task, length).draw(3, again)
+        assert batch.length == alone.length
+        assert torch.equal(batch.inputs[: batch.length], alone.inputs[: batch.length])
+        assert torch.equal(batch.targets, alone.targets)
+        found.add(length)
+    assert found == set(range(task.length, task.longest + 1))
+
+
+def seeded_at(state):
+    draws = torch.Generator()
+    draws.set_state(state)
+    return draws
+
+
+def test_a_task_with_an_answer_at_every_step_has_no_range():
+    assert {name for name, kind in TASKS.items() if issubclass(kind, LengthRange)} == {
+        *("adding", "multiplication", "temporal_order", "permutation", "latch", "noise", "hold")
+    }
+    assert at_length(Adding(5, longest=9), 7) == Adding(7)
+    assert at_length(Copy(5), 7) == Copy(7)
 
 
 @pytest.mark.parametrize("task", [Adding(5), Adding(100, "pascanu")], ids=str)

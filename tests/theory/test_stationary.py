@@ -12,7 +12,8 @@ from rnn_exp.networks.cells.elman import adjoint, forward
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.norms import log10_norm
 from rnn_exp.profiles import summarize
-from rnn_exp.theory.stationary import gaussian_mean, mean_field, nodes, norm_bound
+from rnn_exp.theory.quadrature import gaussian_mean, nodes
+from rnn_exp.theory.stationary import mean_field, norm_bound
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from rnn_exp.networks.network import Network
 from rnn_exp.tasks import TASKS
 from rnn_exp.theory.edge import initial_weights
 from rnn_exp.theory.prediction import predict
-from rnn_exp.theory.stationary import critical_gain, gaussian_mean, mean_field, nodes
+from rnn_exp.theory.quadrature import gaussian_mean, nodes
+from rnn_exp.theory.stationary import critical_gain, mean_field
 from rnn_exp.theory.transient import balanced, edge_gain, log_steps, transient
 from tests.theory.networks import measured_on_task
 
@@ -58,7 +59,7 @@ def test_each_step_is_the_integral(activation, length):
     h = phi(s * nodes(s))
     found = transient(activation, 1.0, [s * s, 0.0])
     assert found.q[1] == pytest.approx(gaussian_mean(h.square()), abs=1e-8)
-    assert found.chi[0] == pytest.approx(gaussian_mean(phi.slope(h).square()), abs=1e-8)
+    assert found.chi[0] == pytest.approx(gaussian_mean(phi.from_output(h).square()), abs=1e-8)
 
 
 def test_what_is_too_steep_has_no_numbers_from_there_on():

@@ -8,6 +8,7 @@ from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done, write
 from rnn_exp.tasks import TASKS
 from rnn_exp.training.experiment import train_runs
+from rnn_exp.training.origins import defaults_of
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 
@@ -52,7 +53,7 @@ def test_every_setting_that_was_added_has_its_default_written_down():
         f"{group}.{key}": value
         for group, kinds in (("task", TASKS), ("init", INITS))
         for kind in kinds.values()
-        for key, value in vars(kind()).items()
+        for key, value in defaults_of(kind).items()
     }
 
     assert {key: settings[key] for key in ADDED_SETTINGS} == ADDED_SETTINGS

@@ -25,6 +25,7 @@ from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.planning import chunks
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from tests.dose import dose
 
 INITS = [Gaussian(0.7), Gaussian(40.0), Orthogonal(), Identity(0.9), TorchDefault()]
 
@@ -50,6 +51,7 @@ TASKS = [
     TemporalOrder(24),
     Adding(20, "pascanu"),
     Adding(22, "hochreiter"),
+    TemporalOrder(10, longest=19),
     Memorization(4, positions=2),
 ]
 
@@ -88,7 +90,8 @@ def groups(draw):
 
 
 @given(groups())
-@settings(max_examples=20)
+@pytest.mark.dosed
+@settings(max_examples=dose(7, 20))
 def test_alone_twice_or_beside_others_a_run_gives_the_same_bits(runs):
     together = train_runs(runs)
     for run, outcome in zip(runs, together, strict=True):

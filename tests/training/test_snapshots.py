@@ -14,6 +14,7 @@ from rnn_exp.training.experiment import Chunk, train_runs
 from rnn_exp.training.loop import solves
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from tests.dose import dose
 from tests.training.test_experiment import assert_same, groups
 
 
@@ -44,7 +45,8 @@ def continued(company, snapshots, before):
 
 
 @given(groups(), st.integers(1, 6), st.data())
-@settings(max_examples=25)
+@pytest.mark.dosed
+@settings(max_examples=dose(8, 25))
 def test_a_resumed_run_is_bit_identical_in_whatever_company(runs, at, data):
     expected = dict(zip(runs, train_runs(runs), strict=True))
 

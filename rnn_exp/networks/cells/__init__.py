@@ -1,7 +1,7 @@
 """Cells: how a layer's states come about, and how the gradient goes back through them.
 
 A new cell is a module here with a `Cell` and its `CellKind`, and a word in the list below, whose
-order is that in which messages name them.
+order is that in which messages name them; a new activation is one more in `known_activations`.
 """
 
 from rnn_exp.networks.cells.activations import ACTIVATIONS, Activation
@@ -20,6 +20,7 @@ from rnn_exp.networks.cells.base import (
 )
 from rnn_exp.networks.cells.elman import PLAIN_KIND, Elman
 from rnn_exp.networks.cells.gru import GRU, GRU_KIND
+from rnn_exp.networks.cells.known_activations import KNOWN
 from rnn_exp.networks.cells.lstm import LSTM, LSTM_KIND
 from rnn_exp.networks.cells.normed import NORMED_KIND, Normed
 from rnn_exp.networks.cells.own import step_cell
@@ -47,5 +48,7 @@ __all__ = [
     "step_cell",
 ]
 
+for activation in KNOWN:
+    ACTIVATIONS.register(activation)
 for kind in (PLAIN_KIND, LEAKY_KIND, RESIDUAL_KIND, NORMED_KIND, GRU_KIND, LSTM_KIND):
     CELLS.register(kind)

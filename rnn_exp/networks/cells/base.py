@@ -8,7 +8,7 @@ a stack of one (hidden, hidden) block a gate, in torch's order.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -165,7 +165,8 @@ class CellKind:
 
     Args:
         name: the word.
-        build: what computes it, from the activation and the setting ``network.leak``.
+        build: what computes it, from the activation and the setting ``network.leak``; or, where it
+            has settings of its own, from the activation and these.
         gates: pre-activations a unit has: W_hh has so many blocks of rows.
         candidate: the block of W_hh that makes the candidate for the new state; its spectrum is
             the one that is recorded.
@@ -176,12 +177,14 @@ class CellKind:
         only_activation: the word of the only activation it can have; None: any.
         has_memory: whether it has a memory c beside the state h.
         kept: how many numbers a unit keeps for its adjoint beside its state (`Trace.kept`).
+        kept_with_input: the same with an activation whose slope needs its pre-activation.
         has_leak: whether it takes ``network.leak``.
         no_edge: why there is no gain at which its gradient keeps its size: a clause; None: there
             may be one.
         is_plain: whether it is h_t = φ(W h_{t-1} + V x_t + b), for which the mean field, the
             Lyapunov exponents and the regulariser Ω are written.
         torch_module: the name of torch's module of this kind; None: torch has none.
+        options: the frozen dataclass of its own settings, which are ``network.…``; None: none.
         is_bounded: whether its states are bounded where its activation is.
         recurrent: the name of the parameter through which h_{t-1} comes in: of which the gradient,
             its contributions and the change in training are recorded. ``weight_hh`` is a stack of
@@ -193,7 +196,7 @@ class CellKind:
     """
 
     name: str
-    build: Callable[[Activation, float | None], Cell]
+    build: Callable[[Activation, Any], Cell]
     gates: int = 1
     candidate: int = 0
     forget_gate: int | None = None
@@ -201,14 +204,20 @@ class CellKind:
     only_activation: str | None = None
     has_memory: bool = False
     kept: int = 0
+    kept_with_input: int = 0
     has_leak: bool = False
     no_edge: str | None = None
     is_plain: bool = False
     torch_module: str | None = None
+    options: type | None = None
     is_bounded: bool = True
     recurrent: str = "weight_hh"
     own_shapes: Callable[[int, int], Mapping[str, Shape]] | None = None
     own_draw: Callable[[Mapping[str, Shape], torch.Generator], Mapping[str, Tensor]] | None = None
+
+    def kept_numbers(self, activation: Activation) -> int:
+        """Return how many numbers a unit keeps for its adjoint beside its state."""
+        return self.kept_with_input if activation.needs_input else self.kept
 
     @property
     def gated(self) -> bool:

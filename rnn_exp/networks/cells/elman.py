@@ -13,6 +13,7 @@ parameters, so recording them costs nothing:
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ from rnn_exp.networks.cells.base import (
 from rnn_exp.networks.cells.layout import (
     allocate_by_run,
     allocate_states,
+    allocate_steps,
     allocate_total,
     cache_blocks,
     flatten_time_batch,
@@ -46,7 +48,7 @@ __all__ = ["PLAIN_KIND", "Elman", "adjoint", "forward"]
 
 @dataclasses.dataclass(frozen=True)
 class Elman:
-    """The plain recurrence h_t = φ(W h_{t-1} + V x_t + b), one gate: φ' comes from the state."""
+    """The plain recurrence h_t = φ(u_t), one gate: φ' comes from the state, or from u_t."""
 
     activation: Activation
 
@@ -87,27 +89,30 @@ class Elman:
     ) -> StepBack:
         """Return Wᵀ δ_t and Vᵀ δ_t."""
         del carried
-        by_run = flatten_time_batch(self.activation.slope(trace.states).mul_(total))
+        by_run = flatten_time_batch(self._slopes(trace).mul_(total))
         V, W, B = weights.weight_ih, weights.weight_hh, total.shape[2]
         of_inputs = input_gradient(by_run, V, B) if with_inputs else None
         return StepBack(onto_previous(by_run, W, B), None, None, of_inputs)
 
     def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch hidden"]:
         """Return δ_t = φ'(u_t) ⊙ g_t."""
-        return self.activation.slope(trace.states).mul_(adjoint.total)
+        return self._slopes(trace).mul_(adjoint.total)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch and units."""
-        return self.activation.slope(trace.states).mean(dim=(-2, -1))
+        return self._slopes(trace).mean(dim=(-2, -1))
 
     def jacobian(self, trace: Trace) -> Jacobian:
         """Return J_t = diag(φ'(u_t)) W: nothing is kept."""
         keep = trace.states.new_zeros(()).expand_as(trace.states)
-        return Jacobian(keep, (self.activation.slope(trace.states),))
+        return Jacobian(keep, (self._slopes(trace),))
 
     def step_bound(self, largest_singular_value: float) -> float:
         """Return γ σ_max(W), γ = sup φ' (Pascanu, Mikolov & Bengio 2013, §2.1)."""
         return self.activation.largest_slope * largest_singular_value
+
+    def _slopes(self, trace: Trace) -> Float[Tensor, "time run batch hidden"]:
+        return self.activation.slopes(_source(trace, self.activation))
 
 
 def _build(activation: Activation, leak: float | None) -> Elman:
@@ -115,7 +120,7 @@ def _build(activation: Activation, leak: float | None) -> Elman:
     return Elman(activation)
 
 
-PLAIN_KIND = CellKind("rnn", _build, is_plain=True, torch_module="RNN")
+PLAIN_KIND = CellKind("rnn", _build, kept_with_input=1, is_plain=True, torch_module="RNN")
 
 
 @torch.inference_mode()
@@ -135,17 +140,52 @@ def forward(
     VT = weights.input_weights_with_bias().transpose(1, 2)
     WT = weights.weight_hh.transpose(1, 2)
     states, block = allocate_states(T, initial, padded=activation.rounds_tails)
+    inputs, input_block = states[1:], block[1:]
+    if activation.needs_input:
+        inputs, input_block = allocate_steps(
+            T, (R, B, H), like=states, padded=activation.rounds_tails
+        )
     h, x = states[0], with_ones(x)
     for chunk in time_chunks(T, B, H):
         projected = torch.bmm(flatten_time_batch(x[chunk]), VT).view(R, -1, B, H).transpose(0, 1)
-        states[1:][chunk] = projected
+        inputs[chunk] = projected
         ahead = states[1:][chunk].unbind()
+        if activation.needs_input:
+            own = inputs[chunk].unbind(), input_block[chunk].unbind(), block[1:][chunk].unbind()
+            h = _keep_inputs(h, WT, activation, ahead, *own)
+            continue
         numbers = block[1:][chunk].unbind() if activation.rounds_tails else ahead
         for h_next, all_numbers in zip(ahead, numbers, strict=True):
             h_next.baddbmm_(h, WT)
             activation.apply_(all_numbers)
             h = h_next
-    return Trace(states[1:], states[:-1])
+    return Trace(states[1:], states[:-1], (inputs,) if activation.needs_input else ())
+
+
+def _keep_inputs(
+    h: Tensor,
+    WT: Tensor,
+    activation: Activation,
+    ahead: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    input_numbers: Sequence[Tensor],
+    numbers: Sequence[Tensor],
+) -> Tensor:
+    """Go through a chunk of time where u is wanted later; return the last state.
+
+    ``input_numbers`` and ``numbers`` are the blocks that the u and the states lie in.
+    """
+    steps = zip(ahead, inputs, input_numbers, numbers, strict=True)
+    for h_next, u, before, after in steps:
+        u.baddbmm_(h, WT)
+        activation.apply_(after.copy_(before))
+        h = h_next
+    return h
+
+
+def _source(trace: Trace, activation: Activation) -> Float[Tensor, "time run batch hidden"]:
+    """Return what φ' is computed from."""
+    return trace.kept[0] if activation.needs_input else trace.states
 
 
 @torch.inference_mode()
@@ -173,7 +213,7 @@ def adjoint(
     of_inputs = x.new_empty(x.shape) if with_inputs else None
     x1, (passed,) = with_ones(x), later or (torch.zeros_like(total[0]),)
     for chunk in reversed(time_chunks(T, B, H)):
-        delta = _slopes(states.states[chunk], activation)
+        delta = _slopes(_source(states, activation)[chunk], activation)
         passed = _step_back(total[chunk], delta, passed, W, known=known - chunk.start)
         by_run = flatten_time_batch(delta)  # a view: delta lies run by run
         of_W.baddbmm_(by_run.transpose(1, 2), flatten_time_batch(states.previous_states[chunk]))
@@ -185,11 +225,11 @@ def adjoint(
     return Adjoint(total, None, gradients, of_inputs, (passed.clone(),))
 
 
-def _slopes(states: Tensor, activation: Activation) -> Tensor:
-    """Return φ' at the states, in memory run by run: the large GEMMs then need no copy of δ."""
-    slopes = allocate_by_run(states, states.shape[-1])
-    for h, slope in zip(cache_blocks(states), cache_blocks(slopes), strict=True):
-        slope.copy_(activation.slope(h))
+def _slopes(source: Tensor, activation: Activation) -> Tensor:
+    """Return φ' of all steps, in memory run by run: the large GEMMs then need no copy of δ."""
+    slopes = allocate_by_run(source, source.shape[-1])
+    for part, slope in zip(cache_blocks(source), cache_blocks(slopes), strict=True):
+        slope.copy_(activation.slopes(part))
     return slopes
 
 

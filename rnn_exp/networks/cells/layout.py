@@ -5,6 +5,7 @@ not depend on the runs beside it.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ __all__ = [
     "allocate_total",
     "cache_blocks",
     "chunk_length",
+    "elementwise",
     "flatten_time_batch",
     "input_gradient",
     "input_projection",
@@ -61,6 +63,21 @@ def cache_blocks(values: Float[Tensor, "first ..."]) -> tuple[Tensor, ...]:
     """Cut a tensor along its first axis into pieces that fit the cache."""
     steps = max(1, _CACHE_BLOCK // max(1, values[0].numel()))
     return torch.split(values, steps)
+
+
+def elementwise(
+    function: Callable[[Tensor], Tensor], values: Float[Tensor, "..."]
+) -> Float[Tensor, "..."]:
+    """Return a function of every number, as a new tensor; the same bits wherever a number lies.
+
+    The numbers are copied into blocks of whole vector registers that fit the cache.
+    """
+    size = values.numel()
+    flat = values.new_zeros(-(-size // _VECTOR) * _VECTOR)
+    flat[:size] = values.reshape(-1)
+    for block in torch.split(flat, _CACHE_BLOCK):
+        block.copy_(function(block))
+    return flat[:size].view(values.shape)
 
 
 def flatten_time_batch(x: Float[Tensor, "time run batch k"]) -> Float[Tensor, "run time_batch k"]:

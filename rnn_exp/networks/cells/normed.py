@@ -25,6 +25,7 @@ from rnn_exp.networks.cells.base import (
 from rnn_exp.networks.cells.layout import (
     allocate_by_run,
     allocate_states,
+    allocate_steps,
     allocate_total,
     flatten_time_batch,
     input_gradient,
@@ -52,25 +53,33 @@ class Normed:
         initial: Float[Tensor, "run batch hidden"],
         before: Trace | None = None,
     ) -> Trace:
-        """Return the states h_1…h_T; n_t and 1/σ_t are kept."""
+        """Return the states h_1…h_T; n_t and 1/σ_t are kept, and n_t + b where φ' needs it."""
         del before
         (T, R, B, _), H = x.shape, weights.weight_hh.shape[-1]
         bias = (weights.bias_ih + weights.bias_hh).unsqueeze(1)
         WT = weights.weight_hh.transpose(1, 2)
-        states, block = allocate_states(T, initial, padded=self.activation.rounds_tails)
+        padded = self.activation.rounds_tails
+        states, block = allocate_states(T, initial, padded=padded)
+        inputs, input_block = states[1:], block[1:]
+        if self.activation.needs_input:
+            inputs, input_block = allocate_steps(T, (R, B, H), like=x, padded=padded)
         normed, scales = x.new_empty(T, R, B, H), x.new_empty(T, R, B, 1)
         input_projection(x, weights.weight_ih, normed)
         h = states[0]
-        steps = normed.unbind(), scales.unbind(), states[1:].unbind(), block[1:].unbind()
-        for n, scale, h_next, numbers in zip(*steps, strict=True):
+        ahead = states[1:].unbind(), block[1:].unbind(), inputs.unbind(), input_block.unbind()
+        steps = zip(normed.unbind(), scales.unbind(), *ahead, strict=True)
+        for n, scale, h_next, numbers, u, input_numbers in steps:
             n.baddbmm_(h, WT)
             n -= n.mean(-1, keepdim=True)
             torch.mean(n * n, dim=-1, keepdim=True, out=scale)
             n *= scale.add_(_EPSILON).rsqrt_()
-            torch.add(n, bias, out=h_next)
+            torch.add(n, bias, out=u)
+            if self.activation.needs_input:
+                numbers.copy_(input_numbers)
             self.activation.apply_(numbers)
             h = h_next
-        return Trace(states[1:], states[:-1], (normed, scales))
+        kept = (normed, scales, inputs) if self.activation.needs_input else (normed, scales)
+        return Trace(states[1:], states[:-1], kept)
 
     @torch.inference_mode()
     def adjoint(
@@ -86,11 +95,11 @@ class Normed:
         """Return the total gradient of every step and the gradients of the parameters."""
         V, W = weights.weight_ih, weights.weight_hh
         T, R, B, H = trace.states.shape
-        normed, scales = trace.kept
+        normed, scales, *_ = trace.kept
         total, known = allocate_total(direct, trace.states)
         total[:known] = 0
         delta = allocate_by_run(total, H)
-        errors = self.activation.slope(trace.states)
+        errors = self._slopes(trace)
         (passed,) = later or (torch.zeros_like(total[0]),)
         for t in range(T - 1, -1, -1):
             total[t].baddbmm_(passed, W)
@@ -117,23 +126,27 @@ class Normed:
     ) -> StepBack:
         """Return Wᵀ δ_t and Vᵀ δ_t."""
         del carried
-        errors = self.activation.slope(trace.states).mul_(total)
-        by_run, B = flatten_time_batch(_through_norm(errors, *trace.kept)), total.shape[2]
+        errors = self._slopes(trace).mul_(total)
+        by_run, B = flatten_time_batch(_through_norm(errors, *trace.kept[:2])), total.shape[2]
         of_inputs = input_gradient(by_run, weights.weight_ih, B) if with_inputs else None
         return StepBack(onto_previous(by_run, weights.weight_hh, B), None, None, of_inputs)
 
     @torch.inference_mode()
     def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch hidden"]:
         """Return ∂L/∂(W h_{t-1}), which has no part of the biases here."""
-        return _through_norm(self.activation.slope(trace.states).mul_(adjoint.total), *trace.kept)
+        return _through_norm(self._slopes(trace).mul_(adjoint.total), *trace.kept[:2])
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch and units."""
-        return self.activation.slope(trace.states).mean(dim=(-2, -1))
+        return self._slopes(trace).mean(dim=(-2, -1))
 
     def jacobian(self, trace: Trace) -> None:
         """Return None: a step back mixes all units once more, by their mean and their variance."""
         del trace
+
+    def _slopes(self, trace: Trace) -> Float[Tensor, "time run batch hidden"]:
+        needs_input = self.activation.needs_input
+        return self.activation.slopes(trace.kept[2] if needs_input else trace.states)
 
     def step_bound(self, largest_singular_value: float) -> None:
         """Return None: the norm of a step depends on the scale that layer norm takes out."""
@@ -146,7 +159,11 @@ def _build(activation: Activation, leak: float | None) -> Normed:
 
 
 NORMED_KIND = CellKind(
-    "normed", _build, kept=1, no_edge="layer norm takes the gain out of its gradient"
+    "normed",
+    _build,
+    kept=1,
+    kept_with_input=2,
+    no_edge="layer norm takes the gain out of its gradient",
 )
 
 

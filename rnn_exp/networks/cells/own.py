@@ -32,6 +32,9 @@ Shapes = Callable[[int, int], Mapping[str, Shape]]
 Draw = Callable[[Mapping[str, Shape], torch.Generator], Mapping[str, Tensor]]
 
 
+_Kind = functools.partial(CellKind, no_edge="nobody knows its theory", is_bounded=False)
+
+
 def step_cell(
     name: str,
     step: Callable[..., tuple[Tensor, ...]],
@@ -44,6 +47,7 @@ def step_cell(
     recurrent: str = _MATRIX,
     once: Once | None = None,
     draw: Draw | None = None,
+    options: type | None = None,
 ) -> CellKind:
     r"""Return a kind of cell whose layers are computed by a step.
 
@@ -59,29 +63,38 @@ def step_cell(
         shapes: of every parameter by its name, from (hidden, inputs); None: torch's four.
         recurrent: the parameter through which h_{t-1} comes in; without ``weight_hh`` no spectrum.
         once: makes of the weights what the step reads, once a pass and for each run by itself.
-        draw: ``draw(shapes, generator)`` returns parameters before training, but none of torch's
-            four where there is a W_hh; the run's init draws the others.
+        draw: ``draw(shapes, generator)`` returns what the run's init does not draw.
+        options: a frozen dataclass of settings ``network.…``, given to a step's argument ``own``.
 
     Raises:
         ValueError: for more than two parts, or a recurrent parameter that there is not.
     """
     _refuse(name, parts, shapes, recurrent)
-    takes_phi = "phi" in inspect.signature(step).parameters
-    return CellKind(
+    takes_phi, takes_own = _takes(name, step, options)
+    return _Kind(
         name,
-        _builder(step, parts, once, takes_phi=takes_phi),
+        _builder(step, parts, once, takes_phi=takes_phi, takes_own=takes_own),
         gates=gates,
         candidate=candidate,
         forget_gate=forget_gate,
         only_activation=None if takes_phi else "tanh",
         has_memory=parts == _MOST_PARTS,
         kept=parts - 1,
-        no_edge="nobody knows its theory",
-        is_bounded=False,
         recurrent=recurrent,
         own_shapes=shapes,
+        options=options,
         own_draw=draw and _drawing(name, draw, has_matrix=recurrent == _MATRIX),
     )
+
+
+def _takes(
+    name: str, step: Callable[..., tuple[Tensor, ...]], options: type | None
+) -> tuple[bool, bool]:
+    """Say whether a step takes φ, and whether it takes settings of its own."""
+    words = inspect.signature(step).parameters
+    if ("own" in words) != (options is not None):
+        raise ValueError(f"the cell {name}: options and an argument own of its step go together")
+    return "phi" in words, "own" in words
 
 
 def _refuse(name: str, parts: int, shapes: Shapes | None, recurrent: str) -> None:
@@ -95,15 +108,20 @@ def _refuse(name: str, parts: int, shapes: Shapes | None, recurrent: str) -> Non
 
 
 def _builder(
-    step: Callable[..., tuple[Tensor, ...]], parts: int, once: Once | None, *, takes_phi: bool
-) -> Callable[[Activation, float | None], StepCell]:
+    step: Callable[..., tuple[Tensor, ...]],
+    parts: int,
+    once: Once | None,
+    *,
+    takes_phi: bool,
+    takes_own: bool,
+) -> Callable[[Activation, object], StepCell]:
     @functools.cache  # a step is followed once for each function object
-    def own(phi: Activation) -> StepFunction:
-        return functools.partial(step, phi=phi) if takes_phi else step
+    def bound(phi: Activation, own: object) -> StepFunction:
+        given = ({"phi": phi} if takes_phi else {}) | ({"own": own} if takes_own else {})
+        return functools.partial(step, **given) if given else step
 
-    def build(activation: Activation, leak: float | None) -> StepCell:
-        del leak
-        return StepCell(own(activation), parts, once)
+    def build(activation: Activation, own: object) -> StepCell:
+        return StepCell(bound(activation, own if takes_own else None), parts, once)
 
     return build
 

@@ -55,19 +55,25 @@ class Skip:
         initial: Float[Tensor, "run batch hidden"],
         before: Trace | None = None,
     ) -> Trace:
-        """Return the states h_1…h_T; φ(u_t) is kept."""
+        """Return the states h_1…h_T; φ(u_t) is kept, or u_t where φ' needs it."""
         del before
         (T, R, B, _), H = x.shape, weights.weight_hh.shape[-1]
         WT = weights.weight_hh.transpose(1, 2)
+        needs_input, padded = self.activation.needs_input, self.activation.rounds_tails
         states, _ = allocate_states(T, initial, padded=False)
-        values, block = allocate_steps(T, (R, B, H), like=x, padded=self.activation.rounds_tails)
+        values, block = allocate_steps(T, (R, B, H), like=x, padded=padded)
         input_projection(with_ones(x), weights.input_weights_with_bias(), values)
         h = states[0]
+        (spare,), spare_block = allocate_steps(1, (R, B, H), like=x, padded=padded)
         steps = values.unbind(), block.unbind(), states[1:].unbind()
         for value, numbers, h_next in zip(*steps, strict=True):
             value.baddbmm_(h, WT)
-            self.activation.apply_(numbers)
-            torch.mul(h, self.keep, out=h_next).add_(value, alpha=self.add)
+            if needs_input:
+                self.activation.apply_(spare_block[0].copy_(numbers))
+                torch.mul(h, self.keep, out=h_next).add_(spare, alpha=self.add)
+            else:
+                self.activation.apply_(numbers)
+                torch.mul(h, self.keep, out=h_next).add_(value, alpha=self.add)
             h = h_next
         return Trace(states[1:], states[:-1], (values,))
 
@@ -88,7 +94,7 @@ class Skip:
         total, known = allocate_total(direct, trace.states)
         total[:known] = 0
         delta = allocate_by_run(values, values.shape[-1])
-        torch.mul(self.activation.slope(values), self.add, out=delta)
+        torch.mul(self.activation.slopes(values), self.add, out=delta)
         passed, ahead = later or (torch.zeros_like(total[0]), torch.zeros_like(total[0]))
         for g, d in zip(reversed(total.unbind()), reversed(delta.unbind()), strict=True):
             g.baddbmm_(passed, W).add_(ahead, alpha=self.keep)
@@ -112,7 +118,7 @@ class Skip:
     ) -> StepBack:
         """Return Wᵀ δ_t + k g_t and Vᵀ δ_t."""
         del carried
-        delta = self.activation.slope(trace.kept[0]).mul_(total).mul_(self.add)
+        delta = self.activation.slopes(trace.kept[0]).mul_(total).mul_(self.add)
         by_run, B = flatten_time_batch(delta), total.shape[2]
         before = onto_previous(by_run, weights.weight_hh, B).add(total, alpha=self.keep)
         of_inputs = input_gradient(by_run, weights.weight_ih, B) if with_inputs else None
@@ -121,16 +127,16 @@ class Skip:
     @torch.inference_mode()
     def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch hidden"]:
         """Return δ_t = a φ'(u_t) ⊙ g_t."""
-        return self.activation.slope(trace.kept[0]).mul_(adjoint.total).mul_(self.add)
+        return self.activation.slopes(trace.kept[0]).mul_(adjoint.total).mul_(self.add)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch and units."""
-        return self.activation.slope(trace.kept[0]).mean(dim=(-2, -1))
+        return self.activation.slopes(trace.kept[0]).mean(dim=(-2, -1))
 
     def jacobian(self, trace: Trace) -> Jacobian:
         """Return J_t = k + a diag(φ'(u_t)) W."""
         keep = trace.states.new_full((), self.keep).expand_as(trace.states)
-        return Jacobian(keep, (self.activation.slope(trace.kept[0]).mul_(self.add),))
+        return Jacobian(keep, (self.activation.slopes(trace.kept[0]).mul_(self.add),))
 
     def step_bound(self, largest_singular_value: float) -> float:
         """Return k + a γ σ_max(W), γ = sup φ'."""
@@ -151,7 +157,12 @@ def _given(leak: float | None) -> float:
     return leak
 
 
-LEAKY_KIND = CellKind("leaky", _leaky, kept=1, has_leak=True)
+LEAKY_KIND = CellKind("leaky", _leaky, kept=1, kept_with_input=1, has_leak=True)
 RESIDUAL_KIND = CellKind(
-    "residual", _residual, kept=1, has_leak=True, no_edge="its gradient grows at every gain"
+    "residual",
+    _residual,
+    kept=1,
+    kept_with_input=1,
+    has_leak=True,
+    no_edge="its gradient grows at every gain",
 )

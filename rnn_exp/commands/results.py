@@ -1,18 +1,16 @@
-"""Commands on results: ``rnn-exp-report``, ``rnn-exp-status``, ``rnn-exp-weights``, one figure.
+"""``rnn-exp-report``, ``rnn-exp-weights`` and one figure: commands on results that are there.
 
-Each command imports what it needs when it is called, so that ``rnn-exp-status`` is quick: it needs
-neither pandas nor torch.
+Each imports what it needs when it is called.
 """
 
 import functools
-import os
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from rnn_exp import interrupts
+from rnn_exp.commands.command import add_version, command, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +18,7 @@ if TYPE_CHECKING:
     from rnn_exp.program import Options
     from rnn_exp.storage.loading import Results
 
-__all__ = ["draw", "report", "status", "weights"]
-
+__all__ = ["draw", "report", "weights"]
 
 _WEIGHTS_STOPPED = "what was written is whole; the same command writes all of it"
 
@@ -32,7 +29,7 @@ def report() -> None:
     Raises:
         SystemExit: with exit code 1 and a line on stderr if nothing can be read, or written.
     """
-    with _command("rnn-exp-report", "the same command begins anew"):
+    with command("rnn-exp-report", "the same command begins anew"):
         _report()
 
 
@@ -44,10 +41,12 @@ def _report() -> None:
     options = Options(
         "rnn-exp-report", description="Draw a results folder: figures, their tables, one page."
     )
-    _add_version(options)
+    add_version(options)
     options.add_argument("folder", type=Path, help="a study's folder, or one run's")
     options.add_argument("--out", type=Path, help="where to write (default: FOLDER/report)")
+    _add_use(options)
     given = options.parse_args()
+    _use(given.use)
     from rnn_exp import report as reports
     from rnn_exp.storage.walk import REPORT
 
@@ -66,7 +65,7 @@ def draw() -> None:
     Raises:
         SystemExit: with exit code 1 and a line on stderr if it cannot be drawn.
     """
-    with _command("draw.py", "the same command begins anew"):
+    with command("draw.py", "the same command begins anew"):
         _draw()
 
 
@@ -86,7 +85,9 @@ def _draw() -> None:
     options.add_argument("name", help="the figure")
     options.add_argument("folder", type=Path, help="a study's folder, or one run's")
     options.add_argument("file", type=Path, help="where to draw it: .png, .svg or .pdf")
+    _add_use(options)
     given = options.parse_args()
+    _use(given.use)
     figure = figures.figure(given.name)
     with _damage_told(options.prog):
         plotted = figure.table(_load(options.prog, given.folder))
@@ -100,87 +101,13 @@ def _draw() -> None:
     print(printable(figure.caption(plotted)))
 
 
-def status() -> None:
-    """Print how runs and sweeps stand, a line each: done, diverged, failed, in training, stopped.
-
-    With ``--watch`` it looks again until nothing is in training. With ``--verify`` it says which
-    files are not as they were written, and the exit code is 1 if there are any.
-
-    Raises:
-        SystemExit: with exit code 1 and a line on stderr if there is nothing to look at.
-    """
-    with _command("rnn-exp-status", "a sweep goes on"):
-        _status()
-
-
-def _status() -> None:
-    given = _status_options().parse_args()
-    if given.verify:
-        _verify(given.folder)
-        return
-    from rnn_exp.sweeps.overview import overview, watch
-
-    if given.watch:
-        interrupts.interruptible("rnn-exp-status", "a sweep goes on")
-        watch(given.folder)
-    else:
-        print("\n".join(each.line for each in overview(given.folder)))
-
-
-def _status_options() -> "Options":
-    """Return what ``rnn-exp-status`` understands."""
-    from pathlib import Path
-
-    from rnn_exp.program import Options
-
-    options = Options(
-        "rnn-exp-status",
-        description="Say how runs and sweeps stand; run it from another terminal.",
-    )
-    _add_version(options)
-    options.add_argument(
-        "folder", type=Path, help="a sweep's (outputs/decay), a run's, or one that holds several"
-    )
-    what = options.add_mutually_exclusive_group()
-    what.add_argument(
-        "--watch", action="store_true", help="look again every few seconds, until all is done"
-    )
-    what.add_argument(
-        "--verify", action="store_true", help="look whether every file is as it was written"
-    )
-    return options
-
-
-def _verify(folder: "Path") -> None:
-    """Print each file that is not as it was written, and how many were looked at.
-
-    Raises:
-        FileNotFoundError: if there is no such folder, or no run in it.
-        SystemExit: with exit code 1 if a file is not as it was written.
-    """
-    from rnn_exp.program import printable
-    from rnn_exp.storage.verifying import verify
-
-    runs = list(verify(folder))
-    bad = {path: why for run in runs for path, why in run.bad.items()}
-    for path, why in bad.items():
-        print(printable(f"{path}: {why}"))
-    old = sum(run.without_hashes for run in runs)
-    about_old = f"; {old} of the runs have no hashes, from an earlier version" if old else ""
-    files = sum(run.files for run in runs)
-    counts = f"{len(runs)} runs, {files} files, {len(bad)} not as written"
-    print(printable(f"{folder}: {counts}{about_old}"))
-    if bad:
-        sys.exit(1)
-
-
 def weights() -> None:
     """Write the weights before training beside the final ones of a run, or of all runs below.
 
     Raises:
         SystemExit: with exit code 1 and a line on stderr for what cannot be written.
     """
-    with _command("rnn-exp-weights", _WEIGHTS_STOPPED):
+    with command("rnn-exp-weights", _WEIGHTS_STOPPED):
         _weights()
 
 
@@ -199,7 +126,7 @@ def _weights() -> None:
         "settings and the seed, so that update 0 can be computed again.",
     )
     options.add_argument("folder", type=Path, help="one run's folder, or a study's")
-    _add_version(options)
+    add_version(options)
     given = options.parse_args()
     process.settle()
     process.use_one_thread()
@@ -208,7 +135,7 @@ def _weights() -> None:
         leave(options.prog, f"there are no runs in {given.folder}")
     failures = []
     interrupts.interruptible(options.prog, _WEIGHTS_STOPPED)
-    with _told(options.prog, initial.OtherVersionsWarning):
+    with told(options.prog, initial.OtherVersionsWarning):
         for place in places:
             try:
                 initial.write_initial_weights(place)
@@ -220,31 +147,18 @@ def _weights() -> None:
         sys.exit("\n".join(failures))
 
 
-def _add_version(options: "Options") -> None:
-    from rnn_exp.words import versions_line
+def _add_use(options: "Options") -> None:
+    """Let a command have files of users run, which may register figures of their own."""
+    words = "a Python file of your own that registers figures; may be given several times"
+    options.add_argument("--use", action="append", default=[], metavar="FILE", help=words)
 
-    options.add_argument("--version", action="version", version=versions_line())
 
+def _use(paths: Iterable[str]) -> None:
+    from rnn_exp.registry import load_plugins, use
 
-@contextmanager
-def _command(name: str, what_next: str) -> Iterator[None]:
-    """A context in which errors and Ctrl-C are one line on stderr.
-
-    Args:
-        name: the command's, which begins the line.
-        what_next: what is said to whoever stops it.
-    """
-    interrupts.begin(name)
-    try:
-        yield
-    except KeyboardInterrupt:
-        interrupts.stopped(name, what_next)
-    except Exception as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
-        from rnn_exp.program import leave, line_of
-
-        leave(name, line_of(error))
+    load_plugins()
+    for path in paths:
+        use(path)
 
 
 def _load(name: str, folder: "Path") -> "Results":
@@ -289,17 +203,4 @@ def _damage_told(name: str) -> AbstractContextManager[None]:
     """Return a context in which a run that is left out for its damage is told in one line."""
     from rnn_exp.storage.loading import DamagedWarning
 
-    return _told(name, DamagedWarning)
-
-
-@contextmanager
-def _told(name: str, kind: type[Warning]) -> Iterator[None]:
-    """A context in which each warning of a kind is a line of this program on stderr."""
-    from rnn_exp.program import one_line
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", kind)
-        warnings.showwarning = lambda message, *_, **__: print(
-            one_line(f"{name}: {message}"), file=sys.stderr
-        )
-        yield
+    return told(name, DamagedWarning)

@@ -1,6 +1,6 @@
 """Loss against update: does the network learn what its gradient cannot reach?"""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,18 +12,25 @@ from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import closing
 from rnn_exp.figures.parts.seeds import interval, limit_updates
 from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
-from rnn_exp.figures.parts.style import in_style
+from rnn_exp.figures.parts.style import THEORY, darker, in_style
 from rnn_exp.words import case_name, number, plural, sentences
 
 QUESTION: Final = "Does it learn?"
 
 _UPDATES = 200
+_TEST = "test_loss"
+_TESTS: Final = THEORY  # dashed: no theory is drawn here
 
 
 def table(tables: Tables) -> Plotted:
-    """Return the median and range over seeds of the loss at each recorded update."""
+    """Return the median and range over seeds of the loss at each recorded update.
+
+    Where runs were tested, the column ``test`` has the median loss on their test sequences.
+    """
     selected = select_runs(tables.runs)
-    rows = required(tables.updates, ["run", "update", "loss"], "updates").astype({"run": str})
+    tests = [_TEST] if _TEST in tables.updates else []
+    rows = required(tables.updates, ["run", "update", "loss", *tests], "updates")
+    rows = rows.astype({"run": str})
     rows = rows[rows["run"].isin(selected.runs["run"])]
     if len(rows["update"].unique()) < 2:
         raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
@@ -37,6 +44,8 @@ def table(tables: Tables) -> Plotted:
         .sum()
     )
     numbers = numbers.assign(ceiling=lost.to_numpy())
+    if tests and frame[_TEST].notna().any():
+        numbers["test"] = interval(frame, [*KEYS, "update"], _TEST)["median"]
     numbers = selected.runs[KEYS].drop_duplicates().merge(numbers, on=KEYS)
     return Plotted(numbers, (*selected.notes, *note))
 
@@ -54,7 +63,10 @@ def draw(plotted: Plotted) -> Figure:
             panels.title(axes, activations[column], marks.only_series(table), lengths[row])
         _scale(table, grid[0, 0])
         panels.name_axes(figure, grid, "update", "loss")
-        marks.legend(figure, [*marks.series_entries(palette), *marks.lost_entries(table)])
+        entries = [*marks.series_entries(palette), *marks.lost_entries(table)]
+        if "test" in table:
+            entries.append(marks.line_entry("test sequences", _TESTS))
+        figure.set_legend(entries)
     return figure
 
 
@@ -68,6 +80,11 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
             colour,
             marker="o" if np.isfinite(rows["median"]).sum() == 1 else "",
         )
+        if "test" in rows:
+            tested = rows[np.isfinite(rows["test"])]
+            mark = "o" if len(tested) == 1 else ""
+            look: dict[str, Any] = {"linestyle": _TESTS, "marker": mark, "markersize": 3}
+            axes.plot(tested["update"], tested["test"], color=darker(colour), gid="test", **look)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
@@ -88,6 +105,7 @@ def caption(plotted: Plotted) -> str:
     return sentences(
         *_course(ends),
         "Line: median over the seeds still training; band: lowest to highest.",
+        "Dashed: median loss on test sequences." if "test" in table else "",
         closing(plotted),
     )
 

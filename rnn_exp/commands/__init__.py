@@ -1,0 +1,11 @@
+"""Commands beside ``rnn-exp``: on results (report, status, weights, one figure) and own parts.
+
+Each imports what it needs when it is called, so that none is slow to start.
+"""
+
+from rnn_exp.commands.new import new
+from rnn_exp.commands.results import draw, report, weights
+from rnn_exp.commands.status import status
+from rnn_exp.commands.verification import verify
+
+__all__ = ["draw", "new", "report", "status", "verify", "weights"]

@@ -1,0 +1,53 @@
+"""``rnn-exp-verify``: own parts, and those that are built in, against slow computations."""
+
+import sys
+
+from rnn_exp.commands.command import add_version, command
+
+__all__ = ["verify"]
+
+_STOPPED = "nothing was written"
+
+
+def verify() -> None:
+    """Check parts and print what was compared, a line each; the exit code is 1 if one is off.
+
+    Raises:
+        SystemExit: with exit code 1 if something is not as it should be, or is refused.
+    """
+    with command("rnn-exp-verify", _STOPPED):
+        _verify()
+
+
+def _verify() -> None:
+    from rnn_exp.program import Options, printable
+
+    options = Options(
+        "rnn-exp-verify",
+        description="Check parts of your own against slow, obvious computations: gradients against "
+        "autograd and differences, chance levels by drawing, the same bits alone and together.",
+    )
+    options.add_argument(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="use=[mine.py], and what to check: task=…, init=…, network.cell=…, "
+        "network.activation=…, penalty=…; without these all of the file, or all that is built in",
+    )
+    add_version(options)
+    given = options.parse_args()
+    from rnn_exp.sweeps import process
+    from rnn_exp.verification import verify as findings
+
+    process.settle()
+    process.use_one_thread()
+    files = [word.removeprefix("use=") for word in given.words if word.startswith("use=")]
+    paths = [path.strip("[]'\" ") for each in files for path in each.split(",")]
+    words = [word for word in given.words if not word.startswith("use=")]
+    total = off = 0
+    for finding in findings(words, paths):
+        print(printable(str(finding)), flush=True)
+        total, off = total + 1, off + (not finding.holds)
+    print(f"{total} checks, {off} off")
+    if off:
+        sys.exit(1)

@@ -1,0 +1,132 @@
+"""Own parts: one word that registers a task, an activation, a cell, an init, a remedy or a figure.
+
+A file that does so is used by ``rnn-exp use=[mine.py] …``, or from Python by `use`. A package names
+its modules in the group of entry points ``rnn_exp``.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar
+
+from rnn_exp import figures
+from rnn_exp.fields import SettingError
+from rnn_exp.networks import ACTIVATIONS, CELLS, INITS, Activation, CellKind, Init, Network
+from rnn_exp.registry import Registry, source_of_caller, use
+from rnn_exp.tasks import TASKS, Task
+from rnn_exp.training.optimizers import OPTIMIZERS, Optimizer
+from rnn_exp.training.own_penalties import OWN_PENALTIES, OwnPenalty
+from rnn_exp.training.penalties import PENALTIES, Penalty
+from rnn_exp.training.settings import Training
+
+__all__ = ["register", "use"]
+
+Thing = TypeVar("Thing")
+
+
+class _Kind(NamedTuple):
+    """A registry, and how what belongs there is known."""
+
+    registry: Registry[Any]
+    fits: Callable[[Any], bool]
+
+
+def _members(protocol: type) -> set[str]:
+    """Return the names that a class needs to be what a protocol describes."""
+    names = {name for name in vars(protocol) if not name.startswith("_")}
+    return names | set(vars(protocol).get("__annotations__", {}))
+
+
+def _has(protocol: type, thing: object) -> bool:
+    # The fields of a dataclass that has no defaults are no attributes of the class.
+    fields = {f.name for f in dataclasses.fields(thing)} if dataclasses.is_dataclass(thing) else ()
+    return all(hasattr(thing, name) or name in fields for name in _members(protocol))
+
+
+_KINDS: Final = (
+    _Kind(TASKS, lambda thing: isinstance(thing, type) and _has(Task, thing)),
+    _Kind(INITS, lambda thing: isinstance(thing, type) and issubclass(thing, Init)),
+    _Kind(ACTIVATIONS, lambda thing: isinstance(thing, Activation)),
+    _Kind(CELLS, lambda thing: isinstance(thing, CellKind)),
+    _Kind(OPTIMIZERS, lambda thing: isinstance(thing, Optimizer)),
+    _Kind(PENALTIES, lambda thing: not isinstance(thing, type) and _has(Penalty, thing)),
+    _Kind(OWN_PENALTIES, lambda thing: isinstance(thing, type) and issubclass(thing, OwnPenalty)),
+    _Kind(figures.OWN, lambda thing: _has(figures.FigureModule, thing)),
+)
+
+
+def register(thing: Thing) -> Thing:
+    """Make something of your own a word that can be chosen, under its ``name``.
+
+    Args:
+        thing: the class of a task or an init (frozen dataclasses), an `Activation`, a `CellKind`,
+            an `Optimizer`, a `Penalty` or a figure; works as a decorator of classes as well.
+
+    Returns:
+        The thing itself.
+
+    Raises:
+        SettingError: if it is none of these, its name is taken, or a setting has no default.
+
+    Example:
+        >>> import torch
+        >>> from rnn_exp.networks import ACTIVATIONS
+        >>> "cube" in ACTIVATIONS
+        False
+    """
+    frame = inspect.currentframe()
+    caller = frame.f_back.f_globals if frame is not None and frame.f_back is not None else {}
+    name = getattr(thing, "name", None)
+    if not isinstance(name, str) or not name.isidentifier():
+        allowed = "something whose name is a word of letters, digits and _"
+        raise SettingError("register", f"{thing!r}", f"{allowed}, and not {name!r}")
+    found = [kind for kind in _KINDS if kind.fits(thing)]
+    if not found:
+        kinds = ", ".join(kind.registry.kind for kind in _KINDS)
+        missing = sorted(n for n in _members(Task) if not hasattr(thing, n))
+        hint = f" (it is no task, as it has no {', '.join(missing)})" if missing else ""
+        raise SettingError("register", name, f"one of {kinds}{hint}")
+    without = _without_default(thing)
+    if without:
+        allowed = f"a class whose fields all have defaults, and {', '.join(without)} has none"
+        raise SettingError("register", name, allowed)
+    _refuse_taken_settings(thing)
+    registry = found[0].registry
+    try:
+        registry.register(thing, source_of_caller(thing, caller))
+    except ValueError:
+        allowed = f"a name of its own: there is a {registry.kind} of this name already"
+        raise SettingError("register", name, allowed) from None
+    return thing
+
+
+def _refuse_taken_settings(thing: object) -> None:
+    """Refuse a cell or a penalty with a setting whose name is taken among its neighbours."""
+    own: Any
+    parts: tuple[Any, ...] = (
+        (CellKind, Network, getattr(thing, "options", None)),
+        (OwnPenalty, Training, thing),
+    )
+    for kind, group, own in parts:
+        if own is None or not (isinstance(thing, kind) or _is_class_of(thing, kind)):
+            continue
+        taken = {field.name for field in dataclasses.fields(group)}
+        for field in dataclasses.fields(own):
+            if field.name in taken:
+                allowed = f"another name: there is a setting {group.__name__.lower()}.{field.name}"
+                raise SettingError("register", field.name, allowed)
+
+
+def _is_class_of(thing: object, kind: type) -> bool:
+    return isinstance(thing, type) and issubclass(thing, kind)
+
+
+def _without_default(thing: object) -> list[str]:
+    if not isinstance(thing, type) or not dataclasses.is_dataclass(thing):
+        return []
+    nothing = dataclasses.MISSING
+    return [
+        field.name
+        for field in dataclasses.fields(thing)
+        if field.default is nothing and field.default_factory is nothing
+    ]

@@ -1,0 +1,19 @@
+"""Registries of the things that a word can choose, and where those of users come from.
+
+A `Registry` knows of each thing its `Source`: none for what is part of this package, or a file, a
+package, or what was typed in a notebook.
+"""
+
+from rnn_exp.registry.loading import SourceText, load_plugins, use
+from rnn_exp.registry.registry import Registry
+from rnn_exp.registry.source import Source, SourceError, source_of_caller
+
+__all__ = [
+    "Registry",
+    "Source",
+    "SourceError",
+    "SourceText",
+    "load_plugins",
+    "source_of_caller",
+    "use",
+]

@@ -1,0 +1,172 @@
+"""Running the files and packages of users, once in a process, and in others that train for it."""
+
+import dataclasses
+import functools
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+import types
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Final
+
+from rnn_exp.registry.source import Source, SourceError, hash_of, running
+
+__all__ = ["GROUP", "NO_PLUGINS", "SourceText", "load_plugins", "use"]
+
+GROUP: Final = "rnn_exp"
+"""The group of entry points in which an installed package names the modules that register."""
+NO_PLUGINS: Final = "RNN_EXP_PLUGINS"
+"""The environment variable that turns installed packages off, if it is 0."""
+_PREFIX: Final = "rnn_exp_use_"
+_LARGEST: Final = 10_000_000  # bytes of a file that is used
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceText:
+    """A source as it is sent to another process: a file with its text, a package by its name.
+
+    Args:
+        source: what it is.
+        text: of the file; None: it is a package, which has to be installed there as well.
+    """
+
+    source: Source
+    text: bytes | None
+
+    @classmethod
+    def of(cls, source: Source) -> "SourceText":
+        """Return a source that this process has run, to be sent.
+
+        Raises:
+            SourceError: if it was typed in a notebook, and is nowhere else.
+        """
+        if source.version:
+            return cls(source, None)
+        module = sys.modules.get(_module_name(source.name))
+        text = getattr(module, "__rnn_exp_text__", None)
+        if text is None or hash_of(text) != source.sha256:
+            allowed = "a file, if other processes are to have it: write it into one and use that"
+            raise SourceError("use", source.name, allowed)
+        return cls(source, text)
+
+    def load(self) -> None:
+        """Run the source in this process, if it was not run yet.
+
+        Raises:
+            SourceError: if this process has another one under its name, or none.
+        """
+        if self.text is None:
+            load_plugins()
+            there = _distributions().get(self.source.name)
+            if there != self.source:
+                has = "has none" if there is None else f"has {there}"
+                raise SourceError(
+                    "plugin", str(self.source), f"the same everywhere; a worker {has}"
+                )
+            return
+        module = sys.modules.get(_module_name(self.source.name))
+        text = getattr(module, "__rnn_exp_text__", None)
+        if text is None:
+            _run_text(self.source, self.text)
+        elif text != self.text:
+            other = Source(self.source.name, hash_of(text))
+            allowed = f"the same everywhere; a worker has {other}: start the workers anew"
+            raise SourceError("use", str(self.source), allowed)
+
+
+def use(path: str | Path) -> Source:
+    """Run a Python file that registers things; once, and again if it has changed.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Where the things come from.
+
+    Raises:
+        SourceError: if there is no such file, or it cannot be run.
+    """
+    file, shown = Path(path), str(path)
+    if file.suffix != ".py" or not file.is_file():
+        raise SourceError("use", shown, "the path of a Python file, such as mine.py")
+    if file.stat().st_size > _LARGEST:
+        raise SourceError("use", shown, f"a Python file of at most {_LARGEST} bytes")
+    text = file.read_bytes()
+    source = Source(file.name, hash_of(text), path=shown)
+    known = sys.modules.get(_module_name(source.name))
+    if known is not None:
+        if known.__file__ != str(file.resolve()):
+            allowed = f"a file with another name: {known.__file__} is used already"
+            raise SourceError("use", shown, allowed)
+        if known.__dict__["__rnn_exp_text__"] == text:
+            return source
+    _run_text(source, text)
+    return source
+
+
+@functools.cache
+def load_plugins() -> None:
+    """Import what installed packages register: the modules of the entry points `GROUP`.
+
+    They are looked for when a word is first looked up, not when this package is imported; with
+    ``RNN_EXP_PLUGINS=0`` in the environment there are none.
+
+    Raises:
+        SourceError: if one cannot be imported.
+    """
+    if os.environ.get(NO_PLUGINS) == "0":
+        return
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        source = _source_of_plugin(entry)
+        with running(source, f"plugin={source.name}"):
+            importlib.import_module(entry.module)
+        _distributions()[source.name] = source
+
+
+@functools.cache
+def _distributions() -> dict[str, Source]:
+    """Return the packages that were imported, by name; this process fills it."""
+    return {}
+
+
+def _run_text(source: Source, text: bytes) -> None:
+    """Run a file's text as a module, with what it registers as its own."""
+    name = _module_name(source.name)
+    module = types.ModuleType(name)
+    module.__file__ = str(Path(source.path).resolve())
+    module.__dict__["__rnn_exp_text__"] = text
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        with running(source, f"use={source.path}") as begun:
+            exec(compile(text, source.path, "exec"), module.__dict__)
+        module.__dict__["__rnn_exp_loading__"] = begun
+        if before is not None:
+            for remove in before.__dict__["__rnn_exp_loading__"].remove:
+                remove()
+    except BaseException:
+        sys.modules.pop(name)
+        if before is not None:
+            sys.modules[name] = before
+        raise
+
+
+def _source_of_plugin(entry: EntryPoint) -> Source:
+    """Return an installed package as a source: the hash is that of all its modules' texts."""
+    found = importlib.util.find_spec(entry.module.partition(".")[0])
+    places = [] if found is None else [*(found.submodule_search_locations or [])]
+    files = sorted(file for place in places for file in Path(place).rglob("*.py"))
+    if not files and found is not None and found.origin is not None:
+        files = [Path(found.origin)]
+    text = b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
+    name, version = entry.module, "0"
+    if entry.dist is not None:
+        name, version = entry.dist.name, entry.dist.version
+    return Source(name, hash_of(text), version)
+
+
+def _module_name(name: str) -> str:
+    return f"{_PREFIX}{name.removesuffix('.py')}"

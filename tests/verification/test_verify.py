@@ -1,0 +1,189 @@
+"""`rnn-exp-verify`: what is built in holds, and what is broken in one place is found there."""
+
+import dataclasses
+import math
+import sys
+from typing import ClassVar
+
+import pytest
+import torch
+
+from rnn_exp.commands import new
+from rnn_exp.commands import verify as command
+from rnn_exp.fields import SettingError, number
+from rnn_exp.networks.inits import Gaussian
+from rnn_exp.tasks import Adding, Latch
+from rnn_exp.training.own_penalties import OwnPenalty
+from rnn_exp.verification import verify
+from rnn_exp.verification.tasks import check_task
+from rnn_exp.verification.weights import check_init, check_penalty
+
+OWN = torch.Generator().manual_seed(7)
+
+
+def off(findings):
+    return [finding.claim for finding in findings if not finding.holds]
+
+
+def test_all_that_is_built_in_holds():
+    findings = list(verify())
+
+    assert len(findings) >= 100
+    assert off(findings) == []
+
+
+@dataclasses.dataclass(frozen=True)
+class Boast(Latch):
+    chance_loss: ClassVar[float] = math.log(2) * 1.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Unsteady(Latch):
+    def draw(self, batch_size, generator):
+        batch = super().draw(batch_size, generator)
+        return batch._replace(inputs=batch.inputs + torch.rand((), generator=OWN))
+
+
+@dataclasses.dataclass(frozen=True)
+class Tail(Adding):
+    def draw(self, batch_size, generator):
+        return super().draw(batch_size, generator)._replace(length=self.length - 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class CueZero(Latch):
+    def draw(self, batch_size, generator):
+        batch = super().draw(batch_size, generator)
+        return batch._replace(cues=batch.cues - 1)
+
+
+@pytest.mark.parametrize(
+    ("task", "claim"),
+    [
+        (Boast(), "chance_loss"),
+        (Unsteady(), "equal generators"),
+        (Tail(), "0 after the end"),
+        (CueZero(), "cues are time steps"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_task_that_is_wrong_in_one_place_is_found_there(task, claim):
+    found = off(check_task("task=x", task))
+
+    assert any(claim in one for one in found), found
+
+
+@dataclasses.dataclass(frozen=True)
+class Global(Gaussian):
+    def draw(self, shapes, seed, cell=None):
+        return {name: torch.randn(shape, generator=OWN) for name, shape in shapes.items()}
+
+
+def test_an_init_that_does_not_follow_from_its_seed_is_found():
+    assert off(check_init("init=x", Global())) == ["equal seeds draw equal weights"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Flat(OwnPenalty):
+    flat: float = number(0.0, least=0)
+    name: ClassVar[str] = "flat"
+
+    @property
+    def weight(self):
+        return self.flat
+
+    def value(self, weight_hh):
+        return weight_hh.detach().square().sum((-1, -2)) + weight_hh.sum((-1, -2))
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixed(Flat):
+    def value(self, weight_hh):
+        return weight_hh.square().sum((-1, -2)) * weight_hh.mean()
+
+
+@pytest.mark.parametrize(
+    ("kind", "claim"), [(Flat, "central differences"), (Mixed, "alone and beside others")]
+)
+def test_a_penalty_that_is_wrong_is_found(kind, claim):
+    assert any(claim in one for one in off(check_penalty("penalty=x", kind())))
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [(["tsk=adding"], "did you mean task"), (["task=addin"], "did you mean adding")],
+)
+def test_a_word_that_names_nothing_is_refused(words, why):
+    with pytest.raises(SettingError, match=why):
+        list(verify(words))
+
+
+@pytest.fixture
+def typed(monkeypatch, tmp_path, capsys):
+    """Type a command in an empty folder; its exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def type_(function, *words):
+        monkeypatch.setattr(sys, "argv", ["command", *words])
+        try:
+            function()
+        except SystemExit as left:
+            code = left.code
+        else:
+            code = 0
+        return code, capsys.readouterr().out
+
+    yield type_
+    for name in [name for name in sys.modules if name.startswith("rnn_exp_use_")]:
+        for remove in sys.modules.pop(name).__dict__["__rnn_exp_loading__"].remove:
+            remove()
+
+
+@pytest.mark.parametrize("kind", ["task", "init", "penalty"])
+def test_a_part_that_is_begun_holds(typed, tmp_path, kind):
+    code, out = typed(new, kind, "my_part")
+    assert code == 0
+    assert out.splitlines()[:2] == ["my_part.py", "test_my_part.py"]
+
+    code, out = typed(command, "use=[my_part.py]")
+
+    assert code == 0
+    assert out.splitlines()[-1].endswith(" checks, 0 off")
+    assert {path.name for path in tmp_path.iterdir()} == {"my_part.py", "test_my_part.py"}
+
+
+def test_the_command_ends_with_1_if_something_is_off_and_says_where(typed, tmp_path):
+    typed(new, "task", "mine")
+    path = tmp_path / "mine.py"
+    path.write_text(path.read_text().replace("math.log(2)", "0.7"))
+
+    code, out = typed(command, "use=[mine.py]")
+
+    assert code == 1
+    assert "OFF task=mine: chance_loss 0.7 is what guessing scores" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("task", "two words"), "a name has letters"),
+        (("task", "class"), "a name has letters"),
+        (("task", "mine"), "mine.py is there already"),
+    ],
+)
+def test_what_cannot_be_begun_is_refused_and_nothing_is_written(typed, tmp_path, words, why):
+    (tmp_path / "mine.py").write_text("mine = 1\n")
+
+    code, _ = typed(new, *words)
+
+    assert why in code
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+    assert (tmp_path / "mine.py").read_text() == "mine = 1\n"
+
+
+def test_a_study_that_is_begun_is_found_beside_it(typed, tmp_path):
+    code, out = typed(new, "study", "gains")
+
+    assert code == 0
+    assert "next: rnn-exp --config-dir . study=gains" in out
+    assert (tmp_path / "study/gains.yaml").read_text().startswith("# @package _global_\n# How ")
