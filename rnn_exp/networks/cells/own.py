@@ -32,6 +32,9 @@ Shapes = Callable[[int, int], Mapping[str, Shape]]
 Draw = Callable[[Mapping[str, Shape], torch.Generator], Mapping[str, Tensor]]
 
 
+_Kind = functools.partial(CellKind, no_edge="nobody knows its theory", is_bounded=False)
+
+
 def step_cell(
     name: str,
     step: Callable[..., tuple[Tensor, ...]],
@@ -54,42 +57,44 @@ def step_cell(
             of (run, batch, hidden), h first, ``weights`` maps names to tensors (run, …). With a
             fourth argument ``phi`` it gets ``network.activation``. Runs and sequences must not mix.
         parts: of the state, 1 or 2; the gradient by the second is in the columns of the memory.
-        gates: blocks of rows that W_hh has.
-        candidate: the block of W_hh whose spectrum is recorded.
+        gates: blocks of rows that W_hh has; the spectrum of ``candidate`` is recorded.
+        candidate: a block of W_hh.
         forget_gate: the block of the gate that keeps the old state when it is 1; None: none does.
-        shapes: the shape of every parameter by its name, from (hidden, inputs); None: torch's four.
-            To inits ``bias…`` are biases and ``weight_ih…`` input weights.
+        shapes: of every parameter by its name, from (hidden, inputs); None: torch's four.
         recurrent: the parameter through which h_{t-1} comes in; without ``weight_hh`` no spectrum.
         once: makes of the weights what the step reads, once a pass and for each run by itself.
-        draw: ``draw(shapes, generator)`` returns parameters before training; what it leaves out the
-            run's init draws. Of torch's four it may draw those of a cell without W_hh.
-        options: a frozen dataclass of settings ``network.…``; a step with an argument ``own`` is
-            given one of it.
+        draw: ``draw(shapes, generator)`` returns what the run's init does not draw.
+        options: a frozen dataclass of settings ``network.…``, given to a step's argument ``own``.
 
     Raises:
         ValueError: for more than two parts, or a recurrent parameter that there is not.
     """
     _refuse(name, parts, shapes, recurrent)
-    words = inspect.signature(step).parameters
-    takes_phi = "phi" in words
-    if ("own" in words) != (options is not None):
-        raise ValueError(f"the cell {name}: options and an argument own of its step go together")
-    return CellKind(
+    takes_phi, takes_own = _takes(name, step, options)
+    return _Kind(
         name,
-        _builder(step, parts, once, takes_phi=takes_phi, takes_own=options is not None),
+        _builder(step, parts, once, takes_phi=takes_phi, takes_own=takes_own),
         gates=gates,
         candidate=candidate,
         forget_gate=forget_gate,
         only_activation=None if takes_phi else "tanh",
         has_memory=parts == _MOST_PARTS,
         kept=parts - 1,
-        no_edge="nobody knows its theory",
-        is_bounded=False,
         recurrent=recurrent,
         own_shapes=shapes,
         options=options,
         own_draw=draw and _drawing(name, draw, has_matrix=recurrent == _MATRIX),
     )
+
+
+def _takes(
+    name: str, step: Callable[..., tuple[Tensor, ...]], options: type | None
+) -> tuple[bool, bool]:
+    """Say whether a step takes φ, and whether it takes settings of its own."""
+    words = inspect.signature(step).parameters
+    if ("own" in words) != (options is not None):
+        raise ValueError(f"the cell {name}: options and an argument own of its step go together")
+    return "phi" in words, "own" in words
 
 
 def _refuse(name: str, parts: int, shapes: Shapes | None, recurrent: str) -> None:
