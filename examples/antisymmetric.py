@@ -11,7 +11,8 @@ pass, not at every step.
 
 import torch
 
-from rnn_exp.networks import CELLS, step_cell
+import rnn_exp as rx
+from rnn_exp.networks import step_cell
 
 
 def antisymmetric(name="antisymmetric", step_size=0.1, damping=0.01):
@@ -37,4 +38,4 @@ def antisymmetric(name="antisymmetric", step_size=0.1, damping=0.01):
     return step_cell(name, step, once=once)
 
 
-CELLS.register(antisymmetric())
+rx.register(antisymmetric())

@@ -39,6 +39,7 @@ class CoRNN:
 
 
 def shapes(hidden, inputs):
+    """Return the shape of every parameter."""
     return {
         "weight_ih": (hidden, inputs),
         "weight_hh": (hidden, hidden),
@@ -48,12 +49,14 @@ def shapes(hidden, inputs):
 
 
 def draw(shapes, generator):
+    """Draw 𝒲 as torch draws W; the run's init draws the rest."""
     shape = shapes["weight_velocity"]
     bound = 1 / math.sqrt(shape[-1])
     return {"weight_velocity": torch.empty(shape).uniform_(-bound, bound, generator=generator)}
 
 
 def step(x, state, weights, own):
+    """Return y_t and z_t."""
     y, z = state
     u = x @ weights["weight_ih"].mT + weights["bias_ih"].unsqueeze(1)
     u = u + y @ weights["weight_hh"].mT + z @ weights["weight_velocity"].mT

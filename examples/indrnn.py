@@ -10,7 +10,8 @@ u φ' a step, and no other unit has a part in it. Before training u is uniform b
 
 import torch
 
-from rnn_exp.networks import CELLS, step_cell
+import rnn_exp as rx
+from rnn_exp.networks import step_cell
 
 
 def step(x, state, weights, phi):
@@ -39,4 +40,4 @@ def indrnn(name="indrnn", least=0.0, most=1.0):
     return step_cell(name, step, shapes=shapes, recurrent="u", draw=draw)
 
 
-CELLS.register(indrnn())
+rx.register(indrnn())

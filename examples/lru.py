@@ -16,8 +16,9 @@ import math
 
 import torch
 
+import rnn_exp as rx
 from rnn_exp.fields import SettingError
-from rnn_exp.networks import CELLS, step_cell
+from rnn_exp.networks import step_cell
 
 
 def once(weights):
@@ -68,4 +69,4 @@ def lru(name="lru", least=0.4, most=0.99, turn=math.pi / 10):
     return step_cell(name, step, shapes=shapes, recurrent="eigenvalues", once=once, draw=draw)
 
 
-CELLS.register(lru())
+rx.register(lru())

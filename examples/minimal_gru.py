@@ -11,7 +11,8 @@ no W_hh; what is recorded in its place, contributions and changes, are those of 
 
 import torch
 
-from rnn_exp.networks import CELLS, step_cell
+import rnn_exp as rx
+from rnn_exp.networks import step_cell
 
 
 def step(x, state, weights):
@@ -45,4 +46,4 @@ def minimal_gru(name="minimal_gru", gate=0.0):
     return step_cell(name, step, gates=2, shapes=shapes, recurrent="weight_ih", draw=draw)
 
 
-CELLS.register(minimal_gru())
+rx.register(minimal_gru())

@@ -1,9 +1,10 @@
 """rnn-exp: see where the gradient of a recurrent network goes.
 
-``load(folder)`` reads what runs left behind. ``train(runs)`` trains runs; a `Run` is made of a task
-of ``tasks``, a `Network`, an init of ``inits``, `Training` and `Recording`. ``theory`` says what to
-expect, and ``figures`` draws. Everything is imported when it is first asked for: ``import rnn_exp``
-needs neither torch nor pandas.
+``train(grid(length=[10, 30], seed=range(3)))`` trains the runs of a grid and returns their
+`Results`; ``run(…)`` trains one, and ``load(folder)`` reads what runs left behind. A `Run` can be
+made by hand as well: of a task of ``tasks``, a `Network`, an init of ``inits``, `Training` and
+`Recording`. ``theory`` says what to expect, and ``figures`` draws. Everything is imported when it
+is first asked for: ``import rnn_exp`` needs neither torch nor pandas.
 """
 
 import importlib
@@ -13,31 +14,45 @@ if TYPE_CHECKING:
     from rnn_exp import figures as figures
     from rnn_exp import tasks as tasks
     from rnn_exp import theory as theory
+    from rnn_exp.api import FailedRunsWarning as FailedRunsWarning
+    from rnn_exp.api import grid as grid
     from rnn_exp.api import initial_weights as initial_weights
+    from rnn_exp.api import outcomes as outcomes
+    from rnn_exp.api import run as run
     from rnn_exp.api import train as train
     from rnn_exp.extensions import register as register
     from rnn_exp.extensions import use as use
+    from rnn_exp.fields import SettingError as SettingError
     from rnn_exp.networks import Network as Network
     from rnn_exp.networks import inits as inits
+    from rnn_exp.storage.loading import DamagedWarning as DamagedWarning
     from rnn_exp.storage.loading import Results as Results
     from rnn_exp.storage.loading import load as load
     from rnn_exp.training import Outcome as Outcome
     from rnn_exp.training import Recording as Recording
     from rnn_exp.training import Run as Run
     from rnn_exp.training import Training as Training
+    from rnn_exp.training.experiment import UnsettledWarning as UnsettledWarning
 
 __all__ = [
+    "DamagedWarning",
+    "FailedRunsWarning",
     "Network",
     "Outcome",
     "Recording",
     "Results",
     "Run",
+    "SettingError",
     "Training",
+    "UnsettledWarning",
     "figures",
+    "grid",
     "initial_weights",
     "inits",
     "load",
+    "outcomes",
     "register",
+    "run",
     "tasks",
     "theory",
     "train",
@@ -46,17 +61,24 @@ __all__ = [
 
 # Where each public name is; an empty word: it is a module.
 _PLACES: Final = {
+    "DamagedWarning": ("rnn_exp.storage.loading", "DamagedWarning"),
+    "FailedRunsWarning": ("rnn_exp.api", "FailedRunsWarning"),
     "Network": ("rnn_exp.networks", "Network"),
     "Outcome": ("rnn_exp.training", "Outcome"),
     "Recording": ("rnn_exp.training", "Recording"),
     "Results": ("rnn_exp.storage.loading", "Results"),
     "Run": ("rnn_exp.training", "Run"),
+    "SettingError": ("rnn_exp.fields", "SettingError"),
     "Training": ("rnn_exp.training", "Training"),
+    "UnsettledWarning": ("rnn_exp.training.experiment", "UnsettledWarning"),
     "figures": ("rnn_exp.figures", ""),
+    "grid": ("rnn_exp.api", "grid"),
     "initial_weights": ("rnn_exp.api", "initial_weights"),
     "inits": ("rnn_exp.networks.inits", ""),
     "load": ("rnn_exp.storage.loading", "load"),
+    "outcomes": ("rnn_exp.api", "outcomes"),
     "register": ("rnn_exp.extensions", "register"),
+    "run": ("rnn_exp.api", "run"),
     "tasks": ("rnn_exp.tasks", ""),
     "theory": ("rnn_exp.theory", ""),
     "train": ("rnn_exp.api", "train"),

@@ -11,9 +11,10 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["arithmetic", "ask_for_strict_products", "is_settled"]
+__all__ = ["arithmetic", "ask_for_strict_products", "is_settled", "was_asked_too_late"]
 
 _MKL, _STRICT = "MKL_CBWR", "AUTO,STRICT"
+_ALL_SETTINGS, _STRICT_BIT = -1, 0x10000  # of MKL's own question for what is in effect
 
 # Settings of the environment that choose other instructions, for torch, its libraries or numpy.
 _CHOICES = (
@@ -43,6 +44,24 @@ def ask_for_strict_products() -> None:
 def is_settled() -> bool:
     """Say whether MKL has been told how to compute, by the entry points or by the user."""
     return bool(_set(_MKL))
+
+
+def was_asked_too_late() -> bool:
+    """Say whether MKL was asked for strict products after its first one, when it asks no more.
+
+    Call it after `ask_for_strict_products`: from this question on MKL keeps to what it answers.
+    Where torch has no MKL, or one that cannot be asked, nothing is known to be wrong.
+    """
+    import torch
+
+    if "STRICT" not in _set(_MKL).upper():
+        return False  # the user has asked for something else
+    try:
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+        in_effect = library.mkl_serv_cbwr_get(_ALL_SETTINGS)
+    except (OSError, AttributeError):
+        return False
+    return not in_effect & _STRICT_BIT
 
 
 def arithmetic() -> dict[str, str]:

@@ -137,13 +137,16 @@ def number(
     *,
     above: float | None = None,
     least: float | None = None,
+    below: float | None = None,
     short: str | None = None,
 ) -> Any:  # noqa: ANN401
     """Declare a field that accepts finite numbers in a range, and null if the default is null."""
     bound = "" if least is None else f" of at least {least:g}"
     bound = bound if above is None else f" above {above:g}"
+    bound += "" if below is None else f"{' and' if bound else ''} below {below:g}"
     low = -math.inf if above is None else above
     floor = -math.inf if least is None else least
+    high = math.inf if below is None else below
 
     def test(v: object) -> bool:
         if v is None:
@@ -151,7 +154,7 @@ def number(
         if isinstance(v, bool) or not isinstance(v, (int, float)):
             return False
         try:
-            return math.isfinite(v) and v > low and v >= floor
+            return math.isfinite(v) and v > low and floor <= v < high
         except OverflowError:  # a whole number beyond every float
             return False
 

@@ -10,10 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pandas.testing import assert_frame_equal
 
 import rnn_exp
 from rnn_exp import theory
+from rnn_exp.arithmetic import was_asked_too_late
+from rnn_exp.sweeps import saving, worker
+from rnn_exp.sweeps.overview import overview
 from rnn_exp.training.experiment import UnsettledWarning, train_runs
+from tests._hydra.test_app import start
 
 
 def small(seed=0):
@@ -44,10 +49,10 @@ def test_importing_the_package_imports_neither_torch_nor_pandas():
 
 
 def test_runs_trained_from_python_have_the_bits_they_have_alone():
-    together = rnn_exp.train([small(seed) for seed in range(4)])
+    together = rnn_exp.outcomes([small(seed) for seed in range(4)])
 
     for outcome in together:
-        [alone] = rnn_exp.train([outcome.run])
+        [alone] = rnn_exp.outcomes([outcome.run])
         for column, values in alone.gradients.items():
             np.testing.assert_array_equal(outcome.gradients[column], values)
 
@@ -56,7 +61,7 @@ def test_training_from_python_leaves_torchs_threads_as_they_were():
     torch.set_num_threads(2)
     try:
         seen = []
-        rnn_exp.train([small()], lambda _: seen.append(torch.get_num_threads()))
+        rnn_exp.outcomes([small()], lambda _: seen.append(torch.get_num_threads()))
         assert (set(seen), torch.get_num_threads()) == ({1}, 2)
     finally:
         torch.set_num_threads(1)
@@ -69,21 +74,201 @@ def test_a_process_that_is_not_settled_is_told_so(monkeypatch):
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        rnn_exp.train([small()])
+        rnn_exp.outcomes([small()])
     assert os.environ["MKL_CBWR"]
+
+
+SETTINGS = {"length": [10, 12], "gain": [0.5, 2], "updates": 3, "hidden_size": 4}
+WORDS = ("task.length=10,12", "init.gain=0.5,2", "training.updates=3", "network.hidden_size=4")
+TABLES = ("gradients.parquet", "updates.parquet", "weights.safetensors")
+
+
+def contents(folder):
+    """The bytes of the tables and weights of each run in a folder."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.glob("*/*.[ps]*t*")}
+
+
+def seconds_of(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix != ".json"}
+
+
+def test_a_grid_leaves_the_names_digests_and_bytes_of_the_command_line(tmp_path):
+    ended = start(tmp_path, "-m", *WORDS, "hydra.sweep.dir=typed")
+    results = rnn_exp.train(rnn_exp.grid(SETTINGS), folder=tmp_path / "called")
+
+    typed = contents(tmp_path / "typed")
+    assert (ended.code, len(typed)) == (0, 4 * len(TABLES))
+    assert contents(tmp_path / "called") == typed
+    of_command = rnn_exp.load(tmp_path / "typed").runs.set_index("run").sort_index()
+    assert_frame_equal(results.runs.set_index("run").sort_index(), of_command)
+
+
+def test_what_the_command_line_has_trained_is_not_trained_again(tmp_path):
+    start(tmp_path, "-m", *WORDS, "hydra.sweep.dir=typed")
+    before = seconds_of(tmp_path / "typed")
+
+    results = rnn_exp.train(rnn_exp.grid(SETTINGS, seed=[0, 1]), folder=tmp_path / "typed")
+
+    assert len(results) == 8
+    after = seconds_of(tmp_path / "typed")
+    assert {path: after[path] for path in before if path.is_file()} == {
+        path: when for path, when in before.items() if path.is_file()
+    }
+    [status] = overview(tmp_path / "typed")
+    assert status.line.endswith("8/8 done; all have ended")
+
+
+def test_results_without_a_folder_are_those_of_one_and_leave_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    held = rnn_exp.train([small(seed) for seed in range(3)])
+    assert not any(tmp_path.iterdir())
+
+    written = rnn_exp.train([small(seed) for seed in range(3)], folder="mine")
+
+    for table in ("runs", "updates", "gradients", "broken"):
+        assert_frame_equal(getattr(held, table), getattr(written, table))
+    assert_frame_equal(written.gradients, rnn_exp.load("mine").gradients)
+
+
+def test_the_results_are_of_the_runs_that_were_asked_for_in_their_order(tmp_path):
+    rnn_exp.train([small(seed) for seed in range(3)], folder=tmp_path)
+    results = rnn_exp.train([small(2), small(0), small(2)], tmp_path)
+    assert results.runs["seed"].tolist() == [2, 0]
+
+
+def test_one_run_may_be_given_by_its_settings_or_as_it_is(tmp_path):
+    found = rnn_exp.run({"init.gain": 0.8}, length=6, hidden_size=5, updates=3, batch_size=4)
+    assert found.runs["digest"].tolist() == [small().digest]
+    assert_frame_equal(found.gradients, rnn_exp.train(small()).gradients)
+    rnn_exp.run(length=6, hidden_size=5, updates=1, folder=tmp_path / "one")
+    assert len(rnn_exp.load(tmp_path / "one")) == 1
+    with pytest.raises(rnn_exp.SettingError, match=r"seed=.* one value"):
+        rnn_exp.run(seed=[0, 1])
+
+
+def test_ctrl_c_leaves_checkpoints_from_which_the_same_call_goes_on(tmp_path, monkeypatch):
+    runs = [small(seed) for seed in range(3)]
+    expected = rnn_exp.train(runs, tmp_path / "whole")
+    refresh = worker.Heartbeat.write
+
+    def press(self, made, runs):
+        refresh(self, made, runs)
+        if made == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.Heartbeat, "write", press)
+        with pytest.raises(KeyboardInterrupt):
+            rnn_exp.train(runs, folder=tmp_path / "stopped")
+
+    [status] = (each for each in overview(tmp_path) if each.folder.name == "stopped")
+    assert status.line.count("stopped: 0 of 3 done") == 1
+    assert f"rnn_exp.train(…, folder='{tmp_path}/stopped')" in status.line
+    assert len(list(tmp_path.glob("stopped/*/unfinished/*.safetensors"))) == 3
+    begun = []
+    chunk_from = saving.chunk_from
+    monkeypatch.setattr(
+        worker, "chunk_from", lambda starts: begun.append(chunk_from(starts)) or begun[-1]
+    )
+    results = rnn_exp.train(runs, folder=tmp_path / "stopped")
+    assert [chunk.made for chunk in begun] == [3]
+    assert_frame_equal(results.gradients, expected.gradients)
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
+def test_a_run_that_fails_is_told_and_stops_no_other(tmp_path, monkeypatch):
+    write_results = saving.Saver.write_results
+
+    def fail(self, run, update):
+        if run.seed == 1:
+            return saving.failed(self.jobs[run], RuntimeError("no\nluck"))
+        return write_results(self, run, update)
+
+    monkeypatch.setattr(saving.Saver, "write_results", fail)
+    with pytest.warns(rnn_exp.FailedRunsWarning, match="^1 of 3 runs failed .*seed1.*: no luck$"):
+        results = rnn_exp.train([small(seed) for seed in range(3)])
+
+    assert results.runs["status"].tolist() == ["finished", "failed", "finished"]
+    assert results.runs["failure"].tolist()[1] == "RuntimeError: no\nluck"
+    assert sorted(set(results.gradients["seed"])) == [0, 2]
+
+
+def test_training_into_a_folder_leaves_torchs_threads_as_they_were(tmp_path):
+    torch.set_num_threads(2)
+    try:
+        rnn_exp.train([small()], tmp_path)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_processes_give_the_same_results(tmp_path):
+    runs = [small(seed) for seed in range(4)]
+    beside = rnn_exp.train(runs, tmp_path / "two", processes=2)
+    assert_frame_equal(beside.gradients, rnn_exp.train(runs).gradients)
+
+
+@pytest.mark.parametrize(
+    ("runs", "more", "said"),
+    [
+        ([small()], {"checkpoint_seconds": -1}, "^checkpoint_seconds=-1"),
+        ([small()], {"processes": 0}, "^processes=0"),
+        (rnn_exp.grid(note=["a", "b"]), {}, "^note=a,b"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(tmp_path, runs, more, said):
+    with pytest.raises(rnn_exp.SettingError, match=said):
+        rnn_exp.train(runs, tmp_path / "mine", **more)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_the_folder_of_one_run_is_not_taken_for_that_of_a_sweep(tmp_path):
+    results = rnn_exp.train([small()], tmp_path)
+    with pytest.raises(FileExistsError, match="the folder of one run"):
+        rnn_exp.train([small(1)], tmp_path / results.runs["run"][0])
+
+
+def test_no_runs_have_no_results(tmp_path):
+    assert len(rnn_exp.train([])) == 0
+
+
+def test_a_process_that_has_multiplied_before_is_told_that_it_is_too_late():
+    multiply = "import torch; torch.ones(9, 9) @ torch.ones(9, 9)\n"
+    ask = "import os, rnn_exp.arithmetic as a; a.ask_for_strict_products()\n"
+    tell = "print(a.was_asked_too_late())\n"
+    environment = {key: word for key, word in os.environ.items() if key != "MKL_CBWR"}
+
+    def said(code, **more):
+        command = [sys.executable, "-c", code]
+        ran = subprocess.run(command, env=environment | more, capture_output=True, check=True)
+        return ran.stdout.decode().strip()
+
+    assert said(ask + multiply + tell) == "False"
+    assert said(multiply + ask + tell, MKL_CBWR="COMPATIBLE") == "False"
+    if torch.backends.mkl.is_available() and not was_asked_too_late():
+        assert said(multiply + ask + tell) == "True"
+
+
+def test_what_cannot_be_settled_is_a_warning(monkeypatch):
+    monkeypatch.setattr("rnn_exp.api.was_asked_too_late", lambda: True)
+    with pytest.warns(UnsettledWarning, match="start anew and train first, or .*MKL_CBWR"):
+        rnn_exp.train([small()])
 
 
 def test_the_lines_of_the_readme_from_python_run(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    [block] = re.findall(r"## From Python\n+```python\n(.*?)```", text, flags=re.DOTALL)
+    [section] = re.findall(r"\n## From Python\n(.*?)\n## ", text, flags=re.DOTALL)
+    shorter = {"seed=range(3)": "seed=range(3), updates=2, hidden_size=16"}
+    names: dict[str, object] = {"__name__": "readme"}
 
-    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+    for block in re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL):
+        for typed, instead in shorter.items():
+            block = block.replace(typed, instead)
+        exec(compile(block, "README.md", "exec"), names)
 
-    lines = capsys.readouterr().out.splitlines()
-    assert [("-tanh-" in line, "-sigmoid-" in line) for line in lines[:6]] == [
-        *[(True, False)] * 3,
-        *[(False, True)] * 3,
-    ]
-    assert lines[-1].startswith("MeanField(")
-    assert not any(tmp_path.iterdir()), "the README says that nothing is written"
+    assert len(names["results"]) == 36
+    assert names["figure"].get_figwidth() == 3.4
+    assert "MeanField(" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"outputs", "decay.pdf"}

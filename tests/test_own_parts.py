@@ -347,7 +347,7 @@ def test_a_package_registers_and_one_that_cannot_be_imported_is_one_line(tmp_pat
     package.mkdir()
     (package / "__init__.py").write_text(
         "import rnn_exp as rx\nfrom rnn_exp.networks import Activation\nimport torch\n"
-        "rx.register(Activation('cube', lambda u: u.pow_(3), lambda h: h.square(), 1e9, False))\n"
+        "rx.register(Activation('cube', lambda u: u**3))\n"
     )
     info = tmp_path / "acme_rnn-1.2.dist-info"
     info.mkdir()

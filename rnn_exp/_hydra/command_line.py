@@ -66,7 +66,7 @@ def likely_word(typed: str) -> str:
     Args:
         typed: a word of the command line whose key is not known.
     """
-    from rnn_exp._hydra.help import keys_like
+    from rnn_exp.training.keys import keys_like
 
     key, equals, value = typed.lstrip("+~").partition("=")
     meant = [likely for likely in keys_like(key) if likely != key]

@@ -5,11 +5,9 @@ hand. The functions print nothing; `rnn_exp.app` does, before Hydra is imported.
 """
 
 import dataclasses
-import difflib
 import os
-import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rnn_exp import schema
@@ -18,14 +16,10 @@ from rnn_exp.registry import load_plugins, use
 from rnn_exp.storage.objective import Objective
 from rnn_exp.words import versions_line
 
-__all__ = ["choices", "completions", "help_lines", "keys_like", "settings_lines"]
+__all__ = ["choices", "completions", "help_lines", "settings_lines"]
 
 _WIDTH = 100
 _LAUNCHER = "hydra.launcher"
-_FEW = 3
-_NEAR = 0.75
-# What papers and other programs call a setting, where its own documentation has no symbol for it.
-_OTHER_NAMES = {"length": ("T",), "updates": ("epochs", "iterations")}
 
 
 def help_lines(words: Sequence[str]) -> list[str] | None:
@@ -64,15 +58,15 @@ def settings_lines() -> Iterator[str]:
     A setting has its key, its default, what is allowed and, if the dataclass documents it, what it
     means.
     """
+    from rnn_exp.training.keys import groups, plain_fields
     from rnn_exp.training.origins import own_kinds
     from rnn_exp.training.run import Run
 
     yield "Every setting of a run: its key, its default, what is allowed."
     yield ""
-    plain = {field.name: field for field in dataclasses.fields(Run) if _is_plain(field)}
-    yield from _field_lines(Run, plain)
+    yield from _field_lines(Run, plain_fields())
     yield from _field_lines(Objective, _objective())
-    for group, kinds in _groups().items():
+    for group, kinds in groups().items():
         for name, kind in kinds.items():
             yield ""
             title = f"{group}={name}" if name else group
@@ -123,7 +117,9 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
 
         kinds = {"": Pool}
     elif group:
-        kinds = _groups().get(group, {})
+        from rnn_exp.training.keys import groups
+
+        kinds = groups().get(group, {})
     chosen = {word.partition("=")[2] for word in words if word.startswith(f"{group}=")}
     allowed = [
         allowed_of(field)
@@ -141,94 +137,23 @@ def _objective() -> dict[str, "dataclasses.Field[Any]"]:
     return {field.name: field for field in dataclasses.fields(Objective)}
 
 
-def keys_like(name: str) -> list[str]:
-    """Return the settings that a name may mean, if these are few: ``length`` is ``task.length``.
-
-    A setting is meant by its own last name, by its symbol in the documentation, by a word or the
-    initials of its name, or by its name with a slip. The first of these that is so counts.
-
-    Args:
-        name: what was typed in the place of a key.
-    """
-    from rnn_exp.training.run import Run
-
-    plain = [field.name for field in dataclasses.fields(Run) if _is_plain(field)]
-    symbols: dict[str, set[str]] = {key: set() for key in plain}
-    for group, kinds in _groups().items():
-        for kind in kinds.values():
-            for field in dataclasses.fields(kind):
-                known = symbols.setdefault(f"{group}.{field.name}", set())
-                known.add(re.split(r"[ ,.]", _meaning(kind, field.name))[0])
-    last, names = name.rpartition(".")[2], {key: key.rpartition(".")[2] for key in symbols}
-    near = difflib.get_close_matches(last, set(names.values()), n=1, cutoff=_NEAR)
-    rules: tuple[Callable[[str], bool], ...] = (
-        lambda key: names[key] == last or name in _OTHER_NAMES.get(names[key], ()),
-        lambda key: last in symbols[key],
-        lambda key: last in names[key].split("_"),
-        lambda key: last == "".join(word[0] for word in names[key].split("_")),
-        lambda key: names[key] in near,
-    )
-    found = ([key for key in symbols if rule(key)] for rule in rules)
-    first = next((keys for keys in found if keys), [])
-    return first if len(first) <= _FEW else []
-
-
-def _groups() -> dict[str, Mapping[str, type]]:
-    """Return the dataclasses of each group of settings, by the names that choose them.
-
-    A group without a choice has one dataclass, named "". This imports torch.
-    """
-    from rnn_exp.networks.inits import INITS
-    from rnn_exp.tasks import TASKS
-    from rnn_exp.training.run import Run
-
-    default = Run()
-    groups: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
-    return {
-        field.name: groups.get(field.name, {"": type(getattr(default, field.name))})
-        for field in dataclasses.fields(Run)
-        if not _is_plain(field)
-    }
-
-
-def _is_plain(field: "dataclasses.Field[Any]") -> bool:
-    """Whether a field of a run is a setting by itself, and not a group of settings."""
-    return field.default is not dataclasses.MISSING
-
-
 def _field_lines(kind: type, fields: Mapping[str, "dataclasses.Field[Any]"]) -> Iterator[str]:
     """Yield the lines of fields that are given under their keys."""
+    from rnn_exp.training.keys import meaning
+
     defaults = {key: as_typed(field.default) for key, field in fields.items()}
     for key, field in fields.items():
         allowed = allowed_of(field)
         line = f"  {key:26}  {defaults[key]:10}  {allowed.words if allowed else ''}"
         yield from textwrap.wrap(line, _WIDTH, subsequent_indent=" " * 30)
-        meaning = _meaning(kind, field.name)
-        if meaning:
-            yield from _wrapped(meaning, 6)
+        meant = meaning(kind, field.name)
+        if meant:
+            yield from _wrapped(meant, 6)
 
 
 def _summary(kind: type) -> str:
     """Return the first line of a class's docstring."""
     return (kind.__doc__ or "").partition("\n")[0].replace("``", "")
-
-
-def _meaning(kind: type, name: str) -> str:
-    """Return the sentence about a field in the docstring of its class, or "".
-
-    The docstring has it as ``name``: …, or as a line ``name: …`` of Args or Attributes.
-    """
-    for owner in kind.__mro__:
-        text = " ".join((owner.__doc__ or "").split())
-        found = re.search(rf"``{name}``(?:, ``\w+``)*: (.+)", text) or re.search(
-            rf"^ +{name}: (.+(?:\n {{9,}}.+)*)", owner.__doc__ or "", re.MULTILINE
-        )
-        if found:
-            rest = " ".join(found[1].split())
-            # The sentence ends at a full stop, or where the next field is described.
-            sentence = re.split(r"\.(?= [A-Z`(]|$)|[.;,] (?=``\w+``(?:, ``\w+``)*: )", rest)[0]
-            return sentence.replace("``", "")
-    return ""
 
 
 def _wrapped(text: str, indent: int) -> list[str]:

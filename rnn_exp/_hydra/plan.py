@@ -26,6 +26,7 @@ from rnn_exp.fields import SettingError, choice_error
 from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done
+from rnn_exp.sweeps.sending import refuse_other_label
 from rnn_exp.training.run import Run, run_from
 
 __all__ = ["PlannedJob", "plan"]
@@ -159,11 +160,7 @@ def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:
                 f"hydra.sweep.subdir gives {first.name} and {job.run.name} the same folder "
                 f"{job.folder}; let it differ, as ${{hydra.job.num}} does"
             )
-        if first.note != job.run.note:
-            raise SettingError("note", f"{first.note},{job.run.note}", f"one note for {first.name}")
-        if first.tags != job.run.tags:
-            allowed = f"one list for {first.name}, such as tags=[paper,fig2]"
-            raise SettingError("tags", f"{first.tags},{job.run.tags}", allowed)
+        refuse_other_label(first, job.run)
     for job in jobs:
         for above in job.folder.parents if len(owners) > 1 else ():
             if above in owners:

@@ -1,10 +1,7 @@
 """Training a sweep: planned jobs are sent to workers in chunks, and their results collected."""
 
 import dataclasses
-import functools
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +15,9 @@ from rnn_exp._hydra.plan import PlannedJob
 from rnn_exp._hydra.refusals import RunError
 from rnn_exp._hydra.results import SweepResults
 from rnn_exp.storage.objective import Objective
-from rnn_exp.storage.writing import relabel
-from rnn_exp.sweeps.jobs import ALREADY_THERE, Assignment, Job, JobResult
-from rnn_exp.sweeps.pool import LostWorker, Workers, map_unordered
-from rnn_exp.sweeps.progress import SweepBar
-from rnn_exp.sweeps.worker import mark_lost, remove_leftovers, train_assignment
-from rnn_exp.training import planning
+from rnn_exp.sweeps.jobs import Job, JobResult
+from rnn_exp.sweeps.pool import Workers
+from rnn_exp.sweeps.sending import Place, Sender
 from rnn_exp.training.memory import Memory
 from rnn_exp.training.run import Run
 
@@ -43,7 +37,8 @@ class Sweep:
         self.context, self.task, self.composer = context, task, composer
         self.folder = Path(composer.master.hydra.sweep.dir)
         self.configs: dict[Run, DictConfig] = {}
-        self.chunk_numbers = itertools.count()
+        self.planned: dict[Run, PlannedJob] = {}
+        self.sender = Sender(self.folder, self._job, self._call_back)
         # Only a user's own callbacks need each job's configuration, which is kept until it ends.
         self.has_user_callbacks = any(
             not isinstance(callback, (CheckBeforeStart, SweepResults))
@@ -71,55 +66,18 @@ class Sweep:
         Raises:
             ConnectionError: if the cluster is gone, or no process can be started.
         """
-        planned = {job.run: job for job in jobs}
-        relabelled = 0
-        for job in planned.values():
-            if job.done:
-                remove_leftovers(job.folder)
-                relabelled += relabel(job.folder, job.run)
-        left = [run for run, job in planned.items() if not job.done]
-        results = {run: JobResult(ALREADY_THERE) for run, job in planned.items() if job.done}
-        count = workers.count()
-        share = None if memory is None else min(memory.each, memory.together // count)
-        chunks = planning.chunks(left, processes=count, memory=share)
-        work = sum(map(planning.seconds, left))
-        with closing(SweepBar(self.folder, len(planned), len(results), work)) as bar:
-            on_update = bar.refresh if workers.in_this_process else workers.stop_check()
-            function = functools.partial(train_assignment, on_update=on_update)
-            with nullcontext() if workers.in_this_process else bar.refresh_in_background():
-                while chunks:
-                    stages, chunks = planning.stages(chunks, count, memory), []
-                    for at_once, together in stages:
-                        sent = self._assignments(together, planned, bar, checkpoint_seconds)
-                        limit = at_once if at_once < count else None
-                        found = map_unordered(function, sent, workers, limit)
-                        collected, halves = self._collect(found, bar)
-                        results |= collected
-                        chunks += halves  # of chunks whose process ended: they are sent again
-        if relabelled:
-            print(f"{relabelled} of the runs already there have another note or other tags now")
+        self.planned = {job.run: job for job in jobs}
+        places = {run: Place(job.folder, job.done) for run, job in self.planned.items()}
+        results = self.sender.train(places, workers, checkpoint_seconds, memory)
         return [_job_return(job, results[job.run]) for job in jobs]
 
-    def _assignments(
-        self,
-        chunks: Sequence[Sequence[Run]],
-        planned: dict[Run, PlannedJob],
-        bar: SweepBar,
-        checkpoint_seconds: float,
-    ) -> Iterator[Assignment]:
-        """Yield one chunk after the other; its jobs are composed when it is asked for."""
-        for runs in chunks:
-            name = f"chunk-{next(self.chunk_numbers)}"
-            jobs = [self._job(planned[run]) for run in runs]
-            bar.start_chunk(name, sum(map(planning.seconds, runs)))
-            yield Assignment(name, jobs, self.folder.absolute(), checkpoint_seconds)
-
-    def _job(self, planned: PlannedJob) -> Job:
-        """Compose a job, and call the users' callbacks of its start.
+    def _job(self, run: Run) -> Job:
+        """Compose a run's job, and call the users' callbacks of its start.
 
         Raises:
             RuntimeError: if the configuration describes another run than was planned.
         """
+        planned = self.planned[run]
         compose = self.composer.compose if self.has_user_callbacks else self.composer.revise
         config = compose(planned.overrides, planned.number)
         folder = planned.folder.absolute()
@@ -133,33 +91,8 @@ class Sweep:
             self.context.callbacks.on_job_start(config=config, task_function=self.task)
         return Job(planned.run, folder, hydra_files(config), _logging(config))
 
-    def _collect(
-        self, results: Iterable[tuple[Assignment, list[JobResult] | LostWorker]], bar: SweepBar
-    ) -> tuple[dict[Run, JobResult], list[list[Run]]]:
-        """Return the results of the jobs, and the halves of lost chunks, which are to be sent."""
-        collected: dict[Run, JobResult] = {}
-        halves: list[list[Run]] = []
-        for sent, result in results:
-            if isinstance(result, LostWorker) and len(sent.jobs) > 1:
-                bar.drop_chunk(sent.name)
-                halves += _halves(sent)
-                continue
-            of_chunk = self._chunk_results(sent, result)
-            bar.finish_chunk(sent.name, [each.status for each in of_chunk.values()])
-            collected |= of_chunk
-        return collected, halves
-
-    def _chunk_results(
-        self, sent: Assignment, returned: list[JobResult] | LostWorker
-    ) -> dict[Run, JobResult]:
-        """Return the results of a chunk's jobs, and call the users' callbacks of their ends."""
-        if isinstance(returned, LostWorker):
-            returned = [mark_lost(job, returned) for job in sent.jobs]
-        results = {
-            # A worker that was killed just after it had finished the run: this sweep trained it.
-            job.run: JobResult(result.message) if result.status == ALREADY_THERE else result
-            for job, result in zip(sent.jobs, returned, strict=True)
-        }
+    def _call_back(self, results: Mapping[Run, JobResult]) -> None:
+        """Call the users' callbacks of the ends of jobs."""
         for run, result in results.items() if self.has_user_callbacks else ():
             config = self.configs.pop(run)
             folder = Path(config.hydra.runtime.output_dir)
@@ -172,7 +105,6 @@ class Sweep:
                 objective=objective_from_config(config),
             )
             self.context.callbacks.on_job_end(config=config, job_return=_job_return(job, result))
-        return results
 
 
 def _logging(config: DictConfig) -> dict[str, Any]:
@@ -185,12 +117,6 @@ def _logging(config: DictConfig) -> dict[str, Any]:
     for name in names:
         logging.setdefault("loggers", {}).setdefault(str(name), {})["level"] = "DEBUG"
     return logging
-
-
-def _halves(sent: Assignment) -> list[list[Run]]:
-    """Return the runs of a lost chunk in two parts: perhaps one run alone ends its process."""
-    runs = [job.run for job in sent.jobs]
-    return [runs[: len(runs) // 2], runs[len(runs) // 2 :]]
 
 
 @dataclasses.dataclass

@@ -1,24 +1,26 @@
 """Tables in, pictures out: one module a figure, found by its name; none draws on import.
 
+Each figure is a function of this package's: ``figures.decay(results)`` draws it (`Drawing`), and
+`names` and `study_names` say which there are.
+
 A figure module has a `QUESTION`, `table(tables)` (exactly the numbers plotted, with what has to be
-said of them), `draw(plotted)` and `caption(plotted)` (what is seen). A new file with these is a new
-figure; there is no list to keep. What figures share is in `parts`.
+said of them), `draw(plotted)` and `caption(plotted)` (what is seen). A new file with these, in
+`general` or `studies`, is a new figure; there is no list to keep. What figures share is in `parts`.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
 from types import ModuleType
-from typing import Protocol, cast, runtime_checkable
+from typing import cast
 
-from matplotlib.figure import Figure
-
+from rnn_exp.figures.parts.drawing import Drawing, FigureModule
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables
 from rnn_exp.registry import Registry
 
 __all__ = [
     "OWN",
     "CannotDraw",
+    "Drawing",
     "FigureModule",
     "Plotted",
     "Tables",
@@ -29,39 +31,18 @@ __all__ = [
 ]
 
 
-@runtime_checkable
-class FigureModule(Protocol):
-    """What a module in this package must define to be a figure."""
-
-    QUESTION: str
-
-    def table(self, tables: Tables) -> Plotted:
-        """Return exactly the numbers that are plotted, and what has to be said of them.
-
-        Raises:
-            CannotDraw: if these tables cannot answer the question.
-        """
-
-    def draw(self, plotted: Plotted) -> Figure:
-        """Draw that table."""
-
-    def caption(self, plotted: Plotted) -> str:
-        """Say in words what is seen."""
-
-
 OWN: Registry[FigureModule] = Registry("figure")
-"""The figures of users; those of this package are the modules here."""
+"""The figures of users; those of this package are the modules of `general` and `studies`."""
 
 
 def names() -> list[str]:
     """Return the names of the figures that any study may have, sorted; those of users last."""
-    return [*sorted(_found(__name__, __path__)), *OWN]
+    return [*sorted(_found("general")), *OWN]
 
 
 def study_names() -> list[str]:
     """Return the names of the figures that belong to one study each, sorted."""
-    package = importlib.import_module(f"{__name__}.studies")
-    return sorted(_found(package.__name__, package.__path__))
+    return sorted(_found("studies"))
 
 
 def of_study(study: str) -> list[str]:
@@ -86,13 +67,25 @@ def figure(name: str) -> FigureModule:
         return OWN[name]
     if name not in allowed:
         raise ValueError(f"There is no figure {name!r}; choose one of {', '.join(allowed)}.")
-    place = f"{__name__}.studies.{name}" if name in study_names() else f"{__name__}.{name}"
-    return cast(FigureModule, importlib.import_module(place))
+    room = "studies" if name in study_names() else "general"
+    return cast(FigureModule, importlib.import_module(f"{__name__}.{room}.{name}"))
 
 
-def _found(package: str, path: Iterable[str]) -> dict[str, ModuleType]:
+def __getattr__(name: str) -> Drawing:
+    """Return what draws the figure of this name."""
+    if name.startswith("_") or name not in [*names(), *study_names()]:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return Drawing(name, figure(name))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *names(), *study_names()})
+
+
+def _found(room: str) -> dict[str, ModuleType]:
+    package = importlib.import_module(f"{__name__}.{room}")
     modules = {
-        info.name: importlib.import_module(f"{package}.{info.name}")
-        for info in pkgutil.iter_modules(path)
+        info.name: importlib.import_module(f"{package.__name__}.{info.name}")
+        for info in pkgutil.iter_modules(package.__path__)
     }
     return {name: module for name, module in modules.items() if "QUESTION" in vars(module)}

@@ -141,7 +141,13 @@ def torch_engine(
     first = objective.first(len(x))
     reading = read_top(top.detach(), parameters, objective)
     direct = onto_time(reading.states, objective, len(x), first, len(x))
-    by_weight = torch.autograd.grad(top[first:], list(leaves.values()), direct[: end - first])
+    by_weight = torch.autograd.grad(
+        top[first:],
+        list(leaves.values()),
+        direct[: end - first],
+        allow_unused=True,  # biases that the module has not
+        materialize_grads=True,
+    )
     gradients = dict(zip(names, by_weight, strict=True))
     gradients |= {"readout.weight": reading.weight, "readout.bias": reading.bias}
     forward = ForwardPass(parameters, x, network, objective.ends)

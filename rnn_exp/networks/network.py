@@ -9,7 +9,17 @@ from typing import Any
 
 import torch
 
-from rnn_exp.fields import SettingError, as_typed, check, choice, more, number, pairs_of, whole
+from rnn_exp.fields import (
+    SettingError,
+    as_typed,
+    check,
+    choice,
+    flag,
+    more,
+    number,
+    pairs_of,
+    whole,
+)
 from rnn_exp.networks.cells import ACTIVATIONS, CELLS, Activation, Cell, CellKind
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.registry import Registry
@@ -70,6 +80,7 @@ class Network:
         engine: ``scan`` (this package, many runs at once) or ``torch`` (the genuine module, one
             run at a time). Both give the same tables.
         dtype: the precision of states and weights.
+        bias: whether layers and read-out have biases; without them they are 0 and stay 0.
         more: the settings that the cell itself brings, where it is one of your own.
 
     Raises:
@@ -85,6 +96,7 @@ class Network:
     parametrization: str = choice("free", PARAMETRIZATIONS, short="W")
     engine: str = choice("scan", ENGINES)
     dtype: str = choice("float32", DTYPES, short="")
+    bias: bool = flag(True)
     more: Iterable[tuple[str, Any]] | Mapping[str, Any] = more()
 
     def __post_init__(self) -> None:
@@ -134,6 +146,15 @@ class Network:
     def torch_dtype(self) -> torch.dtype:
         """The precision as torch names it."""
         return DTYPES[self.dtype]
+
+    def has(self, parameter: str) -> bool:
+        """Say whether a parameter, by torch's name, is there and trained, and not 0 for ever.
+
+        Example:
+            >>> Network(bias=False).has("bias_hh_l0"), Network(bias=False).has("weight_hh_l0")
+            (False, True)
+        """
+        return self.bias or "bias" not in parameter
 
     def make_cell(self) -> Cell:
         """Return what computes a layer."""

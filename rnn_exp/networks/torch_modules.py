@@ -50,10 +50,11 @@ def torch_refusals(network: Network) -> Iterator[Refusal]:
 def torch_weights(parameters: dict[str, Tensor], network: Network) -> dict[str, Tensor]:
     r"""Return the weights with which torch's own module computes this network.
 
-    GRU, LSTM, tanh and relu: the same. With φ(u) = o + s ψ(k u) (`TorchForm`) and h = o + s z, the
-    network (W, V, b) of φ *is* a network of ψ in z with k s W, k V, k b + k o W·1 and
-    z₀ = (h₀ − o) / s. For the sigmoid, σ(u) = (1 + tanh(u/2))/2, that is W/4, V/2, b/2 + W·1/4.
-    A layer above another reads h as well, so its V too becomes k s V and adds k o V·1 to the bias.
+    GRU, LSTM, tanh and relu: the same, without biases where the network has none. With φ(u) =
+    o + s ψ(k u) (`TorchForm`) and h = o + s z, the network (W, V, b) of φ *is* a network of ψ in z
+    with k s W, k V, k b + k o W·1 and z₀ = (h₀ − o) / s. For the sigmoid, σ(u) = (1 + tanh(u/2))/2,
+    that is W/4, V/2, b/2 + W·1/4. A layer above another reads h as well, so its V too becomes
+    k s V and adds k o V·1 to the bias.
 
     Args:
         parameters: of one run, by torch's names.
@@ -64,7 +65,11 @@ def torch_weights(parameters: dict[str, Tensor], network: Network) -> dict[str, 
     """
     form = _form(network)
     if form.is_plain:
-        return {name: value for name, value in parameters.items() if "readout" not in name}
+        return {
+            name: value
+            for name, value in parameters.items()
+            if "readout" not in name and network.has(name)
+        }
     k, ks, ko = form.stretch, form.stretch * form.scale, form.stretch * form.offset
     result = {}
     for number in range(network.num_layers):
@@ -97,6 +102,8 @@ def empty_module(network: Network, input_size: int, device: torch.device | str) 
         input_size,
         network.hidden_size,
         network.num_layers,
+        # Where torch has another activation, the same network has biases there.
+        bias=network.bias or not _form(network).is_plain,
         dtype=network.torch_dtype,
         device="meta",
         **more,
@@ -176,6 +183,7 @@ def from_torch(module: Module) -> tuple[Network, dict[str, Tensor]]:
         hidden_size=module.hidden_size,
         num_layers=module.num_layers,
         dtype=str(own["weight_hh_l0"].dtype).removeprefix("torch."),
+        bias=module.bias,
     )
     wanted = shapes(network, module.input_size, 1)
     return network, {

@@ -23,6 +23,7 @@ def summary(runs: pd.DataFrame, broken: pd.DataFrame) -> str:
         f"The study has {plural(len(runs), 'run')}: {_counted(runs, 'status', RUN_STATUSES)}.",
         _only_setting(runs),
         _trained(runs),
+        _clipped(runs),
         _from_elsewhere(runs),
         _broken(broken),
     )
@@ -53,6 +54,15 @@ def _trained(runs: pd.DataFrame) -> str:
     if len(changed) == 1:
         return f"At the last recorded update the gradient is {changed['final_verdict'].iloc[0]}."
     return ""
+
+
+def _clipped(runs: pd.DataFrame) -> str:
+    """In how many runs the threshold of clipping is below the gradient from the start on."""
+    clipped = runs.reindex(columns=["clipped_at_start"])["clipped_at_start"].eq(True)
+    if not clipped.any():
+        return ""
+    of = "" if len(runs) == 1 else f" in {clipped.sum()} of {plural(len(runs), 'run')}"
+    return f"Clipping binds from the first update{of}."
 
 
 def _from_elsewhere(runs: pd.DataFrame) -> str:

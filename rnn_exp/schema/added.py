@@ -15,11 +15,30 @@ ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
         "evaluation.every": None,
         "evaluation.length": None,
         "evaluation.sequences": 1000,
+        "init.readout_scale": 1.0,
+        "network.bias": True,
+        "recording.jacobian_lags": 0,
         "task.longest": None,
+        "training.momentum": 0.0,
+        "training.nesterov": False,
+        "training.weight_decay": 0.0,
+        "training.rmsprop_alpha": 0.99,
+        "training.adam_beta1": 0.9,
+        "training.adam_beta2": 0.999,
+        "training.schedule": "constant",
+        "training.schedule_every": None,
+        "training.schedule_factor": 0.1,
+        "training.warm_up": 0,
     }
 )
 """Each setting that was added, under its key, with its default (tested against the dataclasses)."""
-_OF_EVERY_RUN: Final = ("network.", "training.", "recording.", "evaluation.")
+_OF_EVERY_RUN: Final = (
+    "network.",
+    "training.",
+    "recording.",
+    "evaluation.",
+    "init.readout_scale",
+)
 
 
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:

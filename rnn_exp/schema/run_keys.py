@@ -41,6 +41,12 @@ RUN_KEYS: Final = (
     Key("run", "text", "the run's name; in the table the path of its folder", "run", needed=True),
     Key("digest", "text", "16 hex digits of what decides the results", "digest", needed=True),
     Key("status", "text", "how the run stands", "status", needed=True),
+    Key(
+        "clipped_at_start",
+        "truth",
+        "whether the gradient was clipped at update 0",
+        "clipped_at_start",
+    ),
     Key("lags", "number", "lag of the first time step at update 0, T − 1", "lags"),
     Key("carrier", "text", "the column whose profile is summarized (top layer)", "carrier"),
     Key("verdict", "text", "what the gradient does at update 0, in a word", "verdict"),

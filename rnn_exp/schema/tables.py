@@ -11,6 +11,7 @@ __all__ = [
     "FORMAT",
     "FORMER_NAMES",
     "GRADIENT_STATUSES",
+    "HASHES_SINCE",
     "RUN_JSON",
     "RUN_STATUSES",
     "SEAL",
@@ -25,8 +26,10 @@ __all__ = [
     "tables_of",
 ]
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """The version of this format, in every run.json; folders without one are of version 1."""
+HASHES_SINCE: Final = 4
+"""The format from which on run.json has the hashes of a folder's other files."""
 
 RUN_JSON: Final = "run.json"
 SWEEP_JSON: Final = "sweep.json"
@@ -134,6 +137,21 @@ _UPDATES = Table(
         ),
         Column("test_loss", "real", "of the task", "mean loss on test sequences", _HAS_TESTS),
         Column("test_error", "real", "share", "share of these answered wrong", _HAS_TESTS),
+        Column(
+            "update_norm",
+            "real",
+            "1",
+            "‖Δw‖ of the step that the update made, over all weights and biases, after clipping; "
+            "NaN: it made none, the run ended with it",
+            since=5,
+        ),
+        Column(
+            "update_ratio",
+            "real",
+            "1",
+            "‖Δw‖ / ‖w‖ of that step, w before it",
+            since=5,
+        ),
     ),
 )
 
@@ -191,10 +209,34 @@ _EXPONENTS = Table(
     ),
 )
 
+_JACOBIANS = Table(
+    "jacobians",
+    "a recorded update, lag and singular value",
+    (
+        _UPDATE,
+        Column("lag", "whole", "time steps", "k of the Jacobian ∂h_T/∂h_{T−k} (top layer)"),
+        Column("index", "whole", "", "place of the singular value; 1 is the largest"),
+        Column(
+            "log10_singular_value",
+            "real",
+            "1",
+            "log10 of it, of the batch's first sequence; −inf: it is 0; NaN: less than 1e-10 of "
+            "the largest, and not known",
+        ),
+    ),
+)
+
 TABLES: Final[Mapping[str, Table]] = MappingProxyType(
-    {table.name: table for table in (_UPDATES, _GRADIENTS, _EXPONENTS)}
+    {table.name: table for table in (_UPDATES, _GRADIENTS, _EXPONENTS, _JACOBIANS)}
 )
 """All tables by name."""
+
+
+_ASKED: Final = {
+    "exponents": "recording.exponents",
+    "jacobians": "recording.jacobian_lags",
+}
+"""Tables that a run has if a setting asks for them, and the setting."""
 
 
 def status_of(column: str) -> str:
@@ -217,8 +259,7 @@ def tables_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
     Args:
         settings: by configuration key, as in run.json.
     """
-    without = () if settings.get("recording.exponents") else ("exponents",)
-    return tuple(name for name in TABLES if name not in without)
+    return tuple(name for name in TABLES if name not in _ASKED or settings.get(_ASKED[name]))
 
 
 FORMER_NAMES: Final[Mapping[str, str]] = MappingProxyType({"weight_change": "moved"})

@@ -1,199 +1,110 @@
-"""Loading: the runs of a folder as tidy tables, settings joined from each run.json."""
+"""Loading: the runs of a folder, or of several studies, as tidy tables."""
 
-import functools
-import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import glob
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from rnn_exp.schema import TABLES
-from rnn_exp.storage.parquet import Wanted, column_of, gather, reason
-from rnn_exp.storage.run_json import NUMBERS, RESULTS, TEXTS, TRUTHS, RunFolder, read
+from rnn_exp.storage.parquet import reason
+from rnn_exp.storage.results import DamagedWarning, Results
+from rnn_exp.storage.run_json import RunFolder, read
+from rnn_exp.storage.trust import without_place
 from rnn_exp.storage.walk import DEPTH, find, name_in
 
-__all__ = ["DamagedWarning", "Results", "load"]
+__all__ = ["DamagedWarning", "Results", "held_in_memory", "load", "of_runs"]
 
-# What pandas makes of text: `object` before its version 3, `str` since.
-_TEXT: Final = pd.Series([""]).dtype
-
-
-class DamagedWarning(UserWarning):
-    """A table whose footer was whole could not be read; the rows of its run are left out."""
+_Read = tuple[list[RunFolder], list[dict[str, str]]]
 
 
-class Results:
-    """The tables of a results folder; the large ones are read when they are first asked for.
-
-    ``runs``: a row a run. ``updates``: a row a recorded update. ``gradients``: a row a (recorded
-    update, layer, time). ``exponents``: a row a (recorded update, index), of runs that recorded
-    them. ``broken``: a row a folder that could not be read, and why. All but ``broken`` carry every
-    setting as a column under its configuration key, such as ``init.gain``. ``rules``: the rules by
-    which the runs' verdicts were given, each once.
-
-    A setting that is the same in all runs takes no memory in the large tables, and its column there
-    is read-only: change it in a ``.copy()``.
-
-    A run whose table turns out to be damaged only when it is read is left out of that table with a
-    `DamagedWarning`, and listed in ``broken`` from then on.
-    """
-
-    def __init__(self, found: Sequence[RunFolder], broken: Sequence[dict[str, str]]) -> None:
-        self._runs = _runs_frame([run.row for run in found])
-        # Whoever sorts or extends the table of runs changes no other table.
-        self.runs = self._runs.copy()
-        self.rules = sorted({run.rule for run in found if run.rule is not None})
-        self._tables = [run.tables for run in found]
-        self._broken = list(broken)
-
-    def __iter__(self) -> Iterator[pd.DataFrame]:
-        return iter((self.runs, self.updates, self.gradients, self.broken))
-
-    @property
-    def broken(self) -> pd.DataFrame:
-        """A row a folder that could not be read: ``run``, ``why``."""
-        return pd.DataFrame(self._broken, columns=["run", "why"])
-
-    @functools.cached_property
-    def updates(self) -> pd.DataFrame:
-        """A row a run and recorded update."""
-        return self._frame("updates", Wanted(self._columns("updates")))
-
-    @functools.cached_property
-    def gradients(self) -> pd.DataFrame:
-        """A row a run, recorded update, layer and time step."""
-        return self._frame("gradients", Wanted(self._columns("gradients")))
-
-    @functools.cached_property
-    def exponents(self) -> pd.DataFrame:
-        """A row a run, recorded update and index (1: the largest); none where none is recorded."""
-        return self._frame("exponents", Wanted(self._columns("exponents")))
-
-    @property
-    def gradient_columns(self) -> list[str]:
-        """The names of the columns of ``gradients``."""
-        return self._columns("gradients")
-
-    def gradient_rows(
-        self,
-        columns: Sequence[str],
-        *,
-        runs: Iterable[str] | None = None,
-        updates: Collection[int] | None = None,
-        layer: int | None = None,
-    ) -> pd.DataFrame:
-        """Read some columns and rows of ``gradients``, and nothing else.
-
-        Args:
-            columns: of ``gradients``, in this order.
-            runs: by name; None for all, as in the next two.
-            updates: the recorded updates.
-            layer: its number; -1 is the top layer of each run.
-        """
-        known = self._columns("gradients")
-        unknown = [name for name in columns if name not in known]
-        if unknown:
-            raise KeyError(f"the table of gradients has no column {', '.join(unknown)}")
-        return self._frame("gradients", Wanted(columns, updates, layer), runs)
-
-    def _columns(self, table: str) -> list[str]:
-        settings = (str(name) for name in self._runs if name not in RESULTS)
-        sources = [source for tables in self._tables for source in tables.get(table, ())]
-        there = {name for source in sources for name in source.columns}
-        own = [name for name in TABLES[table].names if name in {*TABLES[table].always, *there}]
-        return [*own, "run", *settings]
-
-    def _frame(self, table: str, wanted: Wanted, runs: Iterable[str] | None = None) -> pd.DataFrame:
-        """Return the wanted rows, each with the wanted settings of its run."""
-        chosen = None if runs is None else set(runs)
-        found = [
-            (place, source)
-            for place, run in enumerate(self._runs["run"])
-            if chosen is None or run in chosen
-            for source in self._tables[place].get(table, ())
-        ]
-        places, sources = [place for place, _ in found], [source for _, source in found]
-        own = [name for name in wanted.columns if name in TABLES[table].names]
-        gathered = gather(table, sources, wanted._replace(columns=own))
-        for place, why in gathered.failures.items():
-            source = sources[place]
-            self._tell(str(self._runs["run"].iloc[places[place]]), _from(source.path.parent, why))
-        rows = {
-            name: column_of(table, name, gathered.columns[name])
-            if name in TABLES[table].names
-            else _repeated(self._runs[name], places, gathered.counts)
-            for name in wanted.columns
-        }
-        # Not copied: a frame that owned one block for each type would need the memory twice.
-        return pd.DataFrame(rows, index=pd.RangeIndex(gathered.counts.sum()), copy=False)
-
-    def _tell(self, run: str, why: str) -> None:
-        row = {"run": run, "why": why}
-        if row not in self._broken:
-            self._broken.append(row)
-            warnings.warn(f"{row['run']} is left out: {why}", DamagedWarning, stacklevel=4)
-
-
-def load(folder: str | Path, *, unfinished: bool = False) -> Results:
-    """Read a study's folder, or a single run's. Broken runs are listed, not fatal.
+def load(folder: str | Path | Iterable[str | Path], *, unfinished: bool = False) -> Results:
+    """Read a study's folder, a single run's, or several studies. Broken runs are listed, not fatal.
 
     Runs are found at any depth below the folder, but for hidden folders and reports; in the column
     ``run`` they have their path below it. So one that holds several studies can be loaded as well.
+    Of several folders all tables have a column ``study`` with the folder's name, which begins the
+    run's name as well.
 
     Args:
-        folder: of a study or a run, or one that holds several.
+        folder: of a study or a run, or one that holds several; a list of such folders; or a pattern
+            such as ``"outputs/*"``, which stands for the folders that fit it.
         unfinished: whether the tables have the rows so far of runs that have not ended, up to their
             last checkpoint.
 
     Raises:
         FileNotFoundError: if there is no such folder, or no run in it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}")
+    if isinstance(folder, str | Path) and not _is_pattern(folder):
+        return Results(*_read(Path(folder), {}, unfinished=unfinished))
+    folders = _matching(folder) if isinstance(folder, str | Path) else [*map(Path, folder)]
+    if not folders:
+        raise FileNotFoundError(f"there is no folder {folder if folder else 'in an empty list'}")
     found: list[RunFolder] = []
     broken: list[dict[str, str]] = []
-    for place in find(folder):
-        name = name_in(folder, place)
-        try:
-            found.append(read(place, name, unfinished=unfinished))
-        except (OSError, ValueError, ArithmeticError, RecursionError, pa.ArrowException) as error:
-            broken.append({"run": name, "why": _from(place, reason(error))})
-    if not found and not broken:
-        raise FileNotFoundError(
-            f"there are no runs in {folder} (no run.json up to {DEPTH} folders deep)"
-        )
+    for name, place in zip(_names_of(folders), folders, strict=True):
+        runs, others = _read(place, {"study": name}, unfinished=unfinished)
+        found += runs
+        broken += others
     return Results(found, broken)
 
 
-def _from(place: Path, why: str) -> str:
-    """Return a reason with names instead of paths: where a folder lies is nobody's business."""
-    return why.replace(f"{place}/", "").replace(str(place), place.name)
+def held_in_memory(places: Mapping[Path, str]) -> Results:
+    """Return the results of some runs' folders, which may be removed then.
+
+    Args:
+        places: the folders, and what the runs are called in the tables.
+    """
+    found, broken = _read_runs(places, {}, unfinished=False)
+    return Results([run.in_memory() for run in found], broken)
 
 
-def _runs_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(RESULTS))
-    # What is null in every run is a number that nobody gave, as it is where some gave it.
-    empty = [name for name in frame if name not in RESULTS and frame[name].isna().all()]
-    types = dict.fromkeys(TEXTS, _TEXT) | dict.fromkeys([*NUMBERS, *empty], np.dtype(float))
-    types |= dict.fromkeys(TRUTHS, pd.BooleanDtype())
-    frame = frame.astype(cast(Any, types))
-    return frame.assign(run=pd.Categorical(frame["run"]))
+def of_runs(places: Mapping[Path, str]) -> Results:
+    """Return the results of some runs' folders.
+
+    Args:
+        places: the folders, and what the runs are called in the tables.
+    """
+    return Results(*_read_runs(places, {}, unfinished=False))
 
 
-def _repeated(values: pd.Series, places: list[int], counts: np.ndarray) -> Any:  # noqa: ANN401
-    """Return a value a run as a column of its rows: names by number, whole numbers in 32 bits."""
-    if pd.api.types.infer_dtype(values, skipna=True) in ("string", "categorical"):
-        names = pd.Categorical(values)
-        return pd.Categorical.from_codes(np.repeat(names.codes[places], counts), dtype=names.dtype)
-    numbers = values.to_numpy()
-    if numbers.dtype == np.int64 and (numbers == numbers.astype(np.int32)).all():
-        numbers = numbers.astype(np.int32)
-    chosen = numbers[places]
-    if chosen.dtype.kind in "bif" and pd.unique(chosen).size == 1:
-        # Most settings are the same in all runs: one number, seen at every row, takes no memory.
-        return np.broadcast_to(chosen[0], counts.sum())
-    return np.repeat(chosen, counts)
+def _is_pattern(folder: str | Path) -> bool:
+    """Say whether a text stands for the folders that fit it; a folder's own name never does."""
+    return isinstance(folder, str) and glob.has_magic(folder) and not Path(folder).is_dir()
+
+
+def _matching(pattern: str | Path) -> list[Path]:
+    return sorted(path for path in map(Path, glob.glob(str(pattern))) if path.is_dir())  # noqa: PTH207
+
+
+def _names_of(folders: Sequence[Path]) -> list[str]:
+    """Return what studies are called: their folders' names; their whole paths if two are alike."""
+    names = [folder.resolve().name for folder in folders]
+    if len({*names}) == len(names):
+        return names
+    return [folder.as_posix() for folder in folders]
+
+
+def _read(folder: Path, also: Mapping[str, str], *, unfinished: bool) -> _Read:
+    """Read the runs below a folder, each with some more columns."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    places = {place: name_in(folder, place) for place in find(folder)}
+    if not places:
+        raise FileNotFoundError(
+            f"there are no runs in {folder} (no run.json up to {DEPTH} folders deep)"
+        )
+    return _read_runs(places, also, unfinished=unfinished)
+
+
+def _read_runs(places: Mapping[Path, str], also: Mapping[str, str], *, unfinished: bool) -> _Read:
+    """Read the folders of runs; the names of a study's runs begin with its own."""
+    found: list[RunFolder] = []
+    broken: list[dict[str, str]] = []
+    for place, own in places.items():
+        name = "/".join([*also.values(), own])
+        try:
+            run = read(place, name, unfinished=unfinished)
+            found.append(run._replace(row=run.row | dict(also)))
+        except (OSError, ValueError, ArithmeticError, RecursionError, pa.ArrowException) as error:
+            broken.append({"run": name, "why": without_place(place, reason(error))})
+    return found, broken

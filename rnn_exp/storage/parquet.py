@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rnn_exp.schema import FORMAT, FORMER_NAMES, GRADIENT_STATUSES, TABLES
-from rnn_exp.storage.hashes import damage
+from rnn_exp.storage.hashes import damage, damage_of
 
 __all__ = [
     "Source",
@@ -79,6 +79,17 @@ class Source(NamedTuple):
     def columns(self) -> set[str]:
         """The names of all columns that there are, or that can be derived."""
         return {*self.names, *self.derived}
+
+    def in_memory(self) -> "Source":
+        """Return the same with the content of its file, which may be removed then.
+
+        Raises:
+            OSError: if it cannot be read, or is not as it was written.
+        """
+        content = self.path.read_bytes()
+        if self.entry is not None and (wrong := damage_of(content, self.entry)):
+            raise OSError(f"{self.path.name}: {wrong}")
+        return self._replace(content=content)
 
 
 class Wanted(NamedTuple):

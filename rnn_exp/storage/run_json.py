@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from rnn_exp.schema import (
     CARRIERS,
     FORMAT,
+    HASHES_SINCE,
     RUN_JSON,
     RUN_KEYS,
     TABLES,
@@ -58,6 +59,19 @@ class RunFolder(NamedTuple):
     tables: dict[str, list[Source]]
     rule: str | None = None
 
+    def in_memory(self) -> "RunFolder":
+        """Return the same with its tables read, so that the folder may be removed.
+
+        Raises:
+            OSError: if one cannot be read, or is not as it was written.
+        """
+        return self._replace(
+            tables={
+                name: [source.in_memory() for source in sources]
+                for name, sources in self.tables.items()
+            }
+        )
+
 
 def read(place: Path, name: str, *, unfinished: bool = False) -> RunFolder:
     """Read a run's description and, if it is done, the footers of its tables.
@@ -83,13 +97,13 @@ def _read(place: Path, name: str, *, unfinished: bool) -> RunFolder:
         raise ValueError(f"{RUN_JSON}: verdict_rule is not text")
     names, version = tables_of(said["settings"]), said.get("format", 1)
     if said["status"] in WITHOUT_RESULTS:
-        tables = _parts(place, names) if unfinished else {}
+        tables = _parts(place, names, version) if unfinished else {}
         if unfinished and read_json(place / RUN_JSON)["status"] != said["status"]:
             raise FileNotFoundError(f"{place.name} ended while it was read")
         return RunFolder(row, tables, rule)
     files = said.get("files")
     entries = files if isinstance(files, dict) else {}
-    if version >= FORMAT and not {TABLES[name].file for name in names} <= set(entries):
+    if version >= HASHES_SINCE and not {TABLES[name].file for name in names} <= set(entries):
         raise ValueError(f"{RUN_JSON}: files has no hash of a table")
     ends = {
         name: promised(place / TABLES[name].file, name, version, entries.get(TABLES[name].file))
@@ -101,7 +115,7 @@ def _read(place: Path, name: str, *, unfinished: bool) -> RunFolder:
     return RunFolder(row, {name: [source] for name, source in ends.items()}, rule)
 
 
-def _parts(place: Path, names: tuple[str, ...]) -> dict[str, list[Source]]:
+def _parts(place: Path, names: tuple[str, ...], version: int) -> dict[str, list[Source]]:
     """Read the parts of a run that has not ended; none where it has no checkpoint yet.
 
     They are read now, and not when they are wanted: the run may go on, and its parts with it.
@@ -116,7 +130,7 @@ def _parts(place: Path, names: tuple[str, ...]) -> dict[str, list[Source]]:
         content = path.read_bytes()
         if wrong := damage_of(content, entry):
             raise ValueError(f"{path.name}: {wrong}")
-        found[name].append(promised(path, name, entry=entry, content=content))
+        found[name].append(promised(path, name, version, entry, content))
     return found
 
 

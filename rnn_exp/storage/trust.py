@@ -6,13 +6,13 @@ show; tables have no more rows than their run can have recorded.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from rnn_exp.schema import RUN_STATUSES, VERDICTS
 
-__all__ = ["check_row", "check_rows", "check_settings", "read_json"]
+__all__ = ["check_row", "check_rows", "check_settings", "read_json", "without_place"]
 
 _MOST_BYTES: Final = 64 * 2**20  # of a JSON file; the list of a million runs has less
 _LONGEST_SETTING, _LONGEST_TEXT = 1000, 50_000
@@ -96,14 +96,26 @@ def check_rows(said: Mapping[str, Any], rows: Mapping[str, int], sizes: Mapping[
             raise ValueError(
                 f"updates.parquet has {rows['updates']} rows, where its run records at most {most}"
             )
-    exponents = settings.get("recording.exponents")
-    if "exponents" in rows and _is_whole(exponents):
-        most = rows["updates"] * exponents
-        if rows["exponents"] > most:
+    for name, each in _rows_a_record(settings):
+        most = rows["updates"] * each
+        if rows.get(name, 0) > most:
             raise ValueError(
-                f"exponents.parquet has {rows['exponents']} rows, where its run records at most "
-                f"{most}"
+                f"{name}.parquet has {rows[name]} rows, where its run records at most {most}"
             )
+
+
+def _rows_a_record(settings: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield how many rows some tables have at most for a recorded update, where that is known."""
+    keys = ("recording.exponents", "recording.jacobian_lags", "network.hidden_size")
+    exponents, largest, units = (_whole_or_none(settings.get(key)) for key in keys)
+    if exponents is not None:
+        yield "exponents", exponents
+    if largest is not None and units is not None:  # at the powers of 2, and at the largest
+        yield "jacobians", (largest.bit_length() + 1) * units
+
+
+def _whole_or_none(value: object) -> int | None:
+    return value if isinstance(value, int) and _is_whole(value) else None
 
 
 def _why_no_setting(value: object) -> str:
@@ -130,3 +142,8 @@ def _is_whole(value: object) -> bool:
 
 def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no JSON")
+
+
+def without_place(place: Path, why: str) -> str:
+    """Return a reason with names instead of paths: where a folder lies is nobody's business."""
+    return why.replace(f"{place}/", "").replace(str(place), place.name)

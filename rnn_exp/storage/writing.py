@@ -1,9 +1,9 @@
 """One folder a run, written atomically, read back without running any of its code.
 
 ``run.json`` (settings, status, results), ``updates.parquet``, ``gradients.parquet``,
-``exponents.parquet`` (where they are recorded) and ``weights.safetensors``. ``run.json`` is written
-last and has the hashes of the others, so a folder whose run.json says finished is whole. Nothing is
-pickled.
+``exponents.parquet`` and ``jacobians.parquet`` (where they are recorded) and
+``weights.safetensors``. ``run.json`` is written last and has the hashes of the others, so a folder
+whose run.json says finished is whole. Nothing is pickled.
 """
 
 import functools
@@ -25,7 +25,7 @@ import torch
 
 from rnn_exp.arithmetic import arithmetic
 from rnn_exp.profiles import RULE, Summary
-from rnn_exp.schema import DONE, FORMAT, RUN_JSON, TABLES, WEIGHTS, tables_of
+from rnn_exp.schema import DONE, FORMAT, HASHES_SINCE, RUN_JSON, TABLES, WEIGHTS, tables_of
 from rnn_exp.storage.files import LOCK_SECONDS, held, put_aside, replace_bytes
 from rnn_exp.storage.hashes import damage, entry_of, is_unbroken, sealed
 from rnn_exp.storage.labels import described, relabelled, with_label
@@ -196,7 +196,7 @@ def _damaged(folder: Path, found: Mapping[str, Any], run: Run) -> bool:
     entries = found.get("files")
     if isinstance(entries, dict):
         return any(damage(folder / name, entries.get(name)) for name in names)
-    return found.get("format", 1) == FORMAT or not _can_be_read(folder, names)
+    return found.get("format", 1) >= HASHES_SINCE or not _can_be_read(folder, names)
 
 
 def _can_be_read(folder: Path, names: Sequence[str]) -> bool:
@@ -232,6 +232,7 @@ def _results(outcome: Outcome) -> dict[str, Any]:
         "status": outcome.status,
         "message": in_words(outcome),
         "diverged": outcome.divergence._asdict() if outcome.divergence else None,
+        "clipped_at_start": outcome.clipped_norm is not None,
         "lags": first.summary.lags,
         "carrier": first.carrier,
         **_summary(first.summary),

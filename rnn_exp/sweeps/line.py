@@ -1,6 +1,7 @@
 """A line about work that goes on: redrawn in place on a terminal; elsewhere one now and then."""
 
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from time import monotonic
@@ -11,7 +12,7 @@ from tqdm.utils import disp_len
 
 from rnn_exp.program import printable
 
-__all__ = ["Line", "Stream", "fitted"]
+__all__ = ["AnyLine", "Line", "NotebookLine", "Stream", "fitted", "line_on"]
 
 # Where there is no terminal: when the first line is written, and how the waits grow.
 _FIRST_SECONDS, _GROWTH, _LONGEST_SECONDS = 10.0, 1.5, 60.0
@@ -52,11 +53,14 @@ class Line:
         stream: where to write; never closed here.
         name: of the work, may be empty.
         seconds: between two drawings on a terminal.
+        in_place: whether it is drawn in place all the same: under a notebook's cell.
     """
 
-    def __init__(self, stream: Stream, name: str, seconds: float) -> None:
+    def __init__(
+        self, stream: Stream, name: str, seconds: float, *, in_place: bool = False
+    ) -> None:
         self.stream, self.name = stream, printable(name)
-        self.is_terminal = stream.isatty()
+        self.is_terminal = in_place or stream.isatty()
         self.wait = seconds if self.is_terminal else _FIRST_SECONDS
         self.next_show = monotonic() + (0.0 if self.is_terminal else self.wait)
         self.print, self.is_drawn = tqdm.status_printer(stream), False
@@ -97,6 +101,87 @@ class Line:
     def _write(self, text: str) -> None:
         self.stream.write(text)
         self.stream.flush()
+
+
+@runtime_checkable
+class AnyLine(Protocol):
+    """What shows how far work is: a `Line`, or the bar of a notebook."""
+
+    is_terminal: bool
+
+    def is_due(self) -> bool:
+        """Say whether it is time to show something."""
+        ...
+
+    def show(self, fraction: float | None, parts: Sequence[str]) -> None:
+        """Show how much of the work is done, from 0 to 1, and what there is to say."""
+        ...
+
+    def close(self) -> None:
+        """End it; what was shown last stays."""
+        ...
+
+
+class NotebookLine:
+    """Shows how far work is as the bar of a notebook, which is redrawn in place.
+
+    Args:
+        name: of the work, may be empty.
+        seconds: between two drawings.
+    """
+
+    is_terminal = True  # it is redrawn in place, however often
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self.wait, self.next_show = seconds, monotonic()
+        from tqdm import notebook  # imports IPython where that is installed
+
+        self.name = printable(name)
+        self.bar = notebook.tqdm(total=1.0, desc=self.name, bar_format="{bar} {desc}", leave=True)
+        self.lock = threading.Lock()
+
+    def is_due(self) -> bool:
+        """Say whether it is time to show something."""
+        return monotonic() >= self.next_show
+
+    def show(self, fraction: float | None, parts: Sequence[str]) -> None:
+        """Draw the bar.
+
+        Args:
+            fraction: how much of the work is done, from 0 to 1.
+            parts: what there is to say, what is wanted most first.
+        """
+        with self.lock:
+            self.bar.n = min(1.0, fraction or 0.0)
+            self.bar.set_description_str(": ".join(filter(None, [self.name, ", ".join(parts)])))
+            self.next_show = monotonic() + self.wait
+
+    def close(self) -> None:
+        """End the bar; it stays in the notebook."""
+        with self.lock:
+            self.bar.close()
+
+
+def line_on(stream: Stream, name: str, seconds: float) -> AnyLine:
+    """Return what shows how far work is: a line, or in a notebook that has widgets a bar.
+
+    Args:
+        stream: where a line is written.
+        name: of the work, may be empty.
+        seconds: between two drawings.
+    """
+    if not _is_notebook():
+        return Line(stream, name, seconds)
+    try:
+        return NotebookLine(name, seconds)
+    except ImportError:  # without widgets: what tqdm raises
+        return Line(stream, name, seconds, in_place=True)
+
+
+def _is_notebook() -> bool:
+    """Say whether this is the kernel of a notebook."""
+    asked = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return asked is not None and "IPKernelApp" in asked.config
 
 
 def columns_of(stream: Stream) -> int:

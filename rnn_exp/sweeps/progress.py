@@ -12,7 +12,7 @@ from time import monotonic
 
 from torch import Tensor
 
-from rnn_exp.sweeps.line import Line
+from rnn_exp.sweeps.line import Line, line_on
 from rnn_exp.sweeps.status import SweepStatus, chunks_in_training, clock, status_parts
 from rnn_exp.training.loop import Update
 from rnn_exp.training.recorder import row_of
@@ -77,9 +77,12 @@ class SweepBar:
         runs: how many runs the sweep has.
         already_done: how many of them were done before it began.
         work: estimate for all other runs together, in seconds of one core.
+        name: what it is called on the line; None: as its folder.
     """
 
-    def __init__(self, sweep: Path, runs: int, already_done: int, work: float) -> None:
+    def __init__(
+        self, sweep: Path, runs: int, already_done: int, work: float, name: str | None = None
+    ) -> None:
         self.sweep, self.work = sweep, work
         # Of the work: what is done, and how much of that was done before, up to a checkpoint.
         self.work_done, self.done_before = 0.0, 0.0
@@ -87,7 +90,8 @@ class SweepBar:
         self.starts: dict[str, float] = {}
         self.counts = dict.fromkeys(("done", "diverged", "failed"), 0)
         self.runs, self.already_done, self.begun = runs, already_done, monotonic()
-        self.line = Line(sys.stderr, sweep.name, _SECONDS_BETWEEN_REFRESHES)
+        shown = sweep.name if name is None else name
+        self.line = line_on(sys.stderr, shown, _SECONDS_BETWEEN_REFRESHES)
 
     def start_chunk(self, name: str, work: float) -> None:
         """Note that a chunk was sent to a worker; ``work`` is its part of the whole work."""

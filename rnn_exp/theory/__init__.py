@@ -4,9 +4,10 @@
 stationary state, `edge_gain` of such networks on their way there, `log_sizes` and `growth` of cells
 that keep part of their gradient,
 `correlation_map` and `fixed_correlation` of two sequences in one of them, `spectrum` and
-`sum_rule` of Lyapunov exponents, `chain_rule`, `loss_surface` and `saddle_nodes` of a single unit,
-`predict` of one network under its own inputs. They are imported when they are first asked for:
-figures take formulas from here that need no torch.
+`sum_rule` of Lyapunov exponents, `log10_singular_values` of Jacobians over many steps,
+`chain_rule`, `loss_surface` and `saddle_nodes` of a single unit, `predict` of one network under
+its own inputs. They are imported when they are first asked for: figures take formulas from here
+that need no torch.
 """
 
 import importlib
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rnn_exp.theory.correlation import correlation_map as correlation_map
     from rnn_exp.theory.correlation import correlation_slope as correlation_slope
     from rnn_exp.theory.correlation import fixed_correlation as fixed_correlation
+    from rnn_exp.theory.directions import log10_singular_values as log10_singular_values
     from rnn_exp.theory.lyapunov import spectrum as spectrum
     from rnn_exp.theory.lyapunov import sum_rule as sum_rule
     from rnn_exp.theory.one_unit import chain_rule as chain_rule
@@ -39,6 +41,7 @@ __all__ = [
     "edge_gain",
     "fixed_correlation",
     "growth",
+    "log10_singular_values",
     "log_sizes",
     "loss_surface",
     "mean_field",
@@ -52,6 +55,7 @@ __all__ = [
 _PLACES: Final = {
     "stationary": ("bound_gain", "critical_gain", "mean_field", "norm_bound"),
     "correlation": ("correlation_map", "correlation_slope", "fixed_correlation"),
+    "directions": ("log10_singular_values",),
     "lyapunov": ("spectrum", "sum_rule"),
     "one_unit": ("chain_rule", "loss_surface", "saddle_nodes"),
     "prediction": ("predict",),

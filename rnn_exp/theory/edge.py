@@ -48,8 +48,9 @@ def initial_weights(network: Network, init: Init, task: Task, seed: int) -> dict
             that gain, or knows of none.
     """
     sizes = shapes(network, task.input_size, task.output_size)
-    drawn, scale = init.draw(sizes, seed, network.kind), init.critical_scale
-    drawn |= own_parameters(network, sizes, seed)
+    drawn, scale = init.weights(network, sizes, seed), init.critical_scale
+    own = own_parameters(network, sizes, seed)
+    drawn |= {name: tensor for name, tensor in own.items() if network.has(name)}
     if scale is None:
         return drawn
     for number in range(network.num_layers):

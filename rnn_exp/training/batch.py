@@ -5,10 +5,10 @@ weights of the others. The runs are objects; where each lies in the tensors is k
 """
 
 import functools
-import math
 from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from rnn_exp.networks.backward import adjoints_of_last
@@ -24,9 +24,10 @@ from rnn_exp.networks.rescaled import LayerGradients, rescaled
 from rnn_exp.networks.truncation import Window
 from rnn_exp.shapes import Float, Shaped
 from rnn_exp.tasks import SequenceBatch, Stream
-from rnn_exp.training.optimizers import OPTIMIZERS, Memory
+from rnn_exp.training.optimizers import Memory
 from rnn_exp.training.penalties import add_penalties, reads_states
 from rnn_exp.training.run import Run
+from rnn_exp.training.steps import Steps
 
 __all__ = ["BatchGradients", "RunBatch", "State", "StateError"]
 
@@ -89,9 +90,9 @@ class RunBatch:
         self._stream = Stream(self.task, seeds, self.training.batch_size, parameters.flat)
         self._first_weight = parameters.views()[self.network.top_weight].clone()
         self._parametrization = PARAMETRIZATIONS[self.network.parametrization](parameters)
-        self._optimizer = OPTIMIZERS[self.training.optimizer]
+        self._steps = Steps(self.training)
         trained = self._parametrization.start(parameters.flat)
-        memory = self._optimizer.memory(trained)
+        memory = self._steps.memory(trained)
         for row, state in enumerate(states):
             self._restore(row, state, trained, memory)
         self._set_trained(trained, memory)
@@ -158,6 +159,8 @@ class RunBatch:
         found = engine.run(self.weights, data.inputs, objective, network, truncation, grid)
         penalties = add_penalties(found, self.weights, network, self.training)
         by_name = self._parametrization.pull_back(self._views, found.parameters)
+        untrained = [name for name in by_name if not network.has(name)]
+        by_name = by_name | {name: torch.zeros_like(by_name[name]) for name in untrained}
         flat = self._trained.pack(by_name)
         return BatchGradients(found, flat, norm(flat.unsqueeze(1)), penalties)
 
@@ -242,11 +245,7 @@ class RunBatch:
 
     def clipped(self, gradients: BatchGradients) -> Shaped[Tensor, " run"]:
         """Say whose gradient will be clipped, by norm or by value."""
-        limit, value = self.training.clip_norm, self.training.clip_value
-        by_norm = gradients.norm > (math.inf if limit is None else limit)
-        if value is None:
-            return by_norm
-        return by_norm | (gradients.flat.abs() > value).any(-1)
+        return self._steps.clipped(gradients.flat, gradients.norm)
 
     def weight_change(self) -> Float[Tensor, " run"]:
         """Return ‖W_hh − W_0‖ / ‖W_0‖ of the top layer, W_0 as it was at first; NaN: W_0 is 0."""
@@ -275,12 +274,8 @@ class RunBatch:
         Args:
             gradients: of the runs that are left; ``flat`` is changed.
         """
-        flat, limit, value = gradients.flat, self.training.clip_norm, self.training.clip_value
-        if limit is not None:
-            flat *= (limit / gradients.norm).clamp(max=1.0).unsqueeze(1).to(flat.dtype)
-        if value is not None:
-            flat.clamp_(-value, value)
-        self._optimizer.step(self._trained.flat, flat, self._memory, self.training.learning_rate)
+        flat, memory = self._trained.flat, self._memory
+        self._steps.make(flat, gradients.flat, gradients.norm, memory, self.made)
         self.weights = self._parametrization.network(self._views)
 
     def end(self) -> None:
@@ -289,9 +284,13 @@ class RunBatch:
             self._store()
         self.made = self.begun
 
+    def packed(self) -> Float[Tensor, "run size"]:
+        """Return a copy of all parameters of the network, a row a run."""
+        return self._trained.pack(self.weights)
+
     def _store(self) -> None:
         """Put the network's parameters back where they came from."""
-        self._stored.flat[self._stored_rows] = self._trained.pack(self.weights)
+        self._stored.flat[self._stored_rows] = self.packed()
 
     def state_of(self, run: Run) -> State:
         """Return a copy of all that a run needs to go on as if nothing had been."""

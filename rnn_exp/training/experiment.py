@@ -2,8 +2,8 @@
 
 Runs that agree in everything but init and seed train together as one tensor program, and every one
 of them gets the bits it would have got alone (CPU, one torch thread, and a process whose arithmetic
-is settled: `sweeps.process.settle`, which `rnn_exp.train` and the command line call). Which runs
-train together says `planning`.
+is settled: `sweeps.process.settle`, which the functions of `rnn_exp` and the command line call).
+Which runs train together says `planning`.
 """
 
 import dataclasses
@@ -167,7 +167,7 @@ def _warn_if_unsettled(device: torch.device) -> None:
     if device.type == "cpu" and not is_settled():
         warnings.warn(
             "this process has not settled its arithmetic: a run's last bits may depend on the runs "
-            "beside it (call rnn_exp.train, or rnn_exp.sweeps.process.settle() before the first "
+            "beside it (call rnn_exp.outcomes, or rnn_exp.sweeps.process.settle() before the first "
             "matrix product)",
             UnsettledWarning,
             stacklevel=3,

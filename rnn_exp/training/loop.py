@@ -18,7 +18,7 @@ from rnn_exp.randomness import generator
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch, Task
 from rnn_exp.training.batch import BatchGradients, RunBatch
-from rnn_exp.training.recorder import Recorder
+from rnn_exp.training.recorder import Recorder, of_step
 from rnn_exp.training.run import Run
 
 __all__ = ["TEST_BATCH", "Divergence", "Update", "find_divergences", "solves", "train"]
@@ -46,7 +46,7 @@ class Update(NamedTuple):
         grad_norm: over all parameters, before clipping.
         divergences: where each run that ended with this update met NaN or infinity.
         solved: the runs that ended with it because they have solved their task.
-        recorded: the columns that were recorded (`Recorder.measure`); None: none.
+        recorded: the columns that were recorded (`Recorder.measure`, `of_step`); None: none.
     """
 
     number: int
@@ -78,17 +78,21 @@ def train(batch: RunBatch, recorder: Recorder) -> Iterator[Update]:
         recorded, solved = None, list[Run]()
         if wanted or divergences:
             recorded = recorder.measure(number, batch, data, gradients)
-            if wanted:
-                # Not where only another run's divergence is recorded: a run is the same in company.
-                solved = [run for run in _solved(batch, recorded) if run not in divergences]
+        if recorded is not None and wanted:
+            # Not where only another run's divergence is recorded: a run is the same in company.
+            solved = [run for run in _solved(batch, recorded) if run not in divergences]
+        if recorded is not None:
             recorded |= recorder.test(number, batch, solved)
-            recorder.keep(recorded, batch.runs, None if wanted else divergences)
         loss, runs = gradients.network.loss, batch.runs
         made = Update(number, runs, loss, gradients.norm, divergences, solved, recorded)
         if ended := {*divergences, *solved}:
             gradients = batch.remove(ended, gradients)
+        before = None if recorded is None else batch.packed()
         if batch.runs:
             batch.step(gradients)
+        if recorded is not None and before is not None:
+            recorded |= of_step(before, batch.packed(), batch.runs, runs)
+            recorder.keep(recorded, runs, None if wanted else divergences)
         batch.end()
         del data, gradients  # or the next update would have two of all states
         yield made

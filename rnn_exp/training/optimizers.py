@@ -6,7 +6,8 @@ takes longer than a small sweep, and would hide what a checkpoint has to hold.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,46 +31,89 @@ class Optimizer:
     Args:
         name: the word of ``training.optimizer``.
         step: changes parameters in place, from the parameters (run, size), their gradient, the
-            memory and the learning rate.
+            memory, the learning rate, and each setting of ``takes`` under its name.
         remembers: what the memory has a row a run of, zeros at first.
+        takes: the settings of the training that it has, beside the learning rate.
+        remembers_for: what the memory has besides, by the setting that asks for it if it is not 0.
     """
 
     name: str
-    step: Callable[[Float[Tensor, "run size"], Float[Tensor, "run size"], Memory, float], None]
+    step: Callable[..., None]
     remembers: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    remembers_for: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    def memory(self, flat: Float[Tensor, "run size"]) -> Memory:
+    def remembered(self, training: object) -> tuple[str, ...]:
+        """Return what the memory has a row a run of.
+
+        Args:
+            training: how it is used: it has the settings of ``takes``.
+        """
+        wanted = (name for key, name in self.remembers_for.items() if getattr(training, key))
+        return (*self.remembers, *wanted)
+
+    def memory(self, flat: Float[Tensor, "run size"], training: object = None) -> Memory:
         """Return what is remembered before the first step: zeros, a row a run, and ``step``.
+
+        Args:
+            flat: what is trained.
+            training: how it is used, where it takes any settings.
 
         Example:
             >>> memory = OPTIMIZERS["adam"].memory(torch.ones(2, 3))
             >>> {name: tuple(tensor.shape) for name, tensor in memory.items()}
             {'step': (), 'mean': (2, 3), 'square': (2, 3)}
         """
-        memory = {"step": torch.zeros(())} if self.remembers else {}
-        return memory | {name: torch.zeros_like(flat) for name in self.remembers}
+        names = self.remembered(training)
+        memory = {"step": torch.zeros(())} if names else {}
+        return memory | {name: torch.zeros_like(flat) for name in names}
+
+    def settings_of(self, training: object) -> dict[str, Any]:
+        """Return the settings that `step` takes, by name.
+
+        Args:
+            training: how it is used: it has the settings of ``takes``.
+        """
+        return {name: getattr(training, name) for name in self.takes}
 
 
-def _sgd(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> None:
-    """Make the plain step w ← w − η g."""
-    del memory
+def _sgd(
+    flat: Tensor,
+    gradient: Tensor,
+    memory: Memory,
+    rate: float,
+    *,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+) -> None:
+    """Make the step v ← μ v + g + λ w, w ← w − η v (or with g + λ w + μ v in the place of v)."""
     sgd(
         [flat],
         [gradient],
-        [None],
+        [memory.get("velocity")],
         foreach=False,
         fused=False,
         lr=rate,
-        weight_decay=0.0,
-        momentum=0.0,
+        weight_decay=weight_decay,
+        momentum=momentum,
         dampening=0.0,
-        nesterov=False,
+        nesterov=nesterov,
         maximize=False,
     )
 
 
-def _adam(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> None:
-    """Make the step of Kingma & Ba 2015, algorithm 1: β₁ = 0.9, β₂ = 0.999, ε = 1e-8."""
+def _adam(
+    flat: Tensor,
+    gradient: Tensor,
+    memory: Memory,
+    rate: float,
+    *,
+    adam_beta1: float,
+    adam_beta2: float,
+    weight_decay: float,
+) -> None:
+    """Make the step of Kingma & Ba 2015, algorithm 1, with ε = 1e-8."""
     adam(
         [flat],
         [gradient],
@@ -80,36 +124,69 @@ def _adam(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> None:
         foreach=False,
         fused=False,
         lr=rate,
-        weight_decay=0.0,
+        weight_decay=weight_decay,
         amsgrad=False,
-        beta1=0.9,
-        beta2=0.999,
+        beta1=adam_beta1,
+        beta2=adam_beta2,
         eps=1e-8,
         maximize=False,
     )
 
 
-def _rmsprop(flat: Tensor, gradient: Tensor, memory: Memory, rate: float) -> None:
-    """Make the step of Tieleman & Hinton 2012 as torch does: α = 0.99, ε = 1e-8 beside the root."""
+def _rmsprop(
+    flat: Tensor,
+    gradient: Tensor,
+    memory: Memory,
+    rate: float,
+    *,
+    rmsprop_alpha: float,
+    momentum: float,
+    weight_decay: float,
+) -> None:
+    """Make the step of Tieleman & Hinton 2012 as torch does: ε = 1e-8 beside the root."""
     rmsprop(
         [flat],
         [gradient],
         [memory["square"]],
         [],
-        [],
+        [memory["velocity"]] if momentum else [],
         [memory["step"]],
         foreach=False,
         lr=rate,
-        alpha=0.99,
+        alpha=rmsprop_alpha,
         eps=1e-8,
-        weight_decay=0.0,
-        momentum=0.0,
+        weight_decay=weight_decay,
+        momentum=momentum,
         centered=False,
         maximize=False,
     )
 
 
+_VELOCITY = {"momentum": "velocity"}
+
 OPTIMIZERS: Registry[Optimizer] = Registry("optimizer")
-OPTIMIZERS.register(Optimizer("sgd", _sgd))
-OPTIMIZERS.register(Optimizer("adam", _adam, remembers=("mean", "square")))
-OPTIMIZERS.register(Optimizer("rmsprop", _rmsprop, remembers=("square",)))
+OPTIMIZERS.register(
+    Optimizer(
+        "sgd",
+        _sgd,
+        takes=("momentum", "nesterov", "weight_decay"),
+        remembers_for=_VELOCITY,
+    )
+)
+OPTIMIZERS.register(
+    Optimizer(
+        "adam",
+        _adam,
+        remembers=("mean", "square"),
+        takes=("adam_beta1", "adam_beta2", "weight_decay"),
+    )
+)
+OPTIMIZERS.register(
+    Optimizer(
+        "rmsprop",
+        _rmsprop,
+        remembers=("square",),
+        takes=("rmsprop_alpha", "momentum", "weight_decay"),
+        remembers_for=_VELOCITY,
+    )
+)

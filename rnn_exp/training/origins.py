@@ -33,6 +33,7 @@ def sources_of(task: Task, network: Network, init: Init, training: Training) -> 
     ]
     active = [name for name, penalty in PENALTIES.items() if penalty.weight(training)]
     parts += [("penalty", PENALTIES, name, None) for name in active]
+    parts += [("penalty", OWN_PENALTIES, own.name, type(own)) for own in training.own_penalties]
     found = {f"{key}={name}": registry.source_of(name, kind) for key, registry, name, kind in parts}
     return {what: source for what, source in found.items() if source is not None}
 

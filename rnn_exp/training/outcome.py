@@ -19,6 +19,7 @@ from rnn_exp.training.verdicts import (
     theory_in_words,
     theory_of,
 )
+from rnn_exp.words import number
 
 __all__ = ["Outcome", "Table", "Tables", "in_words", "outcome_of", "tables_from"]
 
@@ -44,9 +45,11 @@ class Outcome:
         first: how far its gradient reaches at the first recorded update.
         last: the same at the last one.
         last_update: number of the last recorded update.
+        clipped_norm: of the gradient at update 0, if it was clipped there; None: it was not.
         updates: a row a recorded update.
         gradients: a row a recorded update, layer and time step.
         exponents: a row a recorded update and exponent.
+        jacobians: a row a recorded update, lag and singular value.
         weights: the final ones, by torch's names.
     """
 
@@ -57,9 +60,11 @@ class Outcome:
     first: Carried
     last: Carried
     last_update: int
+    clipped_norm: float | None
     updates: Table
     gradients: Table
     exponents: Table
+    jacobians: Table
     weights: dict[str, Tensor]
 
     @property
@@ -97,6 +102,7 @@ def outcome_of(
         first=first,
         last=carried(rows, -1),
         last_update=int(rows["update"][-1]),
+        clipped_norm=float(first_row["grad_norm"][0]) if first_row["clipped"][0] else None,
         **tables_from(run, rows, first_row, prediction),
         weights=weights,
     )
@@ -117,6 +123,7 @@ def tables_from(run: Run, rows: Rows, first_row: Rows, prediction: Prediction) -
         "updates": {name: rows[name] for name in TABLES["updates"].names if name in rows},
         "gradients": _gradient_table(run, rows | _predicted(rows, first_row, carrier, theory)),
         "exponents": _exponent_table(rows),
+        "jacobians": _jacobian_table(run, rows),
     }
 
 
@@ -129,6 +136,7 @@ def in_words(outcome: Outcome) -> str:
         if outcome.last_update
         else "",
         _about_tests(outcome),
+        _about_clipping(outcome),
         _about_truncation(outcome),
     ]
     status = outcome.status
@@ -148,6 +156,17 @@ def _about_tests(outcome: Outcome) -> str:
         f"{100 * float(value):.3g} %" for value in (tests[-1], outcome.updates["error"][-1])
     )
     return f"wrong on {error} of the test sequences{where}, on {seen} of the last batch"
+
+
+def _about_clipping(outcome: Outcome) -> str:
+    """Say that the gradient is clipped from the start on, and what it is above of."""
+    norm, training = outcome.clipped_norm, outcome.run.training
+    if norm is None:
+        return ""
+    above = f"a number of the gradient above clip_value {number(training.clip_value or 0.0)}"
+    if training.clip_norm is not None and norm > training.clip_norm:
+        above = f"norm {number(norm)} above clip_norm {number(training.clip_norm)}"
+    return f"clipping binds from the first update: {above}"
 
 
 def _about_truncation(outcome: Outcome) -> str:
@@ -192,4 +211,14 @@ def _exponent_table(rows: Rows) -> Table:
     indices = np.arange(1, exponents.shape[1] + 1)
     update, index = np.meshgrid(rows["update"], indices, indexing="ij")
     columns = {"update": update, "index": index, "exponent": exponents}
+    return {name: values.ravel() for name, values in columns.items()}
+
+
+def _jacobian_table(run: Run, rows: Rows) -> Table:
+    """Return one row a recorded update, lag and singular value: index 1 is the largest."""
+    name = "log10_singular_value"
+    indices = np.arange(1, rows[name].shape[2] + 1)
+    lags = np.array(run.recording.lags, dtype=np.int64)
+    update, lag, index = np.meshgrid(rows["update"], lags, indices, indexing="ij")
+    columns = {"update": update, "lag": lag, "index": index, name: rows[name]}
     return {name: values.ravel() for name, values in columns.items()}

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
-from rnn_exp.networks.norms import norm_of_parameter
+from rnn_exp.networks.norms import norm, norm_of_parameter
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch
+from rnn_exp.theory.directions import log10_singular_values
 from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import BatchGradients, RunBatch
 from rnn_exp.training.columns import profile
@@ -29,6 +30,7 @@ __all__ = [
     "Recorder",
     "Rows",
     "candidate_spectrum",
+    "of_step",
     "row_of",
 ]
 
@@ -72,8 +74,9 @@ class Recorder:
             gradients: of the update.
 
         Returns:
-            By column: (run) of the table of updates, (layer, time, run) of that of gradients,
-            (index, run) of that of exponents.
+            By column: (run) of the table of updates but for those of `of_step`, (layer, time, run)
+            of that of gradients, (index, run) of that of exponents, (lag, index, run) of that of
+            Jacobians.
         """
         network, found = batch.network, gradients.network
         radius, largest = candidate_spectrum(batch.top_weight, network)
@@ -94,6 +97,9 @@ class Recorder:
             "weight_change": batch.weight_change(),
             **with_statuses(seen, batch, data, gradients),
             "exponent": _exponents(found, batch, self._recording.exponents, data.lengths).T,
+            "log10_singular_value": _singular_values(
+                found, batch, self._recording.lags, data.lengths
+            ),
         }
 
     def test(self, number: int, batch: RunBatch, solved: Container[Run]) -> dict[str, Tensor]:
@@ -154,6 +160,29 @@ class Recorder:
         return _rows(new) if new else {}
 
 
+def of_step(
+    before: Float[Tensor, "left size"],
+    after: Float[Tensor, "left size"],
+    left: Sequence[Run],
+    runs: Sequence[Run],
+) -> dict[str, Float[Tensor, " run"]]:
+    """Return the columns that say how far the weights moved; NaN: a run has ended unmoved.
+
+    Args:
+        before: all weights and biases of the runs that were left for the step.
+        after: the same after it.
+        left: these runs.
+        runs: all runs of the update.
+    """
+    moved = torch.full((len(runs),), math.nan, dtype=torch.float64, device=after.device)
+    ratio = moved.clone()
+    places = [runs.index(run) for run in left]
+    if places:
+        moved[places] = norm((after - before).unsqueeze(1))
+        ratio[places] = moved[places] / norm(before.unsqueeze(1))
+    return {"update_norm": moved, "update_ratio": ratio}
+
+
 def _rows(rows: Sequence[Mapping[str, Any]]) -> Rows:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
@@ -209,9 +238,8 @@ def _exponents(
     if not k:
         return exponents
     states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
-    fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
     # One run after the other: of many at once a QR may round in another way.
-    for run in fine.nonzero().flatten().tolist():
+    for run in _finite(states, W):
         one, T = slice(run, run + 1), lengths[run]
         along = spectrum(
             W[one],
@@ -223,3 +251,32 @@ def _exponents(
         )
         exponents[run] = along.mean(1)[0]
     return exponents
+
+
+def _singular_values(
+    gradients: Gradients, batch: RunBatch, lags: Sequence[int], lengths: Sequence[int]
+) -> Float[Tensor, "lag index run"]:
+    """Return log10 of those of ∂h_T/∂h_{T−k} of the top layer; NaN: a state or W is not finite."""
+    W = batch.top_weight
+    found = W.new_full((len(lags), W.shape[-1], len(W)), math.nan, dtype=torch.float64)
+    if not lags:
+        return found
+    states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
+    for run in _finite(states, W):
+        T = lengths[run]
+        found[..., run] = log10_singular_values(
+            W[run],
+            states[:T, run, 0],
+            batch.network.activation,
+            lags,
+            None if slopes is None else slopes[:T, run, 0],
+        )
+    return found
+
+
+def _finite(
+    states: Float[Tensor, "time run batch hidden"], W: Float[Tensor, "run hidden hidden"]
+) -> list[int]:
+    """Return the places of the runs whose states and weights are all finite."""
+    fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
+    return list(fine.nonzero().flatten().tolist())

@@ -98,7 +98,7 @@ class Run:
         for own in training.own_penalties:
             yield from own.refusals(network)
         yield from self._about_loss()
-        yield from self.recording.refusals(network)
+        yield from self.recording.refusals(network, self.task.shortest)
         yield from evaluation_refusals(self.task, self.evaluation, self.recording)
         fixed = {group: getattr(self, group) for group in _FIXED}
         yield from beyond_precision(fixed, network)  # task and init are used in double precision

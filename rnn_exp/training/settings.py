@@ -20,8 +20,11 @@ from rnn_exp.fields import (
 from rnn_exp.networks import CELLS, Network
 from rnn_exp.networks.network import Refusal
 from rnn_exp.networks.truncation import Truncation
+from rnn_exp.registry import Registry
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.own_penalties import OwnPenalty, own_penalties, own_settings
+from rnn_exp.training.schedules import SCHEDULES
+from rnn_exp.words import listing
 
 __all__ = ["OMEGA_FORMS", "Evaluation", "Recording", "Training", "beyond_precision"]
 
@@ -49,10 +52,26 @@ class Training:
         truncate_every: k1 of truncated backpropagation, in time steps (null: none).
         truncate_back: k2, at least k1.
         stop_when_solved: end a run at the first recorded update at which its task is solved.
+        momentum: μ of sgd (v ← μ v + g, and w ← w − η v) and of rmsprop, where g is what the rule
+            would have taken off w.
+        nesterov: sgd takes g + μ v in the place of v.
+        weight_decay: λ, the gradient gets λ w after it was clipped, also in adam (it is not AdamW);
+            w is every number that is trained, biases and the read-out as well.
+        rmsprop_alpha: α, the share of the mean square that rmsprop keeps at each step.
+        adam_beta1: β₁, the share of the mean gradient that adam keeps.
+        adam_beta2: β₂, the share of the mean square that adam keeps.
+        schedule: how the learning rate goes on: ``constant``; ``step`` multiplies it by
+            ``schedule_factor`` after every ``schedule_every`` updates; ``cosine`` lets it fall
+            towards 0 at the end of the updates, as half a period of a cosine.
+        schedule_every: updates between two steps of ``step``.
+        schedule_factor: what ``step`` multiplies by.
+        warm_up: in how many updates (W) it first rises, in equal steps from η / (W + 1) to η; the
+            schedule begins after that.
         more: the settings of penalties of your own.
 
     Raises:
-        SettingError: for a value out of range or an unknown optimiser.
+        SettingError: for a value out of range, an unknown optimiser, or a setting that it does not
+            have.
     """
 
     updates: int = whole(300, least=1)
@@ -68,12 +87,47 @@ class Training:
     truncate_every: int | None = whole(None, least=1, short="truncate")
     truncate_back: int | None = whole(None, least=1, short="back")
     stop_when_solved: bool = flag(False, short="until_solved")
+    momentum: float = number(0.0, least=0, below=1)
+    nesterov: bool = flag(False)
+    weight_decay: float = number(0.0, least=0, short="decay")
+    rmsprop_alpha: float = number(0.99, least=0, below=1, short="alpha")
+    adam_beta1: float = number(0.9, least=0, below=1, short="beta1")
+    adam_beta2: float = number(0.999, least=0, below=1, short="beta2")
+    schedule: str = choice("constant", SCHEDULES, short="")
+    schedule_every: int | None = whole(None, least=1, short="every")
+    schedule_factor: float = number(0.1, above=0, short="factor")
+    warm_up: int = whole(0)
     more: Iterable[tuple[str, Any]] | Mapping[str, Any] = more()
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
         object.__setattr__(self, "more", own_settings(dict(self.more)))
+        self._refuse_untaken("optimizer", OPTIMIZERS)
+        if self.nesterov and not self.momentum:
+            raise SettingError("nesterov", as_typed(True), "false without momentum")
+        self._refuse_untaken("schedule", SCHEDULES)
+        for key in SCHEDULES[self.schedule].needs:
+            if getattr(self, key) is None:
+                allowed = f"a whole number of at least 1 with schedule={self.schedule}"
+                raise SettingError(key, as_typed(None), allowed)
+        if self.warm_up >= self.updates:
+            allowed = f"a whole number below updates={self.updates}"
+            raise SettingError("warm_up", self.warm_up, allowed)
+        self._refuse_windows()
+
+    def _refuse_untaken(self, key: str, things: Registry[Any]) -> None:
+        """Refuse settings that others of the things have, and the one that was chosen has not."""
+        chosen = getattr(self, key)
+        for field in dataclasses.fields(self):
+            able = [name for name, thing in things.items() if field.name in thing.takes]
+            value = getattr(self, field.name)
+            if able and chosen not in able and value != field.default:
+                allowed = f"{as_typed(field.default)} with {key}={chosen}"
+                reason = f"{allowed}: it is a setting of {listing(able)}"
+                raise SettingError(field.name, as_typed(value), reason)
+
+    def _refuse_windows(self) -> None:
         k1, k2 = self.truncate_every, self.truncate_back
         if (k1 is None) != (k2 is None):
             missing = "truncate_every" if k1 is None else "truncate_back"
@@ -110,32 +164,51 @@ class Recording:
     Args:
         every: updates from one record to the next.
         exponents: how many Lyapunov exponents of the top layer, the largest first (0: none).
+        jacobian_lags: the largest k for which the singular values of ∂h_T/∂h_{T−k} are recorded, of
+            the top layer and the first sequence, beside k = 1, 2, 4, … (0: none).
 
     Raises:
-        SettingError: if ``every`` is below 1, or ``exponents`` below 0.
+        SettingError: if ``every`` is below 1, or one of the others below 0.
     """
 
     every: int = whole(10, least=1, short="record")
     exponents: int = whole(0)
+    jacobian_lags: int = whole(0)
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
 
-    def refusals(self, network: Network) -> Iterator[Refusal]:
-        """Yield what cannot be recorded of a network, with the reason.
+    def refusals(self, network: Network, shortest: int) -> Iterator[Refusal]:
+        """Yield what cannot be recorded of a run, with the reason.
 
         Args:
             network: what the network is.
+            shortest: the time steps of the task's shortest sequence.
         """
-        wanted = self.exponents
-        if wanted and not network.kind.is_plain:
-            plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
-            reason = f"the Jacobian here is that of network.cell={plain}"
-            yield "recording.exponents", wanted, f"0 with network.cell={network.cell}: {reason}"
-        if wanted > network.hidden_size:
+        for key in ("exponents", "jacobian_lags"):
+            wanted = getattr(self, key)
+            if wanted and not network.kind.is_plain:
+                plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
+                reason = f"the Jacobian here is that of network.cell={plain}"
+                yield f"recording.{key}", wanted, f"0 with network.cell={network.cell}: {reason}"
+        if self.exponents > network.hidden_size:
             most = f"at most {network.hidden_size} with network.hidden_size={network.hidden_size}"
-            yield "recording.exponents", wanted, most
+            yield "recording.exponents", self.exponents, most
+        if self.jacobian_lags > shortest:
+            most = f"at most {shortest}, the time steps of the shortest sequence"
+            yield "recording.jacobian_lags", self.jacobian_lags, most
+
+    @property
+    def lags(self) -> list[int]:
+        """The k for which singular values are recorded, in ascending order.
+
+        Example:
+            >>> Recording(jacobian_lags=10).lags, Recording().lags
+            ([1, 2, 4, 8, 10], [])
+        """
+        powers = (2**power for power in range(self.jacobian_lags.bit_length()))
+        return sorted({*powers, self.jacobian_lags} - {0})
 
     def wanted(self, update: int, updates: int) -> bool:
         """Say whether an update, by its number from 0, is recorded of so many."""

@@ -55,6 +55,7 @@ class Sizes(NamedTuple):
     is_tested: bool
     tests: int
     test_steps: int
+    has_jacobians: bool
 
     @classmethod
     def of(cls, run: Run) -> "Sizes":
@@ -74,12 +75,13 @@ class Sizes(NamedTuple):
             item=network.torch_dtype.itemsize,
             has_memory=network.kind.has_memory,
             is_orthogonal=PARAMETRIZATIONS[network.parametrization].is_orthogonal,
-            remembered=len(OPTIMIZERS[training.optimizer].remembers),
+            remembered=len(OPTIMIZERS[training.optimizer].remembered(training)),
             penalties=sum(bool(one.weight(training)) for one in PENALTIES.values()),
             has_graph=not ENGINES[network.engine].many_runs,
             is_tested=training.stop_when_solved,
             tests=0 if run.evaluation.every is None else TESTED_TOGETHER,
             test_steps=test_task(task, run.evaluation).steps,
+            has_jacobians=bool(run.recording.jacobian_lags),
         )
 
     @property
@@ -118,12 +120,16 @@ def bytes_of(s: Sizes, runs: int) -> int:
         held += first * s.item * (2 * s.layers + 8)
     held += _sequences(s, runs) + _states(s, runs)
     spectrum = runs * s.hidden**2 * (20 + s.item)  # in float64, and what LAPACK needs
+    if s.has_jacobians:  # W, factor, product before and after, and what LAPACK needs, of one run
+        spectrum = max(spectrum, 8 * s.hidden**2 * _DOUBLE)
     one_step = max(MOST_NUMBERS, first) * (s.item + _DOUBLE)
     drawing = weights * (3 + s.remembered) + runs * s.parameters * _DOUBLE
     saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights // runs
     tests = _test(s, s.tests, s.test_steps)
+    moved = 3 * weights  # before a step, after it, and the difference
+    second = _second_pass(s, runs)
     moments = (
-        held + max(tests, _in_an_update(s, runs), spectrum, one_step, _second_pass(s, runs)),
+        held + max(tests, _in_an_update(s, runs), spectrum, one_step, second, moved),
         drawing + _theory(s),
         saving,
         weights * (5 + s.remembered) + _test(s, TEST_BATCH * s.is_tested, s.steps),

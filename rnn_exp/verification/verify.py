@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rnn_exp.fields import SettingError, choice_error
-from rnn_exp.networks import INITS
+from rnn_exp.networks import ACTIVATIONS, CELLS, INITS
 from rnn_exp.registry import Registry, load_plugins, use
 from rnn_exp.tasks import TASKS
 from rnn_exp.tasks.files import FileTask
 from rnn_exp.training.own_penalties import OWN_PENALTIES
 from rnn_exp.verification.finding import Finding
+from rnn_exp.verification.networks import check_activation, check_kind
 from rnn_exp.verification.tasks import check_task
 from rnn_exp.verification.weights import check_init, check_penalty
 
@@ -27,6 +28,8 @@ class _Kind(NamedTuple):
 _KINDS: Final = {
     "task": _Kind(TASKS, lambda part, kind: check_task(part, kind())),
     "init": _Kind(INITS, lambda part, kind: check_init(part, kind())),
+    "network.activation": _Kind(ACTIVATIONS, check_activation),
+    "network.cell": _Kind(CELLS, check_kind),
     "penalty": _Kind(OWN_PENALTIES, lambda part, kind: check_penalty(part, kind())),
 }
 

@@ -1,6 +1,5 @@
 """Generated command lines and study files: each ends with exit code 0, or with one line."""
 
-import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -9,17 +8,17 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rnn_exp._hydra.help import _groups
+from rnn_exp.training.keys import groups, names_of
 from tests.dose import dose
 from tests.in_process import Ended, command
 
 KEYS = [
-    f"{group}.{field.name}"
-    for group, kinds in _groups().items()
+    f"{group}.{name}"
+    for group, kinds in groups().items()
     for kind in kinds.values()
-    for field in dataclasses.fields(kind)
+    for name in names_of(kind)
 ]
-CHOICES = ["task", "init", "study", "seed", "device", *_groups()]
+CHOICES = ["task", "init", "study", "seed", "device", *groups()]
 HYDRA = [
     "hydra.run.dir",
     "hydra.sweep.dir",

@@ -3,11 +3,11 @@
 import pytest
 
 from rnn_exp import fields
-from rnn_exp._hydra import help as help_lists
 from rnn_exp._hydra.command_line import in_hydras_order, quoted
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS
 from rnn_exp.networks.network import DTYPES
 from rnn_exp.tasks import TASKS
+from rnn_exp.training import keys
 from rnn_exp.training.optimizers import OPTIMIZERS
 from tests._hydra.test_composition import CONF
 from tests.in_process import command
@@ -153,12 +153,12 @@ def test_the_name_of_another_thing_is_no_slip(word):
 
 
 def test_other_names_are_those_of_settings_that_there_are():
-    names = {key.rpartition(".")[2] for key in help_lists.keys_like("length")}
+    names = {key.rpartition(".")[2] for key in keys.keys_like("length")}
 
     assert names == {"length"}
-    for name, others in help_lists._OTHER_NAMES.items():
+    for name, others in keys._OTHER_NAMES.items():
         for other in others:
-            assert [key.rpartition(".")[2] for key in help_lists.keys_like(other)] == [name]
+            assert [key.rpartition(".")[2] for key in keys.keys_like(other)] == [name]
 
 
 def test_the_traceback_is_shown_to_who_asks_for_it(tmp_path, monkeypatch):

@@ -9,16 +9,24 @@ from hypothesis import given
 from rnn_exp.fields import SettingError
 from rnn_exp.networks.backward import adjoints_of_last
 from rnn_exp.networks.gradients import scan_engine, torch_engine
-from rnn_exp.networks.inits import Gaussian
+from rnn_exp.networks.inits import Gaussian, TorchDefault
 from rnn_exp.networks.network import ENGINES, Network, shapes
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
+from rnn_exp.randomness import generator
 from rnn_exp.tasks import Adding, Memorization, TemporalOrder
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
-from rnn_exp.training.settings import Training
+from rnn_exp.training.settings import Recording, Training
 from tests import reference
 from tests.builders import asked_for, normal, random_network, squares
+
+WITHOUT_BIASES = [
+    {"activation": "tanh"},
+    {"activation": "sigmoid", "num_layers": 2},
+    {"cell": "gru"},
+    {"cell": "lstm", "num_layers": 2},
+]
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])
@@ -39,6 +47,89 @@ def test_both_engines_give_the_same_tables_over_fifty_updates(activation, num_la
         for engine in ("scan", "torch")
     ]
     assert_close(*outcomes)
+
+
+@pytest.mark.parametrize("network", WITHOUT_BIASES, ids=str)
+def test_without_biases_both_engines_train_the_same_network_and_biases_stay_zero(network):
+    training = Training(12, 5, "adam", clip_norm=0.1, weight_decay=0.01)
+    scan, genuine = (
+        train_runs(
+            [
+                Run(
+                    TemporalOrder(12),
+                    Network(hidden_size=6, bias=False, engine=engine, dtype="float64", **network),
+                    TorchDefault(),
+                    training,
+                )
+            ]
+        )[0]
+        for engine in ("scan", "torch")
+    )
+
+    assert_close(scan, genuine)
+    for name, value in scan.weights.items():
+        assert bool(value.any()) == ("bias" not in name)
+
+
+@pytest.mark.parametrize("network", WITHOUT_BIASES, ids=str)
+def test_without_biases_training_is_that_of_torch_with_biases_that_are_no_part_of_it(network):
+    """Losses, norms, clipping and weights are those of the usual loop over the other weights."""
+    run = Run(
+        Adding(8),
+        Network(hidden_size=6, bias=False, dtype="float64", **network),
+        TorchDefault(),
+        Training(8, 4, "adam", clip_norm=0.05),
+        Recording(every=1),
+    )
+    [ours] = train_runs([run])
+
+    losses, norms, weights = loop_of_torch(run)
+
+    assert ours.updates["loss"].tolist() == pytest.approx(losses, rel=1e-10)
+    assert ours.updates["grad_norm"].tolist() == pytest.approx(norms, rel=1e-9)
+    for name, value in weights.items():
+        torch.testing.assert_close(ours.weights[name], value, rtol=1e-9, atol=1e-11)
+
+
+def loop_of_torch(run):
+    """Train with autograd and torch.optim, without any bias."""
+    drawn = run.init.weights(run.network, shapes(run.network, 2, 1), run.seed)
+    leaves = {k: v.double().requires_grad_() for k, v in drawn.items() if "bias" not in k}
+    optimizer = torch.optim.Adam(leaves.values(), lr=run.training.learning_rate)
+    data, losses, norms = generator(run.seed, "data"), [], []
+    for _ in range(run.training.updates):
+        batch = run.task.draw(run.training.batch_size, data)
+        optimizer.zero_grad()
+        h = last_state(run.network, leaves, batch.inputs.double())
+        missed = (h @ leaves["readout.weight"].T).squeeze(-1) - batch.targets[0].double()
+        loss = missed.square().mean()
+        loss.backward()
+        flat = torch.cat([leaf.grad.flatten() for leaf in leaves.values()])
+        norms.append(float(flat.norm()))
+        for leaf in leaves.values():
+            leaf.grad *= min(1.0, run.training.clip_norm / norms[-1])
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses, norms, {name: leaf.detach() for name, leaf in leaves.items()}
+
+
+def last_state(network, leaves, x):
+    """The last state of the top layer; torch has no module of a sigmoid."""
+    if network.activation != "sigmoid":
+        own = {name: leaf for name, leaf in leaves.items() if "readout" not in name}
+        kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[network.cell]
+        with torch.random.fork_rng():
+            sizes = x.shape[-1], network.hidden_size, network.num_layers
+            module = kind(*sizes, bias=False, dtype=x.dtype)
+        return torch.func.functional_call(module, own, (x,))[0][-1]
+    for number in range(network.num_layers):
+        V, W = leaves[f"weight_ih_l{number}"], leaves[f"weight_hh_l{number}"]
+        h, found = x.new_zeros(x.shape[1], len(W)), []
+        for x_t in x:
+            h = torch.sigmoid(x_t @ V.T + h @ W.T)
+            found.append(h)
+        x = torch.stack(found)
+    return x[-1]
 
 
 def assert_close(scan, genuine):

@@ -16,9 +16,11 @@ from rnn_exp.networks.inits import (
     Pascanu,
     SpectralRadius,
     TorchDefault,
+    Uniform,
     Unit,
 )
 from rnn_exp.networks.network import Network, shapes
+from rnn_exp.randomness import generator
 
 GATED = {3: CELLS["gru"], 4: CELLS["lstm"]}
 SIZES = shapes(Network(hidden_size=200, num_layers=2), 3, 2)
@@ -62,6 +64,52 @@ def test_gaussian_weights_have_standard_deviation_gain_over_root_n():
     for name in ("weight_hh_l0", "weight_hh_l1"):
         assert float(drawn[name].std() * math.sqrt(200)) == pytest.approx(1.7, rel=0.02)
     assert not torch.equal(drawn["weight_hh_l0"], drawn["weight_hh_l1"])
+
+
+def test_uniform_weights_lie_within_their_bound_with_the_variance_of_gaussian_ones():
+    """The fourth moment of U(−b, b) is 9/5 of the variance squared; that of a Gaussian is 3."""
+    W = Uniform(gain=1.7).draw(SIZES, 0)["weight_hh_l0"] * math.sqrt(200) / 1.7
+
+    assert float(W.abs().max()) == pytest.approx(math.sqrt(3), rel=1e-3)
+    assert float(W.abs().max()) <= math.sqrt(3)
+    assert float(W.square().mean()) == pytest.approx(1, rel=0.02)
+    assert float(W.pow(4).mean()) == pytest.approx(9 / 5, rel=0.02)
+    assert Uniform(gain=1.7).mean_field_gain(W) == 1.7
+
+
+# The inits that ask for a cell of their own.
+CELLS_OF = {"forget_bias": "lstm", "chrono": "gru"}
+
+
+@pytest.mark.parametrize("name", [name for name in INITS if name != "unit"])
+def test_the_read_outs_weights_are_scaled_and_nothing_else(name):
+    network = Network(hidden_size=5, cell=CELLS_OF.get(name, "rnn"))
+    sizes, kind = shapes(network, 3, 2), INITS[name]
+    usual, scaled = (
+        kind(readout_scale=scale).for_length(20).weights(network, sizes, 4) for scale in (1, 0.25)
+    )
+
+    assert all(torch.equal(usual[k], scaled[k]) for k in sizes if k != "readout.weight")
+    assert torch.equal(scaled["readout.weight"], 0.25 * usual["readout.weight"].double())
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_torchs_default_without_biases_is_drawn_as_torch_draws_it(cell):
+    network = Network(hidden_size=5, num_layers=2, cell=cell, bias=False)
+    sizes = shapes(network, 3, 1)
+    module = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell]
+    drawn = TorchDefault().weights(network, sizes, 4)
+
+    with torch.random.fork_rng():
+        torch.set_rng_state(generator(4, "weights").get_state())
+        theirs = dict(module(3, 5, 2, bias=False).named_parameters())
+
+    assert list(drawn) == list(sizes)
+    for name, value in drawn.items():
+        if "bias" in name:
+            assert not value.any()
+        elif "readout" not in name:
+            assert torch.equal(value, theirs[name].detach())
 
 
 def test_a_gain_scales_the_same_draw():

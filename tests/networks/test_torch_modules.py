@@ -51,7 +51,7 @@ def test_there_and_back_is_the_same_module(nonlinearity, bias):
     network, parameters = from_torch(module)
     back = to_torch(parameters, network)
 
-    assert network == Network(nonlinearity, hidden_size=6, num_layers=2)
+    assert network == Network(nonlinearity, hidden_size=6, num_layers=2, bias=bias)
     assert torch.equal(back(X.float())[0], module(X.float())[0])
     for name, value in module.named_parameters():
         assert torch.equal(back.get_parameter(name), value)

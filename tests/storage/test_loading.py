@@ -17,9 +17,9 @@ import rnn_exp
 from rnn_exp.networks.inits import Gaussian, TorchDefault
 from rnn_exp.networks.network import Network
 from rnn_exp.profiles import RULE
-from rnn_exp.schema import RUN_KEYS, TABLES
+from rnn_exp.schema import FORMAT, RUN_KEYS, TABLES
 from rnn_exp.storage.loading import DamagedWarning, Results
-from rnn_exp.storage.writing import write, write_status
+from rnn_exp.storage.writing import is_done, write, write_status
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.loop import Divergence
@@ -702,6 +702,34 @@ def test_a_table_with_fewer_rows_than_the_shortest_sequences_or_more_than_the_lo
     )
 
 
+def as_format_4(folder):
+    """Turn a run's folder into what the version before wrote."""
+    path, table = folder / "run.json", folder / "updates.parquet"
+    pq.write_table(pq.read_table(table).drop_columns(["update_norm", "update_ratio"]), table)
+    said = json.loads(path.read_text(encoding="utf-8")) | {"format": 4}
+    del said["clipped_at_start"]
+    path.write_text(json.dumps(said), encoding="utf-8")
+    reseal(folder)
+
+
+def test_a_folder_of_format_4_is_read_and_trusted_and_has_no_norms_of_updates(tmp_path, outcomes):
+    for outcome in outcomes[:2]:
+        (tmp_path / outcome.run.name).mkdir()
+        write(tmp_path / outcome.run.name, outcome)
+    old = tmp_path / outcomes[0].run.name
+    as_format_4(old)
+
+    results = rnn_exp.load(tmp_path)
+
+    assert results.broken.empty
+    assert is_done(old, outcomes[0].run)
+    for column in ("update_norm", "update_ratio"):
+        missing = results.updates[column].isna()
+        assert set(results.updates["run"][missing]) == {old.name}
+    (old / "updates.parquet").write_bytes(b"changed")
+    assert not is_done(old, outcomes[0].run)
+
+
 def as_format_1(folder):
     """Turn a run's folder into what the version before wrote."""
     path = folder / "run.json"
@@ -778,12 +806,14 @@ def test_a_folder_of_format_1_is_read_under_the_names_of_today(tmp_path, outcome
 def test_a_folder_of_a_newer_format_is_listed_as_broken_with_its_number(tmp_path, outcomes):
     write(tmp_path, outcomes[0])
     path = tmp_path / "run.json"
-    said = json.loads(path.read_text(encoding="utf-8")) | {"format": 5}
+    said = json.loads(path.read_text(encoding="utf-8")) | {"format": FORMAT + 1}
     path.write_text(json.dumps(said), encoding="utf-8")
 
     [why] = rnn_exp.load(tmp_path).broken["why"]
 
-    assert why == "ValueError: run.json: format 5, where this version reads up to 4"
+    assert (
+        why == f"ValueError: run.json: format {FORMAT + 1}, where this version reads up to {FORMAT}"
+    )
 
 
 def test_run_json_has_the_keys_of_the_schema_and_no_other(tmp_path, outcomes):

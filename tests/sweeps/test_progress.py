@@ -10,8 +10,11 @@ import re
 import struct
 import sys
 import termios
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
+import tqdm
 
 from rnn_exp.networks.network import Network
 from rnn_exp.sweeps import line, progress, status
@@ -324,3 +327,65 @@ def test_a_heartbeat_is_there_while_its_chunk_is_and_others_are_passed_over(tmp_
         (tmp_path / ".progress" / f"{name}.json").unlink()
     second.close()
     assert [*tmp_path.iterdir()] == []
+
+
+class Kernel:
+    """What IPython says of itself in the kernel of a notebook."""
+
+    config: ClassVar = {"IPKernelApp": {}}
+
+
+class Widget:
+    """The bar of a notebook, as tqdm makes it."""
+
+    def __init__(self, **settings):
+        self.settings, self.n, self.texts, self.is_closed = settings, 0.0, [], False
+
+    def set_description_str(self, text):
+        self.texts.append((self.n, text))
+
+    def close(self):
+        self.is_closed = True
+
+
+def in_a_notebook(monkeypatch, bar):
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=Kernel))
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", SimpleNamespace(tqdm=bar))
+    monkeypatch.setattr(tqdm, "notebook", sys.modules["tqdm.notebook"], raising=False)
+
+
+def test_a_notebook_shows_the_bar_of_its_own(tmp_path, monkeypatch):
+    in_a_notebook(monkeypatch, Widget)
+
+    with contextlib.closing(SweepBar(tmp_path / "mine", 3, 1, 2.0)) as bar:
+        bar.start_chunk("a", 1.0)
+        bar.finish_chunk("a", ["finished"])
+        widget = bar.line.bar
+
+    assert widget.settings["desc"] == "mine"
+    [(part, text)] = widget.texts
+    assert (part, text.split(", ")[0]) == (0.5, "mine: 2/3 done")
+    assert widget.is_closed
+
+
+def test_a_notebook_without_widgets_has_a_line_that_is_redrawn_in_place(tmp_path, monkeypatch):
+    def missing(**_):
+        raise ImportError("IProgress not found")
+
+    in_a_notebook(monkeypatch, missing)
+    monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+
+    with contextlib.closing(SweepBar(tmp_path / "mine", 2, 0, 1.0)) as bar:
+        for chunk in ("a", "b"):
+            bar.start_chunk(chunk, 0.5)
+            bar.finish_chunk(chunk, ["finished"])
+
+    assert stream.getvalue().count("\r") == 2
+    assert "1/2 done" in stream.getvalue()
+    assert stream.getvalue().endswith("\n")
+
+
+def test_a_shell_of_ipython_is_no_notebook(tmp_path, monkeypatch):
+    in_a_notebook(monkeypatch, Widget)
+    monkeypatch.setattr(Kernel, "config", {})
+    assert isinstance(SweepBar(tmp_path, 1, 0, 1.0).line, Line)

@@ -45,6 +45,19 @@ REFUSED = [
         )
         for network in (RESIDUAL, NORMED)
     ),
+    *(
+        (
+            {"init": init, "network": Network(hidden_size=1, cell=cell, bias=False)},
+            "network.bias=false",
+            f"true with init={init.name}, which sets biases",
+        )
+        for init, cell in ((ForgetBias(), "lstm"), (Chrono(), "gru"), (Unit(), "rnn"))
+    ),
+    (
+        {"init": Unit(readout_scale=0.5), "network": ONE},
+        "init.readout_scale=0.5",
+        "1.0 with init=unit, whose output is the state itself",
+    ),
     ({"init": Critical(), "network": ONE}, "network.hidden_size=1", "more than 1"),
     ({"init": Unit()}, "network.hidden_size=128", "allowed is 1 (and network.num_layers=1)"),
     (

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from rnn_exp.networks.inits import Gaussian, TorchDefault
+from rnn_exp.networks.inits import Gaussian, Orthogonal, TorchDefault
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.torch_modules import from_torch
@@ -15,6 +15,7 @@ from rnn_exp.tasks import Adding, Memorization
 from rnn_exp.training.batch import RunBatch
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.loop import train
+from rnn_exp.training.outcome import in_words
 from rnn_exp.training.recorder import Recorder
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
@@ -371,3 +372,70 @@ def test_sequences_that_are_shorter_than_the_longest_diverge_within_themselves()
     assert outcome.status == "diverged"
     assert outcome.divergence.time <= outcome.updates["length"][-1]
     assert set(outcome.gradients["time"]) == set(range(1, outcome.updates["length"][-1] + 1))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"training": {"optimizer": "sgd"}},
+        {"training": {"optimizer": "adam", "clip_norm": 0.01}},
+        {"training": {"optimizer": "rmsprop", "clip_value": 0.001}},
+        {"network": {"parametrization": "orthogonal"}, "init": Orthogonal()},
+    ],
+    ids=str,
+)
+def test_update_norm_is_how_far_the_weights_of_the_network_have_moved(given):
+    def run_of(updates):
+        """The same run, ended after so many updates."""
+        return Run(
+            Adding(6),
+            Network(hidden_size=5, dtype="float64", **given.get("network", {})),
+            given.get("init", Gaussian()),
+            Training(updates, batch_size=3, learning_rate=0.1, **given.get("training", {})),
+            Recording(every=1),
+        )
+
+    sizes = shapes(run_of(1).network, 2, 1)
+    after = [run_of(1).init.draw(sizes, 0)]
+    after += [train_runs([run_of(updates)])[0].weights for updates in (1, 2, 3)]
+    flat = [torch.cat([one[name].double().flatten() for name in sizes]) for one in after]
+    [outcome] = train_runs([run_of(3)])
+
+    moved = [float((new - old).norm()) for old, new in itertools.pairwise(flat)]
+    assert outcome.updates["update_norm"].tolist() == pytest.approx(moved, rel=1e-9)
+    ratios = [norm / float(old.norm()) for norm, old in zip(moved, flat, strict=False)]
+    assert outcome.updates["update_ratio"].tolist() == pytest.approx(ratios, rel=1e-9)
+
+
+def test_a_clipped_step_of_plain_descent_is_the_threshold_long_times_the_learning_rate():
+    training = Training(3, learning_rate=0.5, clip_norm=0.01)
+    [outcome] = train_runs([Run(Adding(6), Network(dtype="float64"), training=training)])
+
+    assert outcome.updates["clipped"].all()
+    assert outcome.updates["update_norm"].tolist() == pytest.approx([0.005, 0.005], rel=1e-12)
+
+
+def test_a_run_that_ends_with_an_update_makes_no_step_and_the_others_beside_it_do():
+    training = Training(4, learning_rate=0.1)
+    runs = [Run(Adding(100), Network("relu"), Gaussian(g), training) for g in (40.0, 0.5)]
+
+    diverged, other = train_runs(runs)
+
+    assert diverged.status == "diverged"
+    for column in ("update_norm", "update_ratio"):
+        assert math.isnan(diverged.updates[column][-1])
+        assert (other.updates[column] > 0).all()
+
+
+def test_it_is_said_where_clipping_binds_from_the_first_update():
+    def message(**training):
+        run = Run(Adding(6), Network(hidden_size=4), training=Training(1, **training))
+        [outcome] = train_runs([run])
+        return in_words(outcome), outcome.updates["grad_norm"][0]
+
+    by_norm, norm = message(clip_norm=0.01)
+    assert f"clipping binds from the first update: norm {norm:.3g} above clip_norm 0.01" in by_norm
+    by_value, _ = message(clip_norm=1000, clip_value=0.0001)
+    assert "first update: a number of the gradient above clip_value 0.0001" in by_value
+    assert "clipping" not in message(clip_norm=1000)[0]
+    assert "clipping" not in message()[0]

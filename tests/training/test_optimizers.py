@@ -6,25 +6,106 @@ import sys
 import pytest
 import torch
 
+from rnn_exp.fields import SettingError
+from rnn_exp.networks import Network
+from rnn_exp.tasks import Adding
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.optimizers import OPTIMIZERS
+from rnn_exp.training.run import Run
+from rnn_exp.training.settings import Training
+from tests.training.test_experiment import assert_same
+from tests.training.test_snapshots import continued, interrupted
 
 TORCHS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}
+# What is given here, and what torch is given.
+WAYS = [
+    *((name, {}, {}) for name in TORCHS),
+    ("sgd", {"momentum": 0.9}, {"momentum": 0.9}),
+    ("sgd", {"momentum": 0.9, "nesterov": True}, {"momentum": 0.9, "nesterov": True}),
+    ("sgd", {"weight_decay": 0.1}, {"weight_decay": 0.1}),
+    ("sgd", {"momentum": 0.5, "weight_decay": 0.1}, {"momentum": 0.5, "weight_decay": 0.1}),
+    ("adam", {"adam_beta1": 0.8, "adam_beta2": 0.99}, {"betas": (0.8, 0.99)}),
+    ("adam", {"weight_decay": 0.1}, {"weight_decay": 0.1}),
+    ("rmsprop", {"rmsprop_alpha": 0.9}, {"alpha": 0.9}),
+    ("rmsprop", {"momentum": 0.9, "weight_decay": 0.1}, {"momentum": 0.9, "weight_decay": 0.1}),
+]
+GIVEN = [(name, ours) for name, ours, _ in WAYS]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", TORCHS)
-def test_an_optimiser_takes_the_steps_of_torchs_own(name, dtype):
+@pytest.mark.parametrize(("name", "ours", "theirs"), WAYS)
+def test_an_optimiser_takes_the_steps_of_torchs_own(name, ours, theirs, dtype):
     draws = torch.Generator().manual_seed(0)
     flat = torch.randn(3, 7, generator=draws, dtype=dtype)
     leaf = flat.clone().requires_grad_()
-    theirs, memory = TORCHS[name]([leaf], lr=0.03), OPTIMIZERS[name].memory(flat)
+    training = Training(optimizer=name, **ours)
+    own = OPTIMIZERS[name]
+    optimizer, memory = TORCHS[name]([leaf], lr=0.03, **theirs), own.memory(flat, training)
 
     for _ in range(20):
         leaf.grad = torch.randn(3, 7, generator=draws, dtype=dtype)
-        theirs.step()
-        OPTIMIZERS[name].step(flat, leaf.grad, memory, 0.03)
+        given = leaf.grad.clone()
+        optimizer.step()
+        own.step(flat, given, memory, 0.03, **own.settings_of(training))
 
     assert torch.equal(flat, leaf.detach())
+
+
+@pytest.mark.parametrize(("name", "ours"), GIVEN)
+def test_what_an_optimiser_remembers_goes_on_from_a_snapshot_bit_for_bit(name, ours):
+    training = Training(7, 3, name, **ours)
+    runs = [Run(Adding(5), Network(hidden_size=4), training=training, seed=seed) for seed in (0, 1)]
+    expected = dict(zip(runs, train_runs(runs), strict=True))
+
+    _, snapshots, before = interrupted(runs, 3)
+
+    for outcome in continued(runs[::-1], snapshots, before):
+        assert_same(outcome, expected[outcome.run])
+
+
+@pytest.mark.parametrize(("name", "ours"), [one for one in GIVEN if one[1]])
+def test_every_setting_of_an_optimiser_changes_what_it_does(name, ours):
+    usual, other = (
+        train_runs([Run(Adding(5), Network(hidden_size=4), training=Training(5, 3, name, **given))])
+        for given in ({}, ours)
+    )
+
+    weights = [outcome.weights["weight_hh_l0"] for [outcome] in (usual, other)]
+    assert not torch.equal(*weights)
+
+
+def test_weight_decay_alone_shrinks_every_number_that_is_trained():
+    """Without a gradient w is multiplied by 1 − η λ at each step."""
+    own, training = OPTIMIZERS["sgd"], Training(weight_decay=0.25)
+    flat = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
+
+    for _ in range(3):
+        settings = own.settings_of(training)
+        own.step(flat, torch.zeros_like(flat), own.memory(flat, training), 0.5, **settings)
+
+    torch.testing.assert_close(flat, torch.tensor([[1.0, -2.0]]).double() * 0.875**3)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "given", "allowed"),
+    [
+        ("adam", {"momentum": 0.9}, "0.0 with optimizer=adam: it is a setting of sgd and rmsprop"),
+        ("rmsprop", {"nesterov": True}, "false with optimizer=rmsprop: it is a setting of sgd"),
+        ("sgd", {"rmsprop_alpha": 0.9}, "0.99 with optimizer=sgd: it is a setting of rmsprop"),
+        ("rmsprop", {"adam_beta1": 0.8}, "0.9 with optimizer=rmsprop: it is a setting of adam"),
+        ("sgd", {"adam_beta2": 0.8}, "0.999 with optimizer=sgd: it is a setting of adam"),
+        ("sgd", {"nesterov": True}, "false without momentum"),
+        ("sgd", {"momentum": 1}, "a number of at least 0 and below 1"),
+        ("sgd", {"weight_decay": -0.1}, "a number of at least 0"),
+    ],
+)
+def test_a_setting_that_an_optimiser_does_not_have_is_refused_in_a_line(optimizer, given, allowed):
+    with pytest.raises(SettingError) as caught:
+        Training(optimizer=optimizer, **given)
+
+    [(key, value)] = given.items()
+    typed = str(value).lower()
+    assert str(caught.value) == f"{key}={typed} is not possible: allowed is {allowed}"
 
 
 def test_training_does_not_import_torchs_compiler():

@@ -163,7 +163,7 @@ def test_the_spectrum_of_a_cell_is_that_of_the_block_that_makes_its_candidate(ce
 def columns_recorded(run):
     """The names that a recorded update of a run has."""
     [outcome] = train_runs([run])
-    return set(outcome.updates), set(outcome.gradients), set(outcome.exponents)
+    return tuple(set(table) for table in outcome.tables.values())
 
 
 @pytest.mark.parametrize(

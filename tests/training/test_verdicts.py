@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from rnn_exp.api import train
+from rnn_exp.api import outcomes
 from rnn_exp.networks.inits import Chrono, Gaussian, Identity, Orthogonal, TorchDefault
 from rnn_exp.networks.network import Network
 from rnn_exp.profiles import mean_interval
@@ -22,7 +22,7 @@ ONCE = Training(updates=1)
 
 
 def outcome(**settings):
-    [found] = train([Run(**{"training": ONCE, **settings})])
+    [found] = outcomes([Run(**{"training": ONCE, **settings})])
     return found
 
 
@@ -129,7 +129,7 @@ def test_the_shortest_sequences_have_a_sentence(T):
 
 def test_what_anyone_runs_first_vanishes_for_every_seed_beside_its_theory():
     runs = [Run(training=ONCE, seed=seed) for seed in range(8)]
-    found = train(runs)
+    found = outcomes(runs)
     assert {one.first.summary.verdict for one in found} == {"vanishing"}
     changes = [one.first.summary.log10_change for one in found]
     assert all(one.theory.lags == one.first.summary.lags for one in found)
@@ -142,7 +142,7 @@ def test_seeds_that_disagree_are_said_to_and_the_interval_over_seeds_holds_a_rat
         Run(TemporalOrder(100), Network(hidden_size=64), Gaussian(1.3), ONCE, seed=seed)
         for seed in range(16)
     ]
-    found = [one.first.summary for one in train(runs)]
+    found = [one.first.summary for one in outcomes(runs)]
     verdicts = [one.verdict for one in found]
     assert len(set(verdicts)) >= 3
     assert "seeds disagree" in counted(verdicts, VERDICTS)

@@ -139,7 +139,7 @@ def typed(monkeypatch, tmp_path, capsys):
             remove()
 
 
-@pytest.mark.parametrize("kind", ["task", "init", "penalty"])
+@pytest.mark.parametrize("kind", ["task", "activation", "cell", "init", "penalty"])
 def test_a_part_that_is_begun_holds(typed, tmp_path, kind):
     code, out = typed(new, kind, "my_part")
     assert code == 0

@@ -14,6 +14,7 @@ from rnn_exp.figures.parts.panels import lengths_of
 from rnn_exp.figures.parts.recipes import Recipes, name_runs
 from rnn_exp.figures.parts.seeds import interval, limit_updates
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
+from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
 from rnn_exp.schema import VERDICTS
 from rnn_exp.words import listing, number, plural, sentences
@@ -120,7 +121,7 @@ def draw_curves(plotted: Plotted, y: str) -> Figure:
         _scale(table, grid[0, 0])
         panels.name_axes(figure, grid, "update", y)
         shown = {name: palette[name] for name in names if (table["series"] == name).any()}
-        marks.legend(figure, _entries(table, shown))
+        figure.set_legend(_entries(table, shown))
     return figure
 
 
@@ -146,7 +147,7 @@ def _scale(table: pd.DataFrame, axes: Axes) -> None:
     axes.set_ylim(0, 1.05 * top)
 
 
-def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
     entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in palette.items()]
     if table["chance"].notna().any():
         entries.append(marks.line_entry("chance: no memory", THEORY))

@@ -1,27 +1,23 @@
-"""Marks that several figures draw: triangles for values no axis can hold, colours, the legend.
+"""Marks that several figures draw: triangles for values no axis can hold, colours, legends.
 
 A gradient that is exactly zero or underflowed lies at the floor, one that overflowed or is not a
 number at the ceiling.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from rnn_exp.figures.parts.panels import plain
+from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import MEASURED, categories, ordered
 
 Line = Literal["-", "--", "-.", ":"]
 """A style of lines; each means one thing everywhere."""
-Entry = tuple[Artist, str]
-"""An entry of a legend: what is drawn, and its label."""
 FLOOR: Final = "v"
 """The triangle of a value too small to be drawn, at the lower edge."""
 CEILING: Final = "^"
@@ -36,8 +32,6 @@ _LABELS = {
 _FACES = {UNSEEN: "white"}
 # So many triangles show an extent; one a lag would merge into a bar.
 _MOST = 8
-# Characters of 7 pt text in an inch, and those that a handle and its gap take.
-_PER_INCH, _HANDLE = 17, 7
 
 
 def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
@@ -120,7 +114,7 @@ def _mark_unseen(axes: Axes, first: pd.Series, x: str, colour: str) -> None:
     axes.plot([first[x]], [first["median"]], UNSEEN, gid="unseen", zorder=5, **look)
 
 
-def lost_entries(table: pd.DataFrame) -> list[tuple[Artist, str]]:
+def lost_entries(table: pd.DataFrame) -> list[Entry]:
     """Return legend entries for the triangles and circles that occur.
 
     Args:
@@ -161,27 +155,3 @@ def series_entries(palette: dict[str, str]) -> list[Entry]:
     if len(palette) < 2:
         return []
     return [line_entry(plain(name), "-", colour) for name, colour in palette.items()]
-
-
-def legend(figure: Figure, entries: Sequence[Entry]) -> None:
-    """Add one legend in rows above the panels; as many columns as its longest label allows."""
-    if not entries:
-        return
-    columns = _columns([entry[1] for entry in entries], figure.get_figwidth() * _PER_INCH)
-    figure.legend(
-        [entry[0] for entry in entries],
-        [entry[1] for entry in entries],
-        loc="outside upper left",
-        ncols=columns,
-        columnspacing=1.2,
-        borderaxespad=0.2,
-    )
-
-
-def _columns(labels: list[str], room: float) -> int:
-    """The most columns that fit: a legend fills column by column, each as wide as its widest."""
-    for rows in range(1, len(labels)):
-        chunks = [labels[i : i + rows] for i in range(0, len(labels), rows)]
-        if sum(max(map(len, chunk)) + _HANDLE for chunk in chunks) <= room:
-            return len(chunks)
-    return 1

@@ -19,6 +19,7 @@ from matplotlib.ticker import (
 )
 
 from rnn_exp.figures.parts.selection import CannotDraw, settings_of
+from rnn_exp.figures.parts.sheet import Sheet
 from rnn_exp.figures.parts.style import COLUMN, PAGE
 
 Share = bool | Literal["none", "all", "row", "col"]
@@ -28,7 +29,7 @@ _TICKS = 8
 
 def grid(
     rows: int, columns: int, *, height: float, sharex: Share = True, sharey: Share = True
-) -> tuple[Figure, np.ndarray]:
+) -> tuple[Sheet, np.ndarray]:
     """Return a figure of `rows` by `columns` axes: one panel fills a column, more fill the page.
 
     Args:
@@ -39,7 +40,7 @@ def grid(
         sharey: as in matplotlib's `subplots`.
     """
     width = PAGE if columns > 1 else COLUMN
-    figure = Figure(figsize=(width, height * rows + 0.5), layout="constrained")
+    figure = Sheet(width, height * rows + 0.5)
     axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
     return figure, axes
 

@@ -34,7 +34,7 @@ AXES: Final = ["activation", "length", "series"]
 """The columns that every plotted table begins with."""
 KEYS: Final = [*AXES, "value"]
 """`AXES`, and the number behind the name of a series."""
-_GROUPS: Final = frozenset({"task", "init", "device"})
+_GROUPS: Final = frozenset({"task", "init", "device", "study"})
 _SHOWN: Final = ("network.activation", "task.length", "init", "init.gain")
 _ACTIVATIONS: Final = ("tanh", "sigmoid", "relu", "identity")
 

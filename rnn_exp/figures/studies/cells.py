@@ -16,6 +16,7 @@ from rnn_exp.figures.parts.panels import numeric_x, shifted
 from rnn_exp.figures.parts.recipes import Recipes, name_runs
 from rnn_exp.figures.parts.seeds import LOST, gradient_interval
 from rnn_exp.figures.parts.selection import Plotted, Tables, at_start, required
+from rnn_exp.figures.parts.sheet import Entry, Sheet
 from rnn_exp.figures.parts.style import MARKERS, MEASURED, PAGE, THEORY, categories, in_style
 from rnn_exp.words import listing, magnitude, number, sentences
 
@@ -106,14 +107,14 @@ def draw(plotted: Plotted) -> Figure:
     """Draw the final loss against the length, and beside it the first gradient against the lag."""
     table = plotted.table
     with in_style():
-        figure = Figure(figsize=(PAGE, 2.7), layout="constrained")
+        figure = Sheet(PAGE, 2.7)
         left, right = figure.subplots(1, 2)
         names = [name for name in table["series"].cat.categories if (table["series"] == name).any()]
         palette = dict(zip(names, categories(len(names)), strict=True))
         _draw_losses(left, table[table["quantity"] == "loss"], palette)
         _draw_norms(right, table[table["quantity"] != "loss"], palette)
         panels.title(right, "at initialisation", length=_longest(table))
-        marks.legend(figure, _entries(table, palette))
+        figure.set_legend(_entries(table, palette))
     return figure
 
 
@@ -154,9 +155,9 @@ def _look(place: int, colour: str) -> dict[str, Any]:
     return {"color": colour, "marker": MARKERS[place % len(MARKERS)], "markersize": 3.5}
 
 
-def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
     weights = table.groupby("series", observed=True)["weights"].max()
-    entries: list[marks.Entry] = [
+    entries: list[Entry] = [
         (Line2D([], [], **_look(place, colour)), panels.plain(name) + _weights(weights[name], ", "))
         for place, (name, colour) in enumerate(palette.items())
     ]

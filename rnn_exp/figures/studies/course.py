@@ -85,7 +85,7 @@ def draw(plotted: Plotted) -> Figure:
         entries = marks.series_entries({f"w = {w:g}": c for w, c in palette.items()})
         measured = marks.line_entry("measured", MEASURED)
         product = marks.line_entry(r"$\Pi\,|\varphi'(z_t)\,w|$", THEORY)
-        marks.legend(figure, [*entries, measured, product])
+        figure.set_legend([*entries, measured, product])
     return figure
 
 

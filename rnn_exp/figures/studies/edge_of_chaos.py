@@ -127,7 +127,7 @@ def draw(plotted: Plotted) -> Figure:
         _scale_bar(figure, axes, mesh)
         panels.name_axes(figure, grid, "drive $s^2$ (input variance of a unit)", "gain $g$")
         measured = marks.line_entry("rate 1, measured", MEASURED)
-        marks.legend(figure, [measured, marks.line_entry("theory", THEORY)])
+        figure.set_legend([measured, marks.line_entry("theory", THEORY)])
     return figure
 
 

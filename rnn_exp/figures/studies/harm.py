@@ -20,6 +20,7 @@ from rnn_exp.figures.parts.selection import (
     required,
     select_runs,
 )
+from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
 from rnn_exp.words import number, plural, power, sentences
 
@@ -126,7 +127,7 @@ def draw(plotted: Plotted) -> Figure:
         chance = table.loc[table["chance"] > 0, "chance"].unique()
         if len(chance) == 1:
             grid[0, 0].axhline(np.log10(chance[0]), linestyle=THEORY, color="0.2", linewidth=0.8)
-        marks.legend(figure, _entries(table, palette, len(chance) == 1))
+        figure.set_legend(_entries(table, palette, len(chance) == 1))
     return figure
 
 
@@ -151,7 +152,7 @@ def _log_updates(axes: Axes, last: float) -> None:
     axes.set_xlim(-0.1, last * 1.2 + 1)
 
 
-def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list[marks.Entry]:
+def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list[Entry]:
     first = {str(row["case"]): row for _, row in table.drop_duplicates("case").iterrows()}
     named = {f"{case}: {_verdict(first[case])}": colour for case, colour in palette.items()}
     entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in named.items()]

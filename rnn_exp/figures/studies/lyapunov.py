@@ -80,7 +80,7 @@ def draw(plotted: Plotted) -> Figure:
         ]
         if table["predicted"].notna().any():
             entries.append(marks.line_entry(r"mean field ½ ln $\chi$", THEORY))
-        marks.legend(figure, entries)
+        figure.set_legend(entries)
     return figure
 
 

@@ -21,6 +21,7 @@ from rnn_exp.figures.parts.selection import (
     required,
     select_runs,
 )
+from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import BLUE, MEASURED, VERMILLION, in_style
 from rnn_exp.words import listing, magnitude, number, sentences
 
@@ -80,7 +81,7 @@ def draw(plotted: Plotted) -> Figure:
         panels.powers(grid[0, 0])
         norm = r"gradient norm $\|\partial L/\partial h_t\|$"
         panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", norm)
-        marks.legend(figure, _entries(table))
+        figure.set_legend(_entries(table))
     return figure
 
 
@@ -95,7 +96,7 @@ def _line(axes: Axes, rows: pd.DataFrame, loss: str) -> None:
     marks.band(axes, rows, "lag", colour, log10=True, gid=loss)
 
 
-def _entries(table: pd.DataFrame) -> list[marks.Entry]:
+def _entries(table: pd.DataFrame) -> list[Entry]:
     losses = set(table["loss"])
     entries = [marks.line_entry(LABELS[k], MEASURED, _COLOURS[k]) for k in (EVERY, LATE)]
     if LAST in losses:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts import panels
 from rnn_exp.figures.parts.panels import draw_cells, refuse_further
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.style import THEORY, in_style
@@ -61,7 +61,7 @@ def draw(plotted: Plotted) -> Figure:
             _theory(axes, table)
             axes.set_title(name)
         panels.name_axes(figure, grid, "recurrent weight $w$", "bias $b$")
-        marks.legend(figure, [(Line2D([], [], **_look(name)), name) for name in _LINES])
+        figure.set_legend([(Line2D([], [], **_look(name)), name) for name in _LINES])
     return figure
 
 

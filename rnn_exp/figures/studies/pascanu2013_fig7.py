@@ -13,6 +13,7 @@ from rnn_exp.figures.parts.panels import numeric_x, shifted
 from rnn_exp.figures.parts.recipes import ANY, Recipes, name_runs
 from rnn_exp.figures.parts.seeds import bar_lengths
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
+from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import MARKERS, categories, in_style
 from rnn_exp.schema import DONE
 from rnn_exp.words import listing, sentences
@@ -82,7 +83,7 @@ def draw(plotted: Plotted) -> Figure:
                 _series(above, below, rows, palette[name], place, len(names), table["length"])
             above.set_title(panels.plain(f"init: {init}"))
         _axes(grid, table)
-        marks.legend(figure, _entries(palette, bool((table["solved"] == 0).any())))
+        figure.set_legend(_entries(palette, bool((table["solved"] == 0).any())))
     return figure
 
 
@@ -114,8 +115,8 @@ def _axes(grid: np.ndarray, table: pd.DataFrame) -> None:
         axes.set_xlabel("sequence length $T$")
 
 
-def _entries(palette: dict[str, str], unsolved: bool) -> list[marks.Entry]:
-    entries: list[marks.Entry] = [
+def _entries(palette: dict[str, str], unsolved: bool) -> list[Entry]:
+    entries: list[Entry] = [
         (Line2D([], [], color=colour, marker=MARKERS[place % len(MARKERS)]), panels.plain(name))
         for place, (name, colour) in enumerate(palette.items())
     ]

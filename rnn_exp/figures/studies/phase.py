@@ -89,7 +89,7 @@ def draw(plotted: Plotted) -> Figure:
         panels.name_axes(figure, grid, gain, "sequence length $T$")
         _bars(figure, grid)
         line = marks.line_entry("smaller or larger by a factor of ten", MEASURED, "0")
-        marks.legend(figure, [line])
+        figure.set_legend([line])
     return figure
 
 

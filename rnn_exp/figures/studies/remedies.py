@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from rnn_exp.figures.parts import captions, losses, marks, panels
 from rnn_exp.figures.parts.recipes import ANY, Recipes
 from rnn_exp.figures.parts.selection import Plotted, Tables
+from rnn_exp.figures.parts.sheet import Entry, Sheet
 from rnn_exp.figures.parts.style import BLUE, PAGE, THEORY, VERMILLION, in_style
 from rnn_exp.words import listing, number, plural, rate, sentences
 
@@ -74,7 +75,7 @@ def draw(plotted: Plotted) -> Figure:
     """Draw a row a remedy: left the decay rate before and after training, right the final loss."""
     table = plotted.table
     with in_style():
-        figure = Figure(figsize=(PAGE, 0.19 * len(table) + 1.1), layout="constrained")
+        figure = Sheet(PAGE, 0.19 * len(table) + 1.1)
         left, right = figure.subplots(1, 2, sharey=True)
         places = np.arange(len(table))
         _draw_rates(left, table, places)
@@ -84,7 +85,7 @@ def draw(plotted: Plotted) -> Figure:
         for axes in (left, right):
             axes.tick_params(axis="y", length=0)
             axes.grid(axis="y", color="0.92", linewidth=0.6)
-        marks.legend(figure, _entries(table))
+        figure.set_legend(_entries(table))
     return figure
 
 
@@ -145,9 +146,9 @@ def _mark_plain(axes: Axes, table: pd.DataFrame, column: str) -> None:
         axes.axvline(value.iloc[0], color="0.75", linewidth=2.5, alpha=0.5, zorder=0, gid="plain")
 
 
-def _entries(table: pd.DataFrame) -> list[marks.Entry]:
+def _entries(table: pd.DataFrame) -> list[Entry]:
     point: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": BLUE, "markersize": 4.5}
-    entries: list[marks.Entry] = [
+    entries: list[Entry] = [
         (Line2D([], [], **point, markerfacecolor="white"), "before training"),
         (Line2D([], [], **point), "after training"),
         (Line2D([], [], linestyle="none", marker="D", color=VERMILLION), "final loss"),

@@ -21,6 +21,7 @@ from rnn_exp.figures.parts.selection import (
     required,
     select_runs,
 )
+from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, THEORY, VERMILLION, in_style
 from rnn_exp.words import listing, number, sentences
 
@@ -113,7 +114,7 @@ def draw(plotted: Plotted) -> Figure:
             panels.plain_log(axes, "y")
         gain = r"gain $g$ (weights have standard deviation $g/\sqrt{n}$)"
         panels.name_axes(figure, grid, gain, "decay rate per step back in time")
-        marks.legend(figure, _entries(table))
+        figure.set_legend(_entries(table))
     return figure
 
 
@@ -179,9 +180,9 @@ def _edge(part: pd.DataFrame, name: str, at: dict[str, float], low: float, high:
     return low if (part[name] > 1).any() else high
 
 
-def _entries(table: pd.DataFrame) -> list[marks.Entry]:
+def _entries(table: pd.DataFrame) -> list[Entry]:
     point = Line2D([], [], linestyle="", marker="o", color=BLUE, markersize=3.2)
-    lines: list[marks.Entry] = [(point, "measured")]
+    lines: list[Entry] = [(point, "measured")]
     known = table[_THEORY].notna().any()
     labels = ("theory, these lags", "its asymptote", "singular-value bound")
     styles: tuple[marks.Line, ...] = (THEORY, ASYMPTOTE, BOUND)

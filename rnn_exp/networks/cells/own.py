@@ -1,4 +1,14 @@
-"""A cell of one's own: from a step function to the word of ``network.cell`` (`step_cell`)."""
+"""A cell of one's own: from a step function to the word of ``network.cell`` (`step_cell`).
+
+Example:
+    >>> import torch
+    >>> def step(x, state, weights):
+    ...     (h,) = state
+    ...     u = x @ weights["weight_ih"].mT + h @ weights["weight_hh"].mT
+    ...     return (torch.sin(u),)
+    >>> step_cell("sine", step).name
+    'sine'
+"""
 
 import functools
 import inspect
@@ -40,49 +50,31 @@ def step_cell(
 
     Args:
         name: the word of ``network.cell``.
-        step: ``step(x_t, state, weights) -> state`` in torch: x_t is (run, batch, input), ``state``
-            a tuple of (run, batch, hidden) whose first part is h, ``weights`` maps names to tensors
-            (run, …). With a fourth argument ``phi`` it is given ``network.activation``; without,
-            the cell has activations of its own. Products with weights are those of torch over
-            (run, …): ``x_t @ weights["weight_ih"].mT``; runs and sequences must not mix.
-        parts: of the state, 1 or 2. ∂L/∂(second part) is recorded in the columns of the memory;
-            h begins at ``network.initial_state``, the second part at 0.
-        gates: blocks of rows that torch's four parameters have.
+        step: ``step(x_t, state, weights) -> state``: x_t is (run, batch, input), ``state`` a tuple
+            of (run, batch, hidden), h first, ``weights`` maps names to tensors (run, …). With a
+            fourth argument ``phi`` it gets ``network.activation``. Runs and sequences must not mix.
+        parts: of the state, 1 or 2; the gradient by the second is in the columns of the memory.
+        gates: blocks of rows that W_hh has.
         candidate: the block of W_hh whose spectrum is recorded.
-        forget_gate: the block of the gate that keeps the old state when it is 1, for the inits of
-            that gate; None: there is none.
+        forget_gate: the block of the gate that keeps the old state when it is 1; None: none does.
         shapes: the shape of every parameter by its name, from (hidden, inputs); None: torch's four.
-            What begins with ``bias`` or ``weight_ih`` is treated as such by the inits.
-        recurrent: the parameter through which h_{t-1} comes in. With another name than
-            ``weight_hh`` there is no matrix, and spectra are not recorded.
-        once: makes of the weights what the step reads, once a pass and for each run by itself: what
-            need not be computed at every time step.
-        draw: draws parameters, ``draw(shapes, generator)``; what it does not return is drawn by the
-            run's init. Of torch's four it may draw those of a cell without W_hh.
+            To inits ``bias…`` are biases and ``weight_ih…`` input weights.
+        recurrent: the parameter through which h_{t-1} comes in; without ``weight_hh`` no spectrum.
+        once: makes of the weights what the step reads, once a pass and for each run by itself.
+        draw: ``draw(shapes, generator)`` returns parameters before training; what it leaves out the
+            run's init draws. Of torch's four it may draw those of a cell without W_hh.
         options: a frozen dataclass of settings ``network.…``; a step with an argument ``own`` is
             given one of it.
 
     Raises:
-        ValueError: for more than two parts, or parameters that exclude each other.
-
-    Example:
-        >>> def step(x, state, weights):
-        ...     (h,) = state
-        ...     u = x @ weights["weight_ih"].mT + h @ weights["weight_hh"].mT
-        ...     return (torch.sin(u),)
-        >>> step_cell("sine", step).name
-        'sine'
+        ValueError: for more than two parts, or a recurrent parameter that there is not.
     """
-    if not 1 <= parts <= _MOST_PARTS:
-        raise ValueError(
-            f"the state of the cell {name} has {parts} parts; allowed are 1 and 2 (put more of "
-            "them side by side into h)"
-        )
+    _refuse(name, parts, shapes, recurrent)
     words = inspect.signature(step).parameters
     takes_phi = "phi" in words
     if ("own" in words) != (options is not None):
         raise ValueError(f"the cell {name}: options and an argument own of its step go together")
-    kind = CellKind(
+    return CellKind(
         name,
         _builder(step, parts, once, takes_phi=takes_phi, takes_own=options is not None),
         gates=gates,
@@ -96,11 +88,18 @@ def step_cell(
         recurrent=recurrent,
         own_shapes=shapes,
         options=options,
-        own_draw=None if draw is None else _drawing(name, draw, has_matrix=recurrent == _MATRIX),
+        own_draw=draw and _drawing(name, draw, has_matrix=recurrent == _MATRIX),
     )
+
+
+def _refuse(name: str, parts: int, shapes: Shapes | None, recurrent: str) -> None:
+    if not 1 <= parts <= _MOST_PARTS:
+        raise ValueError(
+            f"the state of the cell {name} has {parts} parts; allowed are 1 and 2 (put more of "
+            "them side by side into h)"
+        )
     if shapes is None and recurrent != _MATRIX:
         raise ValueError(f"the cell {name} has torch's parameters: {recurrent} is their {_MATRIX}")
-    return kind
 
 
 def _builder(

@@ -10,20 +10,21 @@ part is taken with the other parts of the same time step held fixed. The gradien
 are those of all time steps together, by autograd, once ∂L/∂s_t is known.
 
 A run has the same bits alone and in company: elementwise operations round the last few numbers of
-a block in another way than the rest, so each run has a few more sequences behind its own, in which
-the last numbers lie; and whatever is made of weights alone (`StepCell.once`) is so run by run.
+a block in another way than the rest, so each run has a sequence or more behind its own, in which
+these lie; and what is made of weights alone (`StepCell.once`) is made run by run.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.func import vjp
 
 from rnn_exp.networks.cells.base import Adjoint, LayerWeights, StepBack, Totals, Trace
-from rnn_exp.networks.cells.layout import time_chunks
+from rnn_exp.networks.cells.company import by_time, chunks, padded, plain, sum_over_time
 from rnn_exp.networks.cells.traced import (
+    Parts,
     Sizes,
     State,
     StepFunction,
@@ -38,10 +39,6 @@ Named = Mapping[str, Tensor]
 Once = Callable[[Named], Named]
 """From the named weights to those that the step reads."""
 
-# Numbers at the end of a block that may round in another way than the rest.
-_TAIL = 31
-# How much longer the stretches of time are that are worked on at once than in other cells.
-_LONGER = 4
 # Gradients of weights, of single time steps, that are held at a time of a run.
 _MOST = 1 << 18
 
@@ -77,16 +74,16 @@ class StepCell:
         if before is not None:
             others = [part[-1] for part in before.kept[1::2]]
         with torch.inference_mode():
-            state = tuple(_padded(part, H) for part in (initial, *others))
-            named, wide = self._read(weights), _padded(x, H)
+            state = tuple(padded(part, H) for part in (initial, *others))
+            named, wide = self._read(weights), padded(x, H)
             parts = forward_parts(self.step, Sizes.of(named, wide[0], state))
             once = parts.once(list(named.values()))
             room = [part.new_empty(T + 1, *part.shape) for part in state]
             for values, part in zip(room, state, strict=True):
                 values[0] = part
-            for chunk in _chunks(T, B, H):
+            for chunk in chunks(T, B, H):
                 states = []
-                for own in _by_time(parts.ahead(once, [wide[chunk]]), chunk):
+                for own in by_time(parts.ahead(once, [wide[chunk]]), chunk):
                     state = parts.each(*once, *own, *state)
                     states.append(state)
                 for values, steps in zip(room, zip(*states, strict=True), strict=True):
@@ -109,18 +106,18 @@ class StepCell:
         """Return the gradient by every part of the state, and those of the parameters."""
         (T, _, B, H), known = trace.states.shape, len(trace.states) - len(direct)
         gradient = later or tuple(torch.zeros_like(trace.states[0]) for _ in range(self.parts))
-        gradient = tuple(_padded(part, H, zero=True) for part in gradient)
+        gradient = tuple(padded(part, H, zero=True) for part in gradient)
         named, before = self._read(weights), _before(trace)
-        wide = [_padded(x, H), *(_padded(part, H) for part in before)]
+        wide = [padded(x, H), *(padded(part, H) for part in before)]
         parts = backward_parts(self.step, Sizes.of(named, wide[0][0], gradient))
         once = parts.once(list(named.values()))
         room = [part.new_empty(T, *part.shape) for part in gradient]
-        direct, sums = _padded(direct, H, zero=True), [torch.zeros_like(v) for v in named.values()]
+        direct, sums = padded(direct, H, zero=True), [torch.zeros_like(v) for v in named.values()]
         of_inputs = torch.empty_like(x) if with_inputs else None
-        for chunk in reversed(_chunks(T, B, H)):
+        for chunk in reversed(chunks(T, B, H)):
             ahead = parts.ahead(once, [part[chunk] for part in wide])
             gradients, left = list[State](), list[State]()
-            steps = zip(range(chunk.start, chunk.stop), _by_time(ahead, chunk), strict=True)
+            steps = zip(range(chunk.start, chunk.stop), by_time(ahead, chunk), strict=True)
             for t, own in reversed(list(steps)):
                 if t >= known:
                     gradient = (gradient[0] + direct[t - known], *gradient[1:])
@@ -130,15 +127,11 @@ class StepCell:
                 left.append(found[self.parts :])
             for values, made in zip(room, zip(*gradients[::-1], strict=True), strict=True):
                 torch.stack(made, out=values[chunk])
-            left.reverse()
-            for some in _slices(len(left), named):
-                whole = slice(chunk.start + some.start, chunk.start + some.stop)
-                along = [part[whole] for part in room]
-                *of_named, of_x = parts.after(once, [p[some] for p in ahead], along, left[some])
-                for total, values in zip(sums, of_named, strict=True):
-                    total += _sum_over_time(values)
+            along = [part[chunk] for part in room]
+            for start, of_x in _summed(parts, once, ahead, along, left[::-1], sums):
                 if of_inputs is not None:
-                    of_inputs[whole] = of_x[:, :, :B]
+                    start += chunk.start
+                    of_inputs[start : start + len(of_x)] = of_x[:, :, :B]
         total, *others = (values[:, :, :B] for values in room)
         of_weights = self._of_weights(weights, dict(zip(named, sums, strict=True)))
         earlier = tuple(part[:, :B].clone() for part in gradient)
@@ -153,9 +146,9 @@ class StepCell:
         with_inputs: bool,
     ) -> StepBack:
         """Return the step's vector–Jacobian products."""
-        named = {name: _plain(value) for name, value in self._read(weights).items()}
-        gradient = [_plain(part) for part in (total, carried) if part is not None]
-        given = [_plain(part) for part in (trace.kept[0], *_before(trace))]
+        named = {name: plain(value) for name, value in self._read(weights).items()}
+        gradient = [plain(part) for part in (total, carried) if part is not None]
+        given = [plain(part) for part in (trace.kept[0], *_before(trace))]
         found = []
         for t in range(len(total)):
             with torch.inference_mode(False):
@@ -174,30 +167,31 @@ class StepCell:
         Raises:
             TypeError: always.
         """
-        raise TypeError("a step has no δ: its cell gives the contributions of time steps itself")
+        raise TypeError("a step has no δ: its cell gives the contributions of time steps")
 
     def contributions(
         self, trace: Trace, totals: Totals, weights: LayerWeights, name: str
     ) -> Float[Tensor, "time run ..."]:
         """Return what each time step adds to the gradient of one of the weights."""
-        x, *before = (_plain(part) for part in (trace.kept[0], *_before(trace)))
-        gradient = [_plain(part) for part in _parts(totals)]
-        found = []
-        for run in range(x.shape[1]):
-            # Time stands in the place of the runs: every time step has weights of its own.
-            alone = {own: _plain(value[run]) for own, value in weights.named().items()}
+        H, named = trace.states.shape[-1], self._read(weights)
+        with torch.inference_mode():
+            wide = [padded(part, H) for part in (trace.kept[0], *_before(trace))]
+            gradient = [padded(part, H, zero=True) for part in _parts(totals)]
+            shapes = Sizes.of(named, wide[0][0], [part[0] for part in gradient])
+            parts = backward_parts(self.step, shapes)
+            once = parts.once(list(named.values()))
+            found = parts.after(once, parts.ahead(once, wide), gradient)
+        of_read = dict(zip(named, found, strict=False))
+        if self.once is None:
+            return of_read[name]
+        of_runs = []
+        for run in range(len(weights[0])):
+            alone = {key: plain(value[run : run + 1]) for key, value in weights.named().items()}
+            own = {key: plain(value[:, run : run + 1]) for key, value in of_read.items()}
             with torch.inference_mode(False):
-
-                def after(weight: Tensor, alone: Named = alone, run: int = run) -> State:
-                    own = {key: value.expand(len(x), *value.shape) for key, value in alone.items()}
-                    read = self._once(own | {name: weight})
-                    return tuple(self.step(x[:, run], tuple(part[:, run] for part in before), read))
-
-                own = alone[name].expand(len(x), *alone[name].shape).clone()
-                pull = vjp(after, own)[1]
-                [of_weight] = pull(tuple(part[:, run] for part in gradient))
-            found.append(of_weight)
-        return torch.stack(found, dim=1)
+                pull = vjp(self.once, alone)[1]
+                of_runs.append(torch.vmap(pull)(own)[0][name])
+        return torch.cat(of_runs, dim=1)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return NaN: a step does not say what its activations are."""
@@ -210,9 +204,6 @@ class StepCell:
     def step_bound(self, largest_singular_value: float) -> None:
         """Return None: no such bound is known."""
         del largest_singular_value
-
-    def _once(self, named: Named) -> Named:
-        return named if self.once is None else self.once(named)
 
     def _read(self, weights: LayerWeights) -> dict[str, Tensor]:
         """Return what the step reads of all runs, made run by run."""
@@ -232,8 +223,8 @@ class StepCell:
             return LayerWeights(*of_read.values(), names=tuple(of_read))
         found = []
         for run in range(len(weights[0])):
-            alone = {name: _plain(value[run : run + 1]) for name, value in weights.named().items()}
-            own = {name: _plain(value[run : run + 1]) for name, value in of_read.items()}
+            alone = {name: plain(value[run : run + 1]) for name, value in weights.named().items()}
+            own = {name: plain(value[run : run + 1]) for name, value in of_read.items()}
             with torch.inference_mode(False):
                 pull = vjp(self.once, alone)[1]
                 found.append(pull(own)[0])
@@ -241,15 +232,24 @@ class StepCell:
         return LayerWeights(*named.values(), names=weights.names)
 
 
-def _chunks(T: int, B: int, H: int) -> list[slice]:
-    """Cut time into longer chunks than hand-written cells do: many more operations start each."""
-    return time_chunks(T, B, max(1, H // _LONGER))
-
-
-def _slices(T: int, named: Named) -> list[slice]:
-    """Cut time so that the gradients of a run's weights at all steps of a piece are not many."""
-    steps = max(1, _MOST // sum(value[0].numel() for value in named.values()))
-    return [slice(start, min(start + steps, T)) for start in range(0, T, steps)]
+def _summed(
+    parts: Parts,
+    once: Sequence[Tensor],
+    ahead: Sequence[Tensor],
+    along: Sequence[Tensor],
+    left: Sequence[State],
+    sums: Sequence[Tensor],
+) -> Iterator[tuple[int, Tensor]]:
+    """Add the gradients of weights to their sums; yield ∂L/∂x_t of so many steps after a first."""
+    steps = max(1, _MOST // sum(total[0].numel() for total in sums))
+    for start in range(0, len(left), steps):
+        some = slice(start, start + steps)
+        behind = [torch.stack(values) for values in zip(*left[some], strict=True)]
+        own = [values[some] for values in ahead], [values[some] for values in along]
+        *of_named, of_x = parts.after(once, *own, behind)
+        for total, values in zip(sums, of_named, strict=True):
+            total += sum_over_time(values)
+        yield start, of_x
 
 
 def _before(trace: Trace) -> list[Tensor]:
@@ -272,41 +272,3 @@ def _before(trace: Trace) -> list[Tensor]:
 
 def _parts(totals: Totals) -> list[Tensor]:
     return [part for part in (totals.total, totals.memory) if part is not None]
-
-
-def _sum_over_time(values: Float[Tensor, "time ..."]) -> Tensor:
-    """Return the sum over time, half of it added to the other half again and again.
-
-    torch's own sum of a column rounds in another way beside more columns.
-    """
-    while len(values) > 1:
-        half, odd = divmod(len(values), 2)
-        values, last = values[:half] + values[half : 2 * half], values[-1]
-        if odd:
-            values[0] += last
-    return values[0]
-
-
-def _by_time(ahead: Sequence[Tensor], chunk: slice) -> list[tuple[Tensor, ...]]:
-    """Return what was made ahead, an entry a time step of a chunk."""
-    if not ahead:
-        return [()] * (chunk.stop - chunk.start)
-    return list(zip(*(values.unbind() for values in ahead), strict=True))
-
-
-def _plain(values: Tensor) -> Tensor:
-    """Return numbers that autograd may keep, also where they were made in inference mode."""
-    if not values.is_inference():
-        return values.detach()
-    with torch.inference_mode(False):
-        return values.clone()
-
-
-def _padded(
-    values: Float[Tensor, "*any batch k"], hidden: int, *, zero: bool = False
-) -> Float[Tensor, "*any more k"]:
-    """Put sequences behind those of every run: the last one again, or zeros."""
-    more = -(-_TAIL // hidden)
-    shape = (*values.shape[:-2], more, values.shape[-1])
-    last = values.new_zeros(shape) if zero else values[..., -1:, :].expand(shape)
-    return torch.cat([values, last], dim=-2)

@@ -37,6 +37,18 @@ StepFunction = Callable[[Tensor, State, Mapping[str, Tensor]], State]
 _ONCE, _AHEAD, _EACH, _AFTER = range(4)
 # What only looks at numbers in another way; where the shape stays, it does nothing.
 _LOOKS = {"view", "_unsafe_view", "expand", "detach", "alias"}
+# The same operations where calling them costs less.
+_QUICK = {
+    torch.ops.aten.add.Tensor: torch.add,
+    torch.ops.aten.addcmul.default: torch.addcmul,
+    torch.ops.aten.baddbmm.default: torch.baddbmm,
+    torch.ops.aten.bmm.default: torch.bmm,
+    torch.ops.aten.cat.default: torch.cat,
+    torch.ops.aten.mul.Tensor: torch.mul,
+    torch.ops.aten.sigmoid.default: torch.sigmoid,
+    torch.ops.aten.sub.Tensor: torch.sub,
+    torch.ops.aten.tanh.default: torch.tanh,
+}
 
 
 class Sizes(NamedTuple):
@@ -126,7 +138,7 @@ class Parts:
         once: Sequence[Tensor],
         ahead: Sequence[Float[Tensor, "time ..."]],
         along: Sequence[Float[Tensor, "time ..."]],
-        left: Sequence[Sequence[Tensor]],
+        left: Sequence[Float[Tensor, "time ..."]] | None = None,
     ) -> tuple[Tensor, ...]:
         """Return what comes after, of some time steps.
 
@@ -134,10 +146,12 @@ class Parts:
             once: what was made once.
             ahead: what was made ahead of these steps.
             along: what went into each of them.
-            left: what each of them left behind, in the order of time.
+            left: what each of them left behind; None: it is computed.
         """
-        stacked = [torch.stack(values) for values in zip(*left, strict=True)]
-        return self._after(*once, *ahead, *along, *stacked)
+        if left is None:
+            axes = (*(None,) * len(once), *(0,) * (len(ahead) + len(along)))
+            left = torch.vmap(self.each, axes)(*once, *ahead, *along)[len(along) :]
+        return self._after(*once, *ahead, *along, *left)
 
 
 def _sorted(
@@ -176,6 +190,7 @@ def _compiled(
     for node in graph.nodes:
         if parts.get(node) == part and node.op in ("call_function", "get_attr"):
             places[node] = own.node_copy(node, places.__getitem__)
+            places[node].target = _QUICK.get(node.target, node.target)
     own.output(tuple(places[node] for node in results))
     own.eliminate_dead_code()
     found: Callable[..., tuple[Tensor, ...]] = fx.GraphModule(
@@ -198,7 +213,7 @@ def _followed(function: Callable[..., State], examples: Sequence[Tensor]) -> fx.
                 "that of other numbers"
             )
         if node.target == torch.ops.aten.add.Tensor and not node.kwargs:
-            _join_product(graph, node)
+            _join_addition(node)
         read = node.args[0] if node.args else None
         if (
             isinstance(read, fx.Node)
@@ -211,15 +226,22 @@ def _followed(function: Callable[..., State], examples: Sequence[Tensor]) -> fx.
     return graph
 
 
-def _join_product(graph: fx.Graph, node: fx.Node) -> None:
-    """Let a matrix product be added to as it is made, where an addition is all that reads it."""
-    for product, other in (node.args, node.args[::-1]):
-        if not (isinstance(product, fx.Node) and isinstance(other, fx.Node)):
+def _join_addition(node: fx.Node) -> None:
+    """Make one operation of an addition and what is added, where nothing else reads that."""
+    aten = torch.ops.aten
+    for added, other in (node.args, node.args[::-1]):
+        if not (isinstance(added, fx.Node) and isinstance(other, fx.Node)) or len(added.users) > 1:
             continue
-        if product.target != torch.ops.aten.bmm.default or len(product.users) > 1:
-            continue
-        if node.meta["val"].shape == product.meta["val"].shape:
-            node.target, node.args = torch.ops.aten.baddbmm.default, (other, *product.args)
+        same = node.meta["val"].shape == added.meta["val"].shape
+        if added.target == aten.bmm.default and same:
+            node.target, node.args = aten.baddbmm.default, (other, *added.args)
+            return
+        if added.target == aten.neg.default:
+            node.target, node.args = aten.sub.Tensor, (other, *added.args)
+            return
+        factors = all(isinstance(one, fx.Node) for one in added.args)
+        if added.target == aten.mul.Tensor and same and factors:
+            node.target, node.args = aten.addcmul.default, (other, *added.args)
             return
 
 

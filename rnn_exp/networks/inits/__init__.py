@@ -13,6 +13,7 @@ from rnn_exp.networks.inits.scales import (
     Orthogonal,
     SpectralRadius,
     TorchDefault,
+    Uniform,
 )
 
 __all__ = [
@@ -27,12 +28,14 @@ __all__ = [
     "Pascanu",
     "SpectralRadius",
     "TorchDefault",
+    "Uniform",
     "Unit",
     "own_parameters",
 ]
 
 KINDS: tuple[type[Init], ...] = (
     Gaussian,
+    Uniform,
     TorchDefault,
     Orthogonal,
     Identity,

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from rnn_exp.fields import SettingError, check
+from rnn_exp.fields import SettingError, as_typed, check, number
 from rnn_exp.networks.cells import CELLS, CellKind
 from rnn_exp.networks.network import Network, Refusal
 from rnn_exp.randomness import generator
@@ -30,6 +30,7 @@ __all__ = [
     "radius",
     "torch_default",
     "with_recurrent",
+    "without_biases",
 ]
 
 Shapes = dict[str, tuple[int, ...]]
@@ -45,6 +46,9 @@ class Init(abc.ABC):
     What an init can and cannot do is asked of it: which networks it refuses, which gain the mean
     field may reckon with, whether its W_hh is orthogonal.
 
+    Args:
+        readout_scale: what the weights of the read-out are multiplied by, its bias not.
+
     Raises:
         SettingError: for a setting that is not allowed.
     """
@@ -54,6 +58,8 @@ class Init(abc.ABC):
     """Whether W_hh is an orthogonal matrix times the gain."""
     needs_matrix: ClassVar[bool] = True
     """Whether it makes no sense for a cell that has no W_hh."""
+    _: dataclasses.KW_ONLY
+    readout_scale: float = number(1.0, least=0, short="readout")
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
@@ -71,6 +77,25 @@ class Init(abc.ABC):
         Returns:
             A tensor for each name.
         """
+
+    def weights(self, network: Network, shapes: Shapes, seed: int) -> dict[str, Tensor]:
+        """Return all parameters of a network: as drawn, with the read-out scaled.
+
+        Biases that it has not are 0, and what is drawn beside them is what torch draws without.
+
+        Args:
+            network: what the network is.
+            shapes: the shape of every parameter under torch's names.
+            seed: the run's seed.
+        """
+        there = {name: shape for name, shape in shapes.items() if network.has(name)}
+        drawn = self.draw(there, seed, network.kind)
+        if self.readout_scale != 1:
+            drawn["readout.weight"] = drawn["readout.weight"].double() * self.readout_scale
+        return {
+            name: drawn[name] if name in there else torch.zeros(shape)
+            for name, shape in shapes.items()
+        }
 
     def for_length(self, length: int) -> "Init":
         """Return the init with what it takes from the task's length filled in.
@@ -125,6 +150,17 @@ def normal(n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
     return torch.empty(n, n, dtype=torch.float64).normal_(generator=draw)
 
 
+def without_biases(init: Init, network: Network) -> Iterator[Refusal]:
+    """Yield that an init that is about biases makes no sense for a network without.
+
+    Args:
+        init: the init.
+        network: what the network is.
+    """
+    if not network.bias:
+        yield "network.bias", as_typed(False), f"true with init={init.name}, which sets biases"
+
+
 def uniform(shape: tuple[int, ...], bound: float, draw: torch.Generator) -> Tensor:
     """Return U(−bound, bound) as torch draws it."""
     return nn.init.uniform_(torch.empty(shape, dtype=torch.float32), -bound, bound, generator=draw)
@@ -160,8 +196,8 @@ def own_parameters(network: Network, shapes: Shapes, seed: int) -> dict[str, Ten
     kind, draw = network.kind, network.kind.own_draw
     if draw is None:
         return result
-    for number in range(network.num_layers):
-        end = f"_l{number}"
+    for depth in range(network.num_layers):
+        end = f"_l{depth}"
         own = {
             name.removesuffix(end): shape for name, shape in shapes.items() if name.endswith(end)
         }

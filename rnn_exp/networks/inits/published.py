@@ -18,6 +18,7 @@ from rnn_exp.networks.inits.init import (
     radius,
     torch_default,
     with_recurrent,
+    without_biases,
 )
 from rnn_exp.networks.network import Network, Refusal
 from rnn_exp.randomness import generator
@@ -36,8 +37,9 @@ class _ForGates(Init):
     needs_matrix: ClassVar[bool] = False
 
     def refusals(self, network: Network, output_size: int) -> Iterator[Refusal]:
-        """Yield that a cell has no gate that forgets."""
+        """Yield that a cell has no gate that forgets, or no bias."""
         del output_size
+        yield from without_biases(self, network)
         if network.kind.forget_gate is None:
             able = " or ".join(CELLS.where(lambda cell: cell.forget_gate is not None))
             yield (
@@ -190,6 +192,10 @@ class Unit(Init):
 
     def refusals(self, network: Network, output_size: int) -> Iterator[Refusal]:
         """Yield that it gives all of a network of one plain unit with one output."""
+        yield from without_biases(self, network)
+        if self.readout_scale != 1:
+            reason = "1.0 with init=unit, whose output is the state itself"
+            yield "init.readout_scale", self.readout_scale, reason
         if (network.hidden_size, network.num_layers) != (1, 1):
             yield (
                 "network.hidden_size",

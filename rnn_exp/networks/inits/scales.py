@@ -22,7 +22,15 @@ from rnn_exp.networks.inits.init import (
 from rnn_exp.networks.network import Network, Refusal
 from rnn_exp.shapes import Float
 
-__all__ = ["Critical", "Gaussian", "Identity", "Orthogonal", "SpectralRadius", "TorchDefault"]
+__all__ = [
+    "Critical",
+    "Gaussian",
+    "Identity",
+    "Orthogonal",
+    "SpectralRadius",
+    "TorchDefault",
+    "Uniform",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +76,19 @@ class Gaussian(Init):
         """Draw all parameters; the read-out is torch.nn.Linear's default."""
         del cell
         return with_recurrent(self.recurrent, self.input_scale, shapes, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Uniform(Gaussian):
+    """W_hh ~ U(−b, b) with b = g √(3/n), so that its variance is g²/n; the rest as `Gaussian`."""
+
+    name: ClassVar[str] = "uniform"
+
+    def recurrent(self, n: int, draw: torch.Generator) -> Float[Tensor, "n n"]:
+        """Return W_hh."""
+        bound = self.gain * math.sqrt(3 / n)
+        W = torch.empty(n, n, dtype=torch.float64)
+        return W.uniform_(-1, 1, generator=draw) * bound
 
 
 @dataclasses.dataclass(frozen=True)

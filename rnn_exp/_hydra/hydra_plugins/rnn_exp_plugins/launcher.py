@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from rnn_exp._hydra.composition import Composer
     from rnn_exp._hydra.plan import PlannedJob
     from rnn_exp._hydra.sweep import Sweep
-    from rnn_exp.sweeps.pool import Pool, Workers
+    from rnn_exp.sweeps.pool import Workers
     from rnn_exp.training.memory import Memory
-    from rnn_exp.training.run import Run
 
 
 class _Session(NamedTuple):
@@ -106,18 +105,13 @@ class ChunkLauncher(Launcher):
         """
         from rnn_exp.fields import SettingError
         from rnn_exp.storage.checkpoint import seconds_from
-        from rnn_exp.sweeps.available import available
-        from rnn_exp.training.devices import torch_device
-        from rnn_exp.training.memory import refuse_too_large
+        from rnn_exp.sweeps.sending import memory_for, open_workers
 
         seconds_from(self.checkpoint_seconds)
         left = [job.run for job in planned if not job.done]
-        memory = available() if self.backend == "processes" else None
-        for device in {run.device for run in left} if self.backend == "processes" else ():
-            torch_device(device)  # of a cluster, its workers know what they have
-        refuse_too_large(left, memory)
+        memory = memory_for(left, self.backend)
         try:
-            workers = self._pool(left, memory).open()
+            workers = open_workers(left, memory, self.backend, self.processes, self.address)
         except SettingError as error:
             raise error.under("hydra.launcher") from None
         outer = self._session
@@ -153,18 +147,6 @@ class ChunkLauncher(Launcher):
             if result.status == JobStatus.COMPLETED:
                 print(run_line(job.folder, job.folder, job.objective, job.done))
         return results
-
-    def _pool(self, left: "Sequence[Run]", memory: "Memory | None") -> "Pool":
-        """Return the settings of the workers for the runs that are left."""
-        from rnn_exp.sweeps import process
-        from rnn_exp.sweeps.pool import Pool
-        from rnn_exp.training.planning import processes_for
-
-        count = self.processes
-        if count is None:
-            count = processes_for(left, process.cores(), memory)
-        pool = Pool(self.backend, count, self.address)
-        return pool if left else Pool()  # nothing is left to do: no cluster is needed
 
     def _run(self, jobs: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
         """Run any other task function, one job after the other."""

@@ -21,6 +21,7 @@ from rnn_exp.figures.parts.selection import (
     required,
     select_runs,
 )
+from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import BLUE, in_style
 from rnn_exp.words import sentences
 
@@ -83,7 +84,7 @@ def draw(plotted: Plotted) -> Figure:
             title = TITLES[quantity] if row == 0 else ""
             axes.set_title(title + "\n" * bool(title) + _name(table, activations[row]))
         _axis(table, figure, grid)
-        marks.legend(figure, _entries(table, palette))
+        figure.set_legend(_entries(table, palette))
     return figure
 
 
@@ -112,7 +113,7 @@ def _axis(table: pd.DataFrame, figure: Figure, grid: np.ndarray) -> None:
         set_x(grid, table)
 
 
-def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
     return [*marks.series_entries(palette), *marks.lost_entries(table)]
 
 

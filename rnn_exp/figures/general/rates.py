@@ -13,6 +13,7 @@ from rnn_exp.figures.parts.carrier import carrier_note, cases
 from rnn_exp.figures.parts.panels import is_numeric, positions, series_label, set_x, shifted
 from rnn_exp.figures.parts.seeds import bar_lengths
 from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
+from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, THEORY, in_style
 from rnn_exp.words import plural, sentences
 
@@ -67,7 +68,7 @@ def draw(plotted: Plotted) -> Figure:
         for activation, axes in zip(activations, grid[0], strict=True):
             _impossible(axes, table[table["activation"] == activation])
         panels.name_axes(figure, grid, series_label(table), "decay rate per step back in time")
-        marks.legend(figure, _entries(table))
+        figure.set_legend(_entries(table))
     return figure
 
 
@@ -124,9 +125,9 @@ def _impossible(axes: Axes, part: pd.DataFrame) -> None:
     axes.set_ylim(limits)
 
 
-def _entries(table: pd.DataFrame) -> list[marks.Entry]:
+def _entries(table: pd.DataFrame) -> list[Entry]:
     lengths = panels.lengths_of(table)
-    entries: list[marks.Entry] = []
+    entries: list[Entry] = []
     for place, length in enumerate(lengths):
         look = {k: v for k, v in _points(place, len(lengths)).items() if k != "elinewidth"}
         label = ", ".join(filter(None, ["measured", panels.length_label(length)]))

@@ -66,7 +66,7 @@ def draw(plotted: Plotted) -> Figure:
         entries = [*marks.series_entries(palette), *marks.lost_entries(table)]
         if "test" in table:
             entries.append(marks.line_entry("test sequences", _TESTS))
-        marks.legend(figure, entries)
+        figure.set_legend(entries)
     return figure
 
 

@@ -12,6 +12,7 @@ from rnn_exp.figures.parts import captions, marks, panels
 from rnn_exp.figures.parts.carrier import BANDS, carrier_note, carrier_rows, cases, theory_changes
 from rnn_exp.figures.parts.seeds import gradient_interval
 from rnn_exp.figures.parts.selection import KEYS, Plotted, Tables, at_start, select_runs
+from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import ASYMPTOTE, MEASURED, THEORY, darker, in_style
 from rnn_exp.words import sentences
 
@@ -79,7 +80,7 @@ def draw(plotted: Plotted) -> Figure:
         _limits(table, lengths, grid)
         norm = "gradient norm"
         panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", norm)
-        marks.legend(figure, _entries(table, palette))
+        figure.set_legend(_entries(table, palette))
     return figure
 
 
@@ -108,7 +109,7 @@ def _limits(table: pd.DataFrame, lengths: list[int], grid: np.ndarray) -> None:
         axes.set_ylim(low - margin * (2 if part["floor"].any() else 1), high + margin)
 
 
-def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[marks.Entry]:
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
     entries = [*marks.series_entries(palette), marks.line_entry("measured", MEASURED)]
     if table["log10_predicted"].notna().any():
         entries.append(marks.line_entry("theory", THEORY))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts import panels
 from rnn_exp.figures.parts.captions import training_change
 from rnn_exp.figures.parts.carrier import carrier_rows
 from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates
@@ -23,6 +23,7 @@ from rnn_exp.figures.parts.selection import (
     required,
     select_runs,
 )
+from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import VERMILLION, in_style
 from rnn_exp.words import plural, sentences
 
@@ -89,7 +90,7 @@ def draw(plotted: Plotted) -> Figure:
             panels.title(axes, rows[row], columns[column])
         panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", "update")
         _scale_bar(figure, grid, scale)
-        marks.legend(figure, _entries(table))
+        figure.set_legend(_entries(table))
     return figure
 
 
@@ -133,7 +134,7 @@ def _scale_bar(figure: Figure, grid: np.ndarray, scale: ScalarMappable) -> None:
     panels.powers(bar.ax, bins=6)
 
 
-def _entries(table: pd.DataFrame) -> list[marks.Entry]:
+def _entries(table: pd.DataFrame) -> list[Entry]:
     floor, ceiling = Patch(**FLOOR), Patch(color=COLOURS["ceiling"])
     entries = {
         "floor": (floor, "no number: zero, cut off or lost"),

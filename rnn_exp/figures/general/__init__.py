@@ -1,0 +1,1 @@
+"""The figures that any study may have, one module each."""

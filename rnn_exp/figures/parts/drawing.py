@@ -1,0 +1,121 @@
+"""Drawing: a figure as a function of results, as one calls it in Python."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rnn_exp.fields import SettingError
+from rnn_exp.figures.parts.selection import Plotted, Tables
+from rnn_exp.figures.parts.sheet import Sheet
+
+__all__ = ["Drawing", "FigureModule", "SomeResults"]
+
+_Where = Mapping[str, Any] | None
+_NARROWEST, _WIDEST = 1.0, 50.0
+
+
+@runtime_checkable
+class FigureModule(Protocol):
+    """What a module of `general` or `studies` must define to be a figure."""
+
+    QUESTION: str
+
+    def table(self, tables: Tables) -> Plotted:
+        """Return exactly the numbers that are plotted, and what has to be said of them.
+
+        Raises:
+            CannotDraw: if these tables cannot answer the question.
+        """
+
+    def draw(self, plotted: Plotted) -> Figure:
+        """Draw that table."""
+
+    def caption(self, plotted: Plotted) -> str:
+        """Say in words what is seen."""
+
+
+@runtime_checkable
+class SomeResults(Tables, Protocol):
+    """Tables from which some runs can be chosen (`rnn_exp.Results`)."""
+
+    def where(self, settings: Mapping[str, Any] | None = None, /, **named: Any) -> "SomeResults":  # noqa: ANN401
+        """Return the tables of the runs that have these settings."""
+
+
+class Drawing:
+    """A figure as a function of results: ``rnn_exp.figures.decay(results)``.
+
+    Args:
+        name: of the figure.
+        module: what draws it.
+    """
+
+    def __init__(self, name: str, module: FigureModule) -> None:
+        self.name, self._module = name, module
+        self.__doc__ = f"{module.__doc__}\n\n{type(self).__call__.__doc__}"
+
+    @property
+    def question(self) -> str:
+        """The question that the figure answers."""
+        return self._module.QUESTION
+
+    def __call__(
+        self,
+        results: SomeResults,
+        *,
+        where: _Where = None,
+        width: float | None = None,
+    ) -> Figure:
+        """Draw the figure; a notebook shows it once, and pyplot keeps nothing of it.
+
+        Args:
+            results: of `load`, `train` or `run`.
+            where: draw only the runs that have these settings, as for `Results.where`.
+            width: in inches; None: one column of a paper (3.4) for one panel, two (7) for more.
+
+        Returns:
+            A matplotlib figure, to be shown or saved (``.savefig("decay.pdf")``).
+
+        Raises:
+            SettingError: for a setting that there is not, if no run is left, or for a width that is
+                no number from 1 to 50.
+            CannotDraw: if these runs cannot answer the question.
+        """
+        figure = self._module.draw(self._plotted(results, where))
+        if width is not None:
+            is_number = isinstance(width, (int, float)) and not isinstance(width, bool)
+            if not is_number or not _NARROWEST <= width <= _WIDEST:
+                raise SettingError("width", width, f"inches from {_NARROWEST:g} to {_WIDEST:g}")
+            if isinstance(figure, Sheet):
+                figure.set_width(width)
+            else:
+                figure.set_figwidth(width)
+        return figure
+
+    def table(
+        self, results: SomeResults, *, where: Mapping[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Return exactly the numbers that are plotted.
+
+        Args:
+            results: of `load`, `train` or `run`.
+            where: only the runs that have these settings.
+        """
+        return self._plotted(results, where).table
+
+    def caption(self, results: SomeResults, *, where: _Where = None) -> str:
+        """Return what is seen in the figure, in words.
+
+        Args:
+            results: of `load`, `train` or `run`.
+            where: only the runs that have these settings.
+        """
+        return self._module.caption(self._plotted(results, where))
+
+    def __repr__(self) -> str:
+        return f"<figure {self.name}: {self.question}>"
+
+    def _plotted(self, results: SomeResults, where: _Where) -> Plotted:
+        return self._module.table(results.where(where) if where else results)

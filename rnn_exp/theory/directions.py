@@ -1,0 +1,88 @@
+r"""How many directions of a gradient survive: the singular values of the Jacobian over many steps.
+
+Along states h_1…h_T of the plain recurrence the Jacobian over the last k steps is a product,
+
+    ∂h_T / ∂h_{T−k} = J_T J_{T−1} ⋯ J_{T−k+1},    J_t = ∂h_t/∂h_{t−1} = diag(φ'(h_t)) W.
+
+Its largest singular value is the most that a gradient can keep over k steps, and how fast the
+others fall beside it says how many directions are left of all of them. The Lyapunov exponents
+(`lyapunov`) are what their logarithms over k tend to.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+
+from rnn_exp.networks.cells.activations import ACTIVATIONS
+from rnn_exp.shapes import Float
+
+__all__ = ["RESOLUTION", "log10_singular_values"]
+
+RESOLUTION: Final = 1e-10
+"""How small beside the largest a singular value can be and still be known.
+
+The product is made in float64, where each factor adds a rounding error of about √n 1e-16.
+"""
+
+
+@torch.inference_mode()
+def log10_singular_values(
+    weight_hh: Float[torch.Tensor, "hidden hidden"],
+    states: Float[torch.Tensor, "time hidden"],
+    activation: str,
+    lags: Sequence[int],
+    slopes: Float[torch.Tensor, "time hidden"] | None = None,
+) -> Float[torch.Tensor, "lag hidden"]:
+    r"""Return log10 of the singular values of ∂h_T/∂h_{T−k} for some k, the largest first.
+
+    The product is divided by its norm after every factor, so that any number of steps will do.
+    Where φ' is 0 the rank falls: as many values as units had φ' = 0 at one of the steps are 0, −∞
+    as a logarithm.
+
+    Args:
+        weight_hh: W.
+        states: h_1…h_T of one sequence.
+        activation: the name of φ.
+        lags: the k, each of 1…T, in ascending order.
+        slopes: φ' at every step; None: the states tell them.
+
+    Returns:
+        A row a lag, in float64; NaN: less than `RESOLUTION` of the largest, and not known.
+
+    Raises:
+        ValueError: for lags that are not there, or not in order.
+
+    Example:
+        >>> W = torch.diag(torch.tensor([0.1, 10.0]))
+        >>> log10_singular_values(W, torch.zeros(5, 2), "identity", [1, 4]).round(decimals=9)
+        tensor([[ 1., -1.],
+                [ 4., -4.]], dtype=torch.float64)
+    """
+    T, n = states.shape
+    if any(not 1 <= lag <= T for lag in lags) or list(lags) != sorted(set(lags)):
+        raise ValueError(f"{lags=} of {T} time steps: each at least 1, at most {T}, in order")
+    W = weight_hh.double()
+    if slopes is None:
+        slopes = ACTIVATIONS[activation].from_output(states.double())
+    slopes = slopes.double()
+    found = W.new_empty(len(lags), n)
+    product, log10_scale = torch.eye(n, dtype=W.dtype, device=W.device), W.new_zeros(())
+    row = 0
+    for lag in range(1, lags[-1] + 1 if lags else 1):
+        product = product @ (slopes[T - lag].unsqueeze(-1) * W)
+        size = torch.linalg.matrix_norm(product)
+        size = torch.where(size > 0, size, 1.0)
+        product, log10_scale = product / size, log10_scale + size.log10()
+        if lag == lags[row]:
+            rank = int(slopes[T - lag :].ne(0).sum(-1).min())
+            found[row] = _known(torch.linalg.svdvals(product), rank).log10() + log10_scale
+            row += 1
+    return found
+
+
+def _known(values: Float[torch.Tensor, " hidden"], rank: int) -> Float[torch.Tensor, " hidden"]:
+    """Return 0 for what is beyond the rank, and NaN for what is lost beside the largest."""
+    lost = (values < RESOLUTION * values[0]).logical_and(values[0] > 0)
+    beyond = torch.arange(len(values), device=values.device) >= rank
+    return values.masked_fill(lost, torch.nan).masked_fill(beyond, 0.0)

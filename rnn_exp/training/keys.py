@@ -1,0 +1,151 @@
+"""Keys: which settings there are, and which one a name means.
+
+Every list comes from the dataclasses of a run and from the registries of tasks and inits, so none
+is written by hand. `groups` has the dataclasses; `keys_like` guesses for a message what was meant,
+and `key_of` takes a name only where it can mean one setting.
+"""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rnn_exp.fields import SettingError
+from rnn_exp.networks.inits import INITS
+from rnn_exp.tasks import TASKS
+from rnn_exp.training.origins import own_kinds
+from rnn_exp.training.run import Run
+
+__all__ = ["groups", "key_of", "keys_like", "meaning", "names_of", "plain_fields"]
+
+_FEW = 3
+_NEAR = 0.75
+# What papers and other programs call a setting, where its own documentation has no symbol for it.
+_OTHER_NAMES = {"length": ("T",), "updates": ("epochs", "iterations")}
+
+
+def groups() -> dict[str, Mapping[str, type]]:
+    """Return the dataclasses of each group of settings, by the names that choose them.
+
+    A group without a choice has one dataclass, named "".
+    """
+    default = Run()
+    chosen: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}
+    return {
+        field.name: chosen.get(field.name, {"": type(getattr(default, field.name))})
+        for field in dataclasses.fields(Run)
+        if not _is_plain(field)
+    }
+
+
+def plain_fields() -> dict[str, "dataclasses.Field[Any]"]:
+    """Return the fields of a run that are settings by themselves, not groups: seed, device, …."""
+    return {field.name: field for field in dataclasses.fields(Run) if _is_plain(field)}
+
+
+def _is_plain(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is not dataclasses.MISSING
+
+
+def _every_key() -> dict[str, str]:
+    """Return the last name of every setting by its key; tasks and inits are chosen by a group."""
+    found = {name: name for name in plain_fields()}
+    for group, kinds in groups().items():
+        for kind in (*kinds.values(), *own_kinds(group).values()):
+            found |= {f"{group}.{name}": name for name in names_of(kind)}
+    return found
+
+
+def names_of(kind: type) -> list[str]:
+    """Return the names of a dataclass's settings; those that own parts bring are not its own.
+
+    Args:
+        kind: of a group.
+    """
+    return [field.name for field in dataclasses.fields(kind) if not field.metadata.get("more")]
+
+
+def key_of(name: str, value: object) -> str:
+    """Return the key of the one setting that a name means.
+
+    Args:
+        name: a key (``task.length``), with ``__`` for the dot where it has to be a word of Python
+            (``task__length``), the choice of a group (``task``), or the last name of a setting that
+            no other has (``length``).
+        value: what it is to be, which is shown where the name is refused.
+
+    Returns:
+        ``task.length``, ``task``, ``seed``, …
+
+    Raises:
+        SettingError: if it means none, with what may have been meant, or several, which it lists.
+
+    Example:
+        >>> key_of("gain", 1), key_of("training__updates", 5), key_of("task", "latch")
+        ('init.gain', 'training.updates', 'task')
+        >>> key_of("lenght", 10)
+        Traceback (most recent call last):
+        rnn_exp.fields.SettingError: lenght=10 is not possible: allowed is task.length in its place
+    """
+    keys, written = _every_key(), name.replace("__", ".")
+    choices = [group for group, kinds in groups().items() if "" not in kinds]
+    if written in keys or written in choices:
+        return written
+    meant = [key for key, last in keys.items() if last == written] or keys_like(written)
+    if len(meant) == 1 and keys[meant[0]] == written:
+        return meant[0]
+    if meant:
+        raise SettingError(name, value, f"{' or '.join(meant)} in its place")
+    raise SettingError(name, value, f"a setting: {', '.join([*choices, *keys])}")
+
+
+def keys_like(name: str) -> list[str]:
+    """Return the settings that a name may mean, if these are few: ``length`` is ``task.length``.
+
+    A setting is meant by its own last name, by its symbol in the documentation, by a word or the
+    initials of its name, or by its name with a slip. The first of these that is so counts.
+
+    Args:
+        name: what was typed in the place of a key.
+    """
+    symbols: dict[str, set[str]] = {key: set() for key in plain_fields()}
+    for group, kinds in groups().items():
+        for kind in (*kinds.values(), *own_kinds(group).values()):
+            for field in names_of(kind):
+                known = symbols.setdefault(f"{group}.{field}", set())
+                known.add(re.split(r"[ ,.]", meaning(kind, field))[0])
+    last, names = name.rpartition(".")[2], {key: key.rpartition(".")[2] for key in symbols}
+    near = difflib.get_close_matches(last, set(names.values()), n=1, cutoff=_NEAR)
+    rules: tuple[Callable[[str], bool], ...] = (
+        lambda key: names[key] == last or name in _OTHER_NAMES.get(names[key], ()),
+        lambda key: last in symbols[key],
+        lambda key: last in names[key].split("_"),
+        lambda key: last == "".join(word[0] for word in names[key].split("_")),
+        lambda key: names[key] in near,
+    )
+    found = ([key for key in symbols if rule(key)] for rule in rules)
+    first = next((keys for keys in found if keys), [])
+    return first if len(first) <= _FEW else []
+
+
+def meaning(kind: type, name: str) -> str:
+    """Return the sentence about a field in the docstring of its class, or "".
+
+    The docstring has it as ``name``: …, or as a line ``name: …`` of Args or Attributes.
+
+    Args:
+        kind: a dataclass.
+        name: of its field.
+    """
+    for owner in kind.__mro__:
+        text = " ".join((owner.__doc__ or "").split())
+        found = re.search(rf"``{name}``(?:, ``\w+``)*: (.+)", text) or re.search(
+            rf"^ +{name}: (.+(?:\n {{9,}}.+)*)", owner.__doc__ or "", re.MULTILINE
+        )
+        if found:
+            rest = " ".join(found[1].split())
+            # The sentence ends at a full stop, or where the next field is described.
+            sentence = re.split(r"\.(?= [A-Z`(]|$)|[.;,] (?=``\w+``(?:, ``\w+``)*: )", rest)[0]
+            return sentence.replace("``", "")
+    return ""
