@@ -57,7 +57,7 @@ class Objective:
         group = said.get(part) if part else said
         if not isinstance(group, dict):
             return None
-        if part == "final" and name not in group and name in _UPDATES.names:
+        if part == "final" and name not in group and name in _UPDATES.always:
             # Formats up to 3 have it in the table alone.
             return _last_recorded(folder, name)
         value = group.get(name)
