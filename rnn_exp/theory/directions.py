@@ -59,13 +59,12 @@ def log10_singular_values(
         tensor([[ 1., -1.],
                 [ 4., -4.]], dtype=torch.float64)
     """
-    T, n = states.shape
-    if any(not 1 <= lag <= T for lag in lags) or list(lags) != sorted(set(lags)):
-        raise ValueError(f"{lags=} of {T} time steps: each at least 1, at most {T}, in order")
+    _refuse(lags, len(states))
     W = weight_hh.double()
     if slopes is None:
         slopes = ACTIVATIONS[activation].from_output(states.double())
     slopes = slopes.double()
+    T, n = states.shape
     found = W.new_empty(len(lags), n)
     product, log10_scale = torch.eye(n, dtype=W.dtype, device=W.device), W.new_zeros(())
     row = 0
@@ -79,6 +78,11 @@ def log10_singular_values(
             found[row] = _known(torch.linalg.svdvals(product), rank).log10() + log10_scale
             row += 1
     return found
+
+
+def _refuse(lags: Sequence[int], T: int) -> None:
+    if any(not 1 <= lag <= T for lag in lags) or list(lags) != sorted(set(lags)):
+        raise ValueError(f"{lags=} of {T} time steps: each at least 1, at most {T}, in order")
 
 
 def _known(values: Float[torch.Tensor, " hidden"], rank: int) -> Float[torch.Tensor, " hidden"]:
