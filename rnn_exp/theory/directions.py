@@ -54,7 +54,8 @@ def log10_singular_values(
 
     Example:
         >>> W = torch.diag(torch.tensor([0.1, 10.0]))
-        >>> log10_singular_values(W, torch.zeros(5, 2), "identity", [1, 4]).round(decimals=6).tolist()
+        >>> found = log10_singular_values(W, torch.zeros(5, 2), "identity", [1, 4])
+        >>> found.round(decimals=6).tolist()
         [[1.0, -1.0], [4.0, -4.0]]
     """
     _refuse(lags, len(states))
