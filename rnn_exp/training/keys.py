@@ -72,7 +72,7 @@ def key_of(name: str, value: object) -> str:
     Args:
         name: a key (``task.length``), with ``__`` for the dot where it has to be a word of Python
             (``task__length``), the choice of a group (``task``), or the last name of a setting that
-            no other has (``length``).
+            no other has (``length``); those of evaluation do not count as others.
         value: what it is to be, which is shown where the name is refused.
 
     Returns:
@@ -92,12 +92,17 @@ def key_of(name: str, value: object) -> str:
     choices = [group for group, kinds in groups().items() if "" not in kinds]
     if written in keys or written in choices:
         return written
-    meant = [key for key, last in keys.items() if last == written] or keys_like(written)
+    meant = _first([key for key, last in keys.items() if last == written]) or keys_like(written)
     if len(meant) == 1 and keys[meant[0]] == written:
         return meant[0]
     if meant:
         raise SettingError(name, value, f"{' or '.join(meant)} in its place")
     raise SettingError(name, value, f"a setting: {', '.join([*choices, *keys])}")
+
+
+def _first(keys: list[str]) -> list[str]:
+    """Leave out the settings of evaluation, which are asked for in full, where others are meant."""
+    return [key for key in keys if not key.startswith("evaluation.")] or keys
 
 
 def keys_like(name: str) -> list[str]:
@@ -125,7 +130,7 @@ def keys_like(name: str) -> list[str]:
         lambda key: names[key] in near,
     )
     found = ([key for key in symbols if rule(key)] for rule in rules)
-    first = next((keys for keys in found if keys), [])
+    first = _first(next((keys for keys in found if keys), []))
     return first if len(first) <= _FEW else []
 
 

@@ -15,6 +15,7 @@ from rnn_exp.training import keys
 from rnn_exp.training.grids import grid, one
 from rnn_exp.training.keys import groups, key_of, names_of
 from rnn_exp.training.run import Run
+from tests.task_files import needs
 
 
 def refused(call, *arguments, **named):
@@ -50,7 +51,8 @@ def test_every_way_to_write_a_setting_gives_the_same_run():
 
 def test_what_is_not_given_is_as_it_is_for_the_command_line():
     assert grid() == [Run()]
-    assert [one(task=name) for name in TASKS] == [Run(kind()) for kind in TASKS.values()]
+    plain = [name for name in TASKS if not needs(name)]  # the others need a file
+    assert [one(task=name) for name in plain] == [Run(TASKS[name]()) for name in plain]
 
 
 @pytest.mark.parametrize("run", [Run(TemporalOrder(20), init=Gaussian(1.5), seed=3), Run()])
@@ -70,11 +72,20 @@ def test_every_setting_has_one_key_that_its_last_name_means_or_is_refused_with_a
     ]
     for key, last in every:
         of_this_name = {other for other, name in every if name == last}
+        if len(of_this_name) > 1:  # those of evaluation are asked for in full
+            of_this_name -= {f"evaluation.{last}"}
         assert key_of(key, 1) == key_of(key.replace(".", "__"), 1) == key
         if len(of_this_name) == 1:
-            assert key_of(last, 1) == key
+            assert {key_of(last, 1)} == of_this_name
         else:
             assert all(other in refused(key_of, last, 1) for other in of_this_name)
+
+
+def test_the_settings_of_evaluation_are_asked_for_in_full_where_another_has_their_name():
+    assert key_of("length", 10) == "task.length"
+    assert key_of("every", 5) == "recording.every"
+    assert key_of("evaluation__length", 10) == "evaluation.length"
+    assert key_of("sequences", 10) == "evaluation.sequences"
 
 
 def test_a_name_that_several_settings_have_is_refused_with_their_keys(monkeypatch):
