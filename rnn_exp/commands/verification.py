@@ -38,6 +38,7 @@ def _verify() -> None:
     given = options.parse_args()
     from rnn_exp.sweeps import process
     from rnn_exp.verification import verify as findings
+    from rnn_exp.words import plural
 
     process.settle()
     process.use_one_thread()
@@ -48,6 +49,6 @@ def _verify() -> None:
     for finding in findings(words, paths):
         print(printable(str(finding)), flush=True)
         total, off = total + 1, off + (not finding.holds)
-    print(f"{total} checks, {off} off")
+    print(f"{plural(total, 'check')}, {off} off")
     if off:
         sys.exit(1)
