@@ -46,6 +46,12 @@ INITS: Final[Options] = {
     "chrono": {"name": "chrono"},
     "unit": {"name": "unit", "weight": 1.5, "bias": -0.5},
 }
+LATER: Final = {
+    *("uniform", "softsign", "hard_tanh", "leaky_relu", "elu", "gelu", "bias", "more"),
+    *("momentum", "nesterov", "weight_decay", "rmsprop_alpha", "adam_beta1", "adam_beta2"),
+    *("schedule", "schedule_every", "schedule_factor", "warm_up", "jacobian_lags"),
+}
+"""What the commits of before do not know: no row has it, so that they can be compared with."""
 REMEDIES: Final[Options] = {
     "none": {},
     "clip_norm": {"training.clip_norm": 0.1},

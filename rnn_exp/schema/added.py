@@ -68,5 +68,6 @@ def with_added(settings: Mapping[str, Any]) -> dict[str, Any]:
         settings: under their keys. Settings of a task or an init belong to some of these alone, and
             are not added.
     """
-    added = {key: value for key, value in ADDED_SETTINGS.items() if key.startswith(_OF_EVERY_RUN)}
-    return added | dict(settings)
+    of_all = (key for key in ADDED_SETTINGS if key.startswith(_OF_EVERY_RUN))
+    missing = {key: ADDED_SETTINGS[key] for key in of_all if key not in settings}
+    return dict(settings) | missing

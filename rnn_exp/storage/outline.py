@@ -97,6 +97,8 @@ def _column(runs: pd.DataFrame, name: str, value: object) -> str:
     """Return the column that a name means."""
     names = [str(column) for column in runs]
     meant = [each for each in names if each.rpartition(".")[2] == name]
+    # As where runs are described: the settings of evaluation are asked for in full.
+    meant = [each for each in meant if not each.startswith("evaluation.")] or meant
     if name in names or len(meant) == 1:
         return name if name in names else meant[0]
     settings = [each for each in names if each not in RESULTS]

@@ -147,7 +147,7 @@ def test_a_slip_in_any_registered_name_is_seen(options):
                 assert fields.suggestion(slip, options) == f" (did you mean {name}?)"
 
 
-@pytest.mark.parametrize("word", ["bfloat16", "float16", "half", "elu", "gelu", "selu", "nadam"])
+@pytest.mark.parametrize("word", ["bfloat16", "float16", "half", "selu", "celu", "nadam"])
 def test_the_name_of_another_thing_is_no_slip(word):
     assert [fields.suggestion(word, options) for options in OPTIONS] == ["" for _ in OPTIONS]
 

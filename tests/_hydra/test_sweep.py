@@ -602,7 +602,7 @@ def test_ranges_choices_and_globs_make_a_grid(tmp_path):
         *SMALL,
         "seed=range(3)",
         "init.gain=choice(0.5,1)",
-        "init=glob(*,exclude=[torch,ident*,c*,pascanu,*_*,unit])",
+        "init=glob(*,exclude=[torch,ident*,c*,pascanu,*_*,unit,uniform])",
     )
 
     assert "12 runs: 12 done" in ended.out

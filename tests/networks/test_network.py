@@ -40,7 +40,7 @@ def test_packing_the_views_gives_the_tensor_back():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("activation", "gelu"),
+        ("activation", "celu"),
         ("hidden_size", 0),
         ("num_layers", True),
         ("cell", "ltsm"),

@@ -72,7 +72,7 @@ def test_where_nothing_is_lost_it_agrees_with_the_ordinary_pass(network, T, seed
     pieces = rescaled(found.forward, objective, runs, truncation)
 
     ordinary = profile(found, network.make_cell())
-    mine = rescaled_profile(pieces, T, network.make_cell())
+    mine = rescaled_profile(pieces, T, network.make_cell(), network.kind.recurrent)
     assert set(mine) == {name for name in NORMS if name in ordinary}
     for name, values in mine.items():
         close_where_kept(values, ordinary[name][..., runs], dtype)
@@ -124,7 +124,7 @@ def test_norms_far_below_the_floor_equal_a_slow_program(cell, dtype):
     found = scan_engine(parameters.views(), x, objective, network)
 
     pieces = rescaled(found.forward, objective, [0, 1])
-    mine = rescaled_profile(pieces, T, network.make_cell())
+    mine = rescaled_profile(pieces, T, network.make_cell(), network.kind.recurrent)
 
     close = 1e-9 if dtype == "float64" else 2e-3
     names = [name for name in NORMS if name in mine and name != "log10_direct"]

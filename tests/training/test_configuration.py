@@ -141,7 +141,8 @@ COUNTS = [
     "recording.every",
 ]
 WORDS = {
-    "network.activation": "tanh, sigmoid, relu, identity",
+    "network.activation": "tanh, sigmoid, relu, identity, softsign, hard_tanh, "
+    "leaky_relu, elu, gelu",
     "network.cell": "rnn, leaky, residual, normed, gru, lstm",
     "network.parametrization": "free, orthogonal",
     "network.engine": "scan, torch",
