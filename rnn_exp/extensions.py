@@ -1,4 +1,4 @@
-"""Own parts: one word that registers a task, an activation, a cell, an init, a remedy or a figure.
+"""Own parts: one word registers a task, activation, cell, init, penalty, optimiser or figure.
 
 A file that does so is used by ``rnn-exp use=[mine.py] …``, or from Python by `use`. A package names
 its modules in the group of entry points ``rnn_exp``.
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from rnn_exp import figures
 from rnn_exp.fields import SettingError
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS, Activation, CellKind, Init, Network
-from rnn_exp.registry import Registry, source_of_caller, use
+from rnn_exp.registry import Registry, SourceError, module_of_caller, source_of_caller, use
 from rnn_exp.tasks import TASKS, Task
 from rnn_exp.training.optimizers import OPTIMIZERS, Optimizer
 from rnn_exp.training.own_penalties import OWN_PENALTIES, OwnPenalty
@@ -59,8 +59,9 @@ def register(thing: Thing) -> Thing:
     """Make something of your own a word that can be chosen, under its ``name``.
 
     Args:
-        thing: the class of a task or an init (frozen dataclasses), an `Activation`, a `CellKind`,
-            an `Optimizer`, a `Penalty` or a figure; works as a decorator of classes as well.
+        thing: the class of a task, an init or an `OwnPenalty` (frozen dataclasses), an
+            `Activation`, a `CellKind`, an `Optimizer`, a `Penalty` or a figure; works as a
+            decorator of classes as well.
 
     Returns:
         The thing itself.
@@ -74,8 +75,7 @@ def register(thing: Thing) -> Thing:
         >>> "cube" in ACTIVATIONS
         False
     """
-    frame = inspect.currentframe()
-    caller = frame.f_back.f_globals if frame is not None and frame.f_back is not None else {}
+    caller = module_of_caller(inspect.currentframe())
     name = getattr(thing, "name", None)
     if not isinstance(name, str) or not name.isidentifier():
         allowed = "something whose name is a word of letters, digits and _"
@@ -83,7 +83,8 @@ def register(thing: Thing) -> Thing:
     found = [kind for kind in _KINDS if kind.fits(thing)]
     if not found:
         kinds = ", ".join(kind.registry.kind for kind in _KINDS)
-        missing = sorted(n for n in _members(Task) if not hasattr(thing, n))
+        looks = hasattr(thing, "draw") and not hasattr(thing, "QUESTION")
+        missing = sorted(n for n in _members(Task) if looks and not hasattr(thing, n))
         hint = f" (it is no task, as it has no {', '.join(missing)})" if missing else ""
         raise SettingError("register", name, f"one of {kinds}{hint}")
     without = _without_default(thing)
@@ -94,8 +95,10 @@ def register(thing: Thing) -> Thing:
     registry = found[0].registry
     try:
         registry.register(thing, source_of_caller(thing, caller))
+    except SourceError:
+        raise
     except ValueError:
-        allowed = f"a name of its own: there is a {registry.kind} of this name already"
+        allowed = f"a name of its own: it is that of another {registry.kind}"
         raise SettingError("register", name, allowed) from None
     return thing
 
@@ -111,6 +114,9 @@ def _refuse_taken_settings(thing: object) -> None:
         if own is None or not (isinstance(thing, kind) or _is_class_of(thing, kind)):
             continue
         taken = {field.name for field in dataclasses.fields(group)}
+        if kind is OwnPenalty:  # cells may share one: a network has one cell
+            others = (one for one in OWN_PENALTIES.values() if one.name != getattr(own, "name", ""))
+            taken |= {field.name for one in others for field in dataclasses.fields(one)}
         for field in dataclasses.fields(own):
             if field.name in taken:
                 allowed = f"another name: there is a setting {group.__name__.lower()}.{field.name}"

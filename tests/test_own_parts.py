@@ -1,6 +1,7 @@
 """Own parts: a file that is used, what it registers, and the identity that it gives to runs."""
 
 import json
+import linecache
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 import rnn_exp as rx
 from rnn_exp.fields import SettingError
-from rnn_exp.networks import ACTIVATIONS, Network
+from rnn_exp.networks import ACTIVATIONS, CELLS, Network
 from rnn_exp.registry import Registry, Source, SourceError, SourceText, use
 from rnn_exp.registry.loading import load_plugins
 from rnn_exp.tasks import TASKS
@@ -453,3 +454,94 @@ def test_a_setting_with_the_name_of_another_is_refused(parts):
 
     with pytest.raises(SourceError, match=r"line 29: .*another name: .* setting network.leak"):
         use("parts.py")
+
+
+def typed(text, name="cell_of_a_notebook"):
+    """Run what somebody typed into a notebook; return its names."""
+    file = f"<{name}-{len(linecache.cache)}>"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    names = {"__name__": "__main__"}
+    exec(compile(text, file, "exec"), names)
+    return names
+
+
+CELL = """
+import torch
+import rnn_exp as rx
+from rnn_exp.networks import step_cell
+
+SCALE = 1.0
+
+def inside(u):
+    return torch.sin(u)
+
+def step(x, state, weights):
+    (h,) = state
+    u = x @ weights["weight_ih"].mT + h @ weights["weight_hh"].mT
+    return (SCALE * inside(u),)
+
+rx.register(step_cell("typed", step))
+"""
+
+
+@pytest.fixture
+def untyped():
+    yield
+    for registry in (CELLS, ACTIVATIONS):
+        registry._remove("typed", registry.source_of("typed"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("torch.sin", "torch.cos"), ("SCALE = 1.0", "SCALE = 2.0"), ("(h,) = state", "h, = state")],
+)
+def test_what_was_typed_differently_in_a_notebook_is_another_run(untyped, before, after):
+    typed(CELL)
+    first = Run(network=Network(cell="typed", hidden_size=4), training=SHORT_3)
+    typed(CELL)  # the cell of the notebook is run again
+    again = Run(network=Network(cell="typed", hidden_size=4), training=SHORT_3)
+    typed(CELL.replace(before, after))
+    other = Run(network=Network(cell="typed", hidden_size=4), training=SHORT_3)
+
+    assert first.digest == again.digest != other.digest
+    assert list(first.sources) == ["network.cell=typed"]
+
+
+def test_an_activation_of_torch_can_be_registered_as_it_is(untyped):
+    text = "import torch, rnn_exp as rx\nfrom rnn_exp.networks import Activation\n"
+    typed(text + "rx.register(Activation('typed', torch.sin))\n")
+    first = Run(network=Network("typed", 4), training=SHORT_3).digest
+    typed(text + "rx.register(Activation('typed', torch.cos))\n")
+
+    assert Run(network=Network("typed", 4), training=SHORT_3).digest != first
+
+
+def test_the_settings_of_own_parts_are_those_of_grids_as_well(parts):
+    use("parts.py")
+
+    [run] = rx.grid({"training.distance": 0.1}, cell="slow", pace=0.25)
+
+    assert run.settings()["training.distance"] == 0.1
+    assert run.settings()["network.pace"] == 0.25
+
+
+def test_two_penalties_with_one_setting_are_refused(parts):
+    parts.write_text(PARTS + PARTS[PARTS.index("@rx.register") :].replace('"distance"', '"two"'))
+
+    with pytest.raises(SourceError, match=r"another name: there is a setting training.distance"):
+        use("parts.py")
+
+
+def test_a_run_of_own_parts_and_a_file_finds_the_file_from_another_folder(
+    parts, tmp_path, monkeypatch
+):
+    use("parts.py")
+    lines = "\n".join(f"{place},{place % 7}" for place in range(60))
+    (tmp_path / "data.csv").write_text(f"day,level\n{lines}\n")
+    series = TASKS["series"](file="data.csv", column="level", length=5)
+    run = Run(series, Network(cell="slow", hidden_size=4), training=SHORT_3)
+    function, arguments = run.__reduce__()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    assert function(*arguments).digest == run.digest

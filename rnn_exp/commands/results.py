@@ -127,7 +127,9 @@ def _weights() -> None:
     )
     options.add_argument("folder", type=Path, help="one run's folder, or a study's")
     add_version(options)
+    _add_use(options)
     given = options.parse_args()
+    _use(given.use)
     process.settle()
     process.use_one_thread()
     places = find(given.folder) if given.folder.is_dir() else []
@@ -148,8 +150,8 @@ def _weights() -> None:
 
 
 def _add_use(options: "Options") -> None:
-    """Let a command have files of users run, which may register figures of their own."""
-    words = "a Python file of your own that registers figures; may be given several times"
+    """Let a command have files of users run, which register parts of their own."""
+    words = "a Python file of your own to run before; may be given several times"
     options.add_argument("--use", action="append", default=[], metavar="FILE", help=words)
 
 

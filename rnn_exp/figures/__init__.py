@@ -15,7 +15,7 @@ from typing import cast
 
 from rnn_exp.figures.parts.drawing import Drawing, FigureModule
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables
-from rnn_exp.registry import Registry
+from rnn_exp.registry import Registry, load_plugins
 
 __all__ = [
     "OWN",
@@ -37,6 +37,7 @@ OWN: Registry[FigureModule] = Registry("figure")
 
 def names() -> list[str]:
     """Return the names of the figures that any study may have, sorted; those of users last."""
+    load_plugins()
     return [*sorted(_found("general")), *OWN]
 
 

@@ -6,7 +6,7 @@ package, or what was typed in a notebook.
 
 from rnn_exp.registry.loading import SourceText, load_plugins, use
 from rnn_exp.registry.registry import Registry
-from rnn_exp.registry.source import Source, SourceError, source_of_caller
+from rnn_exp.registry.source import Source, SourceError, module_of_caller, source_of_caller
 
 __all__ = [
     "Registry",
@@ -14,6 +14,7 @@ __all__ = [
     "SourceError",
     "SourceText",
     "load_plugins",
+    "module_of_caller",
     "source_of_caller",
     "use",
 ]

@@ -48,7 +48,7 @@ class SourceText:
         module = sys.modules.get(_module_name(source.name))
         text = getattr(module, "__rnn_exp_text__", None)
         if text is None or hash_of(text) != source.sha256:
-            allowed = "a file, if other processes are to have it: write it into one and use that"
+            allowed = "a file that was run by use, if other processes are to have it"
             raise SourceError("use", source.name, allowed)
         return cls(source, text)
 
@@ -60,9 +60,10 @@ class SourceText:
         """
         if self.text is None:
             load_plugins()
-            there = _distributions().get(self.source.name)
-            if there != self.source:
-                has = "has none" if there is None else f"has {there}"
+            there = _distributions()
+            if self.source not in there:
+                same = [str(one) for one in there if one.name == self.source.name]
+                has = f"has {', '.join(same)}" if same else "has none"
                 raise SourceError(
                     "plugin", str(self.source), f"the same everywhere; a worker {has}"
                 )
@@ -123,13 +124,13 @@ def load_plugins() -> None:
         source = _source_of_plugin(entry)
         with running(source, f"plugin={source.name}"):
             importlib.import_module(entry.module)
-        _distributions()[source.name] = source
+        _distributions().append(source)
 
 
 @functools.cache
-def _distributions() -> dict[str, Source]:
-    """Return the packages that were imported, by name; this process fills it."""
-    return {}
+def _distributions() -> list[Source]:
+    """Return the packages that were imported; this process fills it."""
+    return []
 
 
 def _run_text(source: Source, text: bytes) -> None:

@@ -3,16 +3,14 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType
-from typing import Final, TypeVar, cast
+from typing import TypeVar, cast
 
-from rnn_exp.registry.source import Source, is_ours, loading, source_of_caller
+from rnn_exp.registry.source import Source, is_ours, loading, module_of_caller, source_of_caller
 
 __all__ = ["Registry"]
 
 T = TypeVar("T")
 U = TypeVar("U")
-_CHECKERS: Final = ("jaxtyping", "beartype")  # stand between caller and callee in tests
 
 
 class Registry(Mapping[str, T]):
@@ -58,7 +56,8 @@ class Registry(Mapping[str, T]):
         if not isinstance(name, str):
             raise TypeError(f"a {self.kind} needs a name, and {thing!r} has {name!r}")
         if source is None:
-            source = _source_here(thing, inspect.currentframe())
+            module = module_of_caller(inspect.currentframe())
+            source = None if is_ours(module) else source_of_caller(thing, module)
         before = (self._things.get(name), self._sources.get(name))
         if name in self._things and _is_older(self._sources.get(name), source):
             del self._things[name]  # a notebook's cell, or a file, that was run again
@@ -121,15 +120,6 @@ class Registry(Mapping[str, T]):
 
     def __repr__(self) -> str:
         return f"<{self.kind}: {', '.join(self) or 'none'}>"
-
-
-def _source_here(thing: object, frame: FrameType | None) -> Source | None:
-    """Return the source of the module that registers a thing; None: it is of this package."""
-    while frame is not None and (frame := frame.f_back) is not None:
-        module = frame.f_globals
-        if str(module.get("__name__")).partition(".")[0] not in _CHECKERS:
-            return None if is_ours(module) else source_of_caller(thing, module)
-    return None
 
 
 def _is_older(known: Source | None, source: Source | None) -> bool:

@@ -7,12 +7,14 @@ another run. While a source is run, what is registered is remembered as its own 
 import contextlib
 import dataclasses
 import hashlib
-import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Final
+
+from rnn_exp.registry.typed import text_of
 
 __all__ = [
     "Loading",
@@ -21,10 +23,13 @@ __all__ = [
     "hash_of",
     "is_ours",
     "loading",
+    "module_of_caller",
     "running",
     "source_of_caller",
 ]
 
+_CHECKERS: Final = ("jaxtyping", "beartype")  # stand between caller and callee in tests
+_TYPED: Final = "typed in Python"
 _LOADING: ContextVar["Loading | None"] = ContextVar("loading", default=None)
 
 
@@ -49,7 +54,7 @@ class Source:
         name: of the file, without its folder; or of the distribution and its module.
         sha256: of the text, in hex digits.
         version: of the distribution; empty: it is a file, or was typed.
-        path: of the file, as it was typed; empty: it is no file that can be used again.
+        path: of the file, as it was typed; empty: it was not run by `use`.
     """
 
     name: str
@@ -65,7 +70,7 @@ class Source:
     @property
     def is_typed(self) -> bool:
         """Whether it was typed in a notebook, and is no file."""
-        return not self.path and not self.version
+        return self.name == _TYPED
 
     @property
     def in_full(self) -> str:
@@ -102,6 +107,18 @@ def is_ours(module: Mapping[str, Any]) -> bool:
     return str(module.get("__name__", "")).startswith(f"{__name__.partition('.')[0]}.")
 
 
+def module_of_caller(frame: FrameType | None) -> Mapping[str, Any]:
+    """Return the globals of the module that calls a function.
+
+    Args:
+        frame: of the function.
+    """
+    while frame is not None and (frame := frame.f_back) is not None:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _CHECKERS:
+            return frame.f_globals
+    return {}
+
+
 def source_of_caller(thing: object, module: Mapping[str, Any]) -> Source:
     """Return the source of something that is registered.
 
@@ -119,13 +136,12 @@ def source_of_caller(thing: object, module: Mapping[str, Any]) -> Source:
     if begun is not None:
         return begun.source
     if file is not None and Path(file).is_file():
-        return Source(Path(file).name, hash_of(Path(file).read_bytes()), path=str(file))
-    texts = [_text_of(part) for part in (thing, *vars(thing).values()) if callable(part)]
-    found = [text for text in texts if text]
-    if not found:
+        return Source(Path(file).name, hash_of(Path(file).read_bytes()))
+    text = text_of(thing)
+    if not text:
         allowed = "something whose source can be read: write it into a file and use that"
         raise SourceError("register", getattr(thing, "name", thing), allowed)
-    return Source("typed in Python", hash_of("\n".join(found).encode()))
+    return Source(_TYPED, hash_of(text.encode()))
 
 
 @contextlib.contextmanager
@@ -153,14 +169,6 @@ def _why(error: BaseException, source: Source) -> str:
     line = own[-1] if own else getattr(error, "lineno", None)
     where = "" if line is None else f"line {line}: "
     return f"{where}{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def _text_of(thing: object) -> str:
-    """Return the source text of a class or a function; empty: it has none."""
-    try:
-        return inspect.getsource(thing)  # type: ignore[arg-type]
-    except (OSError, TypeError):
-        return ""
 
 
 def hash_of(text: bytes) -> str:

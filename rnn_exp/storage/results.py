@@ -29,9 +29,10 @@ class Results:
 
     ``runs``: a row a run. ``updates``: a row a recorded update. ``gradients``: a row a (recorded
     update, layer, time). ``exponents``: a row a (recorded update, index), of runs that recorded
-    them. ``broken``: a row a folder that could not be read, and why. All but ``broken`` carry every
-    setting as a column under its configuration key, such as ``init.gain``. ``rules``: the rules by
-    which the runs' verdicts were given, each once.
+    them. ``jacobians``: a row a (recorded update, lag, index), likewise. ``broken``: a row a folder
+    that could not be read, and why. All but ``broken`` carry every setting as a column under its
+    configuration key, such as ``init.gain``. ``rules``: the rules by which the runs' verdicts were
+    given, each once.
 
     A setting that is the same in all runs takes no memory in the large tables, and its column there
     is read-only: change it in a ``.copy()``.

@@ -7,6 +7,7 @@ from typing import Any
 from rnn_exp.fields import SettingError
 from rnn_exp.registry import load_plugins
 from rnn_exp.training.keys import groups, key_of, names_of
+from rnn_exp.training.origins import own_defaults
 from rnn_exp.training.run import Run, run_from
 
 __all__ = ["grid", "one"]
@@ -128,7 +129,7 @@ class _Usual:
             kind = kinds.get(chosen) if isinstance(chosen, str) else None
             if kind is None:
                 continue  # `run_from` says what can be chosen
-            known = {"name", *names_of(kind)}
+            known = {"name", *names_of(kind), *own_defaults(group)}
             for name, value in nested[group].items():
                 if name not in known:
                     allowed = f"nothing with {group}={chosen}, which has no {name}"

@@ -1,7 +1,8 @@
 """Where the parts of a run come from that are none of this package: the sources in its identity."""
 
 import dataclasses
-from typing import Any
+import re
+from typing import Any, Final
 
 from rnn_exp.fields import settings_of
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS, Init, Network
@@ -13,6 +14,9 @@ from rnn_exp.training.penalties import PENALTIES
 from rnn_exp.training.settings import Training
 
 __all__ = ["defaults_of", "own_defaults", "own_kinds", "sources_of", "use_words"]
+
+
+_PLAIN_PATH: Final = re.compile(r"[\w./+-]+")  # what the command line reads without quotes
 
 
 def sources_of(task: Task, network: Network, init: Init, training: Training) -> dict[str, Source]:
@@ -82,4 +86,5 @@ def use_words(sources: dict[str, Source]) -> list[str]:
         ['use=[mine.py]']
     """
     files = dict.fromkeys(source.path for source in sources.values() if source.path)
-    return [f"use=[{','.join(files)}]"] if files else []
+    quoted = (path if _PLAIN_PATH.fullmatch(path) else f'"{path}"' for path in files)
+    return [f"use=[{','.join(quoted)}]"] if files else []

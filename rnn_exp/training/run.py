@@ -21,6 +21,7 @@ from rnn_exp.networks.network import Refusal
 from rnn_exp.registry import Source, SourceText, load_plugins
 from rnn_exp.schema import decisive
 from rnn_exp.tasks import TASKS, Adding, Task
+from rnn_exp.tasks.files import FileTask
 from rnn_exp.training import labels
 from rnn_exp.training.evaluation import refusals as evaluation_refusals
 from rnn_exp.training.naming import run_name
@@ -161,6 +162,8 @@ class Run:
             return super().__reduce__()
         texts = [SourceText.of(source) for source in dict.fromkeys(self.sources.values())]
         described = nested(self.settings()) | {"note": self.note, "tags": self.tags}
+        if isinstance(self.task, FileTask):  # the other process may work in another folder
+            described["task"]["file"] = str(self.task.source.paths[0])
         return _run_elsewhere, (texts, described, self.digest)
 
     @property

@@ -33,7 +33,11 @@ def check_task(part: str, task: Task) -> Iterator[Finding]:
     batches = [task.draw(_SEQUENCES, draw) for _ in range(_BATCHES)]
     again = task.draw(_SEQUENCES, generator(0, "verification"))
     yield truth(part, "equal generators draw equal sequences", _equal(again, batches[0]))
-    yield truth(part, "inputs have the shape (steps, batch, input_size)", _shaped(task, batches))
+    yield truth(
+        part,
+        "inputs have the shape (steps, batch, input_size), answers (answers, batch)",
+        _shaped(task, batches),
+    )
     yield truth(
         part,
         "inputs are finite, and 0 after the end of a sequence",
@@ -53,14 +57,15 @@ def check_task(part: str, task: Task) -> Iterator[Finding]:
 
 
 def _equal(one: Batch, other: Batch) -> bool:
-    return torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets)
+    pairs = zip(one[:3], other[:3], strict=True)  # inputs, targets, cues
+    return one.length == other.length and all(torch.equal(a, b) for a, b in pairs)
 
 
 def _shaped(task: Task, batches: list[Batch]) -> bool:
     return all(
         batch.inputs.shape[1:] == (_SEQUENCES, task.input_size)
         and batch.length <= len(batch.inputs) <= task.steps
-        and batch.targets.shape == (len(batch.targets), _SEQUENCES)
+        and batch.targets.shape == (task.answers, _SEQUENCES)
         for batch in batches
     )
 

@@ -82,5 +82,6 @@ def _words(sources: Sequence[object]) -> list[str]:
             if source in sources if sources else source is None:
                 found.append(f"{key}={name}")
     if sources and not found:
-        raise SettingError("use", ", ".join(map(str, sources)), "a file with a part to check")
+        allowed = f"a file with something that can be checked: {', '.join(_KINDS)}"
+        raise SettingError("use", ", ".join(map(str, sources)), allowed)
     return found
