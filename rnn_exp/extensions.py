@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
 from rnn_exp import figures
-from rnn_exp.fields import SettingError
+from rnn_exp.fields import SettingError, allowed_of
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS, Activation, CellKind, Init, Network
 from rnn_exp.registry import Registry, SourceError, module_of_caller, source_of_caller, use
 from rnn_exp.tasks import TASKS, Task
@@ -91,6 +91,10 @@ def register(thing: Thing) -> Thing:
     if without:
         allowed = f"a class whose fields all have defaults, and {', '.join(without)} has none"
         raise SettingError("register", name, allowed)
+    if vague := _says_nothing(thing) or _says_nothing(getattr(thing, "options", None)):
+        how = "whole, number, flag or choice of rnn_exp.fields"
+        allowed = f"a class whose fields say what they accept ({how}): {', '.join(vague)} does not"
+        raise SettingError("register", name, allowed)
     _refuse_taken_settings(thing)
     registry = found[0].registry
     try:
@@ -125,6 +129,13 @@ def _refuse_taken_settings(thing: object) -> None:
 
 def _is_class_of(thing: object, kind: type) -> bool:
     return isinstance(thing, type) and issubclass(thing, kind)
+
+
+def _says_nothing(thing: object) -> list[str]:
+    """Return the fields of a class that do not say what they accept: any value would do."""
+    if not isinstance(thing, type) or not dataclasses.is_dataclass(thing):
+        return []
+    return [field.name for field in dataclasses.fields(thing) if allowed_of(field) is None]
 
 
 def _without_default(thing: object) -> list[str]:

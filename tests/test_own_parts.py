@@ -545,3 +545,27 @@ def test_a_run_of_own_parts_and_a_file_finds_the_file_from_another_folder(
     monkeypatch.chdir(tmp_path / "elsewhere")
 
     assert function(*arguments).digest == run.digest
+
+
+def test_a_task_that_asks_python_to_exit_has_failed(mine, tmp_path):
+    before = "        x = torch.randn"
+    mine.write_text(TASK.replace(before, f"        raise SystemExit(0)\n{before}"))
+
+    ended = start(tmp_path, *SHORT)
+
+    assert ended.code == 1
+    assert ended.err.count("\n") == 1
+    assert "its code asked Python to exit (0)" in ended.err
+    assert [said["status"] for said in run_json(tmp_path)] == ["failed"]
+
+
+@pytest.mark.parametrize("field", ["zed: int = 3", "zed: tuple = (1, 2)"])
+def test_a_field_that_does_not_say_what_it_accepts_is_refused(mine, tmp_path, field):
+    mine.write_text(TASK.replace("    noise: float", f"    {field}\n    noise: float"))
+
+    ended = start(tmp_path, *SHORT)
+
+    assert ended.code == 1
+    assert "line 14: " in ended.err
+    assert "zed does not" in ended.err
+    assert list(tmp_path.iterdir()) == [mine]

@@ -205,8 +205,8 @@ def _short(word: str) -> str:
 
 # In the order in which the causes are asked: the first that has a line is taken.
 _WORDS: Final[dict[type[BaseException], Callable[[Any], str]]] = {
+    SourceError: str,  # before what it comes from: it knows the line
     SettingError: str,
-    SourceError: str,
     CommandLineError: str,
     RunError: str,
     yaml.YAMLError: _broken_yaml,

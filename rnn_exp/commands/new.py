@@ -1,6 +1,7 @@
 """``rnn-exp-new``: a file to begin with, for a part of one's own, and its test."""
 
 import importlib.resources
+import importlib.util
 import keyword
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -83,6 +84,8 @@ def _new() -> None:
     kind, name = _KINDS[given.kind], given.name
     if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii():
         leave(options.prog, f"{name}: a name has letters, digits and _, such as my_{given.kind}")
+    if kind.word and importlib.util.find_spec(name) is not None and not Path(f"{name}.py").exists():
+        leave(options.prog, f"{name}: {name}.py would hide a module of Python; choose another name")
     files = {Path(kind.file.format(name=name)): _text(given.kind, name)}
     if kind.word:
         word = kind.word.format(name=name)

@@ -6,7 +6,7 @@ run, its folder, the files to write beside the results, and its log.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from rnn_exp.storage import checkpoint, unfinished, writing
@@ -156,8 +156,9 @@ def _train(
     for runs in chunks(by_run, made):
         together, left = [by_run[run] for run in runs], list[Job]()
         try:
-            for job, result in _train_together([found[run] for run in runs], on_update, clock):
-                results[job.run] = result
+            with _exit_is_failure():
+                for job, result in _train_together([found[run] for run in runs], on_update, clock):
+                    results[job.run] = result
         except Exception as error:
             left = [job for job in together if job.run not in results]
             if len(left) == 1:
@@ -168,6 +169,15 @@ def _train(
         for part in (left[:half], left[half:]) if left else ():
             results |= _train(part, on_update, clock)
     return results
+
+
+@contextmanager
+def _exit_is_failure() -> Iterator[None]:
+    """A context in which a part of a user that asks Python to exit fails its run."""
+    try:
+        yield
+    except SystemExit as error:
+        raise RuntimeError(f"its code asked Python to exit ({error.code})") from None
 
 
 def _train_together(

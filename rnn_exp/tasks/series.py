@@ -148,7 +148,7 @@ def _read(
         allowed = f"{_WHAT} and more rows; {file} has {len(values)}"
         raise SettingError("file", file, f"{allowed} (task.test_share={test_share:g})")
     part = values[:training]
-    with np.errstate(over="ignore", invalid="ignore"):  # of what overflows, a line says so
+    with np.errstate(all="ignore"):  # of what overflows, a line says so
         deviation = part.std(0)
         standardised = (values - part.mean(0)) / np.where(np.isfinite(deviation), deviation, np.nan)
         columns = torch.tensor(standardised, dtype=torch.float32)

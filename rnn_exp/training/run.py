@@ -75,6 +75,7 @@ class Run:
         object.__setattr__(self, "init", self.init.for_length(self.task.length))
         for key, value, reason in self._refusals():
             raise SettingError(key, value, reason)
+        _ = self.sources  # those of now: a file may be run again later
 
     def _refusals(self) -> Iterator[Refusal]:
         """Yield the settings that exclude others, with the reason."""
@@ -232,10 +233,6 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         settings: every setting under its key, as `Run.settings` gives them.
-
-    Example:
-        >>> nested({"task": "adding", "task.length": 20, "seed": 1})
-        {'task': {'name': 'adding', 'length': 20}, 'init': {}, 'seed': 1}
     """
     config: dict[str, Any] = {group: {} for group in _NAMED}
     for key, value in settings.items():
@@ -271,7 +268,7 @@ _FIXED: dict[str, type] = {
     "recording": Recording,
     "evaluation": Evaluation,
 }
-_MISSING: dict[str, Mapping[str, Any]] = {"evaluation": {}}  # configurations of before lack it
+_MISSING: dict[str, Mapping[str, Any]] = {"evaluation": {}}  # of before
 
 
 def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of the dataclasses
@@ -286,9 +283,8 @@ def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of th
     own = own_defaults(group)
     more = {key: given.pop(key) for key in own if key in given}
     _refuse_unknown(f"{group}.", given, [*names, *own])
-    given |= {"more": {key: value for key, value in more.items() if value is not None}}
-    if not own:
-        del given["more"]
+    if own:
+        given["more"] = {key: value for key, value in more.items() if value is not None}
     try:
         return kind(**given)
     except SettingError as error:
