@@ -6,7 +6,7 @@ its modules in the group of entry points ``rnn_exp``.
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from rnn_exp import figures
@@ -131,19 +131,21 @@ def _is_class_of(thing: object, kind: type) -> bool:
     return isinstance(thing, type) and issubclass(thing, kind)
 
 
+def _fields_of(thing: object) -> Sequence["dataclasses.Field[Any]"]:
+    """Return the fields of a dataclass that is a class; none of anything else."""
+    is_class = isinstance(thing, type) and dataclasses.is_dataclass(thing)
+    return dataclasses.fields(thing) if is_class else ()  # type: ignore[arg-type]
+
+
 def _says_nothing(thing: object) -> list[str]:
     """Return the fields of a class that do not say what they accept: any value would do."""
-    if not isinstance(thing, type) or not dataclasses.is_dataclass(thing):
-        return []
-    return [field.name for field in dataclasses.fields(thing) if allowed_of(field) is None]
+    return [field.name for field in _fields_of(thing) if allowed_of(field) is None]
 
 
 def _without_default(thing: object) -> list[str]:
-    if not isinstance(thing, type) or not dataclasses.is_dataclass(thing):
-        return []
     nothing = dataclasses.MISSING
     return [
         field.name
-        for field in dataclasses.fields(thing)
+        for field in _fields_of(thing)
         if field.default is nothing and field.default_factory is nothing
     ]

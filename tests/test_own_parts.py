@@ -18,6 +18,7 @@ from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run, run_from
 from rnn_exp.training.settings import Training
 from tests._hydra.test_app import start
+from tests.using import forget_used_files
 
 TASK = '''"""Tell the sign of the first input."""
 
@@ -134,9 +135,7 @@ def parts(tmp_path, monkeypatch):
 def forgotten():
     """Take off what a test's files have registered."""
     yield
-    for name in [name for name in sys.modules if name.startswith("rnn_exp_use_")]:
-        for remove in sys.modules.pop(name).__dict__["__rnn_exp_loading__"].remove:
-            remove()
+    forget_used_files()
 
 
 @pytest.fixture

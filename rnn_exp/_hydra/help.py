@@ -12,7 +12,7 @@ from typing import Any
 
 from rnn_exp import schema
 from rnn_exp.fields import allowed_of, as_typed
-from rnn_exp.registry import load_plugins, use
+from rnn_exp.registry import files_in, load_plugins, use
 from rnn_exp.storage.objective import Objective
 from rnn_exp.words import versions_line
 
@@ -33,7 +33,7 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
     asks = {"--settings", "-sc", "--shell-completion"} & set(words)
     if asks:
         load_plugins()
-        for path in _files_used([*words, *os.environ.get("COMP_LINE", "").split()]):
+        for path in files_in([*words, *os.environ.get("COMP_LINE", "").split()]):
             use(path)
     if "--columns" in words:
         return list(schema.column_lines())
@@ -44,12 +44,6 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
     if {"-sc", "--shell-completion"} & set(words) and any(w.startswith("query=") for w in words):
         return completions(os.environ.get("COMP_LINE", ""))
     return None
-
-
-def _files_used(words: Iterable[str]) -> list[str]:
-    """Return the files that the words ``use=[mine.py,other.py]`` ask for, without Hydra."""
-    lists = [word.removeprefix("use=").strip("[]'\"") for word in words if word.startswith("use=")]
-    return [path.strip("'\" ") for each in lists for path in each.split(",") if path]
 
 
 def settings_lines() -> Iterator[str]:

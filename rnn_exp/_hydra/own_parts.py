@@ -76,8 +76,8 @@ def use_files(named: Iterable[str], folders: Sequence[Path]) -> None:
 def _texts(value: object) -> list[str]:
     """Return the paths that a value lists; null: none."""
     listed = value if isinstance(value, list) else [] if value is None else [value]
-    texts = [str(each) for each in listed if isinstance(each, str) or not isinstance(each, list)]
-    if not all(isinstance(each, str) for each in listed):
+    texts = [each for each in listed if isinstance(each, str)]
+    if len(texts) < len(listed):
         raise SettingError(KEY, ",".join(map(str, listed)), _ALLOWED)
     return texts
 

@@ -23,7 +23,7 @@ from rnn_exp.networks.cells import (
 from rnn_exp.networks.cells.step import StepCell
 from rnn_exp.randomness import generator
 
-__all__ = ["Finding", "check_cell"]
+__all__ = ["Fault", "check_cell"]
 
 _LENGTHS: Final = (1, 3, 6)
 _EPS: Final = 1e-5  # of central differences, of numbers of size 1
@@ -34,7 +34,7 @@ _RUNS = 5
 _INPUTS = 2
 
 
-class Finding(NamedTuple):
+class Fault(NamedTuple):
     """Something that is off.
 
     Args:
@@ -102,7 +102,7 @@ class _Case:
         )
 
 
-def check_cell(kind: CellKind, activation: str = "tanh") -> list[Finding]:
+def check_cell(kind: CellKind, activation: str = "tanh") -> list[Fault]:
     """Return what is off with a cell; an empty list: nothing.
 
     Looked at, for sequences of 1, 3 and 6 steps: ∂L/∂h_t of every step, the gradients of every
@@ -116,7 +116,7 @@ def check_cell(kind: CellKind, activation: str = "tanh") -> list[Finding]:
         kind: of the cell.
         activation: the word of ``network.activation``, where the cell takes any.
     """
-    found: list[Finding] = []
+    found: list[Fault] = []
     for T in _LENGTHS:
         case = _Case.draw(kind, activation, T, 1, 3, 4, torch.float64)
         mine = case.results()
@@ -138,7 +138,7 @@ def _compared(
     most: float,
     oracle: str,
     T: int,
-) -> Iterator[Finding]:
+) -> Iterator[Fault]:
     """Yield the numbers that are further from an oracle's than they may be."""
     for name, expected in other.items():
         size = max(float(expected.abs().max()), 1e-3)
@@ -149,7 +149,7 @@ def _compared(
             if name.endswith("_t"):
                 by_time = apart.nan_to_num(torch.inf).flatten(1).amax(-1)
                 step = f", time step {int(by_time.argmax()) + 1}"
-            yield Finding(
+            yield Fault(
                 kind.name, f"{name}{step} of {T}", f"{worst:.1e} of its size off by {oracle}"
             )
 
@@ -285,7 +285,7 @@ def _step_by_step(
     return {"∂L/∂h_t": torch.cat(totals)}
 
 
-def _alone(kind: CellKind, case: _Case, size: str) -> Iterator[Finding]:
+def _alone(kind: CellKind, case: _Case, size: str) -> Iterator[Fault]:
     """Yield the numbers of which a run's bits are others alone than in company."""
     together, off = case.results(), dict[str, int]()
     for run in range(_RUNS):
@@ -296,4 +296,4 @@ def _alone(kind: CellKind, case: _Case, size: str) -> Iterator[Finding]:
     for name, count in off.items():
         if count:
             said = f"{count} of {_RUNS} runs have other bits alone than together"
-            yield Finding(kind.name, f"{name} ({size})", said)
+            yield Fault(kind.name, f"{name} ({size})", said)

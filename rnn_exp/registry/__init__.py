@@ -4,7 +4,7 @@ A `Registry` knows of each thing its `Source`: none for what is part of this pac
 package, or what was typed in a notebook.
 """
 
-from rnn_exp.registry.loading import SourceText, load_plugins, use
+from rnn_exp.registry.loading import SourceText, files_in, load_plugins, use
 from rnn_exp.registry.registry import Registry
 from rnn_exp.registry.source import Source, SourceError, module_of_caller, source_of_caller
 
@@ -13,6 +13,7 @@ __all__ = [
     "Source",
     "SourceError",
     "SourceText",
+    "files_in",
     "load_plugins",
     "module_of_caller",
     "source_of_caller",

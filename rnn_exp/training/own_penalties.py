@@ -91,7 +91,8 @@ def own_settings(given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """
     found: dict[str, Any] = {}
     for kind in OWN_PENALTIES.values():
-        penalty, own = kind(**_own(kind, given)), _own(kind, given)
+        own = _own(kind, given)
+        penalty = kind(**own)
         if penalty.weight:
             found |= settings_of(penalty)
             continue

@@ -1,6 +1,5 @@
 """The remedies of examples/ do what their docstrings say."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from rnn_exp.verification import verify
+from tests.using import forget_used_files
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -24,9 +24,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def used():
     """Use an example as a user does; what it registers is gone after the test."""
     yield lambda name: rx.use(EXAMPLES / f"{name}.py")
-    for name in [name for name in sys.modules if name.startswith("rnn_exp_use_")]:
-        for remove in sys.modules.pop(name).__dict__["__rnn_exp_loading__"].remove:
-            remove()
+    forget_used_files()
 
 
 def test_autoclip_clips_to_the_percentile_of_all_norms_so_far(used):

@@ -17,6 +17,7 @@ from rnn_exp.training.own_penalties import OwnPenalty
 from rnn_exp.verification import verify
 from rnn_exp.verification.tasks import check_task
 from rnn_exp.verification.weights import check_init, check_penalty
+from tests.using import forget_used_files
 
 OWN = torch.Generator().manual_seed(7)
 
@@ -134,9 +135,7 @@ def typed(monkeypatch, tmp_path, capsys):
         return code, capsys.readouterr().out
 
     yield type_
-    for name in [name for name in sys.modules if name.startswith("rnn_exp_use_")]:
-        for remove in sys.modules.pop(name).__dict__["__rnn_exp_loading__"].remove:
-            remove()
+    forget_used_files()
 
 
 @pytest.mark.parametrize("kind", ["task", "activation", "cell", "init", "penalty"])
