@@ -9,7 +9,7 @@ import os
 import sys
 import types
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
@@ -136,7 +136,9 @@ def load_plugins() -> None:
     if os.environ.get(NO_PLUGINS) == "0":
         return
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        source = _source_of_plugin(entry)
+        # dask may have replaced Python's finder of packages: entries are then of another class
+        name, version = (entry.dist.name, entry.dist.version) if entry.dist else (entry.module, "0")
+        source = Source(name, _hash_of_package(entry.module.partition(".")[0]), version)
         with running(source, f"plugin={source.name}"):
             importlib.import_module(entry.module)
         _distributions().append(source)
@@ -170,18 +172,14 @@ def _run_text(source: Source, text: bytes) -> None:
         raise
 
 
-def _source_of_plugin(entry: EntryPoint) -> Source:
-    """Return an installed package as a source: the hash is that of all its modules' texts."""
-    found = importlib.util.find_spec(entry.module.partition(".")[0])
+def _hash_of_package(package: str) -> str:
+    """Return the hash of the texts of all modules of an installed package."""
+    found = importlib.util.find_spec(package)
     places = [] if found is None else [*(found.submodule_search_locations or [])]
     files = sorted(file for place in places for file in Path(place).rglob("*.py"))
     if not files and found is not None and found.origin is not None:
         files = [Path(found.origin)]
-    text = b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
-    name, version = entry.module, "0"
-    if entry.dist is not None:
-        name, version = entry.dist.name, entry.dist.version
-    return Source(name, hash_of(text), version)
+    return hash_of(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files))
 
 
 def _module_name(name: str) -> str:
