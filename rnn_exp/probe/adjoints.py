@@ -14,7 +14,7 @@ Hochreiter & Schmidhuber (1997), Cho et al. (2014), Sak, Senior & Beaufays (2014
 """
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 import torch
@@ -72,70 +72,67 @@ class Received(NamedTuple):
 
 
 class Adjoint(abc.ABC):
-    """The linear recursion of one layer, whose factors are known for all time steps.
+    """The linear recursion of one layer, whose factors are known for all time steps; for one pass.
+
+    The pass turns the factors into ``deltas``, ∂L/∂(W h_{t−1} + b), in place: what is left of a
+    time step is then two to four operations.
 
     Args:
         given: what the layer had in the forward pass.
     """
 
     has_memory = False
+    deltas: Float[Tensor, "time batch gates"]
+    slopes: tuple[Float[Tensor, "time batch hidden"], ...]
+    """φ' of every unit (of every gate), for the column saturation."""
 
     def __init__(self, given: Given) -> None:
         self.given = given
         self.W, self.V = given.weights["weight_hh"], given.weights["weight_ih"]
 
-    @property
     @abc.abstractmethod
-    def slopes(self) -> Float[Tensor, "time batch gates"]:
-        """φ' of every unit (of every gate), for the column saturation."""
+    def back(self, t: int, own: Received, before: Received, into: Received) -> Received:
+        """Return the gradients of the step before ``t`` (counted from 0).
 
-    @abc.abstractmethod
-    def delta(self, t: int, own: Received) -> Float[Tensor, "batch gates"]:
-        """Return ∂L/∂(W h_{t−1} + b) from the total gradients of step ``t`` (counted from 0)."""
+        Args:
+            t: the step; ``deltas[t]`` is known afterwards.
+            own: ∂L/∂h_t; and ∂L/∂c_t, of an LSTM.
+            before: the direct parts of the step before.
+            into: where the gradients of the step before are written.
+        """
 
-    def memory(self, t: int, own: Received) -> Float[Tensor, "batch memory"]:
-        """Return ∂L/∂c_t from ∂L/∂h_t and what step t + 1 and the loss hand back to c_t."""
+    def memory(self, t: int, total: Tensor, onto: Tensor | None) -> Float[Tensor, "batch memory"]:
+        """Return ∂L/∂c_t of a step that nothing comes after, from its own direct parts."""
         raise NotImplementedError
 
-    def before(self, t: int, own: Received, delta: Tensor, direct: Received) -> Received:
-        """Return the gradients of the step before: what step ``t`` hands back, and the direct part.
-
-        Of c_{t−1} it is what `memory` reads.
-        """
-        del t, own
-        return Received(torch.addmm(direct.total, delta, self.W), None)
-
     def onto_inputs(
-        self, deltas: Float[Tensor, "time batch gates"], total: Float[Tensor, "time batch hidden"]
+        self, total: Float[Tensor, "time batch hidden"]
     ) -> Float[Tensor, "time batch input"]:
-        """Return ∂L/∂x of every step."""
+        """Return ∂L/∂x of every step, after the pass."""
         del total
-        return deltas @ self.V
+        return self.deltas @ self.V
 
 
 class _Elman(Adjoint):
     """nn.RNN; φ' is a function of the state itself."""
 
-    _slopes: Tensor
-
-    @property
-    def slopes(self) -> Tensor:
-        return self._slopes
-
-    def delta(self, t: int, own: Received) -> Tensor:
-        return own.total * self._slopes[t]
-
-
-class _Tanh(_Elman):
-    def __init__(self, given: Given) -> None:
+    def __init__(self, given: Given, slopes: Tensor) -> None:
         super().__init__(given)
-        self._slopes = 1 - given.states * given.states
+        self.slopes, self.deltas = (slopes,), slopes.clone()
+        self._by_step = self.deltas.unbind()
+
+    def back(self, t: int, own: Received, before: Received, into: Received) -> Received:
+        delta = self._by_step[t].mul_(own.total)
+        torch.addmm(before.total, delta, self.W, out=into.total)
+        return into
 
 
-class _Relu(_Elman):
-    def __init__(self, given: Given) -> None:
-        super().__init__(given)
-        self._slopes = (given.states > 0).to(given.states)
+def _tanh(given: Given) -> Adjoint:
+    return _Elman(given, 1 - given.states * given.states)
+
+
+def _relu(given: Given) -> Adjoint:
+    return _Elman(given, (given.states > 0).to(given.states))
 
 
 class _Gru(Adjoint):
@@ -145,33 +142,33 @@ class _Gru(Adjoint):
         super().__init__(given)
         of_x, of_h = given.of_inputs(), given.of_states()
         H = given.states.shape[-1]
-        r, self._z = (of_x[..., : 2 * H] + of_h[..., : 2 * H]).sigmoid().chunk(2, dim=-1)
+        r, z = (of_x[..., : 2 * H] + of_h[..., : 2 * H]).sigmoid_().chunk(2, dim=-1)
         by_h = of_h[..., 2 * H :]
-        n = torch.addcmul(of_x[..., 2 * H :], r, by_h).tanh()
-        of_r, of_z, of_n = r - r * r, self._z - self._z * self._z, 1 - n * n
-        self._slopes = torch.cat([of_r, of_z, of_n], dim=-1)
-        self._onto_n = (1 - self._z) * of_n
+        n = torch.addcmul(of_x[..., 2 * H :], r, by_h).tanh_()
+        of_r, of_z, of_n = r - r * r, z - z * z, 1 - n * n
+        self.slopes = of_r, of_z, of_n
+        self._onto_n = (1 - z) * of_n
         factors = self._onto_n * by_h * of_r, (given.previous - n) * of_z, self._onto_n * r
-        self._factors = torch.stack(factors, dim=-2)
+        together = torch.stack(factors, dim=-2)
+        self.deltas = together.flatten(-2)
+        self._wide, self._by_step, self._z = together.unbind(), self.deltas.unbind(), z.unbind()
 
-    @property
-    def slopes(self) -> Tensor:
-        return self._slopes
+    def back(self, t: int, own: Received, before: Received, into: Received) -> Received:
+        self._wide[t].mul_(own.total.unsqueeze(-2))
+        torch.addcmul(before.total, own.total, self._z[t], out=into.total)
+        into.total.addmm_(self._by_step[t], self.W)
+        return into
 
-    def delta(self, t: int, own: Received) -> Tensor:
-        return (self._factors[t] * own.total.unsqueeze(-2)).flatten(-2)
-
-    def before(self, t: int, own: Received, delta: Tensor, direct: Received) -> Received:
-        kept = torch.addcmul(direct.total, own.total, self._z[t])
-        return Received(torch.addmm(kept, delta, self.W), None)
-
-    def onto_inputs(self, deltas: Tensor, total: Tensor) -> Tensor:
+    def onto_inputs(self, total: Tensor) -> Tensor:
         H = total.shape[-1]  # r multiplies what the states add to n, not what the inputs add
-        return torch.cat([deltas[..., : 2 * H], total * self._onto_n], dim=-1) @ self.V
+        return torch.cat([self.deltas[..., : 2 * H], total * self._onto_n], dim=-1) @ self.V
 
 
 class _Lstm(Adjoint):
-    """nn.LSTM, also with a projection; gates in torch's order i, f, g, o."""
+    """nn.LSTM, also with a projection; gates in torch's order i, f, g, o.
+
+    f lies beside the factors of i, f and g: ∂L/∂c_t multiplies all four.
+    """
 
     has_memory = True
 
@@ -180,45 +177,51 @@ class _Lstm(Adjoint):
         if given.c_0 is None:
             raise ValueError("an LSTM begins with c_0")
         self._P = given.weights.get("weight_hr")
-        of_i, of_f, of_g, of_o = (given.of_inputs() + given.of_states()).chunk(4, dim=-1)
-        i, self._f, g, o = of_i.sigmoid(), of_f.sigmoid(), of_g.tanh(), of_o.sigmoid()
-        c, memories = given.c_0, [given.c_0]
-        for f_t, added in zip(self._f.unbind(), (i * g).unbind(), strict=True):
-            c = torch.addcmul(added, f_t, c)
-            memories.append(c)
-        cells = torch.stack(memories)
+        of_i, of_f, of_g, of_o = given.of_inputs().add_(given.of_states()).chunk(4, dim=-1)
+        i, f, g, o = of_i.sigmoid(), of_f.sigmoid(), of_g.tanh(), of_o.sigmoid()
+        T, B, H = i.shape
+        cells = i.new_empty(T + 1, B, H)
+        cells[0] = given.c_0
+        steps = cells.unbind()
+        for before, after, f_t, added in zip(
+            steps, steps[1:], f.unbind(), (i * g).unbind(), strict=False
+        ):
+            torch.addcmul(added, f_t, before, out=after)
         squashed = cells[1:].tanh()
-        slopes = i - i * i, self._f - self._f * self._f, 1 - g * g, o - o * o
-        self._slopes = torch.cat(slopes, dim=-1)
-        self._onto_c = o * (1 - squashed * squashed)
-        self._of_c = torch.stack([g * slopes[0], cells[:-1] * slopes[1], i * slopes[2]], dim=-2)
-        self._of_h = squashed * slopes[3]
-
-    @property
-    def slopes(self) -> Tensor:
-        return self._slopes
+        self.slopes = i - i * i, f - f * f, 1 - g * g, o - o * o
+        of_i, of_f, of_g, of_o = self.slopes
+        self._onto_c = (o * (1 - squashed * squashed)).unbind()
+        together = i.new_empty(T, B, 5, H)
+        together[..., 0, :] = f
+        torch.mul(g, of_i, out=together[..., 1, :])
+        torch.mul(cells[:-1], of_f, out=together[..., 2, :])
+        torch.mul(i, of_g, out=together[..., 3, :])
+        torch.mul(squashed, of_o, out=together[..., 4, :])
+        self.deltas = together.flatten(-2)[..., H:]
+        self._by_c, self._by_h = together[..., :4, :].unbind(), together[..., 4, :].unbind()
+        self._passed, self._by_step = together[..., 0, :].unbind(), self.deltas.unbind()
 
     def _unprojected(self, total: Tensor) -> Tensor:
         return total if self._P is None else total @ self._P
 
-    def memory(self, t: int, own: Received) -> Tensor:
-        later = own.memory if own.memory is not None else 0.0
-        return later + self._unprojected(own.total) * self._onto_c[t]
+    def memory(self, t: int, total: Tensor, onto: Tensor | None) -> Tensor:
+        own = self._unprojected(total) * self._onto_c[t]
+        return own if onto is None else own + onto
 
-    def delta(self, t: int, own: Received) -> Tensor:
-        of_c = self._of_c[t] * own.memory.unsqueeze(-2)
-        return torch.cat([of_c.flatten(-2), self._of_h[t] * self._unprojected(own.total)], dim=-1)
+    def back(self, t: int, own: Received, before: Received, into: Received) -> Received:
+        self._by_c[t].mul_(own.memory.unsqueeze(-2))
+        self._by_h[t].mul_(self._unprojected(own.total))
+        torch.addmm(before.total, self._by_step[t], self.W, out=into.total)
+        passed = self._passed[t] if before.memory is None else self._passed[t] + before.memory
+        if t:
+            of_h = self._unprojected(into.total)
+            torch.addcmul(passed, of_h, self._onto_c[t - 1], out=into.memory)
+        return into
 
-    def before(self, t: int, own: Received, delta: Tensor, direct: Received) -> Received:
-        memory = own.memory * self._f[t]
-        if direct.memory is not None:
-            memory += direct.memory
-        return Received(torch.addmm(direct.total, delta, self.W), memory)
 
-
-ADJOINTS: Final[Mapping[str, type[Adjoint]]] = {
-    "RNN_TANH": _Tanh,
-    "RNN_RELU": _Relu,
+ADJOINTS: Final[Mapping[str, Callable[[Given], Adjoint]]] = {
+    "RNN_TANH": _tanh,
+    "RNN_RELU": _relu,
     "GRU": _Gru,
     "LSTM": _Lstm,
 }

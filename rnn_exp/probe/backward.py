@@ -48,19 +48,19 @@ class Totals(NamedTuple):
 
 def backward(adjoint: Adjoint, direct: Direct) -> Totals:
     """Go back through time in the precision of the numbers that are given."""
-    nothing = Received(torch.zeros_like(direct.total[0]), None)
-    total, memory, deltas = [], [], []
-    last = len(direct.total) - 1
-    own = direct.at(last)
-    for t in range(last, -1, -1):
-        if adjoint.has_memory:
-            own = own._replace(memory=adjoint.memory(t, own))
-            memory.append(own.memory)
-        delta = adjoint.delta(t, own)
-        total.append(own.total)
-        deltas.append(delta)
-        own = adjoint.before(t, own, delta, direct.at(t - 1) if t else nothing)
-    return Totals(_by_time(total), _by_time(memory) if memory else None, _by_time(deltas))
+    total, last = torch.empty_like(direct.total), len(direct.total) - 1
+    total[last] = direct.total[last]
+    memory = None
+    if adjoint.has_memory:
+        first = adjoint.memory(last, *direct.at(last))
+        memory = first.new_empty(len(total), *first.shape)
+        memory[last] = first
+    by_step = total.unbind(), [None] * len(total) if memory is None else memory.unbind()
+    into = [Received(*parts) for parts in zip(*by_step, strict=True)]
+    for t in range(last, 0, -1):
+        adjoint.back(t, into[t], direct.at(t - 1), into[t - 1])
+    adjoint.back(0, into[0], *_nothing(into[0]))
+    return Totals(total, memory, adjoint.deltas)
 
 
 def rescaled_backward(adjoint: Adjoint, direct: Direct) -> Totals:
@@ -68,37 +68,43 @@ def rescaled_backward(adjoint: Adjoint, direct: Direct) -> Totals:
 
     The recursion is linear, so that a power of two may be taken out of it at any step.
     """
-    nothing = Received(torch.zeros_like(direct.total[0]), None)
-    received = _scaled(direct)
-    own = Scaled.zeros(tuple(received.values.shape[1:]), received.values.device)
-    total, memory, deltas, exponents = [], [], [], []
+    hidden, kept = direct.total.shape[-1], []
+    carried = None
     for t in range(len(direct.total) - 1, -1, -1):
-        own = own.plus(Scaled(received.values[t], received.exponents[t])).settled()
-        there = _parted(own.values, nothing.total.shape[-1])
-        if adjoint.has_memory:
-            there = there._replace(memory=adjoint.memory(t, there))
-            memory.append(there.memory)
-        delta = adjoint.delta(t, there)
-        for kept, values in ((total, there.total), (deltas, delta), (exponents, own.exponents)):
-            kept.append(values)
-        passed = adjoint.before(t, there, delta, nothing)
-        own = Scaled(torch.cat([part for part in passed if part is not None], -1), own.exponents)
-    every = _by_time(total), _by_time(memory) if memory else None, _by_time(deltas)
-    return Totals(*every, _by_time(exponents))
+        own = _received(adjoint, direct, t)
+        if carried is not None:
+            own = carried.plus(own)
+        own = own.settled()
+        there = _parted(own.values, hidden)
+        before, into = _nothing(there)
+        adjoint.back(t, there, before, into)
+        carried = Scaled(torch.cat([each for each in into if each is not None], -1), own.exponents)
+        kept.append(own)
+    values = torch.stack([own.values for own in reversed(kept)])
+    exponents = torch.stack([own.exponents for own in reversed(kept)])
+    memory = values[..., hidden:] if adjoint.has_memory else None
+    return Totals(values[..., :hidden], memory, adjoint.deltas, exponents)
 
 
-def _scaled(direct: Direct) -> Scaled:
-    """Return what a layer receives as scaled numbers: those of h_t, and of c_t behind them."""
-    values = torch.cat([part for part in direct[:2] if part is not None], dim=-1)
+def _nothing(like: Received) -> tuple[Received, Received]:
+    """Return direct parts that are zero, and a place for gradients that follow from these alone."""
+    memory = None if like.memory is None else torch.zeros_like(like.memory)
+    before = Received(torch.zeros_like(like.total), None)
+    return before, Received(torch.zeros_like(like.total), memory)
+
+
+def _received(adjoint: Adjoint, direct: Direct, t: int) -> Scaled:
+    """Return the gradients of step ``t`` that follow from its own direct parts."""
+    own = direct.at(t)
+    parts = [own.total]
+    if adjoint.has_memory:
+        parts.append(adjoint.memory(t, *own))
+    values = torch.cat(parts, dim=-1)
     if direct.exponents is None:
         return Scaled.of(values)
-    return Scaled(values, direct.exponents).settled()
+    return Scaled(values, direct.exponents[t]).settled()
 
 
 def _parted(values: Tensor, hidden: int) -> Received:
     memory = values[..., hidden:]
     return Received(values[..., :hidden], memory if memory.shape[-1] else None)
-
-
-def _by_time(backwards: list[Tensor]) -> Tensor:
-    return torch.stack(backwards[::-1])

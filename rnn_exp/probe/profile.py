@@ -10,7 +10,7 @@ as it is in the tables of the runs of this package; or as a sum, and then there 
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ __all__ = ["Gradients", "Profile", "profiles_of"]
 _MOST_NUMBERS: Final = 1 << 20
 _MARGIN: Final = 3.0  # decades above the smallest normal number, for norms are sums of many
 _OK: Final = GRADIENT_STATUSES.index("ok")
+_CARRIED: Final = ("log10_total", "log10_memory")
 _NORMS: Final = ("log10_total", "log10_direct", "log10_memory", "log10_contribution")
 
 
@@ -116,7 +117,7 @@ def _back(
             totals = through(adjoint, direct)
             yield _Passed(layer, direction, adjoint, direct, totals)
             if layer.number:
-                of_x = _Onto(adjoint.onto_inputs(totals.deltas, totals.total), totals.exponents)
+                of_x = _Onto(adjoint.onto_inputs(totals.total), totals.exponents)
                 below = below.plus(of_x.turned(lengths) if direction else of_x)
         if layer.number:
             mask = layers[layer.number - 1].mask
@@ -181,13 +182,18 @@ def _columns(passed: _Passed, lengths: Lengths, factor: float) -> dict[str, Tens
         "log10_direct": _log10(passed.direct.total, passed.direct.exponents, lengths)
         + per_sequence,
         "log10_contribution": _log10_contributions(totals, given.previous, lengths),
-        "saturation": lengths.by_lag(adjoint.slopes).sum((1, 2), dtype=torch.float64)
-        / (there * adjoint.slopes.shape[-1]),
+        "saturation": _mean(adjoint.slopes, lengths, there),
         "state_rms": norm(lengths.by_lag(given.states)) / (there * given.states.shape[-1]).sqrt(),
     }
     if totals.memory is not None:
         columns["log10_memory"] = _log10(totals.memory, totals.exponents, lengths) + per_sequence
     return columns
+
+
+def _mean(parts: Sequence[Tensor], lengths: Lengths, there: Tensor) -> Tensor:
+    """Return the mean over sequences, units and gates."""
+    sums = [lengths.by_lag(part).sum((1, 2), dtype=torch.float64) for part in parts]
+    return torch.stack(sums).sum(0) / (there * sum(part.shape[-1] for part in parts))
 
 
 def _log10(values: Tensor, exponents: Tensor | None, lengths: Lengths) -> Tensor:
@@ -211,12 +217,16 @@ def _log10_contributions(totals: Totals, previous: Tensor, lengths: Lengths) -> 
 
 def _is_lost(columns: Mapping[str, Tensor], floor: float) -> bool:
     """Say whether a norm is too small for its digits, or not finite."""
-    total = columns["log10_total"]
-    found = (total < floor + _MARGIN) | ~(total < math.inf)
-    if "log10_memory" in columns:
-        memory = columns["log10_memory"]
-        found |= (memory < floor + _MARGIN) | ~(memory < math.inf)
-    return bool(found.any())
+    return any(
+        bool((_has_begun(values) & ((values < floor + _MARGIN) | ~(values < math.inf))).any())
+        for name, values in columns.items()
+        if name in _CARRIED
+    )
+
+
+def _has_begun(norms: Tensor) -> Tensor:
+    """Say of which time steps there is a loss at or after them: before that a zero is one."""
+    return (norms != -math.inf).flip(0).cummax(0).values.flip(0)
 
 
 def _with_statuses(

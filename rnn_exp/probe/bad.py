@@ -1,0 +1,103 @@
+"""The first value that is not finite: in which module, layer, direction, time step and pass."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from rnn_exp.probe.profile import Profile
+from rnn_exp.schema import GRADIENT_STATUSES
+
+__all__ = ["BadValue", "NonFiniteError", "bad_in_output", "first_bad"]
+
+_BAD = [GRADIENT_STATUSES.index(word) for word in ("inf", "nan")]
+
+
+@dataclasses.dataclass(frozen=True)
+class BadValue:
+    """Where a value is not finite for the first time.
+
+    Args:
+        update: its number.
+        call: of the module in this update.
+        module: its name in the model.
+        layer: its number.
+        direction: 0: reads forward, 1: backward.
+        time: the time step, from 1; 0: not known, as only the call's output was looked at.
+        is_forward: in the forward pass, so of a state; else of a gradient.
+    """
+
+    update: int
+    call: int
+    module: str
+    layer: int
+    direction: int
+    time: int
+    is_forward: bool
+
+    def __str__(self) -> str:
+        what = "state h_t (forward pass)" if self.is_forward else "gradient ∂L/∂h_t (backward pass)"
+        backwards = ", reading backwards" if self.direction else ""
+        where = f"layer {self.layer}{backwards}, time step {self.time}"
+        return f"update {self.update}, {self.module or 'the model'}, {where}: a {what} is not finite"
+
+
+class NonFiniteError(FloatingPointError):
+    """Training has met a value that is not finite; ``found`` says where."""
+
+    def __init__(self, found: BadValue) -> None:
+        super().__init__(str(found))
+        self.found = found
+
+
+def first_bad(
+    update: int, call: int, module: str, profiles: Sequence[Profile]
+) -> BadValue | None:
+    """Return the first value of a call that is not finite; None: there is none.
+
+    States come first, by layer and then by time; then gradients, from the top layer and the last
+    time step on.
+
+    Args:
+        update: its number.
+        call: of the module in this update.
+        module: its name.
+        profiles: what was measured.
+    """
+    for one in sorted(profiles, key=lambda each: each.layer):
+        steps = np.flatnonzero(~np.isfinite(one.columns["state_rms"]))
+        if steps.size:
+            return _at(update, call, module, one, int(steps[0]), is_forward=True)
+    for one in sorted(profiles, key=lambda each: -each.layer):
+        statuses = [one.columns[name] for name in ("status", "status_memory") if name in one.columns]
+        steps = np.flatnonzero(np.isin(statuses, _BAD).any(0))
+        if steps.size:
+            return _at(update, call, module, one, int(steps[-1]), is_forward=False)
+    return None
+
+
+def _at(
+    update: int, call: int, module: str, one: Profile, step: int, *, is_forward: bool
+) -> BadValue:
+    T = len(one.columns["state_rms"])
+    time = T - step if one.direction else step + 1
+    return BadValue(update, call, module, one.layer, one.direction, time, is_forward)
+
+
+def bad_in_output(update: int, module: str, result: object) -> BadValue | None:
+    """Return where the output of a call is not finite, before any gradient is computed.
+
+    Args:
+        update: its number.
+        module: its name.
+        result: what the call returned.
+    """
+    first = result[0] if isinstance(result, tuple) and not isinstance(result, PackedSequence) else result
+    values = first.data if isinstance(first, PackedSequence) else first
+    if not isinstance(values, Tensor) or bool(values.isfinite().all()):
+        return None
+    return BadValue(update, 0, module, 0, 0, 0, True)
+
+

@@ -1,0 +1,232 @@
+"""The recorder: hooks in, rows out, one update after the other."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from torch import nn
+
+from rnn_exp.fields import SettingError
+from rnn_exp.probe.bad import BadValue, NonFiniteError, bad_in_output, first_bad
+from rnn_exp.probe.fused import FusedCalls, Measured
+from rnn_exp.probe.hooks import Hooks, in_backward
+from rnn_exp.probe.modules import RecorderError, called_modules, fused_modules, shown
+from rnn_exp.probe.rows import Rows, frame_of
+from rnn_exp.probe.stepped import SteppedCalls
+from rnn_exp.probe.updates import Counter, Steps
+
+__all__ = ["Recorder", "Watching"]
+
+Reduction = Literal["mean", "sum"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Watching:
+    """What is recorded, and how often.
+
+    Args:
+        every: the first update of so many.
+        is_mean: whether the loss is a mean over the batch.
+        stop_on_nonfinite: raise an error at the first value that is not finite.
+    """
+
+    every: int = 1
+    is_mean: bool = True
+    stop_on_nonfinite: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an interval that is none."""
+        if not isinstance(self.every, int) or isinstance(self.every, bool) or self.every < 1:
+            raise SettingError("every", self.every, "a whole number from 1 on")
+
+    def wanted(self, update: int) -> bool:
+        """Say whether an update is recorded."""
+        return self.stop_on_nonfinite or update % self.every == 0
+
+
+class Recorder:
+    """Records the modules of a model while it is open.
+
+    Args:
+        model: any module.
+        watching: what is recorded.
+        steps_of: the names of modules that are called once a time step.
+        optimizer: whose steps end updates; None: an update ends when weights have moved.
+        folder: where rows go as they come; None: they stay in memory.
+        ended: is called with the number of every recorded update when it has ended.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        watching: Watching,
+        *,
+        steps_of: Iterable[str] = (),
+        optimizer: torch.optim.Optimizer | None = None,
+        folder: Path | None = None,
+        ended: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        fused, stepped = fused_modules(model), called_modules(model, steps_of)
+        if not fused and not stepped:
+            there = ", ".join(name for name, _ in model.named_modules() if name) or "none"
+            raise RecorderError(
+                "there is no nn.RNN, nn.GRU or nn.LSTM in the model; name the module that is "
+                f"called once a time step in steps_of; its modules are: {there}"
+            )
+        self.watching, self.model, self.names = watching, model, {**fused, **stepped}
+        self._stepped_names = stepped
+        self._fused = FusedCalls(fused, watching.is_mean, self._check)
+        self._stepped = SteppedCalls(stepped, watching.is_mean)
+        self._hooks = Hooks(self.names, self._before, self._after)
+        self._counter = Counter(model)
+        self._steps = None if optimizer is None else Steps(optimizer, self._wanted, self._end)
+        self._ended = ended
+        self.update, self._was_called, self._seen = 0, False, set[nn.Module]()
+        self.rows = Rows(folder)
+        self.updates: list[dict[str, Any]] = []
+        self.cuts: list[dict[str, Any]] = []
+        self.bad: list[BadValue] = []
+        self.is_open = False
+
+    def open(self) -> None:
+        """Begin to record.
+
+        Raises:
+            RecorderError: if it records already.
+            FileExistsError: if the folder has parts of another recording.
+        """
+        if self.is_open:
+            raise RecorderError("this recording is open already")
+        if self.rows.folder is not None:
+            self.rows.folder.mkdir(parents=True, exist_ok=True)
+            if self.rows.has_parts and not self.rows.parts:
+                raise FileExistsError(
+                    f"{self.rows.folder} has a recording already: choose another folder, or go on "
+                    "with it by load_state_dict"
+                )
+        self.is_open = True
+        self._hooks.open()
+        if self._steps is not None:
+            self._steps.open()
+
+    def close(self) -> None:
+        """Record no more; rows of the last update are kept, and no hook is left."""
+        self._hooks.close()
+        if self._steps is not None:
+            self._steps.close()
+        self.is_open = False
+        if self._was_called:
+            self.next_update()
+        self.rows.flush()
+
+    def unseen(self) -> list[str]:
+        """Return the modules none of whose calls was seen with a graph, for messages."""
+        return [shown(name, each) for each, name in self.names.items() if each not in self._seen]
+
+    def next_update(self) -> None:
+        """End an update: for programs that move weights in a way that cannot be seen."""
+        self._end({})
+
+    def state(self) -> dict[str, Any]:
+        """Return what a recording needs to go on: plain numbers and lists."""
+        self.rows.flush()
+        kept = self.rows.to_frame().to_dict("list") if self.rows.folder is None else {}
+        return {
+            "update": self.update,
+            "parts": self.rows.parts,
+            "rows": kept,
+            "updates": list(self.updates),
+            "cuts": list(self.cuts),
+            "bad": [dataclasses.asdict(each) for each in self.bad],
+        }
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """Go on after a state, as if nothing had been."""
+        self.update, self.updates = int(state["update"]), list(state["updates"])
+        self.cuts, self.bad = list(state["cuts"]), [BadValue(**each) for each in state["bad"]]
+        self.rows.go_on_after(int(state["parts"]))
+        if state["rows"]:
+            self.rows.add([pd.DataFrame(state["rows"])])
+
+    def _wanted(self) -> bool:
+        return self.watching.wanted(self.update)
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        del args
+        if in_backward() or not torch.is_grad_enabled():
+            return
+        if self._steps is None and self._counter.has_moved() and self._was_called:
+            self.next_update()
+        if isinstance(module, nn.RNNBase) and self._wanted():
+            self._fused.before(module)
+
+    def _after(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
+    ) -> None:
+        if in_backward():
+            self._refuse_reentrant(module)
+            return
+        self._was_called |= torch.is_grad_enabled()
+        if torch.is_grad_enabled():
+            self._seen.add(module)
+        if not self._wanted():
+            return
+        if self.watching.stop_on_nonfinite:
+            found = bad_in_output(self.update, self.names[module], result)
+            if found is not None:
+                self._stop(found)
+        if module in self._stepped_names:
+            self._stepped.after(module, result)
+        elif torch.is_grad_enabled():
+            self._fused.after(module, args, kwargs, result)  # type: ignore[arg-type]
+
+    def _refuse_reentrant(self, module: nn.Module) -> None:
+        if torch.is_grad_enabled() and module not in self._seen:
+            raise RecorderError(
+                f"{shown(self.names[module], module)} runs under checkpoint(…, use_reentrant=True),"
+                " which hides its graph; use use_reentrant=False"
+            )
+
+    def _check(self, measured: Measured) -> None:
+        """See whether what a call has received is finite, and take the norm of all gradients."""
+        if self._steps is not None:
+            self._steps.ask_for_norm()
+        if self.watching.stop_on_nonfinite:
+            found = first_bad(self.update, 0, measured.call.name, measured.profiles)
+            if found is not None:
+                self._stop(found)
+
+    def _stop(self, found: BadValue) -> None:
+        self.bad.append(found)
+        raise NonFiniteError(found)
+
+    def _end(self, measured: Mapping[str, Any]) -> None:
+        """End an update, with what is known of the optimiser's step."""
+        number, wanted = self.update, self._wanted()
+        fused, chains = self._fused.take(), self._stepped.take()
+        self.update, self._was_called = number + 1, False
+        if not wanted or not (fused or chains):
+            return
+        frames = []
+        for place, one in enumerate(fused):
+            frames += [frame_of(number, place, one.call.name, each) for each in one.profiles]
+            self._note_bad(first_bad(number, place, one.call.name, one.profiles))
+        for place, chain in enumerate(chains):
+            frames.append(frame_of(number, place, chain.name, chain.profile))
+            self._note_bad(first_bad(number, place, chain.name, [chain.profile]))
+            if chain.why_cut:
+                cut = {"update": number, "module": chain.name, "call": chain.first}
+                self.cuts.append(cut | {"why": chain.why_cut})
+        self.rows.add(frames)
+        if measured:
+            self.updates.append({"update": number, **measured})
+        self._ended(number)
+
+    def _note_bad(self, found: BadValue | None) -> None:
+        if found is not None:
+            self.bad.append(found)
+
+

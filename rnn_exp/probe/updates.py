@@ -1,0 +1,119 @@
+"""Where one update ends and the next begins, and what an optimiser makes of the gradient.
+
+Without an optimiser an update ends when the weights have moved: torch counts how often a tensor was
+changed in place. With one it ends with its step, and its gradient's norm is known before and after
+clipping, and how far the weights move.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Variable
+from torch.utils.hooks import RemovableHandle
+
+__all__ = ["Counter", "Steps"]
+
+_LESS: Final = 1 - 1e-5  # what rounding may take off a norm that nobody has clipped
+
+
+class Counter:
+    """Counts updates by the weights of a model: they have moved since a forward pass."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model, self._seen = model, -1
+
+    def has_moved(self) -> bool:
+        """Say whether weights have moved since this was last asked; True the first time."""
+        now = hash(tuple((each._version, each.data_ptr()) for each in self._model.parameters()))
+        moved, self._seen = now != self._seen, now
+        return moved
+
+
+class Steps:
+    """What is measured of an optimiser's steps.
+
+    Args:
+        optimizer: whose step ends an update.
+        wanted: whether this update is recorded.
+        ended: is called after its step with what was measured of it.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        wanted: Callable[[], bool],
+        ended: Callable[[dict[str, float]], None],
+    ) -> None:
+        self._optimizer, self._wanted, self._ended = optimizer, wanted, ended
+        self._handles: list[RemovableHandle] = []
+        self._unclipped: Tensor | None = None
+        self._before: dict[str, Any] = {}
+        self._is_asked = False
+
+    def open(self) -> None:
+        """Begin to see steps."""
+        self._handles = [
+            self._optimizer.register_step_pre_hook(self._pre_hook),
+            self._optimizer.register_step_post_hook(self._post_hook),
+        ]
+
+    def close(self) -> None:
+        """See no more steps."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def ask_for_norm(self) -> None:
+        """Take the gradient's norm when the backward pass that is going on has ended."""
+        if not self._is_asked:
+            self._is_asked = True
+            Variable._execution_engine.queue_callback(self._take_norm)
+
+    def _take_norm(self) -> None:
+        self._is_asked = False
+        self._unclipped = self._norm_of_gradient()
+
+    def _weights(self) -> list[Tensor]:
+        return [each for group in self._optimizer.param_groups for each in group["params"]]
+
+    def _norm_of_gradient(self) -> Tensor:
+        gradients = [each.grad for each in self._weights() if each.grad is not None]
+        return _norm(gradients)
+
+    def _pre_hook(self, *_: Any) -> None:  # noqa: ANN401 - torch's signature
+        if self._wanted():
+            weights = self._weights()
+            self._before = {
+                "clipped": self._norm_of_gradient(),
+                "weights": [each.detach().clone() for each in weights],
+            }
+
+    def _post_hook(self, *_: Any) -> None:  # noqa: ANN401
+        if not self._before:
+            self._ended({})
+            return
+        before, self._before = self._before, {}
+        weights = self._weights()
+        moved = _norm([now.detach() - old for now, old in zip(weights, before["weights"], strict=True)])
+        size, clipped = float(_norm(before["weights"])), float(before["clipped"])
+        full = math.nan if self._unclipped is None else float(self._unclipped)
+        self._unclipped = None
+        self._ended(
+            {
+                "grad_norm": full,
+                "clipped": clipped < full * _LESS or (not math.isfinite(full) and clipped != full),
+                "update_norm": float(moved),
+                "update_ratio": float(moved) / size if size else math.nan,
+            }
+        )
+
+
+def _norm(tensors: list[Tensor]) -> Tensor:
+    """Return the norm of all numbers of some tensors, with squares added up in float64."""
+    if not tensors:
+        return torch.full((), math.nan, dtype=torch.float64)
+    each = [torch.linalg.vector_norm(one, dtype=torch.float64) for one in tensors]
+    return torch.linalg.vector_norm(torch.stack([one.to(each[0].device) for one in each]))
