@@ -39,7 +39,7 @@ class Lengths(NamedTuple):
             return values
         place = self._steps(values.device) - (self.longest - self.each)
         moved = values.gather(0, _wide(place.clamp(min=0), values))
-        return torch.where((place >= 0).unsqueeze(-1), moved, 0.0)
+        return torch.where((place >= 0).unsqueeze(-1), moved, moved.new_zeros(()))
 
     def exponents_by_lag(self, exponents: Shaped[Tensor, "time batch"]) -> Tensor:
         """Return powers of two as `by_lag` does; where there is no number, one that counts not."""
@@ -72,7 +72,7 @@ class Lengths(NamedTuple):
         if self.each is None:
             return values
         there = self._steps(values.device) < self.each.to(values.device)
-        return torch.where(there.unsqueeze(-1), values, 0.0)
+        return torch.where(there.unsqueeze(-1), values, values.new_zeros(()))
 
 
 class Layout(NamedTuple):
