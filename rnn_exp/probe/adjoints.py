@@ -47,8 +47,8 @@ class Given(NamedTuple):
         """Return the same numbers in another precision."""
         c_0 = None if self.c_0 is None else self.c_0.to(dtype)
         weights = {name: weight.to(dtype) for name, weight in self.weights.items()}
-        wide = (part.to(dtype) for part in (self.inputs, self.states, self.h_0))
-        return Given(*wide, c_0, weights)
+        x, states, h_0 = (part.to(dtype) for part in (self.inputs, self.states, self.h_0))
+        return Given(x, states, h_0, c_0, weights)
 
     @property
     def previous(self) -> Float[Tensor, "time batch hidden"]:
@@ -209,6 +209,8 @@ class _Lstm(Adjoint):
         return own if onto is None else own + onto
 
     def back(self, t: int, own: Received, before: Received, into: Received) -> Received:
+        if own.memory is None:
+            raise ValueError("the gradient of an LSTM has ∂L/∂c_t as well")
         self._by_c[t].mul_(own.memory.unsqueeze(-2))
         self._by_h[t].mul_(self._unprojected(own.total))
         torch.addmm(before.total, self._by_step[t], self.W, out=into.total)

@@ -41,7 +41,9 @@ class BadValue:
         what = "state h_t (forward pass)" if self.is_forward else "gradient ∂L/∂h_t (backward pass)"
         backwards = ", reading backwards" if self.direction else ""
         where = f"layer {self.layer}{backwards}, time step {self.time}"
-        return f"update {self.update}, {self.module or 'the model'}, {where}: a {what} is not finite"
+        return (
+            f"update {self.update}, {self.module or 'the model'}, {where}: a {what} is not finite"
+        )
 
 
 class NonFiniteError(FloatingPointError):
@@ -52,9 +54,7 @@ class NonFiniteError(FloatingPointError):
         self.found = found
 
 
-def first_bad(
-    update: int, call: int, module: str, profiles: Sequence[Profile]
-) -> BadValue | None:
+def first_bad(update: int, call: int, module: str, profiles: Sequence[Profile]) -> BadValue | None:
     """Return the first value of a call that is not finite; None: there is none.
 
     States come first, by layer and then by time; then gradients, from the top layer and the last
@@ -71,7 +71,9 @@ def first_bad(
         if steps.size:
             return _at(update, call, module, one, int(steps[0]), is_forward=True)
     for one in sorted(profiles, key=lambda each: -each.layer):
-        statuses = [one.columns[name] for name in ("status", "status_memory") if name in one.columns]
+        statuses = [
+            one.columns[name] for name in ("status", "status_memory") if name in one.columns
+        ]
         steps = np.flatnonzero(np.isin(statuses, _BAD).any(0))
         if steps.size:
             return _at(update, call, module, one, int(steps[-1]), is_forward=False)
@@ -94,10 +96,12 @@ def bad_in_output(update: int, module: str, result: object) -> BadValue | None:
         module: its name.
         result: what the call returned.
     """
-    first = result[0] if isinstance(result, tuple) and not isinstance(result, PackedSequence) else result
+    first = (
+        result[0]
+        if isinstance(result, tuple) and not isinstance(result, PackedSequence)
+        else result
+    )
     values = first.data if isinstance(first, PackedSequence) else first
     if not isinstance(values, Tensor) or bool(values.isfinite().all()):
         return None
     return BadValue(update, 0, module, 0, 0, 0, True)
-
-

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,13 @@ from rnn_exp.probe.hooks import watch_gradients
 from rnn_exp.probe.profile import Gradients, Profile, profiles_of
 from rnn_exp.probe.replay import Call, layers_of
 from rnn_exp.probe.sequences import Layout
+from rnn_exp.probe.torch_names import weights_used
 
 __all__ = ["FusedCalls", "Measured"]
+
+
+Result = tuple[Tensor | PackedSequence, Tensor | tuple[Tensor, Tensor]]
+_NONE: Final = Gradients(None, None, None)
 
 
 @dataclasses.dataclass
@@ -28,7 +33,7 @@ class Measured:
     """
 
     call: Call
-    received: Gradients = Gradients(None, None, None)
+    received: Gradients = _NONE
     profiles: list[Profile] = dataclasses.field(default_factory=list)
     handle: RemovableHandle | None = None
 
@@ -59,7 +64,7 @@ class FusedCalls:
         self._generator = torch.get_rng_state() if draws else None
 
     def after(
-        self, module: nn.RNNBase, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any
+        self, module: nn.RNNBase, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Result
     ) -> None:
         """Keep a call, if its output has a graph."""
         output, last = result
@@ -93,10 +98,9 @@ class FusedCalls:
         self, module: nn.RNNBase, args: tuple[Any, ...], kwargs: Mapping[str, Any], values: Tensor
     ) -> Call:
         given = dict(zip(("input", "hx"), args, strict=False)) | dict(kwargs)
-        x, initial = given["input"], given.get("hx")
+        x, hx = given["input"], given.get("hx")
         inputs = x.data if isinstance(x, PackedSequence) else x
-        if isinstance(initial, Tensor):
-            initial = (initial,)
+        initial: tuple[Tensor, ...] | None = (hx,) if isinstance(hx, Tensor) else hx
         kind, on = inputs.device.type, torch.is_autocast_enabled(inputs.device.type)
         return Call(
             name=self._names[module],
@@ -105,12 +109,7 @@ class FusedCalls:
             inputs=inputs.detach(),
             output=values.detach(),
             initial=None if initial is None else tuple(part.detach() for part in initial),
-            weights={
-                name: weight.detach()
-                for name, weight in zip(
-                    module._flat_weights_names, module._flat_weights, strict=True
-                )
-            },
+            weights=weights_used(module),
             generator=self._generator,
             autocast=torch.get_autocast_dtype(kind) if on else None,
         )
@@ -121,7 +120,5 @@ class FusedCalls:
         measured.received = measured.received.plus(
             Gradients(*(None if part is None else part.detach() for part in gradients))
         )
-        measured.profiles = profiles_of(
-            measured.call, measured.received, is_mean=self._is_mean
-        )
+        measured.profiles = profiles_of(measured.call, measured.received, is_mean=self._is_mean)
         self._received(measured)

@@ -5,7 +5,7 @@ be copied and saved as before, and a copy of it is not recorded.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from torch.nn.modules.module import (
 )
 from torch.utils.hooks import RemovableHandle
 
-__all__ = ["Hooks", "in_backward", "watch_gradients"]
+__all__ = ["Hooks", "watch_gradients"]
 
 Before = Callable[[nn.Module, tuple[Any, ...]], None]
 After = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Any], None]
@@ -74,11 +74,3 @@ def watch_gradients(
         receive(dict(zip(names, gradients, strict=True)))
 
     return register_multi_grad_hook(list(tensors.values()), hook)
-
-
-def in_backward() -> bool:
-    """Say whether a backward pass is going on: a module called there computes something again."""
-    return torch._C._current_graph_task_id() != _NO_TASK
-
-
-_NO_TASK: Final = -1

@@ -1,4 +1,4 @@
-"""Which modules of a model are recorded, and why some cannot be: said before anything is trained."""
+"""Which modules of a model are recorded, and why some cannot be: said before training."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -17,7 +17,7 @@ class RecorderError(ValueError):
 
 
 def fused_modules(model: nn.Module) -> dict[nn.Module, str]:
-    """Return the nn.RNN, nn.GRU and nn.LSTM inside a model, with their names; the model's is ``""``.
+    """Return the nn.RNN, nn.GRU and nn.LSTM inside a model, with their names.
 
     Args:
         model: any module.
@@ -25,9 +25,11 @@ def fused_modules(model: nn.Module) -> dict[nn.Module, str]:
     Raises:
         RecorderError: for one that cannot be recorded exactly.
     """
-    found = {each: name for name, each in model.named_modules() if isinstance(each, FUSED)}
+    found: dict[nn.Module, str] = {
+        each: name for name, each in model.named_modules() if isinstance(each, FUSED)
+    }
     for module, name in found.items():
-        if why := _refusal(module):
+        if isinstance(module, FUSED) and (why := _refusal(module)):
             raise RecorderError(f"{shown(name, module)} cannot be recorded: {why}")
     return found
 
@@ -66,7 +68,7 @@ def shown(name: str, module: nn.Module) -> str:
 _FORWARDS: Final[Mapping[type, object]] = {kind: kind.forward for kind in FUSED}
 
 
-def _refusal(module: nn.Module) -> str:
+def _refusal(module: nn.RNNBase) -> str:
     """Return why a module cannot be recorded exactly; empty: it can."""
     kind = next(kind for kind in FUSED if isinstance(module, kind))
     if isinstance(module, torch.jit.ScriptModule):
@@ -75,5 +77,7 @@ def _refusal(module: nn.Module) -> str:
         return f"its forward is not that of nn.{kind.__name__}; name it in steps_of if it is a step"
     on_gpu = any(each.device.type == "cuda" for each in module.parameters())
     if on_gpu and module.dropout and module.num_layers > 1:
-        return "the masks of its dropout between layers are drawn inside cuDNN; set its dropout to 0"
+        return (
+            "the masks of its dropout between layers are drawn inside cuDNN; set its dropout to 0"
+        )
     return ""

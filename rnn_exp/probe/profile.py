@@ -9,6 +9,7 @@ so that a norm is the root mean square over the batch of each sequence's own ∂
 as it is in the tables of the runs of this package; or as a sum, and then there is no factor B.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -19,12 +20,11 @@ from torch import Tensor
 
 from rnn_exp.networks.norms import log10_norm, norm, norm_statuses
 from rnn_exp.networks.scaled import LOG10_OF_2, Scaled
-from rnn_exp.probe.adjoints import ADJOINTS, Adjoint, Given
+from rnn_exp.probe.adjoints import ADJOINTS, Adjoint
 from rnn_exp.probe.backward import Direct, Totals, backward, rescaled_backward
 from rnn_exp.probe.replay import Call, Layer, layers_of
 from rnn_exp.probe.sequences import Lengths
 from rnn_exp.schema import GRADIENT_STATUSES, status_of
-from rnn_exp.shapes import Float
 
 __all__ = ["Gradients", "Profile", "profiles_of"]
 
@@ -107,7 +107,7 @@ def _back(
         of_output = torch.zeros_like(call.output)
     onto = _Onto(call.layout.padded(of_output).to(dtype), None)
     for layer in reversed(layers):
-        below = _Onto(None, None)
+        below: list[_Onto] = []
         for direction in range(directions):
             own = onto.part(direction, directions)
             if direction:
@@ -118,16 +118,18 @@ def _back(
             yield _Passed(layer, direction, adjoint, direct, totals)
             if layer.number:
                 of_x = _Onto(adjoint.onto_inputs(totals.total), totals.exponents)
-                below = below.plus(of_x.turned(lengths) if direction else of_x)
+                below.append(of_x.turned(lengths) if direction else of_x)
         if layer.number:
             mask = layers[layer.number - 1].mask
-            onto = below if mask is None else below.times(call.layout.padded(mask))
+            onto = functools.reduce(_Onto.plus, below)
+            if mask is not None:
+                onto = onto.times(call.layout.padded(mask))
 
 
 class _Onto(NamedTuple):
-    """What the outputs of a layer receive, at every time step; None: nothing yet."""
+    """What the outputs of a layer receive, at every time step, times 2 to a power."""
 
-    values: Tensor | None
+    values: Tensor
     exponents: Tensor | None
 
     def part(self, direction: int, directions: int) -> "_Onto":
@@ -140,11 +142,10 @@ class _Onto(NamedTuple):
         return _Onto(lengths.turned(self.values), exponents)
 
     def plus(self, other: "_Onto") -> "_Onto":
-        if self.values is None:
-            return other
         if self.exponents is None or other.exponents is None:
             return _Onto(self.values + other.values, None)
-        return _Onto(*Scaled(*self).plus(Scaled(*other)))
+        both = (Scaled(self.values, self.exponents), Scaled(other.values, other.exponents))
+        return _Onto(*both[0].plus(both[1]))
 
     def times(self, mask: Tensor) -> "_Onto":
         return self._replace(values=self.values * mask)
@@ -210,7 +211,7 @@ def _log10_contributions(totals: Totals, previous: Tensor, lengths: Lengths) -> 
         exponents = lengths.exponents_by_lag(totals.exponents)
         deltas, powers = Scaled(deltas, exponents).aligned()
     steps = max(1, _MOST_NUMBERS // (deltas.shape[-1] * states.shape[-1]))
-    pieces = zip(deltas.split(steps), states.split(steps), strict=True)
+    pieces = zip(torch.split(deltas, steps), torch.split(states, steps), strict=True)
     found = torch.cat([log10_norm(delta.mT @ state) for delta, state in pieces])
     return found if powers is None else found + powers * LOG10_OF_2
 

@@ -12,10 +12,11 @@ from torch import nn
 from rnn_exp.fields import SettingError
 from rnn_exp.probe.bad import BadValue, NonFiniteError, bad_in_output, first_bad
 from rnn_exp.probe.fused import FusedCalls, Measured
-from rnn_exp.probe.hooks import Hooks, in_backward
+from rnn_exp.probe.hooks import Hooks
 from rnn_exp.probe.modules import RecorderError, called_modules, fused_modules, shown
 from rnn_exp.probe.rows import Rows, frame_of
 from rnn_exp.probe.stepped import SteppedCalls
+from rnn_exp.probe.torch_names import in_backward
 from rnn_exp.probe.updates import Counter, Steps
 
 __all__ = ["Recorder", "Watching"]
@@ -228,5 +229,3 @@ class Recorder:
     def _note_bad(self, found: BadValue | None) -> None:
         if found is not None:
             self.bad.append(found)
-
-

@@ -148,7 +148,9 @@ def _mask(call: Call, output: Tensor) -> Tensor:
     """Draw the mask of a layer's outputs, as the module draws it: time first."""
     turned = call.layout.packed is None and call.layout.batch_first and not call.layout.unbatched
     lies = output.transpose(0, 1) if turned else output
-    mask = dropout(torch.ones_like(lies, memory_format=torch.contiguous_format), call.module.dropout)
+    mask = dropout(
+        torch.ones_like(lies, memory_format=torch.contiguous_format), call.module.dropout
+    )
     return mask.transpose(0, 1) if turned else mask
 
 
@@ -166,7 +168,10 @@ def _one_layer(call: Call, number: int, x: Tensor) -> Tensor:
     function = _FUNCTIONS[module.mode]
     rest = weights, module.bias, 1, 0.0, module.training, module.bidirectional
     # With gradients on: oneDNN rounds in another way where it knows that none are wanted.
-    with torch.enable_grad(), torch.autocast(x.device.type, call.autocast, enabled=call.autocast is not None):
+    with (
+        torch.enable_grad(),
+        torch.autocast(x.device.type, call.autocast, enabled=call.autocast is not None),
+    ):
         if layout.packed is not None:
             initial = [_sorted(part, layout.packed) for part in initial]
             hx = tuple(initial) if module.mode == "LSTM" else initial[0]
@@ -184,7 +189,9 @@ def _sorted(initial: Tensor, packed: PackedSequence) -> Tensor:
 
 def _same(found: Tensor, output: Tensor) -> bool:
     if output.device.type == "cpu":
-        return torch.equal(found, output) or bool((found.isnan() & output.isnan() | (found == output)).all())
+        return torch.equal(found, output) or bool(
+            (found.isnan() & output.isnan() | (found == output)).all()
+        )
     return torch.allclose(found, output, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 

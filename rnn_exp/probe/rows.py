@@ -1,6 +1,6 @@
 """The rows that a recording leaves, in memory or on disk as they come."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 

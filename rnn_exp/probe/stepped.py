@@ -18,6 +18,7 @@ from torch.utils.hooks import RemovableHandle
 from rnn_exp.networks.norms import log10_norm, norm
 from rnn_exp.probe.modules import RecorderError, shown
 from rnn_exp.probe.profile import Profile
+from rnn_exp.probe.torch_names import made_at
 from rnn_exp.schema import GRADIENT_STATUSES
 
 __all__ = ["Chain", "SteppedCalls"]
@@ -87,7 +88,7 @@ class SteppedCalls:
         step = _Step(kept, has_graph, connected, is_new, [None] * len(outputs))
         for place, each in enumerate(outputs):
             if each.requires_grad:
-                self._handles.append(each.register_hook(_receiver(step, place)))
+                self._handles.append(_watch(each, step, place))
         steps.append(step)
 
     @property
@@ -111,11 +112,14 @@ class SteppedCalls:
         return found
 
 
-def _receiver(step: _Step, place: int) -> Any:  # noqa: ANN401 - a hook, which returns nothing
+def _watch(output: Tensor, step: _Step, place: int) -> RemovableHandle:
+    """Let a step receive the gradients of one of its outputs."""
+
     def hook(gradient: Tensor) -> None:
         step.receive(place, gradient)
 
-    return hook
+    handle: RemovableHandle = output.register_hook(hook)  # type: ignore[no-untyped-call]
+    return handle
 
 
 def _has_come(step: _Step) -> bool:
@@ -128,8 +132,9 @@ def _states(result: object, name: str, module: nn.Module) -> list[Tensor]:
         return [result]
     if isinstance(result, tuple | list) and result and isinstance(result[0], Tensor):
         first, second = result[0], result[1] if len(result) == 2 else None
-        is_pair = isinstance(second, Tensor) and second.shape == first.shape
-        return [first, second] if is_pair else [first]
+        if isinstance(second, Tensor) and second.shape == first.shape:
+            return [first, second]
+        return [first]
     raise RecorderError(
         f"{shown(name, module)} cannot be recorded: it returns a {type(result).__name__}, and what "
         "can be recorded is a tensor, or a tuple that begins with one"
@@ -141,14 +146,14 @@ def _depends(nodes: list[Any], earlier: list[Any]) -> bool:
     wanted = set(earlier)
     if not wanted:
         return False
-    oldest = min(node._sequence_nr() for node in wanted)
+    oldest = min(made_at(node) for node in wanted)
     left, seen = list(nodes), set()
     while left:
         node = left.pop()
         if node in wanted:
             return True
         # What was made before the earlier call cannot depend on it.
-        if node in seen or node._sequence_nr() < oldest:
+        if node in seen or made_at(node) < oldest:
             continue
         seen.add(node)
         left += [following for following, _ in node.next_functions if following is not None]

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Variable
 from torch.utils.hooks import RemovableHandle
+
+from rnn_exp.probe.torch_names import after_backward, times_changed
 
 __all__ = ["Counter", "Steps"]
 
@@ -27,7 +28,9 @@ class Counter:
 
     def has_moved(self) -> bool:
         """Say whether weights have moved since this was last asked; True the first time."""
-        now = hash(tuple((each._version, each.data_ptr()) for each in self._model.parameters()))
+        now = hash(
+            tuple((times_changed(each), each.data_ptr()) for each in self._model.parameters())
+        )
         moved, self._seen = now != self._seen, now
         return moved
 
@@ -70,7 +73,7 @@ class Steps:
         """Take the gradient's norm when the backward pass that is going on has ended."""
         if not self._is_asked:
             self._is_asked = True
-            Variable._execution_engine.queue_callback(self._take_norm)
+            after_backward(self._take_norm)
 
     def _take_norm(self) -> None:
         self._is_asked = False
@@ -97,7 +100,9 @@ class Steps:
             return
         before, self._before = self._before, {}
         weights = self._weights()
-        moved = _norm([now.detach() - old for now, old in zip(weights, before["weights"], strict=True)])
+        moved = _norm(
+            [now.detach() - old for now, old in zip(weights, before["weights"], strict=True)]
+        )
         size, clipped = float(_norm(before["weights"])), float(before["clipped"])
         full = math.nan if self._unclipped is None else float(self._unclipped)
         self._unclipped = None

@@ -1,0 +1,44 @@
+"""What a recorder must know of torch and torch has no public name for: all of it in one place."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Variable
+
+__all__ = ["after_backward", "in_backward", "made_at", "times_changed", "weights_used"]
+
+_NO_TASK: Final = -1
+
+
+def weights_used(module: nn.RNNBase) -> dict[str, Tensor]:
+    """Return the weights that a module hands to its function, by name, also where they are made."""
+    names = module._flat_weights_names  # noqa: SLF001
+    weights = module._flat_weights  # noqa: SLF001
+    return {
+        name: weight.detach()
+        for name, weight in zip(names, weights, strict=True)
+        if weight is not None
+    }
+
+
+def in_backward() -> bool:
+    """Say whether a backward pass is going on: a module called there computes something again."""
+    return torch._C._current_graph_task_id() != _NO_TASK  # noqa: SLF001
+
+
+def after_backward(function: Callable[[], None]) -> None:
+    """Call a function when the backward pass that is going on has ended."""
+    engine: Any = Variable._execution_engine  # noqa: SLF001
+    engine.queue_callback(function)
+
+
+def made_at(node: Any) -> int:  # noqa: ANN401 - torch's nodes have no class in common
+    """Return the place of a node of the graph in the order in which nodes were made."""
+    return int(node._sequence_nr())  # noqa: SLF001
+
+
+def times_changed(tensor: Tensor) -> int:
+    """Return how often a tensor was changed in place."""
+    return int(tensor._version)  # noqa: SLF001
