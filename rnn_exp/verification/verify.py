@@ -12,6 +12,7 @@ from rnn_exp.tasks.files import FileTask
 from rnn_exp.training.own_penalties import OWN_PENALTIES
 from rnn_exp.verification.finding import Finding
 from rnn_exp.verification.networks import check_activation, check_kind
+from rnn_exp.verification.recorder import RECORDED, check_recorder
 from rnn_exp.verification.tasks import check_task
 from rnn_exp.verification.weights import check_init, check_penalty
 
@@ -30,6 +31,7 @@ _KINDS: Final = {
     "init": _Kind(INITS, lambda part, kind: check_init(part, kind())),
     "network.activation": _Kind(ACTIVATIONS, check_activation),
     "network.cell": _Kind(CELLS, check_kind),
+    "recorder": _Kind(RECORDED, check_recorder),
     "penalty": _Kind(OWN_PENALTIES, lambda part, kind: check_penalty(part, kind())),
 }
 
