@@ -45,7 +45,6 @@ for _module in (
     RecordedModule("rnn_relu", nn.RNN, (("nonlinearity", "relu"),)),
     RecordedModule("gru", nn.GRU),
     RecordedModule("lstm", nn.LSTM),
-    RecordedModule("lstm_projected", nn.LSTM, (("proj_size", 3),)),
 ):
     RECORDED.register(_module)
 
