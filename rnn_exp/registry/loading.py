@@ -5,8 +5,10 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import io
 import os
 import sys
+import tokenize
 import types
 from collections.abc import Iterable
 from importlib.metadata import entry_points
@@ -105,6 +107,7 @@ def use(path: str | Path) -> Source:
             raise SourceError("use", shown, allowed)
         if known.__dict__["__rnn_exp_text__"] == text:
             return source
+    _check_encoding(text, shown)
     _run_text(source, text)
     return source
 
@@ -170,6 +173,24 @@ def _run_text(source: Source, text: bytes) -> None:
         if before is not None:
             sys.modules[name] = before
         raise
+
+
+def _check_encoding(text: bytes, shown: str) -> None:
+    """Refuse a file that is no text in its encoding, and say in which line."""
+    what = "a Python file in UTF-8, or with its encoding in its first line"
+    encoding, declared = "utf-8", ""
+    try:
+        encoding = tokenize.detect_encoding(io.BytesIO(text).readline)[0]
+    except SyntaxError as error:  # of an encoding that is not known, or a byte in the first lines
+        declared = f"; {error.msg}"
+    try:
+        text.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        byte = f"line {line} has the byte {text[error.start]:#04x}, which is not {encoding}"
+        raise SourceError("use", shown, f"{what}; {byte}: save it as UTF-8") from None
+    if declared or b"\0" in text:
+        raise SourceError("use", shown, what + (declared or "; it has zero bytes, so it is no text"))
 
 
 def _hash_of_package(package: str) -> str:
