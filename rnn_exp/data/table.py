@@ -12,7 +12,7 @@ __all__ = ["DataError", "Label", "Table", "number_in", "shown_cell"]
 Label = int | str
 """A label of a row: a whole number, or a word."""
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_WHOLE: Final = re.compile(r"[+-]?\d{1,18}(\.0*)?", re.ASCII)
+_WHOLE: Final = re.compile(r"[+-]?\d{1,300}(\.0*)?", re.ASCII)
 _MISSING: Final = ("", "nan")
 _LONGEST_CELL: Final = 40
 

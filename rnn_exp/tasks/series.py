@@ -98,7 +98,7 @@ class Series(FileTask, Regression):
     test_share: float = number(0.2, above=0, below=1)
     tolerance: float = number(0.1, above=0)
     sha256: str | None = sha256_field()
-    label: str | None = text("the name of a column")
+    label: str | None = text("the name of a column", short="")
 
     name: ClassVar[str] = "series"
 
@@ -231,46 +231,62 @@ def _read(
 ) -> _Rows:
     """Return what is read of a file, and what is the answer."""
     table = table_of(source)
+    asked = [("inputs", name) for name in inputs]
+    if label is None:
+        asked.append(("column", only_column(table, "column") if column is None else column))
+    elif not asked:
+        asked = [("inputs", only_column(table, "inputs", label))]
+    values = numbers_of(table, asked)
+    labels = [] if label is None else labels_of(table, "label", label)
     training = table.rows - int(test_share * table.rows)
     if not 1 < training < table.rows:
-        allowed = f"{_WHAT} and more rows; {table.shown} has {table.rows}"
+        allowed = f"{_WHAT}, with more rows; {table.shown} has {table.rows}"
         raise SettingError("file", table.shown, f"{allowed} (task.test_share={test_share:g})")
-    columns = [("inputs", name) for name in inputs]
-    if label is not None:
-        classes, places = _labels(table, label, training)
-        columns = columns or [("inputs", only_column(table, "inputs", label))]
-        return _Rows(_standardised(table, columns, training), places, classes, training)
-    target = ("column", only_column(table, "column") if column is None else column)
-    numbers = _standardised(table, [*columns, target], training)
-    return _Rows(numbers[:, :-1] if columns else numbers, numbers[:, -1], (), training)
+    numbers = _standardised(values, asked, training, table.shown)
+    if label is None:
+        return _Rows(numbers[:, :-1] if inputs else numbers, numbers[:, -1], (), training)
+    classes = sorted(set(labels[:training]))
+    return _Rows(numbers, _places(table, label, labels, classes, training), classes, training)
 
 
 def _standardised(
-    table: Table, columns: Sequence[tuple[str, str]], training: int
+    values: np.ndarray, asked: Sequence[tuple[str, str]], training: int, shown: str
 ) -> Float[Tensor, "time column"]:
-    """Return columns in units of the standard deviation of their rows for training."""
-    values = numbers_of(table, columns)
+    """Return columns in units of the standard deviation of their rows for training.
+
+    Args:
+        values: the columns as they stand in the file.
+        asked: the setting that asks for each, and its name.
+        training: how many rows, the first ones, are for training.
+        shown: the path of the file as it was typed.
+    """
     part = values[:training]
     with np.errstate(all="ignore"):  # of what overflows, a line says so
         deviation = part.std(0)
         standardised = (values - part.mean(0)) / np.where(np.isfinite(deviation), deviation, np.nan)
-        found = torch.tensor(standardised, dtype=torch.float32)
-    for place, (key, name) in enumerate(columns):
+        numbers = torch.tensor(standardised, dtype=torch.float32)
+    for place, (key, name) in enumerate(asked):
         if part[:, place].min() == part[:, place].max():
-            allowed = f"a column that changes in the {training} rows for training of {table.shown}"
+            allowed = f"a column that changes in the {training} rows for training of {shown}"
             raise SettingError(key, name, allowed)
-        if not bool(found[:, place].isfinite().all()):
-            allowed = f"a column of {table.shown} whose numbers, standardised, fit single precision"
+        if not bool(numbers[:, place].isfinite().all()):
+            allowed = f"a column of {shown} whose numbers, standardised, fit single precision"
             raise SettingError(key, name, allowed)
-    return found
+    return numbers
 
 
-def _labels(
-    table: Table, name: str, training: int
-) -> tuple[Sequence[Label], Shaped[Tensor, " time"]]:
-    """Return the labels of the rows for training, in order, and the place of each row's label."""
-    labels = labels_of(table, "label", name)
-    classes = sorted(set(labels[:training]))
+def _places(
+    table: Table, name: str, labels: Sequence[Label], classes: Sequence[Label], training: int
+) -> Shaped[Tensor, " time"]:
+    """Return the place of each row's label among those of the rows for training.
+
+    Args:
+        table: that has the labels.
+        name: of their column.
+        labels: of every row.
+        classes: the different ones of the rows for training.
+        training: how many rows, the first ones, are for training.
+    """
     place_of = {label: place for place, label in enumerate(classes)}
     for row, label in enumerate(labels[training:], training):
         if label not in place_of:
@@ -280,4 +296,4 @@ def _labels(
                 "task.test_share, or leave such rows out)"
             )
             raise SettingError("label", name, allowed)
-    return classes, torch.tensor([place_of[label] for label in labels])
+    return torch.tensor([place_of[label] for label in labels])

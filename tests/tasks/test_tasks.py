@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -27,7 +28,7 @@ from rnn_exp.tasks import (
     TemporalOrder,
     at_length,
 )
-from tests.task_files import example, folder
+from tests.task_files import example, folder, series_file
 
 
 def shortest(name):
@@ -72,6 +73,7 @@ MORE_SETTINGS = [
     example("images", pixels_per_step=2, permuted=True),
     example("series", length=9, ahead=3, inputs="wave+noise"),
     example("series", column="noise", inputs="wave", test_share=0.5, tolerance=0.588),
+    example("series", length=6, column=None, label="label", inputs="wave+noise"),
 ]
 TASK_LIST = [*map(shortest, TASKS), *MORE_SETTINGS]
 
@@ -451,9 +453,13 @@ def test_digits_without_scikit_learn_are_refused_in_a_line(monkeypatch):
     )
 
 
-def test_scikit_learn_is_not_imported_before_digits_are_drawn():
+def test_what_few_tasks_need_is_not_imported_before_they_need_it():
+    frame = pd.read_csv(series_file())
+    frame.to_parquet(parquet := folder() / "series.parquet")
     program = (
-        "import sys, torch; from rnn_exp.tasks import Digits; task = Digits();"
+        "import sys, torch; from rnn_exp.tasks import Digits, Series; task = Digits();"
+        f"Series({series_file()!r}, 'wave'); assert 'pyarrow' not in sys.modules;"
+        f"Series({str(parquet)!r}, 'wave'); assert 'pyarrow' in sys.modules;"
         "assert 'sklearn' not in sys.modules; task.draw(1, torch.Generator());"
         "assert 'sklearn' in sys.modules"
     )
