@@ -217,6 +217,39 @@ def test_a_study_names_its_file_beside_it(mine, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (
+            b"import math\n# caf\xe9\n",
+            "line 2 has the byte 0xe9, which is not utf-8: save",
+        ),
+        ("import math\n".encode("utf-16"), "line 1 has the byte 0xff, which is not utf-8"),
+        (
+            b"# -*- coding: ascii -*-\n\nx = 'caf\xc3\xa9'\n",
+            "line 3 has the byte 0xc3",
+        ),
+        (b"# -*- coding: nope -*-\n", "in its first line; unknown encoding: nope"),
+        (b"import math\n\0\n", "zero bytes are no text"),
+    ],
+)
+def test_a_file_that_is_no_text_is_refused_by_its_line(tmp_path, content, why):
+    (tmp_path / "text.py").write_bytes(content)
+    with pytest.raises(SourceError, match=why) as refused:
+        use(tmp_path / "text.py")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_may_say_its_encoding(tmp_path):
+    for name, content in {
+        "latin_text.py": "# -*- coding: latin-1 -*-\nword = 'café'\n".encode("latin-1"),
+        "marked_text.py": "word = 'café'\n".encode("utf-8-sig"),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        use(tmp_path / name)
+        assert sys.modules.pop(f"rnn_exp_use_{name[:-3]}").word == "café"
+
+
+@pytest.mark.parametrize(
     ("words", "why"),
     [
         (("use=[none.py]",), "use=none.py is not possible: allowed is the path of a Python file"),

@@ -190,9 +190,7 @@ def _check_encoding(text: bytes, shown: str) -> None:
         byte = f"line {line} has the byte {text[error.start]:#04x}, which is not {encoding}"
         raise SourceError("use", shown, f"{what}; {byte}: save it as UTF-8") from None
     if declared or b"\0" in text:
-        raise SourceError(
-            "use", shown, what + (declared or "; it has zero bytes, so it is no text")
-        )
+        raise SourceError("use", shown, f"{what}{declared or '; zero bytes are no text'}")
 
 
 def _hash_of_package(package: str) -> str:

@@ -1,6 +1,7 @@
 """Time series out of a file: windows, parts, units, and that a file counts by its content."""
 
 import pickle
+import re
 import shlex
 from pathlib import Path
 
@@ -221,6 +222,19 @@ def test_what_is_no_series_is_refused_in_one_line(
     with pytest.raises(SettingError, match=message) as refused:
         Series("data.csv", **settings)
     assert "\n" not in str(refused.value.under("task"))
+
+
+def test_the_example_of_the_page_about_own_data_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs/own-data.md").read_text("utf-8")
+    [section] = re.findall(r"\n## An example to try\n(.*?)\n## ", page, flags=re.DOTALL)
+    [block] = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    exec(compile(block, "own-data.md", "exec"), {})
+    commands = re.findall(r"^rnn-exp (task=.*)$", section, flags=re.MULTILINE)
+    small = ["network.hidden_size=4", "training.updates=2", "training.batch_size=4"]
+    runs = [run_from_config(composed(*shlex.split(words), *small)) for words in commands]
+    assert [run.task.output_size for run in runs] == [1, 2]
+    assert all(np.isfinite(outcome.updates["loss"]).all() for outcome in train_runs(runs))
 
 
 ROWS = 120
