@@ -72,16 +72,14 @@ class CsvTable(Table):
             result[row] = value
         if not np.isfinite(result).all():  # 1e999
             row = int(np.isfinite(result).argmin())
-            has = f"{self.place(row)} has {shown_cell(self._cell(row, name))}"
+            has = f"{self.place(row)} has {shown_cell([*self.texts(name)][row])}"
             raise DataError(f"a column of numbers that fit double precision; {has}", name)
         return result
 
     def texts(self, name: str) -> Iterator[str]:
         """Yield the cells of a column."""
-        return (self._cell(row, name) for row in range(self.rows))
-
-    def _cell(self, row: int, name: str) -> str:
-        return self._lines[row].cells[self._places[name]]
+        place = self._places[name]
+        return (line.cells[place] for line in self._lines)
 
 
 def _text(content: bytes) -> str:

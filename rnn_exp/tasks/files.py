@@ -254,8 +254,10 @@ def only_column(table: Table, key: str, besides: str | None = None) -> str:
         SettingError: if there are several, or what is taken for its name is a number.
     """
     names = [name for name in table.names if name != besides]
-    if len(names) != 1:
+    if len(names) != 1 and besides is None:
         raise choice_error(key, None, names)
+    if len(names) != 1:
+        raise SettingError(key, None, f"one or more of {', '.join(names)}, as a+b")
     if names[0].isdecimal():
         allowed = f"{names[0]}, if the first line of {table.shown} is a name and no number"
         raise SettingError(key, None, allowed)

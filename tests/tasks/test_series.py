@@ -319,7 +319,7 @@ def test_the_answer_is_a_label_whatever_parquet_calls_text(tmp_path, monkeypatch
         (
             [*LABELS[:-2], "new", "up"],
             {},
-            r"119|120 of .* has 'new', which is in the rows",
+            r"(119|120) of .* has 'new', which is in the rows",
         ),
         (
             [*LABELS[:-1], ""],
@@ -334,6 +334,13 @@ def test_labels_that_cannot_be_are_refused_in_one_line(kinds, labels, settings, 
     with pytest.raises(SettingError, match=message) as refused:
         Series(kinds(labels), **given)
     assert "\n" not in str(refused.value.under("task"))
+
+
+def test_what_is_read_beside_a_label_has_to_be_said_where_there_is_a_choice(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("data.csv").write_text("a,b,kind\n" + lines(*GOOD))
+    with pytest.raises(SettingError, match=r"inputs=null .* one or more of a, b, as a\+b"):
+        Series("data.csv", label="kind", length=3)
 
 
 def test_a_label_trains_and_is_tested_and_its_command_makes_it_again(kinds):
