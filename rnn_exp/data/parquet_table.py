@@ -50,9 +50,9 @@ class ParquetTable(Table):
         try:
             with opened(None, content) as file:
                 schema, rows = file.schema_arrow, file.metadata.num_rows
+            names = [name for name in schema.names if name.strip() and name.isprintable()]
         except (OSError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{_WHAT}; {_short(error)}") from None
-        names = [name for name in schema.names if name.strip() and name.isprintable()]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise DataError(f"{_WHAT}; two columns are called {twice}")
@@ -92,7 +92,11 @@ class ParquetTable(Table):
         able = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, _is_text)
         if not any(test(inner) for test in able):
             raise DataError(f"a column of words or whole numbers; it holds {kind}", name)
-        for value in self._column(name).to_pylist():
+        try:
+            values = self._column(name).to_pylist()
+        except UnicodeDecodeError as error:
+            raise DataError(f"a column of words in UTF-8; {_short(error)}", name) from None
+        for value in values:
             text = "" if value is None else str(value)
             yield text.lower() if isinstance(value, bool) else text
 

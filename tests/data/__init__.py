@@ -1,1 +1,1 @@
-"""The tests of rnn_exp.tasks."""
+"""The tests of rnn_exp.data."""
