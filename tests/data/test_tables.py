@@ -105,7 +105,7 @@ def test_words_that_are_not_utf_8_are_refused_in_a_line():
     """Parquet files may say that any bytes are text."""
     words = pa.array([b"a", b"caf\xe9"]).view(pa.string())
     table = read_table(parquet(pa.table({"word": words})), "data.parquet")
-    with pytest.raises(DataError, match="words in UTF-8; UnicodeDecodeError: .* 0xe9"):
+    with pytest.raises(DataError, match=r"words in UTF-8; UnicodeDecodeError: .* 0xe9"):
         table.labels("word")
 
 
