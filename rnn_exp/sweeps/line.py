@@ -187,7 +187,7 @@ def _has_widgets() -> bool:
     """Say whether bars can be made. Tqdm itself says so too late: a half-made one complains."""
     from tqdm import notebook  # imports IPython where that is installed
 
-    return notebook.IProgress is not None
+    return vars(notebook).get("IProgress") is not None
 
 
 def columns_of(stream: Stream) -> int:
