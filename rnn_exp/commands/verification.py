@@ -37,12 +37,9 @@ def _verify() -> None:
     add_version(options)
     given = options.parse_args()
     from rnn_exp.registry import files_in
-    from rnn_exp.sweeps import process
     from rnn_exp.verification import verify as findings
     from rnn_exp.words import plural
 
-    process.settle()
-    process.use_one_thread()
     paths = files_in(given.words)
     words = [word for word in given.words if not word.startswith("use=")]
     total = off = 0

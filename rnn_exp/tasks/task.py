@@ -276,9 +276,23 @@ class Stream:
         batches: dict[int, Batch] = {}
         for seed in dict.fromkeys(seeds):
             batches[seed] = self.task.draw(self.batch_size, self.generators[seed])
+            self._check(batches[seed])
         inputs = torch.stack([batches[seed].inputs for seed in seeds], dim=1)
         targets = torch.stack([batches[seed].targets for seed in seeds])
         if targets.is_floating_point():
             targets = targets.to(self.like.dtype)
         lengths = [batches[seed].length for seed in seeds]
         return SequenceBatch(inputs.to(self.like), targets.to(self.like.device), lengths)
+
+    def _check(self, batch: Batch) -> None:
+        """Refuse shapes that torch might stretch over each other: the loss would be another one."""
+        pairs = (
+            ("inputs", batch.inputs, (len(batch.inputs), self.batch_size, self.task.input_size)),
+            ("targets", batch.targets, (self.task.answers, self.batch_size)),
+        )
+        for what, found, wanted in pairs:
+            if found.shape != wanted:
+                raise ValueError(
+                    f"the task {self.task.name} draws {what} of the shape {tuple(found.shape)}; "
+                    f"allowed is {wanted}"
+                )

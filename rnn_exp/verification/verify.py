@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from rnn_exp.fields import SettingError, choice_error
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS
 from rnn_exp.registry import Registry, load_plugins, use
+from rnn_exp.sweeps import process
 from rnn_exp.tasks import TASKS
 from rnn_exp.tasks.files import FileTask
 from rnn_exp.training.own_penalties import OWN_PENALTIES
@@ -38,7 +39,7 @@ def verify(
     words: Sequence[str] = (),
     use: Iterable[str | Path] = (),
 ) -> Iterator[Finding]:
-    """Check parts against slow, obvious computations.
+    """Check parts against slow, obvious computations, in a process settled as for training.
 
     Args:
         words: what to check, such as ``task=mine``; empty: all that the files register, or, without
@@ -64,7 +65,9 @@ def verify(
         kind = _KINDS[key]
         if name not in kind.registry:
             raise choice_error(key, name, list(kind.registry))
-        yield from kind.check(word, kind.registry[name])
+        with process.settled():
+            found = list(kind.check(word, kind.registry[name]))
+        yield from found
 
 
 _use = use

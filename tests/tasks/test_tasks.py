@@ -565,3 +565,30 @@ def test_runs_of_one_seed_share_their_sequences_whoever_else_is_left(task):
     assert torch.equal(drawn.inputs[:, 1], alone.inputs[:, 0])
     assert not torch.equal(drawn.inputs[:, 0], drawn.inputs[:, 1])
     assert drawn.lengths == [drawn.lengths[0], *alone.lengths, drawn.lengths[0]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Deep(Adding):
+    def draw(self, batch_size, generator):
+        batch = super().draw(batch_size, generator)
+        return batch._replace(targets=batch.targets.unsqueeze(-1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Wide(Adding):
+    def draw(self, batch_size, generator):
+        batch = super().draw(batch_size, generator)
+        return batch._replace(inputs=batch.inputs.repeat(1, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("task", "why"),
+    [
+        (Deep(9), r"targets of the shape \(1, 4, 1\); allowed is \(1, 4\)"),
+        (Wide(9), r"inputs of the shape \(9, 4, 4\); allowed is \(9, 4, 2\)"),
+    ],
+    ids=["targets", "inputs"],
+)
+def test_shapes_that_torch_would_stretch_are_refused(task, why):
+    with pytest.raises(ValueError, match=f"the task adding draws {why}"):
+        Stream(task, [0], 4, torch.zeros(1)).draw([0])

@@ -13,6 +13,7 @@ from rnn_exp.commands import verify as command
 from rnn_exp.fields import SettingError, number
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.tasks import Adding, Latch
+from rnn_exp.training.experiment import UnsettledWarning
 from rnn_exp.training.own_penalties import OwnPenalty
 from rnn_exp.verification import verify
 from rnn_exp.verification.tasks import check_task
@@ -58,9 +59,17 @@ class CueZero(Latch):
         return batch._replace(cues=batch.cues - 1)
 
 
+@dataclasses.dataclass(frozen=True)
+class Deep(Adding):
+    def draw(self, batch_size, generator):
+        batch = super().draw(batch_size, generator)
+        return batch._replace(targets=batch.targets.unsqueeze(-1))
+
+
 @pytest.mark.parametrize(
     ("task", "claim"),
     [
+        (Deep(), "inputs have the shape"),
         (Boast(), "chance_loss"),
         (Unsteady(), "equal generators"),
         (Tail(), "0 after the end"),
@@ -72,6 +81,14 @@ def test_a_task_that_is_wrong_in_one_place_is_found_there(task, claim):
     found = off(check_task("task=x", task))
 
     assert any(claim in one for one in found), found
+
+
+def test_a_process_whose_arithmetic_is_not_settled_is_told_so(monkeypatch):
+    """Else a cell would be blamed for it."""
+    monkeypatch.setattr("rnn_exp.sweeps.process.was_asked_too_late", lambda: True)
+
+    with pytest.warns(UnsettledWarning):
+        list(verify(["task=adding"]))
 
 
 @dataclasses.dataclass(frozen=True)
