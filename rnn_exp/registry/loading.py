@@ -8,14 +8,13 @@ import importlib.util
 import os
 import sys
 import types
-from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
 from rnn_exp.registry.source import Source, SourceError, hash_of, running
 
-__all__ = ["GROUP", "NO_PLUGINS", "SourceText", "files_in", "load_plugins", "use"]
+__all__ = ["GROUP", "NO_PLUGINS", "SourceText", "load_plugins", "use"]
 
 GROUP: Final = "rnn_exp"
 """The group of entry points in which an installed package names the modules that register."""
@@ -107,20 +106,6 @@ def use(path: str | Path) -> Source:
             return source
     _run_text(source, text)
     return source
-
-
-def files_in(words: Iterable[str]) -> list[str]:
-    """Return the files that words such as ``use=[mine.py,other.py]`` ask for.
-
-    Args:
-        words: of a command line that Hydra does not read.
-
-    Example:
-        >>> files_in(["use=[mine.py,'my parts.py']", "task=mine"])
-        ['mine.py', 'my parts.py']
-    """
-    lists = [word.removeprefix("use=").strip("[]'\" ") for word in words if word.startswith("use=")]
-    return [path.strip("'\" ") for each in lists for path in each.split(",") if path]
 
 
 @functools.cache

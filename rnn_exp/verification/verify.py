@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from rnn_exp.fields import SettingError, choice_error
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS
-from rnn_exp.registry import Registry, load_plugins, use
+from rnn_exp.registry import Registry, load_plugins, use_files
 from rnn_exp.tasks import TASKS
 from rnn_exp.tasks.files import FileTask
 from rnn_exp.training.own_penalties import OWN_PENALTIES
@@ -37,6 +37,7 @@ _KINDS: Final = {
 def verify(
     words: Sequence[str] = (),
     use: Iterable[str | Path] = (),
+    folders: Sequence[Path] = (),
 ) -> Iterator[Finding]:
     """Check parts against slow, obvious computations.
 
@@ -44,6 +45,7 @@ def verify(
         words: what to check, such as ``task=mine``; empty: all that the files register, or, without
             files, all that is built in.
         use: files to run before.
+        folders: where these are looked for, after the current folder.
 
     Yields:
         What was compared, part by part.
@@ -56,7 +58,7 @@ def verify(
         True
     """
     load_plugins()
-    sources = [_use(path) for path in use]
+    sources = use_files(map(str, use), folders)
     for word in words or _words(sources):
         key, _, name = word.partition("=")
         if key not in _KINDS:
@@ -65,9 +67,6 @@ def verify(
         if name not in kind.registry:
             raise choice_error(key, name, list(kind.registry))
         yield from kind.check(word, kind.registry[name])
-
-
-_use = use
 
 
 def _words(sources: Sequence[object]) -> list[str]:
