@@ -337,7 +337,7 @@ def test_what_is_no_part_of_a_run_is_refused(thing, why):
 
 def test_packages_are_not_looked_for_where_they_are_turned_off(monkeypatch):
     monkeypatch.setenv("RNN_EXP_PLUGINS", "0")
-    monkeypatch.setattr("rnn_exp.registry.loading.entry_points", lambda **_: 1 / 0)
+    monkeypatch.setattr("rnn_exp.registry.packages.entry_points", lambda **_: 1 / 0)
 
     load_plugins.__wrapped__()
 

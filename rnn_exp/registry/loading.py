@@ -2,24 +2,20 @@
 
 import dataclasses
 import functools
-import hashlib
 import importlib
-import importlib.util
 import os
 import sys
 import types
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
+from rnn_exp.registry.packages import installed, loaded, source_of_entry
 from rnn_exp.registry.source import Source, SourceError, hash_of, running
 
-__all__ = ["GROUP", "NO_PLUGINS", "SourceText", "load_plugins", "use"]
+__all__ = ["NO_PLUGINS", "SourceText", "load_plugins", "use"]
 
-GROUP: Final = "rnn_exp"
-"""The group of entry points in which an installed package names the modules that register."""
 NO_PLUGINS: Final = "RNN_EXP_PLUGINS"
-"""The environment variable that turns installed packages off, if it is 0."""
+"""The environment variable that keeps installed packages from being imported, if it is 0."""
 _PREFIX: Final = "rnn_exp_use_"
 _LARGEST: Final = 10_000_000  # bytes of a file that is used
 
@@ -60,13 +56,8 @@ class SourceText:
         """
         if self.text is None:
             load_plugins()
-            there = _distributions()
-            if self.source not in there:
-                same = [str(one) for one in there if one.name == self.source.name]
-                has = f"has {', '.join(same)}" if same else "has none"
-                raise SourceError(
-                    "plugin", str(self.source), f"the same everywhere; a worker {has}"
-                )
+            if self.source not in loaded():
+                self._refuse_missing()
             return
         module = sys.modules.get(_module_name(self.source.name))
         text = getattr(module, "__rnn_exp_text__", None)
@@ -74,8 +65,16 @@ class SourceText:
             _run_text(self.source, self.text)
         elif text != self.text:
             other = Source(self.source.name, hash_of(text))
-            allowed = f"the same everywhere; a worker has {other}: start the workers anew"
+            allowed = f"the same file everywhere; a worker has {other}: start the workers anew"
             raise SourceError("use", str(self.source), allowed)
+
+    def _refuse_missing(self) -> None:
+        """Refuse a package that this process has not, or has otherwise."""
+        same = [str(one) for one in loaded() if one.name == self.source.name]
+        has = f"has {', '.join(same)}" if same else "does not have it"
+        off = f" ({NO_PLUGINS}=0 is set there)" if os.environ.get(NO_PLUGINS) == "0" else ""
+        allowed = f"the same package everywhere; a worker {has}{off}"
+        raise SourceError("plugin", str(self.source), allowed)
 
 
 def use(path: str | Path) -> Source:
@@ -113,26 +112,20 @@ def load_plugins() -> None:
     """Import what installed packages register: the modules of the entry points `GROUP`.
 
     They are looked for when a word is first looked up, not when this package is imported; with
-    ``RNN_EXP_PLUGINS=0`` in the environment there are none.
+    ``RNN_EXP_PLUGINS=0`` in the environment none is imported here. What a script imports itself
+    registers all the same, as the package that it is part of.
 
     Raises:
         SourceError: if one cannot be imported.
     """
     if os.environ.get(NO_PLUGINS) == "0":
         return
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        # dask may have replaced Python's finder of packages: entries are then of another class
-        name, version = (entry.dist.name, entry.dist.version) if entry.dist else (entry.module, "0")
-        source = Source(name, _hash_of_package(entry.module.partition(".")[0]), version)
+    for entry in installed():
+        source = source_of_entry(entry)
         with running(source, f"plugin={source.name}"):
             importlib.import_module(entry.module)
-        _distributions().append(source)
-
-
-@functools.cache
-def _distributions() -> list[Source]:
-    """Return the packages that were imported; this process fills it."""
-    return []
+        if source not in loaded():
+            loaded().append(source)
 
 
 def _run_text(source: Source, text: bytes) -> None:
@@ -155,16 +148,6 @@ def _run_text(source: Source, text: bytes) -> None:
         if before is not None:
             sys.modules[name] = before
         raise
-
-
-def _hash_of_package(package: str) -> str:
-    """Return the hash of the texts of all modules of an installed package."""
-    found = importlib.util.find_spec(package)
-    places = [] if found is None else [*(found.submodule_search_locations or [])]
-    files = sorted(file for place in places for file in Path(place).rglob("*.py"))
-    if not files and found is not None and found.origin is not None:
-        files = [Path(found.origin)]
-    return hash_of(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files))
 
 
 def _module_name(name: str) -> str:

@@ -14,9 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from rnn_exp.registry.typed import text_of
-
 __all__ = [
+    "TYPED",
     "Loading",
     "Source",
     "SourceError",
@@ -25,11 +24,11 @@ __all__ = [
     "loading",
     "module_of_caller",
     "running",
-    "source_of_caller",
 ]
 
 _CHECKERS: Final = ("jaxtyping", "beartype")  # stand between caller and callee in tests
-_TYPED: Final = "typed in Python"
+TYPED: Final = "typed in Python"
+"""The name of what was typed in a notebook."""
 _LOADING: ContextVar["Loading | None"] = ContextVar("loading", default=None)
 
 
@@ -70,7 +69,7 @@ class Source:
     @property
     def is_typed(self) -> bool:
         """Whether it was typed in a notebook, and is no file."""
-        return self.name == _TYPED
+        return self.name == TYPED
 
     @property
     def in_full(self) -> str:
@@ -117,31 +116,6 @@ def module_of_caller(frame: FrameType | None) -> Mapping[str, Any]:
         if str(frame.f_globals.get("__name__")).partition(".")[0] not in _CHECKERS:
             return frame.f_globals
     return {}
-
-
-def source_of_caller(thing: object, module: Mapping[str, Any]) -> Source:
-    """Return the source of something that is registered.
-
-    It is what is being run (`use`, `load_plugins`), or else the file of the module that registers
-    it, or else the text of the thing.
-
-    Args:
-        thing: what is registered.
-        module: the globals of the module that registers it: a script, a test, a notebook.
-
-    Raises:
-        SourceError: if its source text cannot be had.
-    """
-    begun, file = loading(), module.get("__file__")
-    if begun is not None:
-        return begun.source
-    if file is not None and Path(file).is_file():
-        return Source(Path(file).name, hash_of(Path(file).read_bytes()))
-    text = text_of(thing)
-    if not text:
-        allowed = "something whose source can be read: write it into a file and use that"
-        raise SourceError("register", getattr(thing, "name", thing), allowed)
-    return Source(_TYPED, hash_of(text.encode()))
 
 
 @contextlib.contextmanager
