@@ -26,7 +26,7 @@ __all__ = [
     "tables_of",
 ]
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 """The version of this format, in every run.json; folders without one are of version 1."""
 HASHES_SINCE: Final = 4
 """The format from which on run.json has the hashes of a folder's other files."""
@@ -151,6 +151,13 @@ _UPDATES = Table(
             "1",
             "‖Δw‖ / ‖w‖ of that step, w before it",
             since=5,
+        ),
+        Column(
+            "learning_rate",
+            "real",
+            "1",
+            "learning rate of the update: that of the schedule, after warm-up",
+            since=6,
         ),
     ),
 )
