@@ -221,7 +221,12 @@ _JACOBIANS = Table(
     "a recorded update, lag and singular value",
     (
         _UPDATE,
-        Column("lag", "whole", "time steps", "k of the Jacobian ∂h_T/∂h_{T−k} (top layer)"),
+        Column(
+            "lag",
+            "whole",
+            "time steps",
+            "k of the Jacobian ∂h_T/∂h_{T−k} (top layer); of h and c side by side where there is c",
+        ),
         Column("index", "whole", "", "place of the singular value; 1 is the largest"),
         Column(
             "log10_singular_value",

@@ -16,9 +16,10 @@ from torch import Tensor
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.norms import norm, norm_of_parameter
+from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch
-from rnn_exp.theory.directions import log10_singular_values
+from rnn_exp.theory.directions import log10_singular_values, log10_singular_values_of_cell
 from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import BatchGradients, RunBatch
 from rnn_exp.training.columns import profile
@@ -260,18 +261,37 @@ def _exponents(
 def _singular_values(
     gradients: Gradients, batch: RunBatch, lags: Sequence[int], lengths: Sequence[int]
 ) -> Float[Tensor, "lag index run"]:
-    """Return log10 of those of ∂h_T/∂h_{T−k} of the top layer; NaN: a state or W is not finite."""
-    W = batch.top_weight
-    found = W.new_full((len(lags), W.shape[-1], len(W)), math.nan, dtype=torch.float64)
+    """Return log10 of those of ∂h_T/∂h_{T−k} of the top layer; NaN: a state or W is not finite.
+
+    Of a cell with a memory c they are of h and c side by side.
+    """
+    network, W = batch.network, batch.top_weight
+    n = network.hidden_size * (1 + network.kind.has_memory)
+    found = W.new_full((len(lags), n, len(W)), math.nan, dtype=torch.float64)
     if not lags:
         return found
-    states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
+    forward = gradients.forward
+    if not network.kind.is_plain:
+        trace, weights = (
+            forward.first_sequences(),
+            layer_weights(batch.weights, network.num_layers - 1),
+        )
+        for run in _finite(trace.states, W):
+            found[..., run] = log10_singular_values_of_cell(
+                network.make_cell(),
+                trace.between(0, lengths[run]).of_runs([run]),
+                weights.each(lambda value, run=run: value[run : run + 1]),
+                lags,
+                has_memory=network.kind.has_memory,
+            )
+        return found
+    states, slopes = forward.top_states(), forward.top_slopes()
     for run in _finite(states, W):
         T = lengths[run]
         found[..., run] = log10_singular_values(
             W[run],
             states[:T, run, 0],
-            batch.network.activation,
+            network.activation,
             lags,
             None if slopes is None else slopes[:T, run, 0],
         )
@@ -279,8 +299,8 @@ def _singular_values(
 
 
 def _finite(
-    states: Float[Tensor, "time run batch hidden"], W: Float[Tensor, "run hidden hidden"]
+    states: Float[Tensor, "time run batch hidden"], W: Float[Tensor, "run ..."]
 ) -> list[int]:
     """Return the places of the runs whose states and weights are all finite."""
-    fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
+    fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().flatten(1).all(-1)
     return list(fine.nonzero().flatten().tolist())

@@ -120,8 +120,8 @@ def bytes_of(s: Sizes, runs: int) -> int:
         held += first * s.item * (2 * s.layers + 8)
     held += _sequences(s, runs) + _states(s, runs)
     spectrum = runs * s.hidden**2 * (20 + s.item)  # in float64, and what LAPACK needs
-    if s.has_jacobians:  # W, factor, product before and after, and what LAPACK needs, of one run
-        spectrum = max(spectrum, 8 * s.hidden**2 * _DOUBLE)
+    if s.has_jacobians:
+        spectrum = max(spectrum, _jacobians(s))
     one_step = max(MOST_NUMBERS, first) * (s.item + _DOUBLE)
     drawing = weights * (3 + s.remembered) + runs * s.parameters * _DOUBLE
     saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights // runs
@@ -135,6 +135,14 @@ def bytes_of(s: Sizes, runs: int) -> int:
         weights * (5 + s.remembered) + _test(s, TEST_BATCH * s.is_tested, s.steps),
     )
     return PROCESS + max(moments) * (100 + _GAPS) // 100
+
+
+def _jacobians(s: Sizes) -> int:
+    """Return the bytes of products of Jacobians of one run: of h, or of h and c side by side."""
+    n = s.hidden * (1 + s.has_memory)
+    # W, factor, product before and after, and what LAPACK needs; and of a step back of all rows
+    # what the cell has kept, its factors and their products.
+    return n * (8 * n + s.hidden * (s.kept + 2 + 3 * s.gates)) * _DOUBLE
 
 
 def _layer_states(s: Sizes, runs: int) -> int:
