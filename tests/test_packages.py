@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,8 +55,7 @@ def by_script_without_plugins(package):
 
 
 def by_used_file(package):
-    with open("mine.py", "w") as file:
-        file.write(f"import {package}.cube\n")
+    Path("mine.py").write_text(f"import {package}.cube\n")
     use("mine.py")
 
 

@@ -164,7 +164,7 @@ class ForwardPass:
         return tops[0] if self.is_whole else torch.cat(tops)
 
     def first_sequences(self) -> Trace:
-        """Return the top layer's trace of the batch's first sequence, of all steps, after `walk`."""
+        """Return the top layer's trace of the batch's first sequence, after `walk`."""
         found = [
             self.between(start, stop)[-1].each(lambda part: part[:, :, :1].clone())
             for start, stop in self.stretches

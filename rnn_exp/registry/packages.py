@@ -7,7 +7,7 @@ imported it: `load_plugins`, a script, or a file that is used. So digests are th
 import functools
 import hashlib
 import importlib.util
-import os.path
+import itertools
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -62,7 +62,8 @@ def _top(module: str) -> str:
 
 def _shared(one: str, other: str) -> int:
     """Return how many names two modules have in common from the first on."""
-    return len(os.path.commonprefix([one.split("."), other.split(".")]))
+    pairs = zip(one.split("."), other.split("."), strict=False)
+    return len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])
 
 
 @functools.cache

@@ -10,7 +10,6 @@ import hashlib
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 

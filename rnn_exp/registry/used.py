@@ -1,4 +1,4 @@
-"""Where files of users are: one reading of ``use=[mine.py]`` and ``--config-dir``, for all commands.
+"""Where files of users are: one reading of ``use=[mine.py]`` and ``--config-dir`` for all commands.
 
 A path is looked for in the current folder, and then in that of ``--config-dir``.
 """

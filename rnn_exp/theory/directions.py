@@ -4,8 +4,8 @@ Along states h_1…h_T of the plain recurrence the Jacobian over the last k step
 
     ∂h_T / ∂h_{T−k} = J_T J_{T−1} ⋯ J_{T−k+1},    J_t = ∂h_t/∂h_{t−1} = diag(φ'(h_t)) W.
 
-Of any other cell it is ∂s_T / ∂s_{T−k} of all that goes from step to step: s is h, and where there is
-a memory c, h and c side by side. A row of the product by J_t is the cell's own exact step back
+Of any other cell it is ∂s_T / ∂s_{T−k} of all that goes from step to step: s is h, and where there
+is a memory c, h and c side by side. A row of the product by J_t is the cell's own exact step back
 (`Cell.step_back`) of that row, so all rows go back together, as a batch.
 
 Its largest singular value is the most that a gradient can keep over k steps, and how fast the

@@ -272,10 +272,8 @@ def _singular_values(
         return found
     forward = gradients.forward
     if not network.kind.is_plain:
-        trace, weights = (
-            forward.first_sequences(),
-            layer_weights(batch.weights, network.num_layers - 1),
-        )
+        trace = forward.first_sequences()
+        weights = layer_weights(batch.weights, network.num_layers - 1)
         for run in _finite(trace.states, W):
             found[..., run] = log10_singular_values_of_cell(
                 network.make_cell(),
