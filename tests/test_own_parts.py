@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import rnn_exp as rx
 from rnn_exp.fields import SettingError
@@ -572,3 +573,37 @@ def test_a_field_that_does_not_say_what_it_accepts_is_refused(mine, tmp_path, fi
     assert "line 14: " in ended.err
     assert "zed does not" in ended.err
     assert list(tmp_path.iterdir()) == [mine]
+
+
+@pytest.mark.parametrize(
+    ("draws", "named"),
+    [
+        ("torch.randn(())", "torch's global generator"),
+        ("__import__('numpy').random.randn()", "numpy.random"),
+        ("__import__('random').random()", "random"),
+        ("torch.randn((), generator=generator)", None),
+    ],
+)
+def test_an_own_task_that_draws_from_another_generator_is_refused(mine, draws, named):
+    mine.write_text(
+        TASK.replace("x[0, :, 0] = 2.0", f"x[1] += float({draws})\n        x[0, :, 0] = 2.0")
+    )
+    use("mine.py")
+    run = Run(task=TASKS["first_sign"](8), network=Network(hidden_size=4), training=SHORT_3)
+
+    with torch.random.fork_rng():
+        if named is None:
+            assert train_runs([run])[0].status == "finished"
+            return
+        with pytest.raises(
+            ValueError, match=rf"^task=first_sign draws .* from {named}, so"
+        ) as said:
+            train_runs([run])
+
+    assert "\n" not in str(said.value)
+
+
+def test_runs_without_own_parts_are_not_watched(monkeypatch):
+    monkeypatch.setattr("rnn_exp.randomness._shared_states", lambda: 1 / 0)
+
+    assert train_runs([Run(network=Network(hidden_size=4), training=SHORT_3)])[0].status

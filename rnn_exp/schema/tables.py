@@ -173,7 +173,13 @@ _GRADIENTS = Table(
         Column("log10_total", "real", _NORM, "∂L/∂h_t through all later time steps"),
         Column("log10_direct", "real", _NORM, "the part of ∂L/∂h_t not through h_{t+1}"),
         Column("log10_contribution", "real", _NORM, "what the time step adds to ∂L/∂W_hh"),
-        Column("saturation", "real", "1", "mean φ' over batch, units and gates; small: saturated"),
+        Column(
+            "saturation",
+            "real",
+            "1",
+            "mean φ' over batch, units and gates; small: saturated; NaN: the cell is one's own, by "
+            "a step, which does not say what its activations are",
+        ),
         Column("state_rms", "real", "1", "root mean square of h_t over batch and units"),
         Column("log10_memory", "real", _NORM, "∂L/∂c_t", _HAS_MEMORY),
         Column(
