@@ -39,6 +39,6 @@ def source_of_caller(thing: object, module: Mapping[str, Any]) -> Source:
         return Source(Path(file).name, hash_of(Path(file).read_bytes()))
     text = text_of(thing)
     if not text:
-        allowed = "something whose source can be read: write it into a file and use that"
+        allowed = "something whose source text can be read; write it into a file and use that"
         raise SourceError("register", getattr(thing, "name", thing), allowed)
     return Source(TYPED, hash_of(text.encode()))

@@ -44,7 +44,9 @@ class SourceText:
         module = sys.modules.get(_module_name(source.name))
         text = getattr(module, "__rnn_exp_text__", None)
         if text is None or hash_of(text) != source.sha256:
-            allowed = "a file that was run by use, if other processes are to have it"
+            allowed = (
+                "a file, unchanged since use has run it: only that can be sent to other processes"
+            )
             raise SourceError("use", source.name, allowed)
         return cls(source, text)
 
@@ -99,7 +101,7 @@ def use(path: str | Path) -> Source:
     known = sys.modules.get(_module_name(source.name))
     if known is not None:
         if known.__file__ != str(file.resolve()):
-            allowed = f"a file with another name: {known.__file__} is used already"
+            allowed = f"a file with another name; {known.__file__} is in use under this one"
             raise SourceError("use", shown, allowed)
         if known.__dict__["__rnn_exp_text__"] == text:
             return source

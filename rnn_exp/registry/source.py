@@ -130,7 +130,9 @@ def running(source: Source, word: str) -> Iterator[Loading]:
             undo()
         if isinstance(error, SourceError) or not isinstance(error, (Exception, SystemExit)):
             raise
-        raise SourceError(key, value, f"what can be run: {_why(error, source)}") from error
+        what = "a package that can be imported" if key == "plugin" else "a file that runs"
+        allowed = f"{what} without an error; {_why(error, source)}"
+        raise SourceError(key, value, allowed) from error
     finally:
         _LOADING.reset(token)
 
