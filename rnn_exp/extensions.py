@@ -125,7 +125,8 @@ def _refuse_taken_settings(thing: object) -> None:
             taken |= {field.name for one in others for field in dataclasses.fields(one)}
         for field in dataclasses.fields(own):
             if field.name in taken:
-                allowed = f"another name: there is a setting {group.__name__.lower()}.{field.name} already"
+                taken_key = f"{group.__name__.lower()}.{field.name}"
+                allowed = f"another name: there is a setting {taken_key} already"
                 raise SettingError("register", field.name, allowed)
 
 

@@ -110,8 +110,9 @@ def log10_singular_values_of_cell(
     for lag in range(1, lags[-1] + 1 if lags else 1):
         one = trace.between(T - lag, T - lag + 1)
         rows = one.each(lambda part: part.expand(-1, -1, n, *part.shape[3:]).contiguous())
-        by_h, *by_c = product.view(1, 1, n, n).split(H, dim=-1)
-        back = cell.step_back(by_h, by_c[0] if by_c else None, rows, weights, False)
+        wide = product.view(1, 1, n, n)
+        by_c = wide[..., H:] if has_memory else None
+        back = cell.step_back(wide[..., :H], by_c, rows, weights, False)
         parts = [back.total] if back.carried is None else [back.total, back.carried]
         product = torch.cat(parts, dim=-1)[0, 0]
         norm = torch.linalg.matrix_norm(product)

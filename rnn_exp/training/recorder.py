@@ -6,6 +6,7 @@ The names of what is measured are columns of `schema`. A new column is a line th
 """
 
 import math
+import operator
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
@@ -278,7 +279,7 @@ def _singular_values(
             found[..., run] = log10_singular_values_of_cell(
                 network.make_cell(),
                 trace.between(0, lengths[run]).of_runs([run]),
-                weights.each(lambda value, run=run: value[run : run + 1]),
+                weights.each(operator.itemgetter(slice(run, run + 1))),
                 lags,
                 has_memory=network.kind.has_memory,
             )

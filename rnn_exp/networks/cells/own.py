@@ -108,8 +108,8 @@ def _refuse(name: str, parts: int, shapes: Shapes | None, recurrent: str) -> Non
         )
     if shapes is None and recurrent != _MATRIX:
         raise ValueError(
-            f"the cell {name} has no parameter {recurrent}: without shapes it has torch's four, and "
-            f"the recurrent one is {_MATRIX}"
+            f"the cell {name} has no parameter {recurrent}: without shapes it has torch's four, "
+            f"and the recurrent one is {_MATRIX}"
         )
 
 
