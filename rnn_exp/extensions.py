@@ -87,16 +87,7 @@ def register(thing: Thing) -> Thing:
         missing = sorted(n for n in _members(Task) if looks and not hasattr(thing, n))
         hint = f" (it has draw, but a task also needs {', '.join(missing)})" if missing else ""
         raise SettingError("register", name, f"one of {kinds}{hint}")
-    without = _without_default(thing)
-    if without:
-        allowed = f"a class whose fields all have a default; without one: {', '.join(without)}"
-        raise SettingError("register", name, allowed)
-    if vague := _says_nothing(thing) or _says_nothing(getattr(thing, "options", None)):
-        how = "whole, number, flag or choice of rnn_exp.fields"
-        allowed = (
-            f"a class whose fields say what they accept, by {how}; {', '.join(vague)} does not"
-        )
-        raise SettingError("register", name, allowed)
+    _refuse_fields(thing, name)
     _refuse_taken_settings(thing)
     registry = found[0].registry
     try:
@@ -107,6 +98,20 @@ def register(thing: Thing) -> Thing:
         allowed = f"a name of its own; there is another {registry.kind} with this name"
         raise SettingError("register", name, allowed) from None
     return thing
+
+
+def _refuse_fields(thing: object, name: str) -> None:
+    """Refuse a class with a field that has no default, or does not say what it accepts."""
+    without = _without_default(thing)
+    if without:
+        allowed = f"a class whose fields all have a default; without one: {', '.join(without)}"
+        raise SettingError("register", name, allowed)
+    if vague := _says_nothing(thing) or _says_nothing(getattr(thing, "options", None)):
+        how = "whole, number, flag or choice of rnn_exp.fields"
+        allowed = (
+            f"a class whose fields say what they accept, by {how}; {', '.join(vague)} does not"
+        )
+        raise SettingError("register", name, allowed)
 
 
 def _refuse_taken_settings(thing: object) -> None:

@@ -10,7 +10,6 @@ from typing import Final
 
 from rnn_exp.registry.loading import use
 from rnn_exp.registry.source import Source, SourceError
-from rnn_exp.words import from_here
 
 __all__ = ["files_in", "folders_in", "use_files"]
 
@@ -73,10 +72,16 @@ def _place_of(name: str, folders: Sequence[Path]) -> Path | str:
     places = dict.fromkeys((folder / name).resolve() for folder in (Path(), *folders))
     found = [place for place in places if place.is_file()]
     if len({place.read_bytes() for place in found}) > 1:
-        both = " and ".join(str(from_here(place)) for place in found)
+        both = " and ".join(str(_from_here(place)) for place in found)
         raise SourceError("use", name, f"one file, but there are two: {both}")
     if not found and name.endswith(".py"):
         looked = " or ".join(str(folder) for folder in ("the current folder", *folders))
         allowed = f"the path of a Python file; there is no such file in {looked}"
         raise SourceError("use", name, allowed)
-    return from_here(found[0]) if found else name
+    return _from_here(found[0]) if found else name
+
+
+def _from_here(path: Path) -> Path:
+    """Return a path from the current folder, if it lies below that."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
