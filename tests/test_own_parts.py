@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import rnn_exp as rx
 from rnn_exp.fields import SettingError
@@ -256,9 +257,12 @@ def test_a_file_may_say_its_encoding(tmp_path):
         (("use=mine.txt",), "use=mine.txt is not possible: allowed is the path of a Python file"),
         (("use=[[mine.py]]",), "allowed is a list of Python files"),
         (("-m", "use=mine.py,other.py"), "allowed is a list of Python files"),
-        (("use=broken.py",), "use=broken.py is not possible: allowed is what can be run: line 2: "),
-        (("use=slip.py",), "what can be run: line 1: SyntaxError"),
-        (("use=leaves.py",), "what can be run: line 1: SystemExit: 3"),
+        (
+            ("use=broken.py",),
+            "use=broken.py is not possible: allowed is a file that runs without an error; line 2: ",
+        ),
+        (("use=slip.py",), "without an error; line 1: SyntaxError"),
+        (("use=leaves.py",), "without an error; line 1: SystemExit: 3"),
         (("use=taken.py",), "register=adding is not possible: allowed is a name of its own"),
         (("use=[mine.py]", "task=first_sign", "task.nois=1"), "did you mean task.noise?"),
         (("use=[mine.py]", "task=first_sign", "task.length=1"), "of at least 2"),
@@ -370,7 +374,7 @@ def test_what_is_no_part_of_a_run_is_refused(thing, why):
 
 def test_packages_are_not_looked_for_where_they_are_turned_off(monkeypatch):
     monkeypatch.setenv("RNN_EXP_PLUGINS", "0")
-    monkeypatch.setattr("rnn_exp.registry.loading.entry_points", lambda **_: 1 / 0)
+    monkeypatch.setattr("rnn_exp.registry.packages.entry_points", lambda **_: 1 / 0)
 
     load_plugins.__wrapped__()
 
@@ -605,3 +609,37 @@ def test_a_field_that_does_not_say_what_it_accepts_is_refused(mine, tmp_path, fi
     assert "line 14: " in ended.err
     assert "zed does not" in ended.err
     assert list(tmp_path.iterdir()) == [mine]
+
+
+@pytest.mark.parametrize(
+    ("draws", "named"),
+    [
+        ("torch.randn(())", "torch's global generator"),
+        ("__import__('numpy').random.randn()", "numpy.random"),
+        ("__import__('random').random()", "random"),
+        ("torch.randn((), generator=generator)", None),
+    ],
+)
+def test_an_own_task_that_draws_from_another_generator_is_refused(mine, draws, named):
+    mine.write_text(
+        TASK.replace("x[0, :, 0] = 2.0", f"x[1] += float({draws})\n        x[0, :, 0] = 2.0")
+    )
+    use("mine.py")
+    run = Run(task=TASKS["first_sign"](8), network=Network(hidden_size=4), training=SHORT_3)
+
+    with torch.random.fork_rng():
+        if named is None:
+            assert train_runs([run])[0].status == "finished"
+            return
+        with pytest.raises(
+            ValueError, match=rf"^task=first_sign draws .* from {named}, so"
+        ) as said:
+            train_runs([run])
+
+    assert "\n" not in str(said.value)
+
+
+def test_runs_without_own_parts_are_not_watched(monkeypatch):
+    monkeypatch.setattr("rnn_exp.randomness._shared_states", lambda: 1 / 0)
+
+    assert train_runs([Run(network=Network(hidden_size=4), training=SHORT_3)])[0].status

@@ -85,7 +85,10 @@ def _new() -> None:
     if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii():
         leave(options.prog, f"{name}: a name has letters, digits and _, such as my_{given.kind}")
     if kind.word and importlib.util.find_spec(name) is not None and not Path(f"{name}.py").exists():
-        leave(options.prog, f"{name}: {name}.py would hide a module of Python; choose another name")
+        leave(
+            options.prog,
+            f"{name}: Python has a module of this name, which {name}.py would hide; choose another",
+        )
     files = {Path(kind.file.format(name=name)): _text(given.kind, name)}
     if kind.word:
         word = kind.word.format(name=name)

@@ -163,6 +163,19 @@ class ForwardPass:
         tops = [self.between(start, stop)[-1].states for start, stop in self.stretches]
         return tops[0] if self.is_whole else torch.cat(tops)
 
+    def first_sequences(self) -> Trace:
+        """Return the top layer's trace of the batch's first sequence, after `walk`."""
+        found = [
+            self.between(start, stop)[-1].each(lambda part: part[:, :, :1].clone())
+            for start, stop in self.stretches
+        ]
+        kept = zip(*(one.kept for one in found), strict=True)
+        return Trace(
+            torch.cat([one.states for one in found]),
+            torch.cat([one.previous_states for one in found]),
+            tuple(torch.cat(parts) for parts in kept),
+        )
+
     def top_slopes(self) -> Float[Tensor, "time run batch hidden"] | None:
         """Return φ' of the top layer of all time steps; None: it follows from the states.
 

@@ -188,8 +188,8 @@ def _rescaled_layer(
         }
         if own.memory is not None:
             piece["log10_memory"] = _log10_scaled(own.memory, own.exponents)
-        for name, values in piece.items():
-            found.setdefault(name, values.new_empty(until, R))[start:stop] = values
+        for column, values in piece.items():
+            found.setdefault(column, values.new_empty(until, R))[start:stop] = values
     direct = _from_the_end(_log10_scaled(*layer.direct.aligned()), T)[:until]
     return found | {"log10_direct": direct}
 

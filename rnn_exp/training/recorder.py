@@ -6,6 +6,7 @@ The names of what is measured are columns of `schema`. A new column is a line th
 """
 
 import math
+import operator
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
@@ -16,15 +17,17 @@ from torch import Tensor
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.norms import norm, norm_of_parameter
+from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch
-from rnn_exp.theory.directions import log10_singular_values
+from rnn_exp.theory.directions import log10_singular_values, log10_singular_values_of_cell
 from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import BatchGradients, RunBatch
 from rnn_exp.training.columns import profile
 from rnn_exp.training.evaluation import score, test_sequences, test_task
 from rnn_exp.training.lost import with_statuses
 from rnn_exp.training.run import Run
+from rnn_exp.training.steps import Steps
 
 __all__ = [
     "Recorder",
@@ -48,7 +51,7 @@ class Recorder:
 
     def __init__(self, runs: Sequence[Run], first: Sequence[Rows] = ()) -> None:
         self._recording, self._updates = runs[0].recording, runs[0].training.updates
-        self._evaluation = runs[0].evaluation
+        self._evaluation, self._steps = runs[0].evaluation, Steps(runs[0].training)
         self._first = dict(zip(runs, first, strict=True)) if first else {}
         # What was measured, and the run's place in it: reading numbers makes a GPU wait.
         self._held: dict[Run, list[tuple[int, Mapping[str, Tensor]]]] = {run: [] for run in runs}
@@ -95,6 +98,9 @@ class Recorder:
             "largest_singular_value": largest,
             "omega": gradients.penalties.get("omega", unused),
             "weight_change": batch.weight_change(),
+            "learning_rate": torch.full_like(
+                gradients.norm, self._steps.learning_rate(number), dtype=torch.float64
+            ),
             **with_statuses(seen, batch, data, gradients),
             "exponent": _exponents(found, batch, self._recording.exponents, data.lengths).T,
             "log10_singular_value": _singular_values(
@@ -256,18 +262,35 @@ def _exponents(
 def _singular_values(
     gradients: Gradients, batch: RunBatch, lags: Sequence[int], lengths: Sequence[int]
 ) -> Float[Tensor, "lag index run"]:
-    """Return log10 of those of ∂h_T/∂h_{T−k} of the top layer; NaN: a state or W is not finite."""
-    W = batch.top_weight
-    found = W.new_full((len(lags), W.shape[-1], len(W)), math.nan, dtype=torch.float64)
+    """Return log10 of those of ∂h_T/∂h_{T−k} of the top layer; NaN: a state or W is not finite.
+
+    Of a cell with a memory c they are of h and c side by side.
+    """
+    network, W = batch.network, batch.top_weight
+    n = network.hidden_size * (1 + network.kind.has_memory)
+    found = W.new_full((len(lags), n, len(W)), math.nan, dtype=torch.float64)
     if not lags:
         return found
-    states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
+    forward = gradients.forward
+    if not network.kind.is_plain:
+        trace = forward.first_sequences()
+        weights = layer_weights(batch.weights, network.num_layers - 1)
+        for run in _finite(trace.states, W):
+            found[..., run] = log10_singular_values_of_cell(
+                network.make_cell(),
+                trace.between(0, lengths[run]).of_runs([run]),
+                weights.each(operator.itemgetter(slice(run, run + 1))),
+                lags,
+                has_memory=network.kind.has_memory,
+            )
+        return found
+    states, slopes = forward.top_states(), forward.top_slopes()
     for run in _finite(states, W):
         T = lengths[run]
         found[..., run] = log10_singular_values(
             W[run],
             states[:T, run, 0],
-            batch.network.activation,
+            network.activation,
             lags,
             None if slopes is None else slopes[:T, run, 0],
         )
@@ -275,8 +298,8 @@ def _singular_values(
 
 
 def _finite(
-    states: Float[Tensor, "time run batch hidden"], W: Float[Tensor, "run hidden hidden"]
+    states: Float[Tensor, "time run batch hidden"], W: Float[Tensor, "run ..."]
 ) -> list[int]:
     """Return the places of the runs whose states and weights are all finite."""
-    fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
+    fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().flatten(1).all(-1)
     return list(fine.nonzero().flatten().tolist())

@@ -165,7 +165,8 @@ class Recording:
         every: updates from one record to the next.
         exponents: how many Lyapunov exponents of the top layer, the largest first (0: none).
         jacobian_lags: the largest k for which the singular values of ∂h_T/∂h_{T−k} are recorded, of
-            the top layer and the first sequence, beside k = 1, 2, 4, … (0: none).
+            the top layer and the first sequence, beside k = 1, 2, 4, … (0: none). Of a cell with a
+            memory c they are of h and c side by side.
 
     Raises:
         SettingError: if ``every`` is below 1, or one of the others below 0.
@@ -186,12 +187,11 @@ class Recording:
             network: what the network is.
             shortest: the time steps of the task's shortest sequence.
         """
-        for key in ("exponents", "jacobian_lags"):
-            wanted = getattr(self, key)
-            if wanted and not network.kind.is_plain:
-                plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
-                reason = f"the Jacobian here is that of network.cell={plain}"
-                yield f"recording.{key}", wanted, f"0 with network.cell={network.cell}: {reason}"
+        if self.exponents and not network.kind.is_plain:
+            plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
+            reason = f"the Lyapunov exponents here are those of network.cell={plain}"
+            allowed = f"0 with network.cell={network.cell}: {reason}"
+            yield "recording.exponents", self.exponents, allowed
         if self.exponents > network.hidden_size:
             most = f"at most {network.hidden_size} with network.hidden_size={network.hidden_size}"
             yield "recording.exponents", self.exponents, most

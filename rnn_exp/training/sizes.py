@@ -9,6 +9,7 @@ they go to disk. Nor is what a GPU holds.
 import functools
 from typing import NamedTuple
 
+from rnn_exp.networks.cells.step import StepCell
 from rnn_exp.networks.forward import grid_of
 from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
@@ -25,6 +26,8 @@ __all__ = ["PROCESS", "Sizes", "bytes_of"]
 PROCESS = 300 * 1000**2
 """Bytes of a process that has imported torch and computed a little, and of the rows it keeps."""
 
+# What torch loads to follow the step of a cell, as measured.
+_FOLLOWING = 50 * 1000**2
 # What freed blocks of memory that are not used again add, as measured.
 _GAPS = 20  # per cent
 _DOUBLE = 8  # bytes
@@ -56,6 +59,7 @@ class Sizes(NamedTuple):
     tests: int
     test_steps: int
     has_jacobians: bool
+    is_step: bool
 
     @classmethod
     def of(cls, run: Run) -> "Sizes":
@@ -82,6 +86,7 @@ class Sizes(NamedTuple):
             tests=0 if run.evaluation.every is None else TESTED_TOGETHER,
             test_steps=test_task(task, run.evaluation).steps,
             has_jacobians=bool(run.recording.jacobian_lags),
+            is_step=isinstance(network.make_cell(), StepCell),
         )
 
     @property
@@ -120,8 +125,8 @@ def bytes_of(s: Sizes, runs: int) -> int:
         held += first * s.item * (2 * s.layers + 8)
     held += _sequences(s, runs) + _states(s, runs)
     spectrum = runs * s.hidden**2 * (20 + s.item)  # in float64, and what LAPACK needs
-    if s.has_jacobians:  # W, factor, product before and after, and what LAPACK needs, of one run
-        spectrum = max(spectrum, 8 * s.hidden**2 * _DOUBLE)
+    if s.has_jacobians:
+        spectrum = max(spectrum, _jacobians(s))
     one_step = max(MOST_NUMBERS, first) * (s.item + _DOUBLE)
     drawing = weights * (3 + s.remembered) + runs * s.parameters * _DOUBLE
     saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights // runs
@@ -134,7 +139,15 @@ def bytes_of(s: Sizes, runs: int) -> int:
         saving,
         weights * (5 + s.remembered) + _test(s, TEST_BATCH * s.is_tested, s.steps),
     )
-    return PROCESS + max(moments) * (100 + _GAPS) // 100
+    return PROCESS + _FOLLOWING * s.is_step + max(moments) * (100 + _GAPS) // 100
+
+
+def _jacobians(s: Sizes) -> int:
+    """Return the bytes of products of Jacobians of one run: of h, or of h and c side by side."""
+    n = s.hidden * (1 + s.has_memory)
+    # W, factor, product before and after, and what LAPACK needs; and of a step back of all rows
+    # what the cell has kept, its factors and their products.
+    return n * (8 * n + s.hidden * (s.kept + 2 + 3 * s.gates)) * _DOUBLE
 
 
 def _layer_states(s: Sizes, runs: int) -> int:
@@ -161,7 +174,10 @@ def _in_an_update(s: Sizes, runs: int) -> int:
     one = _layer_states(s, runs)
     at_answers = 4 * one * min(s.answers, s.held) // s.held
     graph = 4 * s.gates * s.layers * one if s.has_graph else 0
-    return max(3 * s.gates * one, at_answers, graph, 6 * one if s.penalties else 0)
+    # Of a cell by its step: states and gradients with sequences behind them, and what the step has
+    # made of them beforehand and leaves behind, as measured.
+    step = (5 + s.gates) * one if s.is_step else 0
+    return max(3 * s.gates * one, step, at_answers, graph, 6 * one if s.penalties else 0)
 
 
 def _second_pass(s: Sizes, runs: int) -> int:

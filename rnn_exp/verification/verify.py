@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from rnn_exp.fields import SettingError, choice_error
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS
-from rnn_exp.registry import Registry, load_plugins, use
+from rnn_exp.registry import Registry, load_plugins, use_files
 from rnn_exp.sweeps import process
 from rnn_exp.tasks import TASKS
 from rnn_exp.tasks.files import FileTask
@@ -38,6 +38,7 @@ _KINDS: Final = {
 def verify(
     words: Sequence[str] = (),
     use: Iterable[str | Path] = (),
+    folders: Sequence[Path] = (),
 ) -> Iterator[Finding]:
     """Check parts against slow, obvious computations, in a process settled as for training.
 
@@ -45,6 +46,7 @@ def verify(
         words: what to check, such as ``task=mine``; empty: all that the files register, or, without
             files, all that is built in.
         use: files to run before.
+        folders: where these are looked for, after the current folder.
 
     Yields:
         What was compared, part by part.
@@ -57,7 +59,7 @@ def verify(
         True
     """
     load_plugins()
-    sources = [_use(path) for path in use]
+    sources = use_files(map(str, use), folders)
     for word in words or _words(sources):
         key, _, name = word.partition("=")
         if key not in _KINDS:
@@ -68,9 +70,6 @@ def verify(
         with process.settled():
             found = list(kind.check(word, kind.registry[name]))
         yield from found
-
-
-_use = use
 
 
 def _words(sources: Sequence[object]) -> list[str]:

@@ -9,6 +9,7 @@ import torch
 from rnn_exp.networks import CELLS, Network, step_cell
 from rnn_exp.networks.cells import LayerWeights
 from rnn_exp.networks.checking import check_cell
+from rnn_exp.networks.inits import Gaussian
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
@@ -206,3 +207,18 @@ def test_states_after_the_end_of_a_sequence_that_overflow_spoil_no_gradient():
     found = cell.adjoint(direct, trace, x, weights)
     assert found.total.isfinite().all()
     assert all(value.isfinite().all() for value in found.weights)
+
+
+@EVERY
+def test_norms_that_are_measured_a_piece_of_time_at_a_time_are_the_same(twins, name, monkeypatch):
+    def norms():
+        network, init = Network(cell=f"{name}_twin", hidden_size=4), Gaussian(1e-3)
+        [outcome] = train_runs([Run(Adding(300), network, init, Training(1, 3))])
+        assert "underflow" in set(outcome.gradients["status"])
+        return {key: value for key, value in outcome.gradients.items() if key.startswith("log10")}
+
+    whole = norms()
+    monkeypatch.setattr("rnn_exp.training.columns.MOST_NUMBERS", 64)
+
+    for column, values in norms().items():
+        np.testing.assert_allclose(values, whole[column], rtol=1e-12, err_msg=column)

@@ -119,3 +119,18 @@ def test_what_makes_no_sense_with_a_schedule_is_refused_in_a_line(given, words):
         Training(**given)
 
     assert str(caught.value) == words
+
+
+@pytest.mark.parametrize("schedule", WAYS)
+def test_updates_have_the_learning_rate_of_torchs_schedule(schedule):
+    settings, make = WAYS[schedule]
+    training = Training(
+        UPDATES, batch_size=2, learning_rate=0.7, schedule=schedule, warm_up=3, **settings
+    )
+    [outcome] = train_runs([Run(Adding(4), Network(hidden_size=2), training=training)])
+
+    rates = torchs_rates(make, 3)
+    recorded = outcome.updates["update"]
+    assert outcome.updates["learning_rate"].tolist() == pytest.approx(
+        [rates[update] for update in recorded], rel=1e-12
+    )
