@@ -87,7 +87,7 @@ def register(thing: Thing) -> Thing:
         missing = sorted(n for n in _members(Task) if looks and not hasattr(thing, n))
         hint = f" (it is no task, as it has no {', '.join(missing)})" if missing else ""
         raise SettingError("register", name, f"one of {kinds}{hint}")
-    without = _without_default(thing)
+    without = _without_default(thing) or _without_default(getattr(thing, "options", None))
     if without:
         allowed = f"a class whose fields all have defaults, and {', '.join(without)} has none"
         raise SettingError("register", name, allowed)
@@ -108,27 +108,25 @@ def register(thing: Thing) -> Thing:
 
 
 def _refuse_taken_settings(thing: object) -> None:
-    """Refuse a cell or a penalty with a setting whose name is taken among its neighbours."""
-    own: Any
-    parts: tuple[Any, ...] = (
-        (CellKind, Network, getattr(thing, "options", None)),
-        (OwnPenalty, Training, thing),
-    )
-    for kind, group, own in parts:
-        if own is None or not (isinstance(thing, kind) or _is_class_of(thing, kind)):
-            continue
-        taken = {field.name for field in dataclasses.fields(group)}
-        if kind is OwnPenalty:  # cells may share one: a network has one cell
-            others = (one for one in OWN_PENALTIES.values() if one.name != getattr(own, "name", ""))
-            taken |= {field.name for one in others for field in dataclasses.fields(one)}
-        for field in dataclasses.fields(own):
-            if field.name in taken:
-                allowed = f"another name: there is a setting {group.__name__.lower()}.{field.name}"
-                raise SettingError("register", field.name, allowed)
+    """Refuse a part with a setting whose name is taken among its neighbours.
 
-
-def _is_class_of(thing: object, kind: type) -> bool:
-    return isinstance(thing, type) and issubclass(thing, kind)
+    Cells may share one, and so may optimisers: a run has one of each.
+    """
+    own, group, neighbours = getattr(thing, "options", None), Training, list[Any]()
+    penalties = [one for one in OWN_PENALTIES.values() if one.name != getattr(thing, "name", "")]
+    if isinstance(thing, CellKind):
+        group = Network
+    elif isinstance(thing, Optimizer):
+        neighbours = penalties
+    elif isinstance(thing, type) and issubclass(thing, OwnPenalty):
+        own, neighbours = thing, [*penalties, *(one.options for one in OPTIMIZERS.values())]
+    else:
+        return
+    taken = {field.name for kind in (group, *neighbours) for field in _fields_of(kind)}
+    for field in _fields_of(own):
+        if field.name in taken:
+            allowed = f"another name: there is a setting {group.__name__.lower()}.{field.name}"
+            raise SettingError("register", field.name, allowed)
 
 
 def _fields_of(thing: object) -> Sequence["dataclasses.Field[Any]"]:

@@ -8,6 +8,7 @@ import math
 
 from torch import Tensor
 
+from rnn_exp.networks.parameters import Layout
 from rnn_exp.shapes import Float, Shaped
 from rnn_exp.training.optimizers import OPTIMIZERS, Memory
 from rnn_exp.training.schedules import SCHEDULES, learning_rate
@@ -21,11 +22,12 @@ class Steps:
 
     Args:
         training: how they are trained.
+        layout: of a row of all that is trained.
     """
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Training, layout: Layout) -> None:
         self._training, self._optimizer = training, OPTIMIZERS[training.optimizer]
-        self._settings = self._optimizer.settings_of(training)
+        self._arguments = self._optimizer.arguments(training, layout)
         self._schedule = SCHEDULES[training.schedule].settings_of(training)
 
     def memory(self, trained: Float[Tensor, "run size"]) -> Memory:
@@ -86,4 +88,4 @@ class Steps:
         if value is not None:
             gradient.clamp_(-value, value)
         rate = self.learning_rate(update)
-        self._optimizer.step(trained, gradient, memory, rate, **self._settings)
+        self._optimizer.step(trained, gradient, memory, rate, **self._arguments)
