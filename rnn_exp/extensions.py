@@ -112,7 +112,8 @@ def _refuse_taken_settings(thing: object) -> None:
 
     Cells may share one, and so may optimisers: a run has one of each.
     """
-    own, group, neighbours = getattr(thing, "options", None), Training, list[Any]()
+    own, neighbours = getattr(thing, "options", None), list[Any]()
+    group: type = Training
     penalties = [one for one in OWN_PENALTIES.values() if one.name != getattr(thing, "name", "")]
     if isinstance(thing, CellKind):
         group = Network

@@ -6,7 +6,13 @@ package, or what was typed in a notebook.
 
 from rnn_exp.registry.loading import SourceText, files_in, load_plugins, use
 from rnn_exp.registry.registry import Registry
-from rnn_exp.registry.source import Source, SourceError, module_of_caller, source_of_caller
+from rnn_exp.registry.source import (
+    Source,
+    SourceError,
+    module_of_caller,
+    source_of_caller,
+    why_of,
+)
 
 __all__ = [
     "Registry",
@@ -18,4 +24,5 @@ __all__ = [
     "module_of_caller",
     "source_of_caller",
     "use",
+    "why_of",
 ]

@@ -26,6 +26,7 @@ __all__ = [
     "module_of_caller",
     "running",
     "source_of_caller",
+    "why_of",
 ]
 
 _CHECKERS: Final = ("jaxtyping", "beartype")  # stand between caller and callee in tests
@@ -157,13 +158,18 @@ def running(source: Source, word: str) -> Iterator[Loading]:
             undo()
         if isinstance(error, SourceError) or not isinstance(error, (Exception, SystemExit)):
             raise
-        raise SourceError(key, value, f"what can be run: {_why(error, source)}") from error
+        raise SourceError(key, value, f"what can be run: {why_of(error, source)}") from error
     finally:
         _LOADING.reset(token)
 
 
-def _why(error: BaseException, source: Source) -> str:
-    """Say in one line what an error is, and in which line of the file."""
+def why_of(error: BaseException, source: Source) -> str:
+    """Say in one line what an error is, and in which line of a source.
+
+    Args:
+        error: that was raised.
+        source: whose lines are looked for.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame.lineno for frame in frames if frame.filename == source.path]
     line = own[-1] if own else getattr(error, "lineno", None)
