@@ -4,16 +4,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from rnn_exp import figures
 from rnn_exp.fields import SettingError, choice_error
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS
-from rnn_exp.registry import Registry, load_plugins, use
+from rnn_exp.registry import Registry, load_plugins, use, why_of
 from rnn_exp.tasks import TASKS
 from rnn_exp.tasks.files import FileTask
+from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.own_penalties import OWN_PENALTIES
-from rnn_exp.verification.finding import Finding
+from rnn_exp.training.trials import Wrong, try_task
+from rnn_exp.verification.figures import check_figure
+from rnn_exp.verification.finding import Finding, truth
 from rnn_exp.verification.networks import check_activation, check_kind
+from rnn_exp.verification.optimizers import check_optimizer
 from rnn_exp.verification.tasks import check_task
-from rnn_exp.verification.weights import check_init, check_penalty
+from rnn_exp.verification.weights import check_init, check_penalties
 
 __all__ = ["verify"]
 
@@ -25,12 +30,20 @@ class _Kind(NamedTuple):
     check: Callable[[str, Any], Iterator[Finding]]
 
 
+def _tried_task(part: str, kind: Any) -> Iterator[Finding]:  # noqa: ANN401 - the class of a task
+    task = kind()
+    try_task(task.name, task)
+    yield from check_task(part, task)
+
+
 _KINDS: Final = {
-    "task": _Kind(TASKS, lambda part, kind: check_task(part, kind())),
+    "task": _Kind(TASKS, _tried_task),
     "init": _Kind(INITS, lambda part, kind: check_init(part, kind())),
     "network.activation": _Kind(ACTIVATIONS, check_activation),
     "network.cell": _Kind(CELLS, check_kind),
-    "penalty": _Kind(OWN_PENALTIES, lambda part, kind: check_penalty(part, kind())),
+    "training.optimizer": _Kind(OPTIMIZERS, check_optimizer),
+    "penalty": _Kind(OWN_PENALTIES, lambda part, kind: check_penalties(part, kind())),
+    "figure": _Kind(figures.OWN, check_figure),
 }
 
 
@@ -58,16 +71,34 @@ def verify(
     load_plugins()
     sources = [_use(path) for path in use]
     for word in words or _words(sources):
-        key, _, name = word.partition("=")
+        key, is_choice, name = word.partition("=")
+        if not is_choice:
+            ways = ", ".join(f"{key}=NAME" for key in _KINDS)
+            raise SettingError("word", word, f"use=[mine.py], or one of {ways}")
         if key not in _KINDS:
             raise choice_error(key, name, list(_KINDS), typed=key)
         kind = _KINDS[key]
         if name not in kind.registry:
             raise choice_error(key, name, list(kind.registry))
-        yield from kind.check(word, kind.registry[name])
+        yield from _found(word, kind, name)
 
 
 _use = use
+
+
+def _found(word: str, kind: _Kind, name: str) -> Iterator[Finding]:
+    """Yield what is found of a part; also that it does not do what it must, or raises an error."""
+    try:
+        yield from kind.check(word, kind.registry[name])
+    except Wrong as wrong:
+        yield truth(word, f"it is one {wrong}", False)
+    except SettingError:
+        raise
+    except Exception as error:
+        source = kind.registry.source_of(name)
+        if source is None:
+            raise
+        yield truth(word, f"it can be computed: {source.name}, {why_of(error, source)}", False)
 
 
 def _words(sources: Sequence[object]) -> list[str]:
