@@ -1,52 +1,30 @@
-"""Trials: one small call of each part of a user, before anything is written.
+"""Trials: the parts of users are called once, before anything is written.
 
-Whatever a run has that is none of this package is called once, on a few numbers. Where it does not
+Each part of a run that is none of this package makes one small call (`attempts`). Where it does not
 do what it must, the run is refused in one line: the part, what it must do, and what it did.
 `TRIALS` has one for each kind of part that `sources_of` knows.
 """
 
-import math
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-import torch
-from torch import Tensor
-
 from rnn_exp.fields import SettingError
-from rnn_exp.networks import Init, Network
-from rnn_exp.networks.cells import LayerWeights
-from rnn_exp.networks.cells.step import StepCell
-from rnn_exp.networks.inits import own_parameters
-from rnn_exp.networks.network import shapes
-from rnn_exp.networks.parameters import Layout
-from rnn_exp.randomness import generator
 from rnn_exp.registry import why_of
-from rnn_exp.tasks import Batch, Task
-from rnn_exp.tasks.task import Classification
-from rnn_exp.training.optimizers import OPTIMIZERS, Memory
+from rnn_exp.training.attempts import (
+    Wrong,
+    try_activation,
+    try_cell,
+    try_init,
+    try_optimizer,
+    try_penalty,
+    try_task,
+)
+from rnn_exp.training.own_penalties import OwnPenalty
 from rnn_exp.training.run import Run
-from rnn_exp.training.settings import Training
 
-__all__ = ["TRIALS", "Trial", "Wrong", "refuse_wrong_parts"]
-
-_FEW: Final = 3  # sequences
-_RUNS, _STEPS = 2, 2
-_PATIENCE: Final = 100  # steps in which an optimiser has to move something
-_NEAR: Final = 1e-5  # of a number that is computed alone and among others
-
-
-class Wrong(Exception):  # noqa: N818 - what a part does
-    """What a part must do, and what it did.
-
-    Args:
-        must: what is allowed, in words.
-        did: what came.
-    """
-
-    def __init__(self, must: str, did: str) -> None:
-        super().__init__(f"{must}; {did}")
+__all__ = ["TRIALS", "Trial", "refuse_wrong_parts"]
 
 
 class Trial(NamedTuple):
@@ -54,12 +32,12 @@ class Trial(NamedTuple):
 
     Args:
         what: the kind, in words.
-        reads: what a trial reads of a run; runs that agree in it are tried once.
-        call: makes the trial: it takes the name of the part and what is read.
+        reads: what it reads of a run and the part's name; runs that agree in that are tried once.
+        call: makes the trial with what is read.
     """
 
     what: str
-    reads: Callable[[Run], tuple[Any, ...]]
+    reads: Callable[[Run, str], tuple[Any, ...]]
     call: Callable[..., None]
 
 
@@ -77,14 +55,14 @@ def refuse_wrong_parts(runs: Iterable[Run]) -> None:
         for what, source in run.sources.items():
             key, _, name = what.partition("=")
             trial = TRIALS[key]
-            given = trial.reads(run)
+            given = trial.reads(run, name)
             if (what, given) in tried:
                 continue
             tried.add((what, given))
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # they come again where the run trains
-                    trial.call(name, *given)
+                    trial.call(*given)
             except Wrong as wrong:
                 raise SettingError(key, name, f"{trial.what} {wrong}") from None
             except (Exception, SystemExit) as error:
@@ -93,202 +71,30 @@ def refuse_wrong_parts(runs: Iterable[Run]) -> None:
                 raise SettingError(key, name, allowed) from error
 
 
-def try_task(name: str, task: Task) -> None:
-    """Try a task: a batch of a few sequences, and what it scores.
-
-    Args:
-        name: of the part, here and in the other trials.
-        task: with its settings.
-
-    Raises:
-        Wrong: if it does not do what it must, as the other trials.
-    """
-    del name
-    batch = task.draw(_FEW, generator(0, "trial"))
-    _want(isinstance(batch, Batch), "whose draw returns a Batch", f"it returned {_kind(batch)}")
-    T, drew = task.steps, f"of {_FEW} sequences it drew"
-    inputs = "whose inputs are (time, batch, input_size)"
-    _want_shape(batch.inputs, (None, _FEW, task.input_size), inputs, drew)
-    within = task.shortest <= batch.length <= len(batch.inputs) <= T
-    lengths = f"whose sequences have from {task.shortest} to {T} time steps"
-    _want(within, lengths, f"it drew {len(batch.inputs)}, and says that they have {batch.length}")
-    _want_shape(batch.targets, (task.answers, _FEW), "whose targets are (answers, batch)", drew)
-    _want_shape(batch.cues, (None, _FEW), "whose cues are (cues, batch)", drew)
-    targets = batch.targets
-    if isinstance(task, Classification):
-        classes = f"whose targets are whole numbers from 0 to {task.output_size - 1}"
-        _want(not targets.is_floating_point(), classes, f"they are {targets.dtype}")
-        right = bool(((targets >= 0) & (targets < task.output_size)).all())
-        _want(right, classes, f"it drew one from {int(targets.min())} to {int(targets.max())}")
-    outputs = torch.zeros(1, task.answers, _FEW, task.output_size)
-    targets = targets.float() if targets.is_floating_point() else targets
-    for score in (task.loss, task.error):
-        found, word = score(outputs, targets.unsqueeze(0)), score.__name__
-        _want_shape(found, (1,), f"whose {word} is (run)", "of 1 run it is")
-
-
-def try_init(name: str, init: Init, network: Network, input_size: int, output_size: int) -> None:
-    """Try an init: weights for a network of the size that is wanted."""
-    del name
-    wanted = shapes(network, input_size, output_size)
-    there = {key: shape for key, shape in wanted.items() if network.has(key)}
-    drawn, must = init.draw(there, 0, network.kind), "whose draw returns a tensor for each name"
-    _want(isinstance(drawn, Mapping), must, f"it returned {_kind(drawn)}")
-    missing = [key for key in there if key not in drawn]
-    _want(not missing, must, f"there is none for {', '.join(missing)}")
-    for key, shape in there.items():
-        _want_shape(drawn[key], shape, f"that draws {key} in its shape", "it drew")
-        _want(bool(drawn[key].isfinite().all()), "that draws finite numbers", f"{key} has others")
-
-
-def try_activation(name: str, network: Network) -> None:
-    """Try an activation: φ and φ' of a few numbers."""
-    del name
-    u, phi = torch.linspace(-3, 3, 24, dtype=network.torch_dtype).view(2, 3, 4), network.phi
-    for word, function in (("φ", lambda u: phi.phi(u.clone())), ("φ'", phi.derivative)):
-        must = f"whose {word} returns a number for each number, in the same precision"
-        values, first = function(u), function(u[:1, :1, :1])
-        same = isinstance(values, Tensor) and (values.shape, values.dtype) == (u.shape, u.dtype)
-        _want(same, must, f"of {_kind(u)} it is {_kind(values)}")
-        near = torch.allclose(first, values[:1, :1, :1], rtol=_NEAR, atol=_NEAR, equal_nan=True)
-        _want(near, f"whose {word} is a function of every number on its own", "it is not")
-
-
-def try_cell(name: str, network: Network, input_size: int) -> None:
-    """Try a cell: a few time steps of two runs."""
-    del name
-    kind, H, draws = network.kind, network.hidden_size, generator(0, "trial")
-    sizes = shapes(network, input_size, 1)
-    drawn = own_parameters(network, sizes, 0)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=draws, dtype=torch.float64).to(network.torch_dtype)
-
-    layer = kind.shapes(H, input_size)
-    one = {
-        key: drawn[f"{key}_l0"].to(network.torch_dtype)
-        if f"{key}_l0" in drawn
-        else normal(*shape) / H**0.5
-        for key, shape in layer.items()
-    }
-    named = {key: torch.stack([value] * _RUNS) for key, value in one.items()}
-    x, h = normal(_STEPS, _RUNS, _FEW, input_size), normal(_RUNS, _FEW, H)
-    cell = network.make_cell()
-    if isinstance(cell, StepCell):
-        state = (h, *(torch.zeros_like(h) for _ in range(cell.parts - 1)))
-        read = named if cell.once is None else cell.once(named)
-        after = cell.step(x[0], state, read)
-        must = f"whose step returns a tuple of {cell.parts} (run, batch, hidden)"
-        _want(isinstance(after, tuple | list), must, f"it returned {_kind(after)}")
-        _want(len(after) == cell.parts, must, f"it returned {len(after)}")
-        for part in after:
-            same = isinstance(part, Tensor) and (part.shape, part.dtype) == (h.shape, h.dtype)
-            _want(same, f"{must}, here {_kind(h)}", f"it returned {_kind(part)}")
-        return
-    trace = cell.forward(x, LayerWeights(*named.values(), names=tuple(named)), h)
-    must, wanted = "whose states are (time, run, batch, hidden)", (_STEPS, *h.shape)
-    _want(trace.states.shape == wanted, f"{must}, here {wanted}", f"they are {_kind(trace.states)}")
-
-
-def try_penalty(name: str, training: Training, network: Network) -> None:
-    """Try a penalty: its value and its gradient for two runs."""
-    for penalty in training.own_penalties:
-        if penalty.name != name:
-            continue
-        shape = (_RUNS, *network.kind.shapes(network.hidden_size, 1)["weight_hh"])
-        W = torch.randn(shape, generator=generator(0, "trial"), dtype=torch.float64)
-        W = (W / network.hidden_size**0.5).to(network.torch_dtype).requires_grad_()
-        with torch.enable_grad():
-            value = penalty.value(W)
-        _want_shape(value, (_RUNS,), "whose value is (run)", f"of {_RUNS} runs it is")
-        _want(value.requires_grad, "whose value autograd can follow to W_hh", "this one it cannot")
-        penalty.with_gradient(W.detach())
-
-
-def try_optimizer(
-    name: str, training: Training, network: Network, input_size: int, output_size: int
-) -> None:
-    """Try an optimiser: steps of two runs, until something has moved."""
-    optimizer, layout = OPTIMIZERS[name], Layout(shapes(network, input_size, output_size))
-    size = sum(map(math.prod, layout.shapes.values()))
-    draws = generator(0, "trial")
-
-    def normal() -> Tensor:
-        values = torch.randn(_RUNS, size, generator=draws, dtype=torch.float64)
-        return (values / network.hidden_size**0.5).to(network.torch_dtype)
-
-    flat, memory = normal(), optimizer.memory(normal(), training)
-    before, first = flat.clone(), {key: value.clone() for key, value in memory.items()}
-    step: Callable[..., object] = optimizer.step
-    arguments = optimizer.arguments(training, layout)
-    must = "whose step changes `flat` in place (flat -= …) and returns nothing"
-    for _ in range(_PATIENCE):
-        gradient = normal()
-        for key, view in layout.views(gradient).items():
-            view *= float(network.has(key))
-        returned = step(flat, gradient, memory, training.learning_rate, **arguments)
-        _want(returned is None, must, f"it returned {_kind(returned)}")
-        _want(flat.shape == before.shape, must, f"it made {_kind(before)} {_kind(flat)}")
-        keeps = "whose step keeps the names and shapes of its memory"
-        changed = [key for key in {**memory, **first} if _shape(memory, key) != _shape(first, key)]
-        _want(not changed, keeps, f"it changed those of {', '.join(changed)}")
-        nan = "whose step makes numbers of finite weights and gradients"
-        _want(not bool(flat.isnan().any()), nan, "it made NaN")
-        if not torch.equal(flat, before):
-            return
-    raise Wrong(must, f"nothing has moved after {_PATIENCE} steps")
-
-
-def _shape(memory: Memory, name: str) -> tuple[int, ...] | None:
-    """Return the shape of something in a memory; None: it is not there."""
-    return tuple(memory[name].shape) if name in memory else None
-
-
-def _want(holds: object, must: str, did: str) -> None:
-    """Raise what a part must do and what it did, unless it did so."""
-    if not holds:
-        raise Wrong(must, did)
-
-
-def _want_shape(found: object, shape: tuple[int | None, ...], must: str, did: str) -> None:
-    """Want a tensor of a shape; None: any number.
-
-    Args:
-        found: what came.
-        shape: what is wanted.
-        must: what the part must return, in words; the shape is added.
-        did: what comes before what came.
-    """
-    sizes = ", ".join("any" if size is None else str(size) for size in shape)
-    fits = isinstance(found, Tensor) and found.ndim == len(shape)
-    fits = fits and all(
-        wanted in (None, size)
-        for wanted, size in zip(shape, getattr(found, "shape", ()), strict=False)
-    )
-    _want(fits, f"{must}, here ({sizes})", f"{did} {_kind(found)}")
-
-
-def _kind(found: object) -> str:
-    """Say what something is: a tensor by its shape and precision, anything else by its type."""
-    if isinstance(found, Tensor):
-        return f"a tensor {tuple(found.shape)} of {str(found.dtype).removeprefix('torch.')}"
-    return "nothing" if found is None else f"a {type(found).__name__}"
-
-
 def _sizes(run: Run) -> tuple[int, int]:
     return run.task.input_size, run.task.output_size
 
 
+def _own_penalty(run: Run, name: str) -> OwnPenalty | None:
+    return next((one for one in run.training.own_penalties if one.name == name), None)
+
+
 TRIALS: Final[Mapping[str, Trial]] = MappingProxyType(
     {
-        "task": Trial("a task", lambda run: (run.task,), try_task),
-        "init": Trial("an init", lambda run: (run.init, run.network, *_sizes(run)), try_init),
-        "network.cell": Trial("a cell", lambda run: (run.network, run.task.input_size), try_cell),
-        "network.activation": Trial("an activation", lambda run: (run.network,), try_activation),
-        "training.optimizer": Trial(
-            "an optimiser", lambda run: (run.training, run.network, *_sizes(run)), try_optimizer
+        "task": Trial("a task", lambda run, _: (run.task,), try_task),
+        "init": Trial("an init", lambda run, _: (run.init, run.network, *_sizes(run)), try_init),
+        "network.cell": Trial(
+            "a cell", lambda run, _: (run.network, run.task.input_size), try_cell
         ),
-        "penalty": Trial("a penalty", lambda run: (run.training, run.network), try_penalty),
+        "network.activation": Trial("an activation", lambda run, _: (run.network,), try_activation),
+        "training.optimizer": Trial(
+            "an optimiser",
+            lambda run, name: (name, run.training, run.network, *_sizes(run)),
+            try_optimizer,
+        ),
+        "penalty": Trial(
+            "a penalty", lambda run, name: (_own_penalty(run, name), run.network), try_penalty
+        ),
     }
 )
 """How each kind of part is tried, by the words of `sources_of`."""

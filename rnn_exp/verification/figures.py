@@ -11,6 +11,7 @@ from rnn_exp.figures import CannotDraw, FigureModule
 from rnn_exp.networks import Network
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.storage.loading import Results, load
+from rnn_exp.sweeps import process
 from rnn_exp.sweeps.jobs import Job
 from rnn_exp.sweeps.worker import train_jobs
 from rnn_exp.tasks import Adding
@@ -55,5 +56,6 @@ def _results(folder: Path) -> Results:
         for gain in _GAINS
         for seed in _SEEDS
     ]
+    process.settle()
     train_jobs([Job(run, folder / run.name) for run in runs])
     return load(folder)

@@ -11,9 +11,9 @@ from torch import Tensor
 from rnn_exp.networks import Network
 from rnn_exp.networks.network import shapes
 from rnn_exp.networks.parameters import Layout
+from rnn_exp.training.attempts import try_optimizer
 from rnn_exp.training.optimizers import Memory, Optimizer
 from rnn_exp.training.settings import Training
-from rnn_exp.training.trials import try_optimizer
 from rnn_exp.verification.finding import Finding, truth
 from rnn_exp.verification.variants import others
 

@@ -6,13 +6,13 @@ from typing import Any, Final, NamedTuple
 
 from rnn_exp import figures
 from rnn_exp.fields import SettingError, choice_error
-from rnn_exp.networks import ACTIVATIONS, CELLS, INITS
+from rnn_exp.networks import ACTIVATIONS, CELLS, INITS, CellKind, Network
 from rnn_exp.registry import Registry, load_plugins, use, why_of
 from rnn_exp.tasks import TASKS
 from rnn_exp.tasks.files import FileTask
+from rnn_exp.training.attempts import Wrong, try_activation, try_cell, try_penalty, try_task
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.own_penalties import OWN_PENALTIES
-from rnn_exp.training.trials import Wrong, try_task
 from rnn_exp.verification.figures import check_figure
 from rnn_exp.verification.finding import Finding, truth
 from rnn_exp.verification.networks import check_activation, check_kind
@@ -24,25 +24,38 @@ __all__ = ["verify"]
 
 
 class _Kind(NamedTuple):
-    """A registry, how one of its things is made, and what checks it."""
+    """A registry, what checks one of its things, and the small call that is made before."""
 
     registry: Registry[Any]
     check: Callable[[str, Any], Iterator[Finding]]
+    attempt: Callable[[Any], None] = lambda thing: None
 
 
-def _tried_task(part: str, kind: Any) -> Iterator[Finding]:  # noqa: ANN401 - the class of a task
-    task = kind()
-    try_task(task.name, task)
-    yield from check_task(part, task)
+_UNITS: Final = 6
+_INPUTS: Final = 2
+
+
+def _network_of(kind: CellKind) -> Network:
+    """Return a small network with a cell."""
+    leak = 0.4 if kind.has_leak else None
+    return Network(kind.only_activation or "tanh", _UNITS, cell=kind.name, leak=leak)
 
 
 _KINDS: Final = {
-    "task": _Kind(TASKS, _tried_task),
+    "task": _Kind(
+        TASKS, lambda part, kind: check_task(part, kind()), lambda kind: try_task(kind())
+    ),
     "init": _Kind(INITS, lambda part, kind: check_init(part, kind())),
-    "network.activation": _Kind(ACTIVATIONS, check_activation),
-    "network.cell": _Kind(CELLS, check_kind),
+    "network.activation": _Kind(
+        ACTIVATIONS, check_activation, lambda phi: try_activation(Network(phi.name, _UNITS))
+    ),
+    "network.cell": _Kind(CELLS, check_kind, lambda kind: try_cell(_network_of(kind), _INPUTS)),
     "training.optimizer": _Kind(OPTIMIZERS, check_optimizer),
-    "penalty": _Kind(OWN_PENALTIES, lambda part, kind: check_penalties(part, kind())),
+    "penalty": _Kind(
+        OWN_PENALTIES,
+        lambda part, kind: check_penalties(part, kind()),
+        lambda kind: try_penalty(kind(), Network(hidden_size=_UNITS)),
+    ),
     "figure": _Kind(figures.OWN, check_figure),
 }
 
@@ -89,6 +102,7 @@ _use = use
 def _found(word: str, kind: _Kind, name: str) -> Iterator[Finding]:
     """Yield what is found of a part; also that it does not do what it must, or raises an error."""
     try:
+        kind.attempt(kind.registry[name])
         yield from kind.check(word, kind.registry[name])
     except Wrong as wrong:
         yield truth(word, f"it is one {wrong}", False)

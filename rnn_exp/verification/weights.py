@@ -8,6 +8,7 @@ import torch
 from rnn_exp.fields import SettingError
 from rnn_exp.networks import CELLS, Init, Network
 from rnn_exp.networks.network import shapes
+from rnn_exp.training.attempts import try_init
 from rnn_exp.training.own_penalties import OwnPenalty
 from rnn_exp.verification.finding import Finding, truth
 from rnn_exp.verification.variants import others
@@ -28,7 +29,9 @@ def check_init(part: str, init: Init) -> Iterator[Finding]:
     """
     init = init.for_length(_LENGTH)
     network, outputs = _network_for(init)
-    wanted = shapes(network, 3 if network.hidden_size > 1 else 1, outputs)
+    inputs = 3 if network.hidden_size > 1 else 1
+    try_init(init, network, inputs, outputs)
+    wanted = shapes(network, inputs, outputs)
     first, again = (init.draw(wanted, 0, network.kind) for _ in range(2))
     found = {name: tuple(tensor.shape) for name, tensor in first.items()}
     yield truth(part, "every parameter has its shape", found == wanted)
