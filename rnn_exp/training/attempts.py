@@ -20,7 +20,7 @@ from rnn_exp.networks.parameters import Layout
 from rnn_exp.randomness import generator
 from rnn_exp.tasks import Batch, Task
 from rnn_exp.tasks.task import Classification
-from rnn_exp.training.optimizers import OPTIMIZERS, Memory
+from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.own_penalties import OwnPenalty
 from rnn_exp.training.settings import Training
 
@@ -79,8 +79,8 @@ def try_task(task: Task) -> None:
         _want(right, classes, f"it drew one from {int(targets.min())} to {int(targets.max())}")
     outputs = torch.zeros(1, task.answers, _FEW, task.output_size)
     targets = targets.float() if targets.is_floating_point() else targets
-    for score in (task.loss, task.error):
-        found, word = score(outputs, targets.unsqueeze(0)), score.__name__
+    for word, score in (("loss", task.loss), ("error", task.error)):
+        found = score(outputs, targets.unsqueeze(0))
         _want_shape(found, (1,), f"whose {word} is (run)", "of 1 run it is")
 
 
@@ -192,9 +192,10 @@ def try_optimizer(
     raise Wrong(must, f"nothing has moved after {_PATIENCE} steps")
 
 
-def _shape(memory: Memory, name: str) -> tuple[int, ...] | None:
-    """Return the shape of something in a memory; None: it is not there."""
-    return tuple(memory[name].shape) if name in memory else None
+def _shape(memory: Mapping[str, object], name: str) -> object:
+    """Return the shape of something in a memory; its type, if it has none."""
+    value = memory.get(name, ...)
+    return tuple(value.shape) if isinstance(value, Tensor) else type(value)
 
 
 def _want(holds: object, must: str, did: str) -> None:
