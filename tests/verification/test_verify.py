@@ -122,7 +122,7 @@ def up(flat, gradient, memory, rate):
 
 
 def some(flat, gradient, memory, rate):
-    flat[:, 5:] -= rate * gradient[:, 5:]
+    flat[:, 40:] -= rate * gradient[:, 40:]
 
 
 def mixed(flat, gradient, memory, rate):
