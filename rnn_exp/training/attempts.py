@@ -37,6 +37,7 @@ __all__ = [
 _FEW: Final = 3  # sequences
 _RUNS, _STEPS = 2, 2
 _PATIENCE: Final = 100  # steps in which an optimiser has to move something
+_LARGE: Final = 1_000_000  # parameters; of as many no second run is held
 _NEAR: Final = 1e-5  # of a number that is computed alone and among others
 
 
@@ -166,9 +167,11 @@ def try_optimizer(
     size = sum(map(math.prod, layout.shapes.values()))
     draws = generator(0, "trial")
 
+    runs = _RUNS if size < _LARGE else 1
+
     def normal() -> Tensor:
-        values = torch.randn(_RUNS, size, generator=draws, dtype=torch.float64)
-        return (values / network.hidden_size**0.5).to(network.torch_dtype)
+        values = torch.randn(runs, size, generator=draws, dtype=network.torch_dtype)
+        return values.div_(network.hidden_size**0.5)
 
     flat, memory = normal(), optimizer.memory(normal(), training)
     before, first = flat.clone(), {key: value.clone() for key, value in memory.items()}

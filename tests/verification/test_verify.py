@@ -122,7 +122,7 @@ def up(flat, gradient, memory, rate):
 
 
 def some(flat, gradient, memory, rate):
-    flat[:, 40:] -= rate * gradient[:, 40:]
+    flat[:, 12:] -= rate * gradient[:, 12:]
 
 
 def mixed(flat, gradient, memory, rate):
