@@ -115,7 +115,7 @@ WRONG = [
     (INIT, "None", "init=mine is .* a tensor for each name; it returned nothing"),
     (INIT, "{'W': torch.zeros(2)}", "a tensor for each name; there is none for weight_ih_l0, wei"),
     (INIT, "{name: torch.zeros(2) for name in shapes}", "draws weight_ih_l0 in its shape, here (4"),
-    (INIT, "{k: torch.full(v, torch.inf) for k, v in shapes.items()}", "weight_ih_l0 has others"),
+    (INIT, "{k: torch.full(v, torch.nan) for k, v in shapes.items()}", "weight_ih_l0 has NaN"),
     (ACTIVATION, "u[..., :1]", "network.activation=mine .* a number for each number, .*(2, 3, 1)"),
     (ACTIVATION, "u - u.mean()", "whose φ is a function of every number on its own; it is not"),
     (CELL, "(state[0], state[0])", "network.cell=mine .* returns a tuple of 1 .*; it returned 2"),
