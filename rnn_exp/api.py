@@ -33,6 +33,7 @@ from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.loop import Update
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
+from rnn_exp.training.trials import refuse_wrong_parts
 from rnn_exp.words import plural
 
 __all__ = ["FailedRunsWarning", "grid", "initial_weights", "outcomes", "run", "train"]
@@ -211,6 +212,8 @@ def _trained_in(
     places = {each: Place(place, is_done(place, each)) for each, place in there.items()}
     left = [each for each, place in places.items() if not place.done]
     memory = memory_for(left)
+    with process.settled():
+        refuse_wrong_parts(left)
     with (
         process.settled(),
         closing(open_workers(left, memory, processes=processes)) as workers,

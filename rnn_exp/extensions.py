@@ -102,7 +102,7 @@ def register(thing: Thing) -> Thing:
 
 def _refuse_fields(thing: object, name: str) -> None:
     """Refuse a class with a field that has no default, or does not say what it accepts."""
-    without = _without_default(thing)
+    without = _without_default(thing) or _without_default(getattr(thing, "options", None))
     if without:
         allowed = f"a class whose fields all have a default; without one: {', '.join(without)}"
         raise SettingError("register", name, allowed)
@@ -115,28 +115,27 @@ def _refuse_fields(thing: object, name: str) -> None:
 
 
 def _refuse_taken_settings(thing: object) -> None:
-    """Refuse a cell or a penalty with a setting whose name is taken among its neighbours."""
-    own: Any
-    parts: tuple[Any, ...] = (
-        (CellKind, Network, getattr(thing, "options", None)),
-        (OwnPenalty, Training, thing),
-    )
-    for kind, group, own in parts:
-        if own is None or not (isinstance(thing, kind) or _is_class_of(thing, kind)):
-            continue
-        taken = {field.name for field in dataclasses.fields(group)}
-        if kind is OwnPenalty:  # cells may share one: a network has one cell
-            others = (one for one in OWN_PENALTIES.values() if one.name != getattr(own, "name", ""))
-            taken |= {field.name for one in others for field in dataclasses.fields(one)}
-        for field in dataclasses.fields(own):
-            if field.name in taken:
-                taken_key = f"{group.__name__.lower()}.{field.name}"
-                allowed = f"another name: there is a setting {taken_key} already"
-                raise SettingError("register", field.name, allowed)
+    """Refuse a part with a setting whose name is taken among its neighbours.
 
-
-def _is_class_of(thing: object, kind: type) -> bool:
-    return isinstance(thing, type) and issubclass(thing, kind)
+    Cells may share one, and so may optimisers: a run has one of each.
+    """
+    own, neighbours = getattr(thing, "options", None), list[Any]()
+    group: type = Training
+    penalties = [one for one in OWN_PENALTIES.values() if one.name != getattr(thing, "name", "")]
+    if isinstance(thing, CellKind):
+        group = Network
+    elif isinstance(thing, Optimizer):
+        neighbours = penalties
+    elif isinstance(thing, type) and issubclass(thing, OwnPenalty):
+        own, neighbours = thing, [*penalties, *(one.options for one in OPTIMIZERS.values())]
+    else:
+        return
+    taken = {field.name for kind in (group, *neighbours) for field in _fields_of(kind)}
+    for field in _fields_of(own):
+        if field.name in taken:
+            taken_key = f"{group.__name__.lower()}.{field.name}"
+            allowed = f"another name: there is a setting {taken_key} already"
+            raise SettingError("register", field.name, allowed)
 
 
 def _fields_of(thing: object) -> Sequence["dataclasses.Field[Any]"]:

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 import rnn_exp as rx
+from rnn_exp._hydra.help import help_lines
 from rnn_exp.fields import SettingError
 from rnn_exp.networks import ACTIVATIONS, CELLS, Network
 from rnn_exp.registry import Registry, Source, SourceError, SourceText, use
 from rnn_exp.registry.loading import load_plugins
 from rnn_exp.tasks import TASKS
 from rnn_exp.training.experiment import train_runs
+from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.run import Run, run_from
 from rnn_exp.training.settings import Training
 from tests._hydra.test_app import start
@@ -589,7 +591,9 @@ def test_a_run_of_own_parts_and_a_file_finds_the_file_from_another_folder(
 
 def test_a_task_that_asks_python_to_exit_has_failed(mine, tmp_path):
     before = "        x = torch.randn"
-    mine.write_text(TASK.replace(before, f"        raise SystemExit(0)\n{before}"))
+    # Not where it is tried, with few sequences, but where it trains.
+    leaves = "        if batch_size > 3:\n            raise SystemExit(0)\n"
+    mine.write_text(TASK.replace(before, f"{leaves}{before}"))
 
     ended = start(tmp_path, *SHORT)
 
@@ -643,3 +647,138 @@ def test_runs_without_own_parts_are_not_watched(monkeypatch):
     monkeypatch.setattr("rnn_exp.randomness._shared_states", lambda: 1 / 0)
 
     assert train_runs([Run(network=Network(hidden_size=4), training=SHORT_3)])[0].status
+
+
+CLIPS = '''"""Two optimisers with settings of their own."""
+
+import dataclasses
+
+import torch
+
+import rnn_exp as rx
+from rnn_exp.fields import choice, number
+from rnn_exp.training.optimizers import Optimizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Signs:
+    """Steps of one size.
+
+    Args:
+        cut: of what size.
+        way: of which numbers.
+    """
+
+    cut: float = number(0.5, above=0)
+    way: str = choice("all", ["all", "large"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Cuts:
+    """Steps of at most one size.
+
+    Args:
+        cut: of what size.
+    """
+
+    cut: float = number(2.0, above=0)
+
+
+def signs(flat, gradient, memory, rate, own):
+    flat -= rate * own.cut * gradient.sign()
+
+
+def cuts(flat, gradient, memory, rate, own, layout):
+    for view in layout.views(gradient).values():
+        view.clamp_(-own.cut, own.cut)
+    flat -= rate * gradient
+
+
+rx.register(Optimizer("signs", signs, options=Signs))
+rx.register(Optimizer("cuts", cuts, options=Cuts))
+'''
+SIGNS = ("use=[clips.py]", "training.optimizer=signs", *SHORT[2:])
+
+
+@pytest.fixture
+def clips(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "clips.py"
+    path.write_text(CLIPS)
+    return path
+
+
+def test_the_settings_of_an_own_optimiser_are_those_of_the_training(clips, tmp_path):
+    ended = start(tmp_path, "-m", *SIGNS, "training.cut=0.25,0.5")
+
+    assert (ended.code, ended.err.count("Traceback")) == (0, 0)
+    said = {one["settings"]["training.cut"]: one for one in run_json(tmp_path)}
+    assert sorted(said) == [0.25, 0.5]
+    assert len({one["digest"] for one in said.values()}) == 2
+    assert "training.cut=0.25" in said[0.25]["command"]
+    assert "training.cut" not in said[0.5]["command"]
+    runs = rx.load(tmp_path / "outputs").runs
+    assert sorted(runs["training.cut"]) == [0.25, 0.5]
+    assert any("-cut0.25-" in name for name in runs["run"])
+
+
+def test_a_setting_that_two_optimisers_share_has_the_default_of_the_one_that_is_chosen(clips):
+    use("clips.py")
+    signs, cuts = (Run(training=Training(3, optimizer=name)) for name in ("signs", "cuts"))
+    other = Run(training=Training(3, optimizer="signs", more={"cut": 2}))
+
+    assert signs.settings()["training.cut"] == 0.5
+    assert cuts.settings()["training.cut"] == 2.0
+    assert "cut" not in signs.name + cuts.name.replace("cuts", "")
+    assert "training.cut=2.0" in other.command
+    assert "-cut2-" in other.name
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("training.cut=1",), "training.cut=1 is not possible: allowed is null with optimizer=sgd"),
+        (("training.optimizer=signs", "training.cut=0"), "allowed is a number above 0"),
+        (("training.optimizer=cuts", "training.way=large"), "it is a setting of signs"),
+        (("training.optimizer=signs", "training.way=lrge"), "(did you mean large?)"),
+        (("training.optimizer=signs", "training.cutt=1"), "did you mean training.cut?"),
+    ],
+)
+def test_settings_of_own_optimisers_that_cannot_be_are_refused(clips, tmp_path, words, why):
+    ended = start(tmp_path, "use=[clips.py]", *words)
+
+    assert ended.code == 1
+    assert ended.err.count("\n") == 1
+    assert why in ended.err
+    assert list(tmp_path.iterdir()) == [clips]
+
+
+def test_the_settings_of_own_optimisers_are_listed_and_their_words_completed(clips, monkeypatch):
+    monkeypatch.setenv("COMP_LINE", "rnn-exp use=[clips.py] training.optimizer=signs training.way=")
+
+    assert help_lines(["-sc", "query=bash"]) == ["training.way=all", "training.way=large"]
+    said = "\n".join(help_lines(["--settings", "use=[clips.py]"]))
+    assert "training, optimizer=signs: Steps of one size." in said
+    assert "training.cut" in said
+    assert "of at most one size" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("cut: float = number(2.0, above=0)", "momentum: float = number(2.0)", "training.momentum"),
+        (
+            "rate, own, layout",
+            "rate, layout",
+            "options and an argument own of its step go together",
+        ),
+        ("cut: float = number(2.0, above=0)", "cut: float = 2.0", "cut does not"),
+    ],
+)
+def test_an_optimiser_whose_settings_cannot_be_is_refused(clips, before, after, why):
+    clips.write_text(CLIPS.replace(before, after))
+
+    with pytest.raises(SourceError, match=why):
+        use("clips.py")
+
+    assert "signs" not in OPTIMIZERS

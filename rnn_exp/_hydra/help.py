@@ -121,8 +121,9 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
         kinds = {"": Pool}
     elif group:
         from rnn_exp.training.keys import groups
+        from rnn_exp.training.origins import own_kinds
 
-        kinds = groups().get(group, {})
+        kinds = {**groups().get(group, {}), **own_kinds(group)}
     chosen = {word.partition("=")[2] for word in words if word.startswith(f"{group}=")}
     allowed = [
         allowed_of(field)

@@ -32,7 +32,8 @@ def _verify() -> None:
         nargs="*",
         metavar="WORD",
         help="use=[mine.py], and what to check: task=…, init=…, network.cell=…, "
-        "network.activation=…, penalty=…; without these all of the file, or all that is built in",
+        "network.activation=…, training.optimizer=…, penalty=…, figure=…; without these all of the "
+        "file, or all that is built in",
     )
     add_config_dir(options)
     add_version(options)

@@ -7,7 +7,7 @@ package, or what was typed in a notebook.
 from rnn_exp.registry.caller import source_of_caller
 from rnn_exp.registry.loading import SourceText, load_plugins, use
 from rnn_exp.registry.registry import Registry
-from rnn_exp.registry.source import Source, SourceError, module_of_caller
+from rnn_exp.registry.source import Source, SourceError, module_of_caller, why_of
 from rnn_exp.registry.used import files_in, folders_in, use_files
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "source_of_caller",
     "use",
     "use_files",
+    "why_of",
 ]

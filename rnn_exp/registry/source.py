@@ -23,6 +23,7 @@ __all__ = [
     "loading",
     "module_of_caller",
     "running",
+    "why_of",
 ]
 
 _CHECKERS: Final = ("jaxtyping", "beartype")  # stand between caller and callee in tests
@@ -131,14 +132,19 @@ def running(source: Source, word: str) -> Iterator[Loading]:
         if isinstance(error, SourceError) or not isinstance(error, (Exception, SystemExit)):
             raise
         what = "a package that can be imported" if key == "plugin" else "a file that runs"
-        allowed = f"{what} without an error; {_why(error, source)}"
+        allowed = f"{what} without an error; {why_of(error, source)}"
         raise SourceError(key, value, allowed) from error
     finally:
         _LOADING.reset(token)
 
 
-def _why(error: BaseException, source: Source) -> str:
-    """Say in one line what an error is, and in which line of the file."""
+def why_of(error: BaseException, source: Source) -> str:
+    """Say in one line what an error is, and in which line of a source.
+
+    Args:
+        error: that was raised.
+        source: whose lines are looked for.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame.lineno for frame in frames if frame.filename == source.path]
     line = own[-1] if own else getattr(error, "lineno", None)

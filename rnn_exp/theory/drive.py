@@ -99,7 +99,7 @@ def mean_drive(
     moments = V1.new_zeros(V1.shape[1], V1.shape[1])
     for block in torch.split(rows, _ROWS):
         x1 = with_ones(block.double())
-        moments.addmm_(x1.T, x1)
+        moments.addmm_(x1.mT, x1)
     drive = float(((V1 @ (moments / len(rows))) * V1).sum(-1).mean())
     return drive if math.isfinite(drive) else math.nan
 

@@ -90,7 +90,7 @@ class RunBatch:
         self._stream = Stream(self.task, seeds, self.training.batch_size, parameters.flat)
         self._first_weight = parameters.views()[self.network.top_weight].clone()
         self._parametrization = PARAMETRIZATIONS[self.network.parametrization](parameters)
-        self._steps = Steps(self.training)
+        self._steps = Steps(self.training, parameters.layout)
         trained = self._parametrization.start(parameters.flat)
         memory = self._steps.memory(trained)
         for row, state in enumerate(states):

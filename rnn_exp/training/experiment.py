@@ -26,6 +26,7 @@ from rnn_exp.training.outcome import Outcome, Tables, outcome_of, tables_from
 from rnn_exp.training.planning import chunks
 from rnn_exp.training.recorder import Recorder, Rows
 from rnn_exp.training.run import Run
+from rnn_exp.training.trials import refuse_wrong_parts
 
 __all__ = [
     "Chunk",
@@ -172,6 +173,7 @@ def train_runs(runs: Iterable[Run], watch: Callable[[Update], None] | None = Non
         ('finished', [0, 1])
     """
     runs = list(runs)
+    refuse_wrong_parts(runs)
     outcomes: dict[Run, Outcome] = {}
     for chunk in chunks(dict.fromkeys(runs)):
         together = Chunk(chunk)

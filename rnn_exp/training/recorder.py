@@ -27,7 +27,7 @@ from rnn_exp.training.columns import profile
 from rnn_exp.training.evaluation import score, test_sequences, test_task
 from rnn_exp.training.lost import with_statuses
 from rnn_exp.training.run import Run
-from rnn_exp.training.steps import Steps
+from rnn_exp.training.steps import rate_at
 
 __all__ = [
     "Recorder",
@@ -51,7 +51,7 @@ class Recorder:
 
     def __init__(self, runs: Sequence[Run], first: Sequence[Rows] = ()) -> None:
         self._recording, self._updates = runs[0].recording, runs[0].training.updates
-        self._evaluation, self._steps = runs[0].evaluation, Steps(runs[0].training)
+        self._evaluation = runs[0].evaluation
         self._first = dict(zip(runs, first, strict=True)) if first else {}
         # What was measured, and the run's place in it: reading numbers makes a GPU wait.
         self._held: dict[Run, list[tuple[int, Mapping[str, Tensor]]]] = {run: [] for run in runs}
@@ -99,7 +99,7 @@ class Recorder:
             "omega": gradients.penalties.get("omega", unused),
             "weight_change": batch.weight_change(),
             "learning_rate": torch.full_like(
-                gradients.norm, self._steps.learning_rate(number), dtype=torch.float64
+                gradients.norm, rate_at(batch.training, number), dtype=torch.float64
             ),
             **with_statuses(seen, batch, data, gradients),
             "exponent": _exponents(found, batch, self._recording.exponents, data.lengths).T,

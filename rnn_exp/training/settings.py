@@ -21,7 +21,7 @@ from rnn_exp.networks import CELLS, Network
 from rnn_exp.networks.network import Refusal
 from rnn_exp.networks.truncation import Truncation
 from rnn_exp.registry import Registry
-from rnn_exp.training.optimizers import OPTIMIZERS
+from rnn_exp.training.optimizers import OPTIMIZERS, own_settings_of
 from rnn_exp.training.own_penalties import OwnPenalty, own_penalties, own_settings
 from rnn_exp.training.schedules import SCHEDULES
 from rnn_exp.words import listing
@@ -67,7 +67,7 @@ class Training:
         schedule_factor: what ``step`` multiplies by.
         warm_up: in how many updates (W) it first rises, in equal steps from η / (W + 1) to η; the
             schedule begins after that.
-        more: the settings of penalties of your own.
+        more: the settings of an optimiser and of penalties of your own.
 
     Raises:
         SettingError: for a value out of range, an unknown optimiser, or a setting that it does not
@@ -102,7 +102,8 @@ class Training:
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
-        object.__setattr__(self, "more", own_settings(dict(self.more)))
+        of_optimizer, others = own_settings_of(self.optimizer, dict(self.more))
+        object.__setattr__(self, "more", (*of_optimizer, *own_settings(others)))
         self._refuse_untaken("optimizer", OPTIMIZERS)
         if self.nesterov and not self.momentum:
             raise SettingError("nesterov", as_typed(True), "false without momentum")
