@@ -12,7 +12,7 @@ from rnn_exp import figures
 from rnn_exp.app import main
 from rnn_exp.commands import new, report, verify
 from rnn_exp.networks import ACTIVATIONS
-from rnn_exp.registry.loading import GROUP
+from rnn_exp.registry.packages import GROUP
 from tests.in_process import run
 from tests.using import forget_used_files
 
