@@ -107,12 +107,14 @@ def torch_module(*sizes, **more):
 def gradients(parameters, x, num_layers, phi, loss_of, times, start=None):
     """Return the loss of the outputs at these time steps (from 1), and its gradients by autograd.
 
+    A time step that is a tensor has an entry a sequence.
+
     They are those of the parameters, by name, and ∂L/∂h[layer][t]; loss_of takes (answer, batch,
     output).
     """
     leaves = {name: value.double().clone().requires_grad_() for name, value in parameters.items()}
     h = states(layers_of(leaves, num_layers), x, phi, start=start)
-    loss = loss_of(torch.stack([read(leaves, h[-1][t - 1]) for t in times]))
+    loss = loss_of(torch.stack([read(leaves, state_at(h[-1], t)) for t in times]))
     flat = [state for own in h for state in own]
     found = torch.autograd.grad(loss, [*leaves.values(), *flat], allow_unused=True)
     filled = [
@@ -122,6 +124,13 @@ def gradients(parameters, x, num_layers, phi, loss_of, times, start=None):
     by_name = dict(zip(leaves, filled, strict=False))
     total = torch.stack(filled[len(leaves) :]).view(num_layers, len(x), *flat[0].shape)
     return loss.detach(), by_name, total
+
+
+def state_at(states, t):
+    """Return the states of all sequences at time step t, one of all or one of each."""
+    if isinstance(t, int):
+        return states[t - 1]
+    return torch.stack([states[step - 1][b] for b, step in enumerate(t.tolist())])
 
 
 def read(parameters, h):

@@ -29,19 +29,22 @@ __all__ = [
 
 
 class Batch(NamedTuple):
-    """Sequences of one length for one run, and their answers.
+    """Sequences for one run, and their answers.
 
     Args:
         inputs: what the network reads; 0 after time step ``length``, where it means nothing.
         targets: the right answers, numbers (float32) or classes (int64).
         cues: the time steps, counted from 1, whose inputs must be remembered.
-        length: the number of time steps of these sequences.
+        length: the number of time steps of these sequences, of the longest if they differ.
+        ends: the number of time steps of each sequence, after which its inputs are 0 and at the
+            last of which it is answered; None: ``length``, of all of them.
     """
 
     inputs: Float[Tensor, "time batch input"]
     targets: Shaped[Tensor, "answer batch"]
     cues: Shaped[Tensor, "cue batch"]
     length: int
+    ends: Shaped[Tensor, " batch"] | None = None
 
 
 @runtime_checkable
@@ -237,14 +240,16 @@ class SequenceBatch(NamedTuple):
     """The sequences of many runs, one batch a run, and their answers.
 
     Args:
-        inputs: what the networks read; 0 after a run's own length.
+        inputs: what the networks read; 0 after a sequence's own end.
         targets: the right answers.
-        lengths: the number of time steps of each run's sequences.
+        lengths: the number of time steps of each run's sequences, of the longest if they differ.
+        ends: the number of time steps of each sequence; None: a run's sequences end together.
     """
 
     inputs: Float[Tensor, "time run batch input"]
     targets: Shaped[Tensor, "run answer batch"]
     lengths: list[int]
+    ends: Shaped[Tensor, "run batch"] | None = None
 
 
 class Stream:
@@ -281,4 +286,6 @@ class Stream:
         if targets.is_floating_point():
             targets = targets.to(self.like.dtype)
         lengths = [batches[seed].length for seed in seeds]
-        return SequenceBatch(inputs.to(self.like), targets.to(self.like.device), lengths)
+        own = [ends for seed in seeds if (ends := batches[seed].ends) is not None]
+        ends = torch.stack(own) if own else None
+        return SequenceBatch(inputs.to(self.like), targets.to(self.like.device), lengths, ends)

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnn_exp.networks.ends import ByLag
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.norms import norm, norm_of_parameter
-from rnn_exp.shapes import Float
+from rnn_exp.shapes import Float, Shaped
 from rnn_exp.tasks import SequenceBatch
 from rnn_exp.theory.directions import log10_singular_values
 from rnn_exp.theory.lyapunov import spectrum
@@ -82,7 +83,8 @@ class Recorder:
         radius, largest = candidate_spectrum(batch.top_weight, network)
         of_recurrent = found.parameters[network.top_weight]
         unused = torch.full_like(found.loss, math.nan)
-        seen = profile(found, network.make_cell(), batch.late(data, found))
+        lags = None if data.ends is None else ByLag(data.ends.to(found.loss.device), len(data.inputs))
+        seen = profile(found, network.make_cell(), batch.late(data, found), lags)
         return {
             "update": torch.full((len(batch.runs),), number),
             "length": torch.tensor(data.lengths),
@@ -95,11 +97,9 @@ class Recorder:
             "largest_singular_value": largest,
             "omega": gradients.penalties.get("omega", unused),
             "weight_change": batch.weight_change(),
-            **with_statuses(seen, batch, data, gradients),
-            "exponent": _exponents(found, batch, self._recording.exponents, data.lengths).T,
-            "log10_singular_value": _singular_values(
-                found, batch, self._recording.lags, data.lengths
-            ),
+            **with_statuses(seen, batch, data, gradients, lags),
+            "exponent": _exponents(found, batch, self._recording.exponents, data).T,
+            "log10_singular_value": _singular_values(found, batch, self._recording.lags, data),
         }
 
     def test(self, number: int, batch: RunBatch, solved: Container[Run]) -> dict[str, Tensor]:
@@ -227,7 +227,7 @@ def candidate_spectrum(
 
 
 def _exponents(
-    gradients: Gradients, batch: RunBatch, k: int, lengths: Sequence[int]
+    gradients: Gradients, batch: RunBatch, k: int, data: SequenceBatch
 ) -> Float[Tensor, "run k"]:
     """Return the k largest exponents of the top layer; NaN where a state or W is not finite.
 
@@ -240,21 +240,33 @@ def _exponents(
     states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
     # One run after the other: of many at once a QR may round in another way.
     for run in _finite(states, W):
-        one, T = slice(run, run + 1), lengths[run]
-        along = spectrum(
-            W[one],
-            states[:T, one],
-            batch.network.activation,
-            k=k,
-            burn_in=T // 10,
-            slopes=None if slopes is None else slopes[:T, one],
-        )
-        exponents[run] = along.mean(1)[0]
+        one, ends = slice(run, run + 1), _ends_of(run, data)
+        along = []
+        for T in ends.unique().tolist():
+            own = ends == T
+            along.append(
+                spectrum(
+                    W[one],
+                    states[:T, one, own],
+                    batch.network.activation,
+                    k=k,
+                    burn_in=T // 10,
+                    slopes=None if slopes is None else slopes[:T, one, own],
+                )
+            )
+        exponents[run] = torch.cat(along, dim=1).mean(1)[0]
     return exponents
 
 
+def _ends_of(run: int, data: SequenceBatch) -> Shaped[Tensor, " batch"]:
+    """Return the time steps of each sequence of a run."""
+    if data.ends is None:
+        return torch.full(data.inputs.shape[2:3], data.lengths[run])
+    return data.ends[run]
+
+
 def _singular_values(
-    gradients: Gradients, batch: RunBatch, lags: Sequence[int], lengths: Sequence[int]
+    gradients: Gradients, batch: RunBatch, lags: Sequence[int], data: SequenceBatch
 ) -> Float[Tensor, "lag index run"]:
     """Return log10 of those of ∂h_T/∂h_{T−k} of the top layer; NaN: a state or W is not finite."""
     W = batch.top_weight
@@ -263,7 +275,7 @@ def _singular_values(
         return found
     states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
     for run in _finite(states, W):
-        T = lengths[run]
+        T = int(_ends_of(run, data)[0])
         found[..., run] = log10_singular_values(
             W[run],
             states[:T, run, 0],
