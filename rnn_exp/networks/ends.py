@@ -18,7 +18,7 @@ __all__ = ["ByLag", "clear_after"]
 
 
 def clear_after(
-    ends: Shaped[Tensor, "run #batch"], parts: Iterable[Float[Tensor, "time run batch ..."]]
+    ends: Shaped[Tensor, "run batch"], parts: Iterable[Float[Tensor, "time run batch ..."]]
 ) -> None:
     """Set to 0 what comes after the end of each sequence, in place.
 

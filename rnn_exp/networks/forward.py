@@ -70,7 +70,7 @@ def forward(
     parameters: dict[str, Tensor],
     x: Float[Tensor, "time run batch input"],
     network: Network,
-    ends: Shaped[Tensor, "run #batch"] | None = None,
+    ends: Shaped[Tensor, "run batch"] | None = None,
     before: Sequence[Trace] = (),
 ) -> list[Trace]:
     """Return the trace of every layer, from the lowest.
@@ -113,7 +113,7 @@ class ForwardPass:
         parameters: dict[str, Tensor],
         x: Float[Tensor, "time run batch input"],
         network: Network,
-        ends: Shaped[Tensor, "run #batch"] | None = None,
+        ends: Shaped[Tensor, "run batch"] | None = None,
         grid: Grid | None = None,
     ) -> None:
         self.parameters, self.x, self.network, self.ends = parameters, x, network, ends
@@ -194,7 +194,7 @@ def outputs(
     x: Float[Tensor, "time run batch input"],
     network: Network,
     answers: int,
-    ends: Shaped[Tensor, "run #batch"] | None = None,
+    ends: Shaped[Tensor, "run batch"] | None = None,
 ) -> Float[Tensor, "run answer batch output"]:
     """Return the outputs y = C h + c, without any gradient.
 

@@ -32,14 +32,13 @@ LossOf = Callable[[Tensor], Tensor]
 class Objective(NamedTuple):
     """What is asked of a network: answers at which time steps, and the loss of these.
 
-    The last ``answers`` steps are read. Where sequences are of several lengths there is one answer
-    at the end of each (a single end a run: its sequences end together), and no sequence is shorter
-    than ``shortest``.
+    The last ``answers`` steps are read. Where sequences are of several lengths there is one answer,
+    at the end of each, and no sequence is shorter than ``shortest``.
     """
 
     loss_of: LossOf
     answers: int = 1
-    ends: Shaped[Tensor, "run #batch"] | None = None
+    ends: Shaped[Tensor, "run batch"] | None = None
     shortest: int = 0
 
     def first(self, T: int) -> int:
@@ -61,7 +60,7 @@ class Reading(NamedTuple):
 def states_read(
     states: Float[Tensor, "time run batch hidden"],
     answers: int,
-    ends: Shaped[Tensor, "run #batch"] | None = None,
+    ends: Shaped[Tensor, "run batch"] | None = None,
 ) -> Float[Tensor, "run answer batch hidden"]:
     """Return the states from which the answers are read: of the last steps, or one at each end."""
     T, R, B, H = states.shape
@@ -72,7 +71,7 @@ def states_read(
 
 def at_ends(
     states: Float[Tensor, "time run batch hidden"],
-    ends: Shaped[Tensor, "run #batch"],
+    ends: Shaped[Tensor, "run batch"],
     start: int,
     found: Float[Tensor, "run batch hidden"],
 ) -> Float[Tensor, "run batch hidden"]:
@@ -84,18 +83,17 @@ def at_ends(
         start: the sequences that end up to it, or after these steps, keep what is in their places.
         found: the places.
     """
-    run, sequence, step = _ending(ends, start, start + len(states), found)
+    run, sequence, step = _ending(ends, start, start + len(states))
     found[run, sequence] = states[step, run, sequence]
     return found
 
 
 def _ending(
-    ends: Shaped[Tensor, "run #batch"], start: int, stop: int, places: Tensor
+    ends: Shaped[Tensor, "run batch"], start: int, stop: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the run, the place and the last step of the sequences that end in some time steps."""
-    own = ends.expand(places.shape[:2])
-    run, sequence = ((start < own) & (own <= stop)).nonzero(as_tuple=True)
-    return run, sequence, own[run, sequence] - 1 - start
+    run, sequence = ((start < ends) & (ends <= stop)).nonzero(as_tuple=True)
+    return run, sequence, ends[run, sequence] - 1 - start
 
 
 def onto_time(
@@ -119,7 +117,7 @@ def onto_time(
         return gradient[:, start - first : stop - first].transpose(0, 1)
     answer = gradient[:, 0]
     direct = answer.new_zeros(stop - start, *answer.shape)
-    run, sequence, step = _ending(objective.ends, start, stop, answer)
+    run, sequence, step = _ending(objective.ends, start, stop)
     direct[step, run, sequence] = answer[run, sequence]
     return direct
 

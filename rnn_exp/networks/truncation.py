@@ -63,7 +63,7 @@ class Truncation:
         """
         if objective.ends is None:
             return list(self.windows(T, objective.answers))
-        ends = objective.ends.unique().tolist()
+        ends = sorted({*objective.ends.flatten().tolist()})
         return [window for end in ends for window in self.windows(end, 1)]
 
 

@@ -12,7 +12,14 @@ import torch
 from rnn_exp.fields import SettingError, choice, whole
 from rnn_exp.tasks.task import Batch, FixedLength, Task
 
-__all__ = ["LengthRange", "at_length", "has_own_ends", "lengths_field", "longest_field", "with_one_length"]
+__all__ = [
+    "LengthRange",
+    "at_length",
+    "has_own_ends",
+    "lengths_field",
+    "longest_field",
+    "with_one_length",
+]
 
 _BATCH: Final = "batch"
 _SEQUENCE: Final = "sequence"
@@ -51,7 +58,7 @@ class LengthRange(FixedLength):
         """Draw lengths, if there is a range of them, and sequences with zeros behind them."""
         if self.longest is None:
             return self.draw_at(self.length, batch_size, generator)
-        if has_own_ends(self):
+        if self.lengths == _SEQUENCE:
             return self._draw_each(self.longest, batch_size, generator)
         length = int(torch.randint(self.length, self.longest + 1, (), generator=generator))
         batch = self.draw_at(length, batch_size, generator)
@@ -63,7 +70,7 @@ class LengthRange(FixedLength):
         """Draw a length for each sequence; those of one nominal length are drawn together."""
         lengths = torch.randint(self.length, longest + 1, (batch_size,), generator=generator)
         found, order, ends = list[Batch](), list[torch.Tensor](), torch.empty_like(lengths)
-        for length in lengths.unique().tolist():
+        for length in sorted({*lengths.tolist()}):
             places = (lengths == length).nonzero().flatten()
             batch = self.draw_at(length, len(places), generator)
             missing = self.steps - len(batch.inputs)
@@ -127,9 +134,8 @@ def with_one_length(task: Task) -> Task:
     Args:
         task: any task; where each sequence has a length of its own, it is that of the longest.
     """
-    if isinstance(task, LengthRange) and has_own_ends(task) and task.longest is not None:
-        return at_length(task, task.longest)
-    return task
+    longest = task.longest if isinstance(task, LengthRange) and has_own_ends(task) else None
+    return task if longest is None else at_length(task, longest)
 
 
 def at_length(task: Task, length: int) -> Task:

@@ -251,6 +251,13 @@ class SequenceBatch(NamedTuple):
     lengths: list[int]
     ends: Shaped[Tensor, "run batch"] | None = None
 
+    @property
+    def every_end(self) -> Shaped[Tensor, "run batch"]:
+        """The number of time steps of each sequence, also where those of a run end together."""
+        if self.ends is not None:
+            return self.ends
+        return torch.tensor(self.lengths).unsqueeze(1).expand(self.inputs.shape[1:3])
+
 
 class Stream:
     """Fresh batches for every run; runs of one seed share their sequences, drawn once.

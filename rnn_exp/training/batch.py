@@ -153,8 +153,9 @@ class RunBatch:
         """
         objective, network = self._objective(data), self.network
         engine, truncation, grid = ENGINES[network.engine], self.training.truncation, None
-        together = data.ends is None  # else what is recorded needs all time steps at once
-        if truncation is not None and together and not reads_states(self.training):
+        # Of sequences with ends of their own, what is recorded needs all time steps at once.
+        whole = data.ends is not None or reads_states(self.training)
+        if truncation is not None and not whole:
             T, B = data.inputs.shape[0], self.training.batch_size
             grid = grid_of(network, B, T, truncation.back)
         found = engine.run(self.weights, data.inputs, objective, network, truncation, grid)
@@ -207,10 +208,7 @@ class RunBatch:
         yield from rescaled(gradients.forward, objective, places, truncation)
 
     def windows(self, data: SequenceBatch) -> list[list[Window]]:
-        """Return the windows of truncated backpropagation of each run; none where there are none.
-
-        Of sequences that have ends of their own they are those of the longest: of the others they
-        begin as many steps before the end.
+        """Return the windows of each run's longest sequences; none without a truncation.
 
         Args:
             data: the sequences of the update.
@@ -240,8 +238,7 @@ class RunBatch:
         task, targets = self.task, self._targets(data)
         loss_of = functools.partial(task.loss, targets=targets)
         if task.shortest < task.steps:
-            ends = torch.tensor(data.lengths).unsqueeze(1) if data.ends is None else data.ends
-            return Objective(loss_of, 1, ends, task.shortest)
+            return Objective(loss_of, 1, data.every_end, task.shortest)
         return Objective(loss_of, targets.shape[1])
 
     def error(self, data: SequenceBatch, gradients: Gradients) -> Float[Tensor, " run"]:

@@ -158,10 +158,10 @@ def _of_states(
     }
 
 
-def _for_fewer(lags: ByLag | None) -> Tensor | float:
+def _for_fewer(lags: ByLag | None) -> Tensor:
     """Return what a mean over the sequences that have a step adds to log10 of one over all."""
     if lags is None:
-        return 0.0
+        return torch.zeros(1, 1, dtype=torch.float64)
     return 0.5 * (lags.there.shape[-1] / lags.counts.double()).log10()
 
 

@@ -80,7 +80,8 @@ def test_sequences(task: Task, sequences: int, seed: int) -> Iterator[Batch]:
         for start in range(0, whole.inputs.shape[1], TESTED_TOGETHER):
             part = slice(start, start + TESTED_TOGETHER)
             ends = None if whole.ends is None else whole.ends[part]
-            yield Batch(*(values[:, part] for values in whole[:3]), whole.length, ends)
+            inputs, targets, cues = (values[:, part] for values in whole[:3])
+            yield Batch(inputs, targets, cues, whole.length, ends)
         return
     draws = generator(seed, "evaluation")
     for start in range(0, sequences, TESTED_TOGETHER):

@@ -17,7 +17,7 @@ from rnn_exp.networks.ends import ByLag
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.norms import norm, norm_of_parameter
-from rnn_exp.shapes import Float, Shaped
+from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch
 from rnn_exp.theory.directions import log10_singular_values
 from rnn_exp.theory.lyapunov import spectrum
@@ -83,7 +83,9 @@ class Recorder:
         radius, largest = candidate_spectrum(batch.top_weight, network)
         of_recurrent = found.parameters[network.top_weight]
         unused = torch.full_like(found.loss, math.nan)
-        lags = None if data.ends is None else ByLag(data.ends.to(found.loss.device), len(data.inputs))
+        lags = (
+            None if data.ends is None else ByLag(data.ends.to(found.loss.device), len(data.inputs))
+        )
         seen = profile(found, network.make_cell(), batch.late(data, found), lags)
         return {
             "update": torch.full((len(batch.runs),), number),
@@ -240,9 +242,9 @@ def _exponents(
     states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
     # One run after the other: of many at once a QR may round in another way.
     for run in _finite(states, W):
-        one, ends = slice(run, run + 1), _ends_of(run, data)
+        one, ends = slice(run, run + 1), data.every_end[run]
         along = []
-        for T in ends.unique().tolist():
+        for T in sorted({*ends.tolist()}):
             own = ends == T
             along.append(
                 spectrum(
@@ -258,13 +260,6 @@ def _exponents(
     return exponents
 
 
-def _ends_of(run: int, data: SequenceBatch) -> Shaped[Tensor, " batch"]:
-    """Return the time steps of each sequence of a run."""
-    if data.ends is None:
-        return torch.full(data.inputs.shape[2:3], data.lengths[run])
-    return data.ends[run]
-
-
 def _singular_values(
     gradients: Gradients, batch: RunBatch, lags: Sequence[int], data: SequenceBatch
 ) -> Float[Tensor, "lag index run"]:
@@ -275,7 +270,7 @@ def _singular_values(
         return found
     states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
     for run in _finite(states, W):
-        T = int(_ends_of(run, data)[0])
+        T = int(data.every_end[run, 0])
         found[..., run] = log10_singular_values(
             W[run],
             states[:T, run, 0],

@@ -384,7 +384,7 @@ def test_what_overflows_after_the_end_of_a_sequence_reaches_nothing(engine):
     views = Parameters.stack([drawn], torch.float32).views()
     x = torch.rand(9, 1, 3, 2, generator=torch.Generator().manual_seed(0))
     x[6:] = 3e38  # the sequences are six steps long
-    asked = Objective(lambda y: y.square().mean((1, 2, 3)), 1, torch.tensor([[6]]), 6)
+    asked = Objective(lambda y: y.square().mean((1, 2, 3)), 1, torch.tensor([[6] * 3]), 6)
 
     found = ENGINES[engine].run(views, x, asked, network)
     cut = ENGINES[engine].run(views, x[:6], asked._replace(ends=None), network)

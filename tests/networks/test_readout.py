@@ -64,7 +64,7 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, by_ends, dtype, 
     wanted = wanted.to(dtype)
 
     def bits(which):
-        own = None if ends is None else ends_of(ends[which])
+        own = None if ends is None else ends_of(ends[which], B)
         asked = Objective(squares(wanted[which].clone()), answers, own, 1)
         found = read(
             states_read(h[:, which].clone(), answers, own),
@@ -84,6 +84,6 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, by_ends, dtype, 
 def test_what_is_put_on_the_time_axis_has_the_length_of_the_task_not_of_the_company():
     gradient = normal(0, 2, 1, 3, 4)
     for ends in ([7, 8], [10, 9], [[7, 9, 8], [10, 7, 10]]):
-        asked = Objective(squares(gradient), 1, ends_of(ends), shortest=7)
+        asked = Objective(squares(gradient), 1, ends_of(ends, 3), shortest=7)
         assert asked.first(10) == 6
         assert len(onto_time(gradient, asked, 10, asked.first(10), 10)) == 4
