@@ -26,8 +26,8 @@ def clear_after(
         ends: the last time step of each sequence; below 1: all steps come after it.
         parts: whose time steps are counted from 1.
     """
-    first = max(0, int(ends.min()))
     for part in parts:
+        first = min(max(0, int(ends.min())), len(part))
         time = torch.arange(first, len(part), device=part.device).view(-1, 1, 1)
         after = time >= ends.to(part.device)
         part[first:].masked_fill_(after.view(*after.shape, *(1,) * (part.ndim - 3)), 0)
