@@ -19,6 +19,7 @@ ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
         "network.bias": True,
         "recording.jacobian_lags": 0,
         "task.label": None,
+        "task.lengths": "batch",
         "task.longest": None,
         "training.momentum": 0.0,
         "training.nesterov": False,

@@ -123,7 +123,7 @@ _UPDATES = Table(
     "a recorded update",
     (
         _UPDATE,
-        Column("length", "whole", "time steps", "length of the update's sequences"),
+        Column("length", "whole", "time steps", "length of the update's longest sequence"),
         Column("loss", "real", "of the task", "mean loss of the batch"),
         Column("error", "real", "share", "share of the batch's sequences answered wrong"),
         Column("grad_norm", "real", "1", "gradient norm over all parameters, before clipping"),
@@ -168,8 +168,10 @@ _GRADIENTS = Table(
     (
         _UPDATE,
         Column("layer", "whole", "", "number of the layer; 0 reads the inputs"),
-        Column("time", "whole", "time steps", "time step t, from 1"),
-        Column("lag", "whole", "time steps", "T − t: steps back from the last one"),
+        Column("time", "whole", "time steps", "time step t of the longest sequence, from 1"),
+        Column(
+            "lag", "whole", "time steps", "T − t: steps back from the last one of each sequence"
+        ),
         Column("log10_total", "real", _NORM, "∂L/∂h_t through all later time steps"),
         Column("log10_direct", "real", _NORM, "the part of ∂L/∂h_t not through h_{t+1}"),
         Column("log10_contribution", "real", _NORM, "what the time step adds to ∂L/∂W_hh"),

@@ -13,6 +13,7 @@ from rnn_exp.networks.cells.step import StepCell
 from rnn_exp.networks.forward import grid_of
 from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
+from rnn_exp.tasks.lengths import has_own_ends
 from rnn_exp.theory.drive import FEW, SAMPLE
 from rnn_exp.training.columns import MOST_NUMBERS
 from rnn_exp.training.evaluation import TESTED_TOGETHER, test_task
@@ -60,6 +61,7 @@ class Sizes(NamedTuple):
     test_steps: int
     has_jacobians: bool
     is_step: bool
+    has_own_ends: bool
 
     @classmethod
     def of(cls, run: Run) -> "Sizes":
@@ -87,6 +89,7 @@ class Sizes(NamedTuple):
             test_steps=test_task(task, run.evaluation).steps,
             has_jacobians=bool(run.recording.jacobian_lags),
             is_step=isinstance(network.make_cell(), StepCell),
+            has_own_ends=has_own_ends(task),
         )
 
     @property
@@ -99,7 +102,7 @@ class Sizes(NamedTuple):
 def _held_steps(run: Run) -> int:
     """Return of how many time steps a run holds states at once (`networks.forward`)."""
     training, T = run.training, run.task.steps
-    if training.truncation is None or reads_states(training):
+    if training.truncation is None or reads_states(training) or has_own_ends(run.task):
         return T
     grid = grid_of(run.network, training.batch_size, T, training.truncation.back)
     if grid is None:
@@ -131,10 +134,11 @@ def bytes_of(s: Sizes, runs: int) -> int:
     drawing = weights * (3 + s.remembered) + runs * s.parameters * _DOUBLE
     saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights // runs
     tests = _test(s, s.tests, s.test_steps)
+    by_lag = _by_lag(s, runs, s.item)
     moved = 3 * weights  # before a step, after it, and the difference
-    second = _second_pass(s, runs)
+    second = _second_pass(s, runs) + _by_lag(s, runs, _DOUBLE)
     moments = (
-        held + max(tests, _in_an_update(s, runs), spectrum, one_step, second, moved),
+        held + max(tests, _in_an_update(s, runs), spectrum, one_step + by_lag, second, moved),
         drawing + _theory(s),
         saving,
         weights * (5 + s.remembered) + _test(s, TEST_BATCH * s.is_tested, s.steps),
@@ -187,6 +191,12 @@ def _second_pass(s: Sizes, runs: int) -> int:
     below = (s.layers - 1) * (2 + wide) * s.hidden
     own = wide * s.hidden + s.inputs + 2
     return one * (own + below) + _layer_states(s, runs) + runs * s.parameters * _DOUBLE
+
+
+def _by_lag(s: Sizes, runs: int, item: int) -> int:
+    """Return the bytes of a layer's steps moved to their lags, where sequences end on their own."""
+    wide = s.hidden * (4 + s.kept + 2 * s.has_memory)
+    return s.has_own_ends * s.held * runs * s.batch * wide * item
 
 
 def _theory(s: Sizes) -> int:

@@ -237,14 +237,15 @@ def test_answers_at_the_last_steps_or_at_ends_equal_autograd(
     T, R, B, H = sizes
     network = Network(activation, H, num_layers, initial_state=start, dtype="float64")
     parameters = random_network(network, seed, R)
-    ends = data.draw(st.none() | st.lists(st.integers(1, T), min_size=R, max_size=R))
+    own = st.lists(st.integers(1, T), min_size=B, max_size=B)
+    ends = data.draw(st.none() | st.lists(own, min_size=R, max_size=R))
     answers = data.draw(st.integers(1, T)) if ends is None else 1
     x, wanted = normal(seed, T, R, B, 2), normal(seed + 1, R, answers, B, 3)
 
     found = scan_engine(parameters.views(), x, asked_for(wanted, ends, 1), network)
 
     for run in range(R):
-        times = range(T - answers + 1, T + 1) if ends is None else [ends[run]]
+        times = range(T - answers + 1, T + 1) if ends is None else [torch.tensor(ends[run])]
         loss, by_name, total = reference.gradients(
             parameters.of_run(run),
             x[:, run],
@@ -266,7 +267,7 @@ def test_answers_at_the_last_steps_or_at_ends_equal_autograd(
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
 @pytest.mark.parametrize("start", [0.0, 0.7])
-@pytest.mark.parametrize("ends", [None, [5]])
+@pytest.mark.parametrize("ends", [None, [5], [[4, 7, 5]]])
 def test_the_genuine_module_agrees_with_several_answers_and_ends(activation, start, ends):
     network = Network(activation, 5, 2, initial_state=start, dtype="float64")
     parameters = random_network(network, 0, runs=1)
@@ -383,7 +384,7 @@ def test_what_overflows_after_the_end_of_a_sequence_reaches_nothing(engine):
     views = Parameters.stack([drawn], torch.float32).views()
     x = torch.rand(9, 1, 3, 2, generator=torch.Generator().manual_seed(0))
     x[6:] = 3e38  # the sequences are six steps long
-    asked = Objective(lambda y: y.square().mean((1, 2, 3)), 1, [6], 6)
+    asked = Objective(lambda y: y.square().mean((1, 2, 3)), 1, torch.tensor([[6] * 3]), 6)
 
     found = ENGINES[engine].run(views, x, asked, network)
     cut = ENGINES[engine].run(views, x[:6], asked._replace(ends=None), network)

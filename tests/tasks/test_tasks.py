@@ -69,6 +69,11 @@ MORE_SETTINGS = [
     Latch(4, longest=9),
     Noise(2, longest=4),
     Hold(1, longest=3),
+    Adding(4, longest=7, lengths="sequence"),
+    Adding(20, "pascanu", longest=22, lengths="sequence"),
+    TemporalOrder(10, longest=13, lengths="sequence"),
+    Latch(4, longest=6, lengths="sequence"),
+    Noise(1, longest=4, lengths="sequence"),
     example("images", pixels_per_step=8),
     example("images", pixels_per_step=2, permuted=True),
     example("series", length=9, ahead=3, inputs="wave+noise"),
@@ -133,7 +138,8 @@ def test_draws_have_the_promised_shapes(task):
         assert batch.targets.shape == (task.answers, batch_size)
         assert batch.targets.dtype in (torch.float32, torch.int64)
         assert batch.cues.shape[1] == batch_size
-        assert ((batch.cues >= 1) & (batch.cues <= batch.length)).all()
+        ends = batch.length if batch.ends is None else batch.ends
+        assert ((batch.cues >= 1) & (batch.cues <= ends)).all()
 
 
 @pytest.mark.parametrize("task", TASK_LIST, ids=shown)
@@ -142,7 +148,9 @@ def test_lengths_lie_between_the_shortest_and_the_longest_and_nothing_comes_afte
     for _ in range(100):
         batch = task.draw(2, generator)
         assert not batch.inputs[batch.length :].any()
-        lengths.add(batch.length)
+        own = [batch.length] if batch.ends is None else batch.ends.tolist()
+        assert max(own) == batch.length
+        lengths |= {*own}
     assert lengths == set(range(task.shortest, task.steps + 1))
     assert task.answers in (1, task.steps)
     assert task.answers == 1 or task.shortest == task.steps
@@ -512,6 +520,12 @@ def test_sequences_too_short_for_their_cues_are_refused(kind, least, more):
         (Hold, {"target": math.nan}, "target=nan"),
         (Adding, {"length": 9, "longest": 9}, r"longest=9 .* a whole number above task\.length=9"),
         (Latch, {"longest": 0}, "longest=0 .* at least 1 or null"),
+        (
+            Adding,
+            {"lengths": "sequence"},
+            "lengths=sequence is not possible: allowed is batch with task.longest=null",
+        ),
+        (Noise, {"longest": 99, "lengths": "each"}, "lengths=each .* one of batch, sequence"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(kind, settings, message):
@@ -519,7 +533,11 @@ def test_settings_that_cannot_be_are_refused_by_name(kind, settings, message):
         kind(**settings)
 
 
-RANGES = [task for task in TASK_LIST if getattr(task, "longest", None) is not None]
+RANGES = [
+    task
+    for task in TASK_LIST
+    if getattr(task, "longest", None) is not None and task.lengths == "batch"
+]
 
 
 @pytest.mark.parametrize("task", RANGES, ids=shown)
@@ -537,6 +555,25 @@ def test_a_batch_out_of_a_range_is_one_of_its_length_with_nothing_behind_it(task
         assert torch.equal(batch.targets, alone.targets)
         found.add(length)
     assert found == set(range(task.length, task.longest + 1))
+
+
+@pytest.mark.parametrize("task", RANGES, ids=shown)
+def test_each_sequence_out_of_a_range_is_one_of_its_length_with_nothing_behind_it(task):
+    own, draws = dataclasses.replace(task, lengths="sequence"), seeded(3)
+    again = seeded_at(draws.get_state())
+    batch = own.draw(40, draws)
+
+    lengths = torch.randint(task.length, task.longest + 1, (40,), generator=again)
+    assert {*lengths.tolist()} == {*range(task.length, task.longest + 1)}
+    for length in range(task.length, task.longest + 1):
+        places = lengths == length
+        alone = at_length(task, length).draw(int(places.sum()), again)
+        assert (batch.ends[places] == alone.length).all()
+        assert torch.equal(batch.inputs[: alone.length, places], alone.inputs[: alone.length])
+        assert not batch.inputs[alone.length :, places].any()
+        assert torch.equal(batch.targets[:, places], alone.targets)
+        assert torch.equal(batch.cues[:, places], alone.cues)
+    assert at_length(own, task.length) == at_length(task, task.length)
 
 
 def seeded_at(state):
