@@ -7,6 +7,7 @@ import matplotlib
 import pytest
 import torch
 
+import tests.typecheck  # noqa: F401 - before the package, whose functions it checks
 from rnn_exp.sweeps import process
 from tests.attempts import HELD, TRIED, Attempts, summary
 
