@@ -20,6 +20,7 @@ from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from tests import reference
 from tests.builders import asked_for, normal, random_network, squares
+from tests.dose import dose
 
 WITHOUT_BIASES = [
     {"activation": "tanh"},
@@ -29,10 +30,11 @@ WITHOUT_BIASES = [
 ]
 
 
+@pytest.mark.dosed
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
-def test_both_engines_give_the_same_tables_over_fifty_updates(activation, num_layers):
-    training = Training(updates=50, batch_size=5, optimizer="adam", clip_norm=1.0)
+def test_both_engines_give_the_same_tables_over_many_updates(activation, num_layers):
+    training = Training(updates=dose(20, 50), batch_size=5, optimizer="adam", clip_norm=1.0)
     outcomes = [
         train_runs(
             [
@@ -196,6 +198,7 @@ def test_every_gradient_equals_autograd_through_the_unrolled_network(activation,
             torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.dosed
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
 @pytest.mark.parametrize(
     ("task", "more"),
@@ -208,7 +211,7 @@ def test_every_gradient_equals_autograd_through_the_unrolled_network(activation,
     ids=["every", "memorization", "lengths", "penalties"],
 )
 def test_both_engines_agree_with_several_answers_lengths_and_penalties(activation, task, more):
-    training = Training(updates=20, batch_size=4, clip_norm=1.0, **more)
+    training = Training(updates=dose(8, 20), batch_size=4, clip_norm=1.0, **more)
     outcomes = [
         train_runs(
             [

@@ -221,6 +221,7 @@ def dask(tmp_path_factory) -> Iterator[Cluster]:
     cluster.close()
 
 
+@pytest.mark.slow
 def test_a_dask_worker_that_is_killed_changes_nothing_in_a_sweep(dask, alone, tmp_path):
     dask.have(2)
 
