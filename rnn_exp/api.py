@@ -2,15 +2,13 @@
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from rnn_exp.arithmetic import was_asked_too_late
 from rnn_exp.fields import SettingError
 from rnn_exp.program import one_line
 from rnn_exp.schema import RUN_JSON
@@ -31,10 +29,11 @@ from rnn_exp.sweeps.sending import (
 )
 from rnn_exp.sweeps.status import remove_heartbeats, write_run_list
 from rnn_exp.training import grids
-from rnn_exp.training.experiment import UnsettledWarning, train_runs
+from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.loop import Update
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
+from rnn_exp.training.trials import refuse_wrong_parts
 from rnn_exp.words import plural
 
 __all__ = ["FailedRunsWarning", "grid", "initial_weights", "outcomes", "run", "train"]
@@ -149,7 +148,7 @@ def outcomes(runs: Iterable[Run], watch: Callable[[Update], None] | None = None)
         >>> outcome.status, outcome.updates["update"].tolist()
         ('finished', [0, 1])
     """
-    with _settled():
+    with process.settled():
         return train_runs(runs, watch)
 
 
@@ -172,7 +171,7 @@ def initial_weights(run: Run | str | Path) -> dict[str, Tensor]:
         >>> initial_weights(Run())["weight_hh_l0"].shape
         torch.Size([128, 128])
     """
-    with _settled():
+    with process.settled():
         return initial.initial_weights(run if isinstance(run, Run) else initial.run_of(Path(run)))
 
 
@@ -213,8 +212,10 @@ def _trained_in(
     places = {each: Place(place, is_done(place, each)) for each, place in there.items()}
     left = [each for each, place in places.items() if not place.done]
     memory = memory_for(left)
+    with process.settled():
+        refuse_wrong_parts(left)
     with (
-        _settled(),
+        process.settled(),
         closing(open_workers(left, memory, processes=processes)) as workers,
         held(folder, _SECONDS_FOR_LOOKERS),
     ):
@@ -242,23 +243,3 @@ def _tell_failures(failures: Mapping[str, str]) -> None:
             FailedRunsWarning,
             stacklevel=4,
         )
-
-
-@contextmanager
-def _settled() -> Iterator[None]:
-    """Settle this process's arithmetic; torch has one thread, and as many as before afterwards."""
-    process.settle()
-    if was_asked_too_late():
-        warnings.warn(
-            "torch has multiplied matrices in this process before its arithmetic was settled, so "
-            "a run's last bits may depend on the runs beside it: start anew and train first, or "
-            "start Python with MKL_CBWR=AUTO,STRICT in its environment",
-            UnsettledWarning,
-            stacklevel=5,
-        )
-    before = torch.get_num_threads()
-    process.use_one_thread()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

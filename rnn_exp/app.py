@@ -62,6 +62,7 @@ def _run_hydra() -> None:
     from rnn_exp._hydra.job import job, register_resolvers
     from rnn_exp._hydra.loader import use_own_loader
     from rnn_exp._hydra.messages import FAILED_RUNS
+    from rnn_exp.program import conf_folder
     from rnn_exp.sweeps import process
 
     process.settle()
@@ -71,7 +72,7 @@ def _run_hydra() -> None:
     sys.path.append(str(here / "_hydra"))  # the namespace package hydra_plugins
     register_resolvers()
     use_own_loader()
-    conf = here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
+    conf = conf_folder()
     try:
         sys.argv[1:] = in_hydras_order(sys.argv[1:], conf)
         hydra.main(version_base="1.3", config_path=str(conf), config_name="config")(job)()

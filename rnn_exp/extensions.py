@@ -79,22 +79,15 @@ def register(thing: Thing) -> Thing:
     name = getattr(thing, "name", None)
     if not isinstance(name, str) or not name.isidentifier():
         allowed = "something whose name is a word of letters, digits and _"
-        raise SettingError("register", f"{thing!r}", f"{allowed}, and not {name!r}")
+        raise SettingError("register", f"{thing!r}", f"{allowed}; this name is {name!r}")
     found = [kind for kind in _KINDS if kind.fits(thing)]
     if not found:
         kinds = ", ".join(kind.registry.kind for kind in _KINDS)
         looks = hasattr(thing, "draw") and not hasattr(thing, "QUESTION")
         missing = sorted(n for n in _members(Task) if looks and not hasattr(thing, n))
-        hint = f" (it is no task, as it has no {', '.join(missing)})" if missing else ""
+        hint = f" (it has draw, but a task also needs {', '.join(missing)})" if missing else ""
         raise SettingError("register", name, f"one of {kinds}{hint}")
-    without = _without_default(thing)
-    if without:
-        allowed = f"a class whose fields all have defaults, and {', '.join(without)} has none"
-        raise SettingError("register", name, allowed)
-    if vague := _says_nothing(thing) or _says_nothing(getattr(thing, "options", None)):
-        how = "whole, number, flag or choice of rnn_exp.fields"
-        allowed = f"a class whose fields say what they accept ({how}): {', '.join(vague)} does not"
-        raise SettingError("register", name, allowed)
+    _refuse_fields(thing, name)
     _refuse_taken_settings(thing)
     registry = found[0].registry
     try:
@@ -102,33 +95,47 @@ def register(thing: Thing) -> Thing:
     except SourceError:
         raise
     except ValueError:
-        allowed = f"a name of its own: it is that of another {registry.kind}"
+        allowed = f"a name of its own; there is another {registry.kind} with this name"
         raise SettingError("register", name, allowed) from None
     return thing
 
 
+def _refuse_fields(thing: object, name: str) -> None:
+    """Refuse a class with a field that has no default, or does not say what it accepts."""
+    without = _without_default(thing) or _without_default(getattr(thing, "options", None))
+    if without:
+        allowed = f"a class whose fields all have a default; without one: {', '.join(without)}"
+        raise SettingError("register", name, allowed)
+    if vague := _says_nothing(thing) or _says_nothing(getattr(thing, "options", None)):
+        how = "whole, number, flag or choice of rnn_exp.fields"
+        allowed = (
+            f"a class whose fields say what they accept, by {how}; {', '.join(vague)} does not"
+        )
+        raise SettingError("register", name, allowed)
+
+
 def _refuse_taken_settings(thing: object) -> None:
-    """Refuse a cell or a penalty with a setting whose name is taken among its neighbours."""
-    own: Any
-    parts: tuple[Any, ...] = (
-        (CellKind, Network, getattr(thing, "options", None)),
-        (OwnPenalty, Training, thing),
-    )
-    for kind, group, own in parts:
-        if own is None or not (isinstance(thing, kind) or _is_class_of(thing, kind)):
-            continue
-        taken = {field.name for field in dataclasses.fields(group)}
-        if kind is OwnPenalty:  # cells may share one: a network has one cell
-            others = (one for one in OWN_PENALTIES.values() if one.name != getattr(own, "name", ""))
-            taken |= {field.name for one in others for field in dataclasses.fields(one)}
-        for field in dataclasses.fields(own):
-            if field.name in taken:
-                allowed = f"another name: there is a setting {group.__name__.lower()}.{field.name}"
-                raise SettingError("register", field.name, allowed)
+    """Refuse a part with a setting whose name is taken among its neighbours.
 
-
-def _is_class_of(thing: object, kind: type) -> bool:
-    return isinstance(thing, type) and issubclass(thing, kind)
+    Cells may share one, and so may optimisers: a run has one of each.
+    """
+    own, neighbours = getattr(thing, "options", None), list[Any]()
+    group: type = Training
+    penalties = [one for one in OWN_PENALTIES.values() if one.name != getattr(thing, "name", "")]
+    if isinstance(thing, CellKind):
+        group = Network
+    elif isinstance(thing, Optimizer):
+        neighbours = penalties
+    elif isinstance(thing, type) and issubclass(thing, OwnPenalty):
+        own, neighbours = thing, [*penalties, *(one.options for one in OPTIMIZERS.values())]
+    else:
+        return
+    taken = {field.name for kind in (group, *neighbours) for field in _fields_of(kind)}
+    for field in _fields_of(own):
+        if field.name in taken:
+            taken_key = f"{group.__name__.lower()}.{field.name}"
+            allowed = f"another name: there is a setting {taken_key} already"
+            raise SettingError("register", field.name, allowed)
 
 
 def _fields_of(thing: object) -> Sequence["dataclasses.Field[Any]"]:

@@ -210,7 +210,9 @@ def pairs_of(kinds: Mapping[str, type], given: Any) -> tuple[tuple[str, Any], ..
     for kind in kinds.values():
         names = [field.name for field in dataclasses.fields(kind)]
         own = {name: values.pop(name) for name in names if name in values}
-        found |= settings_of(kind(**own))
+        made = kind(**own)
+        check(made)
+        found |= settings_of(made)
     for name, value in values.items():
         chosen = ", ".join(kinds) or "anything that is chosen"
         raise SettingError(name, value, f"null: it is no setting of {chosen}")

@@ -5,11 +5,26 @@ import os
 import re
 import sys
 import traceback
+from pathlib import Path
 from typing import NoReturn
 
-__all__ = ["Options", "end_after_lost_output", "leave", "line_of", "one_line", "printable"]
+__all__ = [
+    "Options",
+    "conf_folder",
+    "end_after_lost_output",
+    "leave",
+    "line_of",
+    "one_line",
+    "printable",
+]
 
 _LONGEST_LINE, _LONGEST_PATH = 2000, 200
+
+
+def conf_folder() -> Path:
+    """Return the folder of this package's configurations, installed or beside its source."""
+    here = Path(__file__).parent
+    return here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
 
 
 def leave(program: str, why: str) -> NoReturn:

@@ -32,4 +32,12 @@ def squares(wanted):
 
 def asked_for(wanted, ends=None, shortest=0):
     """Ask for as many answers as are wanted, at the last steps or at the ends."""
-    return Objective(squares(wanted), wanted.shape[1], ends, shortest)
+    return Objective(squares(wanted), wanted.shape[1], ends_of(ends, wanted.shape[2]), shortest)
+
+
+def ends_of(ends, batch):
+    """The ends of a list as a tensor: an entry a run, a number or a list with one a sequence."""
+    if ends is None:
+        return None
+    found = torch.tensor(ends)
+    return found.unsqueeze(1).expand(-1, batch) if found.ndim == 1 else found

@@ -7,13 +7,16 @@ import matplotlib
 import pytest
 import torch
 
+import tests.typecheck  # noqa: F401 - before the package, whose functions it checks
 from rnn_exp.sweeps import process
+from tests import read_once
 from tests.attempts import HELD, TRIED, Attempts, summary
 
 # A shell that starts the tests in the background has Ctrl-C ignored by all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 process.settle()
 process.use_one_thread()
+read_once.start()
 matplotlib.use("agg")
 # No limits of time: how long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile(

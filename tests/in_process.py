@@ -54,9 +54,27 @@ def command(folder: Path, *words: str, function: Callable[[], object] = main) ->
         words: of the command line, without the program's name.
         function: the command.
     """
+    with _untrained():
+        return run(folder, *words, function=function)
+
+
+def run(
+    folder: Path,
+    *words: str,
+    function: Callable[[], object] = main,
+    program: str = "rnn-exp",
+) -> Ended:
+    """Run a command as it is, and train what it trains in this process.
+
+    Args:
+        folder: the working directory.
+        words: of the command line, without the program's name.
+        function: the command.
+        program: its name.
+    """
     before = sorted(folder.rglob("*"))
-    with _as_before(), contextlib.chdir(folder), _untrained():
-        sys.argv = ["rnn-exp", *words]
+    with _as_before(), contextlib.chdir(folder):
+        sys.argv = [program, *words]
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = contextvars.copy_context().run(_exit_code, function)

@@ -107,12 +107,14 @@ def torch_module(*sizes, **more):
 def gradients(parameters, x, num_layers, phi, loss_of, times, start=None):
     """Return the loss of the outputs at these time steps (from 1), and its gradients by autograd.
 
+    A time step that is a tensor has an entry a sequence.
+
     They are those of the parameters, by name, and ∂L/∂h[layer][t]; loss_of takes (answer, batch,
     output).
     """
     leaves = {name: value.double().clone().requires_grad_() for name, value in parameters.items()}
     h = states(layers_of(leaves, num_layers), x, phi, start=start)
-    loss = loss_of(torch.stack([read(leaves, h[-1][t - 1]) for t in times]))
+    loss = loss_of(torch.stack([read(leaves, state_at(h[-1], t)) for t in times]))
     flat = [state for own in h for state in own]
     found = torch.autograd.grad(loss, [*leaves.values(), *flat], allow_unused=True)
     filled = [
@@ -122,6 +124,13 @@ def gradients(parameters, x, num_layers, phi, loss_of, times, start=None):
     by_name = dict(zip(leaves, filled, strict=False))
     total = torch.stack(filled[len(leaves) :]).view(num_layers, len(x), *flat[0].shape)
     return loss.detach(), by_name, total
+
+
+def state_at(states, t):
+    """Return the states of all sequences at time step t, one of all or one of each."""
+    if isinstance(t, int):
+        return states[t - 1]
+    return torch.stack([states[step - 1][b] for b, step in enumerate(t.tolist())])
 
 
 def read(parameters, h):
@@ -258,10 +267,12 @@ def normed(x, h, V, W, b, b_hidden, phi):
     return found
 
 
-def without_floor(program, x, h, weights, last, memory=False):
+def without_floor(program, x, h, weights, last, memory=False, ends=None):
     """Return log10 norms of ∂L/∂h_t, C_t and ∂L/∂c_t (0 for none), of one run, whatever their size.
 
-    L depends on h_T alone, by ∂L/∂h_T = last. Autograd goes through one step of one sequence at a
+    L depends on h_T alone, by ∂L/∂h_T = last. With ends, each sequence is answered at its own, and
+    a time step has what is as many steps before the end of each sequence, where there is such a
+    step; the longest one has T. Autograd goes through one step of one sequence at a
     time, and after each the gradient is divided by its largest number, whose logarithm is kept.
     """
     T, B = len(x), x.shape[1]
@@ -270,31 +281,32 @@ def without_floor(program, x, h, weights, last, memory=False):
     found = [[[] for _ in range(T)] for _ in range(3)]
     for b in range(B):
         g, through_c, log = last[b : b + 1], torch.zeros_like(last[b : b + 1]), 0.0
-        for t in reversed(range(T)):
+        end = T if ends is None else ends[b]
+        for t in reversed(range(end)):
             h_b = before["h"][t][b : b + 1].detach().requires_grad_()
             W = weights[1].detach().clone().requires_grad_()
             given = weights[0], W, *weights[2:]
             if memory:
                 c_b = before["c"][t][b : b + 1].detach().requires_grad_()
                 step = program(x[t : t + 1, b : b + 1], h_b, *given, c=c_b)
-                ends, by = [step.h[0], step.c[0]], [g, through_c]
+                after, by = [step.h[0], step.c[0]], [g, through_c]
                 of_h, of_W, of_c, of_c_before = torch.autograd.grad(
-                    ends, [h_b, W, step.c[0], c_b], by
+                    after, [h_b, W, step.c[0], c_b], by
                 )
             else:
                 step = program(x[t : t + 1, b : b + 1], h_b, *given)
                 of_h, of_W = torch.autograd.grad(step.h[0], [h_b, W], g)
                 of_c = of_c_before = torch.zeros_like(of_h)
             for kind, value in enumerate((g, of_W, of_c)):
-                found[kind][t].append((value.detach(), log))
+                found[kind][T - end + t].append((value.detach(), log))
             largest = float(torch.maximum(of_h.abs().max(), of_c_before.abs().max())) or 1.0
             g, through_c = of_h.detach() / largest, of_c_before.detach() / largest
             log += math.log10(largest)
     total, contribution, of_memory = found
     return (
-        [_joined(torch.cat, parts) + 0.5 * math.log10(B) for parts in total],
+        [_joined(torch.cat, parts) + math.log10(B / math.sqrt(len(parts))) for parts in total],
         [_joined(sum, parts) for parts in contribution],
-        [_joined(torch.cat, parts) + 0.5 * math.log10(B) for parts in of_memory],
+        [_joined(torch.cat, parts) + math.log10(B / math.sqrt(len(parts))) for parts in of_memory],
     )
 
 

@@ -1,5 +1,7 @@
 """Synthetic studies with known answers: every gradient is an exact power of the rate."""
 
+import copy
+import functools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -85,8 +87,23 @@ def study(
     **settings: object,
 ) -> Study:
     """A finished study over the product of these settings; extra settings are constants."""
+    asked = (activations, gains, lengths, seeds, updates, theory, tuple(settings.items()))
+    return copy.deepcopy(_study(*asked))
+
+
+@functools.cache
+def _study(
+    activations: tuple[str, ...],
+    gains: tuple[float, ...],
+    lengths: tuple[int, ...],
+    seeds: int,
+    updates: tuple[int, ...],
+    theory: bool,
+    settings: tuple[tuple[str, object], ...],
+) -> Study:
+    """The same, made once: it takes seconds."""
     runs = [
-        run(activation, gain, length, seed, theory=theory, settings=settings)
+        run(activation, gain, length, seed, theory=theory, settings=dict(settings))
         for activation in activations
         for gain in gains
         for length in lengths

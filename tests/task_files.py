@@ -23,13 +23,14 @@ def folder() -> Path:
 
 @functools.cache
 def series_file(rows: int = 500) -> str:
-    """A CSV file with two columns of numbers and one of dates."""
+    """A CSV file with a column of dates, two of numbers, and one of labels."""
     path = folder() / f"series-{rows}.csv"
     lines = [
-        f"2020-{row},{math.sin(row / 5) + row % 7 / 10:.6f},{math.cos(row * row):.6f}"
+        f"2020-{row},{math.sin(row / 5) + row % 7 / 10:.6f},{math.cos(row * row):.6f},"
+        f"{'abacabad'[row % 8]}"
         for row in range(rows)
     ]
-    path.write_text("\n".join(["date,wave,noise", *lines]) + "\n")
+    path.write_text("\n".join(["date,wave,noise,label", *lines]) + "\n")
     return str(path)
 
 

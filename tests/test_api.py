@@ -251,7 +251,7 @@ def test_a_process_that_has_multiplied_before_is_told_that_it_is_too_late():
 
 
 def test_what_cannot_be_settled_is_a_warning(monkeypatch):
-    monkeypatch.setattr("rnn_exp.api.was_asked_too_late", lambda: True)
+    monkeypatch.setattr("rnn_exp.sweeps.process.was_asked_too_late", lambda: True)
     with pytest.warns(UnsettledWarning, match="start anew and train first, or .*MKL_CBWR"):
         rnn_exp.train([small()])
 

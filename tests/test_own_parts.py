@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import rnn_exp as rx
+from rnn_exp._hydra.help import help_lines
 from rnn_exp.fields import SettingError
 from rnn_exp.networks import ACTIVATIONS, CELLS, Network
 from rnn_exp.registry import Registry, Source, SourceError, SourceText, use
 from rnn_exp.registry.loading import load_plugins
 from rnn_exp.tasks import TASKS
 from rnn_exp.training.experiment import train_runs
+from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.run import Run, run_from
 from rnn_exp.training.settings import Training
 from tests._hydra.test_app import start
@@ -217,15 +220,51 @@ def test_a_study_names_its_file_beside_it(mine, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (
+            b"import math\n# caf\xe9\n",
+            "line 2 has the byte 0xe9, which is not utf-8: save",
+        ),
+        ("import math\n".encode("utf-16"), "line 1 has the byte 0xff, which is not utf-8"),
+        (
+            b"# -*- coding: ascii -*-\n\nx = 'caf\xc3\xa9'\n",
+            "line 3 has the byte 0xc3",
+        ),
+        (b"# -*- coding: nope -*-\n", "in its first line; unknown encoding: nope"),
+        (b"import math\n\0\n", "zero bytes are no text"),
+    ],
+)
+def test_a_file_that_is_no_text_is_refused_by_its_line(tmp_path, content, why):
+    (tmp_path / "text.py").write_bytes(content)
+    with pytest.raises(SourceError, match=why) as refused:
+        use(tmp_path / "text.py")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_may_say_its_encoding(tmp_path):
+    for name, content in {
+        "latin_text.py": "# -*- coding: latin-1 -*-\nword = 'café'\n".encode("latin-1"),
+        "marked_text.py": "word = 'café'\n".encode("utf-8-sig"),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        use(tmp_path / name)
+        assert sys.modules.pop(f"rnn_exp_use_{name[:-3]}").word == "café"
+
+
+@pytest.mark.parametrize(
     ("words", "why"),
     [
         (("use=[none.py]",), "use=none.py is not possible: allowed is the path of a Python file"),
         (("use=mine.txt",), "use=mine.txt is not possible: allowed is the path of a Python file"),
         (("use=[[mine.py]]",), "allowed is a list of Python files"),
         (("-m", "use=mine.py,other.py"), "allowed is a list of Python files"),
-        (("use=broken.py",), "use=broken.py is not possible: allowed is what can be run: line 2: "),
-        (("use=slip.py",), "what can be run: line 1: SyntaxError"),
-        (("use=leaves.py",), "what can be run: line 1: SystemExit: 3"),
+        (
+            ("use=broken.py",),
+            "use=broken.py is not possible: allowed is a file that runs without an error; line 2: ",
+        ),
+        (("use=slip.py",), "without an error; line 1: SyntaxError"),
+        (("use=leaves.py",), "without an error; line 1: SystemExit: 3"),
         (("use=taken.py",), "register=adding is not possible: allowed is a name of its own"),
         (("use=[mine.py]", "task=first_sign", "task.nois=1"), "did you mean task.noise?"),
         (("use=[mine.py]", "task=first_sign", "task.length=1"), "of at least 2"),
@@ -337,7 +376,7 @@ def test_what_is_no_part_of_a_run_is_refused(thing, why):
 
 def test_packages_are_not_looked_for_where_they_are_turned_off(monkeypatch):
     monkeypatch.setenv("RNN_EXP_PLUGINS", "0")
-    monkeypatch.setattr("rnn_exp.registry.loading.entry_points", lambda **_: 1 / 0)
+    monkeypatch.setattr("rnn_exp.registry.packages.entry_points", lambda **_: 1 / 0)
 
     load_plugins.__wrapped__()
 
@@ -552,7 +591,9 @@ def test_a_run_of_own_parts_and_a_file_finds_the_file_from_another_folder(
 
 def test_a_task_that_asks_python_to_exit_has_failed(mine, tmp_path):
     before = "        x = torch.randn"
-    mine.write_text(TASK.replace(before, f"        raise SystemExit(0)\n{before}"))
+    # Not where it is tried, with few sequences, but where it trains.
+    leaves = "        if batch_size > 3:\n            raise SystemExit(0)\n"
+    mine.write_text(TASK.replace(before, f"{leaves}{before}"))
 
     ended = start(tmp_path, *SHORT)
 
@@ -572,3 +613,172 @@ def test_a_field_that_does_not_say_what_it_accepts_is_refused(mine, tmp_path, fi
     assert "line 14: " in ended.err
     assert "zed does not" in ended.err
     assert list(tmp_path.iterdir()) == [mine]
+
+
+@pytest.mark.parametrize(
+    ("draws", "named"),
+    [
+        ("torch.randn(())", "torch's global generator"),
+        ("__import__('numpy').random.randn()", "numpy.random"),
+        ("__import__('random').random()", "random"),
+        ("torch.randn((), generator=generator)", None),
+    ],
+)
+def test_an_own_task_that_draws_from_another_generator_is_refused(mine, draws, named):
+    mine.write_text(
+        TASK.replace("x[0, :, 0] = 2.0", f"x[1] += float({draws})\n        x[0, :, 0] = 2.0")
+    )
+    use("mine.py")
+    run = Run(task=TASKS["first_sign"](8), network=Network(hidden_size=4), training=SHORT_3)
+
+    with torch.random.fork_rng():
+        if named is None:
+            assert train_runs([run])[0].status == "finished"
+            return
+        with pytest.raises(
+            ValueError, match=rf"^task=first_sign draws .* from {named}, so"
+        ) as said:
+            train_runs([run])
+
+    assert "\n" not in str(said.value)
+
+
+def test_runs_without_own_parts_are_not_watched(monkeypatch):
+    monkeypatch.setattr("rnn_exp.randomness._shared_states", lambda: 1 / 0)
+
+    assert train_runs([Run(network=Network(hidden_size=4), training=SHORT_3)])[0].status
+
+
+CLIPS = '''"""Two optimisers with settings of their own."""
+
+import dataclasses
+
+import torch
+
+import rnn_exp as rx
+from rnn_exp.fields import choice, number
+from rnn_exp.training.optimizers import Optimizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Signs:
+    """Steps of one size.
+
+    Args:
+        cut: of what size.
+        way: of which numbers.
+    """
+
+    cut: float = number(0.5, above=0)
+    way: str = choice("all", ["all", "large"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Cuts:
+    """Steps of at most one size.
+
+    Args:
+        cut: of what size.
+    """
+
+    cut: float = number(2.0, above=0)
+
+
+def signs(flat, gradient, memory, rate, own):
+    flat -= rate * own.cut * gradient.sign()
+
+
+def cuts(flat, gradient, memory, rate, own, layout):
+    for view in layout.views(gradient).values():
+        view.clamp_(-own.cut, own.cut)
+    flat -= rate * gradient
+
+
+rx.register(Optimizer("signs", signs, options=Signs))
+rx.register(Optimizer("cuts", cuts, options=Cuts))
+'''
+SIGNS = ("use=[clips.py]", "training.optimizer=signs", *SHORT[2:])
+
+
+@pytest.fixture
+def clips(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "clips.py"
+    path.write_text(CLIPS)
+    return path
+
+
+def test_the_settings_of_an_own_optimiser_are_those_of_the_training(clips, tmp_path):
+    ended = start(tmp_path, "-m", *SIGNS, "training.cut=0.25,0.5")
+
+    assert (ended.code, ended.err.count("Traceback")) == (0, 0)
+    said = {one["settings"]["training.cut"]: one for one in run_json(tmp_path)}
+    assert sorted(said) == [0.25, 0.5]
+    assert len({one["digest"] for one in said.values()}) == 2
+    assert "training.cut=0.25" in said[0.25]["command"]
+    assert "training.cut" not in said[0.5]["command"]
+    runs = rx.load(tmp_path / "outputs").runs
+    assert sorted(runs["training.cut"]) == [0.25, 0.5]
+    assert any("-cut0.25-" in name for name in runs["run"])
+
+
+def test_a_setting_that_two_optimisers_share_has_the_default_of_the_one_that_is_chosen(clips):
+    use("clips.py")
+    signs, cuts = (Run(training=Training(3, optimizer=name)) for name in ("signs", "cuts"))
+    other = Run(training=Training(3, optimizer="signs", more={"cut": 2}))
+
+    assert signs.settings()["training.cut"] == 0.5
+    assert cuts.settings()["training.cut"] == 2.0
+    assert "cut" not in signs.name + cuts.name.replace("cuts", "")
+    assert "training.cut=2.0" in other.command
+    assert "-cut2-" in other.name
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("training.cut=1",), "training.cut=1 is not possible: allowed is null with optimizer=sgd"),
+        (("training.optimizer=signs", "training.cut=0"), "allowed is a number above 0"),
+        (("training.optimizer=cuts", "training.way=large"), "it is a setting of signs"),
+        (("training.optimizer=signs", "training.way=lrge"), "(did you mean large?)"),
+        (("training.optimizer=signs", "training.cutt=1"), "did you mean training.cut?"),
+    ],
+)
+def test_settings_of_own_optimisers_that_cannot_be_are_refused(clips, tmp_path, words, why):
+    ended = start(tmp_path, "use=[clips.py]", *words)
+
+    assert ended.code == 1
+    assert ended.err.count("\n") == 1
+    assert why in ended.err
+    assert list(tmp_path.iterdir()) == [clips]
+
+
+def test_the_settings_of_own_optimisers_are_listed_and_their_words_completed(clips, monkeypatch):
+    monkeypatch.setenv("COMP_LINE", "rnn-exp use=[clips.py] training.optimizer=signs training.way=")
+
+    assert help_lines(["-sc", "query=bash"]) == ["training.way=all", "training.way=large"]
+    said = "\n".join(help_lines(["--settings", "use=[clips.py]"]))
+    assert "training, optimizer=signs: Steps of one size." in said
+    assert "training.cut" in said
+    assert "of at most one size" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("cut: float = number(2.0, above=0)", "momentum: float = number(2.0)", "training.momentum"),
+        (
+            "rate, own, layout",
+            "rate, layout",
+            "options and an argument own of its step go together",
+        ),
+        ("cut: float = number(2.0, above=0)", "cut: float = 2.0", "cut does not"),
+    ],
+)
+def test_an_optimiser_whose_settings_cannot_be_is_refused(clips, before, after, why):
+    clips.write_text(CLIPS.replace(before, after))
+
+    with pytest.raises(SourceError, match=why):
+        use("clips.py")
+
+    assert "signs" not in OPTIMIZERS

@@ -3,11 +3,14 @@
 import configparser
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
 import zipfile
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -38,8 +41,8 @@ def python(wheel, tmp_path_factory) -> Path:
     python = place / "bin" / "python"
     asked = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     site = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
+    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", wheel], check=True, cwd=place)
     # A path in a .pth file comes after the folder that holds it, and its own .pth files (that of
     # the editable install) are not read.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
@@ -57,7 +60,7 @@ def test_the_wheel_has_configuration_page_and_plugins(wheel):
     assert "rnn_exp/_hydra/hydra_plugins/__init__.py" not in names
     for path in (ROOT / "conf").rglob("*.yaml"):
         assert f"rnn_exp/conf/{path.relative_to(ROOT / 'conf')}" in names
-    for path in (ROOT / "rnn_exp").rglob("*.py"):
+    for path in [*(ROOT / "rnn_exp").rglob("*.py"), *(ROOT / "rnn_exp/templates").iterdir()]:
         assert str(path.relative_to(ROOT)) in names
     assert {name.partition("/")[0].rpartition(".")[2] for name in names} == {"rnn_exp", "dist-info"}
     assert not [name for name in names if "__pycache__" in name]
@@ -81,21 +84,35 @@ def test_the_wheel_names_its_commands_and_its_license(wheel):
     assert len(licenses) == 1
 
 
-def test_the_installed_commands_work_in_an_unrelated_empty_folder(python, tmp_path):
+@pytest.fixture
+def installed(python, tmp_path) -> Callable[..., str]:
+    """Run an installed command in an empty folder, and return what it printed."""
     # The tests' own path would put the working tree in front of what is installed.
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
-    def run(*words: str) -> str:
-        return subprocess.run(
-            [python, *words], cwd=tmp_path, check=True, capture_output=True, text=True, env=own
-        ).stdout
+    def run(command: str, *words: str) -> str:
+        ended = subprocess.run(
+            [python.with_name(command), *words],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=own,
+        )
+        assert ended.returncode == 0, ended.stdout
+        return ended.stdout
 
-    run("-m", "rnn_exp", *SMALL)
+    return run
+
+
+def test_the_installed_commands_work_in_an_unrelated_empty_folder(installed, tmp_path):
+    installed("rnn-exp", *SMALL)
 
     [folder] = (tmp_path / "outputs" / "single").iterdir()
     assert json.loads((folder / "run.json").read_text())["status"] == "finished"
 
-    told = run(
+    told = installed(
+        "python",
         "-c",
         "import sys, pathlib, rnn_exp, rnn_exp.figures\n"
         "rnn_exp.figures.names = lambda: ['decay']  # one figure is enough\n"
@@ -121,3 +138,72 @@ def test_the_installed_commands_work_in_an_unrelated_empty_folder(python, tmp_pa
         assert (folder / name).read_bytes() in [(run / name).read_bytes() for run in runs]
     page = (tmp_path / "outputs" / "mine" / "report" / "index.html").read_text(encoding="utf-8")
     assert "<h1>mine</h1>" in page
+
+
+CELLS = ("minimal_gru", "antisymmetric", "cornn", "lru", "indrnn")
+OTHERS = {
+    "erf": "network.activation: erf",
+    "np_rnn": "init: np_rnn",
+    "autoclip": "training.optimizer: autoclip",
+    "spectral_margin": "training.spectral_margin: 1",
+}
+PARTS = {name: f"network.cell={name}" for name in CELLS} | {
+    "erf": "network.activation=erf",
+    "np_rnn": "init=np_rnn",
+    "autoclip": "training.optimizer=autoclip",
+    "spectral_margin": "penalty=spectral_margin",
+}
+
+
+def sources(folder: Path) -> set[tuple[str, ...]]:
+    """What the runs of a folder say of their sources: word, file and hash."""
+    said = [json.loads(path.read_text()) for path in folder.glob("*/run.json")]
+    assert {run["status"] for run in said} == {"finished"}
+    return {tuple(source.split()) for run in said for source in run["sources"]}
+
+
+def test_every_example_runs_with_what_is_installed(installed, tmp_path):
+    examples = tmp_path / "examples"
+    shutil.copytree(ROOT / "examples", examples)
+    # One sweep: a process for each would be ten times as slow.
+    grids = [f"{{network.cell: [{','.join(CELLS)}], init: torch}}"]
+    grids += [f"{{{setting}}}" for setting in OTHERS.values()]
+    used = ",".join(f"examples/{name}.py" for name in PARTS)
+    paired = f"hydra.sweeper.paired=[{','.join(grids)}]"
+
+    installed("rnn-exp", "-m", f"use=[{used}]", paired, "hydra.sweep.dir=outputs/parts", *SMALL)
+    study = ("--config-dir", "examples", "study=np_rnn", "task.length=10", "seed=0")
+    installed("rnn-exp", *study, "training.updates=3", "network.hidden_size=4")
+
+    hashes = {name: sha256((examples / f"{name}.py").read_bytes()).hexdigest() for name in PARTS}
+    expected = {(word, f"{name}.py", hashes[name]) for name, word in PARTS.items()}
+    assert sources(tmp_path / "outputs" / "parts") == expected
+    assert sources(tmp_path / "outputs" / "np_rnn") == {
+        ("init=np_rnn", "np_rnn.py", hashes["np_rnn"])
+    }
+    # What is tried here is all that there is, but for the figure.
+    names = {path.stem for path in examples.rglob("*") if path.suffix in {".py", ".yaml"}}
+    assert names == {*PARTS, "step_sizes"}
+
+    told = installed(
+        "python",
+        "-c",
+        "import rnn_exp as rx\n"
+        "rx.use('examples/step_sizes.py')\n"
+        "results = rx.load('outputs/np_rnn')\n"
+        "figure = rx.figures.figure('step_sizes')\n"
+        "print(figure.caption(figure.table(results)))\n",
+    )
+    assert told.startswith("Each line is one of 3 runs.")
+
+
+def test_what_is_begun_with_what_is_installed_passes_its_test(installed, tmp_path):
+    kinds = ("task", "activation", "cell", "init", "penalty", "figure", "study")
+    for kind in kinds:
+        installed("rnn-exp-new", kind, f"my_{kind}")
+
+    told = installed("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
+
+    assert "5 passed" in told
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("my_*.*")}
+    assert written == {*(f"my_{kind}.py" for kind in kinds[:-1]), "study/my_study.yaml"}

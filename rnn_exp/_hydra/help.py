@@ -6,13 +6,14 @@ hand. The functions print nothing; `rnn_exp.app` does, before Hydra is imported.
 
 import dataclasses
 import os
+import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rnn_exp import schema
 from rnn_exp.fields import allowed_of, as_typed
-from rnn_exp.registry import files_in, load_plugins, use
+from rnn_exp.registry import files_in, folders_in, load_plugins, use_files
 from rnn_exp.storage.objective import Objective
 from rnn_exp.words import versions_line
 
@@ -33,8 +34,8 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
     asks = {"--settings", "-sc", "--shell-completion"} & set(words)
     if asks:
         load_plugins()
-        for path in files_in([*words, *os.environ.get("COMP_LINE", "").split()]):
-            use(path)
+        every = [*words, *_words_of(os.environ.get("COMP_LINE", ""))]
+        use_files(files_in(every), folders_in(every))
     if "--columns" in words:
         return list(schema.column_lines())
     if "--settings" in words:
@@ -44,6 +45,14 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
     if {"-sc", "--shell-completion"} & set(words) and any(w.startswith("query=") for w in words):
         return completions(os.environ.get("COMP_LINE", ""))
     return None
+
+
+def _words_of(line: str) -> list[str]:
+    """Return the words of a shell's line; a quote may still be open where it is being typed."""
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return line.split()
 
 
 def settings_lines() -> Iterator[str]:
@@ -112,8 +121,9 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
         kinds = {"": Pool}
     elif group:
         from rnn_exp.training.keys import groups
+        from rnn_exp.training.origins import own_kinds
 
-        kinds = groups().get(group, {})
+        kinds = {**groups().get(group, {}), **own_kinds(group)}
     chosen = {word.partition("=")[2] for word in words if word.startswith(f"{group}=")}
     allowed = [
         allowed_of(field)

@@ -119,6 +119,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     from rnn_exp.theory.edge import initial_weights
     from rnn_exp.training.devices import torch_device
     from rnn_exp.training.memory import refuse_too_large
+    from rnn_exp.training.trials import refuse_wrong_parts
 
     check_run(config)
     run = run_from_config(config)
@@ -129,6 +130,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     done = is_done(folder, run)
     if not done:
         refuse_too_large([run], available())
+        refuse_wrong_parts([run])
     if not done and run.init.critical_scale is not None:
         initial_weights(run.network, run.init, run.task, run.seed)  # whether there is a gain
     interrupts.interruptible("rnn-exp", GO_ON)

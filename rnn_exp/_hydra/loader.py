@@ -29,10 +29,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnn_exp._hydra.grammar import Parser, bare_key, values_of
 from rnn_exp._hydra.grids import PAIRED, PARAMS
-from rnn_exp._hydra.own_parts import RegistrySource, files_named, use_files, with_own_settings
+from rnn_exp._hydra.own_parts import RegistrySource, files_named, with_own_settings
 from rnn_exp._hydra.study_files import GROUP, LoadedFile, refuse_lost, refuse_unknown
 from rnn_exp.fields import SettingError
-from rnn_exp.registry import load_plugins
+from rnn_exp.registry import load_plugins, use_files
 from rnn_exp.words import from_here
 
 __all__ = ["CheckedLoader", "StudyHydra", "use_own_loader"]

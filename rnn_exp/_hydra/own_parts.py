@@ -1,14 +1,12 @@
 """``use=[mine.py]`` on the command line and in studies, and choices that no file of settings has.
 
-A file is run before anything is composed, since it may bring the task that is chosen. Its path is
-looked for in the current folder, and then in that of ``--config-dir``. Nothing is ever run because
-a results folder names it.
+A file is run before anything is composed, since it may bring the task that is chosen. Where it is
+looked for says `registry.used`. Nothing is ever run because a results folder names it.
 """
 
 import dataclasses
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from hydra.core.object_type import ObjectType
@@ -17,10 +15,8 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from rnn_exp.fields import SettingError
-from rnn_exp.registry import use
-from rnn_exp.words import from_here
 
-__all__ = ["KEY", "RegistrySource", "files_named", "use_files", "with_own_settings"]
+__all__ = ["KEY", "RegistrySource", "files_named", "with_own_settings"]
 
 KEY: Final = "use"
 _ALLOWED: Final = "a list of Python files, use=[mine.py,other.py]"
@@ -51,26 +47,6 @@ def files_named(words: Iterable[Override], studies: Sequence[DictConfig | ListCo
             found: Any = OmegaConf.to_container(study)
             named += _texts(found[KEY])
     return list(dict.fromkeys(named))
-
-
-def use_files(named: Iterable[str], folders: Sequence[Path]) -> None:
-    """Run the files that are asked for.
-
-    Args:
-        named: their paths, as they were written.
-        folders: where they are looked for, after the current folder.
-
-    Raises:
-        SettingError, SourceError: if one is not there, there twice, or cannot be run.
-    """
-    for name in named:
-        places = dict.fromkeys((folder / name).resolve() for folder in (Path(), *folders))
-        found = [place for place in places if place.is_file()]
-        texts = {place.read_bytes() for place in found}
-        if len(texts) > 1:
-            both = " and ".join(str(from_here(place)) for place in found)
-            raise SettingError(KEY, name, f"one file, and there are {both}")
-        use(from_here(found[0]) if found else name)
 
 
 def _texts(value: object) -> list[str]:

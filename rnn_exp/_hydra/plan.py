@@ -28,6 +28,7 @@ from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done
 from rnn_exp.sweeps.sending import refuse_other_label
 from rnn_exp.training.run import Run, run_from
+from rnn_exp.training.trials import refuse_wrong_parts
 
 __all__ = ["PlannedJob", "plan"]
 
@@ -87,6 +88,7 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
         done = is_done(folder, run)
         result.append(PlannedJob(number, overrides, run, folder, done, objective))
     _refuse_shared_folders(result)
+    refuse_wrong_parts(job.run for job in result if not job.done)
     return result
 
 

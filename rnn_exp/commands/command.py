@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnn_exp import interrupts
@@ -12,7 +13,7 @@ from rnn_exp import interrupts
 if TYPE_CHECKING:
     from rnn_exp.program import Options
 
-__all__ = ["add_version", "command", "told"]
+__all__ = ["add_config_dir", "add_version", "command", "told"]
 
 
 def add_version(options: "Options") -> None:
@@ -20,6 +21,12 @@ def add_version(options: "Options") -> None:
     from rnn_exp.words import versions_line
 
     options.add_argument("--version", action="version", version=versions_line())
+
+
+def add_config_dir(options: "Options") -> None:
+    """Let a command be told where files of users are looked for, as ``rnn-exp`` is."""
+    words = "a folder in which a used file is looked for after the current one, as rnn-exp does"
+    options.add_argument("-cd", "--config-dir", type=Path, metavar="DIR", help=words)
 
 
 @contextmanager

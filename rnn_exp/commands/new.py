@@ -3,7 +3,7 @@
 import importlib.resources
 import importlib.util
 import keyword
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rnn_exp.commands.command import add_version, command
 
@@ -54,7 +54,12 @@ _KINDS: Final = {
     ),
     "init": _Kind("{name}.py", "rnn-exp use=[{name}.py] init={name}", "init={name}"),
     "penalty": _Kind("{name}.py", "rnn-exp use=[{name}.py] training.{name}=0.1", "penalty={name}"),
-    "figure": _Kind("{name}.py", "rnn-exp-report outputs/decay --use {name}.py"),
+    "optimizer": _Kind(
+        "{name}.py",
+        "rnn-exp use=[{name}.py] training.optimizer={name}",
+        "training.optimizer={name}",
+    ),
+    "figure": _Kind("{name}.py", "rnn-exp-report outputs/decay --use {name}.py", "figure={name}"),
     "study": _Kind("study/{name}.yaml", "rnn-exp --config-dir . study={name}"),
 }
 
@@ -85,7 +90,12 @@ def _new() -> None:
     if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii():
         leave(options.prog, f"{name}: a name has letters, digits and _, such as my_{given.kind}")
     if kind.word and importlib.util.find_spec(name) is not None and not Path(f"{name}.py").exists():
-        leave(options.prog, f"{name}: {name}.py would hide a module of Python; choose another name")
+        leave(
+            options.prog,
+            f"{name}: Python has a module of this name, which {name}.py would hide; choose another",
+        )
+    if holder := _holder(given.kind, name):
+        leave(options.prog, f"{name}: {holder}; choose another name")
     files = {Path(kind.file.format(name=name)): _text(given.kind, name)}
     if kind.word:
         word = kind.word.format(name=name)
@@ -98,6 +108,41 @@ def _new() -> None:
     print(f"next: {kind.try_it.format(name=name)}")
     if kind.word:
         print(f"      rnn-exp-verify use=[{name}.py]")
+
+
+def _holder(kind: str, name: str) -> str:
+    """Say what has a name already, so that nothing of one's own can be called so; "": nothing."""
+    if kind == "study":
+        from rnn_exp.program import conf_folder
+
+        there = (conf_folder() / "study" / f"{name}.yaml").exists()
+        return f"rnn-exp has a study of this name (study={name})" if there else ""
+    from rnn_exp import figures
+    from rnn_exp.fields import settings_of
+    from rnn_exp.networks import ACTIVATIONS, CELLS, INITS
+    from rnn_exp.registry import Registry, load_plugins
+    from rnn_exp.tasks import TASKS
+    from rnn_exp.training.optimizers import OPTIMIZERS
+    from rnn_exp.training.own_penalties import OWN_PENALTIES
+    from rnn_exp.training.penalties import PENALTIES
+    from rnn_exp.training.settings import Training
+
+    load_plugins()
+    registries: list[Registry[Any]] = [TASKS, ACTIVATIONS, CELLS, INITS, OPTIMIZERS]
+    for registry in (*registries, PENALTIES, OWN_PENALTIES, figures.OWN):
+        if registry.kind == kind and name in registry:
+            source = registry.source_of(name)
+            owner = "rnn-exp" if source is None else f"the package {source.name}"
+            return f"{owner} has {_a(kind)} of this name ({_KINDS[kind].word.format(name=name)})"
+    if kind == "figure" and name in (*figures.names(), *figures.study_names()):
+        return "rnn-exp has a figure of this name"
+    if kind == "penalty" and name in settings_of(Training()):
+        return f"rnn-exp has a setting of this name (training.{name})"
+    return ""
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aio" else f"a {kind}"
 
 
 def _text(kind: str, name: str) -> str:

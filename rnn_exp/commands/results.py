@@ -5,14 +5,14 @@ Each imports what it needs when it is called.
 
 import functools
 import sys
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from rnn_exp import interrupts
-from rnn_exp.commands.command import add_version, command, told
+from rnn_exp.commands.command import add_config_dir, add_version, command, told
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
     from rnn_exp.program import Options
@@ -46,7 +46,7 @@ def _report() -> None:
     options.add_argument("--out", type=Path, help="where to write (default: FOLDER/report)")
     _add_use(options)
     given = options.parse_args()
-    _use(given.use)
+    _use(given)
     from rnn_exp import report as reports
     from rnn_exp.storage.walk import REPORT
 
@@ -87,7 +87,7 @@ def _draw() -> None:
     options.add_argument("file", type=Path, help="where to draw it: .png, .svg or .pdf")
     _add_use(options)
     given = options.parse_args()
-    _use(given.use)
+    _use(given)
     figure = figures.figure(given.name)
     with _damage_told(options.prog):
         plotted = figure.table(_load(options.prog, given.folder))
@@ -129,7 +129,7 @@ def _weights() -> None:
     add_version(options)
     _add_use(options)
     given = options.parse_args()
-    _use(given.use)
+    _use(given)
     process.settle()
     process.use_one_thread()
     places = find(given.folder) if given.folder.is_dir() else []
@@ -153,14 +153,15 @@ def _add_use(options: "Options") -> None:
     """Let a command have files of users run, which register parts of their own."""
     words = "a Python file of your own to run before; may be given several times"
     options.add_argument("--use", action="append", default=[], metavar="FILE", help=words)
+    add_config_dir(options)
 
 
-def _use(paths: Iterable[str]) -> None:
-    from rnn_exp.registry import load_plugins, use
+def _use(given: "argparse.Namespace") -> None:
+    """Run the files of users that a command is given."""
+    from rnn_exp.registry import load_plugins, use_files
 
     load_plugins()
-    for path in paths:
-        use(path)
+    use_files(given.use, [given.config_dir] if given.config_dir else [])
 
 
 def _load(name: str, folder: "Path") -> "Results":

@@ -2,7 +2,7 @@
 
 import sys
 
-from rnn_exp.commands.command import add_version, command
+from rnn_exp.commands.command import add_config_dir, add_version, command
 
 __all__ = ["verify"]
 
@@ -32,21 +32,21 @@ def _verify() -> None:
         nargs="*",
         metavar="WORD",
         help="use=[mine.py], and what to check: task=…, init=…, network.cell=…, "
-        "network.activation=…, penalty=…; without these all of the file, or all that is built in",
+        "network.activation=…, training.optimizer=…, penalty=…, figure=…; without these all of the "
+        "file, or all that is built in",
     )
+    add_config_dir(options)
     add_version(options)
-    given = options.parse_args()
+    given = options.parse_intermixed_args()
     from rnn_exp.registry import files_in
-    from rnn_exp.sweeps import process
     from rnn_exp.verification import verify as findings
     from rnn_exp.words import plural
 
-    process.settle()
-    process.use_one_thread()
     paths = files_in(given.words)
-    words = [word for word in given.words if not word.startswith("use=")]
+    folders = [given.config_dir] if given.config_dir else []
+    words = [word for word in given.words if not word.lstrip("+").startswith("use=")]
     total = off = 0
-    for finding in findings(words, paths):
+    for finding in findings(words, paths, folders):
         print(printable(str(finding)), flush=True)
         total, off = total + 1, off + (not finding.holds)
     print(f"{plural(total, 'check')}, {off} off")

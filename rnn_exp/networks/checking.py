@@ -120,10 +120,14 @@ def check_cell(kind: CellKind, activation: str = "tanh") -> list[Fault]:
     for T in _LENGTHS:
         case = _Case.draw(kind, activation, T, 1, 3, 4, torch.float64)
         mine = case.results()
-        found += _compared(kind, mine, _by_differences(case), _BY_DIFFERENCES, "differences", T)
+        found += _compared(
+            kind, mine, _by_differences(case), _BY_DIFFERENCES, "central differences", T
+        )
         if isinstance(case.cell, StepCell):
             found += _compared(kind, mine, _by_autograd(case, case.cell), _EXACT, "autograd", T)
-        found += _compared(kind, mine, _other_ways(kind, case), _EXACT, "another way", T)
+        found += _compared(
+            kind, mine, _other_ways(kind, case), _EXACT, "the cell's other methods", T
+        )
     for B, H in _COMPANIES:
         for dtype in (torch.float32, torch.float64):
             case = _Case.draw(kind, activation, max(_LENGTHS), _RUNS, B, H, dtype)
@@ -150,7 +154,9 @@ def _compared(
                 by_time = apart.nan_to_num(torch.inf).flatten(1).amax(-1)
                 step = f", time step {int(by_time.argmax()) + 1}"
             yield Fault(
-                kind.name, f"{name}{step} of {T}", f"{worst:.1e} of its size off by {oracle}"
+                kind.name,
+                f"{name}{step} of {T}",
+                f"off by {worst:.1e} of its size, compared with {oracle}",
             )
 
 

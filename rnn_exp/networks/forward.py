@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rnn_exp.networks.cells import Trace
 from rnn_exp.networks.cells.layout import chunk_length
+from rnn_exp.networks.ends import clear_after
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.networks.readout import states_read
@@ -69,7 +70,7 @@ def forward(
     parameters: dict[str, Tensor],
     x: Float[Tensor, "time run batch input"],
     network: Network,
-    ends: Sequence[int] | None = None,
+    ends: Shaped[Tensor, "run batch"] | None = None,
     before: Sequence[Trace] = (),
 ) -> list[Trace]:
     """Return the trace of every layer, from the lowest.
@@ -78,7 +79,7 @@ def forward(
         parameters: by torch's names, each (run, *shape).
         x: the inputs.
         network: what the network is.
-        ends: the last time step of each run's sequences; after it the states are 0.
+        ends: the last time step of each sequence; after it the states are 0.
         before: of every layer, the trace of the time steps before these (`Trace.last_step`); empty:
             there are none.
     """
@@ -91,9 +92,8 @@ def forward(
         with torch.inference_mode():  # what comes after the end may overflow, and means nothing
             trace = traces[-1]
             clear = network.kind.clears_kept and not network.phi.bounded
-            for run, end in enumerate(ends or ()):
-                for part in (trace.states, *(trace.kept if clear else ())):
-                    part[max(end, 0) :, run] = 0
+            if ends is not None:
+                clear_after(ends, (trace.states, *(trace.kept if clear else ())))
     return traces
 
 
@@ -104,7 +104,7 @@ class ForwardPass:
         parameters: by torch's names, each (run, *shape).
         x: the inputs.
         network: what the network is.
-        ends: the last time step of each run's sequences; after it the states are 0.
+        ends: the last time step of each sequence; after it the states are 0.
         grid: how the time is cut; None: not at all, and all states are kept.
     """
 
@@ -113,7 +113,7 @@ class ForwardPass:
         parameters: dict[str, Tensor],
         x: Float[Tensor, "time run batch input"],
         network: Network,
-        ends: Sequence[int] | None = None,
+        ends: Shaped[Tensor, "run batch"] | None = None,
         grid: Grid | None = None,
     ) -> None:
         self.parameters, self.x, self.network, self.ends = parameters, x, network, ends
@@ -151,7 +151,7 @@ class ForwardPass:
         if self._whole is not None:
             return [trace.between(start, stop) for trace in self._whole]
         border = start // self.grid.border * self.grid.border
-        ends = None if self.ends is None else [end - border for end in self.ends]
+        ends = None if self.ends is None else self.ends - border
         before = self._borders[border]
         traces = forward(self.parameters, self.x[border:stop], self.network, ends, before)
         if self.is_whole:
@@ -162,6 +162,19 @@ class ForwardPass:
         """Return the top layer's states of all time steps, after `walk`."""
         tops = [self.between(start, stop)[-1].states for start, stop in self.stretches]
         return tops[0] if self.is_whole else torch.cat(tops)
+
+    def first_sequences(self) -> Trace:
+        """Return the top layer's trace of the batch's first sequence, after `walk`."""
+        found = [
+            self.between(start, stop)[-1].each(lambda part: part[:, :, :1].clone())
+            for start, stop in self.stretches
+        ]
+        kept = zip(*(one.kept for one in found), strict=True)
+        return Trace(
+            torch.cat([one.states for one in found]),
+            torch.cat([one.previous_states for one in found]),
+            tuple(torch.cat(parts) for parts in kept),
+        )
 
     def top_slopes(self) -> Float[Tensor, "time run batch hidden"] | None:
         """Return φ' of the top layer of all time steps; None: it follows from the states.
@@ -194,9 +207,13 @@ def outputs(
     x: Float[Tensor, "time run batch input"],
     network: Network,
     answers: int,
+    ends: Shaped[Tensor, "run batch"] | None = None,
 ) -> Float[Tensor, "run answer batch output"]:
-    """Return the outputs y = C h + c of the last ``answers`` time steps, without any gradient."""
-    h = states_read(forward(parameters, x, network)[-1].states, answers)
+    """Return the outputs y = C h + c, without any gradient.
+
+    They are those of the last ``answers`` time steps, or, if there are ``ends``, one at each end.
+    """
+    h = states_read(forward(parameters, x, network, ends)[-1].states, answers, ends)
     bias = parameters["readout.bias"].unsqueeze(1)
     y = torch.baddbmm(bias, h.flatten(1, 2), parameters["readout.weight"].transpose(1, 2))
     return y.view(*h.shape[:3], -1)

@@ -135,7 +135,7 @@ def torch_engine(
     names = [name for name in parameters if not name.startswith("readout")]
     leaves = {name: parameters[name].detach().requires_grad_() for name in names}
     module = empty_module(network, x.shape[-1], x.device)
-    end = objective.ends[0] if objective.ends else len(x)
+    end = len(x) if objective.ends is None else int(objective.ends.max())
     own = {name: leaf[0] for name, leaf in leaves.items()}
     top = states_of(module, own, x[:end, 0], network).unsqueeze(1)
     first = objective.first(len(x))

@@ -4,7 +4,9 @@ They live in one tensor of shape (run, parameter), a row a run: an optimiser's s
 norm and clipping are then one operation each, whatever the number of runs and layers.
 """
 
+import dataclasses
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -12,7 +14,36 @@ from torch import Tensor
 from rnn_exp.networks.cells import TORCHS, LayerWeights
 from rnn_exp.shapes import Float
 
-__all__ = ["Parameters", "layer_weights"]
+__all__ = ["Layout", "Parameters", "layer_weights"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Where each parameter lies in a row of all of them.
+
+    Args:
+        shapes: the shape of each parameter of one run, by name, in the order of the row.
+
+    Example:
+        >>> layout = Layout({"weight_hh_l0": (2, 2), "bias_hh_l0": (2,)})
+        >>> {name: tuple(view.shape) for name, view in layout.views(torch.zeros(5, 6)).items()}
+        {'weight_hh_l0': (5, 2, 2), 'bias_hh_l0': (5, 2)}
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    def views(self, flat: Float[Tensor, "run size"]) -> dict[str, Tensor]:
+        """Return the parts of every row by name, each (run, *shape), sharing memory with ``flat``.
+
+        Args:
+            flat: parameters, their gradients, or what is remembered of them: a row a run.
+        """
+        result, start = {}, 0
+        for name, shape in self.shapes.items():
+            end = start + math.prod(shape)
+            result[name] = flat[:, start:end].view(-1, *shape)
+            start = end
+        return result
 
 
 class Parameters:
@@ -35,12 +66,12 @@ class Parameters:
 
     def views(self) -> dict[str, Tensor]:
         """Return the parameters by name, each (run, *shape), sharing memory with ``flat``."""
-        result, start = {}, 0
-        for name, shape in self.shapes.items():
-            end = start + math.prod(shape)
-            result[name] = self.flat[:, start:end].view(-1, *shape)
-            start = end
-        return result
+        return self.layout.views(self.flat)
+
+    @property
+    def layout(self) -> Layout:
+        """Where each parameter lies in a row."""
+        return Layout(self.shapes)
 
     def of_run(self, run: int) -> dict[str, Tensor]:
         """Return a copy of one run's parameters by name."""

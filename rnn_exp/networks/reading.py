@@ -17,6 +17,7 @@ from rnn_exp.networks.forward import ForwardPass
 from rnn_exp.networks.readout import (
     Objective,
     Reader,
+    at_ends,
     differentiated,
     onto_time,
     read,
@@ -104,19 +105,17 @@ class ReadAtOnce:
 
     def _states_read(self, walk: Iterable[tuple[int, int, list[Trace]]]) -> Tensor:
         answers, ends, first = self._objective.answers, self._objective.ends, self._first
-        parts, at_ends = list[Tensor](), dict[int, Tensor]()
+        parts, found = list[Tensor](), None
         for start, stop, traces in walk:
             top = traces[-1].states
             if (start, stop) == (0, self._T):
                 return states_read(top, answers, ends)
-            if ends is None and stop > first:
+            if ends is not None:
+                found = torch.zeros_like(top[0]) if found is None else found
+                found = at_ends(top, ends, start, found)
+            elif stop > first:
                 parts.append(top[max(first - start, 0) :].clone())
-            for run, end in enumerate(ends or ()):
-                if start < end <= stop:
-                    at_ends[run] = top[end - 1 - start, run].clone()
-        if ends is None:
-            return states_read(torch.cat(parts), answers)
-        return torch.stack([at_ends[run] for run in range(len(ends))]).unsqueeze(1)
+        return states_read(torch.cat(parts), answers) if found is None else found.unsqueeze(1)
 
     @property
     def _first(self) -> int:

@@ -4,20 +4,21 @@ Autograd sees the loss alone: ∂L/∂C = Σ (∂L/∂y) hᵀ and ∂L/∂h = C�
 time step is read or all of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.layout import flatten_time_batch, with_ones
-from rnn_exp.shapes import Float
+from rnn_exp.shapes import Float, Shaped
 
 __all__ = [
     "LossOf",
     "Objective",
     "Reader",
     "Reading",
+    "at_ends",
     "differentiated",
     "onto_time",
     "read",
@@ -32,12 +33,12 @@ class Objective(NamedTuple):
     """What is asked of a network: answers at which time steps, and the loss of these.
 
     The last ``answers`` steps are read. Where sequences are of several lengths there is one answer,
-    at step ``ends[run]``, and no sequence is shorter than ``shortest``.
+    at the end of each, and no sequence is shorter than ``shortest``.
     """
 
     loss_of: LossOf
     answers: int = 1
-    ends: Sequence[int] | None = None
+    ends: Shaped[Tensor, "run batch"] | None = None
     shortest: int = 0
 
     def first(self, T: int) -> int:
@@ -57,13 +58,42 @@ class Reading(NamedTuple):
 
 
 def states_read(
-    states: Float[Tensor, "time run batch hidden"], answers: int, ends: Sequence[int] | None = None
+    states: Float[Tensor, "time run batch hidden"],
+    answers: int,
+    ends: Shaped[Tensor, "run batch"] | None = None,
 ) -> Float[Tensor, "run answer batch hidden"]:
     """Return the states from which the answers are read: of the last steps, or one at each end."""
     T, R, B, H = states.shape
     if ends is None:
         return flatten_time_batch(states[T - answers :]).view(R, answers, B, H)
-    return torch.stack([states[end - 1, run] for run, end in enumerate(ends)]).unsqueeze(1)
+    return at_ends(states, ends, 0, states.new_zeros(R, B, H)).unsqueeze(1)
+
+
+def at_ends(
+    states: Float[Tensor, "time run batch hidden"],
+    ends: Shaped[Tensor, "run batch"],
+    start: int,
+    found: Float[Tensor, "run batch hidden"],
+) -> Float[Tensor, "run batch hidden"]:
+    """Put the states at the ends of sequences in their places, and return all of these.
+
+    Args:
+        states: of the time steps from start + 1 on.
+        ends: the last time step of each sequence.
+        start: the sequences that end up to it, or after these steps, keep what is in their places.
+        found: the places.
+    """
+    run, sequence, step = _ending(ends, start, start + len(states))
+    found[run, sequence] = states[step, run, sequence]
+    return found
+
+
+def _ending(
+    ends: Shaped[Tensor, "run batch"], start: int, stop: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the run, the place and the last step of the sequences that end in some time steps."""
+    run, sequence = ((start < ends) & (ends <= stop)).nonzero(as_tuple=True)
+    return run, sequence, ends[run, sequence] - 1 - start
 
 
 def onto_time(
@@ -85,11 +115,10 @@ def onto_time(
     if objective.ends is None:
         first = objective.first(T)
         return gradient[:, start - first : stop - first].transpose(0, 1)
-    R, _, B, H = gradient.shape
-    direct = gradient.new_zeros(stop - start, R, B, H)
-    for run, end in enumerate(objective.ends):
-        if start < end <= stop:
-            direct[end - 1 - start, run] = gradient[run, 0]
+    answer = gradient[:, 0]
+    direct = answer.new_zeros(stop - start, *answer.shape)
+    run, sequence, step = _ending(objective.ends, start, stop)
+    direct[step, run, sequence] = answer[run, sequence]
     return direct
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells import Cell, LayerWeights, Trace
+from rnn_exp.networks.ends import ByLag
 from rnn_exp.networks.forward import ForwardPass
 from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.networks.reading import TimeReading, read_along
@@ -49,6 +50,11 @@ class LayerGradients(NamedTuple):
     both: Scaled
     trace: Trace
     weights: LayerWeights
+
+    def by_lag(self, lags: ByLag) -> "LayerGradients":
+        """Return the same with the time steps of each sequence moved, all of which must be here."""
+        trace = lags.trace(self.trace)
+        return LayerGradients(lags.scaled(self.direct), lags.scaled(self.both), trace, self.weights)
 
     @property
     def hidden(self) -> int:
@@ -86,7 +92,7 @@ def rescaled(
         yield from _in_stretches(some, reading, objective.first(len(forward.x)))
         return
     ends = objective.ends
-    own = objective._replace(ends=None if ends is None else [ends[place] for place in runs])
+    own = objective._replace(ends=None if ends is None else ends[list(runs)])
     yield from _in_windows(some, reading, truncation.windows_of(own, len(forward.x)))
 
 

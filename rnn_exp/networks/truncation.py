@@ -47,7 +47,7 @@ class Truncation:
                 yield Window(max(0, end - self.back), end, first)
 
     def windows_of(self, objective: Objective, T: int) -> list[Window]:
-        """Return the windows of all runs, in the order of time.
+        """Return the windows of all sequences of all runs, in the order of time.
 
         The last window of a sequence ends where it does; at that time no longer one has a loss.
 
@@ -56,13 +56,15 @@ class Truncation:
             T: time steps of the longest sequence there can be.
 
         Example:
-            >>> objective = Objective(abs, ends=[8, 7, 8], shortest=7)
+            >>> import torch
+            >>> objective = Objective(abs, ends=torch.tensor([[8], [7], [8]]), shortest=7)
             >>> [tuple(window) for window in Truncation(4, 4).windows_of(objective, T=9)]
             [(3, 7, 6), (4, 8, 7)]
         """
         if objective.ends is None:
             return list(self.windows(T, objective.answers))
-        return [window for end in sorted({*objective.ends}) for window in self.windows(end, 1)]
+        ends = sorted({*objective.ends.flatten().tolist()})
+        return [window for end in ends for window in self.windows(end, 1)]
 
 
 class Region(NamedTuple):

@@ -2,25 +2,22 @@
 
 import dataclasses
 import functools
-import hashlib
 import importlib
-import importlib.util
+import io
 import os
 import sys
+import tokenize
 import types
-from collections.abc import Iterable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
+from rnn_exp.registry.packages import installed, loaded, source_of_entry
 from rnn_exp.registry.source import Source, SourceError, hash_of, running
 
-__all__ = ["GROUP", "NO_PLUGINS", "SourceText", "files_in", "load_plugins", "use"]
+__all__ = ["NO_PLUGINS", "SourceText", "load_plugins", "use"]
 
-GROUP: Final = "rnn_exp"
-"""The group of entry points in which an installed package names the modules that register."""
 NO_PLUGINS: Final = "RNN_EXP_PLUGINS"
-"""The environment variable that turns installed packages off, if it is 0."""
+"""The environment variable that keeps installed packages from being imported, if it is 0."""
 _PREFIX: Final = "rnn_exp_use_"
 _LARGEST: Final = 10_000_000  # bytes of a file that is used
 
@@ -49,7 +46,9 @@ class SourceText:
         module = sys.modules.get(_module_name(source.name))
         text = getattr(module, "__rnn_exp_text__", None)
         if text is None or hash_of(text) != source.sha256:
-            allowed = "a file that was run by use, if other processes are to have it"
+            allowed = (
+                "a file, unchanged since use has run it: only that can be sent to other processes"
+            )
             raise SourceError("use", source.name, allowed)
         return cls(source, text)
 
@@ -61,13 +60,8 @@ class SourceText:
         """
         if self.text is None:
             load_plugins()
-            there = _distributions()
-            if self.source not in there:
-                same = [str(one) for one in there if one.name == self.source.name]
-                has = f"has {', '.join(same)}" if same else "has none"
-                raise SourceError(
-                    "plugin", str(self.source), f"the same everywhere; a worker {has}"
-                )
+            if self.source not in loaded():
+                self._refuse_missing()
             return
         module = sys.modules.get(_module_name(self.source.name))
         text = getattr(module, "__rnn_exp_text__", None)
@@ -75,8 +69,16 @@ class SourceText:
             _run_text(self.source, self.text)
         elif text != self.text:
             other = Source(self.source.name, hash_of(text))
-            allowed = f"the same everywhere; a worker has {other}: start the workers anew"
+            allowed = f"the same file everywhere; a worker has {other}: start the workers anew"
             raise SourceError("use", str(self.source), allowed)
+
+    def _refuse_missing(self) -> None:
+        """Refuse a package that this process has not, or has otherwise."""
+        same = [str(one) for one in loaded() if one.name == self.source.name]
+        has = f"has {', '.join(same)}" if same else "does not have it"
+        off = f" ({NO_PLUGINS}=0 is set there)" if os.environ.get(NO_PLUGINS) == "0" else ""
+        allowed = f"the same package everywhere; a worker {has}{off}"
+        raise SourceError("plugin", str(self.source), allowed)
 
 
 def use(path: str | Path) -> Source:
@@ -101,26 +103,13 @@ def use(path: str | Path) -> Source:
     known = sys.modules.get(_module_name(source.name))
     if known is not None:
         if known.__file__ != str(file.resolve()):
-            allowed = f"a file with another name: {known.__file__} is used already"
+            allowed = f"a file with another name; {known.__file__} is in use under this one"
             raise SourceError("use", shown, allowed)
         if known.__dict__["__rnn_exp_text__"] == text:
             return source
+    _check_encoding(text, shown)
     _run_text(source, text)
     return source
-
-
-def files_in(words: Iterable[str]) -> list[str]:
-    """Return the files that words such as ``use=[mine.py,other.py]`` ask for.
-
-    Args:
-        words: of a command line that Hydra does not read.
-
-    Example:
-        >>> files_in(["use=[mine.py,'my parts.py']", "task=mine"])
-        ['mine.py', 'my parts.py']
-    """
-    lists = [word.removeprefix("use=").strip("[]'\" ") for word in words if word.startswith("use=")]
-    return [path.strip("'\" ") for each in lists for path in each.split(",") if path]
 
 
 @functools.cache
@@ -128,26 +117,20 @@ def load_plugins() -> None:
     """Import what installed packages register: the modules of the entry points `GROUP`.
 
     They are looked for when a word is first looked up, not when this package is imported; with
-    ``RNN_EXP_PLUGINS=0`` in the environment there are none.
+    ``RNN_EXP_PLUGINS=0`` in the environment none is imported here. What a script imports itself
+    registers all the same, as the package that it is part of.
 
     Raises:
         SourceError: if one cannot be imported.
     """
     if os.environ.get(NO_PLUGINS) == "0":
         return
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        # dask may have replaced Python's finder of packages: entries are then of another class
-        name, version = (entry.dist.name, entry.dist.version) if entry.dist else (entry.module, "0")
-        source = Source(name, _hash_of_package(entry.module.partition(".")[0]), version)
+    for entry in installed():
+        source = source_of_entry(entry)
         with running(source, f"plugin={source.name}"):
             importlib.import_module(entry.module)
-        _distributions().append(source)
-
-
-@functools.cache
-def _distributions() -> list[Source]:
-    """Return the packages that were imported; this process fills it."""
-    return []
+        if source not in loaded():
+            loaded().append(source)
 
 
 def _run_text(source: Source, text: bytes) -> None:
@@ -172,14 +155,22 @@ def _run_text(source: Source, text: bytes) -> None:
         raise
 
 
-def _hash_of_package(package: str) -> str:
-    """Return the hash of the texts of all modules of an installed package."""
-    found = importlib.util.find_spec(package)
-    places = [] if found is None else [*(found.submodule_search_locations or [])]
-    files = sorted(file for place in places for file in Path(place).rglob("*.py"))
-    if not files and found is not None and found.origin is not None:
-        files = [Path(found.origin)]
-    return hash_of(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files))
+def _check_encoding(text: bytes, shown: str) -> None:
+    """Refuse a file that is no text in its encoding, and say in which line."""
+    what = "a Python file in UTF-8, or with its encoding in its first line"
+    encoding, declared = "utf-8", ""
+    try:
+        encoding = tokenize.detect_encoding(io.BytesIO(text).readline)[0]
+    except SyntaxError as error:  # of an encoding that is not known, or a byte in the first lines
+        declared = f"; {error.msg}"
+    try:
+        text.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        byte = f"line {line} has the byte {text[error.start]:#04x}, which is not {encoding}"
+        raise SourceError("use", shown, f"{what}; {byte}: save it as UTF-8") from None
+    if declared or b"\0" in text:
+        raise SourceError("use", shown, f"{what}{declared or '; zero bytes are no text'}")
 
 
 def _module_name(name: str) -> str:

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar, cast
 
-from rnn_exp.registry.source import Source, is_ours, loading, module_of_caller, source_of_caller
+from rnn_exp.registry.caller import source_of_caller
+from rnn_exp.registry.source import Source, is_ours, loading, module_of_caller
 
 __all__ = ["Registry"]
 
@@ -67,7 +68,8 @@ class Registry(Mapping[str, T]):
         self._things[name] = cast(T, thing)
         if source is not None:
             self._sources[name] = source
-        if source is not None and (running := loading()) is not None:
+        # A package that a file imports stays imported, whatever becomes of the file.
+        if source is not None and (running := loading()) is not None and running.source == source:
             running.undo.append(lambda: self._restore(name, *before))
             running.remove.append(lambda: self._remove(name, source))
         return thing

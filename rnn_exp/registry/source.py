@@ -10,13 +10,11 @@ import hashlib
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from rnn_exp.registry.typed import text_of
-
 __all__ = [
+    "TYPED",
     "Loading",
     "Source",
     "SourceError",
@@ -25,11 +23,12 @@ __all__ = [
     "loading",
     "module_of_caller",
     "running",
-    "source_of_caller",
+    "why_of",
 ]
 
 _CHECKERS: Final = ("jaxtyping", "beartype")  # stand between caller and callee in tests
-_TYPED: Final = "typed in Python"
+TYPED: Final = "typed in Python"
+"""The name of what was typed in a notebook."""
 _LOADING: ContextVar["Loading | None"] = ContextVar("loading", default=None)
 
 
@@ -70,7 +69,7 @@ class Source:
     @property
     def is_typed(self) -> bool:
         """Whether it was typed in a notebook, and is no file."""
-        return self.name == _TYPED
+        return self.name == TYPED
 
     @property
     def in_full(self) -> str:
@@ -119,31 +118,6 @@ def module_of_caller(frame: FrameType | None) -> Mapping[str, Any]:
     return {}
 
 
-def source_of_caller(thing: object, module: Mapping[str, Any]) -> Source:
-    """Return the source of something that is registered.
-
-    It is what is being run (`use`, `load_plugins`), or else the file of the module that registers
-    it, or else the text of the thing.
-
-    Args:
-        thing: what is registered.
-        module: the globals of the module that registers it: a script, a test, a notebook.
-
-    Raises:
-        SourceError: if its source text cannot be had.
-    """
-    begun, file = loading(), module.get("__file__")
-    if begun is not None:
-        return begun.source
-    if file is not None and Path(file).is_file():
-        return Source(Path(file).name, hash_of(Path(file).read_bytes()))
-    text = text_of(thing)
-    if not text:
-        allowed = "something whose source can be read: write it into a file and use that"
-        raise SourceError("register", getattr(thing, "name", thing), allowed)
-    return Source(_TYPED, hash_of(text.encode()))
-
-
 @contextlib.contextmanager
 def running(source: Source, word: str) -> Iterator[Loading]:
     """Let what is registered meanwhile be a source's; say in one line why it cannot be run."""
@@ -157,13 +131,20 @@ def running(source: Source, word: str) -> Iterator[Loading]:
             undo()
         if isinstance(error, SourceError) or not isinstance(error, (Exception, SystemExit)):
             raise
-        raise SourceError(key, value, f"what can be run: {_why(error, source)}") from error
+        what = "a package that can be imported" if key == "plugin" else "a file that runs"
+        allowed = f"{what} without an error; {why_of(error, source)}"
+        raise SourceError(key, value, allowed) from error
     finally:
         _LOADING.reset(token)
 
 
-def _why(error: BaseException, source: Source) -> str:
-    """Say in one line what an error is, and in which line of the file."""
+def why_of(error: BaseException, source: Source) -> str:
+    """Say in one line what an error is, and in which line of a source.
+
+    Args:
+        error: that was raised.
+        source: whose lines are looked for.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame.lineno for frame in frames if frame.filename == source.path]
     line = own[-1] if own else getattr(error, "lineno", None)

@@ -18,6 +18,8 @@ ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
         "init.readout_scale": 1.0,
         "network.bias": True,
         "recording.jacobian_lags": 0,
+        "task.label": None,
+        "task.lengths": "batch",
         "task.longest": None,
         "training.momentum": 0.0,
         "training.nesterov": False,

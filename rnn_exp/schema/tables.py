@@ -26,7 +26,7 @@ __all__ = [
     "tables_of",
 ]
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 """The version of this format, in every run.json; folders without one are of version 1."""
 HASHES_SINCE: Final = 4
 """The format from which on run.json has the hashes of a folder's other files."""
@@ -123,7 +123,7 @@ _UPDATES = Table(
     "a recorded update",
     (
         _UPDATE,
-        Column("length", "whole", "time steps", "length of the update's sequences"),
+        Column("length", "whole", "time steps", "length of the update's longest sequence"),
         Column("loss", "real", "of the task", "mean loss of the batch"),
         Column("error", "real", "share", "share of the batch's sequences answered wrong"),
         Column("grad_norm", "real", "1", "gradient norm over all parameters, before clipping"),
@@ -152,6 +152,13 @@ _UPDATES = Table(
             "‖Δw‖ / ‖w‖ of that step, w before it",
             since=5,
         ),
+        Column(
+            "learning_rate",
+            "real",
+            "1",
+            "learning rate of the update: that of the schedule, after warm-up",
+            since=6,
+        ),
     ),
 )
 
@@ -161,12 +168,20 @@ _GRADIENTS = Table(
     (
         _UPDATE,
         Column("layer", "whole", "", "number of the layer; 0 reads the inputs"),
-        Column("time", "whole", "time steps", "time step t, from 1"),
-        Column("lag", "whole", "time steps", "T − t: steps back from the last one"),
+        Column("time", "whole", "time steps", "time step t of the longest sequence, from 1"),
+        Column(
+            "lag", "whole", "time steps", "T − t: steps back from the last one of each sequence"
+        ),
         Column("log10_total", "real", _NORM, "∂L/∂h_t through all later time steps"),
         Column("log10_direct", "real", _NORM, "the part of ∂L/∂h_t not through h_{t+1}"),
         Column("log10_contribution", "real", _NORM, "what the time step adds to ∂L/∂W_hh"),
-        Column("saturation", "real", "1", "mean φ' over batch, units and gates; small: saturated"),
+        Column(
+            "saturation",
+            "real",
+            "1",
+            "mean φ' over batch, units and gates; small: saturated; NaN: the cell is one's own, by "
+            "a step, which does not say what its activations are",
+        ),
         Column("state_rms", "real", "1", "root mean square of h_t over batch and units"),
         Column("log10_memory", "real", _NORM, "∂L/∂c_t", _HAS_MEMORY),
         Column(
@@ -214,7 +229,12 @@ _JACOBIANS = Table(
     "a recorded update, lag and singular value",
     (
         _UPDATE,
-        Column("lag", "whole", "time steps", "k of the Jacobian ∂h_T/∂h_{T−k} (top layer)"),
+        Column(
+            "lag",
+            "whole",
+            "time steps",
+            "k of the Jacobian ∂h_T/∂h_{T−k} (top layer); of h and c side by side where there is c",
+        ),
         Column("index", "whole", "", "place of the singular value; 1 is the largest"),
         Column(
             "log10_singular_value",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from rnn_exp.storage.parquet import reason
+from rnn_exp.data.parquet_table import reason
 from rnn_exp.storage.results import DamagedWarning, Results
 from rnn_exp.storage.run_json import RunFolder, read
 from rnn_exp.storage.trust import without_place

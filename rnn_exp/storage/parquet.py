@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from rnn_exp.data.parquet_table import opened, reason
 from rnn_exp.schema import FORMAT, FORMER_NAMES, GRADIENT_STATUSES, TABLES
 from rnn_exp.storage.hashes import damage, damage_of
 
@@ -24,7 +24,6 @@ __all__ = [
     "column_of",
     "gather",
     "promised",
-    "reason",
 ]
 
 
@@ -127,7 +126,7 @@ def promised(
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if it has not, or is no parquet file.
     """
-    with _opened(path, content) as file:
+    with opened(path, content) as file:
         found, rows = file.schema_arrow, file.metadata.num_rows
     names: dict[str, str] = {}
     for column in TABLES[table].columns:
@@ -150,11 +149,6 @@ def promised(
         if version < column.since and column.name not in names and column.of in names
     }
     return Source(path, rows, names, derived, entry, content)
-
-
-def _opened(path: Path, content: bytes | None) -> pq.ParquetFile:
-    where = path if content is None else pa.BufferReader(content)
-    return pq.ParquetFile(where, page_checksum_verification=True)
 
 
 def _name_in(names: Collection[str], column: str) -> str | None:
@@ -200,11 +194,6 @@ def column_of(table: str, name: str, values: np.ndarray) -> Any:  # noqa: ANN401
     return pd.Categorical.from_codes(values, dtype=statuses)
 
 
-def reason(error: Exception) -> str:
-    """Return an error as one line: those of parquet have many."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
-
-
 def _part(
     source: Source, kinds: Mapping[str, _Kind], wanted: Wanted
 ) -> tuple[dict[str, np.ndarray], int]:
@@ -217,7 +206,7 @@ def _part(
         wrong = damage(source.path, source.entry)
         if wrong is not None:
             raise ValueError(wrong)
-    with _opened(source.path, source.content) as file:
+    with opened(source.path, source.content) as file:
         table = file.read(columns=[source.names[name] for name in there], use_threads=False)
     if len(table.column_names) != len(there):
         raise ValueError("its columns are not those that its footer promised")

@@ -111,7 +111,7 @@ def _rows_a_record(settings: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     if exponents is not None:
         yield "exponents", exponents
     if largest is not None and units is not None:  # at the powers of 2, and at the largest
-        yield "jacobians", (largest.bit_length() + 1) * units
+        yield "jacobians", (largest.bit_length() + 1) * 2 * units  # some cells have c beside h
 
 
 def _whole_or_none(value: object) -> int | None:

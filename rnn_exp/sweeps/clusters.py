@@ -9,17 +9,22 @@ import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, TypeVar
 
 from rnn_exp.fields import SettingError
 
-__all__ = ["Dask", "Ray"]
+__all__ = ["Dask", "Ray", "RefusedByWorker"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _CONNECT_SECONDS = 10  # how long a cluster has to answer
 _NO_MESSAGES = logging.CRITICAL + 1
+
+
+class RefusedByWorker(ConnectionError):  # noqa: N818 - it is returned, then raised
+    """A worker cannot make the runs that it was sent: it has other sources, or lacks a file."""
 
 
 class Dask:
@@ -67,7 +72,7 @@ class Dask:
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
         """Send an item to the cluster and return the future of ``function(item)``."""
-        return self.executor.submit(_call_on_dask, function, item)
+        return self.executor.submit(_call_on_dask, _packed(function, item))
 
     def stop_check(self) -> Callable[[], object]:
         """Return what an item's function has to call often, so that it stops when cancelled."""
@@ -122,7 +127,7 @@ class Ray:
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> "Future[Result]":
         """Send an item to the cluster and return the future of ``function(item)``."""
-        return self.call.remote(function, item).future()
+        return self.call.remote(_packed(function, item)).future()
 
     def stop_check(self) -> None:
         """Return None: Ray ends its processes with the sweep."""
@@ -135,9 +140,18 @@ class Ray:
         self.ray.shutdown()
 
 
-def _call_on_dask(function: Callable[[Item], Result], item: Item) -> Result:
+def _packed(function: Callable[[Item], Result], item: Item) -> bytes:
+    """Return a call as bytes, so that nobody but the worker takes it apart.
+
+    Files of a user are run as the runs that need them are unpacked: Dask's scheduler would run them
+    too, and what is refused there would look like a worker that ended.
+    """
+    return bytes(ForkingPickler.dumps((function, item)))
+
+
+def _call_on_dask(packed: bytes) -> object:
     try:
-        return function(item)
+        return _call(packed)
     except KeyboardInterrupt:  # raised by _stop_if_cancelled; it would end the worker itself
         raise RuntimeError("the sweep was stopped") from None
 
@@ -156,7 +170,12 @@ def _stop_if_cancelled() -> None:
         raise KeyboardInterrupt
 
 
-def _call(function: Callable[[Item], Result], item: Item) -> Result:
+def _call(packed: bytes) -> object:
+    """Make a call in the worker; return `RefusedByWorker` if its runs cannot be made there."""
+    try:
+        function, item = ForkingPickler.loads(packed)
+    except Exception as error:
+        return RefusedByWorker(f"a worker refused its runs: {' '.join(str(error).split())}")
     return function(item)
 
 

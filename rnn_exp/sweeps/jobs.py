@@ -4,11 +4,13 @@ import dataclasses
 import logging
 import logging.config
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rnn_exp.registry import why_of
 from rnn_exp.storage import writing
 from rnn_exp.sweeps.available import available
 from rnn_exp.training.memory import allocation_failure
@@ -83,13 +85,24 @@ class Assignment:
 
 def failed(job: Job, error: Exception) -> JobResult:
     """Return a job's failure, and write it into its log and run.json if the disk is not full."""
-    failure = allocation_failure(error, job.run, available()) or reason(error)
+    failure = allocation_failure(error, job.run, available()) or _of_own_part(error, job.run)
+    failure = failure or reason(error)
     write_log(job, "failed", error)
     try:
         writing.write_status(job.folder, job.run, "failed", failure=failure)
     except OSError as other:
         failure += f" (and this could not be written down: {other})"
     return JobResult("failed", failure=failure)
+
+
+def _of_own_part(error: Exception, run: Run) -> str:
+    """Say which part of a user an error was raised in, and in which line; "": in none."""
+    frames = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+    for source in dict.fromkeys(run.sources.values()):
+        if source.path in frames:
+            parts = [what for what, other in run.sources.items() if other == source]
+            return f"{', '.join(parts)} ({source.name}, {why_of(error, source)})"
+    return ""
 
 
 def reason(error: Exception) -> str:

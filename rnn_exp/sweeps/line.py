@@ -134,7 +134,7 @@ class NotebookLine:
 
     def __init__(self, name: str, seconds: float) -> None:
         self.wait, self.next_show = seconds, monotonic()
-        from tqdm import notebook  # imports IPython where that is installed
+        from tqdm import notebook
 
         self.name = printable(name)
         self.bar = notebook.tqdm(total=1.0, desc=self.name, bar_format="{bar} {desc}", leave=True)
@@ -172,16 +172,22 @@ def line_on(stream: Stream, name: str, seconds: float) -> AnyLine:
     """
     if not _is_notebook():
         return Line(stream, name, seconds)
-    try:
+    if _has_widgets():
         return NotebookLine(name, seconds)
-    except ImportError:  # without widgets: what tqdm raises
-        return Line(stream, name, seconds, in_place=True)
+    return Line(stream, name, seconds, in_place=True)
 
 
 def _is_notebook() -> bool:
     """Say whether this is the kernel of a notebook."""
     asked = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return asked is not None and "IPKernelApp" in asked.config
+
+
+def _has_widgets() -> bool:
+    """Say whether bars can be made. Tqdm itself says so too late: a half-made one complains."""
+    from tqdm import notebook  # imports IPython where that is installed
+
+    return vars(notebook).get("IProgress") is not None
 
 
 def columns_of(stream: Stream) -> int:

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from rnn_exp.fields import SettingError, check, choice, whole
-from rnn_exp.sweeps.clusters import Dask, Ray
+from rnn_exp.sweeps.clusters import Dask, Ray, RefusedByWorker
 from rnn_exp.sweeps.processes import NoProcess, ProcessEnded, Processes
 
 __all__ = ["LostWorker", "Pool", "Processes", "ThisProcess", "Workers", "map_unordered"]
@@ -154,7 +154,8 @@ def map_unordered(
         at_once: how many items may be with the workers at a time; None: as many as they can take.
 
     Raises:
-        ConnectionError: if the cluster is gone, or no process can be started.
+        ConnectionError: if the cluster is gone, a worker refuses what it is sent, or no process can
+            be started.
     """
     source, retries = iter(items), deque[tuple[Item, int]]()
     running: dict[Future[Result], tuple[Item, int]] = {}
@@ -167,7 +168,10 @@ def map_unordered(
             item, attempt = running.pop(future)
             error = _exception_of(future)
             if error is None:
-                yield item, future.result()
+                result = future.result()
+                if isinstance(result, RefusedByWorker):
+                    raise result
+                yield item, result
                 continue
             if isinstance(error, NoProcess):
                 raise error

@@ -7,10 +7,13 @@ import ctypes
 import gc
 import os
 import platform
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from rnn_exp.arithmetic import ask_for_strict_products
+from rnn_exp.arithmetic import ask_for_strict_products, was_asked_too_late
 
-__all__ = ["cores", "settle", "use_one_thread"]
+__all__ = ["cores", "settle", "settled", "use_one_thread"]
 
 # Parameters of glibc's mallopt, and their values in bytes: how much free memory may stay at the
 # end of the heap, and from which size on a block is mapped on its own. 32 MiB is the most that
@@ -39,6 +42,34 @@ def settle() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_TRIM_THRESHOLD, _FREE_AT_END)
         libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """A context in which arithmetic is settled; torch has as many threads as before afterwards.
+
+    Warns:
+        UnsettledWarning: if torch has multiplied before: it is too late then.
+    """
+    import torch
+
+    from rnn_exp.training.experiment import UnsettledWarning
+
+    settle()
+    if was_asked_too_late():
+        warnings.warn(
+            "torch has multiplied matrices in this process before its arithmetic was settled, so "
+            "a run's last bits may depend on the runs beside it: start anew and train first, or "
+            "start Python with MKL_CBWR=AUTO,STRICT in its environment",
+            UnsettledWarning,
+            stacklevel=5,
+        )
+    before = torch.get_num_threads()
+    use_one_thread()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def use_one_thread() -> None:

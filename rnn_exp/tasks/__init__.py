@@ -9,12 +9,13 @@ from rnn_exp.tasks.adding import Adding, Multiplication
 from rnn_exp.tasks.digits import Digits
 from rnn_exp.tasks.images import Images
 from rnn_exp.tasks.latch import Latch
-from rnn_exp.tasks.lengths import LengthRange, at_length
+from rnn_exp.tasks.lengths import LengthRange, at_length, lengths_field, longest_field
 from rnn_exp.tasks.memoryless import Hold, Noise
 from rnn_exp.tasks.order import TemporalOrder
 from rnn_exp.tasks.recall import Copy, Memorization, Permutation
 from rnn_exp.tasks.series import Series
-from rnn_exp.tasks.task import TASKS, Batch, HoldsOut, SequenceBatch, Stream, Task
+from rnn_exp.tasks.stream import SequenceBatch, Stream
+from rnn_exp.tasks.task import TASKS, Batch, HoldsOut, Task
 
 __all__ = [
     "TASKS",
@@ -37,6 +38,8 @@ __all__ = [
     "Task",
     "TemporalOrder",
     "at_length",
+    "lengths_field",
+    "longest_field",
 ]
 
 KINDS: tuple[type[Task], ...] = (

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rnn_exp.fields import SettingError, check, choice, whole
 from rnn_exp.shapes import Float, Shaped
-from rnn_exp.tasks.lengths import LengthRange, longest_field
+from rnn_exp.tasks.lengths import LengthRange, lengths_field, longest_field
 from rnn_exp.tasks.task import Batch, Regression
 
 __all__ = ["Adding", "MarkedSequences", "MarkerRule", "Multiplication"]
@@ -157,6 +157,7 @@ class Adding(LengthRange, Regression):
         length: L, in time steps.
         convention: ``arjovsky``, ``pascanu`` or ``hochreiter``.
         longest: where it is given, each batch has a length of its own, from L to this (null: none).
+        lengths: with ``sequence``, each sequence of a batch has one, in place of the ``batch``.
 
     Raises:
         SettingError: if the length is below 2, 10 or 22 (arjovsky, pascanu, hochreiter), or the
@@ -166,6 +167,7 @@ class Adding(LengthRange, Regression):
     length: int = whole(30, least=2)
     convention: str = choice("arjovsky", list(_CONVENTIONS))
     longest: int | None = longest_field()
+    lengths: str = lengths_field()
 
     name: ClassVar[str] = "adding"
     input_size: ClassVar[int] = 2
@@ -234,6 +236,7 @@ class Multiplication(LengthRange, Regression):
     Args:
         length: L, in time steps.
         longest: where it is given, each batch has a length of its own, from L to this (null: none).
+        lengths: with ``sequence``, each sequence of a batch has one, in place of the ``batch``.
 
     Raises:
         SettingError: if the length is below 10.
@@ -241,6 +244,7 @@ class Multiplication(LengthRange, Regression):
 
     length: int = whole(50, least=_PASCANU.least)
     longest: int | None = longest_field()
+    lengths: str = lengths_field()
 
     name: ClassVar[str] = "multiplication"
     input_size: ClassVar[int] = 2

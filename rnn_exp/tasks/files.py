@@ -5,26 +5,33 @@ run, and whoever trains a run, also in another process or on another machine, re
 the one that the run was made with.
 """
 
-import csv
 import dataclasses
 import functools
 import hashlib
-import io
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from rnn_exp.data import DataError, Label, Table, read_table
 from rnn_exp.fields import Allowed, SettingError, choice_error
 
-__all__ = ["FileTask", "Source", "content_hash", "numbers_of", "sha256_field", "text"]
+__all__ = [
+    "FileTask",
+    "Source",
+    "content_hash",
+    "labels_of",
+    "numbers_of",
+    "only_column",
+    "sha256_field",
+    "table_of",
+    "text",
+]
 
 _LARGEST: Final = 1 << 30
 _LONGEST_TEXT: Final = 500
-_DELIMITERS: Final = ",;\t"
-_LONGEST_NAME: Final = 60
+_Values = TypeVar("_Values", np.ndarray, list[Label])
 
 
 def text(words: str, *, short: str | None = None, named: bool = True, decides: bool = True) -> Any:  # noqa: ANN401
@@ -191,65 +198,78 @@ def _changed(shown: str, wanted: str, found: str) -> SettingError:
     return SettingError("sha256", wanted, allowed)
 
 
-def numbers_of(content: bytes, shown: str, columns: Mapping[str, Sequence[str]]) -> np.ndarray:
-    """Return columns of a CSV file as numbers, (row, column), in float64.
-
-    The first line names the columns; cells are parted by commas, semicolons or tabs. Empty lines
-    are passed over. Columns that are not asked for may hold anything.
+def table_of(source: Source) -> Table:
+    """Return the table in a task's file.
 
     Args:
-        content: of the file.
-        shown: its path as it was typed, for messages.
-        columns: the names of the wanted columns, in order, by the setting that asks for them; a
-            setting without names asks for the only one.
+        source: the file.
 
     Raises:
-        SettingError: if the file is no such table, lacks a column, or a cell has no finite number.
+        SettingError: if it is another one, or none that can be read.
     """
-    header, lines = _lines(content, shown)
-    chosen = []
-    for key, names in columns.items():
-        if not names and len(header) > 1:
-            raise choice_error(key, None, header)
-        for name in names or header:
-            if name not in header:
-                raise choice_error(key, name, header)
-            chosen.append((key, name, header.index(name)))
-    result = np.empty((len(lines), len(chosen)))
-    for place, (key, name, column) in enumerate(chosen):
-        for row, (number, cells) in enumerate(lines):
-            try:
-                result[row, place] = value = float(cells[column])
-            except ValueError:
-                value = math.nan
-            if not math.isfinite(value):
-                cell = cells[column][:_LONGEST_NAME]
-                allowed = f"a column of numbers alone; line {number} of {shown} has {cell!r}"
-                raise SettingError(key, name, allowed)
-    return result
-
-
-def _lines(content: bytes, shown: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the names in the first line, and the cells of the others, each with its number."""
-    what = "a CSV file in UTF-8 with a line of names"
-    if content.startswith(b"PAR1"):
-        raise SettingError("file", shown, f"{what}; this is a parquet file, to be written as CSV")
+    content, file = source.contents()[0], source.shown
     try:
-        rows = content.decode("utf-8-sig")
-        first = rows.partition("\n")[0]
-        delimiter = max(_DELIMITERS, key=first.count)
-        reader = csv.reader(io.StringIO(rows, newline=""), delimiter=delimiter, strict=True)
-        lines = [(reader.line_num, cells) for cells in reader if cells]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SettingError("file", shown, f"{what}; {' '.join(str(error).split())}") from None
-    header = [name.strip() for name in lines[0][1]] if lines else []
-    if not header or not all(name.isprintable() and name for name in header):
-        raise SettingError("file", shown, f"{what}; its first line names no columns")
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise SettingError("file", shown, f"{what}; two columns are called {twice}")
-    for number, cells in lines[1:]:
-        if len(cells) != len(header):
-            counts = f"line {number} has {len(cells)} cells, the first line {len(header)}"
-            raise SettingError("file", shown, f"{what}; {counts}")
-    return header, lines[1:]
+        return read_table(content, file)
+    except DataError as error:
+        raise SettingError("file", file, error.allowed) from None
+
+
+def numbers_of(table: Table, columns: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Return columns of numbers, (row, column), in float64.
+
+    Args:
+        table: that has them.
+        columns: the setting that asks for each, and its name.
+
+    Raises:
+        SettingError: if there is no such column, or a cell of it is no finite number.
+    """
+    found = [_column(table, key, name, table.numbers) for key, name in columns]
+    return np.stack(found, axis=-1)
+
+
+def labels_of(table: Table, key: str, name: str) -> list[Label]:
+    """Return a column of labels: whole numbers, or words.
+
+    Args:
+        table: that has it.
+        key: the setting that asks for it.
+        name: of the column.
+
+    Raises:
+        SettingError: if there is no such column, or a cell of it is no label.
+    """
+    return _column(table, key, name, table.labels)
+
+
+def only_column(table: Table, key: str, besides: str | None = None) -> str:
+    """Return the name of the only column that there is.
+
+    Args:
+        table: that has it.
+        key: the setting that asks for it, without a name.
+        besides: a column that is there for something else.
+
+    Raises:
+        SettingError: if there are several, or what is taken for its name is a number.
+    """
+    names = [name for name in table.names if name != besides]
+    if len(names) != 1 and besides is None:
+        raise choice_error(key, None, names)
+    if len(names) != 1:
+        raise SettingError(key, None, f"one or more of {', '.join(names)}, as a+b")
+    if names[0].isdecimal():
+        allowed = f"{names[0]}, if the first line of {table.shown} is a name and no number"
+        raise SettingError(key, None, allowed)
+    return names[0]
+
+
+def _column(table: Table, key: str, name: str, read: Callable[[str], _Values]) -> _Values:
+    if name not in table.names:
+        raise choice_error(key, name, table.names)
+    try:
+        return read(name)
+    except DataError as error:
+        if error.column is None:
+            raise SettingError("file", table.shown, error.allowed) from None
+        raise SettingError(key, name, error.allowed) from None

@@ -21,6 +21,7 @@ __all__ = ["Images"]
 _WHAT = "an npz file of images and labels, or an idx3-ubyte file"
 _SPLIT = ("x_train", "y_train", "x_test", "y_test")  # as Keras' mnist.npz calls them
 _ALL = ("images", "labels")
+_USES = ("for training", "for tests")
 
 
 class _Pictures(NamedTuple):
@@ -181,18 +182,40 @@ def _read(source: Source) -> _Pictures:
         if not fits or pictures.shape[1:] != images[0].shape[1:] or names.dtype.kind not in "ui":
             shapes = f"images {pictures.shape}, labels {names.shape} ({names.dtype})"
             raise SettingError("file", shown, f"images of one size, each with a number; {shapes}")
-    return _checked(np.concatenate(images), np.concatenate(labels), training, shown)
+    parts = [_single(part, shown, use) for part, use in zip(images, _USES, strict=False)]
+    return _checked(np.concatenate(parts), np.concatenate(labels), training, shown)
+
+
+def _single(pictures: np.ndarray, shown: str, use: str) -> np.ndarray:
+    """Return images as bytes or in single precision, having looked at every pixel.
+
+    Args:
+        pictures: of one size.
+        shown: the path of their file as it was typed.
+        use: what they are for, in words.
+    """
+    if pictures.dtype == np.uint8:
+        return pictures
+    with np.errstate(over="ignore"):
+        pixels = pictures.astype(np.float32)
+    finite = np.isfinite(pixels)
+    if not finite.all():
+        place = np.unravel_index(int(finite.argmin()), pixels.shape)
+        axes = ("row", "column", "channel") if pixels.ndim > 2 else ("pixel",)
+        where = ", ".join(f"{axis} {at + 1}" for axis, at in zip(axes, place[1:], strict=False))
+        has = f"image {place[0] + 1} {use} has {pictures[place]} in {where}"
+        allowed = f"images whose pixels are finite in single precision; {has}"
+        raise SettingError("file", shown, allowed)
+    return pixels
 
 
 def _checked(pictures: np.ndarray, names: np.ndarray, training: int, shown: str) -> _Pictures:
     """Return the images, having looked whether something can be learnt of them."""
     pixels = pictures.reshape(len(pictures), -1)
-    if pixels.dtype != np.uint8:
-        pixels = pixels.astype(np.float32)
     classes = np.unique(names[:training])
     low, high = float(pixels[:training].min()), float(pixels[:training].max())
-    if not np.isfinite(pixels).all() or not low < high:
-        raise SettingError("file", shown, "images whose pixels are finite and not all the same")
+    if not low < high:
+        raise SettingError("file", shown, "images whose pixels are not all the same")
     if len(classes) < 2 or len(names) <= training or not np.isin(names, classes).all():
         allowed = "images of two classes or more for training, and for tests some of these"
         raise SettingError("file", shown, allowed)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 
 from rnn_exp.fields import SettingError, check, number, whole
-from rnn_exp.tasks.lengths import LengthRange, longest_field
+from rnn_exp.tasks.lengths import LengthRange, lengths_field, longest_field
 from rnn_exp.tasks.task import Batch, Classification
 
 __all__ = ["Latch"]
@@ -34,6 +34,7 @@ class Latch(LengthRange, Classification):
         informative: how many of the first inputs show the class.
         noise: the standard deviation of what is added to every input.
         longest: where it is given, each batch has a length of its own, from L to this (null: none).
+        lengths: with ``sequence``, each sequence of a batch has one, in place of the ``batch``.
 
     Raises:
         SettingError: if no input after the informative ones is left, or a number is out of range.
@@ -43,6 +44,7 @@ class Latch(LengthRange, Classification):
     informative: int = whole(3, least=1)
     noise: float = number(0.2, least=0)
     longest: int | None = longest_field()
+    lengths: str = lengths_field()
 
     name: ClassVar[str] = "latch"
     input_size: ClassVar[int] = 1

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 
 from rnn_exp.fields import check, number, whole
-from rnn_exp.tasks.lengths import LengthRange, longest_field
+from rnn_exp.tasks.lengths import LengthRange, lengths_field, longest_field
 from rnn_exp.tasks.task import Batch, Regression
 
 __all__ = ["Hold", "Noise"]
@@ -33,6 +33,7 @@ class Noise(LengthRange, Regression):
         length: L, in time steps.
         channels: how many inputs a time step has.
         longest: where it is given, each batch has a length of its own, from L to this (null: none).
+        lengths: with ``sequence``, each sequence of a batch has one, in place of the ``batch``.
 
     Raises:
         SettingError: if the length or the channels are below 1.
@@ -41,6 +42,7 @@ class Noise(LengthRange, Regression):
     length: int = whole(50, least=1)
     channels: int = whole(1, least=1)
     longest: int | None = longest_field()
+    lengths: str = lengths_field()
 
     name: ClassVar[str] = "noise"
     output_size: ClassVar[int] = 1
@@ -84,6 +86,7 @@ class Hold(LengthRange, Regression):
         length: L, in time steps.
         target: the value to be at, at the last of them.
         longest: where it is given, each batch has a length of its own, from L to this (null: none).
+        lengths: with ``sequence``, each sequence of a batch has one, in place of the ``batch``.
 
     Raises:
         SettingError: if the length is below 1, or the target below −1 or no finite number.
@@ -92,6 +95,7 @@ class Hold(LengthRange, Regression):
     length: int = whole(50, least=1)
     target: float = number(0.7, least=-1)  # -1 is the least that a tanh unit can be
     longest: int | None = longest_field()
+    lengths: str = lengths_field()
 
     name: ClassVar[str] = "hold"
     input_size: ClassVar[int] = 1

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 
 from rnn_exp.fields import SettingError, check, whole
-from rnn_exp.tasks.lengths import LengthRange, longest_field
+from rnn_exp.tasks.lengths import LengthRange, lengths_field, longest_field
 from rnn_exp.tasks.task import Batch, Classification, one_hot
 
 __all__ = ["TemporalOrder"]
@@ -35,6 +35,7 @@ class TemporalOrder(LengthRange, Classification):
         length: L, in time steps.
         cues: how many there are, 2 or 3.
         longest: where it is given, each batch has a length of its own, from L to this (null: none).
+        lengths: with ``sequence``, each sequence of a batch has one, in place of the ``batch``.
 
     Raises:
         SettingError: if the length is below 10, or the cues are not 2 or 3.
@@ -43,6 +44,7 @@ class TemporalOrder(LengthRange, Classification):
     length: int = whole(50, least=10)
     cues: int = whole(2, least=2)
     longest: int | None = longest_field()
+    lengths: str = lengths_field()
 
     name: ClassVar[str] = "temporal_order"
     input_size: ClassVar[int] = 6

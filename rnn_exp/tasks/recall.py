@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 
 from rnn_exp.fields import SettingError, check, whole
-from rnn_exp.tasks.lengths import LengthRange, longest_field
+from rnn_exp.tasks.lengths import LengthRange, lengths_field, longest_field
 from rnn_exp.tasks.task import Batch, Classification, one_hot
 
 __all__ = ["Copy", "Memorization", "PatternRecall", "Permutation"]
@@ -37,6 +37,7 @@ class Permutation(LengthRange, Classification):
     Args:
         length: L, in time steps.
         longest: where it is given, each batch has a length of its own, from L to this (null: none).
+        lengths: with ``sequence``, each sequence of a batch has one, in place of the ``batch``.
 
     Raises:
         SettingError: if the length is below 2: the cue would be the last step.
@@ -44,6 +45,7 @@ class Permutation(LengthRange, Classification):
 
     length: int = whole(50, least=2)
     longest: int | None = longest_field()
+    lengths: str = lengths_field()
 
     name: ClassVar[str] = "permutation"
     input_size: ClassVar[int] = 100

@@ -1,8 +1,8 @@
-"""What a task is, how answers are scored, and fresh sequences for many runs.
+"""What a task is, and how answers are scored.
 
 A task draws sequences with answers and knows what guessing would score (`Task`, `Batch`). Every
 task is registered in `TASKS`. `Regression` and `Classification` score answers that are numbers or
-classes; `Stream` draws the sequences of many runs, as a `SequenceBatch`.
+classes.
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -10,7 +10,6 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from rnn_exp.randomness import generator
 from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float, Shaped
 
@@ -21,27 +20,28 @@ __all__ = [
     "FixedLength",
     "HoldsOut",
     "Regression",
-    "SequenceBatch",
-    "Stream",
     "Task",
     "one_hot",
 ]
 
 
 class Batch(NamedTuple):
-    """Sequences of one length for one run, and their answers.
+    """Sequences for one run, and their answers.
 
     Args:
         inputs: what the network reads; 0 after time step ``length``, where it means nothing.
         targets: the right answers, numbers (float32) or classes (int64).
         cues: the time steps, counted from 1, whose inputs must be remembered.
-        length: the number of time steps of these sequences.
+        length: the number of time steps of these sequences, of the longest if they differ.
+        ends: the number of time steps of each sequence, after which its inputs are 0 and at the
+            last of which it is answered; None: ``length``, of all of them.
     """
 
     inputs: Float[Tensor, "time batch input"]
     targets: Shaped[Tensor, "answer batch"]
     cues: Shaped[Tensor, "cue batch"]
     length: int
+    ends: Shaped[Tensor, " batch"] | None = None
 
 
 @runtime_checkable
@@ -231,54 +231,3 @@ def one_hot(
     """
     inputs = torch.zeros(*symbols.shape, symbol_count, dtype=torch.float32)
     return inputs.scatter_(-1, symbols.unsqueeze(-1), 1.0)
-
-
-class SequenceBatch(NamedTuple):
-    """The sequences of many runs, one batch a run, and their answers.
-
-    Args:
-        inputs: what the networks read; 0 after a run's own length.
-        targets: the right answers.
-        lengths: the number of time steps of each run's sequences.
-    """
-
-    inputs: Float[Tensor, "time run batch input"]
-    targets: Shaped[Tensor, "run answer batch"]
-    lengths: list[int]
-
-
-class Stream:
-    """Fresh batches for every run; runs of one seed share their sequences, drawn once.
-
-    Args:
-        task: what draws them.
-        seeds: the seed of each run.
-        batch_size: the number of sequences of each run.
-        like: any tensor of the dtype and on the device that the numbers are to have.
-    """
-
-    def __init__(self, task: Task, seeds: list[int], batch_size: int, like: Tensor) -> None:
-        self.task, self.batch_size, self.like = task, batch_size, like
-        self.seeds = seeds
-        self.generators = {seed: generator(seed, "data") for seed in seeds}
-
-    def generator_of(self, run: int) -> torch.Generator:
-        """Return the generator that draws a run's sequences."""
-        return self.generators[self.seeds[run]]
-
-    def draw(self, runs: list[int]) -> SequenceBatch:
-        """Return the next sequences of some of the runs.
-
-        Args:
-            runs: their places in ``seeds``; a seed of none of them draws nothing.
-        """
-        seeds = [self.seeds[run] for run in runs]
-        batches: dict[int, Batch] = {}
-        for seed in dict.fromkeys(seeds):
-            batches[seed] = self.task.draw(self.batch_size, self.generators[seed])
-        inputs = torch.stack([batches[seed].inputs for seed in seeds], dim=1)
-        targets = torch.stack([batches[seed].targets for seed in seeds])
-        if targets.is_floating_point():
-            targets = targets.to(self.like.dtype)
-        lengths = [batches[seed].length for seed in seeds]
-        return SequenceBatch(inputs.to(self.like), targets.to(self.like.device), lengths)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rnn_exp.theory.correlation import correlation_slope as correlation_slope
     from rnn_exp.theory.correlation import fixed_correlation as fixed_correlation
     from rnn_exp.theory.directions import log10_singular_values as log10_singular_values
+    from rnn_exp.theory.directions import (
+        log10_singular_values_of_cell as log10_singular_values_of_cell,
+    )
     from rnn_exp.theory.lyapunov import spectrum as spectrum
     from rnn_exp.theory.lyapunov import sum_rule as sum_rule
     from rnn_exp.theory.one_unit import chain_rule as chain_rule
@@ -42,6 +45,7 @@ __all__ = [
     "fixed_correlation",
     "growth",
     "log10_singular_values",
+    "log10_singular_values_of_cell",
     "log_sizes",
     "loss_surface",
     "mean_field",
@@ -55,7 +59,7 @@ __all__ = [
 _PLACES: Final = {
     "stationary": ("bound_gain", "critical_gain", "mean_field", "norm_bound"),
     "correlation": ("correlation_map", "correlation_slope", "fixed_correlation"),
-    "directions": ("log10_singular_values",),
+    "directions": ("log10_singular_values", "log10_singular_values_of_cell"),
     "lyapunov": ("spectrum", "sum_rule"),
     "one_unit": ("chain_rule", "loss_surface", "saddle_nodes"),
     "prediction": ("predict",),

@@ -15,6 +15,7 @@ from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.randomness import generator
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import Task
+from rnn_exp.tasks.lengths import with_one_length
 
 __all__ = [
     "FEW",
@@ -40,7 +41,7 @@ def inputs_of_layer(
     network: Network, task: Task, seed: int, parameters: dict[str, Tensor], number: int
 ) -> Float[Tensor, "time 1 batch input"]:
     """Return what a layer reads of fresh sequences of the run's own; parameters of one run."""
-    batch = task.draw(SAMPLE, generator(seed, "drive"))
+    batch = with_one_length(task).draw(SAMPLE, generator(seed, "drive"))
     x = batch.inputs[: batch.length].unsqueeze(1).to(parameters["readout.weight"])
     if number == 0:
         return x
@@ -99,7 +100,7 @@ def mean_drive(
     moments = V1.new_zeros(V1.shape[1], V1.shape[1])
     for block in torch.split(rows, _ROWS):
         x1 = with_ones(block.double())
-        moments.addmm_(x1.T, x1)
+        moments.addmm_(x1.mT, x1)
     drive = float(((V1 @ (moments / len(rows))) * V1).sum(-1).mean())
     return drive if math.isfinite(drive) else math.nan
 

@@ -90,7 +90,7 @@ class RunBatch:
         self._stream = Stream(self.task, seeds, self.training.batch_size, parameters.flat)
         self._first_weight = parameters.views()[self.network.top_weight].clone()
         self._parametrization = PARAMETRIZATIONS[self.network.parametrization](parameters)
-        self._steps = Steps(self.training)
+        self._steps = Steps(self.training, parameters.layout)
         trained = self._parametrization.start(parameters.flat)
         memory = self._steps.memory(trained)
         for row, state in enumerate(states):
@@ -153,7 +153,9 @@ class RunBatch:
         """
         objective, network = self._objective(data), self.network
         engine, truncation, grid = ENGINES[network.engine], self.training.truncation, None
-        if truncation is not None and not reads_states(self.training):
+        # Of sequences with ends of their own, what is recorded needs all time steps at once.
+        whole = data.ends is not None or reads_states(self.training)
+        if truncation is not None and not whole:
             T, B = data.inputs.shape[0], self.training.batch_size
             grid = grid_of(network, B, T, truncation.back)
         found = engine.run(self.weights, data.inputs, objective, network, truncation, grid)
@@ -206,7 +208,7 @@ class RunBatch:
         yield from rescaled(gradients.forward, objective, places, truncation)
 
     def windows(self, data: SequenceBatch) -> list[list[Window]]:
-        """Return the windows of truncated backpropagation of each run; none where there are none.
+        """Return the windows of each run's longest sequences; none without a truncation.
 
         Args:
             data: the sequences of the update.
@@ -216,7 +218,7 @@ class RunBatch:
             return [[] for _ in data.lengths]
         if objective.ends is None:
             return [truncation.windows_of(objective, self.task.steps)] * len(data.lengths)
-        own = [objective._replace(ends=[end]) for end in objective.ends]
+        own = [objective._replace(ends=torch.tensor([[end]])) for end in data.lengths]
         return [truncation.windows_of(one, self.task.steps) for one in own]
 
     def _late_loss(self, data: SequenceBatch) -> LossOf | None:
@@ -236,7 +238,7 @@ class RunBatch:
         task, targets = self.task, self._targets(data)
         loss_of = functools.partial(task.loss, targets=targets)
         if task.shortest < task.steps:
-            return Objective(loss_of, 1, data.lengths, task.shortest)
+            return Objective(loss_of, 1, data.every_end, task.shortest)
         return Objective(loss_of, targets.shape[1])
 
     def error(self, data: SequenceBatch, gradients: Gradients) -> Float[Tensor, " run"]:

@@ -11,6 +11,10 @@ Contributions say what each time step adds to the gradient of W_hh,
 When the gradient vanishes, the C_t of early steps are lost in the sum, although the sum itself may
 be of any size (Pascanu, Mikolov & Bengio 2013, eqs. 3–4).
 
+Where each sequence has an end of its own, a row puts together the steps of one lag, counted from
+that end (`networks.ends`). Its means are over the sequences that have such a step; its contribution
+is the sum over these, so that all of them still add up to ∂L/∂W_hh.
+
 `profile` measures what training has computed, `rescaled_profile` the same norms from gradients
 without a floor (`networks.rescaled`).
 """
@@ -23,6 +27,7 @@ import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells import Cell, LayerWeights, OwnContributions, Totals, Trace
+from rnn_exp.networks.ends import ByLag
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.norms import log10_norm, norm, quick_log10_norm
 from rnn_exp.networks.parameters import layer_weights
@@ -45,7 +50,10 @@ MOST_NUMBERS: Final = 1 << 20
 
 
 def profile(
-    gradients: Gradients, cell: Cell, late: Iterable[tuple[int, Sequence[Totals]]] = ()
+    gradients: Gradients,
+    cell: Cell,
+    late: Iterable[tuple[int, Sequence[Totals]]] = (),
+    lags: ByLag | None = None,
 ) -> dict[str, Float[Tensor, "layer time run"]]:
     """Return the columns that have an entry a layer, time step and run.
 
@@ -54,6 +62,7 @@ def profile(
         cell: what computes a layer.
         late: the gradients of the last answer's loss, where there are more answers: after how many
             time steps each piece of them begins, and an entry a layer.
+        lags: where the sequences of a run have ends of their own, which step has which lag.
 
     Returns:
         By column (`schema.TABLES`): log10_total, log10_direct, log10_contribution, saturation,
@@ -68,7 +77,7 @@ def profile(
         (
             piece.start,
             [
-                _layer_profile(trace, direct, totals, cell, Recurrent(own, name))
+                _layer_profile(trace, direct, totals, cell, Recurrent(own, name), lags)
                 for trace, direct, totals, own in zip(*piece[1:], weights, strict=True)
             ],
         )
@@ -103,27 +112,65 @@ def _layer_late(totals: Totals) -> dict[str, Float[Tensor, "time run"]]:
 
 
 def _layer_profile(
-    trace: Trace, direct: Tensor, totals: Totals, cell: Cell, of: "Recurrent"
+    trace: Trace,
+    direct: Tensor,
+    totals: Totals,
+    cell: Cell,
+    of: "Recurrent",
+    lags: ByLag | None,
 ) -> dict[str, Float[Tensor, "time run"]]:
-    T, _, B, H = trace.states.shape
+    if lags is not None:
+        trace, direct = lags.trace(trace), lags.gradient(direct)
+        memory = None if totals.memory is None else lags.gradient(totals.memory)
+        totals = SummedTotals(lags.gradient(totals.total), memory)
+    more = _for_fewer(lags)
     row = {
-        "log10_total": _log10_per_sequence(totals.total),
-        "log10_direct": _from_the_end(_log10_per_sequence(direct), T),
+        "log10_total": _log10_per_sequence(totals.total) + more,
+        "log10_direct": _from_the_end(_log10_per_sequence(direct), len(trace.states)) + more,
         "log10_contribution": (
             _log10_own_contributions(trace, totals, cell, of)
             if isinstance(cell, OwnContributions)
             else log10_contributions(trace, cell.deltas(trace, totals))
         ),
-        "saturation": cell.saturation(trace).double(),
-        "state_rms": norm(trace.states) / math.sqrt(B * H),
+        **_of_states(trace, cell, lags),
     }
     if totals.memory is not None:
-        row["log10_memory"] = _log10_per_sequence(totals.memory)
+        row["log10_memory"] = _log10_per_sequence(totals.memory) + more
     return row
 
 
+def _of_states(
+    trace: Trace, cell: Cell, lags: ByLag | None
+) -> dict[str, Float[Tensor, "time run"]]:
+    T, R, B, H = trace.states.shape
+    if lags is None:
+        rms = norm(trace.states) / math.sqrt(B * H)
+        return {"saturation": cell.saturation(trace).double(), "state_rms": rms}
+    there = lags.there
+    # Each sequence as a run of its own: what has no step at a lag has no part in the mean.
+    alone = (part.reshape(T, R * B, 1, -1) for part in (*trace[:2], *trace.kept))
+    states, before, *kept = alone
+    each = cell.saturation(Trace(states, before, tuple(kept))).double().view(T, R, B)
+    own = torch.where(there.unsqueeze(-1), trace.states, 0.0)
+    return {
+        "saturation": torch.where(there, each, 0.0).sum(-1) / lags.counts,
+        "state_rms": norm(own) / (lags.counts * H).double().sqrt(),
+    }
+
+
+def _for_fewer(lags: ByLag | None) -> Tensor:
+    """Return what a mean over the sequences that have a step adds to log10 of one over all."""
+    if lags is None:
+        return torch.zeros(1, 1, dtype=torch.float64)
+    return 0.5 * (lags.there.shape[-1] / lags.counts.double()).log10()
+
+
 def rescaled_profile(
-    pieces: Iterable[tuple[int, list[LayerGradients]]], until: int, cell: Cell, name: str
+    pieces: Iterable[tuple[int, list[LayerGradients]]],
+    until: int,
+    cell: Cell,
+    name: str,
+    lags: ByLag | None = None,
 ) -> dict[str, Float[Tensor, "layer time run"]]:
     """Return the norms among the columns of `profile`, whatever their size.
 
@@ -132,13 +179,13 @@ def rescaled_profile(
         until: the last time step whose norms are wanted.
         cell: what computes a layer.
         name: of the recurrent weights.
+        lags: as `profile` takes them, of these runs.
     """
     found = []
     for start, layers in pieces:
         if start < until:
-            found.append(
-                (start, [_rescaled_layer(one, until - start, cell, name) for one in layers])
-            )
+            rows = [_rescaled_layer(one, until - start, cell, name, lags) for one in layers]
+            found.append((start, rows))
     return joined(found)
 
 
@@ -168,10 +215,11 @@ def _rescaled_layer_late(layer: LayerGradients, until: int) -> dict[str, Float[T
 
 
 def _rescaled_layer(
-    layer: LayerGradients, until: int, cell: Cell, name: str
+    layer: LayerGradients, until: int, cell: Cell, name: str, lags: ByLag | None
 ) -> dict[str, Float[Tensor, "time run"]]:
     T, R, B, _ = layer.trace.states.shape
     until = min(until, T)
+    layer = layer if lags is None else layer.by_lag(lags)
     found: dict[str, Tensor] = {}
     # A piece of time at a time: widened and multiplied out, a long sequence takes much memory.
     steps = max(1, MOST_NUMBERS // (R * layer.hidden * max(B, layer.hidden)))
@@ -188,10 +236,13 @@ def _rescaled_layer(
         }
         if own.memory is not None:
             piece["log10_memory"] = _log10_scaled(own.memory, own.exponents)
-        for name, values in piece.items():
-            found.setdefault(name, values.new_empty(until, R))[start:stop] = values
-    direct = _from_the_end(_log10_scaled(*layer.direct.aligned()), T)[:until]
-    return found | {"log10_direct": direct}
+        for column, values in piece.items():
+            found.setdefault(column, values.new_empty(until, R))[start:stop] = values
+    found["log10_direct"] = _from_the_end(_log10_scaled(*layer.direct.aligned()), T)[:until]
+    if lags is not None:
+        for column in found.keys() - {"log10_contribution"}:
+            found[column] = found[column] + _for_fewer(lags)[:until]
+    return found
 
 
 def _log10_scaled(values: Tensor, exponents: Tensor) -> Tensor:

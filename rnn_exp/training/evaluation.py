@@ -79,9 +79,9 @@ def test_sequences(task: Task, sequences: int, seed: int) -> Iterator[Batch]:
         whole = task.held_out()
         for start in range(0, whole.inputs.shape[1], TESTED_TOGETHER):
             part = slice(start, start + TESTED_TOGETHER)
-            yield Batch(
-                whole.inputs[:, part], whole.targets[:, part], whole.cues[:, part], whole[3]
-            )
+            ends = None if whole.ends is None else whole.ends[part]
+            inputs, targets, cues = (values[:, part] for values in whole[:3])
+            yield Batch(inputs, targets, cues, whole.length, ends)
         return
     draws = generator(seed, "evaluation")
     for start in range(0, sequences, TESTED_TOGETHER):
@@ -110,7 +110,8 @@ def score(
         inputs = test.inputs[: test.length].unsqueeze(1).to(like)
         targets = test.targets.unsqueeze(0).to(like.device)
         targets = targets.to(like.dtype) if targets.is_floating_point() else targets
-        found = outputs(parameters, inputs, network, answers)
+        ends = None if test.ends is None else test.ends.unsqueeze(0)
+        found = outputs(parameters, inputs, network, answers, ends)
         own = found[:, -task.answers :]
         size = inputs.shape[2]
         loss += size * float(task.loss(found, targets.expand(-1, answers, -1)))

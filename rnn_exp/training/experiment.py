@@ -9,12 +9,14 @@ Which runs train together says `planning`.
 import dataclasses
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from rnn_exp.arithmetic import is_settled
 from rnn_exp.networks.parameters import Parameters
+from rnn_exp.randomness import OutsideDraws
 from rnn_exp.theory.edge import initial_weights
 from rnn_exp.theory.prediction import predict
 from rnn_exp.training.batch import RunBatch
@@ -24,6 +26,7 @@ from rnn_exp.training.outcome import Outcome, Tables, outcome_of, tables_from
 from rnn_exp.training.planning import chunks
 from rnn_exp.training.recorder import Recorder, Rows
 from rnn_exp.training.run import Run
+from rnn_exp.training.trials import refuse_wrong_parts
 
 __all__ = [
     "Chunk",
@@ -31,6 +34,9 @@ __all__ = [
     "UnsettledWarning",
     "train_runs",
 ]
+
+
+_WATCHED: Final = 2  # updates
 
 
 class UnsettledWarning(UserWarning):
@@ -61,19 +67,23 @@ class Chunk:
 
     Raises:
         SettingError: for a device that this machine does not have.
+        ValueError: if an own part draws random numbers from a generator that is not the run's.
     """
 
     def __init__(self, runs: Sequence[Run], snapshots: Sequence[Snapshot] = ()) -> None:
         self.runs, first = list(runs), runs[0]
         device, made = torch_device(first.device), snapshots[0].updates if snapshots else 0
         _warn_if_unsettled(device)
-        drawn = [initial_weights(run.network, run.init, run.task, run.seed) for run in runs]
-        self._parameters = Parameters.stack(drawn, first.network.torch_dtype)
-        self._parameters.flat = self._parameters.flat.to(device)
-        self._predictions = [
-            predict(run.network, run.init, run.task, run.seed, self._parameters.of_run(row))
-            for row, run in enumerate(runs)
-        ]
+        outside = OutsideDraws({what: None for run in runs for what in run.sources})
+        self._outside = outside
+        with outside.watched():
+            drawn = [initial_weights(run.network, run.init, run.task, run.seed) for run in runs]
+            self._parameters = Parameters.stack(drawn, first.network.torch_dtype)
+            self._parameters.flat = self._parameters.flat.to(device)
+            self._predictions = [
+                predict(run.network, run.init, run.task, run.seed, self._parameters.of_run(row))
+                for row, run in enumerate(runs)
+            ]
         self._recorder = Recorder(self.runs, [snapshot.first for snapshot in snapshots])
         states = [dict(snapshot.state) for snapshot in snapshots]
         self._batch = RunBatch(self.runs, self._parameters, states, made)
@@ -90,9 +100,20 @@ class Chunk:
 
     def train(self) -> Iterator[tuple[Update, list[Run]]]:
         """Yield every update when it is made, and the runs that ended with it."""
-        for update in train(self._batch, self._recorder):
+        for update in self._updates():
             ending = {*update.divergences, *update.solved}
             yield update, [run for run in update.runs if self._batch.is_done or run in ending]
+
+    def _updates(self) -> Iterator[Update]:
+        """Yield every update; in the first ones own parts are watched for draws from elsewhere."""
+        updates = train(self._batch, self._recorder)
+        for _ in range(_WATCHED):
+            with self._outside.watched():
+                update = next(updates, None)
+            if update is None:
+                return
+            yield update
+        yield from updates
 
     def outcome(self, run: Run, update: Update) -> Outcome:
         """Return the outcome of a run that has ended, once: its rows are held no longer.
@@ -152,6 +173,7 @@ def train_runs(runs: Iterable[Run], watch: Callable[[Update], None] | None = Non
         ('finished', [0, 1])
     """
     runs = list(runs)
+    refuse_wrong_parts(runs)
     outcomes: dict[Run, Outcome] = {}
     for chunk in chunks(dict.fromkeys(runs)):
         together = Chunk(chunk)

@@ -124,7 +124,8 @@ def solves(parameters: dict[str, Tensor], network: Network, task: Task, seed: in
     for _ in range(_SEQUENCES // TEST_BATCH):
         test = task.draw(TEST_BATCH, draws)
         inputs = test.inputs[: test.length].unsqueeze(1).to(like)
-        answers = outputs(parameters, inputs, network, task.answers)
+        ends = None if test.ends is None else test.ends.unsqueeze(0)
+        answers = outputs(parameters, inputs, network, task.answers, ends)
         targets = test.targets.unsqueeze(0).to(like.device)
         wrong += float(task.error(answers, targets)) * TEST_BATCH
         if not wrong < _SOLVED_ERROR * _SEQUENCES:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from rnn_exp.networks.ends import ByLag
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.norms import norm_statuses
@@ -34,7 +35,11 @@ _LATE_PASS = (_LATE, _LATE_MEMORY)
 
 
 def with_statuses(
-    seen: Columns, batch: RunBatch, data: SequenceBatch, gradients: BatchGradients
+    seen: Columns,
+    batch: RunBatch,
+    data: SequenceBatch,
+    gradients: BatchGradients,
+    lags: ByLag | None = None,
 ) -> dict[str, Tensor]:
     """Return the columns with lost norms filled in, and a status beside each norm.
 
@@ -45,6 +50,7 @@ def with_statuses(
         batch: the runs.
         data: the update's sequences.
         gradients: of the update.
+        lags: as `columns.profile` takes them.
     """
     norms = {name: values for name, values in seen.items() if name in _STATUS_OF}
     T, device = data.inputs.shape[0], data.inputs.device
@@ -59,7 +65,7 @@ def with_statuses(
         & ~_zero_by_construction(name, batch, time, beyond)
         for name, values in norms.items()
     }
-    true = norms | _second_pass(norms, lost, batch, data, gradients.network)
+    true = norms | _second_pass(norms, lost, batch, data, gradients.network, lags)
     passed, result = _passed_by(small), dict(seen)
     for name, values in norms.items():
         late = name in _LATE_PASS
@@ -80,6 +86,7 @@ def _second_pass(
     batch: RunBatch,
     data: SequenceBatch,
     gradients: Gradients,
+    lags: ByLag | None,
 ) -> dict[str, Tensor]:
     """Return the columns of which any norm is lost, the true norms of the runs concerned in them.
 
@@ -97,7 +104,8 @@ def _second_pass(
         else:
             network = batch.network
             cell, name = network.make_cell(), network.kind.recurrent
-            found = rescaled_profile(pieces, until, cell, name)
+            own = None if lags is None else lags.of_runs(runs)
+            found = rescaled_profile(pieces, until, cell, name, own)
         for name, values in found.items():
             result[name] = norms[name].clone()
             result[name][:, :until, runs] = values

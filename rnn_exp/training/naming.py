@@ -13,7 +13,7 @@ from typing import Any, Final
 from rnn_exp.fields import SettingError, as_typed, settings_of, short_of
 from rnn_exp.networks import Init, Network
 from rnn_exp.tasks import Task
-from rnn_exp.training.origins import defaults_of, own_defaults
+from rnn_exp.training.origins import defaults_of, usual_of
 
 __all__ = ["LONGEST", "SUFFIX", "run_name", "suffix_of"]
 
@@ -92,7 +92,7 @@ def _usual_init(init: Init, length: int) -> Init:
 def _changed(group: str, part: Any, usual: Any = None) -> dict[str, str]:  # noqa: ANN401 - dataclasses
     """Return a word for each setting that is not the default and none of the first ones."""
     before = defaults_of(type(part)) if usual is None else settings_of(usual)
-    before |= own_defaults(group)
+    before |= usual_of(part)
     fields = {field.name: field for field in dataclasses.fields(part)}
     unnamed = {name for name, field in fields.items() if not field.metadata.get("named", True)}
     words = {

@@ -6,6 +6,7 @@ takes longer than a small sweep, and would hide what a checkpoint has to hold.
 """
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,10 +16,13 @@ from torch.optim.adam import adam
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
+from rnn_exp.fields import SettingError, as_typed, pairs_of
+from rnn_exp.networks.parameters import Layout
 from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float
+from rnn_exp.words import listing
 
-__all__ = ["OPTIMIZERS", "Memory", "Optimizer"]
+__all__ = ["OPTIMIZERS", "Memory", "Optimizer", "own_settings_of"]
 
 Memory = dict[str, Tensor]
 """What an optimiser remembers of many runs: a row a run, and ``step``, the number of steps."""
@@ -31,10 +35,17 @@ class Optimizer:
     Args:
         name: the word of ``training.optimizer``.
         step: changes parameters in place, from the parameters (run, size), their gradient, the
-            memory, the learning rate, and each setting of ``takes`` under its name.
+            memory, the learning rate, and each setting of ``takes`` under its name. With an
+            argument ``layout`` it gets a `Layout`, which knows the names and shapes of what lies in
+            a row.
         remembers: what the memory has a row a run of, zeros at first.
         takes: the settings of the training that it has, beside the learning rate.
         remembers_for: what the memory has besides, by the setting that asks for it if it is not 0.
+        options: a frozen dataclass of settings ``training.…``, given to the argument ``own`` of the
+            step; None: it has none of its own.
+
+    Raises:
+        ValueError: if there are options and no argument ``own``, or the other way round.
     """
 
     name: str
@@ -42,6 +53,16 @@ class Optimizer:
     remembers: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     remembers_for: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    options: type | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse options that the step does not take."""
+        if self._takes("own") != (self.options is not None):
+            both = "options and an argument own of its step go together"
+            raise ValueError(f"the optimizer {self.name}: {both}")
+
+    def _takes(self, argument: str) -> bool:
+        return argument in inspect.signature(self.step).parameters
 
     def remembered(self, training: object) -> tuple[str, ...]:
         """Return what the memory has a row a run of.
@@ -69,12 +90,27 @@ class Optimizer:
         return memory | {name: torch.zeros_like(flat) for name in names}
 
     def settings_of(self, training: object) -> dict[str, Any]:
-        """Return the settings that `step` takes, by name.
+        """Return the settings that `step` takes, by name; those of its own as ``own``.
 
         Args:
-            training: how it is used: it has the settings of ``takes``.
+            training: how it is used: it has the settings of ``takes``, and others in ``more``.
         """
-        return {name: getattr(training, name) for name in self.takes}
+        found = {name: getattr(training, name) for name in self.takes}
+        if self.options is None:
+            return found
+        more: dict[str, Any] = dict(getattr(training, "more", ()))
+        own = {name: more[name] for name in _names(self.options) if name in more}
+        return found | {"own": self.options(**own)}
+
+    def arguments(self, training: object, layout: Layout) -> dict[str, Any]:
+        """Return all that `step` takes by name.
+
+        Args:
+            training: as for `settings_of`.
+            layout: of a row of parameters.
+        """
+        found = self.settings_of(training)
+        return found | {"layout": layout} if self._takes("layout") else found
 
 
 def _sgd(
@@ -190,3 +226,36 @@ OPTIMIZERS.register(
         remembers_for=_VELOCITY,
     )
 )
+
+
+def own_settings_of(
+    optimizer: str, given: Mapping[str, Any]
+) -> tuple[tuple[tuple[str, Any], ...], dict[str, Any]]:
+    """Return the settings that an optimiser of a user brings, checked, with defaults filled in.
+
+    Args:
+        optimizer: the word that chooses it.
+        given: settings of own parts of the training, by name.
+
+    Returns:
+        Its settings, and those that no optimiser has.
+
+    Raises:
+        SettingError: for a value that is not allowed, or a setting of another optimiser.
+    """
+    kind, able = OPTIMIZERS[optimizer].options, dict[str, list[str]]()
+    for name, one in OPTIMIZERS.items():
+        for key in _names(one.options):
+            able.setdefault(key, []).append(name)
+    own = {key: value for key, value in given.items() if optimizer in able.get(key, ())}
+    rest = {key: value for key, value in given.items() if key not in own}
+    for key, value in rest.items():
+        if key in able:
+            reason = f"it is a setting of {listing(able[key])}"
+            allowed = f"null with optimizer={optimizer}: {reason}"
+            raise SettingError(key, as_typed(value), allowed)
+    return pairs_of({} if kind is None else {f"optimizer={optimizer}": kind}, own), rest
+
+
+def _names(options: type | None) -> list[str]:
+    return [] if options is None else [field.name for field in dataclasses.fields(options)]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from rnn_exp.fields import settings_of
@@ -13,7 +14,7 @@ from rnn_exp.training.own_penalties import OWN_PENALTIES
 from rnn_exp.training.penalties import PENALTIES
 from rnn_exp.training.settings import Training
 
-__all__ = ["defaults_of", "own_defaults", "own_kinds", "sources_of", "use_words"]
+__all__ = ["defaults_of", "own_defaults", "own_kinds", "sources_of", "use_words", "usual_of"]
 
 
 _PLAIN_PATH: Final = re.compile(r"[\w./+-]+")  # what the command line reads without quotes
@@ -59,19 +60,42 @@ def own_kinds(group: str) -> dict[str, type]:
     """Return the dataclasses of own parts whose fields are settings of a group.
 
     Args:
-        group: ``network``, which has those of cells, or ``training``, which has those of penalties.
+        group: ``network``, which has those of cells, or ``training``, which has those of optimisers
+            and penalties.
 
     Returns:
         The dataclasses by what chooses them.
     """
     if group == "network":
         return {f"cell={kind.name}": kind.options for kind in CELLS.values() if kind.options}
-    return dict(OWN_PENALTIES) if group == "training" else {}
+    if group != "training":
+        return {}
+    optimizers = {f"optimizer={one.name}": one.options for one in OPTIMIZERS.values()}
+    return {name: kind for name, kind in optimizers.items() if kind} | dict(OWN_PENALTIES)
 
 
 def own_defaults(group: str) -> dict[str, Any]:
     """Return the settings that own parts bring to a group, at their defaults."""
-    kinds = own_kinds(group).values()
+    return _settings_of_all(own_kinds(group).values())
+
+
+def usual_of(part: object) -> dict[str, Any]:
+    """Return the settings that own parts bring to one that is chosen, at their defaults.
+
+    Another part may have a setting of the same name with another default.
+
+    Args:
+        part: a dataclass of settings, such as a `Network`.
+    """
+    kinds: list[type | None] = []
+    if isinstance(part, Network):
+        kinds = [part.kind.options]
+    if isinstance(part, Training):
+        kinds = [OPTIMIZERS[part.optimizer].options, *OWN_PENALTIES.values()]
+    return _settings_of_all(kind for kind in kinds if kind is not None)
+
+
+def _settings_of_all(kinds: Iterable[type]) -> dict[str, Any]:
     return {name: value for kind in kinds for name, value in settings_of(kind()).items()}
 
 

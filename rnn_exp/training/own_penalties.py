@@ -53,7 +53,7 @@ class OwnPenalty(abc.ABC):
             network: what the network is; here, one whose W_hh is no square matrix is refused.
         """
         if network.kind.gated:
-            allowed = f"one whose W_hh is a square matrix, for the penalty {self.name}"
+            allowed = f"a cell whose W_hh is one square matrix, as the penalty {self.name} needs"
             yield "network.cell", network.cell, allowed
 
     def with_gradient(
@@ -104,7 +104,9 @@ def own_settings(given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     known = {name for kind in OWN_PENALTIES.values() for name in _names(kind)}
     for name, value in given.items():
         if name not in known:
-            raise SettingError(name, value, "null: nothing has such a setting")
+            raise SettingError(
+                name, value, "null: no penalty that is registered has a setting of this name"
+            )
     return tuple(found.items())
 
 

@@ -13,23 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.gradients import Gradients
-from rnn_exp.networks.network import Network
+from rnn_exp.networks.ends import ByLag
 from rnn_exp.networks.norms import norm, norm_of_parameter
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch
-from rnn_exp.theory.directions import log10_singular_values
-from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import BatchGradients, RunBatch
 from rnn_exp.training.columns import profile
 from rnn_exp.training.evaluation import score, test_sequences, test_task
 from rnn_exp.training.lost import with_statuses
 from rnn_exp.training.run import Run
+from rnn_exp.training.spectra import candidate_spectrum, exponents, singular_values
+from rnn_exp.training.steps import rate_at
 
 __all__ = [
     "Recorder",
     "Rows",
-    "candidate_spectrum",
     "of_step",
     "row_of",
 ]
@@ -82,7 +80,10 @@ class Recorder:
         radius, largest = candidate_spectrum(batch.top_weight, network)
         of_recurrent = found.parameters[network.top_weight]
         unused = torch.full_like(found.loss, math.nan)
-        seen = profile(found, network.make_cell(), batch.late(data, found))
+        lags = (
+            None if data.ends is None else ByLag(data.ends.to(found.loss.device), len(data.inputs))
+        )
+        seen = profile(found, network.make_cell(), batch.late(data, found), lags)
         return {
             "update": torch.full((len(batch.runs),), number),
             "length": torch.tensor(data.lengths),
@@ -95,11 +96,12 @@ class Recorder:
             "largest_singular_value": largest,
             "omega": gradients.penalties.get("omega", unused),
             "weight_change": batch.weight_change(),
-            **with_statuses(seen, batch, data, gradients),
-            "exponent": _exponents(found, batch, self._recording.exponents, data.lengths).T,
-            "log10_singular_value": _singular_values(
-                found, batch, self._recording.lags, data.lengths
+            "learning_rate": torch.full_like(
+                gradients.norm, rate_at(batch.training, number), dtype=torch.float64
             ),
+            **with_statuses(seen, batch, data, gradients, lags),
+            "exponent": exponents(found, batch, self._recording.exponents, data).T,
+            "log10_singular_value": singular_values(found, batch, self._recording.lags, data),
         }
 
     def test(self, number: int, batch: RunBatch, solved: Container[Run]) -> dict[str, Tensor]:
@@ -199,84 +201,3 @@ def row_of(measured: Mapping[str, Tensor], place: int) -> dict[str, Any]:
         own = values[..., place]
         row[name] = own.cpu().numpy() if own.ndim else own.item()
     return row
-
-
-def candidate_spectrum(
-    weight_hh: Float[Tensor, "run ..."], network: Network
-) -> tuple[Float[Tensor, " run"], Float[Tensor, " run"]]:
-    """Return the spectral radius and the largest singular value of W_hh.
-
-    Of a gated cell they are those of the block that makes the candidate for the new state. NaN: it
-    is not finite, or the cell has recurrent weights that are no such matrix.
-
-    Args:
-        weight_hh: of one layer.
-        network: what the network is.
-    """
-    if not network.kind.has_matrix:
-        none = weight_hh.new_full(weight_hh.shape[:1], math.nan, dtype=torch.float64)
-        return none, none
-    W = network.kind.candidate_block(weight_hh)
-    sane = W.isfinite().all(-1).all(-1)
-    safe = torch.where(sane[:, None, None], W, 0.0).double()
-    # Not abs(): that of complex numbers rounds the last few of a block in another way.
-    radius = torch.view_as_real(torch.linalg.eigvals(safe)).square().sum(-1).amax(-1).sqrt()
-    nothing = torch.full_like(sane, math.nan, dtype=torch.float64)
-    largest = torch.linalg.svdvals(safe)[:, 0]
-    return torch.where(sane, radius, nothing), torch.where(sane, largest, nothing)
-
-
-def _exponents(
-    gradients: Gradients, batch: RunBatch, k: int, lengths: Sequence[int]
-) -> Float[Tensor, "run k"]:
-    """Return the k largest exponents of the top layer; NaN where a state or W is not finite.
-
-    The first tenth of the time steps only turns the tangent vectors (see `spectrum`).
-    """
-    W = batch.top_weight
-    exponents = W.new_full((len(W), k), math.nan, dtype=torch.float64)
-    if not k:
-        return exponents
-    states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
-    # One run after the other: of many at once a QR may round in another way.
-    for run in _finite(states, W):
-        one, T = slice(run, run + 1), lengths[run]
-        along = spectrum(
-            W[one],
-            states[:T, one],
-            batch.network.activation,
-            k=k,
-            burn_in=T // 10,
-            slopes=None if slopes is None else slopes[:T, one],
-        )
-        exponents[run] = along.mean(1)[0]
-    return exponents
-
-
-def _singular_values(
-    gradients: Gradients, batch: RunBatch, lags: Sequence[int], lengths: Sequence[int]
-) -> Float[Tensor, "lag index run"]:
-    """Return log10 of those of ∂h_T/∂h_{T−k} of the top layer; NaN: a state or W is not finite."""
-    W = batch.top_weight
-    found = W.new_full((len(lags), W.shape[-1], len(W)), math.nan, dtype=torch.float64)
-    if not lags:
-        return found
-    states, slopes = gradients.forward.top_states(), gradients.forward.top_slopes()
-    for run in _finite(states, W):
-        T = lengths[run]
-        found[..., run] = log10_singular_values(
-            W[run],
-            states[:T, run, 0],
-            batch.network.activation,
-            lags,
-            None if slopes is None else slopes[:T, run, 0],
-        )
-    return found
-
-
-def _finite(
-    states: Float[Tensor, "time run batch hidden"], W: Float[Tensor, "run hidden hidden"]
-) -> list[int]:
-    """Return the places of the runs whose states and weights are all finite."""
-    fine = states.isfinite().all(-1).all(-1).all(0) & W.isfinite().all(-1).all(-1)
-    return list(fine.nonzero().flatten().tolist())

@@ -25,7 +25,7 @@ from rnn_exp.tasks.files import FileTask
 from rnn_exp.training import labels
 from rnn_exp.training.evaluation import refusals as evaluation_refusals
 from rnn_exp.training.naming import run_name
-from rnn_exp.training.origins import defaults_of, own_defaults, sources_of, use_words
+from rnn_exp.training.origins import defaults_of, own_defaults, sources_of, use_words, usual_of
 from rnn_exp.training.penalties import PENALTIES
 from rnn_exp.training.settings import Evaluation, Recording, Training, beyond_precision
 
@@ -192,7 +192,7 @@ class Run:
         for group, part in (("task", self.task), ("init", self.init)):
             usual |= {f"{group}.{key}": value for key, value in defaults_of(type(part)).items()}
         for group in _FIXED:
-            own = own_defaults(group)
+            own = usual_of(getattr(self, group))
             usual |= {f"{group}.{name}": value for name, value in own.items()}
         changed = [
             f"{key}={labels.as_word(value)}"

@@ -21,7 +21,7 @@ from rnn_exp.networks import CELLS, Network
 from rnn_exp.networks.network import Refusal
 from rnn_exp.networks.truncation import Truncation
 from rnn_exp.registry import Registry
-from rnn_exp.training.optimizers import OPTIMIZERS
+from rnn_exp.training.optimizers import OPTIMIZERS, own_settings_of
 from rnn_exp.training.own_penalties import OwnPenalty, own_penalties, own_settings
 from rnn_exp.training.schedules import SCHEDULES
 from rnn_exp.words import listing
@@ -67,7 +67,7 @@ class Training:
         schedule_factor: what ``step`` multiplies by.
         warm_up: in how many updates (W) it first rises, in equal steps from η / (W + 1) to η; the
             schedule begins after that.
-        more: the settings of penalties of your own.
+        more: the settings of an optimiser and of penalties of your own.
 
     Raises:
         SettingError: for a value out of range, an unknown optimiser, or a setting that it does not
@@ -102,7 +102,8 @@ class Training:
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
-        object.__setattr__(self, "more", own_settings(dict(self.more)))
+        of_optimizer, others = own_settings_of(self.optimizer, dict(self.more))
+        object.__setattr__(self, "more", (*of_optimizer, *own_settings(others)))
         self._refuse_untaken("optimizer", OPTIMIZERS)
         if self.nesterov and not self.momentum:
             raise SettingError("nesterov", as_typed(True), "false without momentum")
@@ -165,7 +166,8 @@ class Recording:
         every: updates from one record to the next.
         exponents: how many Lyapunov exponents of the top layer, the largest first (0: none).
         jacobian_lags: the largest k for which the singular values of ∂h_T/∂h_{T−k} are recorded, of
-            the top layer and the first sequence, beside k = 1, 2, 4, … (0: none).
+            the top layer and the first sequence, beside k = 1, 2, 4, … (0: none). Of a cell with a
+            memory c they are of h and c side by side.
 
     Raises:
         SettingError: if ``every`` is below 1, or one of the others below 0.
@@ -186,12 +188,11 @@ class Recording:
             network: what the network is.
             shortest: the time steps of the task's shortest sequence.
         """
-        for key in ("exponents", "jacobian_lags"):
-            wanted = getattr(self, key)
-            if wanted and not network.kind.is_plain:
-                plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
-                reason = f"the Jacobian here is that of network.cell={plain}"
-                yield f"recording.{key}", wanted, f"0 with network.cell={network.cell}: {reason}"
+        if self.exponents and not network.kind.is_plain:
+            plain = " or ".join(CELLS.where(lambda cell: cell.is_plain))
+            reason = f"the Lyapunov exponents here are those of network.cell={plain}"
+            allowed = f"0 with network.cell={network.cell}: {reason}"
+            yield "recording.exponents", self.exponents, allowed
         if self.exponents > network.hidden_size:
             most = f"at most {network.hidden_size} with network.hidden_size={network.hidden_size}"
             yield "recording.exponents", self.exponents, most

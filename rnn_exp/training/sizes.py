@@ -9,9 +9,11 @@ they go to disk. Nor is what a GPU holds.
 import functools
 from typing import NamedTuple
 
+from rnn_exp.networks.cells.step import StepCell
 from rnn_exp.networks.forward import grid_of
 from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
+from rnn_exp.tasks.lengths import has_own_ends
 from rnn_exp.theory.drive import FEW, SAMPLE
 from rnn_exp.training.columns import MOST_NUMBERS
 from rnn_exp.training.evaluation import TESTED_TOGETHER, test_task
@@ -25,6 +27,8 @@ __all__ = ["PROCESS", "Sizes", "bytes_of"]
 PROCESS = 300 * 1000**2
 """Bytes of a process that has imported torch and computed a little, and of the rows it keeps."""
 
+# What torch loads to follow the step of a cell, as measured.
+_FOLLOWING = 50 * 1000**2
 # What freed blocks of memory that are not used again add, as measured.
 _GAPS = 20  # per cent
 _DOUBLE = 8  # bytes
@@ -56,6 +60,8 @@ class Sizes(NamedTuple):
     tests: int
     test_steps: int
     has_jacobians: bool
+    is_step: bool
+    has_own_ends: bool
 
     @classmethod
     def of(cls, run: Run) -> "Sizes":
@@ -82,6 +88,8 @@ class Sizes(NamedTuple):
             tests=0 if run.evaluation.every is None else TESTED_TOGETHER,
             test_steps=test_task(task, run.evaluation).steps,
             has_jacobians=bool(run.recording.jacobian_lags),
+            is_step=isinstance(network.make_cell(), StepCell),
+            has_own_ends=has_own_ends(task),
         )
 
     @property
@@ -94,7 +102,7 @@ class Sizes(NamedTuple):
 def _held_steps(run: Run) -> int:
     """Return of how many time steps a run holds states at once (`networks.forward`)."""
     training, T = run.training, run.task.steps
-    if training.truncation is None or reads_states(training):
+    if training.truncation is None or reads_states(training) or has_own_ends(run.task):
         return T
     grid = grid_of(run.network, training.batch_size, T, training.truncation.back)
     if grid is None:
@@ -120,21 +128,30 @@ def bytes_of(s: Sizes, runs: int) -> int:
         held += first * s.item * (2 * s.layers + 8)
     held += _sequences(s, runs) + _states(s, runs)
     spectrum = runs * s.hidden**2 * (20 + s.item)  # in float64, and what LAPACK needs
-    if s.has_jacobians:  # W, factor, product before and after, and what LAPACK needs, of one run
-        spectrum = max(spectrum, 8 * s.hidden**2 * _DOUBLE)
+    if s.has_jacobians:
+        spectrum = max(spectrum, _jacobians(s))
     one_step = max(MOST_NUMBERS, first) * (s.item + _DOUBLE)
     drawing = weights * (3 + s.remembered) + runs * s.parameters * _DOUBLE
     saving = weights * (5 + s.remembered) + 3 * (1 + s.remembered) * weights // runs
     tests = _test(s, s.tests, s.test_steps)
+    by_lag = _by_lag(s, runs, s.item)
     moved = 3 * weights  # before a step, after it, and the difference
-    second = _second_pass(s, runs)
+    second = _second_pass(s, runs) + _by_lag(s, runs, _DOUBLE)
     moments = (
-        held + max(tests, _in_an_update(s, runs), spectrum, one_step, second, moved),
+        held + max(tests, _in_an_update(s, runs), spectrum, one_step + by_lag, second, moved),
         drawing + _theory(s),
         saving,
         weights * (5 + s.remembered) + _test(s, TEST_BATCH * s.is_tested, s.steps),
     )
-    return PROCESS + max(moments) * (100 + _GAPS) // 100
+    return PROCESS + _FOLLOWING * s.is_step + max(moments) * (100 + _GAPS) // 100
+
+
+def _jacobians(s: Sizes) -> int:
+    """Return the bytes of products of Jacobians of one run: of h, or of h and c side by side."""
+    n = s.hidden * (1 + s.has_memory)
+    # W, factor, product before and after, and what LAPACK needs; and of a step back of all rows
+    # what the cell has kept, its factors and their products.
+    return n * (8 * n + s.hidden * (s.kept + 2 + 3 * s.gates)) * _DOUBLE
 
 
 def _layer_states(s: Sizes, runs: int) -> int:
@@ -161,7 +178,10 @@ def _in_an_update(s: Sizes, runs: int) -> int:
     one = _layer_states(s, runs)
     at_answers = 4 * one * min(s.answers, s.held) // s.held
     graph = 4 * s.gates * s.layers * one if s.has_graph else 0
-    return max(3 * s.gates * one, at_answers, graph, 6 * one if s.penalties else 0)
+    # Of a cell by its step: states and gradients with sequences behind them, and what the step has
+    # made of them beforehand and leaves behind, as measured.
+    step = (5 + s.gates) * one if s.is_step else 0
+    return max(3 * s.gates * one, step, at_answers, graph, 6 * one if s.penalties else 0)
 
 
 def _second_pass(s: Sizes, runs: int) -> int:
@@ -171,6 +191,12 @@ def _second_pass(s: Sizes, runs: int) -> int:
     below = (s.layers - 1) * (2 + wide) * s.hidden
     own = wide * s.hidden + s.inputs + 2
     return one * (own + below) + _layer_states(s, runs) + runs * s.parameters * _DOUBLE
+
+
+def _by_lag(s: Sizes, runs: int, item: int) -> int:
+    """Return the bytes of a layer's steps moved to their lags, where sequences end on their own."""
+    wide = s.hidden * (4 + s.kept + 2 * s.has_memory)
+    return s.has_own_ends * s.held * runs * s.batch * wide * item
 
 
 def _theory(s: Sizes) -> int:

@@ -8,12 +8,30 @@ import math
 
 from torch import Tensor
 
+from rnn_exp.networks.parameters import Layout
 from rnn_exp.shapes import Float, Shaped
 from rnn_exp.training.optimizers import OPTIMIZERS, Memory
 from rnn_exp.training.schedules import SCHEDULES, learning_rate
 from rnn_exp.training.settings import Training
 
-__all__ = ["Steps"]
+__all__ = ["Steps", "rate_at"]
+
+
+def rate_at(training: Training, update: int) -> float:
+    """Return the learning rate of an update.
+
+    Args:
+        training: how runs are trained.
+        update: its number, from 0.
+    """
+    return learning_rate(
+        update,
+        base=training.learning_rate,
+        updates=training.updates,
+        warm_up=training.warm_up,
+        schedule=training.schedule,
+        settings=SCHEDULES[training.schedule].settings_of(training),
+    )
 
 
 class Steps:
@@ -21,12 +39,12 @@ class Steps:
 
     Args:
         training: how they are trained.
+        layout: of a row of all that is trained.
     """
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Training, layout: Layout) -> None:
         self._training, self._optimizer = training, OPTIMIZERS[training.optimizer]
-        self._settings = self._optimizer.settings_of(training)
-        self._schedule = SCHEDULES[training.schedule].settings_of(training)
+        self._arguments = self._optimizer.arguments(training, layout)
 
     def memory(self, trained: Float[Tensor, "run size"]) -> Memory:
         """Return what the optimiser remembers before the first step.
@@ -35,18 +53,6 @@ class Steps:
             trained: all that is trained, a row a run.
         """
         return self._optimizer.memory(trained, self._training)
-
-    def learning_rate(self, update: int) -> float:
-        """Return the learning rate of an update, by its number from 0."""
-        training = self._training
-        return learning_rate(
-            update,
-            base=training.learning_rate,
-            updates=training.updates,
-            warm_up=training.warm_up,
-            schedule=training.schedule,
-            settings=self._schedule,
-        )
 
     def clipped(
         self, gradient: Float[Tensor, "run size"], norm: Float[Tensor, " run"]
@@ -85,5 +91,5 @@ class Steps:
             gradient *= (limit / norm).clamp(max=1.0).unsqueeze(1).to(gradient.dtype)
         if value is not None:
             gradient.clamp_(-value, value)
-        rate = self.learning_rate(update)
-        self._optimizer.step(trained, gradient, memory, rate, **self._settings)
+        rate = rate_at(self._training, update)
+        self._optimizer.step(trained, gradient, memory, rate, **self._arguments)

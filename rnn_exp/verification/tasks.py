@@ -33,27 +33,40 @@ def check_task(part: str, task: Task) -> Iterator[Finding]:
     batches = [task.draw(_SEQUENCES, draw) for _ in range(_BATCHES)]
     again = task.draw(_SEQUENCES, generator(0, "verification"))
     yield truth(part, "equal generators draw equal sequences", _equal(again, batches[0]))
+    shaped = _shaped(task, batches)
     yield truth(
         part,
         "inputs have the shape (steps, batch, input_size), answers (answers, batch)",
-        _shaped(task, batches),
+        shaped,
     )
     yield truth(
         part,
         "inputs are finite, and 0 after the end of a sequence",
-        all(bool(b.inputs.isfinite().all()) and not b.inputs[b.length :].any() for b in batches),
+        all(bool(b.inputs.isfinite().all()) and not _behind(b).any() for b in batches),
     )
     yield truth(
         part,
         "cues are time steps from 1 to the length of a sequence",
-        all(bool(((b.cues >= 1) & (b.cues <= b.length)).all()) for b in batches),
+        all(bool(((b.cues >= 1) & (b.cues <= _ends(b))).all()) for b in batches),
     )
     yield truth(
         part,
         "every length is between shortest and steps",
-        all(task.shortest <= b.length <= task.steps for b in batches),
+        all(task.shortest <= int(_ends(b).min()) <= b.length <= task.steps for b in batches),
     )
-    yield from _chance(part, task, torch.cat([batch.targets for batch in batches], dim=-1))
+    if shaped:  # what guessing scores follows from the answers
+        yield from _chance(part, task, torch.cat([batch.targets for batch in batches], dim=-1))
+
+
+def _ends(batch: Batch) -> Tensor:
+    """Return the time steps of each sequence."""
+    return torch.tensor([batch.length]) if batch.ends is None else batch.ends
+
+
+def _behind(batch: Batch) -> Tensor:
+    """Return the inputs with 0 in place of those of all sequences up to their ends."""
+    after = torch.arange(len(batch.inputs)).unsqueeze(1) >= _ends(batch)
+    return batch.inputs * after.unsqueeze(-1)
 
 
 def _equal(one: Batch, other: Batch) -> bool:

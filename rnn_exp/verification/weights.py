@@ -8,10 +8,12 @@ import torch
 from rnn_exp.fields import SettingError
 from rnn_exp.networks import CELLS, Init, Network
 from rnn_exp.networks.network import shapes
+from rnn_exp.training.attempts import try_init
 from rnn_exp.training.own_penalties import OwnPenalty
 from rnn_exp.verification.finding import Finding, truth
+from rnn_exp.verification.variants import others
 
-__all__ = ["check_init", "check_penalty"]
+__all__ = ["check_init", "check_penalties", "check_penalty"]
 
 _UNITS, _LENGTH = 6, 30
 _STEP = 1e-6  # of central differences in float64: truncated and rounded to about 1e-10
@@ -27,7 +29,9 @@ def check_init(part: str, init: Init) -> Iterator[Finding]:
     """
     init = init.for_length(_LENGTH)
     network, outputs = _network_for(init)
-    wanted = shapes(network, 3 if network.hidden_size > 1 else 1, outputs)
+    inputs = 3 if network.hidden_size > 1 else 1
+    try_init(init, network, inputs, outputs)
+    wanted = shapes(network, inputs, outputs)
     first, again = (init.draw(wanted, 0, network.kind) for _ in range(2))
     found = {name: tuple(tensor.shape) for name, tensor in first.items()}
     yield truth(part, "every parameter has its shape", found == wanted)
@@ -35,6 +39,18 @@ def check_init(part: str, init: Init) -> Iterator[Finding]:
     yield truth(part, "every number is finite", finite)
     same = first.keys() == again.keys() and all(torch.equal(first[k], again[k]) for k in first)
     yield truth(part, "equal seeds draw equal weights", same)
+
+
+def check_penalties(part: str, penalty: OwnPenalty) -> Iterator[Finding]:
+    """Yield what is found of a penalty, at its defaults and with each setting moved from there.
+
+    Args:
+        part: what it is called in findings.
+        penalty: with its defaults.
+    """
+    yield from check_penalty(part, penalty)
+    for words, moved in others(penalty):
+        yield from check_penalty(f"{part} {words}", moved)
 
 
 def check_penalty(part: str, penalty: OwnPenalty) -> Iterator[Finding]:

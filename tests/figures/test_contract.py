@@ -1,6 +1,8 @@
 """What every figure has: the contract of a module, columns that say what they hold, old results."""
 
+import copy
 import dataclasses
+import functools
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
@@ -58,6 +60,17 @@ BELOW_ZERO: dict[str, tuple[str, ...]] = {
 EVERY = [*figures.names(), *figures.study_names()]
 
 
+@functools.cache
+def made(make: Callable[[], Study]) -> Study:
+    """Make a study once, for every test of every figure that has it."""
+    return make()
+
+
+def example(name: str) -> Study:
+    """Return the example of a figure, as an object of its own."""
+    return copy.deepcopy(made(EXAMPLES[name]))
+
+
 def test_every_figure_has_an_example_here():
     assert sorted(EXAMPLES) == sorted(EVERY)
 
@@ -72,7 +85,7 @@ def test_a_figure_is_what_the_contract_says(name):
         wanted = inspect.signature(getattr(figures.FigureModule, function))
         found = inspect.signature(getattr(module, function))
         assert list(found.parameters) == list(wanted.parameters)[1:]
-    plotted = module.table(EXAMPLES[name]())
+    plotted = module.table(example(name))
     assert isinstance(plotted, figures.Plotted)
     assert plotted.table.attrs == {}
     assert all(isinstance(note, str) and note.endswith(".") for note in plotted.notes)
@@ -102,7 +115,7 @@ def test_every_module_beside_the_parts_is_a_figure():
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_column_of_logarithms_says_so(name):
-    table = figures.figure(name).table(EXAMPLES[name]()).table
+    table = figures.figure(name).table(example(name)).table
     numbers = table.select_dtypes("number")
     below = [str(column) for column in numbers if (numbers[column] < 0).any()]
 
@@ -120,7 +133,7 @@ def test_a_gradient_has_no_column_that_could_be_taken_for_a_norm():
 
 @pytest.mark.parametrize("name", EVERY)
 def test_results_of_format_1_are_drawn(name):
-    tables = EXAMPLES[name]()
+    tables = example(name)
     old = tables.runs.drop(columns=[column for column in LATER if column in tables.runs])
     module = figures.figure(name)
 

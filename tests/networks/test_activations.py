@@ -226,7 +226,8 @@ def test_what_overflows_after_the_end_of_a_sequence_leaves_its_gradient_alone(ce
     parameters = random_network(network, 3, 2)
     parameters.views()["weight_hh_l0"].copy_(30 * torch.eye(4).expand(2, 4, 4))
     x = normal(1, 60, 2, 3, 2, dtype=torch.float32)
-    asked = asked_for(normal(2, 2, 1, 3, 3, dtype=torch.float32), ends=[5, 60], shortest=5)
+    ends = [[5, 5, 5], [60, 60, 5]]
+    asked = asked_for(normal(2, 2, 1, 3, 3, dtype=torch.float32), ends=ends, shortest=5)
 
     late = forward(parameters.views(), x, network)[0].states
     found = scan_engine(parameters.views(), x, asked, network)

@@ -57,8 +57,11 @@ def test_the_mean_field_is_a_fixed_point_of_the_length_map(phi, gain, drive):
     """By plain iteration, from above: an oracle that knows nothing of bounds or halves."""
     q = gain**2 + drive + 1.0
     least = 50.0 if phi.where_not_smooth else 1.0
+    before = math.nan
     for _ in range(3000):
-        z = nodes(max(least, math.sqrt(q))) if q < 1e6 else nodes()
+        if q == before:  # it stays there: all further steps give the same
+            break
+        before, z = q, nodes(max(least, math.sqrt(q))) if q < 1e6 else nodes()
         q = min(gain**2 * gaussian_mean(phi(math.sqrt(q) * z).square()) + drive, 1e6)
     found = mean_field(phi.name, gain, drive)
     if q == 1e6:

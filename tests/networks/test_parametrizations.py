@@ -16,6 +16,7 @@ from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from tests import reference
 from tests.builders import normal, random_network
+from tests.dose import dose
 
 NETWORK = Network(hidden_size=6, num_layers=2, parametrization="orthogonal", dtype="float64")
 
@@ -38,11 +39,12 @@ def distance(W):
     return float((W.T @ W - torch.eye(len(W), dtype=torch.float64)).abs().max())
 
 
+@pytest.mark.dosed
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", 1e-6), ("float64", 1e-12)])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
 def test_weights_stay_orthogonal_however_long_they_are_trained(dtype, allowed, optimizer):
     network = Network(hidden_size=16, num_layers=2, parametrization="orthogonal", dtype=dtype)
-    training = Training(100, optimizer=optimizer, learning_rate=0.05)
+    training = Training(dose(25, 100), optimizer=optimizer, learning_rate=0.05)
     here = run(network=network, training=training)
 
     [outcome] = train_runs([here])

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 
 from rnn_exp.networks.readout import Objective, onto_time, read, states_read
-from tests.builders import asked_for, normal, squares
+from tests.builders import asked_for, ends_of, normal, squares
 
 SIZES = st.tuples(
     st.integers(1, 9), st.integers(1, 4), st.integers(1, 5), st.integers(1, 7), st.integers(1, 3)
@@ -15,7 +15,8 @@ SIZES = st.tuples(
 @given(SIZES, st.data(), st.integers(0, 10**6))
 def test_gradients_of_several_answers_equal_autograd(sizes, data, seed):
     T, R, B, H, outputs = sizes
-    ends = data.draw(st.none() | st.lists(st.integers(2, T + 1), min_size=R, max_size=R))
+    own = st.lists(st.integers(2, T + 1), min_size=B, max_size=B)
+    ends = data.draw(st.none() | st.lists(own, min_size=R, max_size=R))
     answers = data.draw(st.integers(1, T)) if ends is None else 1
     h = normal(seed, T + 1, R, B, H)  # a step more than there are answers
     C, c = normal(seed + 1, R, outputs, H), normal(seed + 2, R, outputs)
@@ -27,7 +28,9 @@ def test_gradients_of_several_answers_equal_autograd(sizes, data, seed):
 
     for run in range(R):
         leaves = [tensor.clone().requires_grad_() for tensor in (h[:, run], C[run], c[run])]
-        own = leaves[0][T + 1 - answers :] if ends is None else leaves[0][ends[run] - 1][None]
+        own = leaves[0][T + 1 - answers :]
+        if ends is not None:
+            own = torch.stack([leaves[0][end - 1, b] for b, end in enumerate(ends[run])])[None]
         y = own @ leaves[1].T + leaves[2]
         loss = ((y - wanted[run]) ** 2).mean()
         by_h, by_C, by_c = torch.autograd.grad(loss, leaves)
@@ -61,7 +64,7 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, by_ends, dtype, 
     wanted = wanted.to(dtype)
 
     def bits(which):
-        own = None if ends is None else ends[which]
+        own = None if ends is None else ends_of(ends[which], B)
         asked = Objective(squares(wanted[which].clone()), answers, own, 1)
         found = read(
             states_read(h[:, which].clone(), answers, own),
@@ -80,8 +83,7 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, by_ends, dtype, 
 
 def test_what_is_put_on_the_time_axis_has_the_length_of_the_task_not_of_the_company():
     gradient = normal(0, 2, 1, 3, 4)
-    short = Objective(squares(gradient), 1, [7, 8], shortest=7)
-    for ends in ([7, 8], [10, 9]):
-        asked = short._replace(ends=ends)
+    for ends in ([7, 8], [10, 9], [[7, 9, 8], [10, 7, 10]]):
+        asked = Objective(squares(gradient), 1, ends_of(ends, 3), shortest=7)
         assert asked.first(10) == 6
         assert len(onto_time(gradient, asked, 10, asked.first(10), 10)) == 4

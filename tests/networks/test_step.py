@@ -9,11 +9,13 @@ import torch
 from rnn_exp.networks import CELLS, Network, step_cell
 from rnn_exp.networks.cells import LayerWeights
 from rnn_exp.networks.checking import check_cell
+from rnn_exp.networks.gradients import scan_engine
+from rnn_exp.networks.inits import Gaussian
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
-from tests.builders import normal
+from tests.builders import asked_for, normal, random_network
 
 
 def plain(x, state, weights, phi):
@@ -181,6 +183,28 @@ def test_what_a_cell_cannot_be_is_said():
         greedy.own_draw({}, torch.Generator())
 
 
+def test_a_part_that_overflows_after_a_sequences_own_end_spoils_no_gradient_beside_a_longer_one(
+    monkeypatch,
+):
+    def growing(x, state, weights):  # where nothing is read any more
+        h, c = state
+        growth = 1e15 * torch.exp(-1e6 * x[..., :1].square())
+        c = growth * c * c + x @ weights["weight_ih"].mT
+        return torch.tanh(c) + h @ weights["weight_hh"].mT, c
+
+    monkeypatch.setattr(CELLS, "_things", dict(CELLS._things))
+    CELLS.register(step_cell("growing", growing, parts=2))
+    network = Network(hidden_size=3, cell="growing")
+    x = normal(5, 9, 1, 2, 2, dtype=torch.float32)
+    x[4:, 0, 0] = 0
+    asked = asked_for(normal(6, 1, 1, 2, 3, dtype=torch.float32), [[4, 9]], 4)
+    found = scan_engine(random_network(network, 1, 1).views(), x, asked, network)
+
+    assert not found.traces[0].kept[1].isfinite().all(), "it does overflow"
+    assert all(value.isfinite().all() for value in found.parameters.values())
+    assert not found.total[0][4:, 0, 0].any()
+
+
 def test_states_after_the_end_of_a_sequence_that_overflow_spoil_no_gradient():
     """ForwardPass puts 0 in the place of such states; the adjoint starts from them."""
 
@@ -206,3 +230,18 @@ def test_states_after_the_end_of_a_sequence_that_overflow_spoil_no_gradient():
     found = cell.adjoint(direct, trace, x, weights)
     assert found.total.isfinite().all()
     assert all(value.isfinite().all() for value in found.weights)
+
+
+@EVERY
+def test_norms_that_are_measured_a_piece_of_time_at_a_time_are_the_same(twins, name, monkeypatch):
+    def norms():
+        network, init = Network(cell=f"{name}_twin", hidden_size=4), Gaussian(1e-3)
+        [outcome] = train_runs([Run(Adding(300), network, init, Training(1, 3))])
+        assert "underflow" in set(outcome.gradients["status"])
+        return {key: value for key, value in outcome.gradients.items() if key.startswith("log10")}
+
+    whole = norms()
+    monkeypatch.setattr("rnn_exp.training.columns.MOST_NUMBERS", 64)
+
+    for column, values in norms().items():
+        np.testing.assert_allclose(values, whole[column], rtol=1e-12, err_msg=column)

@@ -221,6 +221,7 @@ def dask(tmp_path_factory) -> Iterator[Cluster]:
     cluster.close()
 
 
+@pytest.mark.slow
 def test_a_dask_worker_that_is_killed_changes_nothing_in_a_sweep(dask, alone, tmp_path):
     dask.have(2)
 
@@ -325,6 +326,121 @@ def test_a_dask_scheduler_that_goes_away_ends_the_sweep_in_one_line(tmp_path):
 
     assert told.code == 1
     assert told.err == f"rnn-exp: the Dask scheduler at {cluster.address} is gone\n"
+
+
+OWN = '''"""A task and an activation of one's own."""
+
+import dataclasses
+from typing import ClassVar
+
+import torch
+
+import rnn_exp as rx
+from rnn_exp.fields import check, whole
+from rnn_exp.networks import Activation
+from rnn_exp.tasks.task import Batch, Regression
+
+rx.register(Activation("wave", torch.sin))
+
+
+@rx.register
+@dataclasses.dataclass(frozen=True)
+class Hold(Regression):
+    """Say the first input again at the end.
+
+    Args:
+        length: L, in time steps.
+    """
+
+    length: int = whole(20, least=2)
+
+    name: ClassVar[str] = "hold_first"
+    input_size: ClassVar[int] = 1
+    output_size: ClassVar[int] = 1
+    chance_loss: ClassVar[float] = 1.0
+    chance_error: ClassVar[float] = 1.0
+
+    def __post_init__(self):
+        check(self)
+
+    def draw(self, batch_size, generator):
+        x = torch.randn(self.length, batch_size, 1, generator=generator)
+        cues = torch.ones(1, batch_size, dtype=torch.int64)
+        return Batch(x, x[:1, :, 0], cues, self.length)
+'''
+
+OWN_GRID = (
+    "-m",
+    "use=[own_parts_of_a_cluster.py]",
+    "task=hold_first",
+    "network.activation=wave",
+    "network.hidden_size=4",
+    "training.updates=3",
+    "task.length=5,6",
+    "seed=0,1",
+    "hydra.sweep.dir=grid",
+)
+
+
+def with_own_parts(folder: Path, *words: str, change: str = "") -> CommandResult:
+    """Train the sweep of the own parts in an empty folder, which gets their file."""
+    folder.mkdir()
+    (folder / "own_parts_of_a_cluster.py").write_text(OWN + change)
+    return start(folder, *OWN_GRID, *words)
+
+
+@pytest.fixture(scope="module")
+def own_alone(tmp_path_factory) -> dict[str, dict[str, str]]:
+    """The tables of the runs with own parts, trained by one process alone."""
+    folder = tmp_path_factory.mktemp("own") / "alone"
+    told = with_own_parts(folder, "hydra.launcher.processes=1")
+    assert told.code == 0, told.err
+    return {name: tables(run) for name, run in runs(folder).items()}
+
+
+def assert_same(folder: Path, told: CommandResult, alone: dict[str, dict[str, str]]) -> None:
+    """All runs were trained, to the bytes of one process, and say where their parts are from."""
+    assert (told.code, told.err) == (0, "")
+    assert "4 runs: 4 done, 0 of them diverged, 0 failed, 0 already there\n" in told.out
+    found = runs(folder)
+    assert {name: tables(run) for name, run in found.items()} == alone
+    for run in found.values():
+        said = json.loads((run / "run.json").read_text())["sources"]
+        assert [one.split()[:2] for one in said] == [
+            ["task=hold_first", "own_parts_of_a_cluster.py"],
+            ["network.activation=wave", "own_parts_of_a_cluster.py"],
+        ]
+
+
+def test_own_parts_get_the_same_bytes_from_processes_and_from_dask(dask, own_alone, tmp_path):
+    dask.have(2)
+    for name, words in (("two", ("hydra.launcher.processes=2",)), ("dask", dask.words)):
+        told = with_own_parts(tmp_path / name, *words)
+        assert_same(tmp_path / name, told, own_alone)
+
+
+def test_a_dask_that_has_another_text_of_an_own_part_is_refused(dask, tmp_path):
+    dask.have(2)
+    assert with_own_parts(tmp_path / "one", *dask.words).code == 0
+
+    told = with_own_parts(tmp_path / "other", *dask.words, change="# changed\n")
+
+    assert told.code == 1
+    assert re.fullmatch(
+        r"rnn-exp: a worker refused its runs: use=own_parts_of_a_cluster\.py \(sha256 \w{12}\) "
+        r"is not possible: allowed is the same everywhere; a worker has "
+        r"own_parts_of_a_cluster\.py \(sha256 \w{12}\): start the workers anew\n",
+        told.err,
+    )
+    assert runs(tmp_path / "other") == {}
+
+
+@pytest.mark.slow
+def test_own_parts_get_the_same_bytes_from_ray(own_alone, tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed")
+    words = ("hydra.launcher.backend=ray", "hydra.launcher.processes=2")
+
+    assert_same(tmp_path / "ray", with_own_parts(tmp_path / "ray", *words), own_alone)
 
 
 def _impatient() -> None:

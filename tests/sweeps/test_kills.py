@@ -155,7 +155,7 @@ def test_a_sweep_ends_as_if_nothing_had_been_whichever_of_its_processes_is_kille
 def test_a_single_run_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path):
     words = (
         "task.length=30",
-        "training.updates=2000",
+        "training.updates=700",
         "network.hidden_size=8",
         "seed=3",
         "training.optimizer=rmsprop",

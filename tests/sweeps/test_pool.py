@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from rnn_exp.fields import SettingError
-from rnn_exp.sweeps.pool import LostWorker, Pool, map_unordered
+from rnn_exp.sweeps import clusters
+from rnn_exp.sweeps.pool import LostWorker, Pool, ThisProcess, map_unordered
 from tests.waiting import PATIENCE, wait_until
 
 POOLS = [Pool(processes=1), Pool(processes=2)]
@@ -228,3 +229,12 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch, backend, library)
 
     with pytest.raises(SettingError, match=rf"pip install 'rnn-exp\[{backend}\]' brings it"):
         Pool(backend, address="tcp://127.0.0.1:1").open()
+
+
+def test_what_a_worker_of_a_cluster_cannot_take_apart_ends_the_sweep_in_one_line():
+    class Cluster(ThisProcess):
+        def submit(self, function, item):
+            return super().submit(clusters._call, b"from another version:\n no call")
+
+    with pytest.raises(ConnectionError, match=r"^a worker refused its runs: [^\n]+$"):
+        list(map_unordered(abs, [1], Cluster()))

@@ -1,7 +1,12 @@
 """The process is settled by its entry points, never at import."""
 
+import os
 import subprocess
 import sys
+
+import pytest
+
+from rnn_exp.arithmetic import ask_for_strict_products
 
 
 def python(program, **environment):
@@ -31,5 +36,15 @@ print(os.environ["MKL_CBWR"], torch.get_num_threads())
 """
     assert python(program) == ["AUTO,STRICT", "1"]
     assert python(program, MKL_CBWR="COMPATIBLE") == ["COMPATIBLE", "1"]
-    assert python(program, MKL_CBWR="") == ["AUTO,STRICT", "1"]
-    assert python(program, MKL_CBWR=" ") == ["AUTO,STRICT", "1"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", "AUTO,STRICT"), (" ", "AUTO,STRICT"), ("COMPATIBLE", "COMPATIBLE"), ("AUTO", "AUTO")],
+)
+def test_a_setting_that_says_nothing_is_as_one_that_is_not_there(monkeypatch, before, after):
+    monkeypatch.setenv("MKL_CBWR", before)
+
+    ask_for_strict_products()
+
+    assert os.environ["MKL_CBWR"] == after

@@ -200,9 +200,23 @@ NONSENSE = {
     "one class": (saved(images=PIXELS, labels=0 * LABELS), r"images of two classes or more"),
     "one grey": (
         saved(images=0 * PIXELS, labels=LABELS),
-        r"finite and not all the same",
+        r"pixels are not all the same",
     ),
-    "NaN": (saved(images=PIXELS + math.nan, labels=LABELS), r"pixels are finite"),
+    "NaN": (
+        saved(
+            images=np.where(np.arange(PIXELS.size).reshape(PIXELS.shape) == 199, np.nan, PIXELS),
+            labels=LABELS,
+        ),
+        r"pixels are finite .*; image 4 for training has nan in row 1, column 8",
+    ),
+    "infinite for tests": (
+        saved(x_train=PIXELS, y_train=LABELS, x_test=PIXELS[:3] - 1e300, y_test=LABELS[:3]),
+        r"image 1 for tests has -1e\+300 in row 1, column 1",
+    ),
+    "NaN in a flat image": (
+        saved(images=PIXELS.reshape(-1, 64)[:20] * [[*[1.0] * 63, np.nan]], labels=LABELS[:20]),
+        r"image 1 for training has nan in pixel 64",
+    ),
     "idx, too short": (idx(PIXELS)[:-1], r"it has 115007 of the 115008 bytes of its shape"),
     "idx, too long": (idx(PIXELS) + b"x", r"it has more than the 115008 bytes of its shape"),
     "idx, endless": (bytes([0, 0, 8, 3]) + 12 * b"\xff", r"of at most 2 GiB; its shape is \(42949"),

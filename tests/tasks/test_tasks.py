@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -27,7 +28,7 @@ from rnn_exp.tasks import (
     TemporalOrder,
     at_length,
 )
-from tests.task_files import example, folder
+from tests.task_files import example, folder, series_file
 
 
 def shortest(name):
@@ -68,10 +69,16 @@ MORE_SETTINGS = [
     Latch(4, longest=9),
     Noise(2, longest=4),
     Hold(1, longest=3),
+    Adding(4, longest=7, lengths="sequence"),
+    Adding(20, "pascanu", longest=22, lengths="sequence"),
+    TemporalOrder(10, longest=13, lengths="sequence"),
+    Latch(4, longest=6, lengths="sequence"),
+    Noise(1, longest=4, lengths="sequence"),
     example("images", pixels_per_step=8),
     example("images", pixels_per_step=2, permuted=True),
     example("series", length=9, ahead=3, inputs="wave+noise"),
     example("series", column="noise", inputs="wave", test_share=0.5, tolerance=0.588),
+    example("series", length=6, column=None, label="label", inputs="wave+noise"),
 ]
 TASK_LIST = [*map(shortest, TASKS), *MORE_SETTINGS]
 
@@ -131,7 +138,8 @@ def test_draws_have_the_promised_shapes(task):
         assert batch.targets.shape == (task.answers, batch_size)
         assert batch.targets.dtype in (torch.float32, torch.int64)
         assert batch.cues.shape[1] == batch_size
-        assert ((batch.cues >= 1) & (batch.cues <= batch.length)).all()
+        ends = batch.length if batch.ends is None else batch.ends
+        assert ((batch.cues >= 1) & (batch.cues <= ends)).all()
 
 
 @pytest.mark.parametrize("task", TASK_LIST, ids=shown)
@@ -140,7 +148,9 @@ def test_lengths_lie_between_the_shortest_and_the_longest_and_nothing_comes_afte
     for _ in range(100):
         batch = task.draw(2, generator)
         assert not batch.inputs[batch.length :].any()
-        lengths.add(batch.length)
+        own = [batch.length] if batch.ends is None else batch.ends.tolist()
+        assert max(own) == batch.length
+        lengths |= {*own}
     assert lengths == set(range(task.shortest, task.steps + 1))
     assert task.answers in (1, task.steps)
     assert task.answers == 1 or task.shortest == task.steps
@@ -451,9 +461,13 @@ def test_digits_without_scikit_learn_are_refused_in_a_line(monkeypatch):
     )
 
 
-def test_scikit_learn_is_not_imported_before_digits_are_drawn():
+def test_what_few_tasks_need_is_not_imported_before_they_need_it():
+    frame = pd.read_csv(series_file())
+    frame.to_parquet(parquet := folder() / "series.parquet")
     program = (
-        "import sys, torch; from rnn_exp.tasks import Digits; task = Digits();"
+        "import sys, torch; from rnn_exp.tasks import Digits, Series; task = Digits();"
+        f"Series({series_file()!r}, 'wave'); assert 'pyarrow' not in sys.modules;"
+        f"Series({str(parquet)!r}, 'wave'); assert 'pyarrow' in sys.modules;"
         "assert 'sklearn' not in sys.modules; task.draw(1, torch.Generator());"
         "assert 'sklearn' in sys.modules"
     )
@@ -506,6 +520,12 @@ def test_sequences_too_short_for_their_cues_are_refused(kind, least, more):
         (Hold, {"target": math.nan}, "target=nan"),
         (Adding, {"length": 9, "longest": 9}, r"longest=9 .* a whole number above task\.length=9"),
         (Latch, {"longest": 0}, "longest=0 .* at least 1 or null"),
+        (
+            Adding,
+            {"lengths": "sequence"},
+            "lengths=sequence is not possible: allowed is batch with task.longest=null",
+        ),
+        (Noise, {"longest": 99, "lengths": "each"}, "lengths=each .* one of batch, sequence"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(kind, settings, message):
@@ -513,7 +533,11 @@ def test_settings_that_cannot_be_are_refused_by_name(kind, settings, message):
         kind(**settings)
 
 
-RANGES = [task for task in TASK_LIST if getattr(task, "longest", None) is not None]
+RANGES = [
+    task
+    for task in TASK_LIST
+    if getattr(task, "longest", None) is not None and task.lengths == "batch"
+]
 
 
 @pytest.mark.parametrize("task", RANGES, ids=shown)
@@ -531,6 +555,25 @@ def test_a_batch_out_of_a_range_is_one_of_its_length_with_nothing_behind_it(task
         assert torch.equal(batch.targets, alone.targets)
         found.add(length)
     assert found == set(range(task.length, task.longest + 1))
+
+
+@pytest.mark.parametrize("task", RANGES, ids=shown)
+def test_each_sequence_out_of_a_range_is_one_of_its_length_with_nothing_behind_it(task):
+    own, draws = dataclasses.replace(task, lengths="sequence"), seeded(3)
+    again = seeded_at(draws.get_state())
+    batch = own.draw(40, draws)
+
+    lengths = torch.randint(task.length, task.longest + 1, (40,), generator=again)
+    assert {*lengths.tolist()} == {*range(task.length, task.longest + 1)}
+    for length in range(task.length, task.longest + 1):
+        places = lengths == length
+        alone = at_length(task, length).draw(int(places.sum()), again)
+        assert (batch.ends[places] == alone.length).all()
+        assert torch.equal(batch.inputs[: alone.length, places], alone.inputs[: alone.length])
+        assert not batch.inputs[alone.length :, places].any()
+        assert torch.equal(batch.targets[:, places], alone.targets)
+        assert torch.equal(batch.cues[:, places], alone.cues)
+    assert at_length(own, task.length) == at_length(task, task.length)
 
 
 def seeded_at(state):
@@ -559,3 +602,30 @@ def test_runs_of_one_seed_share_their_sequences_whoever_else_is_left(task):
     assert torch.equal(drawn.inputs[:, 1], alone.inputs[:, 0])
     assert not torch.equal(drawn.inputs[:, 0], drawn.inputs[:, 1])
     assert drawn.lengths == [drawn.lengths[0], *alone.lengths, drawn.lengths[0]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Deep(Adding):
+    def draw(self, batch_size, generator):
+        batch = super().draw(batch_size, generator)
+        return batch._replace(targets=batch.targets.unsqueeze(-1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Wide(Adding):
+    def draw(self, batch_size, generator):
+        batch = super().draw(batch_size, generator)
+        return batch._replace(inputs=batch.inputs.repeat(1, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("task", "why"),
+    [
+        (Deep(9), r"targets of the shape \(1, 4, 1\); allowed is \(1, 4\)"),
+        (Wide(9), r"inputs of the shape \(9, 4, 4\); allowed is \(9, 4, 2\)"),
+    ],
+    ids=["targets", "inputs"],
+)
+def test_shapes_that_torch_would_stretch_are_refused(task, why):
+    with pytest.raises(ValueError, match=f"the task adding draws {why}"):
+        Stream(task, [0], 4, torch.zeros(1)).draw([0])

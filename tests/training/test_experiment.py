@@ -91,7 +91,7 @@ def groups(draw):
 
 @given(groups())
 @pytest.mark.dosed
-@settings(max_examples=dose(7, 20))
+@settings(max_examples=dose(4, 20))
 def test_alone_twice_or_beside_others_a_run_gives_the_same_bits(runs):
     together = train_runs(runs)
     for run, outcome in zip(runs, together, strict=True):

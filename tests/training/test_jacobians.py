@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
+from torch.autograd.functional import jacobian
 
 import rnn_exp
 from rnn_exp.fields import SettingError
+from rnn_exp.networks.cells import CELLS
 from rnn_exp.networks.forward import ForwardPass
 from rnn_exp.networks.inits import Gaussian, Orthogonal
 from rnn_exp.networks.network import Network
@@ -16,6 +19,8 @@ from rnn_exp.theory.edge import initial_weights
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from tests import reference
+from tests.networks.test_step import TWINS
 from tests.sealing import reseal
 from tests.training.test_snapshots import continued, interrupted
 
@@ -96,13 +101,13 @@ def test_nobody_who_did_not_ask_has_the_table(tmp_path):
 def test_a_table_with_more_rows_than_its_run_can_have_recorded_is_broken(tmp_path):
     [outcome] = train_runs([runs(updates=1)[0]])
     for column, values in outcome.jacobians.items():
-        outcome.jacobians[column] = np.tile(values, 2)
+        outcome.jacobians[column] = np.tile(values, 3)
     writing.write(tmp_path, outcome)
     reseal(tmp_path)
 
     [why] = rnn_exp.load(tmp_path).broken["why"]
 
-    assert why == "ValueError: jacobians.parquet has 60 rows, where its run records at most 30"
+    assert why == "ValueError: jacobians.parquet has 90 rows, where its run records at most 60"
 
 
 def test_states_that_are_not_finite_have_no_singular_values():
@@ -116,10 +121,102 @@ def test_states_that_are_not_finite_have_no_singular_values():
 @pytest.mark.parametrize(
     ("network", "lags", "allowed"),
     [
-        ({"cell": "gru"}, 1, r"recording\.jacobian_lags=1 .* 0 with network\.cell=gru"),
         ({}, 21, r"recording\.jacobian_lags=21 .* at most 20, the time steps of the shortest"),
     ],
 )
 def test_lags_that_cannot_be_are_refused(network, lags, allowed):
     with pytest.raises(SettingError, match=allowed):
         runs(lags, **network)
+
+
+def skip_of(keep, add):
+    return lambda *given: (reference.skip(*given, "sigmoid", keep, add).h, None)
+
+
+# From inputs, h, V, W, both biases and c to the lists of h and of c (None: there is none).
+PROGRAMS = {
+    "leaky": skip_of(0.75, 0.25),
+    "residual": skip_of(1.0, 0.25),
+    "normed": lambda *given: (reference.normed(*given[:6], "sigmoid").h, None),
+    "gru": lambda *given: (reference.gru(*given[:6]).h, None),
+    "lstm": lambda *given: (lambda found: (found.h, found.c))(reference.lstm(*given)),
+}
+
+
+def test_all_cells_of_the_package_are_compared():
+    assert {"rnn", *PROGRAMS} == {name for name, kind in CELLS.items() if not kind.own_shapes}
+
+
+@pytest.mark.parametrize("engine", ["scan", "torch"])
+@pytest.mark.parametrize("cell", PROGRAMS)
+def test_of_every_cell_they_are_those_of_autograds_jacobian(cell, engine):
+    kind, n = CELLS[cell], 4
+    given = {} if kind.only_activation else {"activation": "sigmoid"}
+    given |= {"leak": 0.25} if kind.has_leak else {}
+    if engine == "torch" and kind.torch_module is None:
+        pytest.skip("torch has no such module")
+    network = Network(
+        cell=cell, hidden_size=n, num_layers=2, dtype="float64", engine=engine, **given
+    )
+    run = Run(Latch(12), network, Gaussian(3.0), Training(1), Recording(1, jacobian_lags=11))
+    [outcome] = train_runs([run])
+
+    weights = {
+        name: value.double()
+        for name, value in initial_weights(network, run.init, run.task, run.seed).items()
+    }
+    x = run.task.draw(run.training.batch_size, generator(run.seed, "data")).inputs[:, :1].double()
+    layers = [
+        [weights[f"{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        for layer in (0, 1)
+    ]
+    start = torch.full((1, n), network.initial_state, dtype=torch.float64)
+    below = torch.stack(PROGRAMS[cell](x, start, *layers[0])[0])
+    h, c = PROGRAMS[cell](below, start, *layers[1])
+
+    for lag, row in zip([1, 2, 4, 8, 11], np.split(outcome.jacobians[VALUES], 5), strict=True):
+
+        def last(state, lag=lag):
+            """The top layer's state at the end, from that so many steps before."""
+            state = state.view(-1, 1, n)
+            memory = state[1:2][0] if c else None
+            found = PROGRAMS[cell](below[-lag:], state[0], *layers[1], *[memory] if c else [])
+            return torch.cat([part[-1].flatten() for part in found if part])
+
+        before = [part[-1 - lag].flatten() for part in (h, c) if part]
+        expected = torch.linalg.svdvals(jacobian(last, torch.cat(before)))
+        assert len(row) == len(expected) == n * len(before)
+        known = (expected >= 1e-8 * expected[0]).numpy()
+        np.testing.assert_allclose(10 ** row[known], expected[known], rtol=1e-5)
+        assert 10 ** row[0] == pytest.approx(float(expected[0]), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_step_cell_has_those_of_the_cell_that_it_writes_out(monkeypatch, name):
+    kind = TWINS[name]
+    monkeypatch.setattr(CELLS, "_things", {**CELLS._things, kind.name: kind})
+    own, same = (
+        train_runs([runs(5, 1, cell=cell, dtype="float64")[2]])[0] for cell in (kind.name, name)
+    )
+
+    np.testing.assert_allclose(own.jacobians[VALUES], same.jacobians[VALUES], atol=1e-9)
+
+
+def test_a_long_sequence_in_stretches_has_those_of_the_whole(monkeypatch):
+    def values():
+        task, recording = Adding(400), Recording(1, jacobian_lags=300)
+        training = Training(1, batch_size=2, truncate_every=8, truncate_back=8)
+        run = Run(task, Network(cell="gru", hidden_size=4), Gaussian(3.0), training, recording)
+        return train_runs([run])[0].jacobians[VALUES]
+
+    whole = values()
+    monkeypatch.setattr("rnn_exp.networks.forward._LEAST", 8)
+
+    np.testing.assert_array_equal(values(), whole)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_of_gated_cells_a_run_has_the_same_bits_alone_and_in_company(cell):
+    for run, together in zip(runs(cell=cell), train_runs(runs(cell=cell)), strict=True):
+        [alone] = train_runs([run])
+        np.testing.assert_array_equal(alone.jacobians[VALUES], together.jacobians[VALUES])

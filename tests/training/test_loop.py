@@ -199,6 +199,12 @@ def test_a_network_that_overflows_before_any_theory_diverges_all_the_same(num_la
     assert rate is None or math.isfinite(rate)
 
 
+def summed(several):
+    """Return the sums of what there is under each name."""
+    several = list(several)
+    return {name: sum(one[name] for one in several) for name in several[0]}
+
+
 def slow_loop(run):
     """Train by gradient descent with every remedy, one obvious step after the other."""
     training, num_layers = run.training, run.network.num_layers
@@ -208,21 +214,35 @@ def slow_loop(run):
     for _ in range(training.updates):
         batch = run.task.draw(training.batch_size, data)
         x, T = batch.inputs[: batch.length].double(), batch.length
-        times = range(1, T + 1) if training.loss_at == "every" else [T]
+        at_end = T if batch.ends is None else batch.ends
+        times = range(1, T + 1) if training.loss_at == "every" else [at_end]
         targets = batch.targets[0].double()
 
         def loss_of(y, targets=targets):
             return ((y[..., 0] - targets) ** 2).mean()
 
         loss, slopes, total = reference.gradients(own, x, num_layers, "tanh", loss_of, times)
-        if training.truncate_every is not None:
+        windows = training.truncate_every, training.truncate_back
+        if training.truncate_every is not None and batch.ends is not None:
+            slopes = summed(
+                reference.truncated_gradients(
+                    own,
+                    x[:end, b : b + 1],
+                    num_layers,
+                    "tanh",
+                    lambda t, y, end=end, wanted=targets[b]: (
+                        (t == end) * ((y[0, 0] - wanted) ** 2) / training.batch_size
+                    ),
+                    *windows,
+                )
+                for b, end in enumerate(batch.ends.tolist())
+            )
+        elif training.truncate_every is not None:
 
             def loss_at(t, y, times=times, loss_of=loss_of):
                 return loss_of(y) / len(times) if t in times else 0 * y.sum()
 
-            slopes = reference.truncated_gradients(
-                own, x, num_layers, "tanh", loss_at, training.truncate_every, training.truncate_back
-            )
+            slopes = reference.truncated_gradients(own, x, num_layers, "tanh", loss_at, *windows)
         value = math.nan
         h = reference.states(reference.layers_of(own, num_layers), x, "tanh")
         for number in range(num_layers):
@@ -245,6 +265,7 @@ def slow_loop(run):
     return told, own
 
 
+OWN = Adding(4, longest=9, lengths="sequence")
 REMEDIES = {
     "value": {"clip_value": 0.02},
     "norm and value": {"clip_norm": 0.3, "clip_value": 0.02},
@@ -263,6 +284,8 @@ REMEDIES = {
     "lengths": {"task": Adding(20, "pascanu"), "omega": 0.2, "clip_value": 0.05},
     "lengths and windows": {"task": Adding(30, "pascanu"), "truncate_every": 4, "truncate_back": 6},
     "long lengths": {"task": Adding(30, "hochreiter")},
+    "own lengths": {"task": OWN, "omega": 0.2, "clip_value": 0.05},
+    "own lengths and windows": {"task": OWN, "truncate_every": 2, "truncate_back": 3},
 }
 
 

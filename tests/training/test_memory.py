@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_exp.networks import INITS, Network
+from rnn_exp.networks import CELLS, INITS, Network
 from rnn_exp.sweeps import process
 from rnn_exp.tasks import TASKS, Adding
 from rnn_exp.training.experiment import Chunk
@@ -25,6 +25,7 @@ from rnn_exp.training.memory import (
 from rnn_exp.training.planning import chunks, processes_for, stages
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from tests.networks.test_step import TWINS
 
 GB = 1000**3
 
@@ -150,6 +151,15 @@ CONFIGS = {
         },
         8,
     ),
+    "step": (
+        {
+            "task": {"length": 1000},
+            "network": {"cell": "rnn_twin", "hidden_size": 16},
+            "training": {"batch_size": 256},
+        },
+        4,
+    ),
+    "step-lstm": ({"task": {"length": 400}, "network": {"cell": "lstm_twin"}}, 8),
     "layers": ({"task": {"length": 500}, "network": {"num_layers": 3}}, 4),
     "batch": ({"task": {"length": 300}, "training": {"batch_size": 256}}, 2),
     "float64": ({"task": {"length": 600}, "network": {"dtype": "float64"}}, 4),
@@ -182,6 +192,7 @@ CONFIGS = {
     ),
 }
 QUICK = ("many", "long")
+STEP_CELLS = {kind.name: kind for kind in TWINS.values()}
 
 
 def run_of(settings, seed):
@@ -206,6 +217,7 @@ def _train(settings, count, pipe):
     """Train a chunk in a process of its own, and say how large that was at most."""
     process.settle()
     process.use_one_thread()
+    CELLS._things |= STEP_CELLS
     for _ in Chunk([run_of(settings, seed) for seed in range(count)]).train():
         pass
     pipe.send(_status("VmHWM"))
@@ -216,7 +228,8 @@ def _train(settings, count, pipe):
     "name",
     [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS],
 )
-def test_a_chunk_takes_about_what_is_estimated(name):
+def test_a_chunk_takes_about_what_is_estimated(name, monkeypatch):
+    monkeypatch.setattr(CELLS, "_things", CELLS._things | STEP_CELLS)
     settings, count = CONFIGS[name]
     context = multiprocessing.get_context("spawn")
     here, there_ = context.Pipe()

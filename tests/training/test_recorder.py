@@ -20,9 +20,9 @@ from rnn_exp.schema import TABLES
 from rnn_exp.tasks import Adding
 from rnn_exp.training.columns import profile
 from rnn_exp.training.experiment import train_runs
-from rnn_exp.training.recorder import candidate_spectrum
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from rnn_exp.training.spectra import candidate_spectrum
 from tests import reference
 
 

@@ -11,7 +11,7 @@ from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.schedules import SCHEDULES
 from rnn_exp.training.settings import Recording, Training
-from rnn_exp.training.steps import Steps
+from rnn_exp.training.steps import rate_at
 from tests.training.test_experiment import assert_same
 from tests.training.test_snapshots import continued, interrupted
 
@@ -51,15 +51,15 @@ def test_every_schedule_is_compared_with_torchs():
 @pytest.mark.parametrize("schedule", WAYS)
 def test_a_schedule_has_the_rates_of_torchs_own(schedule, warm_up):
     given, make = WAYS[schedule]
-    steps = Steps(Training(UPDATES, learning_rate=0.7, schedule=schedule, warm_up=warm_up, **given))
+    training = Training(UPDATES, learning_rate=0.7, schedule=schedule, warm_up=warm_up, **given)
 
-    rates = [steps.learning_rate(update) for update in range(UPDATES)]
+    rates = [rate_at(training, update) for update in range(UPDATES)]
 
     assert rates == pytest.approx(torchs_rates(make, warm_up), rel=1e-12, abs=1e-15)
 
 
 def test_without_a_schedule_the_rate_has_the_bits_that_were_given():
-    assert {Steps(Training(5, learning_rate=0.1)).learning_rate(u) for u in range(5)} == {0.1}
+    assert {rate_at(Training(5, learning_rate=0.1), u) for u in range(5)} == {0.1}
 
 
 @pytest.mark.parametrize("schedule", WAYS)
@@ -72,7 +72,7 @@ def test_plain_descent_moves_by_the_scheduled_rate_times_the_gradient(schedule):
     [outcome] = train_runs([run])
 
     rates = outcome.updates["update_norm"] / outcome.updates["grad_norm"]
-    expected = [Steps(training).learning_rate(update) for update in range(9)]
+    expected = [rate_at(training, update) for update in range(9)]
     assert rates.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-15)
 
 
@@ -119,3 +119,18 @@ def test_what_makes_no_sense_with_a_schedule_is_refused_in_a_line(given, words):
         Training(**given)
 
     assert str(caught.value) == words
+
+
+@pytest.mark.parametrize("schedule", WAYS)
+def test_updates_have_the_learning_rate_of_torchs_schedule(schedule):
+    settings, make = WAYS[schedule]
+    training = Training(
+        UPDATES, batch_size=2, learning_rate=0.7, schedule=schedule, warm_up=3, **settings
+    )
+    [outcome] = train_runs([Run(Adding(4), Network(hidden_size=2), training=training)])
+
+    rates = torchs_rates(make, 3)
+    recorded = outcome.updates["update"]
+    assert outcome.updates["learning_rate"].tolist() == pytest.approx(
+        [rates[update] for update in recorded], rel=1e-12
+    )

@@ -46,7 +46,7 @@ def continued(company, snapshots, before):
 
 @given(groups(), st.integers(1, 6), st.data())
 @pytest.mark.dosed
-@settings(max_examples=dose(8, 25))
+@settings(max_examples=dose(5, 25))
 def test_a_resumed_run_is_bit_identical_in_whatever_company(runs, at, data):
     expected = dict(zip(runs, train_runs(runs), strict=True))
 

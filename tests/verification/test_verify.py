@@ -7,16 +7,21 @@ from typing import ClassVar
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from rnn_exp.commands import new
 from rnn_exp.commands import verify as command
 from rnn_exp.fields import SettingError, number
+from rnn_exp.figures import CannotDraw, Plotted
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.tasks import Adding, Latch
+from rnn_exp.training.experiment import UnsettledWarning
+from rnn_exp.training.optimizers import OPTIMIZERS, Optimizer
 from rnn_exp.training.own_penalties import OwnPenalty
 from rnn_exp.verification import verify
+from rnn_exp.verification.figures import check_figure
 from rnn_exp.verification.tasks import check_task
-from rnn_exp.verification.weights import check_init, check_penalty
+from rnn_exp.verification.weights import check_init, check_penalties, check_penalty
 from tests.using import forget_used_files
 
 OWN = torch.Generator().manual_seed(7)
@@ -58,9 +63,17 @@ class CueZero(Latch):
         return batch._replace(cues=batch.cues - 1)
 
 
+@dataclasses.dataclass(frozen=True)
+class Deep(Adding):
+    def draw(self, batch_size, generator):
+        batch = super().draw(batch_size, generator)
+        return batch._replace(targets=batch.targets.unsqueeze(-1))
+
+
 @pytest.mark.parametrize(
     ("task", "claim"),
     [
+        (Deep(), "inputs have the shape"),
         (Boast(), "chance_loss"),
         (Unsteady(), "equal generators"),
         (Tail(), "0 after the end"),
@@ -72,6 +85,14 @@ def test_a_task_that_is_wrong_in_one_place_is_found_there(task, claim):
     found = off(check_task("task=x", task))
 
     assert any(claim in one for one in found), found
+
+
+def test_a_process_whose_arithmetic_is_not_settled_is_told_so(monkeypatch):
+    """Else a cell would be blamed for it."""
+    monkeypatch.setattr("rnn_exp.sweeps.process.was_asked_too_late", lambda: True)
+
+    with pytest.warns(UnsettledWarning):
+        list(verify(["task=adding"]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,9 +131,122 @@ def test_a_penalty_that_is_wrong_is_found(kind, claim):
     assert any(claim in one for one in off(check_penalty("penalty=x", kind())))
 
 
+ADDS_UP = {"seen": 0.0}
+
+
+def up(flat, gradient, memory, rate):
+    flat += rate * gradient
+
+
+def some(flat, gradient, memory, rate):
+    flat[:, 12:] -= rate * gradient[:, 12:]
+
+
+def mixed(flat, gradient, memory, rate):
+    flat -= rate * gradient * gradient.abs().mean()
+
+
+def outside(flat, gradient, memory, rate):
+    ADDS_UP["seen"] += 1.0
+    flat -= rate * gradient / ADDS_UP["seen"]
+
+
+def explodes(flat, gradient, memory, rate):
+    memory["step"] += 1
+    flat -= rate * gradient / (memory["step"] < 4)
+
+
+def rebinds(flat, gradient, memory, rate):
+    flat = flat - rate * gradient
+
+
+@pytest.mark.parametrize(
+    ("step", "claim"),
+    [
+        (up, "the first step goes against the gradient"),
+        (some, "every parameter has moved after 6 steps (but weight_ih_l0)"),
+        (mixed, "a run has the same bits alone and beside others"),
+        (outside, "equal gradients make equal steps"),
+        (outside, "from a copy of weights and memory it goes on to the same bits"),
+        (explodes, "every number is finite"),
+        (rebinds, "it is one whose step changes `flat` in place (flat -= …) and returns nothing"),
+    ],
+)
+def test_an_optimiser_that_is_wrong_in_one_place_is_found_there(monkeypatch, step, claim):
+    wrong = Optimizer("wrong", step, remembers=("mean",))
+    monkeypatch.setitem(OPTIMIZERS._things, "wrong", wrong)
+
+    found = off(verify(["training.optimizer=wrong"]))
+
+    assert any(one.startswith(claim) for one in found), found
+
+
+@dataclasses.dataclass(frozen=True)
+class OffIfSteep(Flat):
+    steep: float = number(1.0, least=0)
+    name: ClassVar[str] = "off_if_steep"
+
+    def value(self, weight_hh):
+        value = weight_hh.square().sum((-1, -2))
+        return value if self.steep == 1 else value * value.detach()
+
+
+def test_a_penalty_is_checked_away_from_its_defaults_as_well():
+    parts = [one.part for one in check_penalties("p", OffIfSteep()) if not one.holds]
+
+    assert parts == ["p steep=0.5"]
+
+
+class Picture:
+    """A figure, as the template has it, with one thing that can be wrong."""
+
+    name, QUESTION = "picture", "How does it end?"
+
+    def table(self, tables):
+        return Plotted(tables.runs[["run", "final_loss"]])
+
+    def draw(self, plotted):
+        return Figure()
+
+    def caption(self, plotted):
+        return f"{len(plotted.table)} runs."
+
+
+class NoPicture(Picture):
+    def draw(self, plotted):
+        return plotted.table
+
+
+class Silent(Picture):
+    def caption(self, plotted):
+        return " "
+
+
+class Picky(Picture):
+    def table(self, tables):
+        raise CannotDraw("It needs 100 runs.")
+
+
+@pytest.mark.parametrize(
+    ("figure", "wrong"),
+    [
+        (Picture, []),
+        (Picky, []),
+        (NoPicture, ["4 small runs are drawn as a figure of matplotlib"]),
+        (Silent, ["it says in words what is seen"]),
+    ],
+)
+def test_a_figure_of_a_user_is_drawn_of_a_few_small_runs(figure, wrong):
+    assert off(check_figure("figure=x", figure())) == wrong
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
-    [(["tsk=adding"], "did you mean task"), (["task=addin"], "did you mean adding")],
+    [
+        (["tsk=adding"], "did you mean task"),
+        (["task=addin"], "did you mean adding"),
+        (["banana"], r"word=banana .* use=\[mine.py\], or one of task=NAME, .*network.cell=NAME, "),
+    ],
 )
 def test_a_word_that_names_nothing_is_refused(words, why):
     with pytest.raises(SettingError, match=why):
@@ -138,7 +272,9 @@ def typed(monkeypatch, tmp_path, capsys):
     forget_used_files()
 
 
-@pytest.mark.parametrize("kind", ["task", "activation", "cell", "init", "penalty"])
+@pytest.mark.parametrize(
+    "kind", ["task", "activation", "cell", "init", "penalty", "optimizer", "figure"]
+)
 def test_a_part_that_is_begun_holds(typed, tmp_path, kind):
     code, out = typed(new, kind, "my_part")
     assert code == 0
@@ -168,6 +304,13 @@ def test_the_command_ends_with_1_if_something_is_off_and_says_where(typed, tmp_p
         (("task", "two words"), "a name has letters"),
         (("task", "class"), "a name has letters"),
         (("task", "mine"), "mine.py is there already"),
+        (("task", "adding"), "rnn-exp has a task of this name (task=adding)"),
+        (("activation", "tanh"), "rnn-exp has an activation of this name"),
+        (("penalty", "omega"), "rnn-exp has a penalty of this name"),
+        (("penalty", "momentum"), "rnn-exp has a setting of this name (training.momentum)"),
+        (("optimizer", "sgd"), "rnn-exp has an optimizer of this name"),
+        (("figure", "decay"), "rnn-exp has a figure of this name"),
+        (("study", "decay"), "rnn-exp has a study of this name (study=decay)"),
     ],
 )
 def test_what_cannot_be_begun_is_refused_and_nothing_is_written(typed, tmp_path, words, why):

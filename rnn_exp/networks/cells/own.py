@@ -92,8 +92,11 @@ def _takes(
 ) -> tuple[bool, bool]:
     """Say whether a step takes φ, and whether it takes settings of its own."""
     words = inspect.signature(step).parameters
-    if ("own" in words) != (options is not None):
-        raise ValueError(f"the cell {name}: options and an argument own of its step go together")
+    if "own" in words and options is None:
+        needs = "options, the dataclass of these settings"
+        raise ValueError(f"the step of the cell {name} has an argument own, so it needs {needs}")
+    if options is not None and "own" not in words:
+        raise ValueError(f"the cell {name} has options, so its step needs an argument own for them")
     return "phi" in words, "own" in words
 
 
@@ -104,7 +107,10 @@ def _refuse(name: str, parts: int, shapes: Shapes | None, recurrent: str) -> Non
             "them side by side into h)"
         )
     if shapes is None and recurrent != _MATRIX:
-        raise ValueError(f"the cell {name} has torch's parameters: {recurrent} is their {_MATRIX}")
+        raise ValueError(
+            f"the cell {name} has no parameter {recurrent}: without shapes it has torch's four, "
+            f"and the recurrent one is {_MATRIX}"
+        )
 
 
 def _builder(
@@ -133,8 +139,8 @@ def _drawing(name: str, draw: Draw, *, has_matrix: bool) -> Draw:
         drawn = draw(shapes, generator)
         if has_matrix and (both := sorted(set(TORCHS) & set(drawn))):
             raise ValueError(
-                f"the cell {name} draws {', '.join(both)}, which its init draws: a cell with "
-                f"{_MATRIX} draws the other parameters alone"
+                f"the cell {name} draws {', '.join(both)}, which its init draws; the draw of a "
+                f"cell that has {_MATRIX} returns its other parameters only"
             )
         return drawn
 

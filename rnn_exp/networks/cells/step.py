@@ -265,7 +265,7 @@ def _before(trace: Trace) -> list[Tensor]:
         if bool(sane.all()):
             found.append(part)
         else:
-            ended = (h == 0).flatten(2).all(-1)[..., None, None]
+            ended = (h == 0).all(-1, keepdim=True)
             found.append(torch.where(ended & ~sane, 0.0, part))
     return found
 

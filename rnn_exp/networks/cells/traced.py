@@ -209,8 +209,8 @@ def _followed(function: Callable[..., State], examples: Sequence[Tensor]) -> fx.
             continue
         if torch.Tag.nondeterministic_seeded in node.target.tags:
             raise ValueError(
-                f"the step of a cell draws random numbers ({node.target}): its gradient would be "
-                "that of other numbers"
+                f"the step of a cell draws random numbers ({node.target}): going back it would "
+                "draw other ones, and the gradient would be wrong"
             )
         if node.target == torch.ops.aten.add.Tensor and not node.kwargs:
             _join_addition(node)

@@ -87,8 +87,8 @@ class Trace(NamedTuple):
     Args:
         states: h_1…h_T.
         previous_states: h_0…h_{T-1}; the same memory as ``states``, one step earlier.
-        kept: what the cell needs for its adjoint; every tensor has time and run as its first axes,
-            and only the cell itself knows what they are.
+        kept: what the cell needs for its adjoint; every tensor has time, run and batch as its first
+            axes, and only the cell itself knows what they are.
     """
 
     states: Float[Tensor, "time run batch hidden"]
@@ -110,10 +110,14 @@ class Trace(NamedTuple):
         kept = tuple(tensor[:, places] for tensor in self.kept)
         return Trace(self.states[:, places], self.previous_states[:, places], kept)
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Trace":
+        """Return the trace with every tensor changed."""
+        kept = tuple(map(change, self.kept))
+        return Trace(change(self.states), change(self.previous_states), kept)
+
     def double(self) -> "Trace":
         """Return the trace in float64."""
-        kept = tuple(tensor.double() for tensor in self.kept)
-        return Trace(self.states.double(), self.previous_states.double(), kept)
+        return self.each(Tensor.double)
 
 
 class Adjoint(NamedTuple):

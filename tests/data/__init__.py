@@ -1,0 +1,1 @@
+"""The tests of rnn_exp.data."""
