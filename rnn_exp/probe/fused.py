@@ -13,7 +13,7 @@ from rnn_exp.probe.hooks import watch_gradients
 from rnn_exp.probe.profile import Gradients, Profile, profiles_of
 from rnn_exp.probe.replay import Call, layers_of
 from rnn_exp.probe.sequences import Layout
-from rnn_exp.probe.torch_names import weights_used
+from rnn_exp.probe.torch_names import weights_used, without_graph
 
 __all__ = ["FusedCalls", "Measured"]
 
@@ -106,9 +106,9 @@ class FusedCalls:
             name=self._names[module],
             module=module,
             layout=Layout.of(x, module.batch_first),
-            inputs=inputs.detach(),
+            inputs=without_graph(inputs),
             output=values.detach(),
-            initial=None if initial is None else tuple(part.detach() for part in initial),
+            initial=None if initial is None else tuple(map(without_graph, initial)),
             weights=weights_used(module),
             generator=self._generator,
             autocast=torch.get_autocast_dtype(kind) if on else None,

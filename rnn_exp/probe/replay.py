@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from rnn_exp.probe.adjoints import Given
 from rnn_exp.probe.modules import RecorderError, shown
 from rnn_exp.probe.sequences import Layout
+from rnn_exp.probe.torch_names import without_graph
 
 __all__ = ["Call", "Layer", "layers_of"]
 
@@ -134,7 +135,7 @@ def layers_of(call: Call, *, check: bool = False) -> list[Layer]:
             if call.generator is not None:
                 mask = _mask(call, output)
             layers.append(Layer(call, number, x, output, mask))
-            x = output if mask is None else output * mask
+            x = output if mask is None else _masked(output, mask)
         layers.append(Layer(call, top, x, call.output))
         if check and not _same(_one_layer(call, top, x), call.output):
             raise RecorderError(
@@ -154,6 +155,10 @@ def _mask(call: Call, output: Tensor) -> Tensor:
     return mask.transpose(0, 1) if turned else mask
 
 
+def _masked(output: Tensor, mask: Tensor) -> Tensor:
+    return (output * mask).requires_grad_(output.requires_grad)
+
+
 def _one_layer(call: Call, number: int, x: Tensor) -> Tensor:
     """Return the outputs of one layer, by torch's own function."""
     module, layout = call.module, call.layout
@@ -165,6 +170,8 @@ def _one_layer(call: Call, number: int, x: Tensor) -> Tensor:
     ]
     own = [call.initial_of(number, direction) for direction in range(directions)]
     initial = [torch.stack(part) for part in zip(*own, strict=True)]
+    for part, given in zip(initial, call.initial or (), strict=False):
+        part.requires_grad_(given.requires_grad)
     function = _FUNCTIONS[module.mode]
     rest = weights, module.bias, 1, 0.0, module.training, module.bidirectional
     # With gradients on: oneDNN rounds in another way where it knows that none are wanted.
@@ -175,11 +182,11 @@ def _one_layer(call: Call, number: int, x: Tensor) -> Tensor:
         if layout.packed is not None:
             initial = [_sorted(part, layout.packed) for part in initial]
             hx = tuple(initial) if module.mode == "LSTM" else initial[0]
-            return function(x, layout.packed.batch_sizes, hx, *rest)[0].detach()
+            return without_graph(function(x, layout.packed.batch_sizes, hx, *rest)[0])
         hx = tuple(initial) if module.mode == "LSTM" else initial[0]
         if layout.unbatched:
-            return function(x.unsqueeze(1), hx, *rest, False)[0].squeeze(1).detach()
-        return function(x, hx, *rest, module.batch_first)[0].detach()
+            return without_graph(function(x.unsqueeze(1), hx, *rest, False)[0].squeeze(1))
+        return without_graph(function(x, hx, *rest, module.batch_first)[0])
 
 
 def _sorted(initial: Tensor, packed: PackedSequence) -> Tensor:

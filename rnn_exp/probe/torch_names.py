@@ -7,9 +7,24 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Variable
 
-__all__ = ["after_backward", "in_backward", "made_at", "times_changed", "weights_used"]
+__all__ = [
+    "after_backward",
+    "in_backward",
+    "made_at",
+    "times_changed",
+    "weights_used",
+    "without_graph",
+]
 
 _NO_TASK: Final = -1
+
+
+def without_graph(tensor: Tensor) -> Tensor:
+    """Return the same numbers outside the graph, which still say whether they want a gradient.
+
+    torch rounds a product in another way where it knows that none is wanted.
+    """
+    return tensor.detach().requires_grad_(tensor.requires_grad)
 
 
 def weights_used(module: nn.RNNBase) -> dict[str, Tensor]:
@@ -17,7 +32,7 @@ def weights_used(module: nn.RNNBase) -> dict[str, Tensor]:
     names = module._flat_weights_names  # noqa: SLF001
     weights = module._flat_weights  # noqa: SLF001
     return {
-        name: weight.detach()
+        name: without_graph(weight)
         for name, weight in zip(names, weights, strict=True)
         if weight is not None
     }
