@@ -49,13 +49,13 @@ class Hooks:
         self._handles = []
 
     def _pre_hook(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if module in self._modules and not torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling() and module in self._modules:
             self._before(module, args)
 
     def _hook(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
-        if module in self._modules and not torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling() and module in self._modules:
             self._after(module, args, kwargs, result)
 
 

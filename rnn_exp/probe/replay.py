@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from rnn_exp.probe.adjoints import Given
 from rnn_exp.probe.modules import RecorderError, shown
 from rnn_exp.probe.sequences import Layout
-from rnn_exp.probe.torch_names import without_graph
+from rnn_exp.probe.torch_names import times_changed, without_graph
 
 __all__ = ["Call", "Layer", "layers_of"]
 
@@ -41,6 +41,7 @@ class Call:
         layout: of its sequences.
         inputs: x, as it lies (of packed sequences their ``data``).
         output: h_1…h_T of the top layer, likewise.
+        changes: how often the output had been changed in place when the call returned it.
         initial: h_0, and c_0 of an LSTM; None: zeros.
         weights: by torch's names.
         generator: the state of torch's generator before the call; None: it draws nothing.
@@ -52,6 +53,7 @@ class Call:
     layout: Layout
     inputs: Tensor
     output: Tensor
+    changes: int
     initial: tuple[Tensor, ...] | None
     weights: Mapping[str, Tensor]
     generator: Tensor | None
@@ -104,10 +106,11 @@ class Layer:
         """Return what one direction had in the forward pass, in its own direction of time."""
         call, layout = self.call, self.call.layout
         weights = call.weights_of(self.number, direction)
-        used = self.output.dtype  # autocast rounds weights to the precision of the states
+        # Autocast rounds what is multiplied, also where the states are of higher precision.
+        used = call.autocast or self.output.dtype
         weights = {name: weight.to(used).to(call.dtype) for name, weight in weights.items()}
         size = weights["weight_hh"].shape[1]
-        x = layout.padded(self.inputs).to(call.dtype)
+        x = layout.padded(self.inputs).to(used).to(call.dtype)
         states = layout.padded(self.output)[..., direction * size :][..., :size].to(call.dtype)
         if direction:
             x, states = layout.lengths.turned(x), layout.lengths.turned(states)
@@ -136,8 +139,10 @@ def layers_of(call: Call, *, check: bool = False) -> list[Layer]:
                 mask = _mask(call, output)
             layers.append(Layer(call, number, x, output, mask))
             x = output if mask is None else _masked(output, mask)
-        layers.append(Layer(call, top, x, call.output))
-        if check and not _same(_one_layer(call, top, x), call.output):
+        is_whole = times_changed(call.output) == call.changes
+        output = call.output if is_whole and not check else _one_layer(call, top, x)
+        layers.append(Layer(call, top, x, call.output if is_whole else output))
+        if check and is_whole and not _same(output, call.output):
             raise RecorderError(
                 f"{shown(call.name, call.module)} cannot be recorded: its layers, computed one by "
                 "one, do not give its output; nothing exact can be said of them"

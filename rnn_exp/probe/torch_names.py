@@ -6,9 +6,12 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 from torch.autograd import Variable
+from torch.nn.utils.rnn import PackedSequence
 
 __all__ = [
     "after_backward",
+    "backward_number",
+    "has_graph",
     "in_backward",
     "made_at",
     "times_changed",
@@ -40,13 +43,27 @@ def weights_used(module: nn.RNNBase) -> dict[str, Tensor]:
 
 def in_backward() -> bool:
     """Say whether a backward pass is going on: a module called there computes something again."""
-    return torch._C._current_graph_task_id() != _NO_TASK  # noqa: SLF001
+    return backward_number() != _NO_TASK
+
+
+def backward_number() -> int:
+    """Return the number of the backward pass that is going on."""
+    return int(torch._C._current_graph_task_id())  # noqa: SLF001
 
 
 def after_backward(function: Callable[[], None]) -> None:
     """Call a function when the backward pass that is going on has ended."""
     engine: Any = Variable._execution_engine  # noqa: SLF001
     engine.queue_callback(function)
+
+
+def has_graph(result: object) -> bool:
+    """Say whether anything that a call returned can receive a gradient."""
+    if isinstance(result, PackedSequence):
+        return result.data.requires_grad
+    if isinstance(result, tuple | list):
+        return any(map(has_graph, result))
+    return isinstance(result, Tensor) and result.requires_grad
 
 
 def made_at(node: Any) -> int:  # noqa: ANN401 - torch's nodes have no class in common

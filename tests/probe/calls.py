@@ -46,7 +46,9 @@ class Form:
 @st.composite
 def forms(draw, **fixed):
     kind = draw(st.sampled_from(sorted(KINDS)))
-    layout = draw(st.sampled_from(["padded", "unbatched", "packed", "sorted"]))
+    layout = fixed.get("layout") or draw(
+        st.sampled_from(["padded", "unbatched", "packed", "sorted"])
+    )
     longest = draw(st.integers(1, 5))
     batch = 1 if layout == "unbatched" else draw(st.integers(1, 3))
     lengths = [longest] * batch
