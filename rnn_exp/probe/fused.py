@@ -1,6 +1,7 @@
 """Recording nn.RNN, nn.GRU and nn.LSTM: from their calls and what autograd hands to these."""
 
 import dataclasses
+import functools
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -11,12 +12,18 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
-from rnn_exp.probe.hooks import watch_gradients
+from rnn_exp.probe.hooks import watch_gradient
 from rnn_exp.probe.modules import refuse_float16, refuse_graph_of_gradients
 from rnn_exp.probe.profile import Gradients, Profile, profiles_of, states_of
 from rnn_exp.probe.replay import Call, layers_of
 from rnn_exp.probe.sequences import Layout
-from rnn_exp.probe.torch_names import times_changed, weights_used, without_graph
+from rnn_exp.probe.torch_names import (
+    after_backward,
+    backward_number,
+    times_changed,
+    weights_used,
+    without_graph,
+)
 
 __all__ = ["FusedCalls", "Measured"]
 
@@ -30,16 +37,18 @@ class Measured:
 
     Args:
         call: itself.
+        place: of the call among those of this update.
         number: of the call, of this module in this update.
         received: what autograd has handed to it in all backward passes of this update.
         profiles: of each layer and direction; none before a gradient has come.
     """
 
     call: Call
+    place: int
     number: int
     received: Gradients = _NONE
     profiles: list[Profile] = dataclasses.field(default_factory=list)
-    handle: RemovableHandle | None = None
+    handles: list[RemovableHandle] = dataclasses.field(default_factory=list)
 
 
 class FusedCalls:
@@ -64,6 +73,7 @@ class FusedCalls:
         # A call whose graph is dropped without a backward pass is dropped with it.
         self._called = weakref.WeakValueDictionary[int, Measured]()
         self._measured: dict[int, Measured] = {}
+        self._waiting: dict[int, dict[int, Measured]] = {}  # by the number of the backward pass
 
     def before(self, module: nn.RNNBase) -> None:
         """Keep the state of the generator, if the call will draw from it."""
@@ -86,21 +96,13 @@ class FusedCalls:
         if module not in self._checked:
             layers_of(call, check=True)
             self._checked.add(module)
-        names = ("output", "h_n", "c_n")
         ends = last if isinstance(last, tuple) else (last,)
-        measured = Measured(call, self._numbers[module])
-        place = self._numbers.total()
+        measured = Measured(call, self._numbers.total(), self._numbers[module])
         self._numbers[module] += 1
-        watched = {"output": values, **dict(zip(names[1:], ends, strict=False))}
-
-        def receive(gradients: dict[str, Tensor | None]) -> None:
-            came = Gradients(*(gradients.get(name) for name in names))
-            if any(part is not None for part in came):
-                self._measured[place] = measured
-                self._receive(measured, came)
-
-        measured.handle = watch_gradients(watched, receive)
-        self._called[place] = measured
+        for name, each in zip(Gradients._fields, (values, *ends), strict=False):
+            receive = functools.partial(self._receive, measured, name)
+            measured.handles.append(watch_gradient(each, receive))
+        self._called[measured.place] = measured
 
     def states(
         self,
@@ -119,12 +121,13 @@ class FusedCalls:
     def take(self) -> list[Measured]:
         """Return the calls of an update that has ended, in the order in which they were made."""
         for called in self._called.values():
-            if called.handle is not None:
-                called.handle.remove()
+            for handle in called.handles:
+                handle.remove()
         measured = [self._measured[place] for place in sorted(self._measured)]
         self._numbers.clear()
         self._called.clear()
         self._measured.clear()
+        self._waiting.clear()
         return measured
 
     def _call(
@@ -153,13 +156,26 @@ class FusedCalls:
             autocast=torch.get_autocast_dtype(kind) if on else None,
         )
 
-    def _receive(self, measured: Measured, gradients: Gradients) -> None:
+    def _receive(self, measured: Measured, name: str, gradient: Tensor) -> None:
+        """Keep a gradient until the backward pass has ended, for more may come to the same call."""
         refuse_graph_of_gradients(measured.call.name, measured.call.module)
-        measured.received = measured.received.plus(
-            Gradients(*(None if part is None else part.detach() for part in gradients))
-        )
-        measured.profiles = profiles_of(measured.call, measured.received, is_mean=self._is_mean)
-        self._received(measured)
+        # A copy: autograd may use the same memory again.
+        came = _NONE._replace(**{name: gradient.detach().clone()})
+        measured.received = measured.received.plus(came)
+        number = backward_number()
+        if number not in self._waiting:
+            self._waiting[number] = {}
+            after_backward(functools.partial(self._measure, number))
+        self._waiting[number][measured.place] = measured
+
+    def _measure(self, number: int) -> None:
+        """Measure the calls that a backward pass has reached, the last one first."""
+        waiting = self._waiting.pop(number, {})
+        for place in sorted(waiting, reverse=True):
+            measured = waiting[place]
+            measured.profiles = profiles_of(measured.call, measured.received, is_mean=self._is_mean)
+            self._measured[place] = measured
+            self._received(measured)
 
 
 def _copy(tensor: Tensor) -> Tensor:

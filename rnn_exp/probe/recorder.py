@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from rnn_exp.fields import SettingError
 from rnn_exp.probe.bad import BadValue, NonFiniteError, first_bad
 from rnn_exp.probe.fused import FusedCalls, Measured
-from rnn_exp.probe.hooks import Hooks
+from rnn_exp.probe.hooks import Hooks, watch_gradient
 from rnn_exp.probe.modules import RecorderError, called_modules, fused_modules, shown
 from rnn_exp.probe.rows import Rows, frame_of
 from rnn_exp.probe.stepped import Step, SteppedCalls
-from rnn_exp.probe.torch_names import has_graph, in_backward
+from rnn_exp.probe.torch_names import in_backward, tensors_with_graph
 from rnn_exp.probe.updates import Counter, Steps
 
 __all__ = ["Recorder", "Watching"]
@@ -85,7 +85,7 @@ class Recorder:
         self._steps = None if optimizer is None else Steps(optimizer, self._wanted, self._end)
         self._ended = ended
         self.update, self._was_called = 0, False
-        self._seen, self._called = set[nn.Module](), set[nn.Module]()
+        self._seen = set[nn.Module]()
         self.rows = Rows(folder)
         self.updates: list[dict[str, Any]] = []
         self.cuts: list[dict[str, Any]] = []
@@ -168,12 +168,11 @@ class Recorder:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
         if in_backward():
-            self._refuse_reentrant(module)
+            self._watch_hidden(module, result)
             return
         if torch.is_grad_enabled():
             self._was_called = True
-            self._called.add(module)
-            if has_graph(result):
+            if tensors_with_graph(result):
                 self._seen.add(module)
         if not self._wanted():
             return
@@ -187,12 +186,21 @@ class Recorder:
                 number, sizes = self._fused.states(module, args, kwargs, result)
                 self._stop(first_bad(self.update, number, self.names[module], sizes))
 
-    def _refuse_reentrant(self, module: nn.Module) -> None:
-        if torch.is_grad_enabled() and module not in self._called:
+    def _watch_hidden(self, module: nn.Module, result: object) -> None:
+        """Refuse a graph that is made in a backward pass and has one of its own in it.
+
+        A checkpoint with use_reentrant=False computes the call again too, and has none.
+        """
+        where = shown(self.names[module], module)
+
+        def refuse(_: Tensor) -> None:
             raise RecorderError(
-                f"{shown(self.names[module], module)} runs under checkpoint(…, use_reentrant=True),"
-                " which hides its graph; use use_reentrant=False"
+                f"{where} cannot be recorded: it runs under checkpoint(…, use_reentrant=True), "
+                "which hides its graph; use use_reentrant=False"
             )
+
+        for each in tensors_with_graph(result):
+            watch_gradient(each, refuse)
 
     def _check(self, measured: Measured) -> None:
         """See whether what a call has received is finite, and take the norm of all gradients."""
@@ -227,7 +235,6 @@ class Recorder:
         number, wanted = self.update, self._wanted()
         fused, chains = self._fused.take(), self._stepped.take()
         self.update, self._was_called = number + 1, False
-        self._called.clear()
         if not wanted or not (fused or chains):
             return
         frames = []

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from rnn_exp.networks.norms import log10_norm, norm
+from rnn_exp.probe.hooks import watch_gradient
 from rnn_exp.probe.modules import (
     RecorderError,
     refuse_float16,
@@ -147,13 +148,12 @@ class SteppedCalls:
     def _watch(self, module: nn.Module, output: Tensor, step: Step, place: int) -> RemovableHandle:
         """Let a step receive the gradients of one of its outputs."""
 
-        def hook(gradient: Tensor) -> None:
+        def receive(gradient: Tensor) -> None:
             refuse_graph_of_gradients(self._names[module], module)
             step.receive(place, gradient)
             self._received(module, step, gradient.detach())
 
-        handle: RemovableHandle = output.register_hook(hook)  # type: ignore[no-untyped-call]
-        return handle
+        return watch_gradient(output, receive)
 
 
 def _has_come(step: Step) -> bool:
@@ -238,7 +238,7 @@ def _rows(values: Tensor) -> Tensor:
 
 
 def _size(values: Tensor) -> Tensor:
-    return norm(_rows(values)) / math.sqrt(values.numel())
+    return norm(_rows(values).unsqueeze(0))[0] / math.sqrt(values.numel())
 
 
 def _log10(gradients: Sequence[Tensor | None], is_mean: bool) -> np.ndarray:

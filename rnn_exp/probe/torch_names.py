@@ -1,19 +1,22 @@
 """What a recorder must know of torch and torch has no public name for: all of it in one place."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import Variable
-from torch.nn.utils.rnn import PackedSequence
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import _disable_current_modes
 
 __all__ = [
     "after_backward",
+    "aside",
     "backward_number",
-    "has_graph",
     "in_backward",
     "made_at",
+    "tensors_with_graph",
     "times_changed",
     "weights_used",
     "without_graph",
@@ -35,10 +38,15 @@ def weights_used(module: nn.RNNBase) -> dict[str, Tensor]:
     names = module._flat_weights_names  # noqa: SLF001
     weights = module._flat_weights  # noqa: SLF001
     return {
-        name: without_graph(weight)
+        name: without_graph(weight.clone() if _moves_at_once(weight) else weight)
         for name, weight in zip(names, weights, strict=True)
         if weight is not None
     }
+
+
+def _moves_at_once(weight: Tensor) -> bool:
+    """Say whether something is done as soon as a weight has its gradient, such as to move it."""
+    return bool(weight._post_accumulate_grad_hooks)  # noqa: SLF001
 
 
 def in_backward() -> bool:
@@ -54,16 +62,39 @@ def backward_number() -> int:
 def after_backward(function: Callable[[], None]) -> None:
     """Call a function when the backward pass that is going on has ended."""
     engine: Any = Variable._execution_engine  # noqa: SLF001
-    engine.queue_callback(function)
+
+    def called() -> None:
+        with aside():
+            function()
+
+    engine.queue_callback(called)
 
 
-def has_graph(result: object) -> bool:
-    """Say whether anything that a call returned can receive a gradient."""
-    if isinstance(result, PackedSequence):
-        return result.data.requires_grad
-    if isinstance(result, tuple | list):
-        return any(map(has_graph, result))
-    return isinstance(result, Tensor) and result.requires_grad
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """Let what is computed be none of the program's: of its checkpoints, profilers and devices.
+
+    A checkpoint keeps what is computed in it, in order, and expects the same the second time.
+    """
+    with (
+        saved_tensors_hooks(_itself, _itself),
+        torch._C.DisableTorchFunction(),  # noqa: SLF001
+        _disable_current_modes(),
+    ):
+        yield
+
+
+def _itself(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def tensors_with_graph(result: object) -> list[Tensor]:
+    """Return the tensors that a call returned which can receive a gradient."""
+    if isinstance(result, Tensor):
+        return [result] if result.requires_grad else []
+    if isinstance(result, tuple | list):  # packed sequences too
+        return [tensor for each in result for tensor in tensors_with_graph(each)]
+    return []
 
 
 def made_at(node: Any) -> int:  # noqa: ANN401 - torch's nodes have no class in common
