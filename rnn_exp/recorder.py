@@ -108,8 +108,8 @@ class GradientRecording:
         unseen = self._recorder.unseen()
         if error is None and unseen:
             warnings.warn(
-                f"no call of {', '.join(unseen)} with a graph was seen: was it called under "
-                "no_grad, compiled before recording, or not called at all?",
+                f"no call of {', '.join(unseen)} with a graph was seen: is it frozen, was it "
+                "called under no_grad, compiled, or not called at all?",
                 RecordingWarning,
                 stacklevel=2,
             )

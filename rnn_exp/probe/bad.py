@@ -4,13 +4,11 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence
 
 from rnn_exp.probe.profile import Profile
 from rnn_exp.schema import GRADIENT_STATUSES
 
-__all__ = ["BadValue", "NonFiniteError", "bad_in_output", "first_bad"]
+__all__ = ["BadValue", "NonFiniteError", "first_bad"]
 
 _BAD = [GRADIENT_STATUSES.index(word) for word in ("inf", "nan")]
 
@@ -25,7 +23,7 @@ class BadValue:
         module: its name in the model.
         layer: its number.
         direction: 0: reads forward, 1: backward.
-        time: the time step, from 1; 0: not known, as only the call's output was looked at.
+        time: the time step, from 1.
         is_forward: in the forward pass, so of a state; else of a gradient.
     """
 
@@ -64,17 +62,16 @@ def first_bad(update: int, call: int, module: str, profiles: Sequence[Profile]) 
         update: its number.
         call: of the module in this update.
         module: its name.
-        profiles: what was measured.
+        profiles: what was measured; of states alone, or of gradients too.
     """
     for one in sorted(profiles, key=lambda each: each.layer):
         steps = np.flatnonzero(~np.isfinite(one.columns["state_rms"]))
         if steps.size:
             return _at(update, call, module, one, int(steps[0]), is_forward=True)
     for one in sorted(profiles, key=lambda each: -each.layer):
-        statuses = [
-            one.columns[name] for name in ("status", "status_memory") if name in one.columns
-        ]
-        steps = np.flatnonzero(np.isin(statuses, _BAD).any(0))
+        names = ("status", "status_memory")
+        statuses = [one.columns[name] for name in names if name in one.columns]
+        steps = np.flatnonzero(np.isin(statuses, _BAD).any(0)) if statuses else np.array([])
         if steps.size:
             return _at(update, call, module, one, int(steps[-1]), is_forward=False)
     return None
@@ -86,22 +83,3 @@ def _at(
     T = len(one.columns["state_rms"])
     time = T - step if one.direction else step + 1
     return BadValue(update, call, module, one.layer, one.direction, time, is_forward)
-
-
-def bad_in_output(update: int, module: str, result: object) -> BadValue | None:
-    """Return where the output of a call is not finite, before any gradient is computed.
-
-    Args:
-        update: its number.
-        module: its name.
-        result: what the call returned.
-    """
-    first = (
-        result[0]
-        if isinstance(result, tuple) and not isinstance(result, PackedSequence)
-        else result
-    )
-    values = first.data if isinstance(first, PackedSequence) else first
-    if not isinstance(values, Tensor) or bool(values.isfinite().all()):
-        return None
-    return BadValue(update, 0, module, 0, 0, 0, True)

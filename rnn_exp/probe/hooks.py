@@ -9,14 +9,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import register_multi_grad_hook
 from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
 from torch.utils.hooks import RemovableHandle
 
-__all__ = ["Hooks", "watch_gradients"]
+from rnn_exp.probe.torch_names import aside
+
+__all__ = ["Hooks", "watch_gradient"]
 
 Before = Callable[[nn.Module, tuple[Any, ...]], None]
 After = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Any], None]
@@ -49,28 +50,29 @@ class Hooks:
         self._handles = []
 
     def _pre_hook(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if module in self._modules and not torch.compiler.is_compiling():
-            self._before(module, args)
+        if not torch.compiler.is_compiling() and module in self._modules:
+            with aside():
+                self._before(module, args)
 
     def _hook(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
-        if module in self._modules and not torch.compiler.is_compiling():
-            self._after(module, args, kwargs, result)
+        if not torch.compiler.is_compiling() and module in self._modules:
+            with aside():
+                self._after(module, args, kwargs, result)
 
 
-def watch_gradients(
-    tensors: Mapping[str, Tensor], receive: Callable[[dict[str, Tensor | None]], None]
-) -> RemovableHandle:
-    """Let a function have the gradients of tensors, once a backward pass has all of them.
+def watch_gradient(tensor: Tensor, receive: Callable[[Tensor], None]) -> RemovableHandle:
+    """Let a function have the gradient of a tensor in every backward pass; nothing is kept alive.
 
     Args:
-        tensors: by a name; those of the graph.
-        receive: is called with the gradients by the same names; None: it has none in this pass.
+        tensor: of the graph; what it becomes in place later on has another gradient.
+        receive: is called with the gradient.
     """
-    names = list(tensors)
 
-    def hook(gradients: Any) -> None:  # noqa: ANN401 - torch's own type
-        receive(dict(zip(names, gradients, strict=True)))
+    def hook(gradient: Tensor) -> None:
+        with aside():
+            receive(gradient)
 
-    return register_multi_grad_hook(list(tensors.values()), hook)
+    handle: RemovableHandle = tensor.register_hook(hook)  # type: ignore[no-untyped-call]
+    return handle

@@ -6,7 +6,15 @@ from typing import Final
 import torch
 from torch import nn
 
-__all__ = ["FUSED", "RecorderError", "called_modules", "fused_modules"]
+__all__ = [
+    "FUSED",
+    "RecorderError",
+    "called_modules",
+    "fused_modules",
+    "refuse_float16",
+    "refuse_graph_of_gradients",
+    "shown",
+]
 
 FUSED: Final = (nn.RNN, nn.GRU, nn.LSTM)
 """The modules that compute all time steps in one call."""
@@ -28,6 +36,12 @@ def fused_modules(model: nn.Module) -> dict[nn.Module, str]:
     found: dict[nn.Module, str] = {
         each: name for name, each in model.named_modules() if isinstance(each, FUSED)
     }
+    for name, each in model.named_modules():
+        if isinstance(each, nn.DataParallel) and len(each.device_ids) > 1:
+            raise RecorderError(
+                f"{shown(name, each)} cannot be recorded: it calls copies of its module on "
+                f"{len(each.device_ids)} GPUs; use DistributedDataParallel"
+            )
     for module, name in found.items():
         if isinstance(module, FUSED) and (why := _refusal(module)):
             raise RecorderError(f"{shown(name, module)} cannot be recorded: {why}")
@@ -63,6 +77,32 @@ def called_modules(model: nn.Module, names: Iterable[str]) -> dict[nn.Module, st
 def shown(name: str, module: nn.Module) -> str:
     """Return how messages name a module."""
     return f"{name or 'the model'} ({type(module).__name__})"
+
+
+def refuse_graph_of_gradients(name: str, module: nn.Module) -> None:
+    """Refuse a backward pass with create_graph=True: the next one would count its gradients twice.
+
+    Raises:
+        RecorderError: in such a pass.
+    """
+    if torch.is_grad_enabled():  # what torch has it be in a backward pass
+        raise RecorderError(
+            f"{shown(name, module)} cannot be recorded in a backward pass with create_graph=True: "
+            "gradients of gradients reach the states inside its calls, where nothing sees them"
+        )
+
+
+def refuse_float16(name: str, module: nn.Module, values: torch.Tensor) -> None:
+    """Refuse a precision in which a loss is scaled, by a factor that changes.
+
+    Raises:
+        RecorderError: for values in float16.
+    """
+    if values.dtype == torch.float16:
+        raise RecorderError(
+            f"{shown(name, module)} cannot be recorded in float16: there a loss is scaled, and all "
+            "gradients with it; use bfloat16 or float32"
+        )
 
 
 _FORWARDS: Final[Mapping[type, object]] = {kind: kind.forward for kind in FUSED}

@@ -26,7 +26,7 @@ from rnn_exp.probe.replay import Call, Layer, layers_of
 from rnn_exp.probe.sequences import Lengths
 from rnn_exp.schema import GRADIENT_STATUSES, status_of
 
-__all__ = ["Gradients", "Profile", "profiles_of"]
+__all__ = ["Gradients", "Profile", "profiles_of", "states_of"]
 
 _MOST_NUMBERS: Final = 1 << 20
 _MARGIN: Final = 3.0  # decades above the smallest normal number, for norms are sums of many
@@ -93,6 +93,26 @@ def profiles_of(call: Call, gradients: Gradients, *, is_mean: bool) -> list[Prof
         Profile(passed.layer.number, passed.direction, _with_statuses(own, exact, floor))
         for (passed, own), exact in zip(seen, true, strict=True)
     ]
+
+
+@torch.no_grad()
+def states_of(call: Call) -> list[Profile]:
+    """Return the size of the states of every layer and direction of a call, the first layer first.
+
+    Args:
+        call: of a module.
+    """
+    lengths, found = call.layout.lengths, []
+    for layer in layers_of(call):
+        for direction in range(1 + call.module.bidirectional):
+            size = _size(layer.given(direction).states, lengths).cpu().numpy()
+            found.append(Profile(layer.number, direction, {"state_rms": size}))
+    return found
+
+
+def _size(states: Tensor, lengths: Lengths) -> Tensor:
+    there = lengths.count_by_lag(states.device) * states.shape[-1]
+    return norm(lengths.by_lag(states)) / there.sqrt()
 
 
 def _back(
@@ -184,7 +204,7 @@ def _columns(passed: _Passed, lengths: Lengths, factor: float) -> dict[str, Tens
         + per_sequence,
         "log10_contribution": _log10_contributions(totals, given.previous, lengths),
         "saturation": _mean(adjoint.slopes, lengths, there),
-        "state_rms": norm(lengths.by_lag(given.states)) / (there * given.states.shape[-1]).sqrt(),
+        "state_rms": _size(given.states, lengths),
     }
     if totals.memory is not None:
         columns["log10_memory"] = _log10(totals.memory, totals.exponents, lengths) + per_sequence

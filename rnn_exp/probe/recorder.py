@@ -1,27 +1,26 @@
 """The recorder: hooks in, rows out, one update after the other."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rnn_exp.fields import SettingError
-from rnn_exp.probe.bad import BadValue, NonFiniteError, bad_in_output, first_bad
+from rnn_exp.probe.bad import BadValue, NonFiniteError, first_bad
 from rnn_exp.probe.fused import FusedCalls, Measured
-from rnn_exp.probe.hooks import Hooks
+from rnn_exp.probe.hooks import Hooks, watch_gradient
 from rnn_exp.probe.modules import RecorderError, called_modules, fused_modules, shown
 from rnn_exp.probe.rows import Rows, frame_of
-from rnn_exp.probe.stepped import SteppedCalls
-from rnn_exp.probe.torch_names import in_backward
+from rnn_exp.probe.stepped import Step, SteppedCalls
+from rnn_exp.probe.torch_names import in_backward, tensors_with_graph
 from rnn_exp.probe.updates import Counter, Steps
 
 __all__ = ["Recorder", "Watching"]
-
-Reduction = Literal["mean", "sum"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,12 +79,13 @@ class Recorder:
         self.watching, self.model, self.names = watching, model, {**fused, **stepped}
         self._stepped_names = stepped
         self._fused = FusedCalls(fused, watching.is_mean, self._check)
-        self._stepped = SteppedCalls(stepped, watching.is_mean)
+        self._stepped = SteppedCalls(stepped, watching.is_mean, self._check_step)
         self._hooks = Hooks(self.names, self._before, self._after)
-        self._counter = Counter(model)
+        self._counter = Counter(model, self.names)
         self._steps = None if optimizer is None else Steps(optimizer, self._wanted, self._end)
         self._ended = ended
-        self.update, self._was_called, self._seen = 0, False, set[nn.Module]()
+        self.update, self._was_called = 0, False
+        self._seen = set[nn.Module]()
         self.rows = Rows(folder)
         self.updates: list[dict[str, Any]] = []
         self.cuts: list[dict[str, Any]] = []
@@ -134,7 +134,7 @@ class Recorder:
     def state(self) -> dict[str, Any]:
         """Return what a recording needs to go on: plain numbers and lists."""
         self.rows.flush()
-        kept = self.rows.to_frame().to_dict("list") if self.rows.folder is None else {}
+        kept = self.rows.to_frame().to_dict("list") if self.rows.in_memory else {}
         return {
             "update": self.update,
             "parts": self.rows.parts,
@@ -168,41 +168,67 @@ class Recorder:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
         if in_backward():
-            self._refuse_reentrant(module)
+            self._watch_hidden(module, result)
             return
-        self._was_called |= torch.is_grad_enabled()
         if torch.is_grad_enabled():
-            self._seen.add(module)
+            self._was_called = True
+            if tensors_with_graph(result):
+                self._seen.add(module)
         if not self._wanted():
             return
-        if self.watching.stop_on_nonfinite:
-            found = bad_in_output(self.update, self.names[module], result)
-            if found is not None:
-                self._stop(found)
         if module in self._stepped_names:
-            self._stepped.after(module, result)
-        elif torch.is_grad_enabled():
-            self._fused.after(module, args, kwargs, result)  # type: ignore[arg-type]
+            step = self._stepped.after(module, result)
+            if step is not None and self.watching.stop_on_nonfinite:
+                self._check_size(module, step)
+        elif isinstance(module, nn.RNNBase) and torch.is_grad_enabled():
+            self._fused.after(module, args, kwargs, result)
+            if self.watching.stop_on_nonfinite:
+                number, sizes = self._fused.states(module, args, kwargs, result)
+                self._stop(first_bad(self.update, number, self.names[module], sizes))
 
-    def _refuse_reentrant(self, module: nn.Module) -> None:
-        if torch.is_grad_enabled() and module not in self._seen:
+    def _watch_hidden(self, module: nn.Module, result: object) -> None:
+        """Refuse a graph that is made in a backward pass and has one of its own in it.
+
+        A checkpoint with use_reentrant=False computes the call again too, and has none.
+        """
+        where = shown(self.names[module], module)
+
+        def refuse(_: Tensor) -> None:
             raise RecorderError(
-                f"{shown(self.names[module], module)} runs under checkpoint(…, use_reentrant=True),"
-                " which hides its graph; use use_reentrant=False"
+                f"{where} cannot be recorded: it runs under checkpoint(…, use_reentrant=True), "
+                "which hides its graph; use use_reentrant=False"
             )
+
+        for each in tensors_with_graph(result):
+            watch_gradient(each, refuse)
 
     def _check(self, measured: Measured) -> None:
         """See whether what a call has received is finite, and take the norm of all gradients."""
         if self._steps is not None:
             self._steps.ask_for_norm()
         if self.watching.stop_on_nonfinite:
-            found = first_bad(self.update, 0, measured.call.name, measured.profiles)
-            if found is not None:
-                self._stop(found)
+            name, number = measured.call.name, measured.number
+            self._stop(first_bad(self.update, number, name, measured.profiles))
 
-    def _stop(self, found: BadValue) -> None:
-        self.bad.append(found)
-        raise NonFiniteError(found)
+    def _check_step(self, module: nn.Module, step: Step, gradient: Tensor) -> None:
+        """Do the same for a module that is called once a time step."""
+        if self._steps is not None:
+            self._steps.ask_for_norm()
+        if self.watching.stop_on_nonfinite and not bool(gradient.isfinite().all()):
+            self._stop(self._at_step(module, step, is_forward=False))
+
+    def _check_size(self, module: nn.Module, step: Step) -> None:
+        if not all(math.isfinite(float(size)) for size in step.sizes):
+            self._stop(self._at_step(module, step, is_forward=True))
+
+    def _at_step(self, module: nn.Module, step: Step, *, is_forward: bool) -> BadValue:
+        name = self.names[module]
+        return BadValue(self.update, step.chain, name, 0, 0, step.time, is_forward)
+
+    def _stop(self, found: BadValue | None) -> None:
+        if found is not None:
+            self._note_bad(found)
+            raise NonFiniteError(found)
 
     def _end(self, measured: Mapping[str, Any]) -> None:
         """End an update, with what is known of the optimiser's step."""
@@ -212,12 +238,13 @@ class Recorder:
         if not wanted or not (fused or chains):
             return
         frames = []
-        for place, one in enumerate(fused):
-            frames += [frame_of(number, place, one.call.name, each) for each in one.profiles]
-            self._note_bad(first_bad(number, place, one.call.name, one.profiles))
-        for place, chain in enumerate(chains):
-            frames.append(frame_of(number, place, chain.name, chain.profile))
-            self._note_bad(first_bad(number, place, chain.name, [chain.profile]))
+        for one in fused:
+            name, profiles = one.call.name, one.profiles
+            frames += [frame_of(number, one.number, name, each) for each in profiles]
+            self._note_bad(first_bad(number, one.number, name, profiles))
+        for chain in chains:
+            frames.append(frame_of(number, chain.number, chain.name, chain.profile))
+            self._note_bad(first_bad(number, chain.number, chain.name, [chain.profile]))
             if chain.why_cut:
                 cut = {"update": number, "module": chain.name, "call": chain.first}
                 self.cuts.append(cut | {"why": chain.why_cut})
@@ -227,5 +254,5 @@ class Recorder:
         self._ended(number)
 
     def _note_bad(self, found: BadValue | None) -> None:
-        if found is not None:
+        if found is not None and not self.bad:  # all that follows it is not finite as well
             self.bad.append(found)

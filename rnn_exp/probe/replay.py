@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from rnn_exp.probe.adjoints import Given
 from rnn_exp.probe.modules import RecorderError, shown
 from rnn_exp.probe.sequences import Layout
+from rnn_exp.probe.torch_names import times_changed, without_graph
 
 __all__ = ["Call", "Layer", "layers_of"]
 
@@ -40,6 +41,7 @@ class Call:
         layout: of its sequences.
         inputs: x, as it lies (of packed sequences their ``data``).
         output: h_1…h_T of the top layer, likewise.
+        changes: how often the output had been changed in place when the call returned it.
         initial: h_0, and c_0 of an LSTM; None: zeros.
         weights: by torch's names.
         generator: the state of torch's generator before the call; None: it draws nothing.
@@ -51,6 +53,7 @@ class Call:
     layout: Layout
     inputs: Tensor
     output: Tensor
+    changes: int
     initial: tuple[Tensor, ...] | None
     weights: Mapping[str, Tensor]
     generator: Tensor | None
@@ -103,10 +106,11 @@ class Layer:
         """Return what one direction had in the forward pass, in its own direction of time."""
         call, layout = self.call, self.call.layout
         weights = call.weights_of(self.number, direction)
-        used = self.output.dtype  # autocast rounds weights to the precision of the states
+        # Autocast rounds what is multiplied, also where the states are of higher precision.
+        used = call.autocast or self.output.dtype
         weights = {name: weight.to(used).to(call.dtype) for name, weight in weights.items()}
         size = weights["weight_hh"].shape[1]
-        x = layout.padded(self.inputs).to(call.dtype)
+        x = layout.padded(self.inputs).to(used).to(call.dtype)
         states = layout.padded(self.output)[..., direction * size :][..., :size].to(call.dtype)
         if direction:
             x, states = layout.lengths.turned(x), layout.lengths.turned(states)
@@ -134,9 +138,11 @@ def layers_of(call: Call, *, check: bool = False) -> list[Layer]:
             if call.generator is not None:
                 mask = _mask(call, output)
             layers.append(Layer(call, number, x, output, mask))
-            x = output if mask is None else output * mask
-        layers.append(Layer(call, top, x, call.output))
-        if check and not _same(_one_layer(call, top, x), call.output):
+            x = output if mask is None else _masked(output, mask)
+        is_whole = times_changed(call.output) == call.changes
+        output = call.output if is_whole and not check else _one_layer(call, top, x)
+        layers.append(Layer(call, top, x, call.output if is_whole else output))
+        if check and is_whole and not _same(output, call.output):
             raise RecorderError(
                 f"{shown(call.name, call.module)} cannot be recorded: its layers, computed one by "
                 "one, do not give its output; nothing exact can be said of them"
@@ -154,6 +160,10 @@ def _mask(call: Call, output: Tensor) -> Tensor:
     return mask.transpose(0, 1) if turned else mask
 
 
+def _masked(output: Tensor, mask: Tensor) -> Tensor:
+    return (output * mask).requires_grad_(output.requires_grad)
+
+
 def _one_layer(call: Call, number: int, x: Tensor) -> Tensor:
     """Return the outputs of one layer, by torch's own function."""
     module, layout = call.module, call.layout
@@ -165,6 +175,8 @@ def _one_layer(call: Call, number: int, x: Tensor) -> Tensor:
     ]
     own = [call.initial_of(number, direction) for direction in range(directions)]
     initial = [torch.stack(part) for part in zip(*own, strict=True)]
+    for part, given in zip(initial, call.initial or (), strict=False):
+        part.requires_grad_(given.requires_grad)
     function = _FUNCTIONS[module.mode]
     rest = weights, module.bias, 1, 0.0, module.training, module.bidirectional
     # With gradients on: oneDNN rounds in another way where it knows that none are wanted.
@@ -175,11 +187,11 @@ def _one_layer(call: Call, number: int, x: Tensor) -> Tensor:
         if layout.packed is not None:
             initial = [_sorted(part, layout.packed) for part in initial]
             hx = tuple(initial) if module.mode == "LSTM" else initial[0]
-            return function(x, layout.packed.batch_sizes, hx, *rest)[0].detach()
+            return without_graph(function(x, layout.packed.batch_sizes, hx, *rest)[0])
         hx = tuple(initial) if module.mode == "LSTM" else initial[0]
         if layout.unbatched:
-            return function(x.unsqueeze(1), hx, *rest, False)[0].squeeze(1).detach()
-        return function(x, hx, *rest, module.batch_first)[0].detach()
+            return without_graph(function(x.unsqueeze(1), hx, *rest, False)[0].squeeze(1))
+        return without_graph(function(x, hx, *rest, module.batch_first)[0])
 
 
 def _sorted(initial: Tensor, packed: PackedSequence) -> Tensor:

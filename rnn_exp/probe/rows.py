@@ -1,5 +1,7 @@
 """The rows that a recording leaves, in memory or on disk as they come."""
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +25,7 @@ _NORMS: Final = tuple(
     if column.name not in (*_KEYS, "log10_predicted") and "late" not in column.name
 )
 _ROWS_OF_A_PART: Final = 1 << 15
+_SECONDS_OF_A_PART: Final = 30.0
 
 
 def frame_of(update: int, call: int, module: str, profile: Profile) -> pd.DataFrame:
@@ -69,11 +72,13 @@ class Rows:
     def __init__(self, folder: Path | None) -> None:
         self.folder, self.parts = folder, 0
         self._held: list[pd.DataFrame] = []
+        self._written_at = -math.inf  # the first update goes to disk at once
 
     def add(self, frames: Sequence[pd.DataFrame]) -> None:
         """Take the rows of an update."""
         self._held += frames
-        if self.folder is not None and sum(map(len, self._held)) >= _ROWS_OF_A_PART:
+        is_late = time.monotonic() - self._written_at > _SECONDS_OF_A_PART
+        if is_late or sum(map(len, self._held)) >= _ROWS_OF_A_PART:
             self.flush()
 
     def flush(self) -> None:
@@ -83,6 +88,7 @@ class Rows:
         table, path = pd.concat(self._held, ignore_index=True), self._part(self.parts)
         replace_file(path, lambda place: table.to_parquet(place, index=False))
         self.parts, self._held = self.parts + 1, []
+        self._written_at = time.monotonic()
 
     def go_on_after(self, parts: int) -> None:
         """Remove the parts that were written after a state was saved."""
@@ -91,6 +97,11 @@ class Rows:
                 if number >= parts:
                     self._part(number).unlink()
         self.parts = parts
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there are rows, and no folder has them."""
+        return self.folder is None and bool(self._held)
 
     @property
     def has_parts(self) -> bool:
@@ -118,5 +129,7 @@ class Rows:
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Drop the columns of which no module has a number."""
-    empty = [name for name in _NORMS if frame[name].isna().all() and "memory" in name]
+    empty = [
+        name for name in _NORMS if name in frame and frame[name].isna().all() and "memory" in name
+    ]
     return frame.drop(columns=empty)

@@ -26,7 +26,7 @@ class Lengths(NamedTuple):
     batch: int
     each: Shaped[Tensor, " batch"] | None = None
 
-    def turned(self, values: Float[Tensor, "time batch k"]) -> Float[Tensor, "time batch k"]:
+    def turned(self, values: Shaped[Tensor, "time batch k"]) -> Shaped[Tensor, "time batch k"]:
         """Return each sequence from its last time step to its first; the padding stays behind."""
         if self.each is None:
             return values.flip(0)

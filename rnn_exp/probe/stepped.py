@@ -6,8 +6,9 @@ on the one before (a detach, a no_grad, a copy), the chain is cut, and that is s
 """
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,12 +17,18 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from rnn_exp.networks.norms import log10_norm, norm
-from rnn_exp.probe.modules import RecorderError, shown
+from rnn_exp.probe.hooks import watch_gradient
+from rnn_exp.probe.modules import (
+    RecorderError,
+    refuse_float16,
+    refuse_graph_of_gradients,
+    shown,
+)
 from rnn_exp.probe.profile import Profile
 from rnn_exp.probe.torch_names import made_at
-from rnn_exp.schema import GRADIENT_STATUSES
+from rnn_exp.schema import GRADIENT_STATUSES, status_of
 
-__all__ = ["Chain", "SteppedCalls"]
+__all__ = ["Chain", "Step", "SteppedCalls"]
 
 _WORDS: Final = {word: number for number, word in enumerate(GRADIENT_STATUSES)}
 _MARGIN: Final = 3.0
@@ -29,16 +36,29 @@ _NAMES: Final = ("log10_total", "log10_memory")
 
 
 @dataclasses.dataclass
-class _Step:
-    """One call: what it returned, without the graph, and the gradients that have come."""
+class Step:
+    """One call: the size of what it returned, and the gradients that have come.
 
-    outputs: list[Tensor]
+    Args:
+        chain: the number of its chain, of this module in this update.
+        time: its place in the chain, from 1.
+        sizes: the root mean square of each of its outputs, as it was returned.
+        dtypes: their precisions.
+        has_graph: whether it can receive gradients.
+        is_new: whether the calls before it have had their backward pass.
+        received: by output; None: none has come.
+    """
+
+    chain: int
+    time: int
+    sizes: list[Tensor]
+    dtypes: list[torch.dtype]
     has_graph: bool
-    is_connected: bool
-    is_new: bool  # the calls before it have had their backward pass
+    is_new: bool
     received: list[Tensor | None]
 
     def receive(self, place: int, gradient: Tensor) -> None:
+        """Add a gradient of one of the outputs."""
         before, new = self.received[place], gradient.detach()
         self.received[place] = new if before is None else before + new
 
@@ -49,12 +69,14 @@ class Chain:
 
     Args:
         name: of the module.
+        number: of the chain, of this module in this update.
         first: the number of its first call in this update, from 1.
         profile: by call.
         why_cut: why the chain begins here and not at the call before; empty: there was none.
     """
 
     name: str
+    number: int
     first: int
     profile: Profile
     why_cut: str
@@ -66,35 +88,46 @@ class SteppedCalls:
     Args:
         names: of the modules.
         is_mean: whether the loss is a mean over the batch.
+        received: is called with a module, the call that has received a gradient, and this.
     """
 
-    def __init__(self, names: Mapping[nn.Module, str], is_mean: bool) -> None:
-        self._names, self._is_mean = names, is_mean
-        self._steps: dict[nn.Module, list[_Step]] = {module: [] for module in names}
+    def __init__(
+        self,
+        names: Mapping[nn.Module, str],
+        is_mean: bool,
+        received: Callable[[nn.Module, Step, Tensor], None],
+    ) -> None:
+        self._names, self._is_mean, self._received = names, is_mean, received
+        self._steps: dict[nn.Module, list[Step]] = {module: [] for module in names}
         self._last: dict[nn.Module, list[Any]] = {}  # nodes of the graph, of the last call
         self._handles: list[RemovableHandle] = []
 
-    def after(self, module: nn.Module, result: object) -> None:
-        """Keep a call and watch for the gradients of what it returned."""
+    def after(self, module: nn.Module, result: object) -> Step | None:
+        """Keep a call and watch for the gradients of what it returned; None: nobody asks for it."""
         outputs = _states(result, self._names[module], module)
+        refuse_float16(self._names[module], module, outputs[0])
         steps, has_graph = self._steps[module], any(each.requires_grad for each in outputs)
         is_new = not steps or _has_come(steps[-1])
         if is_new and not has_graph:
-            return  # a call that nobody differentiates, such as one of a test
+            return None  # such as one of a test
         nodes = [each.grad_fn for each in outputs if each.grad_fn is not None]
         connected = not is_new and has_graph and _depends(nodes, self._last.get(module, []))
         self._last[module] = nodes
-        kept = [each.detach() for each in outputs]
-        step = _Step(kept, has_graph, connected, is_new, [None] * len(outputs))
+        chain, time = (steps[-1].chain, steps[-1].time) if steps else (-1, 0)
+        step = Step(
+            chain=chain if connected else chain + 1,
+            time=time + 1 if connected else 1,
+            sizes=[_size(each.detach()) for each in outputs],
+            dtypes=[each.dtype for each in outputs],
+            has_graph=has_graph,
+            is_new=is_new,
+            received=[None] * len(outputs),
+        )
         for place, each in enumerate(outputs):
             if each.requires_grad:
-                self._handles.append(_watch(each, step, place))
+                self._handles.append(self._watch(module, each, step, place))
         steps.append(step)
-
-    @property
-    def has_received(self) -> bool:
-        """Whether any gradient has come in this update."""
-        return any(_has_come(step) for steps in self._steps.values() for step in steps)
+        return step
 
     def take(self) -> list[Chain]:
         """Return the chains of an update that has ended."""
@@ -108,31 +141,40 @@ class SteppedCalls:
                 for first, chain in _chains(steps):
                     profile = _profile(chain, self._is_mean)
                     why = _why(steps, first) if first else ""
-                    found.append(Chain(self._names[module], first + 1, profile, why))
+                    number = chain[0].chain
+                    found.append(Chain(self._names[module], number, first + 1, profile, why))
         return found
 
+    def _watch(self, module: nn.Module, output: Tensor, step: Step, place: int) -> RemovableHandle:
+        """Let a step receive the gradients of one of its outputs."""
 
-def _watch(output: Tensor, step: _Step, place: int) -> RemovableHandle:
-    """Let a step receive the gradients of one of its outputs."""
+        def receive(gradient: Tensor) -> None:
+            refuse_graph_of_gradients(self._names[module], module)
+            step.receive(place, gradient)
+            self._received(module, step, gradient.detach())
 
-    def hook(gradient: Tensor) -> None:
-        step.receive(place, gradient)
-
-    handle: RemovableHandle = output.register_hook(hook)  # type: ignore[no-untyped-call]
-    return handle
+        return watch_gradient(output, receive)
 
 
-def _has_come(step: _Step) -> bool:
+def _has_come(step: Step) -> bool:
     return any(each is not None for each in step.received)
 
 
 def _states(result: object, name: str, module: nn.Module) -> list[Tensor]:
-    """Return h_t of what a module returned; and c_t, if it is a pair of one shape."""
+    """Return h_t of what a module returned; and c_t, if it is a pair of one shape.
+
+    Where both come from one node of the graph, as from a fused kernel of a GPU, what goes from c_t
+    to h_t inside it is in no gradient that autograd hands out, and c_t is left out.
+    """
     if isinstance(result, Tensor):
         return [result]
     if isinstance(result, tuple | list) and result and isinstance(result[0], Tensor):
         first, second = result[0], result[1] if len(result) == 2 else None
-        if isinstance(second, Tensor) and second.shape == first.shape:
+        if (
+            isinstance(second, Tensor)
+            and second.shape == first.shape
+            and (second.grad_fn is None or second.grad_fn is not first.grad_fn)
+        ):
             return [first, second]
         return [first]
     raise RecorderError(
@@ -160,16 +202,14 @@ def _depends(nodes: list[Any], earlier: list[Any]) -> bool:
     return False
 
 
-def _chains(steps: list[_Step]) -> Iterator[tuple[int, list[_Step]]]:
+def _chains(steps: list[Step]) -> Iterator[tuple[int, list[Step]]]:
     """Return the connected calls, each with the place of its first one."""
-    first = 0
-    for place in range(1, len(steps) + 1):
-        if place == len(steps) or not steps[place].is_connected:
-            yield first, steps[first:place]
-            first = place
+    for _, chain in itertools.groupby(enumerate(steps), key=lambda each: each[1].chain):
+        numbered = list(chain)
+        yield numbered[0][0], [step for _, step in numbered]
 
 
-def _why(steps: list[_Step], place: int) -> str:
+def _why(steps: list[Step], place: int) -> str:
     """Say why a chain begins at a call; empty: the calls before had their backward pass."""
     if steps[place].is_new:
         return ""
@@ -180,32 +220,39 @@ def _why(steps: list[_Step], place: int) -> str:
     return "it does not depend on the call before (a detach, a copy, or a new sequence)"
 
 
-def _profile(steps: list[_Step], is_mean: bool) -> Profile:
+def _profile(steps: list[Step], is_mean: bool) -> Profile:
     """Measure the gradients of connected calls."""
     columns: dict[str, np.ndarray] = {}
     reached = any(map(_has_come, steps))
-    for place, name in enumerate(_NAMES[: len(steps[0].outputs)]):
-        norms = [_log10(step.outputs[place], step.received[place], is_mean) for step in steps]
-        floor = math.log10(torch.finfo(steps[0].outputs[place].dtype).tiny) + _MARGIN
-        columns[name] = np.array(norms)
-        status = "status" if name == "log10_total" else "status_memory"
-        columns[status] = np.array([_status(each, floor, reached) for each in norms], dtype=np.int8)
-    states = [step.outputs[0] for step in steps]
-    sizes = [float(norm(_rows(each).unsqueeze(0))) / math.sqrt(each.numel()) for each in states]
-    return Profile(0, 0, columns | {"state_rms": np.array(sizes)})
+    for place, name in enumerate(_NAMES[: len(steps[0].sizes)]):
+        columns[name] = _log10([step.received[place] for step in steps], is_mean)
+        floor = math.log10(torch.finfo(steps[0].dtypes[place]).tiny) + _MARGIN
+        statuses = [_status(each, floor, reached) for each in columns[name].tolist()]
+        columns[status_of(name)] = np.array(statuses, dtype=np.int8)
+    sizes = torch.stack([step.sizes[0] for step in steps]).cpu().numpy()
+    return Profile(0, 0, columns | {"state_rms": sizes})
 
 
 def _rows(values: Tensor) -> Tensor:
     return values.reshape(1, -1) if values.ndim < 2 else values.flatten(1)
 
 
-def _log10(output: Tensor, gradient: Tensor | None, is_mean: bool) -> float:
+def _size(values: Tensor) -> Tensor:
+    return norm(_rows(values).unsqueeze(0))[0] / math.sqrt(values.numel())
+
+
+def _log10(gradients: Sequence[Tensor | None], is_mean: bool) -> np.ndarray:
     """Return log10 of the root mean square over the batch of each sequence's gradient norm."""
-    if gradient is None:
-        return -math.inf
-    rows = _rows(gradient.double())
-    factor = len(rows) if is_mean else 1
-    return float(log10_norm(rows.unsqueeze(0))) + math.log10(factor) - 0.5 * math.log10(len(rows))
+    norms = np.full(len(gradients), -math.inf)
+    came = [place for place, each in enumerate(gradients) if each is not None]
+    rows = [_rows(each) for each in gradients if each is not None]
+    if rows:
+        # All are read at once: a GPU is waited for once.
+        norms[came] = torch.stack([log10_norm(each.double()) for each in rows]).cpu().numpy()
+        norms[came] += [
+            math.log10(len(each) if is_mean else 1) - 0.5 * math.log10(len(each)) for each in rows
+        ]
+    return norms
 
 
 def _status(log10_norm: float, floor: float, reached: bool) -> int:

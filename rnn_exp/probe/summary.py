@@ -124,15 +124,15 @@ def clipping(updates: pd.DataFrame) -> dict[str, Any]:
     if updates.empty:
         return {"updates": 0}
     norms = updates["grad_norm"].to_numpy(dtype=float)
-    fine = np.isfinite(norms)
+    fine, known = np.isfinite(norms), updates["clipped"].notna().to_numpy()
     said: dict[str, Any] = {
         "updates": len(updates),
-        "clipped": float(updates["clipped"][fine].mean()) if fine.any() else math.nan,
+        "clipped": float(updates["clipped"][known].astype(bool).mean()),
         "not_finite": int((~fine).sum()),
     }
     for percent in (50, 90, 99):
         said[f"P{percent}"] = float(np.percentile(norms[fine], percent)) if fine.any() else math.nan
-    first = updates[updates["update"] == 0]
+    first = updates[(updates["update"] == 0) & known]
     said["binds_at_start"] = bool(first["clipped"].iloc[0]) if len(first) else None
     return said
 

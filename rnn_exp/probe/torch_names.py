@@ -1,15 +1,36 @@
 """What a recorder must know of torch and torch has no public name for: all of it in one place."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import Variable
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import _disable_current_modes
 
-__all__ = ["after_backward", "in_backward", "made_at", "times_changed", "weights_used"]
+__all__ = [
+    "after_backward",
+    "aside",
+    "backward_number",
+    "in_backward",
+    "made_at",
+    "tensors_with_graph",
+    "times_changed",
+    "weights_used",
+    "without_graph",
+]
 
 _NO_TASK: Final = -1
+
+
+def without_graph(tensor: Tensor) -> Tensor:
+    """Return the same numbers outside the graph, which still say whether they want a gradient.
+
+    torch rounds a product in another way where it knows that none is wanted.
+    """
+    return tensor.detach().requires_grad_(tensor.requires_grad)
 
 
 def weights_used(module: nn.RNNBase) -> dict[str, Tensor]:
@@ -17,21 +38,63 @@ def weights_used(module: nn.RNNBase) -> dict[str, Tensor]:
     names = module._flat_weights_names  # noqa: SLF001
     weights = module._flat_weights  # noqa: SLF001
     return {
-        name: weight.detach()
+        name: without_graph(weight.clone() if _moves_at_once(weight) else weight)
         for name, weight in zip(names, weights, strict=True)
         if weight is not None
     }
 
 
+def _moves_at_once(weight: Tensor) -> bool:
+    """Say whether something is done as soon as a weight has its gradient, such as to move it."""
+    return bool(weight._post_accumulate_grad_hooks)  # noqa: SLF001
+
+
 def in_backward() -> bool:
     """Say whether a backward pass is going on: a module called there computes something again."""
-    return torch._C._current_graph_task_id() != _NO_TASK  # noqa: SLF001
+    return backward_number() != _NO_TASK
+
+
+def backward_number() -> int:
+    """Return the number of the backward pass that is going on."""
+    return int(torch._C._current_graph_task_id())  # noqa: SLF001
 
 
 def after_backward(function: Callable[[], None]) -> None:
     """Call a function when the backward pass that is going on has ended."""
     engine: Any = Variable._execution_engine  # noqa: SLF001
-    engine.queue_callback(function)
+
+    def called() -> None:
+        with aside():
+            function()
+
+    engine.queue_callback(called)
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """Let what is computed be none of the program's: of its checkpoints, profilers and devices.
+
+    A checkpoint keeps what is computed in it, in order, and expects the same the second time.
+    """
+    with (
+        saved_tensors_hooks(_itself, _itself),
+        torch._C.DisableTorchFunction(),  # noqa: SLF001
+        _disable_current_modes(),
+    ):
+        yield
+
+
+def _itself(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def tensors_with_graph(result: object) -> list[Tensor]:
+    """Return the tensors that a call returned which can receive a gradient."""
+    if isinstance(result, Tensor):
+        return [result] if result.requires_grad else []
+    if isinstance(result, tuple | list):  # packed sequences too
+        return [tensor for each in result for tensor in tensors_with_graph(each)]
+    return []
 
 
 def made_at(node: Any) -> int:  # noqa: ANN401 - torch's nodes have no class in common

@@ -6,14 +6,14 @@ clipping, and how far the weights move.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from rnn_exp.probe.torch_names import after_backward, times_changed
+from rnn_exp.probe.torch_names import after_backward, backward_number, times_changed
 
 __all__ = ["Counter", "Steps"]
 
@@ -24,19 +24,36 @@ _LESS: Final = 1 - 1e-5  # what rounding may take off a norm that nobody has cli
 class Counter:
     """Counts updates by the weights of a model: they have moved since a forward pass.
 
-    A few of them are looked at: an optimiser moves all of its own at once.
+    A few of them are looked at: an optimiser moves all of its own at once. A program that moves
+    ``weight.data`` is one that torch's count misses: of the modules that are recorded a few numbers
+    are compared too, on a CPU alone, as a GPU would be waited for.
+
+    Args:
+        model: any module.
+        recorded: the modules of it that are recorded.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, recorded: Iterable[nn.Module]) -> None:
         weights = [each for each in model.parameters() if each.requires_grad]
         apart = max(1, len(weights) // _FEW)
-        self._looked_at, self._seen = weights[::apart], -1
+        own = [each for module in recorded for each in module.parameters() if each.requires_grad]
+        self._looked_at, self._compared = weights[::apart], own[-1:]
+        self._seen: tuple[int, list[list[int]]] = (-1, [])
 
     def has_moved(self) -> bool:
         """Say whether weights have moved since this was last asked; True the first time."""
-        now = sum(map(times_changed, self._looked_at))
+        values = [_few(each) for each in self._compared if each.device.type == "cpu"]
+        now = sum(map(times_changed, self._looked_at)), values
         moved, self._seen = now != self._seen, now
         return moved
+
+
+def _few(weight: Tensor) -> list[int]:
+    """Return the bits of some numbers of a weight, from all over it."""
+    numbers = weight.detach().flatten()
+    apart = max(1, len(numbers) // _FEW)
+    found: list[int] = numbers[::apart].contiguous().view(torch.uint8).tolist()
+    return found
 
 
 class Steps:
@@ -58,7 +75,7 @@ class Steps:
         self._handles: list[RemovableHandle] = []
         self._unclipped: Tensor | None = None
         self._before: dict[str, Any] = {}
-        self._is_asked = False
+        self._asked_in = -1
 
     def open(self) -> None:
         """Begin to see steps."""
@@ -75,12 +92,11 @@ class Steps:
 
     def ask_for_norm(self) -> None:
         """Take the gradient's norm when the backward pass that is going on has ended."""
-        if not self._is_asked:
-            self._is_asked = True
+        if self._asked_in != backward_number():
+            self._asked_in = backward_number()
             after_backward(self._take_norm)
 
     def _take_norm(self) -> None:
-        self._is_asked = False
         self._unclipped = self._norm_of_gradient()
 
     def _weights(self) -> list[Tensor]:
@@ -88,15 +104,17 @@ class Steps:
 
     def _norm_of_gradient(self) -> Tensor:
         gradients = [each.grad for each in self._weights() if each.grad is not None]
-        return _norm(gradients)
+        return _norm([each.coalesce().values() if each.is_sparse else each for each in gradients])
 
     def _pre_hook(self, *_: Any) -> None:  # noqa: ANN401 - torch's signature
         if self._wanted():
             weights = self._weights()
             self._before = {
+                "full": self._unclipped,
                 "clipped": self._norm_of_gradient(),
                 "weights": [each.detach().clone() for each in weights],
             }
+            self._unclipped = None
 
     def _post_hook(self, *_: Any) -> None:  # noqa: ANN401
         if not self._before:
@@ -107,13 +125,15 @@ class Steps:
         moved = _norm(
             [now.detach() - old for now, old in zip(weights, before["weights"], strict=True)]
         )
-        size, clipped = float(_norm(before["weights"])), float(before["clipped"])
+        size, clipped = float(_norm(before["weights"])), math.nan
         full = math.nan if self._unclipped is None else float(self._unclipped)
-        self._unclipped = None
+        if before["full"] is not None:  # else a closure: what is done to its gradient is not seen
+            full, clipped = float(before["full"]), float(before["clipped"])
+        self._unclipped, is_known = None, math.isfinite(full) and math.isfinite(clipped)
         self._ended(
             {
                 "grad_norm": full,
-                "clipped": clipped < full * _LESS or (not math.isfinite(full) and clipped != full),
+                "clipped": clipped < full * _LESS if is_known else math.nan,
                 "update_norm": float(moved),
                 "update_ratio": float(moved) / size if size else math.nan,
             }
