@@ -37,7 +37,7 @@ class Measured:
 
     Args:
         call: itself.
-        place: of the call among those of this update.
+        place: of the call among all calls of this update.
         number: of the call, of this module in this update.
         received: what autograd has handed to it in all backward passes of this update.
         profiles: of each layer and direction; none before a gradient has come.
@@ -86,8 +86,9 @@ class FusedCalls:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         result: Any,  # noqa: ANN401 - of torch's module
+        place: int,
     ) -> None:
-        """Keep a call, if its output has a graph."""
+        """Keep a call, if its output has a graph; ``place``: among all calls of this update."""
         output, last = result
         values = output.data if isinstance(output, PackedSequence) else output
         if not values.requires_grad:
@@ -97,7 +98,7 @@ class FusedCalls:
             layers_of(call, check=True)
             self._checked.add(module)
         ends = last if isinstance(last, tuple) else (last,)
-        measured = Measured(call, self._numbers.total(), self._numbers[module])
+        measured = Measured(call, place, self._numbers[module])
         self._numbers[module] += 1
         for name, each in zip(Gradients._fields, (values, *ends), strict=False):
             receive = functools.partial(self._receive, measured, name)
