@@ -67,10 +67,12 @@ def watch_gradient(tensor: Tensor, receive: Callable[[Tensor], None]) -> Removab
 
     Args:
         tensor: of the graph; what it becomes in place later on has another gradient.
-        receive: is called with the gradient.
+        receive: is called with the gradient, if there is one in this pass.
     """
 
-    def hook(gradient: Tensor) -> None:
+    def hook(gradient: Tensor | None) -> None:
+        if gradient is None:  # it belongs to a node whose other tensors have one
+            return
         with aside():
             receive(gradient)
 
