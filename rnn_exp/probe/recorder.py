@@ -18,7 +18,12 @@ from rnn_exp.probe.hooks import Hooks, watch_gradient
 from rnn_exp.probe.modules import RecorderError, called_modules, fused_modules, shown
 from rnn_exp.probe.rows import Rows, frame_of
 from rnn_exp.probe.stepped import Step, SteppedCalls
-from rnn_exp.probe.torch_names import in_backward, tensors_with_graph
+from rnn_exp.probe.torch_names import (
+    aside,
+    in_backward,
+    in_transform,
+    tensors_with_graph,
+)
 from rnn_exp.probe.updates import Counter, Steps
 
 __all__ = ["Recorder", "Watching"]
@@ -158,7 +163,7 @@ class Recorder:
 
     def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         del args
-        if in_backward() or not torch.is_grad_enabled():
+        if in_backward() or not torch.is_grad_enabled() or in_transform():
             return
         if self._steps is None and self._counter.has_moved() and self._was_called:
             self.next_update()
@@ -175,8 +180,14 @@ class Recorder:
             self._was_called = True
             if tensors_with_graph(result):
                 self._seen.add(module)
-        if not self._wanted():
-            return
+        if self._wanted():
+            with aside():
+                self._keep(module, args, kwargs, result)
+
+    def _keep(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
+    ) -> None:
+        """Keep a call of an update that is recorded."""
         if module in self._stepped_names:
             step = self._stepped.after(module, result, next(self._places))
             if step is not None and self.watching.stop_on_nonfinite:

@@ -20,7 +20,7 @@ from rnn_exp.networks.norms import log10_norm, norm
 from rnn_exp.probe.hooks import watch_gradient
 from rnn_exp.probe.modules import (
     RecorderError,
-    refuse_float16,
+    refuse_call,
     refuse_graph_of_gradients,
     shown,
 )
@@ -115,7 +115,7 @@ class SteppedCalls:
             place: of the call among all calls of this update.
         """
         outputs = _states(result, self._names[module], module)
-        refuse_float16(self._names[module], module, outputs[0])
+        refuse_call(self._names[module], module, outputs[0])
         steps, has_graph = self._steps[module], any(each.requires_grad for each in outputs)
         is_new = not steps or _has_come(steps[-1])
         if is_new and not has_graph:

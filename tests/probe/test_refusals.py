@@ -29,6 +29,15 @@ def in_half(model):
         model(torch.zeros(5, 2, 3, dtype=torch.float16))
 
 
+def under_transform(model):
+    def loss(weights):
+        result = torch.func.functional_call(model, weights, (torch.zeros(5, 2, 3),))
+        return result[0].sum()
+
+    with record_gradients(model):
+        torch.func.grad(loss)(dict(model.named_parameters()))
+
+
 REFUSED = {
     "nothing": (lambda: record_gradients(nn.Linear(3, 4)), "there is no nn.RNN.*modules are: none"),
     "no steps": (
@@ -58,6 +67,10 @@ REFUSED = {
     "float16": (
         lambda: in_half(nn.RNN(3, 4).half()),
         r"the model \(RNN\) cannot be recorded in float16",
+    ),
+    "torch.func": (
+        lambda: under_transform(nn.GRU(3, 4)),
+        r"the model \(GRU\) cannot be recorded in a transform of torch.func",
     ),
     "every": (lambda: record_gradients(nn.GRU(3, 4), every=0), "every.*0.*whole number from 1"),
     "every word": (lambda: record_gradients(nn.GRU(3, 4), every=True), "every.*whole number"),
@@ -100,3 +113,25 @@ def test_a_recording_is_opened_once_at_a_time():
         recording,
     ):
         pass
+
+
+def test_weights_that_move_within_a_backward_pass_are_refused():
+    model, x = nn.GRU(3, 4), torch.randn(5, 2, 3)
+
+    def moves(_):
+        with torch.no_grad():
+            model.weight_hh_l0.mul_(2)
+
+    x.requires_grad_().register_hook(moves)
+    with (
+        record_gradients(model),
+        pytest.raises(RecorderError, match="its weights have moved before the backward pass"),
+    ):
+        model(x)[0].sum().backward()
+
+
+def test_a_batch_of_no_sequences_leaves_no_row():
+    model = nn.GRU(3, 4)
+    with record_gradients(model) as recording:
+        model(torch.zeros(5, 0, 3))[0].sum().backward()
+    assert recording.to_frame().empty
