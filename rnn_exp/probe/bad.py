@@ -1,14 +1,15 @@
 """The first value that is not finite: in which module, layer, direction, time step and pass."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from rnn_exp.probe.profile import Profile
 from rnn_exp.schema import GRADIENT_STATUSES
 
-__all__ = ["BadValue", "NonFiniteError", "first_bad"]
+__all__ = ["BadValue", "NonFiniteError", "Profiled", "first_bad"]
 
 _BAD = [GRADIENT_STATUSES.index(word) for word in ("inf", "nan")]
 
@@ -52,34 +53,49 @@ class NonFiniteError(FloatingPointError):
         self.found = found
 
 
-def first_bad(update: int, call: int, module: str, profiles: Sequence[Profile]) -> BadValue | None:
-    """Return the first value of a call that is not finite; None: there is none.
+class Profiled(NamedTuple):
+    """A call and what was measured of it.
 
-    States come first, by layer and then by time; then gradients, from the top layer and the last
-    time step on.
+    Args:
+        place: of the call among all calls of the update, in the order in which they were made.
+        module: the name of its module.
+        number: of the call, of this module in the update.
+        profiles: of each layer and direction.
+    """
+
+    place: int
+    module: str
+    number: int
+    profiles: Sequence[Profile]
+
+
+def first_bad(update: int, calls: Iterable[Profiled]) -> BadValue | None:
+    """Return the first value of an update that is not finite; None: there is none.
+
+    States come first, by call, by layer and then by time; then gradients, from the last call, its
+    top layer and the last time step on.
 
     Args:
         update: its number.
-        call: of the module in this update.
-        module: its name.
-        profiles: what was measured; of states alone, or of gradients too.
+        calls: of all modules; of profiles with states alone there are no gradients to look at.
     """
-    for one in sorted(profiles, key=lambda each: each.layer):
-        steps = np.flatnonzero(~np.isfinite(one.columns["state_rms"]))
-        if steps.size:
-            return _at(update, call, module, one, int(steps[0]), is_forward=True)
-    for one in sorted(profiles, key=lambda each: -each.layer):
-        names = ("status", "status_memory")
-        statuses = [one.columns[name] for name in names if name in one.columns]
-        steps = np.flatnonzero(np.isin(statuses, _BAD).any(0)) if statuses else np.array([])
-        if steps.size:
-            return _at(update, call, module, one, int(steps[-1]), is_forward=False)
+    ordered = sorted(calls, key=lambda each: each.place)
+    for call in ordered:
+        for one in sorted(call.profiles, key=lambda each: each.layer):
+            steps = np.flatnonzero(~np.isfinite(one.columns["state_rms"]))
+            if steps.size:
+                return _at(update, call, one, int(steps[0]), is_forward=True)
+    for call in reversed(ordered):
+        for one in sorted(call.profiles, key=lambda each: -each.layer):
+            names = ("status", "status_memory")
+            statuses = [one.columns[name] for name in names if name in one.columns]
+            steps = np.flatnonzero(np.isin(statuses, _BAD).any(0)) if statuses else np.array([])
+            if steps.size:
+                return _at(update, call, one, int(steps[-1]), is_forward=False)
     return None
 
 
-def _at(
-    update: int, call: int, module: str, one: Profile, step: int, *, is_forward: bool
-) -> BadValue:
+def _at(update: int, call: Profiled, one: Profile, step: int, *, is_forward: bool) -> BadValue:
     T = len(one.columns["state_rms"])
     time = T - step if one.direction else step + 1
-    return BadValue(update, call, module, one.layer, one.direction, time, is_forward)
+    return BadValue(update, call.number, call.module, one.layer, one.direction, time, is_forward)

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
 from rnn_exp.probe.hooks import watch_gradient
-from rnn_exp.probe.modules import refuse_float16, refuse_graph_of_gradients
+from rnn_exp.probe.modules import refuse_call, refuse_graph_of_gradients
 from rnn_exp.probe.profile import Gradients, Profile, profiles_of, states_of
 from rnn_exp.probe.replay import Call, layers_of
 from rnn_exp.probe.sequences import Layout
@@ -37,7 +37,7 @@ class Measured:
 
     Args:
         call: itself.
-        place: of the call among those of this update.
+        place: of the call among all calls of this update.
         number: of the call, of this module in this update.
         received: what autograd has handed to it in all backward passes of this update.
         profiles: of each layer and direction; none before a gradient has come.
@@ -86,18 +86,19 @@ class FusedCalls:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         result: Any,  # noqa: ANN401 - of torch's module
+        place: int,
     ) -> None:
-        """Keep a call, if its output has a graph."""
+        """Keep a call, if its output has a graph; ``place``: among all calls of this update."""
         output, last = result
         values = output.data if isinstance(output, PackedSequence) else output
-        if not values.requires_grad:
+        if not values.requires_grad or not values.numel():
             return
         call = self._call(module, args, kwargs, values)
         if module not in self._checked:
             layers_of(call, check=True)
             self._checked.add(module)
         ends = last if isinstance(last, tuple) else (last,)
-        measured = Measured(call, self._numbers.total(), self._numbers[module])
+        measured = Measured(call, place, self._numbers[module])
         self._numbers[module] += 1
         for name, each in zip(Gradients._fields, (values, *ends), strict=False):
             receive = functools.partial(self._receive, measured, name)
@@ -133,7 +134,7 @@ class FusedCalls:
     def _call(
         self, module: nn.RNNBase, args: tuple[Any, ...], kwargs: Mapping[str, Any], values: Tensor
     ) -> Call:
-        refuse_float16(self._names[module], module, values)
+        refuse_call(self._names[module], module, values)
         given = dict(zip(("input", "hx"), args, strict=False)) | dict(kwargs)
         x, hx = given["input"], given.get("hx")
         inputs = x.data if isinstance(x, PackedSequence) else x
@@ -152,6 +153,7 @@ class FusedCalls:
             changes=times_changed(values),
             initial=None if initial is None else tuple(map(keep, initial)),
             weights=weights,
+            moves=sum(map(times_changed, weights.values())),
             generator=self._generator,
             autocast=torch.get_autocast_dtype(kind) if on else None,
         )
@@ -173,6 +175,7 @@ class FusedCalls:
         waiting = self._waiting.pop(number, {})
         for place in sorted(waiting, reverse=True):
             measured = waiting[place]
+            measured.call.refuse_moved_weights()
             measured.profiles = profiles_of(measured.call, measured.received, is_mean=self._is_mean)
             self._measured[place] = measured
             self._received(measured)

@@ -51,15 +51,13 @@ class Hooks:
 
     def _pre_hook(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if not torch.compiler.is_compiling() and module in self._modules:
-            with aside():
-                self._before(module, args)
+            self._before(module, args)
 
     def _hook(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
         if not torch.compiler.is_compiling() and module in self._modules:
-            with aside():
-                self._after(module, args, kwargs, result)
+            self._after(module, args, kwargs, result)
 
 
 def watch_gradient(tensor: Tensor, receive: Callable[[Tensor], None]) -> RemovableHandle:
@@ -67,10 +65,12 @@ def watch_gradient(tensor: Tensor, receive: Callable[[Tensor], None]) -> Removab
 
     Args:
         tensor: of the graph; what it becomes in place later on has another gradient.
-        receive: is called with the gradient.
+        receive: is called with the gradient, if there is one in this pass.
     """
 
-    def hook(gradient: Tensor) -> None:
+    def hook(gradient: Tensor | None) -> None:
+        if gradient is None:  # it belongs to a node whose other tensors have one
+            return
         with aside():
             receive(gradient)
 

@@ -6,12 +6,14 @@ from typing import Final
 import torch
 from torch import nn
 
+from rnn_exp.probe.torch_names import in_transform
+
 __all__ = [
     "FUSED",
     "RecorderError",
     "called_modules",
     "fused_modules",
-    "refuse_float16",
+    "refuse_call",
     "refuse_graph_of_gradients",
     "shown",
 ]
@@ -92,12 +94,17 @@ def refuse_graph_of_gradients(name: str, module: nn.Module) -> None:
         )
 
 
-def refuse_float16(name: str, module: nn.Module, values: torch.Tensor) -> None:
-    """Refuse a precision in which a loss is scaled, by a factor that changes.
+def refuse_call(name: str, module: nn.Module, values: torch.Tensor) -> None:
+    """Refuse a call whose gradients are not those of the loss, or cannot be kept.
 
     Raises:
-        RecorderError: for values in float16.
+        RecorderError: in a transform of torch.func; for values in float16, where a loss is scaled.
     """
+    if in_transform():
+        raise RecorderError(
+            f"{shown(name, module)} cannot be recorded in a transform of torch.func, which hands "
+            "out no gradient that outlives it; use loss.backward()"
+        )
     if values.dtype == torch.float16:
         raise RecorderError(
             f"{shown(name, module)} cannot be recorded in float16: there a loss is scaled, and all "

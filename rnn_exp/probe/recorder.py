@@ -1,6 +1,7 @@
 """The recorder: hooks in, rows out, one update after the other."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,13 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from rnn_exp.fields import SettingError
-from rnn_exp.probe.bad import BadValue, NonFiniteError, first_bad
+from rnn_exp.probe.bad import BadValue, NonFiniteError, Profiled, first_bad
 from rnn_exp.probe.fused import FusedCalls, Measured
 from rnn_exp.probe.hooks import Hooks, watch_gradient
 from rnn_exp.probe.modules import RecorderError, called_modules, fused_modules, shown
 from rnn_exp.probe.rows import Rows, frame_of
 from rnn_exp.probe.stepped import Step, SteppedCalls
-from rnn_exp.probe.torch_names import in_backward, tensors_with_graph
+from rnn_exp.probe.torch_names import (
+    aside,
+    in_backward,
+    in_transform,
+    tensors_with_graph,
+)
 from rnn_exp.probe.updates import Counter, Steps
 
 __all__ = ["Recorder", "Watching"]
@@ -85,7 +91,7 @@ class Recorder:
         self._steps = None if optimizer is None else Steps(optimizer, self._wanted, self._end)
         self._ended = ended
         self.update, self._was_called = 0, False
-        self._seen = set[nn.Module]()
+        self._seen, self._places = set[nn.Module](), itertools.count()
         self.rows = Rows(folder)
         self.updates: list[dict[str, Any]] = []
         self.cuts: list[dict[str, Any]] = []
@@ -157,7 +163,7 @@ class Recorder:
 
     def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         del args
-        if in_backward() or not torch.is_grad_enabled():
+        if in_backward() or not torch.is_grad_enabled() or in_transform():
             return
         if self._steps is None and self._counter.has_moved() and self._was_called:
             self.next_update()
@@ -174,17 +180,24 @@ class Recorder:
             self._was_called = True
             if tensors_with_graph(result):
                 self._seen.add(module)
-        if not self._wanted():
-            return
+        if self._wanted():
+            with aside():
+                self._keep(module, args, kwargs, result)
+
+    def _keep(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
+    ) -> None:
+        """Keep a call of an update that is recorded."""
         if module in self._stepped_names:
-            step = self._stepped.after(module, result)
+            step = self._stepped.after(module, result, next(self._places))
             if step is not None and self.watching.stop_on_nonfinite:
                 self._check_size(module, step)
         elif isinstance(module, nn.RNNBase) and torch.is_grad_enabled():
-            self._fused.after(module, args, kwargs, result)
+            self._fused.after(module, args, kwargs, result, next(self._places))
             if self.watching.stop_on_nonfinite:
                 number, sizes = self._fused.states(module, args, kwargs, result)
-                self._stop(first_bad(self.update, number, self.names[module], sizes))
+                call = Profiled(0, self.names[module], number, sizes)
+                self._stop(first_bad(self.update, [call]))
 
     def _watch_hidden(self, module: nn.Module, result: object) -> None:
         """Refuse a graph that is made in a backward pass and has one of its own in it.
@@ -207,8 +220,7 @@ class Recorder:
         if self._steps is not None:
             self._steps.ask_for_norm()
         if self.watching.stop_on_nonfinite:
-            name, number = measured.call.name, measured.number
-            self._stop(first_bad(self.update, number, name, measured.profiles))
+            self._stop(first_bad(self.update, [_profiled(measured)]))
 
     def _check_step(self, module: nn.Module, step: Step, gradient: Tensor) -> None:
         """Do the same for a module that is called once a time step."""
@@ -237,18 +249,20 @@ class Recorder:
         self.update, self._was_called = number + 1, False
         if not wanted or not (fused or chains):
             return
-        frames = []
-        for one in fused:
-            name, profiles = one.call.name, one.profiles
-            frames += [frame_of(number, one.number, name, each) for each in profiles]
-            self._note_bad(first_bad(number, one.number, name, profiles))
+        calls = [_profiled(each) for each in fused]
         for chain in chains:
-            frames.append(frame_of(number, chain.number, chain.name, chain.profile))
-            self._note_bad(first_bad(number, chain.number, chain.name, [chain.profile]))
+            calls.append(Profiled(chain.place, chain.name, chain.number, [chain.profile]))
             if chain.why_cut:
                 cut = {"update": number, "module": chain.name, "call": chain.first}
                 self.cuts.append(cut | {"why": chain.why_cut})
-        self.rows.add(frames)
+        self.rows.add(
+            [
+                frame_of(number, call.number, call.module, each)
+                for call in calls
+                for each in call.profiles
+            ]
+        )
+        self._note_bad(first_bad(number, calls))
         if measured:
             self.updates.append({"update": number, **measured})
         self._ended(number)
@@ -256,3 +270,7 @@ class Recorder:
     def _note_bad(self, found: BadValue | None) -> None:
         if found is not None and not self.bad:  # all that follows it is not finite as well
             self.bad.append(found)
+
+
+def _profiled(measured: Measured) -> Profiled:
+    return Profiled(measured.place, measured.call.name, measured.number, measured.profiles)

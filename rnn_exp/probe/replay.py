@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from rnn_exp.probe.adjoints import Given
 from rnn_exp.probe.modules import RecorderError, shown
 from rnn_exp.probe.sequences import Layout
-from rnn_exp.probe.torch_names import times_changed, without_graph
+from rnn_exp.probe.torch_names import graph_apart, times_changed, without_graph
 
 __all__ = ["Call", "Layer", "layers_of"]
 
@@ -44,6 +44,7 @@ class Call:
         changes: how often the output had been changed in place when the call returned it.
         initial: h_0, and c_0 of an LSTM; None: zeros.
         weights: by torch's names.
+        moves: how often they had been changed in place at the call.
         generator: the state of torch's generator before the call; None: it draws nothing.
         autocast: the precision of autocast; None: it is off.
     """
@@ -56,6 +57,7 @@ class Call:
     changes: int
     initial: tuple[Tensor, ...] | None
     weights: Mapping[str, Tensor]
+    moves: int
     generator: Tensor | None
     autocast: torch.dtype | None
 
@@ -63,6 +65,18 @@ class Call:
     def dtype(self) -> torch.dtype:
         """The precision in which gradients are computed: that of the states, float32 at least."""
         return torch.float32 if self.output.dtype in _HALF else self.output.dtype
+
+    def refuse_moved_weights(self) -> None:
+        """Refuse to compute with weights that are no longer those of the call.
+
+        Raises:
+            RecorderError: if they have moved before the end of the backward pass.
+        """
+        if sum(map(times_changed, self.weights.values())) != self.moves:
+            raise RecorderError(
+                f"{shown(self.name, self.module)} cannot be recorded: its weights have moved "
+                "before the backward pass has ended"
+            )
 
     def weights_of(self, layer: int, direction: int) -> dict[str, Tensor]:
         """Return the weights of a layer and direction, by their names without its number."""
@@ -181,7 +195,7 @@ def _one_layer(call: Call, number: int, x: Tensor) -> Tensor:
     rest = weights, module.bias, 1, 0.0, module.training, module.bidirectional
     # With gradients on: oneDNN rounds in another way where it knows that none are wanted.
     with (
-        torch.enable_grad(),
+        graph_apart(),
         torch.autocast(x.device.type, call.autocast, enabled=call.autocast is not None),
     ):
         if layout.packed is not None:

@@ -20,7 +20,7 @@ from rnn_exp.networks.norms import log10_norm, norm
 from rnn_exp.probe.hooks import watch_gradient
 from rnn_exp.probe.modules import (
     RecorderError,
-    refuse_float16,
+    refuse_call,
     refuse_graph_of_gradients,
     shown,
 )
@@ -40,6 +40,7 @@ class Step:
     """One call: the size of what it returned, and the gradients that have come.
 
     Args:
+        place: of the call among all calls of this update.
         chain: the number of its chain, of this module in this update.
         time: its place in the chain, from 1.
         sizes: the root mean square of each of its outputs, as it was returned.
@@ -49,6 +50,7 @@ class Step:
         received: by output; None: none has come.
     """
 
+    place: int
     chain: int
     time: int
     sizes: list[Tensor]
@@ -69,6 +71,7 @@ class Chain:
 
     Args:
         name: of the module.
+        place: of its first call among all calls of this update.
         number: of the chain, of this module in this update.
         first: the number of its first call in this update, from 1.
         profile: by call.
@@ -76,6 +79,7 @@ class Chain:
     """
 
     name: str
+    place: int
     number: int
     first: int
     profile: Profile
@@ -102,10 +106,16 @@ class SteppedCalls:
         self._last: dict[nn.Module, list[Any]] = {}  # nodes of the graph, of the last call
         self._handles: list[RemovableHandle] = []
 
-    def after(self, module: nn.Module, result: object) -> Step | None:
-        """Keep a call and watch for the gradients of what it returned; None: nobody asks for it."""
+    def after(self, module: nn.Module, result: object, place: int) -> Step | None:
+        """Keep a call and watch for the gradients of what it returned; None: nobody asks for it.
+
+        Args:
+            module: that was called.
+            result: what it returned.
+            place: of the call among all calls of this update.
+        """
         outputs = _states(result, self._names[module], module)
-        refuse_float16(self._names[module], module, outputs[0])
+        refuse_call(self._names[module], module, outputs[0])
         steps, has_graph = self._steps[module], any(each.requires_grad for each in outputs)
         is_new = not steps or _has_come(steps[-1])
         if is_new and not has_graph:
@@ -115,6 +125,7 @@ class SteppedCalls:
         self._last[module] = nodes
         chain, time = (steps[-1].chain, steps[-1].time) if steps else (-1, 0)
         step = Step(
+            place=place,
             chain=chain if connected else chain + 1,
             time=time + 1 if connected else 1,
             sizes=[_size(each.detach()) for each in outputs],
@@ -123,9 +134,9 @@ class SteppedCalls:
             is_new=is_new,
             received=[None] * len(outputs),
         )
-        for place, each in enumerate(outputs):
+        for number, each in enumerate(outputs):
             if each.requires_grad:
-                self._handles.append(self._watch(module, each, step, place))
+                self._handles.append(self._watch(module, each, step, number))
         steps.append(step)
         return step
 
@@ -141,8 +152,8 @@ class SteppedCalls:
                 for first, chain in _chains(steps):
                     profile = _profile(chain, self._is_mean)
                     why = _why(steps, first) if first else ""
-                    number = chain[0].chain
-                    found.append(Chain(self._names[module], number, first + 1, profile, why))
+                    place, number = chain[0].place, chain[0].chain
+                    found.append(Chain(self._names[module], place, number, first + 1, profile, why))
         return found
 
     def _watch(self, module: nn.Module, output: Tensor, step: Step, place: int) -> RemovableHandle:

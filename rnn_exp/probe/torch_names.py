@@ -14,7 +14,9 @@ __all__ = [
     "after_backward",
     "aside",
     "backward_number",
+    "graph_apart",
     "in_backward",
+    "in_transform",
     "made_at",
     "tensors_with_graph",
     "times_changed",
@@ -72,20 +74,32 @@ def after_backward(function: Callable[[], None]) -> None:
 
 @contextlib.contextmanager
 def aside() -> Iterator[None]:
-    """Let what is computed be none of the program's: of its checkpoints, profilers and devices.
+    """Let what is computed be seen by no mode of the program: a checkpoint, a profiler, a device.
 
-    A checkpoint keeps what is computed in it, in order, and expects the same the second time.
+    A checkpoint may keep what is computed in it, in order, and expects the same the second time.
     """
-    with (
-        saved_tensors_hooks(_itself, _itself),
-        torch._C.DisableTorchFunction(),  # noqa: SLF001
-        _disable_current_modes(),
-    ):
+    functions = torch._C._len_torch_function_stack()  # noqa: SLF001
+    if not functions and not torch._C._len_torch_dispatch_stack():  # noqa: SLF001
+        yield
+        return
+    with torch._C.DisableTorchFunction(), _disable_current_modes():  # noqa: SLF001
+        yield
+
+
+@contextlib.contextmanager
+def graph_apart() -> Iterator[None]:
+    """Make a graph, of which a checkpoint of the program keeps nothing."""
+    with torch.enable_grad(), saved_tensors_hooks(_itself, _itself):
         yield
 
 
 def _itself(tensor: Tensor) -> Tensor:
     return tensor
+
+
+def in_transform() -> bool:
+    """Say whether a transform of torch.func is going on: what it computes with is gone after it."""
+    return torch._C._functorch.peek_interpreter_stack() is not None  # noqa: SLF001
 
 
 def tensors_with_graph(result: object) -> list[Tensor]:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from rnn_exp.probe.torch_names import after_backward, backward_number, times_changed
+from rnn_exp.probe.torch_names import after_backward, aside, backward_number, times_changed
 
 __all__ = ["Counter", "Steps"]
 
-_FEW: Final = 32
+_FEW: Final = 8
 _LESS: Final = 1 - 1e-5  # what rounding may take off a norm that nobody has clipped
 
 
@@ -37,23 +37,26 @@ class Counter:
         weights = [each for each in model.parameters() if each.requires_grad]
         apart = max(1, len(weights) // _FEW)
         own = [each for module in recorded for each in module.parameters() if each.requires_grad]
-        self._looked_at, self._compared = weights[::apart], own[-1:]
-        self._seen: tuple[int, list[list[int]]] = (-1, [])
+        self._looked_at = [*weights[::apart], *own[:_FEW]]
+        self._compared = [each for each in own[-1:] if type(each) is nn.Parameter]
+        self._seen: tuple[int, list[bytes]] = (-1, [])
 
     def has_moved(self) -> bool:
         """Say whether weights have moved since this was last asked; True the first time."""
-        values = [_few(each) for each in self._compared if each.device.type == "cpu"]
+        with aside():
+            values = [_few(each) for each in self._compared if each.device.type == "cpu"]
         now = sum(map(times_changed, self._looked_at)), values
         moved, self._seen = now != self._seen, now
         return moved
 
 
-def _few(weight: Tensor) -> list[int]:
+def _few(weight: Tensor) -> bytes:
     """Return the bits of some numbers of a weight, from all over it."""
-    numbers = weight.detach().flatten()
-    apart = max(1, len(numbers) // _FEW)
-    found: list[int] = numbers[::apart].contiguous().view(torch.uint8).tolist()
-    return found
+    numbers = weight.detach()
+    if numbers.dtype == torch.bfloat16:  # numpy has none
+        numbers = numbers.view(torch.int16)
+    flat = numbers.numpy().ravel()
+    return flat[:: max(1, len(flat) // _FEW)].tobytes()
 
 
 class Steps:
