@@ -12,7 +12,7 @@ from torch import nn
 
 from rnn_exp.fields import SettingError
 from rnn_exp.probe import BadValue, Recorder, Watching
-from rnn_exp.probe.summary import Recorded, clipping, sentences_of, summary
+from rnn_exp.recordings.summary import Recorded, clipping, sentences_of, summary
 from rnn_exp.words import plural
 
 if TYPE_CHECKING:
