@@ -66,12 +66,12 @@ def rate_with_interval(middle: float, low: float, high: float, of: str = "") -> 
         >>> rate_with_interval(0.64, 0.6291, 0.6496)
         'keeps 64 % per step (rate 0.64, 95 % 0.629 to 0.65)'
         >>> rate_with_interval(0.64, math.nan, math.nan)
-        'keeps 64 % per step (rate 0.64)'
+        'keeps 64 % per step'
     """
     ends = [number(end) for end in (low, high)]
-    has_interval = "undefined" not in ends and ends[0] != ends[1]
-    spread = f", 95 %{of} {ends[0]} to {ends[1]}" if has_interval else ""
-    return f"{rate(middle)} (rate {number(middle)}{spread})"
+    if "undefined" in ends or ends[0] == ends[1]:
+        return rate(middle)
+    return f"{rate(middle)} (rate {number(middle)}, 95 %{of} {ends[0]} to {ends[1]})"
 
 
 def _percent(part: float) -> str:

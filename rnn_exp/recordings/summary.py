@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from rnn_exp.profiles import summarize
+from rnn_exp.profiles import Summary, summarize
 from rnn_exp.schema import CARRIERS, status_of
 from rnn_exp.words import rate_with_interval
 
@@ -24,6 +24,7 @@ __all__ = [
     "longest_calls",
     "sentences_of",
     "summary",
+    "summary_of",
     "verdict_words",
 ]
 
@@ -159,16 +160,24 @@ _SAID = [
 ]
 
 
-def _said(part: pd.DataFrame, *, is_top: bool) -> dict[str, Any]:
-    """Say of one profile what there is to say."""
+def summary_of(part: pd.DataFrame) -> Summary:
+    """Summarize the profile of one layer and direction at one update.
+
+    Args:
+        part: a row a time step.
+    """
     column = carrier_of(part)
     ordered = part.sort_values("lag", ascending=False, kind="stable")
-    found = summarize(ordered[column].to_numpy(), ordered[status_of(column)].to_numpy())
-    direct = ordered["log10_direct"]
+    return summarize(ordered[column].to_numpy(), ordered[status_of(column)].to_numpy())
+
+
+def _said(part: pd.DataFrame, *, is_top: bool) -> dict[str, Any]:
+    """Say of one profile what there is to say."""
+    found, direct = summary_of(part), part["log10_direct"]
     # What a lower layer receives at a time step comes from the layer above, not from a loss.
     is_known = is_top and bool(direct.notna().any())
     values = (
-        gradient_name(column),
+        gradient_name(carrier_of(part)),
         len(part),
         found.verdict,
         found.rate,
@@ -219,7 +228,7 @@ def verdict_words(said: Said) -> str:
     Example:
         >>> halving = np.log10(0.5) * np.arange(20)[::-1]
         >>> verdict_words(summarize(halving, ["ok"] * 20))
-        'vanishing, keeps 50 % per step (rate 0.5)'
+        'vanishing, keeps 50 % per step'
         >>> verdict_words(summarize(halving[:1], ["ok"]))
         'undetermined (one time step has no lag)'
     """

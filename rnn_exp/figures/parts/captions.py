@@ -9,7 +9,16 @@ import pandas as pd
 from rnn_exp.figures.parts.carrier import verdict_words
 from rnn_exp.figures.parts.selection import KEYS, Plotted
 from rnn_exp.schema import VERDICTS
-from rnn_exp.words import case_name, change, listing, magnitude, number, plural, rate, sentences
+from rnn_exp.words import (
+    case_name,
+    change,
+    listing,
+    magnitude,
+    number,
+    plural,
+    rate_with_interval,
+    sentences,
+)
 
 BOUND: Final = (
     "The bound holds where only the last step has a loss; below 1 it is sufficient for vanishing, "
@@ -101,11 +110,9 @@ def rate_words(case: pd.Series) -> str:
     Args:
         case: a row with the columns of `cases`.
     """
-    middle, low, high = (number(float(case[key])) for key in ("rate", "rate_low", "rate_high"))
-    if low == "undefined" or low == high:
-        return rate(float(case["rate"]))
+    middle, low, high = (float(case[key]) for key in ("rate", "rate_low", "rate_high"))
     of = "" if case["rate_seeds"] == 1 else f" over {case['rate_seeds']} seeds"
-    return f"{rate(float(case['rate']))} (rate {middle}, 95 %{of} {low} to {high})"
+    return rate_with_interval(middle, low, high, of)
 
 
 def changes(table: pd.DataFrame) -> str:
