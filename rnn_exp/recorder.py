@@ -186,7 +186,9 @@ class GradientRecording:
 
     def _recorded(self) -> Recorded:
         bad = None if self.first_bad is None else str(self.first_bad)
-        return Recorded(self.to_frame(), self.updates, self.cuts, bad)
+        modules = {name: type(each).__name__ for each, name in self._recorder.names.items()}
+        every = 1 if self._recorder.watching.stop_on_nonfinite else self._recorder.watching.every
+        return Recorded(self.to_frame(), self.updates, self.cuts, bad, modules, every)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a recording needs to go on in another process, to be saved with the model."""

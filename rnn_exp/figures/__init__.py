@@ -78,8 +78,8 @@ def figure(name: str) -> FigureModule:
 
 
 def recording_names() -> list[str]:
-    """Return the names of the figures of a recording, the one that is drawn first before others."""
-    return sorted(_found("recordings"), reverse=True)
+    """Return the names of the figures of a recording: the profile, then the others, sorted."""
+    return sorted(_found("recordings"), key=lambda name: (name != "profile", name))
 
 
 def of_recording(name: str) -> RecordingFigure:

@@ -19,15 +19,15 @@ from rnn_exp.recordings.summary import (
     longest_calls,
 )
 from rnn_exp.schema import status_of
-from rnn_exp.words import listing, plural
+from rnn_exp.words import listing, plural, sentences
 
-__all__ = ["LAG", "carrier_norms", "gradients_drawn", "grid_of", "named", "titles"]
+__all__ = ["LAG", "carrier_norms", "gradients_drawn", "grid_of", "lost_words", "titles"]
 
 LAG: Final = "lag $T-t$ (steps back from the last)"
 _MOST: Final = 6
 _IN_A_ROW: Final = {1: 1, 2: 2, 4: 2}
 """How many panels are side by side; of another number three are."""
-_TITLE: Final = {1: 46, 2: 44, 3: 28}
+_TITLE: Final = {1: 46, 2: 48, 3: 33}
 """How many characters a title has room for, by how many panels are side by side."""
 
 
@@ -126,9 +126,14 @@ def titles(names: list[str], columns: int) -> list[str]:
     return [name if len(name) <= room else f"…{name[1 - room :]}" for name in names]
 
 
-def named(table: pd.DataFrame) -> str:
-    """Say the full names of panels whose titles are shortened, in their order."""
-    names = [str(name) for name in table["panel"].unique()]
-    if titles(names, _IN_A_ROW.get(len(names), 3)) == names:
-        return ""
-    return f"{plural(len(names), 'panel').capitalize()}: {listing(names)}."
+def lost_words(table: pd.DataFrame) -> str:
+    """Say at how many plotted points there is nothing to draw, or training lost the norm."""
+    said = []
+    for column, what in (
+        ("floor", "there is no number: zero, cut off or lost (triangles below)"),
+        ("ceiling", "the norm is not finite (triangles above)"),
+        ("unseen", "training lost the norm; the line shows the true one (from the circle)"),
+    ):
+        count = int((table[column] > 0).sum())
+        said.append(f"At {plural(count, 'point')} {what}." if count else "")
+    return sentences(*said)

@@ -25,7 +25,6 @@ from rnn_exp.figures.recordings.cases import (
     carrier_norms,
     gradients_drawn,
     grid_of,
-    named,
 )
 from rnn_exp.words import change, sentences
 
@@ -108,7 +107,6 @@ def caption(plotted: Plotted) -> str:
     none = "; grey: not recorded" if (table["kind"] == "none").any() else ""
     return sentences(
         gradients_drawn(table),
-        named(table),
         *(_change(str(name), part) for name, part in table.groupby("panel", sort=False)),
         f"Colour: relative to {where} of the same update (white: as large){none}.",
         _LOST.words(table),

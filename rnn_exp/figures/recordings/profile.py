@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures.parts import captions, marks, panels
+from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.seeds import limit_updates
 from rnn_exp.figures.parts.selection import Plotted
 from rnn_exp.figures.parts.style import in_style, ordered
@@ -17,7 +17,7 @@ from rnn_exp.figures.recordings.cases import (
     carrier_norms,
     gradients_drawn,
     grid_of,
-    named,
+    lost_words,
 )
 from rnn_exp.profiles import summarize
 from rnn_exp.recordings.summary import verdict_words
@@ -72,9 +72,8 @@ def caption(plotted: Plotted) -> str:
     table = plotted.table
     return sentences(
         gradients_drawn(table),
-        named(table),
         *(_verdicts(str(name), part) for name, part in table.groupby("panel", sort=False)),
-        captions.lost_points(table.rename(columns={"seeds": "rows"})),
+        lost_words(table),
         *plotted.notes,
     )
 
