@@ -12,7 +12,11 @@ from torch import nn
 
 from rnn_exp.fields import SettingError
 from rnn_exp.probe import BadValue, Recorder, Watching
-from rnn_exp.recordings.summary import Recorded, clipping, sentences_of, summary
+from rnn_exp.probe.rows import Rows
+from rnn_exp.recordings.line import parts_of
+from rnn_exp.recordings.sentences import sentences_of, text_of
+from rnn_exp.recordings.summary import Recorded, clipping, summary
+from rnn_exp.sweeps.line import Line
 from rnn_exp.words import plural
 
 if TYPE_CHECKING:

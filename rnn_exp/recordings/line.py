@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from rnn_exp.recordings.sentences import verdict_words
 from rnn_exp.recordings.summary import (
     CASE,
     NO_VALUE,
@@ -14,7 +15,6 @@ from rnn_exp.recordings.summary import (
     gradient_name,
     longest_calls,
     summary_of,
-    verdict_words,
 )
 from rnn_exp.schema import VERDICTS, status_of
 from rnn_exp.words import listing

@@ -2,30 +2,25 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from rnn_exp.profiles import Summary, summarize
 from rnn_exp.schema import CARRIERS, status_of
-from rnn_exp.words import rate_with_interval
 
 __all__ = [
     "CASE",
     "NO_VALUE",
     "Recorded",
-    "Said",
-    "answers_of",
     "carrier_of",
     "case_names",
     "clipping",
     "gradient_name",
     "longest_calls",
-    "sentences_of",
     "summary",
     "summary_of",
-    "verdict_words",
 ]
 
 
@@ -47,30 +42,6 @@ class Recorded(NamedTuple):
     bad: str | None
     modules: Mapping[str, str]
     every: int
-
-
-class Said(Protocol):
-    """What is said of one profile: a `profiles.Summary`, or a row of `summary`."""
-
-    @property
-    def verdict(self) -> str:
-        """Vanishing, stable, exploding or undetermined."""
-
-    @property
-    def reason(self) -> str:
-        """Why, in a clause."""
-
-    @property
-    def rate(self) -> float:
-        """The factor per step back in time."""
-
-    @property
-    def rate_low(self) -> float:
-        """The lower end of its interval."""
-
-    @property
-    def rate_high(self) -> float:
-        """The upper end of its interval."""
 
 
 CASE = ["module", "layer", "direction"]
@@ -201,7 +172,7 @@ def clipping(updates: pd.DataFrame) -> dict[str, Any]:
     Returns:
         ``updates``, ``clipped`` (share of those with a finite norm), ``not_finite`` (a number),
         ``P50``, ``P90`` and ``P99`` of the norm before clipping (of those that are finite), and
-        ``binds_at_start``: whether update 0 was clipped.
+        ``binds_at_start``: whether update 0 was clipped; None: that is not known.
     """
     if updates.empty:
         return {"updates": 0}
@@ -214,56 +185,6 @@ def clipping(updates: pd.DataFrame) -> dict[str, Any]:
     }
     for percent in (50, 90, 99):
         said[f"P{percent}"] = float(np.percentile(norms[fine], percent)) if fine.any() else math.nan
-    first = updates[updates["update"] == 0]
+    first = updates[fine & (updates["update"] == 0)]
     said["binds_at_start"] = bool(first["clipped"].iloc[0]) if len(first) else None
     return said
-
-
-def verdict_words(said: Said) -> str:
-    """Say the verdict on a profile, with its rate and interval, or why there is none.
-
-    Args:
-        said: of one profile.
-
-    Example:
-        >>> halving = np.log10(0.5) * np.arange(20)[::-1]
-        >>> verdict_words(summarize(halving, ["ok"] * 20))
-        'vanishing, keeps 50 % per step'
-        >>> verdict_words(summarize(halving[:1], ["ok"]))
-        'undetermined (one time step has no lag)'
-    """
-    unsure = said.verdict == "undetermined" or math.isnan(said.rate)
-    words = f"{said.verdict} ({said.reason})" if unsure else said.verdict
-    if math.isnan(said.rate):
-        return words
-    return f"{words}, {rate_with_interval(said.rate, said.rate_low, said.rate_high)}"
-
-
-def sentences_of(summary: pd.DataFrame) -> list[str]:
-    """Say in a line each what is said of a layer at an update.
-
-    Args:
-        summary: as `summary` returns it.
-    """
-    rows = summary.assign(name=case_names(summary)).itertuples()
-    return [f"update {row.update}: {_place(row)}: {verdict_words(row)}" for row in rows]
-
-
-def answers_of(summary: pd.DataFrame) -> list[str]:
-    """Say in a sentence each what is said of a layer at its first and at its last update.
-
-    Args:
-        summary: as `summary` returns it.
-    """
-    named = summary.assign(name=case_names(summary))
-    said = []
-    for _, part in named.groupby(CASE, sort=False):
-        rows = list(part.itertuples())
-        each = [f"at update {row.update} {verdict_words(row)}" for row in rows]
-        said.append(f"{_place(rows[0])}: {'; '.join(each)}.")
-    return said
-
-
-def _place(row: Any) -> str:  # noqa: ANN401 - a row of a table
-    steps = "step" if row.steps == 1 else "steps"
-    return f"{row.name}: {row.gradient} over {row.steps} {steps}"

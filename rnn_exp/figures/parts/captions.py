@@ -243,19 +243,6 @@ def closing(plotted: Plotted) -> str:
     return sentences(lost_points(table), seeds, *plotted.notes)
 
 
-def rate_crossing(where: str, curve: pd.Series) -> str:
-    """Say between which settings a curve of rates crosses 1."""
-    known = curve[np.isfinite(curve) & (curve > 0)]
-    if len(known) < 2:
-        return ""
-    sides = np.sign(np.log(known.to_numpy(dtype=float)))
-    turns = np.flatnonzero(sides[1:] != sides[:-1])
-    between = [f"{number(known.index[i])} and {number(known.index[i + 1])}" for i in turns]
-    side = "below" if sides[0] < 0 else "above"
-    course = f"crosses 1 between {listing(between)}" if between else f"stays {side} 1"
-    return f"{where} the mean rate {course}."
-
-
 def bound_kept(table: pd.DataFrame) -> str:
     """Say whether the measured rates respect the singular-value bound."""
     known = table.dropna(subset=["rate", "bound"])

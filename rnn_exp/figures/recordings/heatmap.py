@@ -123,5 +123,6 @@ def _change(name: str, part: pd.DataFrame) -> str:
         rows = finite[finite["update"] == update]
         far = rows.loc[rows["lag"].idxmax()]
         steps = int(far["lag"] - far["reference_lag"])
-        said.append(f"at update {update}, {change(float(far['log10_relative']), steps)}")
+        left = change(float(far["log10_relative"]), steps) if steps else "one lag alone has a norm"
+        said.append(f"at update {update}, {left}")
     return f"{name}: {'; '.join(said)}."

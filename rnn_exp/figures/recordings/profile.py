@@ -20,7 +20,7 @@ from rnn_exp.figures.recordings.cases import (
     lost_words,
 )
 from rnn_exp.profiles import summarize
-from rnn_exp.recordings.summary import verdict_words
+from rnn_exp.recordings.sentences import verdict_words
 from rnn_exp.words import sentences
 
 QUESTION: Final = "How far back in time does the gradient reach?"
