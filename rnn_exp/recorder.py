@@ -1,7 +1,8 @@
 """`record_gradients`: see where the gradient of one's own network goes, without changing it."""
 
+import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +15,7 @@ from rnn_exp.fields import SettingError
 from rnn_exp.probe import BadValue, Recorder, Watching
 from rnn_exp.probe.rows import Rows
 from rnn_exp.recordings.line import parts_of
-from rnn_exp.recordings.sentences import sentences_of, text_of
+from rnn_exp.recordings.sentences import html_of, sentences_of
 from rnn_exp.recordings.summary import Recorded, clipping, summary
 from rnn_exp.sweeps.line import Line
 from rnn_exp.words import plural
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["GradientRecording", "RecordingWarning", "record_gradients"]
 
 Reduction = Literal["mean", "sum"]
+_SECONDS = 0.5  # between two drawings of the live line on a terminal
 
 
 class RecordingWarning(UserWarning):
@@ -40,6 +42,7 @@ def record_gradients(
     optimizer: torch.optim.Optimizer | None = None,
     stop_on_nonfinite: bool = False,
     path: str | Path | None = None,
+    live: bool = False,
 ) -> "GradientRecording":
     r"""Record the exact gradient of every time step while a model trains; nothing is changed.
 
@@ -65,6 +68,8 @@ def record_gradients(
         stop_on_nonfinite: stop with a `NonFiniteError` at the first value that is not finite,
             which says where; every update is then recorded.
         path: of a folder to which rows go as they come; None: they stay in memory.
+        live: show the latest recorded update on stderr (`GradientRecording.line`): on a terminal
+            in place, elsewhere a line after ten seconds, and then after ever longer waits.
 
     Returns:
         A recording, to be used in a ``with`` statement.
@@ -84,8 +89,57 @@ def record_gradients(
         raise SettingError("reduction", reduction, "'mean' or 'sum'")
     watching = Watching(every, reduction == "mean", stop_on_nonfinite)
     folder = None if path is None else Path(path)
-    recorder = Recorder(model, watching, steps_of=steps_of, optimizer=optimizer, folder=folder)
-    return GradientRecording(recorder)
+    shown = _LiveLine(_LatestRows(folder)) if live else None
+    recorder = Recorder(
+        model,
+        watching,
+        steps_of=steps_of,
+        optimizer=optimizer,
+        folder=folder,
+        ended=(lambda _: None) if shown is None else shown.show,
+    )
+    if shown is not None:
+        recorder.rows = shown.rows
+    return GradientRecording(recorder, shown)
+
+
+class _LatestRows(Rows):
+    """Rows of which those of the latest update are at hand, without going through all others."""
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__(folder)
+        self.latest: Sequence[pd.DataFrame] = ()
+
+    def add(self, frames: Sequence[pd.DataFrame]) -> None:
+        super().add(frames)
+        self.latest = frames
+
+
+class _LiveLine:
+    """Shows the latest recorded update on stderr, where it is time to.
+
+    Args:
+        rows: of the recording.
+    """
+
+    def __init__(self, rows: _LatestRows) -> None:
+        self.rows, self._line = rows, None if sys.stderr is None else Line(sys.stderr, "", _SECONDS)
+
+    def show(self, update: int) -> None:
+        """Show an update that has been recorded."""
+        del update
+        if self._line is not None and self._line.is_due():
+            self._show(self._line)
+
+    def close(self) -> None:
+        """Show on a terminal what came last, and end the line; it stays."""
+        if self._line is not None:
+            if self._line.is_terminal and self.rows.latest:
+                self._show(self._line)
+            self._line.close()
+
+    def _show(self, line: Line) -> None:
+        line.show(None, parts_of(pd.concat(self.rows.latest, ignore_index=True)))
 
 
 class GradientRecording:
@@ -93,10 +147,11 @@ class GradientRecording:
 
     Args:
         recorder: what records.
+        live: what shows the latest update while it records; None: nothing does.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, live: _LiveLine | None = None) -> None:
+        self._recorder, self._live = recorder, live
 
     def __enter__(self) -> "GradientRecording":
         self._recorder.open()
@@ -109,6 +164,8 @@ class GradientRecording:
         trace: TracebackType | None,
     ) -> None:
         self._recorder.close()
+        if self._live is not None:
+            self._live.close()
         unseen = self._recorder.unseen()
         if error is None and unseen:
             warnings.warn(
@@ -155,6 +212,14 @@ class GradientRecording:
         are many, a flat profile says little of how far back any one loss reaches.
         """
         return summary(self.to_frame())
+
+    def line(self) -> str:
+        """Return the latest recorded update as one line: a curve of bars over lag, and the verdict.
+
+        Of the bars, from left to right over the lags, each step down is ten times less than the
+        largest; the lowest is less still.
+        """
+        return ", ".join(parts_of(self.to_frame()))
 
     def clipping(self) -> dict[str, Any]:
         """Return how often the gradient was clipped, where an optimizer was given."""
@@ -209,3 +274,6 @@ class GradientRecording:
         if self.first_bad is not None:
             said.append(f"  first value that is not finite: {self.first_bad}")
         return "\n".join(said)
+
+    def _repr_html_(self) -> str:
+        return html_of(self.summary())

@@ -6,7 +6,7 @@ Each figure is a function of this package's: ``figures.decay(results)`` draws it
 A figure module has a `QUESTION`, `table(tables)` (exactly the numbers plotted, with what has to be
 said of them), `draw(plotted)` and `caption(plotted)` (what is seen). A new file with these, in
 `general` or `studies`, is a new figure; there is no list to keep. What figures share is in `parts`.
-Figures of a recording of somebody's own network (`recordings`) are made of its rows in the same way.
+Figures of a recording of somebody's network (`recordings`) are made of its rows in the same way.
 """
 
 import importlib

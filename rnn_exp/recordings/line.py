@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from rnn_exp.recordings.sentences import verdict_words
+from rnn_exp.profiles import Summary
 from rnn_exp.recordings.summary import (
     CASE,
     NO_VALUE,
@@ -17,7 +17,7 @@ from rnn_exp.recordings.summary import (
     summary_of,
 )
 from rnn_exp.schema import VERDICTS, status_of
-from rnn_exp.words import listing
+from rnn_exp.words import listing, number, rate
 
 __all__ = ["bars", "parts_of"]
 
@@ -74,15 +74,23 @@ def parts_of(latest: pd.DataFrame) -> list[str]:
     column = carrier_of(drawn)
     by_lag = drawn.sort_values("lag", kind="stable")
     first, last = int(by_lag["lag"].min()), int(by_lag["lag"].max())
-    curve = bars(_seen(by_lag, column))
+    curve, found = bars(_seen(by_lag, column)), summary_of(drawn)
+    update, name = int(drawn["update"].iloc[0]), drawn["name"].iloc[0]
     return [
-        f"update {int(drawn['update'].iloc[0])} {drawn['name'].iloc[0]} {curve}",
-        verdict_words(summary_of(drawn)),
+        f"update {update} {curve} {found.verdict}",
+        f"in {name}",
+        *_rate(found),
         *_counted(others),
-        f"{gradient_name(column)} over lags {first} to {last}",
+        f"{gradient_name(column)} from left to right over lags {first} to {last}",
         "a step down: 10 times less",
         *(f"{sign}: {what}" for sign, what in _SIGNS.items() if sign in curve),
     ]
+
+
+def _rate(found: Summary) -> list[str]:
+    if math.isnan(found.rate):
+        return [found.reason]
+    return [rate(found.rate), f"95 % {number(found.rate_low)} to {number(found.rate_high)}"]
 
 
 def _order(part: pd.DataFrame, rows: pd.DataFrame) -> tuple[int, int, bool]:

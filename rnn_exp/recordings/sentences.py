@@ -8,7 +8,7 @@ import pandas as pd
 from rnn_exp.recordings.summary import CASE, case_names
 from rnn_exp.words import half_life, magnitude, number, rate_with_interval
 
-__all__ = ["Said", "answers_of", "sentences_of", "text_of", "verdict_words"]
+__all__ = ["Said", "answers_of", "html_of", "sentences_of", "text_of", "verdict_words"]
 
 _HEADINGS: Final = (
     "update",
@@ -78,7 +78,7 @@ def sentences_of(summary: pd.DataFrame) -> list[str]:
     Args:
         summary: as `summary` returns it.
     """
-    rows = summary.assign(name=case_names(summary)).itertuples()
+    rows = _rows(summary.assign(name=case_names(summary)))
     return [f"update {row.update}: {_place(row)}: {verdict_words(row)}" for row in rows]
 
 
@@ -91,10 +91,14 @@ def answers_of(summary: pd.DataFrame) -> list[str]:
     named = summary.assign(name=case_names(summary))
     said = []
     for _, part in named.groupby(CASE, sort=False):
-        rows = list(part.itertuples())
+        rows = _rows(part)
         each = [f"at update {row.update} {verdict_words(row)}" for row in rows]
         said.append(f"{_place(rows[0])}: {'; '.join(each)}.")
     return said
+
+
+def _rows(table: pd.DataFrame) -> list[Any]:
+    return list(table.itertuples())
 
 
 def _place(row: Any) -> str:  # noqa: ANN401 - a row of a table
@@ -108,8 +112,23 @@ def text_of(summary: pd.DataFrame) -> pd.DataFrame:
     Args:
         summary: as `summary` returns it.
     """
-    rows = summary.assign(where=case_names(summary)).itertuples()
+    rows = _rows(summary.assign(where=case_names(summary)))
     return pd.DataFrame([_text(row) for row in rows], columns=list(_HEADINGS), dtype=object)
+
+
+def html_of(summary: pd.DataFrame) -> str:
+    """Return what is said of each layer as a small table for a notebook; everything is escaped.
+
+    Args:
+        summary: as `summary` returns it.
+    """
+    if summary.empty:
+        return "<p>Nothing was recorded.</p>"
+    small = text_of(summary)[["update", "module", "gradient", "time steps", *_SMALL]]
+    return str(small.to_html(index=False, border=0))
+
+
+_SMALL: Final = ("verdict", "rate (95 %)", "change", "horizon")
 
 
 def _text(row: Any) -> tuple[str, ...]:  # noqa: ANN401 - a row of a table

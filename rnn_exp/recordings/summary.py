@@ -105,7 +105,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         A row an update, module, layer and direction, of each the first and the last that it has.
     """
     rows = longest_calls(frame)
-    tops = rows.groupby("module", sort=False)["layer"].max()
+    tops = rows.groupby("module", sort=False)["layer"].max().to_dict()
     found = []
     for case, part in rows.groupby(CASE, sort=False):
         for update in sorted({part["update"].min(), part["update"].max()}):

@@ -150,11 +150,12 @@ def _clipping(updates: pd.DataFrame) -> str:
             f"At none of {plural(seen, 'recorded update')} is the norm of the gradient of all "
             "weights a finite number."
         )
+    known = plural(seen - bad, "recorded update")
     norms = ", ".join(f"{name} {number(said[name])}" for name in ("P50", "P90", "P99"))
     start = {True: "Clipping binds from update 0 on.", False: "Update 0 was not clipped."}
     return sentences(
-        f"The gradient of all weights was clipped at {100 * said['clipped']:.3g} % of "
-        f"{plural(seen - bad, 'recorded update')}; its norm before clipping: {norms} (percentiles).",
+        f"The gradient of all weights was clipped at {100 * said['clipped']:.3g} % of {known}; "
+        f"its norm before clipping: {norms} (percentiles).",
         f"At {bad} more its norm is no finite number." if bad else "",
         start.get(said["binds_at_start"], ""),
     )

@@ -57,18 +57,19 @@ def carrier_norms(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     for case in shown.itertuples(index=False):
         part = rows[(rows[CASE] == tuple(case)).all(axis=1)]
         column = carrier_of(part)
-        norms = {"log10_norm": part[column].astype(float), "status": part[status_of(column)]}
-        kept = part[["panel", *CASE, "update", "lag"]].assign(**norms)
+        kept = part[["panel", *CASE, "update", "lag"]].assign(
+            log10_norm=part[column].astype(float), status=part[status_of(column)]
+        )
         parts.append(kept.assign(gradient=gradient_name(column)))
     every = pd.concat(parts, ignore_index=True).sort_values("lag", kind="stable")
     by = ["panel", *CASE, "gradient", "update", "lag"]
     norms = gradient_interval(every, [*by, "status"], "log10_norm")
     norms = norms.rename(columns={"log10_median": "log10_norm"})
+    norms = norms.drop(columns=["log10_low", "log10_high", "seeds"])
     places = {name: place for place, name in enumerate(order["panel"])}
-    norms = norms.sort_values(["update", "lag"], kind="stable")
-    norms = norms.sort_values("panel", key=lambda names: names.map(places), kind="stable")
-    kept = norms.drop(columns=["log10_low", "log10_high", "seeds"]).reset_index(drop=True)
-    return kept, [*_left_out(others), *_calls(frame)]
+    norms = norms.assign(place=norms["panel"].map(places))
+    norms = norms.sort_values(["place", "update", "lag"], kind="stable", ignore_index=True)
+    return norms.drop(columns="place"), [*_left_out(others), *_calls(frame)]
 
 
 def _left_out(names: Iterable[str]) -> list[str]:
@@ -103,7 +104,7 @@ def grid_of(table: pd.DataFrame, height: float) -> tuple[Sheet, np.ndarray, list
     names = [str(name) for name in table["panel"].unique()]
     columns = _IN_A_ROW.get(len(names), 3)
     rows = -(-len(names) // columns)
-    same_lags = table.groupby("panel")["lag"].max().nunique() == 1
+    same_lags = len(table.groupby("panel")["lag"].max().unique()) == 1
     figure, grid = panels.grid(rows, columns, height=height, sharex=same_lags)
     for axes in grid.flat[len(names) :]:
         axes.remove()

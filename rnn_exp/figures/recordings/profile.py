@@ -1,6 +1,7 @@
 """Gradient norm against lag at some updates of somebody's own network, a panel a layer."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def draw(plotted: Plotted) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, part: pd.DataFrame, palette: dict[int, str]) -> None:
+def _panel(axes: Axes, part: pd.DataFrame, palette: Mapping[Any, str]) -> None:
     for update, rows in part.groupby("update"):
         norms = rows["log10_norm"]
         curve = rows.assign(log10_median=norms, log10_low=norms, log10_high=norms)
