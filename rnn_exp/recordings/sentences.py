@@ -1,7 +1,7 @@
 """What a recording says, in sentences and in a table for readers."""
 
 import math
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -26,6 +26,7 @@ _HEADINGS: Final = (
 _UNKNOWN: Final = "-"
 
 
+@runtime_checkable
 class Said(Protocol):
     """What is said of one profile: a `profiles.Summary`, or a row of `summary`."""
 

@@ -53,9 +53,9 @@ def carrier_norms(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     modules = list(rows["module"].unique())
     order = order.sort_values("module", key=lambda names: names.map(modules.index), kind="stable")
     shown, others = order[CASE].iloc[:_MOST], order["panel"].iloc[_MOST:]
-    parts = []
+    parts, of_cases = [], rows.groupby(CASE, sort=False)
     for case in shown.itertuples(index=False):
-        part = rows[(rows[CASE] == tuple(case)).all(axis=1)]
+        part = of_cases.get_group(tuple(case))
         column = carrier_of(part)
         kept = part[["panel", *CASE, "update", "lag"]].assign(
             log10_norm=part[column].astype(float), status=part[status_of(column)]
