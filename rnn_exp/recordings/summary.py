@@ -170,7 +170,7 @@ def clipping(updates: pd.DataFrame) -> dict[str, Any]:
         updates: a row a recorded update: grad_norm (before clipping), clipped.
 
     Returns:
-        ``updates``, ``clipped`` (share of those with a finite norm), ``not_finite`` (a number),
+        ``updates``, ``clipped`` (share of those of which it is known), ``not_finite`` (a number),
         ``P50``, ``P90`` and ``P99`` of the norm before clipping (of those that are finite), and
         ``binds_at_start``: whether update 0 was clipped; None: that is not known.
     """
@@ -178,13 +178,16 @@ def clipping(updates: pd.DataFrame) -> dict[str, Any]:
         return {"updates": 0}
     norms = updates["grad_norm"].to_numpy(dtype=float)
     fine = np.isfinite(norms)
+    known = fine & updates["clipped"].notna().to_numpy()
     said: dict[str, Any] = {
         "updates": len(updates),
-        "clipped": float(updates["clipped"][fine].mean()) if fine.any() else math.nan,
+        "clipped": float(updates["clipped"][known].astype(bool).mean())
+        if known.any()
+        else math.nan,
         "not_finite": int((~fine).sum()),
     }
     for percent in (50, 90, 99):
         said[f"P{percent}"] = float(np.percentile(norms[fine], percent)) if fine.any() else math.nan
-    first = updates[fine & (updates["update"] == 0)]
+    first = updates[known & (updates["update"] == 0)]
     said["binds_at_start"] = bool(first["clipped"].iloc[0]) if len(first) else None
     return said

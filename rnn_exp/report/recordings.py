@@ -1,5 +1,6 @@
 """A recording of somebody's own network, as figures and as a page."""
 
+import math
 from pathlib import Path
 from typing import Final
 
@@ -150,13 +151,16 @@ def _clipping(updates: pd.DataFrame) -> str:
             f"At none of {plural(seen, 'recorded update')} is the norm of the gradient of all "
             "weights a finite number."
         )
-    known = plural(seen - bad, "recorded update")
     norms = ", ".join(f"{name} {number(said[name])}" for name in ("P50", "P90", "P99"))
     start = {True: "Clipping binds from update 0 on.", False: "Update 0 was not clipped."}
+    share = said["clipped"]
     return sentences(
-        f"The gradient of all weights was clipped at {100 * said['clipped']:.3g} % of {known}; "
-        f"its norm before clipping: {norms} (percentiles).",
-        f"At {bad} more its norm is no finite number." if bad else "",
+        f"The norm of the gradient of all weights, before clipping, at "
+        f"{plural(seen - bad, 'recorded update')}: {norms} (percentiles).",
+        "Whether it was clipped is not known."
+        if math.isnan(share)
+        else f"It was clipped at {100 * share:.3g} % of them.",
+        f"At {bad} more it is no finite number." if bad else "",
         start.get(said["binds_at_start"], ""),
     )
 

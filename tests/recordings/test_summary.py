@@ -137,4 +137,5 @@ def test_norms_that_are_not_finite_are_counted_apart_from_those_that_were_clippe
 def test_whether_clipping_binds_at_the_start_is_not_known_where_the_norm_is_not():
     assert clipping(updates(2.0, 1.0))["binds_at_start"] is True
     assert clipping(updates(math.nan, 1.0))["binds_at_start"] is None
+    assert clipping(updates(2.0).assign(clipped=math.nan))["binds_at_start"] is None
     assert clipping(NOTHING) == {"updates": 0}

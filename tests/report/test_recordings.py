@@ -161,9 +161,12 @@ def clipped(*norms):
 
 def test_what_was_clipped_is_said_and_what_is_not_known_is_not(words):
     some = words(rows(), updates=clipped(1.0, 3.0, math.inf))
-    assert "clipped at 100 % of 2 recorded updates" in some
-    assert "P50 2, P90 2.8, P99 2.98" in some
-    assert "At 1 more its norm is no finite number. Clipping binds from update 0 on." in some
+    assert "at 2 recorded updates: P50 2, P90 2.8, P99 2.98 (percentiles). It was clipped" in some
+    assert "clipped at 100 % of them. At 1 more it is no finite number." in some
+    assert "Clipping binds from update 0 on." in some
+    unseen = words(rows(), updates=clipped(1.0, 3.0).assign(clipped=math.nan))
+    assert "Whether it was clipped is not known." in unseen
+    assert "update 0 " not in unseen[unseen.index("not known.") :].partition("What the")[0]
     none = words(rows(), updates=clipped(math.nan))
     assert "At none of 1 recorded update is the norm" in none
     assert "Nothing is known of clipping" in words(rows())
