@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rnn_exp.figures.parts import panels
 from rnn_exp.figures.parts.captions import training_change
 from rnn_exp.figures.parts.carrier import carrier_rows
-from rnn_exp.figures.parts.cells import (
+from rnn_exp.figures.parts.lag_cells import (
     BRIGHTEST,
     DARKEST,
     MOST_UPDATES,

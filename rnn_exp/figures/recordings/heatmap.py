@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import panels
-from rnn_exp.figures.parts.cells import (
+from rnn_exp.figures.parts.lag_cells import (
     BRIGHTEST,
     MOST_UPDATES,
     Lost,
