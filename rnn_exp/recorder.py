@@ -1,7 +1,8 @@
 """`record_gradients`: see where the gradient of one's own network goes, without changing it."""
 
+import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +13,11 @@ from torch import nn
 
 from rnn_exp.fields import SettingError
 from rnn_exp.probe import BadValue, Recorder, Watching
-from rnn_exp.probe.summary import Recorded, clipping, sentences_of, summary
+from rnn_exp.probe.rows import Rows
+from rnn_exp.recordings.line import parts_of
+from rnn_exp.recordings.sentences import html_of, sentences_of
+from rnn_exp.recordings.summary import Recorded, clipping, summary
+from rnn_exp.sweeps.line import Line, Stream
 from rnn_exp.words import plural
 
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["GradientRecording", "RecordingWarning", "record_gradients"]
 
 Reduction = Literal["mean", "sum"]
+_SECONDS = 0.5  # between two drawings of the live line on a terminal
 
 
 class RecordingWarning(UserWarning):
@@ -36,6 +42,7 @@ def record_gradients(
     optimizer: torch.optim.Optimizer | None = None,
     stop_on_nonfinite: bool = False,
     path: str | Path | None = None,
+    live: bool = False,
 ) -> "GradientRecording":
     r"""Record the exact gradient of every time step while a model trains; nothing is changed.
 
@@ -43,24 +50,21 @@ def record_gradients(
 
         ∂L/∂h_t = d_t + (∂h_{t+1}/∂h_t)ᵀ ∂L/∂h_{t+1}
 
-    of every layer and direction (and ∂L/∂c_t of an LSTM), computed from the states and the direct
-    parts d_t that torch itself has computed. Of modules in ``steps_of``, which are called once a
-    time step, it is autograd's own gradient of each call's output. Weights, gradients, random
-    numbers and what is trained stay the same to the bit.
+    of every layer and direction (and ∂L/∂c_t of an LSTM), from the states and the direct parts d_t
+    that torch itself has computed; of modules in ``steps_of``, autograd's own gradient of each
+    output. Weights, gradients, random numbers and what is trained stay the same to the bit.
 
     Args:
         model: any module.
         every: the first update of so many is recorded.
-        steps_of: the names of modules that are called once a time step (a cell, or a block in a
-            loop), as ``model.named_modules()`` gives them.
+        steps_of: the names (``model.named_modules()``) of modules called once a time step.
         reduction: ``"mean"``: the loss is a mean over the batch, and a norm is the root mean square
             over the batch of each sequence's own; ``"sum"``: it is a sum.
-        optimizer: whose steps end updates; its gradient's norm before and after clipping and how
-            far the weights move are recorded too. Without it an update ends when weights have
-            moved in place.
-        stop_on_nonfinite: stop with a `NonFiniteError` at the first value that is not finite,
-            which says where; every update is then recorded.
+        optimizer: whose steps end updates; its gradient's norm, clipping and how far the weights
+            move are recorded too. Without it an update ends when weights have moved in place.
+        stop_on_nonfinite: record every update; stop with a `NonFiniteError` that says where.
         path: of a folder to which rows go as they come; None: they stay in memory.
+        live: show the latest recorded update (`GradientRecording.line`) on stderr, now and then.
 
     Returns:
         A recording, to be used in a ``with`` statement.
@@ -76,12 +80,80 @@ def record_gradients(
         >>> len(recording.to_frame())
         7
     """
+    shown = _LiveLine(path, sys.stderr if live else None)
+    watching = _watching(every, reduction, stop_on_nonfinite)
+    return GradientRecording(_recorder(model, watching, steps_of, optimizer, shown), shown)
+
+
+def _watching(every: int, reduction: str, stop_on_nonfinite: bool) -> Watching:
+    """Return what is recorded, or refuse a reduction that is none."""
     if reduction not in ("mean", "sum"):
         raise SettingError("reduction", reduction, "'mean' or 'sum'")
-    watching = Watching(every, reduction == "mean", stop_on_nonfinite)
-    folder = None if path is None else Path(path)
-    recorder = Recorder(model, watching, steps_of=steps_of, optimizer=optimizer, folder=folder)
-    return GradientRecording(recorder)
+    return Watching(every, reduction == "mean", stop_on_nonfinite)
+
+
+def _recorder(
+    model: nn.Module,
+    watching: Watching,
+    steps_of: Iterable[str],
+    optimizer: torch.optim.Optimizer | None,
+    shown: "_LiveLine",
+) -> Recorder:
+    """Return a recorder whose latest update is at hand to be shown."""
+    rows = shown.rows
+    recorder = Recorder(
+        model,
+        watching,
+        steps_of=steps_of,
+        optimizer=optimizer,
+        folder=rows.folder,
+        ended=shown.show,
+    )
+    recorder.rows = rows
+    return recorder
+
+
+class _LatestRows(Rows):
+    """Rows of which those of the latest update are at hand, without going through all others."""
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__(folder)
+        self.latest: Sequence[pd.DataFrame] = ()
+
+    def add(self, frames: Sequence[pd.DataFrame]) -> None:
+        super().add(frames)
+        self.latest = frames
+
+
+class _LiveLine:
+    """Shows the latest recorded update, where it is time to.
+
+    Args:
+        folder: of the rows; None: they stay in memory.
+        stream: where to show it; None: nowhere.
+    """
+
+    def __init__(self, folder: str | Path | None, stream: Stream | None) -> None:
+        self.rows = _LatestRows(None if folder is None else Path(folder))
+        self._line = None if stream is None else Line(stream, "", _SECONDS)
+
+    def show(self, update: int) -> None:
+        """Show an update that has been recorded."""
+        del update
+        if self._line is not None and self._line.is_due():
+            self._line.show(None, self.parts())
+
+    def close(self) -> None:
+        """Show on a terminal what came last, and end the line; it stays."""
+        if self._line is not None:
+            if self._line.is_terminal and self.rows.latest:
+                self._line.show(None, self.parts())
+            self._line.close()
+
+    def parts(self) -> list[str]:
+        """Return what there is to say, what is wanted most first."""
+        latest = self.rows.latest
+        return parts_of(pd.concat(latest, ignore_index=True) if latest else self.rows.to_frame())
 
 
 class GradientRecording:
@@ -89,10 +161,11 @@ class GradientRecording:
 
     Args:
         recorder: what records.
+        live: the latest update in a line.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, live: _LiveLine) -> None:
+        self._recorder, self._live = recorder, live
 
     def __enter__(self) -> "GradientRecording":
         self._recorder.open()
@@ -105,6 +178,7 @@ class GradientRecording:
         trace: TracebackType | None,
     ) -> None:
         self._recorder.close()
+        self._live.close()
         unseen = self._recorder.unseen()
         if error is None and unseen:
             warnings.warn(
@@ -152,6 +226,14 @@ class GradientRecording:
         """
         return summary(self.to_frame())
 
+    def line(self) -> str:
+        """Return the latest recorded update as one line: a curve of bars over lag, and the verdict.
+
+        Of the bars, from left to right over the lags, each step down is ten times less than the
+        largest; the lowest is less still.
+        """
+        return ", ".join(self._live.parts())
+
     def clipping(self) -> dict[str, Any]:
         """Return how often the gradient was clipped, where an optimizer was given."""
         return clipping(self.updates)
@@ -186,7 +268,9 @@ class GradientRecording:
 
     def _recorded(self) -> Recorded:
         bad = None if self.first_bad is None else str(self.first_bad)
-        return Recorded(self.to_frame(), self.updates, self.cuts, bad)
+        modules = {name: type(each).__name__ for each, name in self._recorder.names.items()}
+        every = 1 if self._recorder.watching.stop_on_nonfinite else self._recorder.watching.every
+        return Recorded(self.to_frame(), self.updates, self.cuts, bad, modules, every)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a recording needs to go on in another process, to be saved with the model."""
@@ -203,3 +287,6 @@ class GradientRecording:
         if self.first_bad is not None:
             said.append(f"  first value that is not finite: {self.first_bad}")
         return "\n".join(said)
+
+    def _repr_html_(self) -> str:
+        return html_of(self.summary())
