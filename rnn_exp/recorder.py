@@ -15,7 +15,7 @@ from rnn_exp.fields import SettingError
 from rnn_exp.probe import BadValue, Recorder, Watching
 from rnn_exp.probe.rows import Rows
 from rnn_exp.recordings.line import parts_of
-from rnn_exp.recordings.sentences import html_of, sentences_of
+from rnn_exp.recordings.sentences import html_of, many_losses, sentences_of
 from rnn_exp.recordings.summary import Recorded, clipping, summary
 from rnn_exp.sweeps.line import Line, Stream
 from rnn_exp.words import plural
@@ -283,7 +283,8 @@ class GradientRecording:
     def __repr__(self) -> str:
         frame = self.to_frame()
         said = [f"Gradients of {plural(frame['update'].nunique(), 'update')}"]
-        said += [f"  {sentence}" for sentence in sentences_of(self.summary())]
+        summary = self.summary()
+        said += [f"  {sentence}" for sentence in sentences_of(summary) + many_losses(summary)]
         if self.first_bad is not None:
             said.append(f"  first value that is not finite: {self.first_bad}")
         return "\n".join(said)

@@ -8,7 +8,15 @@ import pandas as pd
 from rnn_exp.recordings.summary import CASE, case_names
 from rnn_exp.words import half_life, magnitude, number, rate_with_interval
 
-__all__ = ["Said", "answers_of", "html_of", "sentences_of", "text_of", "verdict_words"]
+__all__ = [
+    "Said",
+    "answers_of",
+    "html_of",
+    "many_losses",
+    "sentences_of",
+    "text_of",
+    "verdict_words",
+]
 
 _HEADINGS: Final = (
     "update",
@@ -96,6 +104,21 @@ def answers_of(summary: pd.DataFrame) -> list[str]:
         each = [f"at update {row.update} {verdict_words(row)}" for row in rows]
         said.append(f"{_place(rows[0])}: {'; '.join(each)}.")
     return said
+
+
+def many_losses(summary: pd.DataFrame) -> list[str]:
+    """Say where a flat profile says little, as the output is read at many time steps.
+
+    Args:
+        summary: as `summary` returns it.
+    """
+    named = summary.assign(name=case_names(summary))
+    many = named[named["steps_with_loss"].astype(float) > 1]
+    return [
+        f"{row.name}: {row.steps_with_loss:.0f} of {row.steps} time steps are read by a loss (or "
+        "by other parts of the model); a flat profile then says little of how far back one reaches."
+        for row in _rows(many.drop_duplicates("name"))
+    ]
 
 
 def _rows(table: pd.DataFrame) -> list[Any]:

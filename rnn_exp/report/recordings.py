@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rnn_exp.figures import CannotDraw, of_recording, recording_names
 from rnn_exp.figures.parts.drawing import in_width
 from rnn_exp.profiles import RULE
-from rnn_exp.recordings.sentences import answers_of, text_of
+from rnn_exp.recordings.sentences import answers_of, many_losses, text_of
 from rnn_exp.recordings.summary import Recorded, case_names, clipping, summary
 from rnn_exp.report.content import RunTable
 from rnn_exp.report.page import Picture, rendered, template
@@ -71,7 +71,7 @@ def render(recorded: Recorded) -> str:
         title=_TITLE,
         recorded=_recorded(recorded),
         answers=answers_of(said),
-        notes=_many_losses(said),
+        notes=many_losses(said),
         table=_table(said) if len(said) else None,
         pictures=[_picture(name, recorded.frame) for name in recording_names()],
         finite=_finite(recorded),
@@ -103,17 +103,6 @@ def _recorded(recorded: Recorded) -> str:
         which,
         f"Nothing was recorded of {listing(unseen)}." if unseen else "",
     )
-
-
-def _many_losses(said: pd.DataFrame) -> list[str]:
-    """Say where a flat profile says little, as many time steps have a loss of their own."""
-    named = said.assign(where=case_names(said))
-    many = named[named["steps_with_loss"].astype(float) > 1]
-    return [
-        f"{row.where}: {row.steps_with_loss:.0f} of {row.steps} time steps have a loss of their "
-        "own; a flat profile then says little of how far back one loss reaches."
-        for row in many.drop_duplicates("where").itertuples()
-    ]
 
 
 def _table(said: pd.DataFrame) -> RunTable:

@@ -64,9 +64,9 @@ def test_the_page_has_the_rule_the_words_and_what_each_layer_does(page):
 def test_many_losses_are_a_warning_for_the_top_layer_alone(page, words):
     said = text_of(page)
 
-    assert said.count("a flat profile then says little of how far back one loss reaches") == 1
-    assert "core, layer 1: 4 of 20 time steps have a loss of their own" in said
-    assert "time steps have a loss of their own" not in words(rows(losses=1))
+    assert said.count("a flat profile then says little of how far back one reaches") == 1
+    assert "core, layer 1: 4 of 20 time steps are read by a loss" in said
+    assert "time steps are read by a loss" not in words(rows(losses=1))
 
 
 def test_pictures_are_in_the_page_and_nothing_is_fetched(page):
