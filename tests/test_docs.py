@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from matplotlib import pyplot
 
 from rnn_exp import figures
@@ -24,6 +25,7 @@ COMMANDS = {
     "rnn-exp-report": report,
     "rnn-exp-verify": verify,
 }
+MODELS = [DOCS / "own-model.md", DOCS / "visualizing-gradients.md"]
 BLOCK = re.compile(r"(?:^`([\w/.]+)`:\n\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 VARIES = re.compile(r"(…|\b[0-9a-f]{8}\b|-?\d+(?:\.\d+)?(?:e-?\d+)?)")
 PROGRESS = re.compile(r"^.*\d+/\d+ (?:done|updates).*\n", re.MULTILINE)  # where it takes long
@@ -81,7 +83,27 @@ def test_what_a_page_tells_to_type_gives_what_it_shows(page, tmp_path, monkeypat
             assert list(tomllib.loads(text)["project"]["entry-points"]) == [GROUP]
 
 
+@pytest.mark.parametrize("page", MODELS, ids=lambda page: page.stem)
+def test_a_page_about_models_runs_from_top_to_bottom_and_prints_what_it_shows(
+    page, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("README.md").symlink_to(DOCS.parent / "README.md")  # the text that a model reads
+    names = {"__name__": "page"}
+    with torch.random.fork_rng(devices=[]):
+        for _, kind, text in BLOCK.findall(page.read_text("utf-8")):
+            if kind == "python":
+                capsys.readouterr()
+                exec(compile(text, page.name, "exec"), names)
+            else:
+                assert kind == "text"
+                told = capsys.readouterr().out
+                assert re.fullmatch(pattern(text), told), told
+    written = [] if page.stem != "own-model" else ["gradients.html"]
+    assert [file.name for file in tmp_path.iterdir() if file.name != "README.md"] == written
+
+
 def test_every_link_between_the_pages_leads_somewhere():
-    for page in [*PAGES, DOCS.parent / "README.md", DOCS / "architecture.md"]:
+    for page in [*PAGES, *MODELS, DOCS.parent / "README.md", DOCS / "architecture.md"]:
         for place in re.findall(r"\]\(([^)#:]*)(?:#[\w-]+)?\)", page.read_text("utf-8")):
             assert (page.parent / place).exists(), (page.name, place)

@@ -37,6 +37,7 @@ class Reader(nn.Module):
         self.readout = nn.Linear(32, 10)
 
     def forward(self, pixels):
+        """Return a score a digit, (image, 10)."""
         return self.readout(self.lstm(pixels)[0][:, -1])
 
 

@@ -31,6 +31,7 @@ class Forecaster(nn.Module):
         self.head = nn.Linear(16, AHEAD)
 
     def forward(self, window):
+        """Return the next values, (window, ahead)."""
         output, _ = self.gru(window)
         return self.head(output[:, -1])
 

@@ -36,6 +36,7 @@ class LanguageModel(nn.Module):
         self.readout.weight = self.embedding.weight  # tied
 
     def forward(self, words, state):
+        """Return scores of the next words, and the state after the last."""
         output, state = self.lstm(self.dropout(self.embedding(words)), state)
         return self.readout(self.dropout(output)), state
 

@@ -24,6 +24,7 @@ class Attention(nn.Module):
         self.score = nn.Linear(H, 1, bias=False)
 
     def forward(self, state, outputs):
+        """Return what was read, weighed."""
         scores = self.score(torch.tanh(self.asked(state).unsqueeze(1) + self.there(outputs)))
         return (scores.softmax(dim=1) * outputs).sum(dim=1)
 
@@ -38,6 +39,7 @@ class Decoder(nn.Module):
         self.readout = nn.Linear(H, LETTERS)
 
     def forward(self, outputs, state, targets, has_teacher):
+        """Return scores of all letters, (batch, time, letter)."""
         letter, written = torch.full_like(targets[:, 0], START), []
         for target in targets.T:
             seen = self.attention(state, outputs)
@@ -57,6 +59,7 @@ class Translator(nn.Module):
         self.bridge, self.decoder = nn.Linear(H, H), Decoder()
 
     def forward(self, read, targets, has_teacher):
+        """Return scores of all letters, (batch, time, letter)."""
         outputs, last = self.encoder(self.embedding(read))
         state = torch.tanh(self.bridge(last[1]))
         return self.decoder(outputs, state, targets, has_teacher)

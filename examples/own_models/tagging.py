@@ -36,6 +36,7 @@ class Tagger(nn.Module):
         self.readout = nn.Linear(2 * 8, 2)
 
     def forward(self, words, lengths):
+        """Return scores of the tags, (batch, time, tag)."""
         packed = pack_padded_sequence(
             self.embedding(words), lengths, batch_first=True, enforce_sorted=False
         )

@@ -1,8 +1,8 @@
 """A block with the same weights called again and again: depth is time.
 
 As Dehghani et al. 2019 ("Universal Transformers") describe it: one transformer block, applied to
-its own output a number of times. It is named in ``steps_of``, as it is no recurrent module of torch.
-The sequences are made up: is a letter there an even or an odd number of times?
+its own output a number of times. It is named in ``steps_of``, as it is no recurrent module
+of torch. The sequences are made up: is a letter there an even or an odd number of times?
 """
 
 import torch
@@ -26,6 +26,7 @@ class Universal(nn.Module):
         self.readout = nn.Linear(WIDTH, 2)
 
     def forward(self, letters):
+        """Return scores of even and odd."""
         state = self.embedding(letters)
         for _ in range(self.times):
             state = self.block(state)

@@ -11,7 +11,7 @@ from rnn_exp.figures import CannotDraw, of_recording, recording_names
 from rnn_exp.figures.parts.drawing import in_width
 from rnn_exp.profiles import RULE
 from rnn_exp.recordings.sentences import answers_of, many_losses, text_of
-from rnn_exp.recordings.summary import Recorded, case_names, clipping, summary
+from rnn_exp.recordings.summary import Recorded, clipping, summary
 from rnn_exp.report.content import RunTable
 from rnn_exp.report.page import Picture, rendered, template
 from rnn_exp.storage.files import replace_bytes
