@@ -285,6 +285,11 @@ class GradientRecording:
         said = [f"Gradients of {plural(frame['update'].nunique(), 'update')}"]
         summary = self.summary()
         said += [f"  {sentence}" for sentence in sentences_of(summary) + many_losses(summary)]
+        if self._recorder.cuts:
+            said.append(
+                f"  the gradient is cut at {plural(len(self._recorder.cuts), 'call')}: `cuts` has "
+                "where and why"
+            )
         if self.first_bad is not None:
             said.append(f"  first value that is not finite: {self.first_bad}")
         return "\n".join(said)

@@ -289,3 +289,13 @@ def test_where_one_kernel_makes_both_states_the_memory_is_left_out():
         h.sum().backward()
     assert "log10_memory" not in recording.to_frame()
     assert len(recording.to_frame()) == 3
+
+
+def test_what_is_printed_says_that_there_are_cuts():
+    loop = Loop("gru")
+    with record_gradients(loop, steps_of=["cell"]) as recording:
+        loop(between=lambda t, state: state.detach() if t in (3, 5) else state)[-1].sum().backward()
+    assert "the gradient is cut at 2 calls: `cuts` has where and why" in str(recording)
+    with record_gradients(loop, steps_of=["cell"]) as recording:
+        loop()[-1].sum().backward()
+    assert "cut" not in str(recording)
