@@ -38,6 +38,7 @@ def _members(protocol: type) -> set[str]:
 
 
 def _has(protocol: type, thing: object) -> bool:
+    """Say whether a class or an object has all names of a protocol."""
     # The fields of a dataclass that has no defaults are no attributes of the class.
     fields = {f.name for f in dataclasses.fields(thing)} if dataclasses.is_dataclass(thing) else ()
     return all(hasattr(thing, name) or name in fields for name in _members(protocol))
@@ -70,10 +71,9 @@ def register(thing: Thing) -> Thing:
         SettingError: if it is none of these, its name is taken, or a setting has no default.
 
     Example:
-        >>> import torch
-        >>> from rnn_exp.networks import ACTIVATIONS
-        >>> "cube" in ACTIVATIONS
-        False
+        >>> register(3)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        rnn_exp.fields.SettingError: register=3 is not possible: allowed is something whose name...
     """
     caller = module_of_caller(inspect.currentframe())
     name = getattr(thing, "name", None)
