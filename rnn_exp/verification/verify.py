@@ -118,7 +118,7 @@ def _found(word: str, kind: _Kind, name: str) -> Iterator[Finding]:
 
 
 def _words(sources: Sequence[object]) -> list[str]:
-    """Return the words of all parts that come from some sources; of none: of all that is ours."""
+    """Return the words of all parts of some sources; without any, of all that are built in."""
     found = []
     for key, kind in _KINDS.items():
         for name in kind.registry:
