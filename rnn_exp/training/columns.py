@@ -290,8 +290,7 @@ def _log10_own_contributions(
         own = slice(start, start + steps)
         memory = None if totals.memory is None else totals.memory[own]
         part = SummedTotals(totals.total[own], memory)
-        piece = trace.between(start, start + steps)
-        added = cell.contributions(piece, part, recurrent.weights, recurrent.name)
+        added = cell.contributions(trace.between(start, start + steps), part, *recurrent)
         found[own] = log10_norm(_as_rows(added))
     return found
 
