@@ -249,11 +249,11 @@ def test_a_graph_of_gradients_is_refused_for_it_would_be_counted_twice():
     model = nn.LSTM(3, 4)
     cell = nn.ModuleDict({"cell": nn.RNNCell(3, 4)})
     x = torch.randn(5, 2, 3, requires_grad=True)
-    with record_gradients(model), pytest.raises(RecorderError, match=r"LSTM.*create_graph"):
+    with pytest.raises(RecorderError, match=r"LSTM.*create_graph"), record_gradients(model):
         torch.autograd.grad(model(x)[0].sum(), x, create_graph=True)
     with (
-        record_gradients(cell, steps_of=["cell"]),
         pytest.raises(RecorderError, match=r"cell \(RNNCell\).*create_graph"),
+        record_gradients(cell, steps_of=["cell"]),
     ):
         torch.autograd.grad(cell["cell"](x[0]).sum(), x, create_graph=True)
     assert_gone(model)
@@ -479,6 +479,21 @@ class Loop(nn.Module):
         return h
 
 
+def test_a_module_to_which_no_gradient_came_is_named():
+    model = nn.ModuleList([nn.GRU(3, 4), nn.GRU(3, 4)])
+    recording = record_gradients(model)
+
+    def run():
+        with recording:
+            first, second = (each(torch.randn(5, 2, 3))[0].sum() for each in model)
+            first.backward()
+            assert second.requires_grad
+
+    with pytest.warns(RecordingWarning, match=r"no gradient came to 1 \(GRU\): was there"):
+        run()
+    assert set(recording.to_frame()["module"]) == {"0"}
+
+
 COMPILED = """
 import warnings
 
@@ -526,7 +541,7 @@ def test_a_checkpoint_that_keeps_some_products_keeps_its_own_alone():
         contexts = functools.partial(create_selective_checkpoint_contexts, policy, True)
         return checkpoint(model, x, use_reentrant=False, context_fn=contexts).square().sum()
 
-    for model in (nn.Sequential(nn.RNN(3, 4, 2), First(), nn.Linear(4, 2)), Loop()):
+    for model in (nn.Sequential(nn.RNN(3, 4, 2), First(), nn.Linear(4, 2), nn.Tanh()), Loop()):
         x, found = torch.randn(5, 2, 3), []
         for is_recorded in (False, True):
             model.zero_grad()
