@@ -22,6 +22,7 @@ from torch.utils.checkpoint import (
 )
 
 from rnn_exp import RecorderError, RecordingWarning, record_gradients
+from rnn_exp.probe.replay import Call
 
 ROOT = Path(__file__).parents[2]
 
@@ -307,6 +308,22 @@ def test_of_two_optimisers_the_one_that_is_given_ends_updates():
     assert calls == {(0, "0"): [0, 1, 2], (0, "1"): [0], (1, "0"): [0, 1, 2], (1, "1"): [0]}
 
 
+def test_weights_that_are_replaced_or_moved_behind_the_back_of_torch_end_an_update():
+    model, x = nn.GRU(3, 4), torch.randn(5, 2, 3)
+    with record_gradients(model) as recording:
+        for number in range(5):
+            model(x)[0].sum().backward()
+            model(x)[0].sum().backward()  # the same update: gradients are accumulated
+            if number < 2:
+                model.weight_hh_l0.data.mul_(0.5)
+                model.bias_hh_l0.data.add_(0.5)
+            else:
+                state = {name: value + 1 for name, value in model.state_dict().items()}
+                model.load_state_dict(state, assign=True)
+    calls = recording.to_frame().groupby("update")["call"].nunique()
+    assert calls.to_dict() == {0: 2, 1: 2, 2: 2, 3: 2, 4: 2}
+
+
 def test_two_recordings_of_one_model_see_the_same():
     model = nn.GRU(3, 4, 2, dropout=0.5)
     with record_gradients(model) as outer, record_gradients(model) as inner:
@@ -406,6 +423,7 @@ def test_afterwards_no_graph_is_kept_and_none_of_a_call_that_is_dropped_meanwhil
         assert gone() is None
         if not steps_of:
             assert Kept.alive() is None  # at once, and not when Python looks for cycles
+            assert not any(type(each) is Call for each in gc.get_objects())
         loss = forward()
         last = Kept.alive
     del loss
