@@ -132,7 +132,8 @@ class Recorder:
 
     def unseen(self) -> list[str]:
         """Return the modules none of whose calls was seen with a graph, for messages."""
-        return [shown(name, each) for each, name in self.names.items() if each not in self._seen]
+        left = set() if self.bad else self.names.keys() - self._seen
+        return [shown(name, each) for each, name in self.names.items() if each in left]
 
     def unreached(self) -> list[str]:
         """Return the modules that had a graph in an update that is recorded, and no gradient."""
