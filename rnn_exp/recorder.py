@@ -43,20 +43,23 @@ def record_gradients(
 
         ∂L/∂h_t = d_t + (∂h_{t+1}/∂h_t)ᵀ ∂L/∂h_{t+1}
 
-    of every layer and direction (and ∂L/∂c_t of an LSTM), from the states and the direct parts d_t
-    that torch has computed; of modules in ``steps_of`` it is autograd's own gradient of each call's
-    output. Weights, gradients, random numbers and what is trained stay the same to the bit.
+    of every layer and direction (and ∂L/∂c_t of an LSTM), computed from the states and the direct
+    parts d_t that torch itself has computed. Of modules in ``steps_of``, which are called once a
+    time step, it is autograd's own gradient of each call's output. Weights, gradients, random
+    numbers and what is trained stay the same to the bit.
 
     Args:
         model: any module.
         every: the first update of so many is recorded.
-        steps_of: the names, as ``model.named_modules()`` has them, of modules that are called once
-            a time step (a cell, or a block in a loop).
+        steps_of: the names of modules that are called once a time step (a cell, or a block in a
+            loop), as ``model.named_modules()`` gives them.
         reduction: ``"mean"``: the loss is a mean over the batch, and a norm is the root mean square
             over the batch of each sequence's own; ``"sum"``: it is a sum.
-        optimizer: whose steps end updates, and are recorded too; None: moved weights end one.
-        stop_on_nonfinite: stop with a `NonFiniteError`, which says where, at the first value that
-            is not finite; every update is then recorded.
+        optimizer: whose steps end updates; its gradient's norm before and after clipping and how
+            far the weights move are recorded too. Without it an update ends when weights have
+            moved in place.
+        stop_on_nonfinite: stop with a `NonFiniteError` at the first value that is not finite,
+            which says where; every update is then recorded.
         path: of a folder to which rows go as they come; None: they stay in memory.
 
     Returns:
@@ -73,16 +76,12 @@ def record_gradients(
         >>> len(recording.to_frame())
         7
     """
-    watching = Watching(every, _is_mean(reduction), stop_on_nonfinite)
+    if reduction not in ("mean", "sum"):
+        raise SettingError("reduction", reduction, "'mean' or 'sum'")
+    watching = Watching(every, reduction == "mean", stop_on_nonfinite)
     folder = None if path is None else Path(path)
     recorder = Recorder(model, watching, steps_of=steps_of, optimizer=optimizer, folder=folder)
     return GradientRecording(recorder)
-
-
-def _is_mean(reduction: str) -> bool:
-    if reduction not in ("mean", "sum"):
-        raise SettingError("reduction", reduction, "'mean' or 'sum'")
-    return reduction == "mean"
 
 
 class GradientRecording:
