@@ -179,7 +179,14 @@ class GradientRecording:
     ) -> None:
         self._recorder.close()
         self._live.close()
-        unseen = self._recorder.unseen()
+        unseen, unreached = self._recorder.unseen(), self._recorder.unreached()
+        if error is None and unreached:
+            warnings.warn(
+                f"no gradient came to {', '.join(unreached)}: was there a backward pass, and does "
+                "the loss depend on what it returns?",
+                RecordingWarning,
+                stacklevel=2,
+            )
         if error is None and unseen:
             warnings.warn(
                 f"no call of {', '.join(unseen)} with a graph was seen: is it frozen, was it "

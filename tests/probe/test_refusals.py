@@ -124,8 +124,8 @@ def test_weights_that_move_within_a_backward_pass_are_refused():
 
     x.requires_grad_().register_hook(moves)
     with (
-        record_gradients(model),
         pytest.raises(RecorderError, match="its weights have moved before the backward pass"),
+        record_gradients(model),
     ):
         model(x)[0].sum().backward()
 
