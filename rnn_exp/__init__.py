@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from rnn_exp.fields import SettingError as SettingError
     from rnn_exp.networks import Network as Network
     from rnn_exp.networks import inits as inits
+    from rnn_exp.probe import NonFiniteError as NonFiniteError
+    from rnn_exp.probe import RecorderError as RecorderError
+    from rnn_exp.recorder import GradientRecording as GradientRecording
+    from rnn_exp.recorder import RecordingWarning as RecordingWarning
+    from rnn_exp.recorder import record_gradients as record_gradients
     from rnn_exp.storage.loading import DamagedWarning as DamagedWarning
     from rnn_exp.storage.loading import Results as Results
     from rnn_exp.storage.loading import load as load
@@ -37,9 +42,13 @@ if TYPE_CHECKING:
 __all__ = [
     "DamagedWarning",
     "FailedRunsWarning",
+    "GradientRecording",
     "Network",
+    "NonFiniteError",
     "Outcome",
+    "RecorderError",
     "Recording",
+    "RecordingWarning",
     "Results",
     "Run",
     "SettingError",
@@ -51,6 +60,7 @@ __all__ = [
     "inits",
     "load",
     "outcomes",
+    "record_gradients",
     "register",
     "run",
     "tasks",
@@ -63,9 +73,13 @@ __all__ = [
 _PLACES: Final = {
     "DamagedWarning": ("rnn_exp.storage.loading", "DamagedWarning"),
     "FailedRunsWarning": ("rnn_exp.api", "FailedRunsWarning"),
+    "GradientRecording": ("rnn_exp.recorder", "GradientRecording"),
     "Network": ("rnn_exp.networks", "Network"),
+    "NonFiniteError": ("rnn_exp.probe", "NonFiniteError"),
     "Outcome": ("rnn_exp.training", "Outcome"),
+    "RecorderError": ("rnn_exp.probe", "RecorderError"),
     "Recording": ("rnn_exp.training", "Recording"),
+    "RecordingWarning": ("rnn_exp.recorder", "RecordingWarning"),
     "Results": ("rnn_exp.storage.loading", "Results"),
     "Run": ("rnn_exp.training", "Run"),
     "SettingError": ("rnn_exp.fields", "SettingError"),
@@ -77,6 +91,7 @@ _PLACES: Final = {
     "inits": ("rnn_exp.networks.inits", ""),
     "load": ("rnn_exp.storage.loading", "load"),
     "outcomes": ("rnn_exp.api", "outcomes"),
+    "record_gradients": ("rnn_exp.recorder", "record_gradients"),
     "register": ("rnn_exp.extensions", "register"),
     "run": ("rnn_exp.api", "run"),
     "tasks": ("rnn_exp.tasks", ""),

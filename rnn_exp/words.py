@@ -53,6 +53,27 @@ def rate(value: float) -> str:
     return f"grows {value:.3g}-fold per step"
 
 
+def rate_with_interval(middle: float, low: float, high: float, of: str = "") -> str:
+    """Put a rate in words, with its 95 % interval where it has one.
+
+    Args:
+        middle: the factor per step back in time.
+        low: the lower end of its interval; NaN: there is none.
+        high: the upper end.
+        of: over what the interval is, such as " over 3 seeds".
+
+    Example:
+        >>> rate_with_interval(0.64, 0.6291, 0.6496)
+        'keeps 64 % per step (rate 0.64, 95 % 0.629 to 0.65)'
+        >>> rate_with_interval(0.64, math.nan, math.nan)
+        'keeps 64 % per step'
+    """
+    ends = [number(end) for end in (low, high)]
+    if "undefined" in ends or ends[0] == ends[1]:
+        return rate(middle)
+    return f"{rate(middle)} (rate {number(middle)}, 95 %{of} {ends[0]} to {ends[1]})"
+
+
 def _percent(part: float) -> str:
     """Write a part of 1 as a percentage, with as many digits as tell it from 100 %."""
     return f"{100 * part:.3g}" if part < 0.99 or part > 0.9995 else f"{100 * part:.4g}"

@@ -6,6 +6,7 @@ Each figure is a function of this package's: ``figures.decay(results)`` draws it
 A figure module has a `QUESTION`, `table(tables)` (exactly the numbers plotted, with what has to be
 said of them), `draw(plotted)` and `caption(plotted)` (what is seen). A new file with these, in
 `general` or `studies`, is a new figure; there is no list to keep. What figures share is in `parts`.
+Figures of a recording of somebody's network (`recordings`) are made of its rows in the same way.
 """
 
 import importlib
@@ -13,7 +14,8 @@ import pkgutil
 from types import ModuleType
 from typing import cast
 
-from rnn_exp.figures.parts.drawing import Drawing, FigureModule
+from rnn_exp.fields import SettingError
+from rnn_exp.figures.parts.drawing import Drawing, FigureModule, RecordingFigure
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables
 from rnn_exp.registry import Registry, load_plugins
 
@@ -23,10 +25,13 @@ __all__ = [
     "Drawing",
     "FigureModule",
     "Plotted",
+    "RecordingFigure",
     "Tables",
     "figure",
     "names",
+    "of_recording",
     "of_study",
+    "recording_names",
     "study_names",
 ]
 
@@ -70,6 +75,22 @@ def figure(name: str) -> FigureModule:
         raise ValueError(f"There is no figure {name!r}; choose one of {', '.join(allowed)}.")
     room = "studies" if name in study_names() else "general"
     return cast(FigureModule, importlib.import_module(f"{__name__}.{room}.{name}"))
+
+
+def recording_names() -> list[str]:
+    """Return the names of the figures of a recording: the profile, then the others, sorted."""
+    return sorted(_found("recordings"), key=lambda name: (name != "profile", name))
+
+
+def of_recording(name: str) -> RecordingFigure:
+    """Return the figure of a recording of this name.
+
+    Raises:
+        SettingError: if there is none, naming those that exist.
+    """
+    if name not in recording_names():
+        raise SettingError("name", name, f"one of {', '.join(recording_names())}")
+    return cast(RecordingFigure, importlib.import_module(f"{__name__}.recordings.{name}"))
 
 
 def __getattr__(name: str) -> Drawing:

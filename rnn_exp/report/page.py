@@ -87,13 +87,15 @@ def _as_text(value: object) -> object:
     return value
 
 
-def rendered(figure: Figure, dpi: int = _DPI) -> dict[str, bytes]:
-    """The figure in every picture format; the same figure gives the same bytes."""
+def rendered(
+    figure: Figure, dpi: int = _DPI, formats: Iterable[str] = PICTURES
+) -> dict[str, bytes]:
+    """The figure in these picture formats; the same figure gives the same bytes."""
     with in_style():
         # Laid out once: the formats then agree in every position, and two layouts are saved.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        return {suffix: _saved(figure, suffix, dpi) for suffix in PICTURES}
+        return {suffix: _saved(figure, suffix, dpi) for suffix in formats}
 
 
 def _saved(figure: Figure, suffix: str, dpi: int) -> bytes:
@@ -105,6 +107,23 @@ def _saved(figure: Figure, suffix: str, dpi: int) -> bytes:
 _TEMPLATE: Final = "page.html.jinja"
 _PAGE: Final = "index.html"
 _OWN: Final = "report"
+
+
+def template(name: str) -> jinja2.Template:
+    """Return a template of this package by its file's name; whatever it is given is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def _source(name: str) -> str:
+    # Read as a resource, so that it is found in a zipped package too.
+    return importlib.resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 def write(tables: Tables, folder: Path | str, *, title: str = "", dpi: int = 300) -> Path:
@@ -134,7 +153,7 @@ def _title(folder: Path) -> str:
 def render(tables: Tables, pictures: list[Picture], title: str) -> str:
     """The page as text. Whatever comes from a configuration is escaped."""
     runs = tables.runs
-    return _template().render(
+    return template(_TEMPLATE).render(
         title=title,
         summary=summary(runs, tables.broken),
         pictures=pictures,
@@ -151,12 +170,3 @@ def render(tables: Tables, pictures: list[Picture], title: str) -> str:
 def _broken(broken: pd.DataFrame) -> list[tuple[str, str]]:
     rows = broken.reindex(columns=["run", "why"]).astype(str)
     return [(run, why) for run, why in rows.to_numpy().tolist()]
-
-
-def _template() -> jinja2.Template:
-    # Read as a resource, so that it is found in a zipped package too.
-    source = importlib.resources.files(__package__).joinpath(_TEMPLATE).read_text("utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(source)

@@ -18,6 +18,7 @@ from rnn_exp.verification.figures import check_figure
 from rnn_exp.verification.finding import Finding, truth
 from rnn_exp.verification.networks import check_activation, check_kind
 from rnn_exp.verification.optimizers import check_optimizer
+from rnn_exp.verification.recorder import RECORDED, check_recorder
 from rnn_exp.verification.tasks import check_task
 from rnn_exp.verification.weights import check_init, check_penalties
 
@@ -58,6 +59,7 @@ _KINDS: Final = {
         lambda kind: try_penalty(kind(), Network(hidden_size=_UNITS)),
     ),
     "figure": _Kind(figures.OWN, check_figure),
+    "recorder": _Kind(RECORDED, check_recorder),
 }
 
 

@@ -15,7 +15,7 @@ from rnn_exp.figures.parts.seeds import bar_lengths
 from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, THEORY, in_style
-from rnn_exp.words import plural, sentences
+from rnn_exp.words import listing, number, plural, sentences
 
 QUESTION: Final = "At which gain does the gradient neither vanish nor explode?"
 
@@ -161,4 +161,17 @@ def caption(plotted: Plotted) -> str:
 def _crossing(activation: str, part: pd.DataFrame) -> str:
     if not is_numeric(part):
         return ""
-    return captions.rate_crossing(f"With {activation or 'this network'}", _curve(part, "rate"))
+    return _crosses_one(f"With {activation or 'this network'}", _curve(part, "rate"))
+
+
+def _crosses_one(where: str, curve: pd.Series) -> str:
+    """Say between which settings a curve of rates crosses 1."""
+    known = curve[np.isfinite(curve) & (curve > 0)]
+    if len(known) < 2:
+        return ""
+    sides = np.sign(np.log(known.to_numpy(dtype=float)))
+    turns = np.flatnonzero(sides[1:] != sides[:-1])
+    between = [f"{number(known.index[i])} and {number(known.index[i + 1])}" for i in turns]
+    side = "below" if sides[0] < 0 else "above"
+    course = f"crosses 1 between {listing(between)}" if between else f"stays {side} 1"
+    return f"{where} the mean rate {course}."

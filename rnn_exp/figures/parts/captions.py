@@ -9,7 +9,16 @@ import pandas as pd
 from rnn_exp.figures.parts.carrier import verdict_words
 from rnn_exp.figures.parts.selection import KEYS, Plotted
 from rnn_exp.schema import VERDICTS
-from rnn_exp.words import case_name, change, listing, magnitude, number, plural, rate, sentences
+from rnn_exp.words import (
+    case_name,
+    change,
+    listing,
+    magnitude,
+    number,
+    plural,
+    rate_with_interval,
+    sentences,
+)
 
 BOUND: Final = (
     "The bound holds where only the last step has a loss; below 1 it is sufficient for vanishing, "
@@ -101,11 +110,9 @@ def rate_words(case: pd.Series) -> str:
     Args:
         case: a row with the columns of `cases`.
     """
-    middle, low, high = (number(float(case[key])) for key in ("rate", "rate_low", "rate_high"))
-    if low == "undefined" or low == high:
-        return rate(float(case["rate"]))
+    middle, low, high = (float(case[key]) for key in ("rate", "rate_low", "rate_high"))
     of = "" if case["rate_seeds"] == 1 else f" over {case['rate_seeds']} seeds"
-    return f"{rate(float(case['rate']))} (rate {middle}, 95 %{of} {low} to {high})"
+    return rate_with_interval(middle, low, high, of)
 
 
 def changes(table: pd.DataFrame) -> str:
@@ -234,19 +241,6 @@ def closing(plotted: Plotted) -> str:
     many = f"{least} to {most} seeds." if least != most else f"{most} seeds."
     seeds = {0: "", 1: "One seed: no band."}.get(most, many)
     return sentences(lost_points(table), seeds, *plotted.notes)
-
-
-def rate_crossing(where: str, curve: pd.Series) -> str:
-    """Say between which settings a curve of rates crosses 1."""
-    known = curve[np.isfinite(curve) & (curve > 0)]
-    if len(known) < 2:
-        return ""
-    sides = np.sign(np.log(known.to_numpy(dtype=float)))
-    turns = np.flatnonzero(sides[1:] != sides[:-1])
-    between = [f"{number(known.index[i])} and {number(known.index[i + 1])}" for i in turns]
-    side = "below" if sides[0] < 0 else "above"
-    course = f"crosses 1 between {listing(between)}" if between else f"stays {side} 1"
-    return f"{where} the mean rate {course}."
 
 
 def bound_kept(table: pd.DataFrame) -> str:

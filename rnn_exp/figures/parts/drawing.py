@@ -10,7 +10,7 @@ from rnn_exp.fields import SettingError
 from rnn_exp.figures.parts.selection import Plotted, Tables
 from rnn_exp.figures.parts.sheet import Sheet
 
-__all__ = ["Drawing", "FigureModule", "SomeResults"]
+__all__ = ["Drawing", "FigureModule", "RecordingFigure", "SomeResults", "in_width"]
 
 _Where = Mapping[str, Any] | None
 _NARROWEST, _WIDEST = 1.0, 50.0
@@ -37,11 +37,53 @@ class FigureModule(Protocol):
 
 
 @runtime_checkable
+class RecordingFigure(Protocol):
+    """What a module of `recordings` must define to be a figure of somebody's own network."""
+
+    QUESTION: str
+
+    def table(self, frame: pd.DataFrame) -> Plotted:
+        """Return exactly the numbers that are plotted, and what has to be said of them.
+
+        Raises:
+            CannotDraw: if these rows cannot answer the question.
+        """
+
+    def draw(self, plotted: Plotted) -> Figure:
+        """Draw that table."""
+
+    def caption(self, plotted: Plotted) -> str:
+        """Say in words what is seen."""
+
+
+@runtime_checkable
 class SomeResults(Tables, Protocol):
     """Tables from which some runs can be chosen (`rnn_exp.Results`)."""
 
     def where(self, settings: Mapping[str, Any] | None = None, /, **named: Any) -> "SomeResults":  # noqa: ANN401
         """Return the tables of the runs that have these settings."""
+
+
+def in_width(figure: Figure, width: float | None) -> Figure:
+    """Return a figure in a width.
+
+    Args:
+        figure: as it was drawn.
+        width: in inches; None: as it is.
+
+    Raises:
+        SettingError: for a width that is no number from 1 to 50.
+    """
+    if width is None:
+        return figure
+    is_number = isinstance(width, (int, float)) and not isinstance(width, bool)
+    if not is_number or not _NARROWEST <= width <= _WIDEST:
+        raise SettingError("width", width, f"inches from {_NARROWEST:g} to {_WIDEST:g}")
+    if isinstance(figure, Sheet):
+        figure.set_width(width)
+    else:
+        figure.set_figwidth(width)
+    return figure
 
 
 class Drawing:
@@ -83,16 +125,7 @@ class Drawing:
                 no number from 1 to 50.
             CannotDraw: if these runs cannot answer the question.
         """
-        figure = self._module.draw(self._plotted(results, where))
-        if width is not None:
-            is_number = isinstance(width, (int, float)) and not isinstance(width, bool)
-            if not is_number or not _NARROWEST <= width <= _WIDEST:
-                raise SettingError("width", width, f"inches from {_NARROWEST:g} to {_WIDEST:g}")
-            if isinstance(figure, Sheet):
-                figure.set_width(width)
-            else:
-                figure.set_figwidth(width)
-        return figure
+        return in_width(self._module.draw(self._plotted(results, where)), width)
 
     def table(
         self, results: SomeResults, *, where: Mapping[str, Any] | None = None

@@ -1,0 +1,130 @@
+"""Which modules of a model are recorded, and why some cannot be: said before training."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import torch
+from torch import nn
+
+from rnn_exp.probe.torch_names import in_transform
+
+__all__ = [
+    "FUSED",
+    "RecorderError",
+    "called_modules",
+    "fused_modules",
+    "refuse_call",
+    "refuse_graph_of_gradients",
+    "shown",
+]
+
+FUSED: Final = (nn.RNN, nn.GRU, nn.LSTM)
+"""The modules that compute all time steps in one call."""
+
+
+class RecorderError(ValueError):
+    """What cannot be recorded exactly: which module, why, and what to do instead."""
+
+
+def fused_modules(model: nn.Module) -> dict[nn.Module, str]:
+    """Return the nn.RNN, nn.GRU and nn.LSTM inside a model, with their names.
+
+    Args:
+        model: any module.
+
+    Raises:
+        RecorderError: for one that cannot be recorded exactly.
+    """
+    found: dict[nn.Module, str] = {
+        each: name for name, each in model.named_modules() if isinstance(each, FUSED)
+    }
+    for name, each in model.named_modules():
+        if isinstance(each, nn.DataParallel) and len(each.device_ids) > 1:
+            raise RecorderError(
+                f"{shown(name, each)} cannot be recorded: it calls copies of its module on "
+                f"{len(each.device_ids)} GPUs; use DistributedDataParallel"
+            )
+    for module, name in found.items():
+        if isinstance(module, FUSED) and (why := _refusal(module)):
+            raise RecorderError(f"{shown(name, module)} cannot be recorded: {why}")
+    return found
+
+
+def called_modules(model: nn.Module, names: Iterable[str]) -> dict[nn.Module, str]:
+    """Return the modules that are called once a time step, with their names.
+
+    Args:
+        model: any module.
+        names: as ``model.named_modules()`` gives them; ``""`` is the model itself.
+
+    Raises:
+        RecorderError: for a name that there is not.
+    """
+    there = dict(model.named_modules())
+    found: dict[nn.Module, str] = {}
+    for name in [names] if isinstance(names, str) else names:
+        if name not in there:
+            near = ", ".join(repr(each) for each in there if each) or "none, it has no parts"
+            raise RecorderError(f"steps_of={name!r}: the model has no such module; it has {near}")
+        if isinstance(there[name], FUSED):
+            what = type(there[name]).__name__
+            raise RecorderError(
+                f"steps_of={name!r}: a nn.{what} computes all time steps in one call and is found "
+                "without being named"
+            )
+        found[there[name]] = name
+    return found
+
+
+def shown(name: str, module: nn.Module) -> str:
+    """Return how messages name a module."""
+    return f"{name or 'the model'} ({type(module).__name__})"
+
+
+def refuse_graph_of_gradients(name: str, module: nn.Module) -> None:
+    """Refuse a backward pass with create_graph=True: the next one would count its gradients twice.
+
+    Raises:
+        RecorderError: in such a pass.
+    """
+    if torch.is_grad_enabled():  # what torch has it be in a backward pass
+        raise RecorderError(
+            f"{shown(name, module)} cannot be recorded in a backward pass with create_graph=True: "
+            "gradients of gradients reach the states inside its calls, where nothing sees them"
+        )
+
+
+def refuse_call(name: str, module: nn.Module, values: torch.Tensor) -> None:
+    """Refuse a call whose gradients are not those of the loss, or cannot be kept.
+
+    Raises:
+        RecorderError: in a transform of torch.func; for values in float16, where a loss is scaled.
+    """
+    if in_transform():
+        raise RecorderError(
+            f"{shown(name, module)} cannot be recorded in a transform of torch.func, which hands "
+            "out no gradient that outlives it; use loss.backward()"
+        )
+    if values.dtype == torch.float16:
+        raise RecorderError(
+            f"{shown(name, module)} cannot be recorded in float16: there a loss is scaled, and all "
+            "gradients with it; use bfloat16 or float32"
+        )
+
+
+_FORWARDS: Final[Mapping[type, object]] = {kind: kind.forward for kind in FUSED}
+
+
+def _refusal(module: nn.RNNBase) -> str:
+    """Return why a module cannot be recorded exactly; empty: it can."""
+    kind = next(kind for kind in FUSED if isinstance(module, kind))
+    if isinstance(module, torch.jit.ScriptModule):
+        return "it is compiled by torch.jit, which calls no hooks; record it before it is scripted"
+    if type(module).forward is not _FORWARDS[kind] or "forward" in vars(module):
+        return f"its forward is not that of nn.{kind.__name__}; name it in steps_of if it is a step"
+    on_gpu = any(each.device.type == "cuda" for each in module.parameters())
+    if on_gpu and module.dropout and module.num_layers > 1:
+        return (
+            "the masks of its dropout between layers are drawn inside cuDNN; set its dropout to 0"
+        )
+    return ""

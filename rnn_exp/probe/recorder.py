@@ -1,0 +1,288 @@
+"""The recorder: hooks in, rows out, one update after the other."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from rnn_exp.fields import SettingError
+from rnn_exp.probe.bad import BadValue, NonFiniteError, Profiled, first_bad
+from rnn_exp.probe.fused import FusedCalls, Measured
+from rnn_exp.probe.hooks import Hooks, watch_gradient
+from rnn_exp.probe.modules import RecorderError, called_modules, fused_modules, shown
+from rnn_exp.probe.rows import Rows, frame_of
+from rnn_exp.probe.stepped import Step, SteppedCalls
+from rnn_exp.probe.torch_names import (
+    aside,
+    in_backward,
+    in_transform,
+    tensors_with_graph,
+)
+from rnn_exp.probe.updates import Counter, Steps
+
+__all__ = ["Recorder", "Watching"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Watching:
+    """What is recorded, and how often.
+
+    Args:
+        every: the first update of so many.
+        is_mean: whether the loss is a mean over the batch.
+        stop_on_nonfinite: raise an error at the first value that is not finite.
+    """
+
+    every: int = 1
+    is_mean: bool = True
+    stop_on_nonfinite: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an interval that is none."""
+        if not isinstance(self.every, int) or isinstance(self.every, bool) or self.every < 1:
+            raise SettingError("every", self.every, "a whole number from 1 on")
+
+    def wanted(self, update: int) -> bool:
+        """Say whether an update is recorded."""
+        return self.stop_on_nonfinite or update % self.every == 0
+
+
+class Recorder:
+    """Records the modules of a model while it is open.
+
+    Args:
+        model: any module.
+        watching: what is recorded.
+        steps_of: the names of modules that are called once a time step.
+        optimizer: whose steps end updates; None: an update ends when weights have moved.
+        folder: where rows go as they come; None: they stay in memory.
+        ended: is called with the number of every recorded update when it has ended.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        watching: Watching,
+        *,
+        steps_of: Iterable[str] = (),
+        optimizer: torch.optim.Optimizer | None = None,
+        folder: Path | None = None,
+        ended: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        fused, stepped = fused_modules(model), called_modules(model, steps_of)
+        if not fused and not stepped:
+            there = ", ".join(name for name, _ in model.named_modules() if name) or "none"
+            raise RecorderError(
+                "there is no nn.RNN, nn.GRU or nn.LSTM in the model; name the module that is "
+                f"called once a time step in steps_of; its modules are: {there}"
+            )
+        self.watching, self.model, self.names = watching, model, {**fused, **stepped}
+        self._stepped_names = stepped
+        self._fused = FusedCalls(fused, watching.is_mean, self._check)
+        self._stepped = SteppedCalls(stepped, watching.is_mean, self._check_step)
+        self._hooks = Hooks(self.names, self._before, self._after)
+        self._counter = Counter(model, self.names)
+        self._steps = None if optimizer is None else Steps(optimizer, self._wanted, self._end)
+        self._ended = ended
+        self.update, self._was_called = 0, False
+        self._seen, self._kept, self._reached = (set[nn.Module]() for _ in range(3))
+        self._places = itertools.count()
+        self.rows = Rows(folder)
+        self.updates: list[dict[str, Any]] = []
+        self.cuts: list[dict[str, Any]] = []
+        self.bad: list[BadValue] = []
+        self.is_open = False
+
+    def open(self) -> None:
+        """Begin to record.
+
+        Raises:
+            RecorderError: if it records already.
+            FileExistsError: if the folder has parts of another recording.
+        """
+        if self.is_open:
+            raise RecorderError("this recording is open already")
+        if self.rows.folder is not None:
+            self.rows.folder.mkdir(parents=True, exist_ok=True)
+            if self.rows.has_parts and not self.rows.parts:
+                raise FileExistsError(
+                    f"{self.rows.folder} has a recording already: choose another folder, or go on "
+                    "with it by load_state_dict"
+                )
+        self.is_open = True
+        self._hooks.open()
+        if self._steps is not None:
+            self._steps.open()
+
+    def close(self) -> None:
+        """Record no more; rows of the last update are kept, and no hook is left."""
+        self._hooks.close()
+        if self._steps is not None:
+            self._steps.close()
+        self.is_open = False
+        if self._was_called:
+            self.next_update()
+        self.rows.flush()
+
+    def unseen(self) -> list[str]:
+        """Return the modules none of whose calls was seen with a graph, for messages."""
+        left = set() if self.bad else self.names.keys() - self._seen
+        return [shown(name, each) for each, name in self.names.items() if each in left]
+
+    def unreached(self) -> list[str]:
+        """Return the modules that had a graph in an update that is recorded, and no gradient."""
+        left = set() if self.bad else self._kept - self._reached
+        return [shown(name, each) for each, name in self.names.items() if each in left]
+
+    def next_update(self) -> None:
+        """End an update: for programs that move weights in a way that cannot be seen."""
+        self._end({})
+
+    def state(self) -> dict[str, Any]:
+        """Return what a recording needs to go on: plain numbers and lists."""
+        self.rows.flush()
+        kept = self.rows.to_frame().to_dict("list") if self.rows.in_memory else {}
+        return {
+            "update": self.update,
+            "parts": self.rows.parts,
+            "rows": kept,
+            "updates": list(self.updates),
+            "cuts": list(self.cuts),
+            "bad": [dataclasses.asdict(each) for each in self.bad],
+        }
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """Go on after a state, as if nothing had been."""
+        self.update, self.updates = int(state["update"]), list(state["updates"])
+        self.cuts, self.bad = list(state["cuts"]), [BadValue(**each) for each in state["bad"]]
+        self.rows.go_on_after(int(state["parts"]))
+        if state["rows"]:
+            self.rows.add([pd.DataFrame(state["rows"])])
+
+    def _wanted(self) -> bool:
+        return self.watching.wanted(self.update)
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        del args
+        if in_backward() or not torch.is_grad_enabled() or in_transform():
+            return
+        if self._steps is None and self._counter.has_moved() and self._was_called:
+            self.next_update()
+        if isinstance(module, nn.RNNBase) and self._wanted():
+            self._fused.before(module)
+
+    def _after(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
+    ) -> None:
+        if in_backward():
+            self._watch_hidden(module, result)
+            return
+        if torch.is_grad_enabled():
+            self._was_called = True
+            if tensors_with_graph(result):
+                self._seen.add(module)
+        if self._wanted():
+            with aside():
+                self._keep(module, args, kwargs, result)
+
+    def _keep(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
+    ) -> None:
+        """Keep a call of an update that is recorded."""
+        if any(each.numel() for each in tensors_with_graph(result)):
+            self._kept.add(module)
+        if module in self._stepped_names:
+            step = self._stepped.after(module, result, next(self._places))
+            if step is not None and self.watching.stop_on_nonfinite:
+                self._check_size(module, step)
+        elif isinstance(module, nn.RNNBase) and torch.is_grad_enabled():
+            self._fused.after(module, args, kwargs, result, next(self._places))
+            if self.watching.stop_on_nonfinite:
+                number, sizes = self._fused.states(module, args, kwargs, result)
+                call = Profiled(0, self.names[module], number, sizes)
+                self._stop(first_bad(self.update, [call]))
+
+    def _watch_hidden(self, module: nn.Module, result: object) -> None:
+        """Refuse a graph that is made in a backward pass and has one of its own in it.
+
+        A checkpoint with use_reentrant=False computes the call again too, and has none.
+        """
+        where = shown(self.names[module], module)
+
+        def refuse(_: Tensor) -> None:
+            raise RecorderError(
+                f"{where} cannot be recorded: it runs under checkpoint(…, use_reentrant=True), "
+                "which hides its graph; use use_reentrant=False"
+            )
+
+        for each in tensors_with_graph(result):
+            watch_gradient(each, refuse)
+
+    def _check(self, measured: Measured) -> None:
+        """See whether what a call has received is finite, and take the norm of all gradients."""
+        self._note_gradient(measured.call.module)
+        if self.watching.stop_on_nonfinite:
+            self._stop(first_bad(self.update, [_profiled(measured)]))
+
+    def _check_step(self, module: nn.Module, step: Step, gradient: Tensor) -> None:
+        """Do the same for a module that is called once a time step."""
+        self._note_gradient(module)
+        if self.watching.stop_on_nonfinite and not bool(gradient.isfinite().all()):
+            self._stop(self._at_step(module, step, is_forward=False))
+
+    def _note_gradient(self, module: nn.Module) -> None:
+        self._reached.add(module)
+        if self._steps is not None:
+            self._steps.ask_for_norm()
+
+    def _check_size(self, module: nn.Module, step: Step) -> None:
+        if not all(math.isfinite(float(size)) for size in step.sizes):
+            self._stop(self._at_step(module, step, is_forward=True))
+
+    def _at_step(self, module: nn.Module, step: Step, *, is_forward: bool) -> BadValue:
+        name = self.names[module]
+        return BadValue(self.update, step.chain, name, 0, 0, step.time, is_forward)
+
+    def _stop(self, found: BadValue | None) -> None:
+        if found is not None:
+            self._note_bad(found)
+            raise NonFiniteError(found)
+
+    def _end(self, measured: Mapping[str, Any]) -> None:
+        """End an update, with what is known of the optimiser's step."""
+        number, wanted = self.update, self._wanted()
+        fused, chains = self._fused.take(), self._stepped.take()
+        self.update, self._was_called = number + 1, False
+        if not wanted or not (fused or chains):
+            return
+        calls = [_profiled(each) for each in fused]
+        for chain in chains:
+            calls.append(Profiled(chain.place, chain.name, chain.number, [chain.profile]))
+            if chain.why_cut:
+                cut = {"update": number, "module": chain.name, "call": chain.first}
+                self.cuts.append(cut | {"why": chain.why_cut})
+        self.rows.add(
+            [
+                frame_of(number, call.number, call.module, each)
+                for call in calls
+                for each in call.profiles
+            ]
+        )
+        self._note_bad(first_bad(number, calls))
+        if measured:
+            self.updates.append({"update": number, **measured})
+        self._ended(number)
+
+    def _note_bad(self, found: BadValue | None) -> None:
+        if found is not None and not self.bad:  # all that follows it is not finite as well
+            self.bad.append(found)
+
+
+def _profiled(measured: Measured) -> Profiled:
+    return Profiled(measured.place, measured.call.name, measured.number, measured.profiles)

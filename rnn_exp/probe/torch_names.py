@@ -1,0 +1,127 @@
+"""What a recorder must know of torch and torch has no public name for: all of it in one place."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Variable
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import _disable_current_modes
+
+__all__ = [
+    "after_backward",
+    "aside",
+    "backward_number",
+    "graph_apart",
+    "in_backward",
+    "in_transform",
+    "made_at",
+    "tensors_with_graph",
+    "times_changed",
+    "weights_by_name",
+    "weights_used",
+    "without_graph",
+]
+
+_NO_TASK: Final = -1
+
+
+def without_graph(tensor: Tensor) -> Tensor:
+    """Return the same numbers outside the graph, which still say whether they want a gradient.
+
+    torch rounds a product in another way where it knows that none is wanted.
+    """
+    return tensor.detach().requires_grad_(tensor.requires_grad)
+
+
+def weights_used(module: nn.RNNBase) -> dict[str, Tensor]:
+    """Return the weights that a module hands to its function, by name, also where they are made."""
+    names = module._flat_weights_names  # noqa: SLF001
+    weights = module._flat_weights  # noqa: SLF001
+    return {
+        name: without_graph(weight.clone() if _moves_at_once(weight) else weight)
+        for name, weight in zip(names, weights, strict=True)
+        if weight is not None
+    }
+
+
+def weights_by_name(module: nn.Module) -> dict[str, nn.Parameter | None]:
+    """Return the weights of a module alone, as they are at any time: to be read."""
+    return module._parameters  # noqa: SLF001
+
+
+def _moves_at_once(weight: Tensor) -> bool:
+    """Say whether something is done as soon as a weight has its gradient, such as to move it."""
+    return bool(weight._post_accumulate_grad_hooks)  # noqa: SLF001
+
+
+def in_backward() -> bool:
+    """Say whether a backward pass is going on: a module called there computes something again."""
+    return backward_number() != _NO_TASK
+
+
+def backward_number() -> int:
+    """Return the number of the backward pass that is going on."""
+    return int(torch._C._current_graph_task_id())  # noqa: SLF001
+
+
+def after_backward(function: Callable[[], None]) -> None:
+    """Call a function when the backward pass that is going on has ended."""
+    engine: Any = Variable._execution_engine  # noqa: SLF001
+
+    def called() -> None:
+        with aside():
+            function()
+
+    engine.queue_callback(called)
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """Let what is computed be seen by no mode of the program: a checkpoint, a profiler, a device.
+
+    A checkpoint may keep what is computed in it, in order, and expects the same the second time.
+    """
+    functions = torch._C._len_torch_function_stack()  # noqa: SLF001
+    if not functions and not torch._C._len_torch_dispatch_stack():  # noqa: SLF001
+        yield
+        return
+    with torch._C.DisableTorchFunction(), _disable_current_modes():  # noqa: SLF001
+        yield
+
+
+@contextlib.contextmanager
+def graph_apart() -> Iterator[None]:
+    """Make a graph, of which a checkpoint of the program keeps nothing."""
+    with torch.enable_grad(), saved_tensors_hooks(_itself, _itself):
+        yield
+
+
+def _itself(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def in_transform() -> bool:
+    """Say whether a transform of torch.func is going on: what it computes with is gone after it."""
+    return torch._C._functorch.peek_interpreter_stack() is not None  # noqa: SLF001
+
+
+def tensors_with_graph(result: object) -> list[Tensor]:
+    """Return the tensors that a call returned which can receive a gradient."""
+    if isinstance(result, Tensor):
+        return [result] if result.requires_grad else []
+    if isinstance(result, tuple | list):  # packed sequences too
+        return [tensor for each in result for tensor in tensors_with_graph(each)]
+    return []
+
+
+def made_at(node: Any) -> int:  # noqa: ANN401 - torch's nodes have no class in common
+    """Return the place of a node of the graph in the order in which nodes were made."""
+    return int(node._sequence_nr())  # noqa: SLF001
+
+
+def times_changed(tensor: Tensor) -> int:
+    """Return how often a tensor was changed in place."""
+    return int(tensor._version)  # noqa: SLF001

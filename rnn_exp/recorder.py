@@ -1,0 +1,299 @@
+"""`record_gradients`: see where the gradient of one's own network goes, without changing it."""
+
+import sys
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+import torch
+from torch import nn
+
+from rnn_exp.fields import SettingError
+from rnn_exp.probe import BadValue, Recorder, Watching
+from rnn_exp.probe.rows import Rows
+from rnn_exp.recordings.line import parts_of
+from rnn_exp.recordings.sentences import html_of, sentences_of
+from rnn_exp.recordings.summary import Recorded, clipping, summary
+from rnn_exp.sweeps.line import Line, Stream
+from rnn_exp.words import plural
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["GradientRecording", "RecordingWarning", "record_gradients"]
+
+Reduction = Literal["mean", "sum"]
+_SECONDS = 0.5  # between two drawings of the live line on a terminal
+
+
+class RecordingWarning(UserWarning):
+    """A recording saw nothing of a module, and why that may be."""
+
+
+def record_gradients(
+    model: nn.Module,
+    *,
+    every: int = 1,
+    steps_of: Iterable[str] = (),
+    reduction: Reduction = "mean",
+    optimizer: torch.optim.Optimizer | None = None,
+    stop_on_nonfinite: bool = False,
+    path: str | Path | None = None,
+    live: bool = False,
+) -> "GradientRecording":
+    r"""Record the exact gradient of every time step while a model trains; nothing is changed.
+
+    Finds nn.RNN, nn.GRU and nn.LSTM inside the model and records the total gradient
+
+        ∂L/∂h_t = d_t + (∂h_{t+1}/∂h_t)ᵀ ∂L/∂h_{t+1}
+
+    of every layer and direction (and ∂L/∂c_t of an LSTM), from the states and the direct parts d_t
+    that torch itself has computed; of modules in ``steps_of``, autograd's own gradient of each
+    output. Weights, gradients, random numbers and what is trained stay the same to the bit.
+
+    Args:
+        model: any module.
+        every: the first update of so many is recorded.
+        steps_of: the names (``model.named_modules()``) of modules called once a time step.
+        reduction: ``"mean"``: the loss is a mean over the batch, and a norm is the root mean square
+            over the batch of each sequence's own; ``"sum"``: it is a sum.
+        optimizer: whose steps end updates; its gradient's norm, clipping and how far the weights
+            move are recorded too. Without it an update ends when weights have moved in place.
+        stop_on_nonfinite: record every update; stop with a `NonFiniteError` that says where.
+        path: of a folder to which rows go as they come; None: they stay in memory.
+        live: show the latest recorded update (`GradientRecording.line`) on stderr, now and then.
+
+    Returns:
+        A recording, to be used in a ``with`` statement.
+
+    Raises:
+        RecorderError: if a module cannot be recorded exactly, or there is none to record.
+        SettingError: for an interval or a reduction that is none.
+
+    Example:
+        >>> model = nn.LSTM(3, 5)
+        >>> with record_gradients(model) as recording:
+        ...     model(torch.zeros(7, 2, 3))[0][-1].mean().backward()
+        >>> len(recording.to_frame())
+        7
+    """
+    shown = _LiveLine(path, sys.stderr if live else None)
+    watching = _watching(every, reduction, stop_on_nonfinite)
+    return GradientRecording(_recorder(model, watching, steps_of, optimizer, shown), shown)
+
+
+def _watching(every: int, reduction: str, stop_on_nonfinite: bool) -> Watching:
+    """Return what is recorded, or refuse a reduction that is none."""
+    if reduction not in ("mean", "sum"):
+        raise SettingError("reduction", reduction, "'mean' or 'sum'")
+    return Watching(every, reduction == "mean", stop_on_nonfinite)
+
+
+def _recorder(
+    model: nn.Module,
+    watching: Watching,
+    steps_of: Iterable[str],
+    optimizer: torch.optim.Optimizer | None,
+    shown: "_LiveLine",
+) -> Recorder:
+    """Return a recorder whose latest update is at hand to be shown."""
+    rows = shown.rows
+    recorder = Recorder(
+        model,
+        watching,
+        steps_of=steps_of,
+        optimizer=optimizer,
+        folder=rows.folder,
+        ended=shown.show,
+    )
+    recorder.rows = rows
+    return recorder
+
+
+class _LatestRows(Rows):
+    """Rows of which those of the latest update are at hand, without going through all others."""
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__(folder)
+        self.latest: Sequence[pd.DataFrame] = ()
+
+    def add(self, frames: Sequence[pd.DataFrame]) -> None:
+        super().add(frames)
+        self.latest = frames
+
+
+class _LiveLine:
+    """Shows the latest recorded update, where it is time to.
+
+    Args:
+        folder: of the rows; None: they stay in memory.
+        stream: where to show it; None: nowhere.
+    """
+
+    def __init__(self, folder: str | Path | None, stream: Stream | None) -> None:
+        self.rows = _LatestRows(None if folder is None else Path(folder))
+        self._line = None if stream is None else Line(stream, "", _SECONDS)
+
+    def show(self, update: int) -> None:
+        """Show an update that has been recorded."""
+        del update
+        if self._line is not None and self._line.is_due():
+            self._line.show(None, self.parts())
+
+    def close(self) -> None:
+        """Show on a terminal what came last, and end the line; it stays."""
+        if self._line is not None:
+            if self._line.is_terminal and self.rows.latest:
+                self._line.show(None, self.parts())
+            self._line.close()
+
+    def parts(self) -> list[str]:
+        """Return what there is to say, what is wanted most first."""
+        latest = self.rows.latest
+        return parts_of(pd.concat(latest, ignore_index=True) if latest else self.rows.to_frame())
+
+
+class GradientRecording:
+    """What `record_gradients` has seen: tables, a summary, figures and a page.
+
+    Args:
+        recorder: what records.
+        live: the latest update in a line.
+    """
+
+    def __init__(self, recorder: Recorder, live: _LiveLine) -> None:
+        self._recorder, self._live = recorder, live
+
+    def __enter__(self) -> "GradientRecording":
+        self._recorder.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._recorder.close()
+        self._live.close()
+        unseen, unreached = self._recorder.unseen(), self._recorder.unreached()
+        if error is None and unreached:
+            warnings.warn(
+                f"no gradient came to {', '.join(unreached)}: was there a backward pass, and does "
+                "the loss depend on what it returns?",
+                RecordingWarning,
+                stacklevel=2,
+            )
+        if error is None and unseen:
+            warnings.warn(
+                f"no call of {', '.join(unseen)} with a graph was seen: is it frozen, was it "
+                "called under no_grad, compiled, or not called at all?",
+                RecordingWarning,
+                stacklevel=2,
+            )
+
+    def next_update(self) -> None:
+        """End an update by hand: for programs that move weights where torch cannot see it."""
+        self._recorder.next_update()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row an update, call, module, layer, direction and time step.
+
+        Columns are those of the table of gradients of a run (``docs/columns``), with ``module``,
+        ``direction`` and ``call`` (of the module in that update, from 0) beside them.
+        """
+        return self._recorder.rows.to_frame()
+
+    @property
+    def updates(self) -> pd.DataFrame:
+        """A row a recorded update, where an optimizer was given: norms, and whether it clipped."""
+        columns = ["update", "grad_norm", "clipped", "update_norm", "update_ratio"]
+        return pd.DataFrame(self._recorder.updates, columns=columns)
+
+    @property
+    def cuts(self) -> pd.DataFrame:
+        """A row a call of a module in ``steps_of`` that does not depend on the one before it."""
+        return pd.DataFrame(self._recorder.cuts, columns=["update", "module", "call", "why"])
+
+    @property
+    def first_bad(self) -> BadValue | None:
+        """The first value that was not finite; None: all were."""
+        return self._recorder.bad[0] if self._recorder.bad else None
+
+    def summary(self) -> pd.DataFrame:
+        """Return what is said of the first and the last recorded update: a row a layer.
+
+        ``rate`` is the factor a step back in time with its 95 % interval, ``log10_change`` that of
+        the norm at the first step over that at the last, ``horizon`` the lags until the norm is
+        1 % of its largest value, ``steps_with_loss`` the time steps with a direct part: where these
+        are many, a flat profile says little of how far back any one loss reaches.
+        """
+        return summary(self.to_frame())
+
+    def line(self) -> str:
+        """Return the latest recorded update as one line: a curve of bars over lag, and the verdict.
+
+        Of the bars, from left to right over the lags, each step down is ten times less than the
+        largest; the lowest is less still.
+        """
+        return ", ".join(self._live.parts())
+
+    def clipping(self) -> dict[str, Any]:
+        """Return how often the gradient was clipped, where an optimizer was given."""
+        return clipping(self.updates)
+
+    def figure(self, name: str = "profile", *, width: float | None = None) -> "Figure":
+        """Draw what was recorded.
+
+        Args:
+            name: ``profile``: norm against lag at some updates; ``heatmap``: by lag and update.
+            width: in inches; None: a column or a page of a paper.
+
+        Raises:
+            SettingError: for another name.
+            CannotDraw: if what was recorded cannot answer the figure's question.
+        """
+        from rnn_exp.report.recordings import figure  # here: who records may not want to draw
+
+        return figure(self._recorded(), name, width)
+
+    def report(self, path: str | Path) -> Path:
+        """Write a page with the summary, the figures and what else was found.
+
+        Args:
+            path: of the HTML file.
+
+        Returns:
+            The path.
+        """
+        from rnn_exp.report.recordings import write  # here: who records may not want to draw
+
+        return write(self._recorded(), Path(path))
+
+    def _recorded(self) -> Recorded:
+        bad = None if self.first_bad is None else str(self.first_bad)
+        modules = {name: type(each).__name__ for each, name in self._recorder.names.items()}
+        every = 1 if self._recorder.watching.stop_on_nonfinite else self._recorder.watching.every
+        return Recorded(self.to_frame(), self.updates, self.cuts, bad, modules, every)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a recording needs to go on in another process, to be saved with the model."""
+        return self._recorder.state()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on after a state, before recording begins: rows written after it are removed."""
+        self._recorder.go_on(state)
+
+    def __repr__(self) -> str:
+        frame = self.to_frame()
+        said = [f"Gradients of {plural(frame['update'].nunique(), 'update')}"]
+        said += [f"  {sentence}" for sentence in sentences_of(self.summary())]
+        if self.first_bad is not None:
+            said.append(f"  first value that is not finite: {self.first_bad}")
+        return "\n".join(said)
+
+    def _repr_html_(self) -> str:
+        return html_of(self.summary())

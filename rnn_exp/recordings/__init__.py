@@ -1,0 +1,1 @@
+"""What a recording of somebody's network says, from its tables alone: in numbers and in a line."""

@@ -1,0 +1,158 @@
+"""What a recording says, in sentences and in a table for readers."""
+
+import math
+from typing import Any, Final, Protocol, runtime_checkable
+
+import pandas as pd
+
+from rnn_exp.recordings.summary import CASE, case_names
+from rnn_exp.words import half_life, magnitude, number, rate_with_interval
+
+__all__ = ["Said", "answers_of", "html_of", "sentences_of", "text_of", "verdict_words"]
+
+_HEADINGS: Final = (
+    "update",
+    "module",
+    "gradient",
+    "time steps",
+    "verdict",
+    "rate (95 %)",
+    "change",
+    "half-life or doubling time",
+    "horizon",
+    "steps with a loss",
+    "why",
+)
+_UNKNOWN: Final = "-"
+
+
+@runtime_checkable
+class Said(Protocol):
+    """What is said of one profile: a `profiles.Summary`, or a row of `summary`."""
+
+    @property
+    def verdict(self) -> str:
+        """Vanishing, stable, exploding or undetermined."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in a clause."""
+
+    @property
+    def rate(self) -> float:
+        """The factor per step back in time."""
+
+    @property
+    def rate_low(self) -> float:
+        """The lower end of its interval."""
+
+    @property
+    def rate_high(self) -> float:
+        """The upper end of its interval."""
+
+
+def verdict_words(said: Said) -> str:
+    """Say the verdict on a profile, with its rate and interval, or why there is none.
+
+    Args:
+        said: of one profile.
+
+    Example:
+        >>> import numpy as np
+        >>> from rnn_exp.profiles import summarize
+        >>> halving = np.log10(0.5) * np.arange(20)[::-1]
+        >>> verdict_words(summarize(halving, ["ok"] * 20))
+        'vanishing, keeps 50 % per step'
+        >>> verdict_words(summarize(halving[:1], ["ok"]))
+        'undetermined (one time step has no lag)'
+    """
+    unsure = said.verdict == "undetermined" or math.isnan(said.rate)
+    words = f"{said.verdict} ({said.reason})" if unsure else said.verdict
+    if math.isnan(said.rate):
+        return words
+    return f"{words}, {rate_with_interval(said.rate, said.rate_low, said.rate_high)}"
+
+
+def sentences_of(summary: pd.DataFrame) -> list[str]:
+    """Say in a line each what is said of a layer at an update.
+
+    Args:
+        summary: as `summary` returns it.
+    """
+    rows = _rows(summary.assign(name=case_names(summary)))
+    return [f"update {row.update}: {_place(row)}: {verdict_words(row)}" for row in rows]
+
+
+def answers_of(summary: pd.DataFrame) -> list[str]:
+    """Say in a sentence each what is said of a layer at its first and at its last update.
+
+    Args:
+        summary: as `summary` returns it.
+    """
+    named = summary.assign(name=case_names(summary))
+    said = []
+    for _, part in named.groupby(CASE, sort=False):
+        rows = _rows(part)
+        each = [f"at update {row.update} {verdict_words(row)}" for row in rows]
+        said.append(f"{_place(rows[0])}: {'; '.join(each)}.")
+    return said
+
+
+def _rows(table: pd.DataFrame) -> list[Any]:
+    return list(table.itertuples())
+
+
+def _place(row: Any) -> str:  # noqa: ANN401 - a row of a table
+    steps = "step" if row.steps == 1 else "steps"
+    return f"{row.name}: {row.gradient} over {row.steps} {steps}"
+
+
+def text_of(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return what is said of each layer as a table of words and short numbers, for readers.
+
+    Args:
+        summary: as `summary` returns it.
+    """
+    rows = _rows(summary.assign(where=case_names(summary)))
+    return pd.DataFrame([_text(row) for row in rows], columns=list(_HEADINGS), dtype=object)
+
+
+def html_of(summary: pd.DataFrame) -> str:
+    """Return what is said of each layer as a small table for a notebook; everything is escaped.
+
+    Args:
+        summary: as `summary` returns it.
+    """
+    if summary.empty:
+        return "<p>Nothing was recorded.</p>"
+    small = text_of(summary)[["update", "module", "gradient", "time steps", *_SMALL]]
+    return str(small.to_html(index=False, border=0))
+
+
+_SMALL: Final = ("verdict", "rate (95 %)", "change", "horizon")
+
+
+def _text(row: Any) -> tuple[str, ...]:  # noqa: ANN401 - a row of a table
+    rate = _UNKNOWN
+    if not math.isnan(row.rate):
+        rate = f"{number(row.rate)} ({number(row.rate_low)} to {number(row.rate_high)})"
+    lags = "infinite" if math.isinf(row.half_life) else half_life(row.half_life, row.rate > 1)
+    horizon = "beyond the first step" if math.isinf(row.horizon) else _whole(row.horizon)
+    return (
+        str(row.update),
+        row.where,
+        row.gradient,
+        str(row.steps),
+        row.verdict,
+        rate,
+        _UNKNOWN if math.isnan(row.log10_change) else magnitude(row.log10_change),
+        lags or _UNKNOWN,
+        horizon,
+        _whole(row.steps_with_loss),
+        row.reason,
+    )
+
+
+def _whole(value: float | None) -> str:
+    """A whole number; a dash where it is not known."""
+    return _UNKNOWN if value is None or math.isnan(value) else f"{value:.0f}"

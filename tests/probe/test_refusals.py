@@ -1,0 +1,137 @@
+"""What cannot be recorded is refused in one line that names it, before training."""
+
+import pytest
+import torch
+from torch import nn
+
+from rnn_exp import RecorderError, SettingError, record_gradients
+
+
+class Own(nn.LSTM):
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
+def on_several():
+    model = nn.DataParallel(nn.GRU(3, 4))
+    model.device_ids = [0, 1]
+    return model
+
+
+def patched():
+    model = nn.GRU(3, 4)
+    model.forward = lambda x: x
+    return model
+
+
+def in_half(model):
+    with record_gradients(model):
+        model(torch.zeros(5, 2, 3, dtype=torch.float16))
+
+
+def under_transform(model):
+    def loss(weights):
+        result = torch.func.functional_call(model, weights, (torch.zeros(5, 2, 3),))
+        return result[0].sum()
+
+    with record_gradients(model):
+        torch.func.grad(loss)(dict(model.named_parameters()))
+
+
+REFUSED = {
+    "nothing": (lambda: record_gradients(nn.Linear(3, 4)), "there is no nn.RNN.*modules are: none"),
+    "no steps": (
+        lambda: record_gradients(nn.Sequential(nn.Linear(3, 4))),
+        "there is no nn.RNN, nn.GRU or nn.LSTM.*modules are: 0",
+    ),
+    "unknown": (
+        lambda: record_gradients(nn.Sequential(nn.GRU(3, 4)), steps_of=["cell"]),
+        "steps_of='cell': the model has no such module; it has '0'",
+    ),
+    "fused": (
+        lambda: record_gradients(nn.Sequential(nn.GRU(3, 4)), steps_of="0"),
+        "steps_of='0': a nn.GRU computes all time steps in one call",
+    ),
+    "own forward": (
+        lambda: record_gradients(nn.Sequential(Own(3, 4))),
+        r"0 \(Own\) cannot be recorded: its forward is not that of nn.LSTM",
+    ),
+    "patched": (
+        lambda: record_gradients(patched()),
+        r"the model \(GRU\) cannot be recorded: its forward is not that of nn.GRU",
+    ),
+    "several GPUs": (
+        lambda: record_gradients(on_several()),
+        r"DataParallel\) cannot be recorded: it calls copies of its module on 2 GPUs",
+    ),
+    "float16": (
+        lambda: in_half(nn.RNN(3, 4).half()),
+        r"the model \(RNN\) cannot be recorded in float16",
+    ),
+    "torch.func": (
+        lambda: under_transform(nn.GRU(3, 4)),
+        r"the model \(GRU\) cannot be recorded in a transform of torch.func",
+    ),
+    "every": (lambda: record_gradients(nn.GRU(3, 4), every=0), "every.*0.*whole number from 1"),
+    "every word": (lambda: record_gradients(nn.GRU(3, 4), every=True), "every.*whole number"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_it_is_refused_in_one_line(name):
+    make, said = REFUSED[name]
+    with pytest.raises((RecorderError, SettingError), match=said) as error:
+        make()
+    assert "\n" not in str(error.value)
+
+
+def test_one_gpu_of_data_parallel_calls_the_module_itself():
+    model = nn.DataParallel(nn.GRU(3, 4))
+    with record_gradients(model) as recording:
+        model(torch.randn(5, 2, 3))[0].sum().backward()
+    assert set(recording.to_frame()["module"]) == {"module"}
+
+
+def test_a_step_that_returns_no_tensor_is_refused_by_name():
+    class Odd(nn.Module):
+        def forward(self, x):
+            return {"h": x}
+
+    model = nn.ModuleDict({"cell": Odd()})
+    with (
+        pytest.raises(RecorderError, match=r"cell \(Odd\) cannot be recorded: it returns a dict"),
+        record_gradients(model, steps_of=["cell"]),
+    ):
+        model["cell"](torch.zeros(2, requires_grad=True))
+
+
+def test_a_recording_is_opened_once_at_a_time():
+    recording = record_gradients(nn.GRU(3, 4))
+    with (
+        pytest.raises(RecorderError, match="open already"),
+        recording,
+        recording,
+    ):
+        pass
+
+
+def test_weights_that_move_within_a_backward_pass_are_refused():
+    model, x = nn.GRU(3, 4), torch.randn(5, 2, 3)
+
+    def moves(_):
+        with torch.no_grad():
+            model.weight_hh_l0.mul_(2)
+
+    x.requires_grad_().register_hook(moves)
+    with (
+        pytest.raises(RecorderError, match="its weights have moved before the backward pass"),
+        record_gradients(model),
+    ):
+        model(x)[0].sum().backward()
+
+
+def test_a_batch_of_no_sequences_leaves_no_row():
+    model = nn.GRU(3, 4)
+    with record_gradients(model) as recording:
+        model(torch.zeros(5, 0, 3))[0].sum().backward()
+    assert recording.to_frame().empty
