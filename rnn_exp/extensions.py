@@ -38,6 +38,7 @@ def _members(protocol: type) -> set[str]:
 
 
 def _has(protocol: type, thing: object) -> bool:
+    """Say whether a class or an object has all names of a protocol."""
     # The fields of a dataclass that has no defaults are no attributes of the class.
     fields = {f.name for f in dataclasses.fields(thing)} if dataclasses.is_dataclass(thing) else ()
     return all(hasattr(thing, name) or name in fields for name in _members(protocol))
@@ -70,9 +71,8 @@ def register(thing: Thing) -> Thing:
         SettingError: if it is none of these, its name is taken, or a setting has no default.
 
     Example:
-        >>> import torch
         >>> from rnn_exp.networks import ACTIVATIONS
-        >>> "cube" in ACTIVATIONS
+        >>> "cube" in ACTIVATIONS  # what is to be registered needs a name that is free
         False
     """
     caller = module_of_caller(inspect.currentframe())

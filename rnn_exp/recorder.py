@@ -179,14 +179,9 @@ class GradientRecording:
     ) -> None:
         self._recorder.close()
         self._live.close()
-        unseen = self._recorder.unseen()
-        if error is None and unseen:
-            warnings.warn(
-                f"no call of {', '.join(unseen)} with a graph was seen: is it frozen, was it "
-                "called under no_grad, compiled, or not called at all?",
-                RecordingWarning,
-                stacklevel=2,
-            )
+        if error is None:
+            for said in self._recorder.doubts():
+                warnings.warn(said, RecordingWarning, stacklevel=2)
 
     def next_update(self) -> None:
         """End an update by hand: for programs that move weights where torch cannot see it."""
@@ -195,7 +190,7 @@ class GradientRecording:
     def to_frame(self) -> pd.DataFrame:
         """Return a row an update, call, module, layer, direction and time step.
 
-        Columns are those of the table of gradients of a run (``docs/columns``), with ``module``,
+        Columns are those of the table of gradients of a run (``rnn-exp --columns``), with ``module``,
         ``direction`` and ``call`` (of the module in that update, from 0) beside them.
         """
         return self._recorder.rows.to_frame()

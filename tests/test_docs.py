@@ -30,6 +30,7 @@ BLOCK = re.compile(r"(?:^`([\w/.]+)`:\n\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | r
 VARIES = re.compile(r"(…|\b[0-9a-f]{8}\b|-?\d+(?:\.\d+)?(?:e-?\d+)?)")
 PROGRESS = re.compile(r"^.*\d+/\d+ (?:done|updates).*\n", re.MULTILINE)  # where it takes long
 ANYTHING = {"…": ".*"}
+LEFT_OUT = re.compile(r"^…$", re.MULTILINE)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,15 @@ def forgotten():
 
 
 def pattern(shown: str) -> str:
-    """A pattern for what a page shows: numbers and digests may be others, … is anything."""
+    """A pattern for what a page shows: numbers and digests may be others, … is anything.
+
+    A line of … alone stands for one or more lines.
+    """
+    return r".*(?:\n.*)*".join(map(pattern_of_lines, LEFT_OUT.split(shown)))
+
+
+def pattern_of_lines(shown: str) -> str:
+    """The same of a text in which no line is left out."""
     parts = VARIES.split(shown)
     return "".join(
         re.escape(part) if place % 2 == 0 else ANYTHING.get(part, r"[-+.\w]+")

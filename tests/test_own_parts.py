@@ -149,6 +149,14 @@ def mine(tmp_path, monkeypatch):
     return path
 
 
+def refusal(folder: Path, *words: str) -> str:
+    """The one line in which a command is refused."""
+    ended = start(folder, *words)
+    assert ended.code == 1
+    assert ended.err.count("\n") == 1
+    return ended.err
+
+
 def run_json(folder: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(folder.rglob("run.json"))]
 
@@ -279,11 +287,7 @@ def test_what_cannot_be_used_is_refused_in_one_line_and_nothing_is_written(
     (tmp_path / "taken.py").write_text(TASK.replace('"first_sign"', '"adding"'))
     before = sorted(tmp_path.rglob("*"))
 
-    ended = start(tmp_path, *words)
-
-    assert ended.code == 1
-    assert ended.err.count("\n") == 1
-    assert why in ended.err
+    assert why in refusal(tmp_path, *words)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -477,11 +481,7 @@ def test_a_penalty_that_is_not_in_use_is_no_part_of_a_run(parts):
     ],
 )
 def test_settings_of_own_parts_that_have_no_effect_are_refused(parts, tmp_path, words, why):
-    ended = start(tmp_path, "use=[parts.py]", *words)
-
-    assert ended.code == 1
-    assert ended.err.count("\n") == 1
-    assert why in ended.err
+    assert why in refusal(tmp_path, "use=[parts.py]", *words)
 
 
 def test_the_settings_of_own_cells_and_penalties_are_listed(parts, tmp_path):
@@ -745,11 +745,7 @@ def test_a_setting_that_two_optimisers_share_has_the_default_of_the_one_that_is_
     ],
 )
 def test_settings_of_own_optimisers_that_cannot_be_are_refused(clips, tmp_path, words, why):
-    ended = start(tmp_path, "use=[clips.py]", *words)
-
-    assert ended.code == 1
-    assert ended.err.count("\n") == 1
-    assert why in ended.err
+    assert why in refusal(tmp_path, "use=[clips.py]", *words)
     assert list(tmp_path.iterdir()) == [clips]
 
 

@@ -20,7 +20,6 @@ __all__ = ["KEY", "RegistrySource", "files_named", "with_own_settings"]
 
 KEY: Final = "use"
 _ALLOWED: Final = "a list of Python files, use=[mine.py,other.py]"
-
 _ORIGINS: Final = "rnn_exp.training.origins"
 _REGISTRIES: Final = {"task": ("rnn_exp.tasks", "TASKS"), "init": ("rnn_exp.networks", "INITS")}
 
@@ -100,16 +99,13 @@ class RegistrySource(ConfigSource):
 
 
 def with_own_settings(config_path: str, config: Any) -> None:  # noqa: ANN401 - Hydra's
-    """Add the settings of own cells and penalties to the primary file; null is their default.
+    """Add the settings of own cells, optimisers and penalties to the primary file, as null.
 
     Args:
         config_path: of the file.
         config: its content, which is changed.
     """
-    if (
-        config_path.removesuffix(".yaml") != "config"
-        or "rnn_exp.training.origins" not in sys.modules
-    ):
+    if config_path.removesuffix(".yaml") != "config" or _ORIGINS not in sys.modules:
         return
     from rnn_exp.training.origins import own_defaults
 

@@ -6,8 +6,6 @@ from rnn_exp.commands.command import add_config_dir, add_version, command
 
 __all__ = ["verify"]
 
-_STOPPED = "nothing was written"
-
 
 def verify() -> None:
     """Check parts and print what was compared, a line each; the exit code is 1 if one is off.
@@ -15,7 +13,7 @@ def verify() -> None:
     Raises:
         SystemExit: with exit code 1 if something is not as it should be, or is refused.
     """
-    with command("rnn-exp-verify", _STOPPED):
+    with command("rnn-exp-verify", "nothing was written"):
         _verify()
 
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from rnn_exp.data.table import DataError, Table, number_in, shown_cell
+from rnn_exp.data.table import DataError, Table, check_different, number_in, shown_cell
 
 __all__ = ["CsvTable"]
 
@@ -19,7 +19,7 @@ _OTHERS: Final = {
     b"\xff\xfe": "this is in UTF-16: save it as UTF-8",
     b"\xfe\xff": "this is in UTF-16: save it as UTF-8",
 }
-"""How files begin that are given in the place of one."""
+"""What other files begin with that are given by mistake, and what to do with them."""
 
 
 class _Line(NamedTuple):
@@ -112,9 +112,7 @@ def _check_names(names: Sequence[str]) -> None:
     """Refuse a first line that does not name columns."""
     if not names or not all(name.isprintable() for name in names):
         raise DataError(f"{_WHAT}; its first line names no columns")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{_WHAT}; two columns are called {twice}")
+    check_different(names, _WHAT)
     are_numbers = all(number_in(name) is not None for name in names)
     if are_numbers and not all(name.isdecimal() for name in names):  # 2020 may name a column
         raise DataError(f"{_WHAT}; its first line has numbers: write names above them")

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rnn_exp.data.table import DataError, Table
+from rnn_exp.data.table import DataError, Table, check_different
 
 __all__ = ["ParquetTable", "opened", "reason"]
 
@@ -16,17 +16,16 @@ _WHAT: Final = "a whole parquet file"
 _MOST: Final = 1 << 28  # values of a column: 2 GiB in float64
 
 
-def opened(path: Path | None, content: bytes | None = None) -> pq.ParquetFile:
+def opened(file: Path | bytes) -> pq.ParquetFile:
     """Open a parquet file, with its page checksums compared where it has them.
 
     Args:
-        path: of the file; it is not looked at if there is a content.
-        content: of the file, if it was read already.
+        file: its path, or its content, if it was read already.
 
     Raises:
         OSError or pyarrow.ArrowException: if it is no parquet file.
     """
-    where = path if content is None else pa.BufferReader(content)
+    where = pa.BufferReader(file) if isinstance(file, bytes) else file
     return pq.ParquetFile(where, page_checksum_verification=True)
 
 
@@ -48,14 +47,12 @@ class ParquetTable(Table):
 
     def __init__(self, content: bytes, shown: str) -> None:
         try:
-            with opened(None, content) as file:
+            with opened(content) as file:
                 schema, rows = file.schema_arrow, file.metadata.num_rows
             names = [name for name in schema.names if name.strip() and name.isprintable()]
         except (OSError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{_WHAT}; {_short(error)}") from None
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise DataError(f"{_WHAT}; two columns are called {twice}")
+        check_different(names, _WHAT)
         if not names or not 0 <= rows <= _MOST:
             raise DataError(f"{_WHAT} with columns of at most {_MOST} rows; it has {rows}")
         super().__init__(shown, names, rows)
@@ -103,7 +100,7 @@ class ParquetTable(Table):
     def _column(self, name: str) -> Any:  # noqa: ANN401 - pyarrow has no types
         """Read a column."""
         try:
-            with opened(None, self._content) as file:
+            with opened(self._content) as file:
                 table = file.read(columns=[name], use_threads=False)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{_WHAT}; {_short(error)}") from None

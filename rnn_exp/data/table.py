@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-__all__ = ["DataError", "Label", "Table", "number_in", "shown_cell"]
+__all__ = ["DataError", "Label", "Table", "check_different", "number_in", "shown_cell"]
 
 Label = int | str
 """A label of a row: a whole number, or a word."""
@@ -91,6 +91,21 @@ class Table(abc.ABC):
         if all(_WHOLE.fullmatch(cell) for cell in set(cells)):
             return [int(cell.partition(".")[0]) for cell in cells]
         return list(cells)
+
+
+def check_different(names: Sequence[str], what: str) -> None:
+    """Refuse two columns of one name.
+
+    Args:
+        names: of the columns.
+        what: the file is to be, in words.
+
+    Raises:
+        DataError: naming one that is there twice.
+    """
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{what}; two columns are called {twice}")
 
 
 def number_in(cell: str) -> float | None:

@@ -1,4 +1,4 @@
-r"""Sequences that end at time steps of their own: what lies behind an end, and steps by their lag.
+"""Sequences that end at time steps of their own: what lies behind an end, and steps by their lag.
 
 The time steps of all sequences begin together. What is recorded is counted from the end: of
 sequences that end together, a lag is a time step; of others it is another step in each. `ByLag`

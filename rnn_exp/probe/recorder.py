@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,8 @@ class Recorder:
         self._steps = None if optimizer is None else Steps(optimizer, self._wanted, self._end)
         self._ended = ended
         self.update, self._was_called = 0, False
-        self._seen, self._places = set[nn.Module](), itertools.count()
+        self._seen, self._kept, self._reached = (set[nn.Module]() for _ in range(3))
+        self._places = itertools.count()
         self.rows = Rows(folder)
         self.updates: list[dict[str, Any]] = []
         self.cuts: list[dict[str, Any]] = []
@@ -129,9 +130,28 @@ class Recorder:
             self.next_update()
         self.rows.flush()
 
-    def unseen(self) -> list[str]:
-        """Return the modules none of whose calls was seen with a graph, for messages."""
-        return [shown(name, each) for each, name in self.names.items() if each not in self._seen]
+    def doubts(self) -> Iterator[str]:
+        """Yield what was seen of no use: modules without a call or gradient, a still optimizer."""
+        if self.bad:
+            return
+        if left := self._shown(self._kept - self._reached):
+            yield (
+                f"no gradient came to {left}: was there a backward pass, and does the loss depend "
+                "on what it returns?"
+            )
+        if left := self._shown(self.names.keys() - self._seen):
+            yield (
+                f"no call of {left} with a graph was seen: is it frozen, was it called under "
+                "no_grad, compiled, or not called at all?"
+            )
+        if self._steps is not None and not self._steps.made and self._reached:
+            yield (
+                "the optimizer that was given made no step, so all was recorded as one update: "
+                "does another one train the model?"
+            )
+
+    def _shown(self, modules: Collection[nn.Module]) -> str:
+        return ", ".join(shown(name, each) for each, name in self.names.items() if each in modules)
 
     def next_update(self) -> None:
         """End an update: for programs that move weights in a way that cannot be seen."""
@@ -188,6 +208,8 @@ class Recorder:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
         """Keep a call of an update that is recorded."""
+        if any(each.numel() for each in tensors_with_graph(result)):
+            self._kept.add(module)
         if module in self._stepped_names:
             step = self._stepped.after(module, result, next(self._places))
             if step is not None and self.watching.stop_on_nonfinite:
@@ -217,17 +239,20 @@ class Recorder:
 
     def _check(self, measured: Measured) -> None:
         """See whether what a call has received is finite, and take the norm of all gradients."""
-        if self._steps is not None:
-            self._steps.ask_for_norm()
+        self._note_gradient(measured.call.module)
         if self.watching.stop_on_nonfinite:
             self._stop(first_bad(self.update, [_profiled(measured)]))
 
     def _check_step(self, module: nn.Module, step: Step, gradient: Tensor) -> None:
         """Do the same for a module that is called once a time step."""
-        if self._steps is not None:
-            self._steps.ask_for_norm()
+        self._note_gradient(module)
         if self.watching.stop_on_nonfinite and not bool(gradient.isfinite().all()):
             self._stop(self._at_step(module, step, is_forward=False))
+
+    def _note_gradient(self, module: nn.Module) -> None:
+        self._reached.add(module)
+        if self._steps is not None:
+            self._steps.ask_for_norm()
 
     def _check_size(self, module: nn.Module, step: Step) -> None:
         if not all(math.isfinite(float(size)) for size in step.sizes):

@@ -104,6 +104,7 @@ class SteppedCalls:
         self._names, self._is_mean, self._received = names, is_mean, received
         self._steps: dict[nn.Module, list[Step]] = {module: [] for module in names}
         self._last: dict[nn.Module, list[Any]] = {}  # nodes of the graph, of the last call
+        self._reached: set[nn.Module] = set()  # by a backward pass since the last call
         self._handles: list[RemovableHandle] = []
 
     def after(self, module: nn.Module, result: object, place: int) -> Step | None:
@@ -117,11 +118,12 @@ class SteppedCalls:
         outputs = _states(result, self._names[module], module)
         refuse_call(self._names[module], module, outputs[0])
         steps, has_graph = self._steps[module], any(each.requires_grad for each in outputs)
-        is_new = not steps or _has_come(steps[-1])
+        is_new = not steps or module in self._reached
         if is_new and not has_graph:
             return None  # such as one of a test
+        self._reached.discard(module)
         nodes = [each.grad_fn for each in outputs if each.grad_fn is not None]
-        connected = not is_new and has_graph and _depends(nodes, self._last.get(module, []))
+        connected = has_graph and _depends(nodes, self._last.get(module, []))
         self._last[module] = nodes
         chain, time = (steps[-1].chain, steps[-1].time) if steps else (-1, 0)
         step = Step(
@@ -146,6 +148,7 @@ class SteppedCalls:
         for handle in self._handles:
             handle.remove()
         self._last, self._handles = {}, []
+        self._reached.clear()
         for module, steps in self._steps.items():
             self._steps[module] = []
             if any(map(_has_come, steps)):
@@ -162,6 +165,7 @@ class SteppedCalls:
         def receive(gradient: Tensor) -> None:
             refuse_graph_of_gradients(self._names[module], module)
             step.receive(place, gradient)
+            self._reached.add(module)
             self._received(module, step, gradient.detach())
 
         return watch_gradient(output, receive)
@@ -228,7 +232,10 @@ def _why(steps: list[Step], place: int) -> str:
         return "it has no graph (no_grad, or a detached copy)"
     if not steps[place - 1].has_graph:
         return "the call before it has no graph (no_grad, or a detached copy)"
-    return "it does not depend on the call before (a detach, a copy, or a new sequence)"
+    return (
+        "it does not depend on the call before (a detach, a copy, a new sequence, or its state is "
+        "not what it returns first)"
+    )
 
 
 def _profile(steps: list[Step], is_mean: bool) -> Profile:

@@ -20,6 +20,7 @@ __all__ = [
     "made_at",
     "tensors_with_graph",
     "times_changed",
+    "weights_by_name",
     "weights_used",
     "without_graph",
 ]
@@ -44,6 +45,11 @@ def weights_used(module: nn.RNNBase) -> dict[str, Tensor]:
         for name, weight in zip(names, weights, strict=True)
         if weight is not None
     }
+
+
+def weights_by_name(module: nn.Module) -> dict[str, nn.Parameter | None]:
+    """Return the weights of a module alone, as they are at any time: to be read."""
+    return module._parameters  # noqa: SLF001
 
 
 def _moves_at_once(weight: Tensor) -> bool:

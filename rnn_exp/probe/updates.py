@@ -9,11 +9,18 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from rnn_exp.probe.torch_names import after_backward, aside, backward_number, times_changed
+from rnn_exp.probe.torch_names import (
+    after_backward,
+    aside,
+    backward_number,
+    times_changed,
+    weights_by_name,
+)
 
 __all__ = ["Counter", "Steps"]
 
@@ -34,29 +41,55 @@ class Counter:
     """
 
     def __init__(self, model: nn.Module, recorded: Iterable[nn.Module]) -> None:
-        weights = [each for each in model.parameters() if each.requires_grad]
-        apart = max(1, len(weights) // _FEW)
-        own = [each for module in recorded for each in module.parameters() if each.requires_grad]
-        self._looked_at = [*weights[::apart], *own[:_FEW]]
-        self._compared = [each for each in own[-1:] if type(each) is nn.Parameter]
-        self._seen: tuple[int, list[bytes]] = (-1, [])
+        places = _places_of(model)
+        own = [each[-1] for module in recorded if (each := _places_of(module))]
+        self._looked_at = [*places[:: max(1, len(places) // _FEW)], *own[:_FEW]]
+        self._samples = [_Sample(*place) for place in own[:_FEW]]
+        self._seen: list[object] = []
 
     def has_moved(self) -> bool:
         """Say whether weights have moved since this was last asked; True the first time."""
-        with aside():
-            values = [_few(each) for each in self._compared if each.device.type == "cpu"]
-        now = sum(map(times_changed, self._looked_at)), values
+        now: list[object] = [sample.bits() for sample in self._samples]
+        for weights, name in self._looked_at:
+            weight = weights.get(name)
+            now += (id(weight), 0 if weight is None else times_changed(weight))
         moved, self._seen = now != self._seen, now
         return moved
 
 
-def _few(weight: Tensor) -> bytes:
-    """Return the bits of some numbers of a weight, from all over it."""
-    numbers = weight.detach()
-    if numbers.dtype == torch.bfloat16:  # numpy has none
-        numbers = numbers.view(torch.int16)
-    flat = numbers.numpy().ravel()
-    return flat[:: max(1, len(flat) // _FEW)].tobytes()
+Weights = dict[str, nn.Parameter | None]
+
+
+class _Sample:
+    """The bits of some numbers of a weight on a CPU, from all over it; it is read very often."""
+
+    def __init__(self, weights: Weights, name: str) -> None:
+        self._weights, self._name = weights, name
+        self._place, self._view = 0, np.empty(0)
+
+    def bits(self) -> bytes:
+        weight = self._weights.get(self._name)
+        if type(weight) is not nn.Parameter or not weight.is_cpu or not weight.is_contiguous():
+            return b""
+        if weight.data_ptr() != self._place:
+            with aside():
+                numbers = weight.detach()
+                if numbers.dtype == torch.bfloat16:  # numpy has none
+                    numbers = numbers.view(torch.int16)
+                flat = numbers.numpy().ravel()
+            self._place = weight.data_ptr()
+            self._view = flat[:: max(1, len(flat) // _FEW)]
+        return self._view.tobytes()
+
+
+def _places_of(model: nn.Module) -> list[tuple[Weights, str]]:
+    """Return where the weights that are trained lie."""
+    return [
+        (weights_by_name(module), name)
+        for module in model.modules()
+        for name, weight in module.named_parameters(recurse=False)
+        if weight.requires_grad
+    ]
 
 
 class Steps:
@@ -78,7 +111,7 @@ class Steps:
         self._handles: list[RemovableHandle] = []
         self._unclipped: Tensor | None = None
         self._before: dict[str, Any] = {}
-        self._asked_in = -1
+        self._asked_in, self.made = -1, 0
 
     def open(self) -> None:
         """Begin to see steps."""
@@ -120,6 +153,7 @@ class Steps:
             self._unclipped = None
 
     def _post_hook(self, *_: Any) -> None:  # noqa: ANN401
+        self.made += 1
         if not self._before:
             self._ended({})
             return

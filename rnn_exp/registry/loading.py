@@ -43,8 +43,7 @@ class SourceText:
         """
         if source.version:
             return cls(source, None)
-        module = sys.modules.get(_module_name(source.name))
-        text = getattr(module, "__rnn_exp_text__", None)
+        text = _text_run(source.name)
         if text is None or hash_of(text) != source.sha256:
             allowed = (
                 "a file, unchanged since use has run it: only that can be sent to other processes"
@@ -63,8 +62,7 @@ class SourceText:
             if self.source not in loaded():
                 self._refuse_missing()
             return
-        module = sys.modules.get(_module_name(self.source.name))
-        text = getattr(module, "__rnn_exp_text__", None)
+        text = _text_run(self.source.name)
         if text is None:
             _run_text(self.source, self.text)
         elif text != self.text:
@@ -171,6 +169,15 @@ def _check_encoding(text: bytes, shown: str) -> None:
         raise SourceError("use", shown, f"{what}; {byte}: save it as UTF-8") from None
     if declared or b"\0" in text:
         raise SourceError("use", shown, f"{what}{declared or '; zero bytes are no text'}")
+
+
+def _text_run(name: str) -> bytes | None:
+    """Return the text that this process has run of a file; None: it has run none.
+
+    Args:
+        name: of the file, without its folder.
+    """
+    return getattr(sys.modules.get(_module_name(name)), "__rnn_exp_text__", None)
 
 
 def _module_name(name: str) -> str:

@@ -4,7 +4,7 @@ Whoever writes, reads, draws or documents results takes names, types and words f
 package needs nothing but the standard library, so that a list of columns costs no start-up.
 """
 
-from rnn_exp.schema.added import ADDED_SETTINGS, decisive, with_added
+from rnn_exp.schema.added import ADDED_SETTINGS, OF_TASKS, decisive, with_added
 from rnn_exp.schema.run_keys import RUN_KEYS, Key, column_lines
 from rnn_exp.schema.tables import (
     CARRIERS,
@@ -35,6 +35,7 @@ __all__ = [
     "FORMER_NAMES",
     "GRADIENT_STATUSES",
     "HASHES_SINCE",
+    "OF_TASKS",
     "RUN_JSON",
     "RUN_KEYS",
     "RUN_STATUSES",

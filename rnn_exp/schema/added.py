@@ -1,14 +1,15 @@
 """Settings that came after the first digests were given: at their default they leave digests alone.
 
 A run made before such a setting was there is the run that has its default now, under the same
-digest: it is "already there", and its row in the table of runs has the default.
+digest: it is "already there", and its row in the table of runs has the default. Without that a
+folder with runs of two versions would seem to have two settings where it has one.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["ADDED_SETTINGS", "decisive", "with_added"]
+__all__ = ["ADDED_SETTINGS", "OF_TASKS", "decisive", "with_added"]
 
 ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -41,6 +42,13 @@ _OF_EVERY_RUN: Final = (
     "evaluation.",
     "init.readout_scale",
 )
+_RANGED: Final = frozenset(
+    {"temporal_order", "adding", "multiplication", "permutation", "latch", "noise", "hold"}
+)
+OF_TASKS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"task.label": frozenset({"series"}), "task.lengths": _RANGED, "task.longest": _RANGED}
+)
+"""The tasks that each added setting of some tasks belongs to (tested against the dataclasses)."""
 
 
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,9 +75,12 @@ def with_added(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a run.json of any version, with those that came after it.
 
     Args:
-        settings: under their keys. Settings of a task or an init belong to some of these alone, and
-            are not added.
+        settings: under their keys. A setting of some tasks is added where the task is one of them.
     """
-    of_all = (key for key in ADDED_SETTINGS if key.startswith(_OF_EVERY_RUN))
-    missing = {key: ADDED_SETTINGS[key] for key in of_all if key not in settings}
+    task = str(settings.get("task"))
+    missing = {
+        key: value
+        for key, value in ADDED_SETTINGS.items()
+        if key not in settings and (key.startswith(_OF_EVERY_RUN) or task in OF_TASKS.get(key, ()))
+    }
     return dict(settings) | missing

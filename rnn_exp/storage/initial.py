@@ -56,8 +56,8 @@ def run_of(folder: Path) -> Run:
         raise FileNotFoundError(f"{folder} is no run's folder (no {RUN_JSON})")
     said: Any = read_json(path)
     try:
-        run, digest = run_from(nested(said["settings"])), said["digest"]
-    except (LookupError, TypeError, AttributeError, SettingError) as error:
+        run, digest = run_from(nested(dict(said["settings"]))), said["digest"]
+    except (LookupError, TypeError, ValueError, AttributeError, SettingError) as error:
         raise ValueError(f"{path} describes no run of this version: {error}") from None
     if run.digest != digest:
         raise ValueError(f"{path} describes run {digest}, its settings are those of {run.digest}")

@@ -126,7 +126,7 @@ def promised(
     Raises:
         OSError, ValueError or pyarrow.ArrowException: if it has not, or is no parquet file.
     """
-    with opened(path, content) as file:
+    with opened(path if content is None else content) as file:
         found, rows = file.schema_arrow, file.metadata.num_rows
     names: dict[str, str] = {}
     for column in TABLES[table].columns:
@@ -206,7 +206,7 @@ def _part(
         wrong = damage(source.path, source.entry)
         if wrong is not None:
             raise ValueError(wrong)
-    with opened(source.path, source.content) as file:
+    with opened(source.path if source.content is None else source.content) as file:
         table = file.read(columns=[source.names[name] for name in there], use_threads=False)
     if len(table.column_names) != len(there):
         raise ValueError("its columns are not those that its footer promised")

@@ -19,7 +19,7 @@ from rnn_exp.fields import Allowed, SettingError, choice_error
 
 __all__ = [
     "FileTask",
-    "Source",
+    "TaskFiles",
     "content_hash",
     "labels_of",
     "numbers_of",
@@ -80,16 +80,16 @@ class FileTask:
         if self.file is None:
             raise SettingError("file", None, f"the path of {what}")
         path = Path(self.file).absolute()
-        found = Source((path, *self.beside(path)), self.file).hashed(what)
+        found = TaskFiles((path, *self.beside(path)), self.file).hashed(what)
         if self.sha256 not in (None, found.sha256):
             raise _changed(self.file, str(self.sha256), found.sha256)
         object.__setattr__(self, "sha256", found.sha256)
         object.__setattr__(self, "_source", found)
 
     @property
-    def source(self) -> "Source":
+    def source(self) -> "TaskFiles":
         """The file, and those beside it."""
-        source: Source = self.__dict__["_source"]
+        source: TaskFiles = self.__dict__["_source"]
         return source
 
     def beside(self, path: Path) -> list[Path]:
@@ -102,7 +102,7 @@ class FileTask:
         return []
 
 
-class Source(NamedTuple):
+class TaskFiles(NamedTuple):
     """The files that a task is made from.
 
     Args:
@@ -115,7 +115,7 @@ class Source(NamedTuple):
     shown: str
     sha256: str = ""
 
-    def hashed(self, what: str) -> "Source":
+    def hashed(self, what: str) -> "TaskFiles":
         """Return the same files with their hash.
 
         Args:
@@ -198,7 +198,7 @@ def _changed(shown: str, wanted: str, found: str) -> SettingError:
     return SettingError("sha256", wanted, allowed)
 
 
-def table_of(source: Source) -> Table:
+def table_of(source: TaskFiles) -> Table:
     """Return the table in a task's file.
 
     Args:

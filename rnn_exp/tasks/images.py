@@ -13,7 +13,7 @@ from rnn_exp.fields import SettingError, check, flag, whole
 from rnn_exp.randomness import generator
 from rnn_exp.shapes import Shaped
 from rnn_exp.tasks.arrays import arrays_of_npz, idx_array, is_npz
-from rnn_exp.tasks.files import FileTask, Source, sha256_field, text
+from rnn_exp.tasks.files import FileTask, TaskFiles, sha256_field, text
 from rnn_exp.tasks.task import Batch, Classification
 
 __all__ = ["Images"]
@@ -165,7 +165,7 @@ def _order(pixels: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=2)
-def _read(source: Source) -> _Pictures:
+def _read(source: TaskFiles) -> _Pictures:
     """Return the images of a file, and of those beside it."""
     shown, contents = source.shown, source.contents()
     if is_npz(contents[0]):

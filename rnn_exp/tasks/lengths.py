@@ -61,10 +61,7 @@ class LengthRange(FixedLength):
         if self.lengths == _SEQUENCE:
             return self._draw_each(self.longest, batch_size, generator)
         length = int(torch.randint(self.length, self.longest + 1, (), generator=generator))
-        batch = self.draw_at(length, batch_size, generator)
-        missing = self.steps - len(batch.inputs)
-        inputs = torch.nn.functional.pad(batch.inputs, (0, 0, 0, 0, 0, missing))
-        return batch._replace(inputs=inputs)
+        return self._padded(self.draw_at(length, batch_size, generator))
 
     def _draw_each(self, longest: int, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw a length for each sequence; those of one nominal length are drawn together."""
@@ -73,9 +70,7 @@ class LengthRange(FixedLength):
         for length in sorted({*lengths.tolist()}):
             places = (lengths == length).nonzero().flatten()
             batch = self.draw_at(length, len(places), generator)
-            missing = self.steps - len(batch.inputs)
-            inputs = torch.nn.functional.pad(batch.inputs, (0, 0, 0, 0, 0, missing))
-            found.append(batch._replace(inputs=inputs))
+            found.append(self._padded(batch))
             order.append(places)
             ends[places] = batch.length
         back = torch.cat(order).argsort()
@@ -84,6 +79,12 @@ class LengthRange(FixedLength):
             for parts in zip(*(batch[:3] for batch in found), strict=True)
         )
         return Batch(inputs, targets, cues, int(ends.max()), ends)
+
+    def _padded(self, batch: Batch) -> Batch:
+        """Return a batch with zeros behind its inputs, up to the longest length that there is."""
+        missing = self.steps - len(batch.inputs)
+        inputs = torch.nn.functional.pad(batch.inputs, (0, 0, 0, 0, 0, missing))
+        return batch._replace(inputs=inputs)
 
     def draw_at(self, length: int, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw sequences of a nominal length.

@@ -14,7 +14,7 @@ from rnn_exp.fields import SettingError, check, number, whole
 from rnn_exp.shapes import Float, Shaped
 from rnn_exp.tasks.files import (
     FileTask,
-    Source,
+    TaskFiles,
     labels_of,
     numbers_of,
     only_column,
@@ -223,7 +223,7 @@ class Series(FileTask, Regression):
 
 @functools.lru_cache(maxsize=8)
 def _read(
-    source: Source,
+    source: TaskFiles,
     inputs: tuple[str, ...],
     column: str | None,
     label: str | None,

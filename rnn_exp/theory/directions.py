@@ -63,7 +63,7 @@ def log10_singular_values(
         >>> found.round(decimals=6).tolist()
         [[1.0, -1.0], [4.0, -4.0]]
     """
-    _refuse(lags, len(states))
+    _check_lags(lags, len(states))
     W = weight_hh.double()
     own = ACTIVATIONS[activation].from_output(states.double()) if slopes is None else slopes
     phi_slopes = own.double()
@@ -103,7 +103,7 @@ def log10_singular_values_of_cell(
         ValueError: for lags that are not there, or not in order.
     """
     T, _, _, H = trace.states.shape
-    _refuse(lags, T)
+    _check_lags(lags, T)
     n, trace, weights = H * (1 + has_memory), trace.double(), weights.each(torch.Tensor.double)
     product = torch.eye(n, dtype=torch.float64, device=trace.states.device)
     found, log10_scale = product.new_full((len(lags), n), torch.nan), product.new_zeros(())
@@ -126,7 +126,8 @@ def log10_singular_values_of_cell(
     return found
 
 
-def _refuse(lags: Sequence[int], T: int) -> None:
+def _check_lags(lags: Sequence[int], T: int) -> None:
+    """Refuse lags that are not there, or not in ascending order."""
     if any(not 1 <= lag <= T for lag in lags) or list(lags) != sorted(set(lags)):
         raise ValueError(f"{lags=} of {T} time steps: each at least 1, at most {T}, in order")
 

@@ -25,7 +25,7 @@ from rnn_exp.training.own_penalties import OwnPenalty
 from rnn_exp.training.settings import Training
 
 __all__ = [
-    "Wrong",
+    "PartError",
     "try_activation",
     "try_cell",
     "try_init",
@@ -41,8 +41,8 @@ _LARGE: Final = 1_000_000  # parameters; of as many no second run is held
 _NEAR: Final = 1e-5  # of a number that is computed alone and among others
 
 
-class Wrong(Exception):  # noqa: N818 - what a part does
-    """What a part must do, and what it did.
+class PartError(Exception):
+    """A part that does not do what it must: what that is, and what it did.
 
     Args:
         must: what is allowed, in words.
@@ -60,7 +60,7 @@ def try_task(task: Task) -> None:
         task: with its settings.
 
     Raises:
-        Wrong: if it does not do what it must, as the other trials.
+        PartError: if it does not do what it must, as the other trials.
     """
     batch = task.draw(_FEW, generator(0, "trial"))
     _want(isinstance(batch, Batch), "whose draw returns a Batch", f"it returned {_kind(batch)}")
@@ -165,9 +165,7 @@ def try_optimizer(
     """Try an optimiser: steps of two runs, until something has moved."""
     optimizer, layout = OPTIMIZERS[name], Layout(shapes(network, input_size, output_size))
     size = sum(map(math.prod, layout.shapes.values()))
-    draws = generator(0, "trial")
-
-    runs = _RUNS if size < _LARGE else 1
+    draws, runs = generator(0, "trial"), _RUNS if size < _LARGE else 1
 
     def normal() -> Tensor:
         values = torch.randn(runs, size, generator=draws, dtype=network.torch_dtype)
@@ -192,7 +190,7 @@ def try_optimizer(
         _want(not bool(flat.isnan().any()), nan, "it made NaN")
         if not torch.equal(flat, before):
             return
-    raise Wrong(must, f"nothing has moved after {_PATIENCE} steps")
+    raise PartError(must, f"nothing has moved after {_PATIENCE} steps")
 
 
 def _shape(memory: Mapping[str, object], name: str) -> object:
@@ -202,9 +200,9 @@ def _shape(memory: Mapping[str, object], name: str) -> object:
 
 
 def _want(holds: object, must: str, did: str) -> None:
-    """Raise what a part must do and what it did, unless it did so."""
+    """Raise `PartError`, unless a part did what it must."""
     if not holds:
-        raise Wrong(must, did)
+        raise PartError(must, did)
 
 
 def _want_shape(found: object, shape: tuple[int | None, ...], must: str, did: str) -> None:

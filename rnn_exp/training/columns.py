@@ -49,6 +49,13 @@ MOST_NUMBERS: Final = 1 << 20
 """Numbers of all C_t that are held at a time: they are many, and only norms are wanted."""
 
 
+class _Recurrent(NamedTuple):
+    """The weights of a layer, and the name of those through which h_{t-1} comes in."""
+
+    weights: LayerWeights
+    name: str
+
+
 def profile(
     gradients: Gradients,
     cell: Cell,
@@ -77,7 +84,7 @@ def profile(
         (
             piece.start,
             [
-                _layer_profile(trace, direct, totals, cell, Recurrent(own, name), lags)
+                _layer_profile(trace, direct, totals, cell, _Recurrent(own, name), lags)
                 for trace, direct, totals, own in zip(*piece[1:], weights, strict=True)
             ],
         )
@@ -116,7 +123,7 @@ def _layer_profile(
     direct: Tensor,
     totals: Totals,
     cell: Cell,
-    of: "Recurrent",
+    recurrent: _Recurrent,
     lags: ByLag | None,
 ) -> dict[str, Float[Tensor, "time run"]]:
     if lags is not None:
@@ -128,7 +135,7 @@ def _layer_profile(
         "log10_total": _log10_per_sequence(totals.total) + more,
         "log10_direct": _from_the_end(_log10_per_sequence(direct), len(trace.states)) + more,
         "log10_contribution": (
-            _log10_own_contributions(trace, totals, cell, of)
+            _log10_own_contributions(trace, totals, cell, recurrent)
             if isinstance(cell, OwnContributions)
             else log10_contributions(trace, cell.deltas(trace, totals))
         ),
@@ -267,30 +274,23 @@ def contributions(
     return deltas.mT @ trace.previous_states
 
 
-class Recurrent(NamedTuple):
-    """The weights of a layer, and the name of those through which h_{t-1} comes in."""
-
-    weights: LayerWeights
-    name: str
-
-
 def _as_rows(weights: Float[Tensor, "time run ..."]) -> Float[Tensor, "time run one k"]:
     """Return any parameter's gradient as a matrix of one row."""
     return weights.flatten(2).unsqueeze(2)
 
 
 def _log10_own_contributions(
-    trace: Trace, totals: Totals, cell: OwnContributions, of: Recurrent
+    trace: Trace, totals: Totals, cell: OwnContributions, recurrent: _Recurrent
 ) -> Float[Tensor, "time run"]:
     """Return log10 ‖C_t‖ of every time step, in a cell that gives the C_t itself."""
     T, R = trace.states.shape[:2]
-    steps = max(1, MOST_NUMBERS // (R * of.weights.named()[of.name][0].numel()))
+    steps = max(1, MOST_NUMBERS // (R * recurrent.weights.named()[recurrent.name][0].numel()))
     found = trace.states.new_empty(T, R, dtype=torch.float64)
     for start in range(0, T, steps):
         own = slice(start, start + steps)
         memory = None if totals.memory is None else totals.memory[own]
         part = SummedTotals(totals.total[own], memory)
-        added = cell.contributions(trace.between(start, start + steps), part, of.weights, of.name)
+        added = cell.contributions(trace.between(start, start + steps), part, *recurrent)
         found[own] = log10_norm(_as_rows(added))
     return found
 

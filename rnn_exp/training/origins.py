@@ -16,7 +16,6 @@ from rnn_exp.training.settings import Training
 
 __all__ = ["defaults_of", "own_defaults", "own_kinds", "sources_of", "use_words", "usual_of"]
 
-
 _PLAIN_PATH: Final = re.compile(r"[\w./+-]+")  # what the command line reads without quotes
 
 
@@ -24,10 +23,10 @@ def sources_of(task: Task, network: Network, init: Init, training: Training) -> 
     """Return the source of each part that is none of this package, by its word: ``task=mine``.
 
     Args:
-        task: of a run, as the next three.
-        network: what the network is.
-        init: how its weights are drawn.
-        training: how it is trained.
+        task: of a run.
+        network: of the run.
+        init: of the run.
+        training: of the run.
     """
     parts: list[tuple[str, Registry[Any], str, object]] = [
         ("task", TASKS, task.name, type(task)),
@@ -100,7 +99,7 @@ def _settings_of_all(kinds: Iterable[type]) -> dict[str, Any]:
 
 
 def use_words(sources: dict[str, Source]) -> list[str]:
-    """Return the word of the command line that has sources run which are files; none for none.
+    """Return the word ``use=[…]`` that has the files among some sources run; none without files.
 
     Args:
         sources: those of a run.

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from rnn_exp.fields import SettingError
 from rnn_exp.registry import why_of
 from rnn_exp.training.attempts import (
-    Wrong,
+    PartError,
     try_activation,
     try_cell,
     try_init,
@@ -63,7 +63,7 @@ def refuse_wrong_parts(runs: Iterable[Run]) -> None:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # they come again where the run trains
                     trial.call(*given)
-            except Wrong as wrong:
+            except PartError as wrong:
                 raise SettingError(key, name, f"{trial.what} {wrong}") from None
             except (Exception, SystemExit) as error:
                 why = f"{source.name}, {why_of(error, source)}"

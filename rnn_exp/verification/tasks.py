@@ -42,7 +42,7 @@ def check_task(part: str, task: Task) -> Iterator[Finding]:
     yield truth(
         part,
         "inputs are finite, and 0 after the end of a sequence",
-        all(bool(b.inputs.isfinite().all()) and not _behind(b).any() for b in batches),
+        all(bool(b.inputs.isfinite().all()) and not _inputs_after_ends(b).any() for b in batches),
     )
     yield truth(
         part,
@@ -63,7 +63,7 @@ def _ends(batch: Batch) -> Tensor:
     return torch.tensor([batch.length]) if batch.ends is None else batch.ends
 
 
-def _behind(batch: Batch) -> Tensor:
+def _inputs_after_ends(batch: Batch) -> Tensor:
     """Return the inputs with 0 in place of those of all sequences up to their ends."""
     after = torch.arange(len(batch.inputs)).unsqueeze(1) >= _ends(batch)
     return batch.inputs * after.unsqueeze(-1)

@@ -11,7 +11,7 @@ from rnn_exp.registry import Registry, load_plugins, use_files, why_of
 from rnn_exp.sweeps import process
 from rnn_exp.tasks import TASKS
 from rnn_exp.tasks.files import FileTask
-from rnn_exp.training.attempts import Wrong, try_activation, try_cell, try_penalty, try_task
+from rnn_exp.training.attempts import PartError, try_activation, try_cell, try_penalty, try_task
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.own_penalties import OWN_PENALTIES
 from rnn_exp.verification.figures import check_figure
@@ -108,7 +108,7 @@ def _found(word: str, kind: _Kind, name: str) -> Iterator[Finding]:
     try:
         kind.attempt(kind.registry[name])
         yield from kind.check(word, kind.registry[name])
-    except Wrong as wrong:
+    except PartError as wrong:
         yield truth(word, f"it is one {wrong}", False)
     except SettingError:
         raise
@@ -120,7 +120,7 @@ def _found(word: str, kind: _Kind, name: str) -> Iterator[Finding]:
 
 
 def _words(sources: Sequence[object]) -> list[str]:
-    """Return the words of all parts that come from some sources; of none: of all that is ours."""
+    """Return the words of all parts of some sources; without any, of all that are built in."""
     found = []
     for key, kind in _KINDS.items():
         for name in kind.registry:

@@ -85,14 +85,16 @@ def _network_for(init: Init) -> tuple[Network, int]:
     Raises:
         SettingError: if it refuses all.
     """
-    networks = [Network(hidden_size=n, cell=c) for n in (_UNITS, 1) for c in CELLS if _plain(c)]
+    networks = [
+        Network(hidden_size=n, cell=c) for n in (_UNITS, 1) for c in CELLS if _needs_no_setting(c)
+    ]
     for network, outputs in itertools.product(networks, (2, 1)):
         if not [*init.refusals(network, outputs)]:
             return network, outputs
     raise SettingError("init", init.name, "an init that some cell and size make sense for")
 
 
-def _plain(cell: str) -> bool:
+def _needs_no_setting(cell: str) -> bool:
     """Whether a cell needs no setting besides its word."""
     try:
         Network(cell=cell)

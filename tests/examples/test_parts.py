@@ -31,7 +31,7 @@ def forgotten():
 @pytest.mark.parametrize(
     ("name", "word"), [("erf", "network.activation=erf"), ("np_rnn", "init=np_rnn")]
 )
-def test_the_verification_finds_nothing(name, word):
+def test_a_part_of_the_examples_passes_its_verification(name, word):
     findings = list(verify([word], use=[EXAMPLES / f"{name}.py"]))
 
     assert findings

@@ -22,6 +22,7 @@ from torch.utils.checkpoint import (
 )
 
 from rnn_exp import RecorderError, RecordingWarning, record_gradients
+from rnn_exp.probe.replay import Call
 
 ROOT = Path(__file__).parents[2]
 
@@ -249,11 +250,11 @@ def test_a_graph_of_gradients_is_refused_for_it_would_be_counted_twice():
     model = nn.LSTM(3, 4)
     cell = nn.ModuleDict({"cell": nn.RNNCell(3, 4)})
     x = torch.randn(5, 2, 3, requires_grad=True)
-    with record_gradients(model), pytest.raises(RecorderError, match=r"LSTM.*create_graph"):
+    with pytest.raises(RecorderError, match=r"LSTM.*create_graph"), record_gradients(model):
         torch.autograd.grad(model(x)[0].sum(), x, create_graph=True)
     with (
-        record_gradients(cell, steps_of=["cell"]),
         pytest.raises(RecorderError, match=r"cell \(RNNCell\).*create_graph"),
+        record_gradients(cell, steps_of=["cell"]),
     ):
         torch.autograd.grad(cell["cell"](x[0]).sum(), x, create_graph=True)
     assert_gone(model)
@@ -305,6 +306,22 @@ def test_of_two_optimisers_the_one_that_is_given_ends_updates():
     frame = recording.to_frame()
     calls = frame.groupby(["update", "module"])["call"].unique().map(list).to_dict()
     assert calls == {(0, "0"): [0, 1, 2], (0, "1"): [0], (1, "0"): [0, 1, 2], (1, "1"): [0]}
+
+
+def test_weights_that_are_replaced_or_moved_behind_the_back_of_torch_end_an_update():
+    model, x = nn.GRU(3, 4), torch.randn(5, 2, 3)
+    with record_gradients(model) as recording:
+        for number in range(5):
+            model(x)[0].sum().backward()
+            model(x)[0].sum().backward()  # the same update: gradients are accumulated
+            if number < 2:
+                model.weight_hh_l0.data.mul_(0.5)
+                model.bias_hh_l0.data.add_(0.5)
+            else:
+                state = {name: value + 1 for name, value in model.state_dict().items()}
+                model.load_state_dict(state, assign=True)
+    calls = recording.to_frame().groupby("update")["call"].nunique()
+    assert calls.to_dict() == {0: 2, 1: 2, 2: 2, 3: 2, 4: 2}
 
 
 def test_two_recordings_of_one_model_see_the_same():
@@ -406,6 +423,7 @@ def test_afterwards_no_graph_is_kept_and_none_of_a_call_that_is_dropped_meanwhil
         assert gone() is None
         if not steps_of:
             assert Kept.alive() is None  # at once, and not when Python looks for cycles
+            assert not any(type(each) is Call for each in gc.get_objects())
         loss = forward()
         last = Kept.alive
     del loss
@@ -479,6 +497,21 @@ class Loop(nn.Module):
         return h
 
 
+def test_a_module_to_which_no_gradient_came_is_named():
+    model = nn.ModuleList([nn.GRU(3, 4), nn.GRU(3, 4)])
+    recording = record_gradients(model)
+
+    def run():
+        with recording:
+            first, second = (each(torch.randn(5, 2, 3))[0].sum() for each in model)
+            first.backward()
+            assert second.requires_grad
+
+    with pytest.warns(RecordingWarning, match=r"no gradient came to 1 \(GRU\): was there"):
+        run()
+    assert set(recording.to_frame()["module"]) == {"0"}
+
+
 COMPILED = """
 import warnings
 
@@ -526,7 +559,7 @@ def test_a_checkpoint_that_keeps_some_products_keeps_its_own_alone():
         contexts = functools.partial(create_selective_checkpoint_contexts, policy, True)
         return checkpoint(model, x, use_reentrant=False, context_fn=contexts).square().sum()
 
-    for model in (nn.Sequential(nn.RNN(3, 4, 2), First(), nn.Linear(4, 2)), Loop()):
+    for model in (nn.Sequential(nn.RNN(3, 4, 2), First(), nn.Linear(4, 2), nn.Tanh()), Loop()):
         x, found = torch.randn(5, 2, 3), []
         for is_recorded in (False, True):
             model.zero_grad()

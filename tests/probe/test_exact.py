@@ -55,6 +55,21 @@ def test_every_column_of_every_form_of_a_call_is_that_of_the_module_one_step_at_
     compare(frame, expected(form, module, sequences, initial))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("kind", calls.KINDS)
+def test_layers_that_are_computed_again_are_the_call_to_the_bit(kind, batch_first, dtype):
+    """torch rounds a product in another way where it knows that no gradient is wanted of it."""
+    form = Form(kind, 2, batch_first=batch_first, dtype=dtype, hx="positional", lengths=(5, 5, 5))
+    module, sequences = calls.module_of(form), calls.sequences_of(form)
+    initial = calls.initial_of(form, module)
+    for trains, reads, starts in ((True, False, False), (False, True, False), (True, True, True)):
+        module.requires_grad_(trains)
+        x = [each.clone().requires_grad_(reads) for each in sequences]
+        own = tuple(each.clone().requires_grad_(starts) for each in initial)
+        assert len(recorded(form, module, x, own)) == 10  # what is not the call is refused
+
+
 @settings(max_examples=20)
 @given(calls.forms(dtype=torch.float32))
 def test_in_single_precision_where_torch_has_other_kernels_it_is_the_same_to_that_precision(form):

@@ -63,6 +63,14 @@ def test_a_state_is_named_by_module_layer_direction_time_and_update(stops, more)
 
 
 @pytest.mark.parametrize("stops", [True, False])
+def test_of_modules_that_hand_it_on_it_is_the_one_that_was_called_first(stops):
+    model, x = Broken(), torch.randn(6, 2, 3)
+    x[2] = math.nan
+    bad = found_by(stops, model, lambda: model(x).sum().backward())
+    assert (bad.module, bad.layer, bad.time, bad.is_forward) == ("first", 0, 3, True)
+
+
+@pytest.mark.parametrize("stops", [True, False])
 def test_a_weight_that_is_not_finite_is_seen_in_the_layer_and_direction_that_has_it(stops):
     model, x = nn.LSTM(3, 4, 3, bidirectional=True), torch.randn(5, 2, 3)
     with torch.no_grad():

@@ -124,8 +124,8 @@ def test_weights_that_move_within_a_backward_pass_are_refused():
 
     x.requires_grad_().register_hook(moves)
     with (
-        record_gradients(model),
         pytest.raises(RecorderError, match="its weights have moved before the backward pass"),
+        record_gradients(model),
     ):
         model(x)[0].sum().backward()
 
@@ -135,3 +135,17 @@ def test_a_batch_of_no_sequences_leaves_no_row():
     with record_gradients(model) as recording:
         model(torch.zeros(5, 0, 3))[0].sum().backward()
     assert recording.to_frame().empty
+
+
+@pytest.mark.parametrize("updates", [1, 3])
+def test_an_optimizer_that_makes_no_step_is_warned_of(updates):
+    model = nn.RNN(2, 3)
+    other, training = (torch.optim.SGD(model.parameters(), 0.1) for _ in range(2))
+
+    with (
+        pytest.warns(RecordingWarning, match="made no step"),
+        record_gradients(model, optimizer=other),
+    ):
+        for _ in range(updates):
+            model(torch.randn(4, 1, 2))[0].sum().backward()
+            training.step()

@@ -245,6 +245,34 @@ def test_calls_that_nobody_differentiates_leave_nothing():
     assert recording.cuts.empty
 
 
+def test_a_call_of_a_test_is_no_cut_also_where_the_last_call_has_no_gradient():
+    model = Loop("gru")
+    with record_gradients(model, steps_of=["cell"]) as recording:
+        model(T=6)[2].sum().backward()
+        with torch.no_grad():
+            model(T=9)
+        model(T=2)[-1].sum().backward()
+    assert recording.cuts.empty
+    assert recording.to_frame().groupby("call")["time"].max().tolist() == [6, 2]
+
+
+def test_a_chain_goes_on_through_a_backward_pass_that_keeps_its_graph():
+    model, kept = Loop("gru"), []
+    with record_gradients(model, steps_of=["cell"]) as recording:
+
+        def keep(parts):
+            retained(kept)(parts)
+            if len(kept) == 3:
+                parts[0].sum().backward(retain_graph=True)
+
+        model(T=6, keep=keep)[-1].square().sum().backward()
+    frame = recording.to_frame()
+    assert frame["time"].tolist() == [1, 2, 3, 4, 5, 6]
+    wanted = [rms(parts[0].grad, 2) for parts in kept]
+    np.testing.assert_allclose(frame["log10_total"], wanted, atol=1e-6)
+    assert recording.cuts.empty
+
+
 def test_an_optimiser_tells_the_norm_of_a_gradient_that_a_cell_alone_has():
     model = Loop("rnn")
     optimizer = torch.optim.SGD(model.parameters(), 0.1)

@@ -1,16 +1,20 @@
 """A digest that was given stays: settings that are added later leave it alone at their default."""
 
+import json
+
 import pytest
 
 from rnn_exp.networks import INITS, Network
-from rnn_exp.schema import ADDED_SETTINGS
+from rnn_exp.schema import ADDED_SETTINGS, OF_TASKS
+from rnn_exp.storage.loading import load
 from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done, write
-from rnn_exp.tasks import TASKS
+from rnn_exp.tasks import TASKS, Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.origins import defaults_of
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from tests.sealing import write_sealed
 
 # Computed by version 0.1.0 before the first setting was added to it (commit d7840e8).
 GIVEN = [
@@ -57,6 +61,35 @@ def test_every_setting_that_was_added_has_its_default_written_down():
     }
 
     assert {key: settings[key] for key in ADDED_SETTINGS} == ADDED_SETTINGS
+
+
+def test_it_is_written_down_which_tasks_have_a_setting_that_was_added():
+    assert {
+        key: {
+            name for name, kind in TASKS.items() if key.removeprefix("task.") in defaults_of(kind)
+        }
+        for key in ADDED_SETTINGS
+        if key.startswith("task.")
+    } == OF_TASKS
+
+
+def test_runs_of_before_and_after_a_setting_of_a_task_was_added_do_not_differ_in_it(tmp_path):
+    for seed in (0, 1):
+        run = Run(
+            Adding(4), network=Network(hidden_size=4), training=Training(updates=1), seed=seed
+        )
+        [outcome] = train_runs([run])
+        (tmp_path / run.name).mkdir()
+        write(tmp_path / run.name, outcome)
+    said = json.loads((tmp_path / run.name / "run.json").read_text(encoding="utf-8"))
+    for key in OF_TASKS:
+        said["settings"].pop(key, None)
+    write_sealed(tmp_path / run.name, said)
+
+    results = load(tmp_path)
+
+    assert results.varying == {"seed": [0, 1]}
+    assert results.runs["task.lengths"].tolist() == ["batch", "batch"]
 
 
 def test_a_folder_of_before_a_setting_was_added_is_the_run_with_its_default(tmp_path, monkeypatch):

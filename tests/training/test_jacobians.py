@@ -149,7 +149,7 @@ def test_all_cells_of_the_package_are_compared():
 
 @pytest.mark.parametrize("engine", ["scan", "torch"])
 @pytest.mark.parametrize("cell", PROGRAMS)
-def test_of_every_cell_they_are_those_of_autograds_jacobian(cell, engine):
+def test_the_singular_values_of_every_cell_are_those_of_autograds_jacobian(cell, engine):
     kind, n = CELLS[cell], 4
     given = {} if kind.only_activation else {"activation": "sigmoid"}
     given |= {"leak": 0.25} if kind.has_leak else {}
@@ -192,7 +192,7 @@ def test_of_every_cell_they_are_those_of_autograds_jacobian(cell, engine):
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_a_step_cell_has_those_of_the_cell_that_it_writes_out(monkeypatch, name):
+def test_a_step_cell_has_the_singular_values_of_the_cell_that_it_writes_out(monkeypatch, name):
     kind = TWINS[name]
     monkeypatch.setattr(CELLS, "_things", {**CELLS._things, kind.name: kind})
     own, same = (
@@ -202,7 +202,7 @@ def test_a_step_cell_has_those_of_the_cell_that_it_writes_out(monkeypatch, name)
     np.testing.assert_allclose(own.jacobians[VALUES], same.jacobians[VALUES], atol=1e-9)
 
 
-def test_a_long_sequence_in_stretches_has_those_of_the_whole(monkeypatch):
+def test_a_long_sequence_in_stretches_has_the_singular_values_of_the_whole(monkeypatch):
     def values():
         task, recording = Adding(400), Recording(1, jacobian_lags=300)
         training = Training(1, batch_size=2, truncate_every=8, truncate_back=8)
