@@ -190,8 +190,8 @@ class GradientRecording:
     def to_frame(self) -> pd.DataFrame:
         """Return a row an update, call, module, layer, direction and time step.
 
-        Columns are those of the table of gradients of a run (``rnn-exp --columns``), with ``module``,
-        ``direction`` and ``call`` (of the module in that update, from 0) beside them.
+        Columns are those of the table of gradients of a run (``rnn-exp --columns``), with
+        ``module``, ``direction`` and ``call`` (of the module in that update, from 0) beside them.
         """
         return self._recorder.rows.to_frame()
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rnn_exp import RecorderError, SettingError, record_gradients
+from rnn_exp import RecorderError, RecordingWarning, SettingError, record_gradients
 
 
 class Own(nn.LSTM):
@@ -142,10 +142,11 @@ def test_an_optimizer_that_makes_no_step_is_warned_of(updates):
     model = nn.RNN(2, 3)
     other, training = (torch.optim.SGD(model.parameters(), 0.1) for _ in range(2))
 
-    with (
-        pytest.warns(RecordingWarning, match="made no step"),
-        record_gradients(model, optimizer=other),
-    ):
-        for _ in range(updates):
-            model(torch.randn(4, 1, 2))[0].sum().backward()
-            training.step()
+    def train():
+        with record_gradients(model, optimizer=other):
+            for _ in range(updates):
+                model(torch.randn(4, 1, 2))[0].sum().backward()
+                training.step()
+
+    with pytest.warns(RecordingWarning, match="made no step"):
+        train()
