@@ -1,12 +1,15 @@
 """Every test: the process as the command line settles it, no use of torch's global generator."""
 
 import signal
+import sys
+from pathlib import Path
 
 import hypothesis
 import matplotlib
 import pytest
 import torch
 
+import rnn_exp
 import tests.typecheck  # noqa: F401 - before the package, whose functions it checks
 from rnn_exp.sweeps import process
 from tests import read_once
@@ -17,6 +20,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 process.settle()
 process.use_one_thread()
 read_once.start()
+# Hydra looks for plugins once in a process, whichever test is the first to compose something.
+sys.path.append(str(Path(rnn_exp.__file__).parent / "_hydra"))
 matplotlib.use("agg")
 # No limits of time: how long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile(

@@ -26,6 +26,7 @@ __all__ = [
     "why_of",
 ]
 
+_WRITTEN: Final = "<@beartype"  # of code that a checker has written, in the checked module's name
 _CHECKERS: Final = ("jaxtyping", "beartype")  # stand between caller and callee in tests
 TYPED: Final = "typed in Python"
 """The name of what was typed in a notebook."""
@@ -113,7 +114,8 @@ def module_of_caller(frame: FrameType | None) -> Mapping[str, Any]:
         frame: of the function.
     """
     while frame is not None and (frame := frame.f_back) is not None:
-        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _CHECKERS:
+        module = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if module not in _CHECKERS and not frame.f_code.co_filename.startswith(_WRITTEN):
             return frame.f_globals
     return {}
 

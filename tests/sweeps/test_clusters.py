@@ -428,7 +428,7 @@ def test_a_dask_that_has_another_text_of_an_own_part_is_refused(dask, tmp_path):
     assert told.code == 1
     assert re.fullmatch(
         r"rnn-exp: a worker refused its runs: use=own_parts_of_a_cluster\.py \(sha256 \w{12}\) "
-        r"is not possible: allowed is the same everywhere; a worker has "
+        r"is not possible: allowed is the same file everywhere; a worker has "
         r"own_parts_of_a_cluster\.py \(sha256 \w{12}\): start the workers anew\n",
         told.err,
     )
