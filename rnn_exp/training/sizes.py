@@ -29,8 +29,8 @@ PROCESS = 300 * 1000**2
 
 # What torch loads to follow the step of a cell, as measured.
 _FOLLOWING = 50 * 1000**2
-# What freed blocks of memory that are not used again add: of one run of the program to the next 15 to
-# 65 %, as measured with T=1000.
+# What freed blocks of memory that are not used again add: 15 to 65 % with T=1000, from one run of
+# the program to the next, as measured.
 _GAPS = 35  # per cent
 _DOUBLE = 8  # bytes
 
