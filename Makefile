@@ -41,6 +41,7 @@ results: .venv/installed
 bench: .venv/installed
 	.venv/bin/python scripts/benchmark.py
 	.venv/bin/python scripts/benchmark_cells.py
+	.venv/bin/python scripts/benchmark_recorder.py
 	.venv/bin/python scripts/benchmark_load.py
 	.venv/bin/python scripts/benchmark_sweep.py
 
