@@ -26,6 +26,7 @@ from rnn_exp.sweeps import process
 from rnn_exp.tasks import Adding
 from rnn_exp.training.columns import profile
 from rnn_exp.training.optimizers import OPTIMIZERS
+from rnn_exp.training.settings import Training
 
 Update = Callable[[], object]
 _UPDATES_A_ROUND = 5
@@ -45,7 +46,9 @@ def scan_update(
     drawn = [Gaussian(0.9).draw(sizes, seed) for seed in range(runs)]
     parameters = Parameters.stack(drawn, torch.float32)
     optimizer = OPTIMIZERS["adam"]
-    memory = optimizer.memory(parameters.flat)
+    training = Training(optimizer="adam")
+    memory = optimizer.memory(parameters.flat, training)
+    own = optimizer.arguments(training, parameters.layout)
     views = parameters.views()
     batch = task.draw(B, torch.Generator().manual_seed(0))
     x = batch.inputs.unsqueeze(1).expand(-1, runs, -1, -1).contiguous()
@@ -56,7 +59,7 @@ def scan_update(
         gradients = scan_engine(views, x, asked, network)
         norms = profile(gradients, network.make_cell()) if everything else norms_of(gradients)
         gradient = parameters.pack(gradients.parameters)
-        optimizer.step(parameters.flat, gradient, memory, 1e-4)
+        optimizer.step(parameters.flat, gradient, memory, 1e-4, **own)
         return norms
 
     return update
