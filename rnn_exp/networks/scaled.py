@@ -12,12 +12,12 @@ from torch import Tensor
 
 from rnn_exp.shapes import Float, Shaped
 
-__all__ = ["LOG10_OF_2", "Scaled"]
+__all__ = ["LOG10_OF_2", "OF_ZERO", "Scaled"]
 
 LOG10_OF_2 = math.log10(2.0)
 
-# The exponent of what is exactly zero: below that of any number.
-_OF_ZERO = -(1 << 40)
+OF_ZERO = -(1 << 40)
+"""The exponent of what is exactly zero: below that of any number."""
 _LEAST, _MOST, _DIGITS = -1022, 1023, 52
 # No more is taken out at a time, so that a power of two holds it.
 _STRIDE = 1000
@@ -41,7 +41,7 @@ class Scaled(NamedTuple):
     def zeros(cls, shape: tuple[int, ...], device: torch.device) -> "Scaled":
         """Return zeros of a shape; the last axis shares an exponent."""
         values = torch.zeros(shape, dtype=torch.float64, device=device)
-        return cls(values, torch.full(shape[:-1], _OF_ZERO, dtype=torch.int64, device=device))
+        return cls(values, torch.full(shape[:-1], OF_ZERO, dtype=torch.int64, device=device))
 
     @classmethod
     def of(cls, values: Float[Tensor, "*any batch k"]) -> "Scaled":
@@ -61,7 +61,7 @@ class Scaled(NamedTuple):
         largest = self.values.abs().amax(-1)
         own = torch.frexp(largest)[1].long().clamp(-_STRIDE, _STRIDE)
         own = torch.where(largest.isfinite(), own, 0)
-        exponents = torch.where(largest == 0, _OF_ZERO, self.exponents + own)
+        exponents = torch.where(largest == 0, OF_ZERO, self.exponents + own)
         return Scaled(self.values * _power_of_two(-own).unsqueeze(-1), exponents)
 
     def plus(self, other: "Scaled") -> "Scaled":
@@ -80,7 +80,7 @@ class Scaled(NamedTuple):
     @property
     def nothing(self) -> Shaped[Tensor, "*any batch"]:
         """Which sequences are exactly zero, of numbers that are `settled`."""
-        return self.exponents == _OF_ZERO
+        return self.exponents == OF_ZERO
 
     def aligned(self) -> tuple[Float[Tensor, "*any batch k"], Float[Tensor, "*any"]]:
         """Return values that share an exponent over the batch, and it: one for each run and step.

@@ -5,18 +5,18 @@ Inside this package there is one layout alone: (time, batch, k), with zeros behi
 A layer that reads backwards has each sequence turned about, so that its own first step is first.
 """
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from rnn_exp.networks.scaled import OF_ZERO
 from rnn_exp.shapes import Float, Shaped
 
 __all__ = ["Layout", "Lengths"]
 
 Values = Tensor | PackedSequence
-_OF_NOTHING: Final = -(1 << 40)
 
 
 class Lengths(NamedTuple):
@@ -37,7 +37,7 @@ class Lengths(NamedTuple):
         """Return the sequences with their ends side by side, at the last place; zeros before."""
         if self.each is None:
             return values
-        place = self._steps(values.device) - (self.longest - self.each)
+        place = self._place_by_lag(self.each, values.device)
         moved = values.gather(0, _wide(place.clamp(min=0), values))
         return torch.where((place >= 0).unsqueeze(-1), moved, moved.new_zeros(()))
 
@@ -45,8 +45,8 @@ class Lengths(NamedTuple):
         """Return powers of two as `by_lag` does; where there is no number, one that counts not."""
         if self.each is None:
             return exponents
-        place = self._steps(exponents.device) - (self.longest - self.each)
-        return torch.where(place >= 0, exponents.gather(0, place.clamp(min=0)), _OF_NOTHING)
+        place = self._place_by_lag(self.each, exponents.device)
+        return torch.where(place >= 0, exponents.gather(0, place.clamp(min=0)), OF_ZERO)
 
     def at_end(self, values: Float[Tensor, "batch k"]) -> Float[Tensor, "time batch k"]:
         """Return zeros with a value at the last time step of each sequence."""
@@ -61,8 +61,14 @@ class Lengths(NamedTuple):
         """Return how many sequences have each place of `by_lag`."""
         if self.each is None:
             return torch.full((self.longest,), float(self.batch), dtype=torch.float64)
-        place = self._steps(device) - (self.longest - self.each.to(device))
+        place = self._place_by_lag(self.each, device)
         return (place >= 0).sum(1).double()
+
+    def _place_by_lag(
+        self, each: Shaped[Tensor, " batch"], device: torch.device
+    ) -> Shaped[Tensor, "time batch"]:
+        """Return which step of a sequence stands at a place of `by_lag`; below 0: none does."""
+        return self._steps(device) - (self.longest - each.to(device))
 
     def _steps(self, device: torch.device) -> Shaped[Tensor, "time 1"]:
         return torch.arange(self.longest, device=device).unsqueeze(1)
