@@ -14,7 +14,6 @@ from rnn_exp.program import one_line
 from rnn_exp.schema import RUN_JSON
 from rnn_exp.storage import initial
 from rnn_exp.storage.checkpoint import seconds_from
-from rnn_exp.storage.files import held
 from rnn_exp.storage.loading import Results, held_in_memory, of_runs
 from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done
@@ -27,7 +26,7 @@ from rnn_exp.sweeps.sending import (
     open_workers,
     refuse_other_label,
 )
-from rnn_exp.sweeps.status import remove_heartbeats, write_run_list
+from rnn_exp.sweeps.status import worked_on, write_run_list
 from rnn_exp.training import grids
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.loop import Update
@@ -38,8 +37,6 @@ from rnn_exp.words import plural
 
 __all__ = ["FailedRunsWarning", "grid", "initial_weights", "outcomes", "run", "train"]
 
-# Whoever asks how a sweep stands has its lock for a moment, which must not refuse a new one.
-_SECONDS_FOR_LOOKERS = 0.5
 _MOST_FAILURES = 3
 
 grid = grids.grid
@@ -217,9 +214,8 @@ def _trained_in(
     with (
         process.settled(),
         closing(open_workers(left, memory, processes=processes)) as workers,
-        held(folder, _SECONDS_FOR_LOOKERS),
+        worked_on(folder),
     ):
-        remove_heartbeats(folder)
         write_run_list(folder, [place.name for place in there.values()], _command(folder))
         sender = Sender(folder, lambda each: Job(each, places[each].folder), name=name)
         results = sender.train(places, workers, checkpoint_seconds, memory)

@@ -18,6 +18,7 @@ __all__ = [
     "held",
     "is_held",
     "put_aside",
+    "remove_half_written",
     "replace_bytes",
     "replace_file",
 ]
@@ -28,12 +29,13 @@ LOCK: Final = ".lock"
 """The file of a folder that a process holds while it writes there."""
 LOCK_SECONDS: Final = 60.0
 """How long to wait for a process that is writing the same run's folder."""
+_HALF: Final = ".part"
 
 
 def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
     """Write a file by filling a temporary neighbour and renaming it: whole or not at all."""
     # In the same folder: a rename is atomic only within one file system.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_HALF)
     os.close(handle)
     try:
         fill(Path(name))
@@ -49,6 +51,12 @@ def replace_file(path: Path, fill: Callable[[Path], object]) -> None:
 def replace_bytes(path: Path, content: bytes) -> None:
     """Write these bytes as the whole of a file."""
     replace_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+def remove_half_written(folder: Path) -> None:
+    """Remove the half-written files that a killed process may have left; the caller holds it."""
+    for path in folder.glob(f".*{_HALF}"):
+        path.unlink(missing_ok=True)
 
 
 def put_aside(folder: Path, names: Iterable[str]) -> Path | None:

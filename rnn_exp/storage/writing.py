@@ -40,7 +40,6 @@ __all__ = [
     "is_done",
     "put_damaged_aside",
     "relabel",
-    "remove_half_written",
     "status_of",
     "versions",
     "write",
@@ -210,12 +209,6 @@ def _can_be_read(folder: Path, names: Sequence[str]) -> bool:
     except (OSError, pa.ArrowException, safetensors.SafetensorError):
         return False
     return True
-
-
-def remove_half_written(folder: Path) -> None:
-    """Remove the half-written files that a killed process may have left in a run's folder."""
-    for part in folder.glob(".*.part"):
-        part.unlink(missing_ok=True)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

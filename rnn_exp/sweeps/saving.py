@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rnn_exp.schema import tables_of
 from rnn_exp.storage import checkpoint, unfinished, writing
-from rnn_exp.storage.files import put_aside
+from rnn_exp.storage.files import put_aside, remove_half_written
 from rnn_exp.storage.parts import ROWS_OF_A_PART, Parts
 from rnn_exp.storage.unfinished import UnusableError
 from rnn_exp.sweeps.jobs import Job, JobResult, failed, tell, write_log
@@ -91,7 +91,7 @@ def remove_saved(folder: Path) -> None:
 
     These are half-written files, the checkpoint and the parts.
     """
-    writing.remove_half_written(folder)
+    remove_half_written(folder)
     unfinished.remove(folder)
 
 

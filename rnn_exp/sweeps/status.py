@@ -7,14 +7,14 @@ and ``rnn-exp-status`` read both.
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, time
 from typing import NamedTuple
 
 from rnn_exp.schema import DONE, RUN_JSON, SWEEP_JSON
-from rnn_exp.storage.files import is_held, replace_bytes
+from rnn_exp.storage.files import held, is_held, remove_half_written, replace_bytes
 from rnn_exp.storage.trust import read_json
 
 __all__ = [
@@ -25,13 +25,15 @@ __all__ = [
     "chunks_in_training",
     "clock",
     "is_worked_on",
-    "remove_heartbeats",
     "status_parts",
     "sweep_status",
+    "worked_on",
     "write_run_list",
 ]
 
 FOLDER = ".progress"
+# Whoever asks how a sweep stands has its lock for a moment, which must not refuse a new one.
+_SECONDS_FOR_LOOKERS = 0.5
 _SECONDS_BETWEEN_HEARTBEATS = 1.0
 # A chunk whose heartbeat is older was killed, or makes less than one update a minute.
 _STALE_SECONDS = 60.0
@@ -128,8 +130,30 @@ class Heartbeat:
             self.path.parent.rmdir()
 
 
-def remove_heartbeats(sweep: Path) -> None:
-    """Remove the heartbeats of processes that were killed; the caller holds the sweep's folder."""
+@contextmanager
+def worked_on(sweep: Path) -> Iterator[None]:
+    """Hold a sweep's folder, and leave nothing in it of processes that were killed.
+
+    What a command that was killed left is removed at the beginning, what workers that were killed
+    meanwhile left at the end: heartbeats, and files that they had half written.
+
+    Args:
+        sweep: the folder.
+
+    Raises:
+        BlockingIOError: if another process works on it.
+        OSError: if the folder cannot be made or written.
+    """
+    with held(sweep, _SECONDS_FOR_LOOKERS):
+        _remove_leftovers(sweep)
+        try:
+            yield
+        finally:
+            _remove_leftovers(sweep)
+
+
+def _remove_leftovers(sweep: Path) -> None:
+    remove_half_written(sweep)
     shutil.rmtree(sweep / FOLDER, ignore_errors=True)
 
 

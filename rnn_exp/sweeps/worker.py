@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from rnn_exp.storage import checkpoint, unfinished, writing
-from rnn_exp.storage.files import LOCK_SECONDS, held
+from rnn_exp.storage.files import LOCK_SECONDS, held, remove_half_written
 from rnn_exp.sweeps import process
 from rnn_exp.sweeps.jobs import (
     ALREADY_THERE,
@@ -127,7 +127,7 @@ def remove_leftovers(folder: Path) -> None:
 def _prepare(job: Job) -> JobResult | None:
     """Write what is known of a run before it trains; return the failure if that fails."""
     try:
-        writing.remove_half_written(job.folder)
+        remove_half_written(job.folder)
         if aside := writing.put_damaged_aside(job.folder, job.run):
             tell(job, f"results that were damaged are now in {aside.name}; training anew")
         for name, text in job.files.items():

@@ -51,11 +51,11 @@ def statuses(folder: Path) -> dict[str, str]:
     return dict(zip(results.runs["run"].astype(str), results.runs["status"], strict=True))
 
 
-def is_whole(folder: Path, expected: dict[str, dict[str, str]]) -> bool:
-    """Whether a sweep that has ended by itself left what an uninterrupted one leaves."""
+def check_whole(folder: Path, expected: dict[str, dict[str, str]]) -> None:
+    """Check that a sweep that has ended by itself left what an uninterrupted one leaves."""
     assert {name: tables(run) for name, run in runs(folder).items()} == expected
     assert set(statuses(folder).values()) == {"finished"}
-    return not [path for path in folder.rglob("*") if path.name.endswith(LEFTOVERS)]
+    assert [path for path in folder.rglob("*") if path.name.endswith(LEFTOVERS)] == []
 
 
 def trains_or_ended(command: Command, folder: Path) -> bool:
@@ -86,11 +86,11 @@ def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(
                 assert before <= {name for name, status in after.items() if status == "finished"}
             continue
         assert command.wait().code == 0
-        assert is_whole(folder, expected)
+        check_whole(folder, expected)
         lives += 1
     (tmp_path / str(lives)).mkdir(exist_ok=True)
     assert begin(tmp_path / str(lives), *words).wait().code == 0
-    assert is_whole(tmp_path / str(lives), expected)
+    check_whole(tmp_path / str(lives), expected)
     resumed = [log for log in tmp_path.rglob("run.log") if "going on" in log.read_text()]
     assert KILLS < 40 or resumed  # some went on from the middle
 
@@ -149,7 +149,7 @@ def test_a_sweep_ends_as_if_nothing_had_been_whichever_of_its_processes_is_kille
                 command = begin(folder, *words)
             ended = command.wait()
             assert ended.code == 0, ended.err
-            assert is_whole(folder, expected)
+            check_whole(folder, expected)
 
 
 def test_a_single_run_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path):

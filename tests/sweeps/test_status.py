@@ -22,6 +22,7 @@ from rnn_exp.sweeps.status import (
     chunks_in_training,
     status_parts,
     sweep_status,
+    worked_on,
 )
 from tests.sweeps.test_progress import Pseudoterminal
 
@@ -416,3 +417,30 @@ def test_the_command_says_its_versions(monkeypatch, capsys):
 
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("rnn-exp 0.")
+
+
+def test_what_killed_processes_left_in_a_sweep_is_gone_after_it_and_at_the_next_start(tmp_path):
+    half = tmp_path / status.FOLDER / ".chunk-0.json.ab12.part"
+    names = (tmp_path / ".sweep.json.cd34.part", tmp_path / status.FOLDER / "chunk-0.json", half)
+
+    def leave() -> None:
+        half.parent.mkdir(exist_ok=True)
+        for path in names:
+            path.write_text("{}")
+
+    leave()
+    with worked_on(tmp_path):
+        assert not any(path.exists() for path in (*names, half.parent))
+        leave()  # workers that are killed meanwhile
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_workers_left_is_gone_after_a_sweep_that_was_interrupted(tmp_path):
+    def work() -> None:
+        with worked_on(tmp_path):
+            (tmp_path / status.FOLDER).mkdir()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert [*tmp_path.iterdir()] == []

@@ -15,9 +15,6 @@ from omegaconf import OmegaConf
 
 Value = TypeVar("Value")
 
-# Whoever asks how a sweep stands has its lock for a moment, which must not refuse a new one.
-_SECONDS_FOR_LOOKERS = 0.5
-
 
 class CheckedSweeper(BasicSweeper):
     """Grids and unions of grids; all runs are planned and checked before the first.
@@ -56,8 +53,7 @@ class CheckedSweeper(BasicSweeper):
         from rnn_exp._hydra.grids import jobs_of_sweeper
         from rnn_exp._hydra.plan import plan
         from rnn_exp._hydra.results import SweepResults
-        from rnn_exp.storage.files import held
-        from rnn_exp.sweeps.status import remove_heartbeats, write_run_list
+        from rnn_exp.sweeps.status import worked_on, write_run_list
 
         context = _from_setup("hydra_context", self.hydra_context)
         config = _from_setup("config", self.config)
@@ -71,8 +67,7 @@ class CheckedSweeper(BasicSweeper):
         with ExitStack() as stack:
             if ours:
                 stack.enter_context(launcher.session(planned))
-            stack.enter_context(held(folder, _SECONDS_FOR_LOOKERS))
-            remove_heartbeats(folder)
+            stack.enter_context(worked_on(folder))
             OmegaConf.save(config, folder / "multirun.yaml")
             names = dict.fromkeys(str(job.folder.relative_to(folder)) for job in planned)
             write_run_list(folder, list(names), shlex.join(["rnn-exp", *sys.argv[1:]]))
