@@ -73,6 +73,7 @@ def _draw() -> None:
     from pathlib import Path
 
     from rnn_exp import figures
+    from rnn_exp.figures.parts.drawing import whole_caption
     from rnn_exp.figures.parts.style import in_style
     from rnn_exp.program import Options, leave, printable
     from rnn_exp.storage.files import replace_file
@@ -98,7 +99,7 @@ def _draw() -> None:
             replace_file(given.file, functools.partial(figure.draw(plotted).savefig, **look))
         except OSError as error:
             leave(options.prog, f"{given.file}: {error.strerror or error}")
-    print(printable(figure.caption(plotted)))
+    print(printable(whole_caption(figure, plotted)))
 
 
 def weights() -> None:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 import rnn_exp.figures.parts
 from rnn_exp import figures
 from rnn_exp.figures.parts import marks, seeds, selection
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.schema import GRADIENT_STATUSES
 from tests.figures import (
     test_study_cells,
@@ -140,7 +141,7 @@ def test_results_of_format_1_are_drawn(name):
     plotted = module.table(dataclasses.replace(tables, runs=old))
 
     assert module.draw(plotted).axes
-    assert "nan" not in module.caption(plotted).replace("NaN", "")
+    assert "nan" not in whole_caption(module, plotted).replace("NaN", "")
 
 
 def rows(median: list[float], **lost: list[int]) -> pd.DataFrame:

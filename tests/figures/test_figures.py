@@ -15,6 +15,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 from rnn_exp import figures
 from rnn_exp.figures.parts import panels
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.parts.selection import select_runs
 from rnn_exp.figures.parts.style import categories, in_style, ordered, style
 from tests.tables import Study, altered, concatenated, diverged, rate, study
@@ -72,7 +73,7 @@ def _strict() -> Iterator[None]:
 def drawn(name: str, tables: Study) -> tuple[pd.DataFrame, Figure, str]:
     module = figures.figure(name)
     plotted = module.table(tables)
-    return plotted.table, module.draw(plotted), module.caption(plotted)
+    return plotted.table, module.draw(plotted), whole_caption(module, plotted)
 
 
 def lines(figure: Figure, style: str) -> list[np.ndarray]:
@@ -214,7 +215,7 @@ def test_the_caption_of_one_run_compares_it_with_nothing(name: str) -> None:
         plotted = module.table(study(("tanh",), (1.2,), (20,), 1))
     except figures.CannotDraw:
         return
-    found = module.caption(plotted)
+    found = whole_caption(module, plotted)
     for word in ("most", "largest", "nearest", "smallest", "best", "worst", "cases"):
         assert f" {word} " not in found
 
@@ -295,7 +296,7 @@ def test_a_diverged_loss_is_marked_where_it_happened() -> None:
 
 
 def test_what_is_left_out_is_said() -> None:
-    notes = " ".join(select_runs(CASES["many"]().runs).notes)
+    notes = " ".join(select_runs(CASES["many"]().runs).left_out)
     assert "T = 6 and 8" in notes
     assert "g = 0.7" in notes
 
@@ -303,7 +304,7 @@ def test_what_is_left_out_is_said() -> None:
 def test_settings_other_than_seeds_are_never_pooled() -> None:
     both = concatenated(study(**SMALL), study(**SMALL, **{"training.optimizer": "adam"}))
     selected = select_runs(both.runs)
-    assert selected.notes == ("Only runs with training.optimizer = sgd are shown (not adam).",)
+    assert selected.left_out == ("Only runs with training.optimizer = sgd are shown (not adam).",)
     assert selected.runs.groupby(["activation", "length", "series"]).size().eq(3).all()
 
 
@@ -352,8 +353,8 @@ def test_a_run_without_a_rate_is_not_drawn_and_that_is_said():
     plotted = figures.figure("rates").table(tables)
 
     assert plotted.table["unknown"].tolist() == [1, 0]
-    assert "1 run with too few lags for a rate: not drawn." in figures.figure("rates").caption(
-        plotted
+    assert "1 run with too few lags for a rate: not drawn." in whole_caption(
+        figures.figure("rates"), plotted
     )
 
 

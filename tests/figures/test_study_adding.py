@@ -3,6 +3,7 @@
 import pandas as pd
 
 from rnn_exp import figures
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.parts.recipes import name_runs
 from tests.studies import recipes, runs_of
 
@@ -28,6 +29,6 @@ def test_the_networks_are_drawn_in_the_order_of_the_recipes_with_chance():
     figure = FIGURE.draw(plotted)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["tanh", "relu, identity (IRNN)", "LSTM", "chance: no memory"]
-    caption = FIGURE.caption(plotted)
+    caption = whole_caption(FIGURE, plotted)
     assert "T = 20: the loss ends at relu, identity (IRNN) 0.01; tanh 0.2; LSTM 0.2" in caption
     assert "(chance 0.25)" in caption

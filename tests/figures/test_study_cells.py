@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.parts.recipes import name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
@@ -90,7 +91,7 @@ def test_of_results_that_do_not_say_how_many_weights_there_are_none_are_told():
     assert plotted.table["weights"].isna().all()
     labels = [text.get_text() for text in FIGURE.draw(plotted).legends[0].get_texts()]
     assert labels[:3] == ["RNN", "GRU", "LSTM"]
-    caption = FIGURE.caption(plotted)
+    caption = whole_caption(FIGURE, plotted)
     assert "RNN learns T = 10; at T = 40 its loss is 1 of that of chance." in caption
     assert "weights" not in caption
 
@@ -110,7 +111,7 @@ def test_what_is_drawn_is_the_table():
 
 
 def test_the_caption_says_who_learns_up_to_which_length():
-    caption = FIGURE.caption(FIGURE.table(compared()))
+    caption = whole_caption(FIGURE, FIGURE.table(compared()))
 
     assert (
         "RNN (4,096 weights) learns T = 10; at T = 40 its loss is 1 of that of chance." in caption
@@ -147,7 +148,7 @@ def test_a_run_that_has_not_ended_is_left_out_and_told():
     table = plotted.table
 
     assert part(table, "loss", "RNN")["seeds"].tolist() == [2, 3, 3]
-    assert "1 run had not ended: not shown." in FIGURE.caption(plotted)
+    assert "1 run had not ended: not shown." in whole_caption(FIGURE, plotted)
 
 
 def test_a_setting_that_follows_the_length_parts_no_recipe():

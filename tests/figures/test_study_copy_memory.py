@@ -9,6 +9,7 @@ import pytest
 
 from rnn_exp import figures
 from rnn_exp.figures.parts import losses
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.parts.recipes import ANY, Recipes, name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
@@ -65,7 +66,7 @@ def test_the_lines_are_the_table_and_chance_is_dashed():
 
 
 def test_the_caption_says_who_stays_at_chance():
-    caption = FIGURE.caption(FIGURE.table(copying()))
+    caption = whole_caption(FIGURE, FIGURE.table(copying()))
 
     assert "At chance (within 10 %): tanh, default init." in caption
     assert "tanh, default init 0.25 (chance 0.25)" in caption
@@ -80,7 +81,9 @@ def test_a_loss_that_is_not_finite_is_marked_and_told():
     figure = FIGURE.draw(plotted)
     [marks] = [line for line in figure.axes[0].lines if line.get_gid() == "ceiling"]
     assert marks.get_xdata().tolist() == [40, 50]
-    assert "3 runs diverged (triangles where the loss was not finite)." in FIGURE.caption(plotted)
+    assert "3 runs diverged (triangles where the loss was not finite)." in whole_caption(
+        FIGURE, plotted
+    )
 
 
 def test_lines_that_all_end_far_above_chance_are_seen_all_the_same():
@@ -96,7 +99,7 @@ def test_runs_without_a_chance_level_are_drawn_without_one():
     plotted = FIGURE.table(bare)
 
     assert not [line for line in FIGURE.draw(plotted).axes[0].lines if line.get_linestyle() == "--"]
-    assert "chance" not in FIGURE.caption(plotted)
+    assert "chance" not in whole_caption(FIGURE, plotted)
 
 
 def test_an_untrained_study_is_refused():
@@ -118,7 +121,7 @@ def test_what_is_left_out_is_said():
     table = plotted.table
 
     assert table["series"].nunique() == 6
-    assert "Left out to keep the figure readable: " in FIGURE.caption(plotted)
+    assert "Left out to keep the figure readable: " in whole_caption(FIGURE, plotted)
 
 
 RECIPES = Recipes(

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.studies import course
 from tests.tables import Study
 
@@ -84,7 +85,7 @@ def test_what_is_drawn_is_the_table():
 
 
 def test_the_caption_says_how_exact_the_product_is_and_who_explodes():
-    caption = course.caption(course.table(study(*SIX)))
+    caption = whole_caption(course, course.table(study(*SIX)))
 
     assert (
         "In 6 networks of one unit the gradient is the product to a relative error of " in caption
@@ -105,7 +106,7 @@ def test_of_results_that_do_not_say_how_steep_the_activation_is_no_bound_is_told
     plotted = course.table(old)
 
     assert plotted.table["largest_slope"].isna().all()
-    assert "for exploding" not in course.caption(plotted)
+    assert "for exploding" not in whole_caption(course, plotted)
     assert course.draw(plotted).axes
 
 

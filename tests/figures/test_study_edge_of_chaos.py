@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.studies import edge_of_chaos
 from tests.tables import SETTINGS, Study
 
@@ -90,7 +91,7 @@ def test_a_rate_of_1_has_the_middle_colour():
 
 
 def test_the_caption_gives_the_edge_and_the_largest_gap():
-    caption = edge_of_chaos.caption(edge_of_chaos.table(driven()))
+    caption = whole_caption(edge_of_chaos, edge_of_chaos.table(driven()))
 
     assert "from g = 1.01 (95 % over seeds: 1.01 to 1.01) at a drive of 0.01 to g = 2 " in caption
     assert "off by at most 0.5 in g: measured g = 2 (95 % over seeds: 2 to 2) at a drive" in caption

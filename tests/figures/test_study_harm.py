@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.studies import harm
 from tests.tables import Study, diverged, study
 
@@ -83,11 +84,11 @@ def test_chance_is_a_dashed_line_where_it_is_known():
 
     assert dashed(three()) == [pytest.approx(np.log10(0.5))]
     assert dashed(unknown) == []
-    assert "chance" not in harm.caption(harm.table(unknown))
+    assert "chance" not in whole_caption(harm, harm.table(unknown))
 
 
 def test_the_caption_says_which_part_of_the_claim_holds():
-    caption = harm.caption(harm.table(three()))
+    caption = whole_caption(harm, harm.table(three()))
 
     assert "keeps 12.1 % per step (rate 0.121, 95 % over 2 seeds 0.0908 to 0.16)" in caption
     assert (
@@ -103,7 +104,7 @@ def test_the_caption_says_which_part_of_the_claim_holds():
 
 
 def test_a_loss_far_above_chance_is_not_called_chance():
-    caption = harm.caption(harm.table(case("tanh", 1.0, 1e-3, 7.0, 1.0)))
+    caption = whole_caption(harm, harm.table(case("tanh", 1.0, 1e-3, 7.0, 1.0)))
 
     assert "the loss ends at 7, where chance is 0.5" in caption
 

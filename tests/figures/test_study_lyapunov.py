@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.studies import lyapunov
 from tests.tables import Study, study
 
@@ -90,11 +91,11 @@ def test_an_exponent_of_minus_infinity_leaves_a_gap():
 
     [line] = [line for line in lyapunov.draw(plotted).axes[1].lines if line.get_gid() == "before"]
     assert np.isnan(np.asarray(line.get_ydata())).tolist() == [False] * (UNITS - 1) + [True]
-    assert lyapunov.caption(plotted).endswith(".")
+    assert whole_caption(lyapunov, plotted).endswith(".")
 
 
 def test_the_caption_says_how_far_theory_is_off_and_what_training_moves():
-    caption = lyapunov.caption(lyapunov.table(known()))
+    caption = whole_caption(lyapunov, lyapunov.table(known()))
 
     # The median seed is 0.1 above; λ₁ = ln g − 0.9 before and (ln g − 1) / 2 + 0.1 after.
     assert "Before training ½ ln χ is off the largest exponent by 0.1 to 0.1" in caption
@@ -107,7 +108,7 @@ def test_without_theory_it_is_drawn_and_said():
     tables = known()
     runs = tables.runs.assign(predicted_rate=np.nan)
 
-    caption = lyapunov.caption(lyapunov.table(dataclasses.replace(tables, runs=runs)))
+    caption = whole_caption(lyapunov, lyapunov.table(dataclasses.replace(tables, runs=runs)))
 
     assert "No mean field holds" in caption
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.studies import masking
 from tests.tables import Study, study
 
@@ -62,7 +63,7 @@ def test_what_is_drawn_is_the_table():
 
 
 def test_the_caption_gives_the_ratio_of_first_to_last_of_both_losses():
-    caption = masking.caption(masking.table(both()))
+    caption = whole_caption(masking, masking.table(both()))
 
     assert "with a loss at every step 1.5 and 1.5 (T = 10, T = 20)" in caption
     assert "for the last answer of the very same networks 0.00195 and 1.9e-06" in caption
@@ -75,7 +76,7 @@ def test_without_runs_of_a_last_loss_the_others_are_drawn():
     table = plotted.table
 
     assert set(table["loss"]) == {"every", "late"}
-    assert "last step only" not in masking.caption(plotted)
+    assert "last step only" not in whole_caption(masking, plotted)
     assert masking.draw(plotted).axes
 
 

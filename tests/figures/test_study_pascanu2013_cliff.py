@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.studies import pascanu2013_cliff
 from rnn_exp.theory import one_unit
 from tests.tables import Study
@@ -68,7 +69,7 @@ def test_the_lines_are_those_of_the_one_unit_theory():
 
 
 def test_the_caption_gives_the_largest_gradient_its_median_and_where_the_wall_stands():
-    caption = pascanu2013_cliff.caption(pascanu2013_cliff.table(unit()))
+    caption = whole_caption(pascanu2013_cliff, pascanu2013_cliff.table(unit()))
 
     assert "at most 1e5, at w = 4.5, b = -2.25; its median over the map is 0.01" in caption
     assert "At the 3 weights" in caption
@@ -79,8 +80,9 @@ def test_a_wall_beside_the_line_is_told():
     tables = unit()
     aside = tables.runs.assign(**{"init.bias": tables.runs["init.bias"] + 0.125})
 
-    caption = pascanu2013_cliff.caption(
-        pascanu2013_cliff.table(Study(aside, tables.updates, tables.gradients, tables.broken))
+    caption = whole_caption(
+        pascanu2013_cliff,
+        pascanu2013_cliff.table(Study(aside, tables.updates, tables.gradients, tables.broken)),
     )
 
     assert "largest within 0.125 (in b) of that line" in caption

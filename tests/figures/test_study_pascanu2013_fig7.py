@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.parts.recipes import name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
@@ -87,7 +88,7 @@ def test_every_init_has_a_column_of_its_own():
 
 
 def test_the_caption_counts_seeds_and_updates():
-    caption = FIGURE.caption(FIGURE.table(solving()))
+    caption = whole_caption(FIGURE, FIGURE.table(solving()))
 
     assert "plain SGD 3 of 3 at T = 10, 0 of 3 at T = 20 and 0 of 3 at T = 30; clipping" in caption
     assert "clipping + Ω 3 of 3 at T = 10, 3 of 3 at T = 20 and 3 of 3 at T = 30" in caption
@@ -97,7 +98,7 @@ def test_the_caption_counts_seeds_and_updates():
 def test_where_nobody_solves_it_the_caption_says_so():
     plotted = FIGURE.table(recipes([STOPS], lambda row, update: 1.0, LENGTHS))
 
-    assert "no run solves the task" in FIGURE.caption(plotted)
+    assert "no run solves the task" in whole_caption(FIGURE, plotted)
     FIGURE.draw(plotted)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rnn_exp import figures
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.studies import phase
 from tests.tables import Study, rate, study
 
@@ -74,7 +75,7 @@ def test_the_caption_counts_what_is_solved_on_either_side_and_adds_no_lengths_up
     table = plotted.table
     table["log10_ratio"] = np.where(table["gain"] < 1, -5.0, np.where(table["gain"] > 1, 7.0, 0.25))
 
-    caption = phase.caption(plotted)
+    caption = whole_caption(phase, plotted)
 
     assert "At most 40 updates." in caption
     assert (
@@ -97,13 +98,13 @@ def test_a_gradient_of_zero_is_the_darkest_cell_and_draws_no_line_through_it():
     figure = phase.draw(plotted)
 
     assert figure.axes[0].collections[0].get_array().min() == -12
-    assert phase.caption(plotted)
+    assert whole_caption(phase, plotted)
 
 
 def test_nothing_solved_is_said():
     plotted = figures.Plotted(phase.table(known()).table.assign(solved=0))
 
-    assert "Nowhere is it solved by every seed." in phase.caption(plotted)
+    assert "Nowhere is it solved by every seed." in whole_caption(phase, plotted)
     assert phase.draw(plotted).axes
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp import figures
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.parts.recipes import name_runs
 from tests.studies import recipes, runs_of
 from tests.tables import Study
@@ -66,7 +67,7 @@ def test_the_dots_are_the_table():
 
 
 def test_the_caption_counts_who_learned():
-    caption = FIGURE.caption(FIGURE.table(mended(*ALL)))
+    caption = whole_caption(FIGURE, FIGURE.table(mended(*ALL)))
 
     assert "below half of the loss of chance end kept orthogonal (0.04) and LSTM (0.2)." in caption
     assert "Not plain tanh network and clip by value." in caption
@@ -78,8 +79,8 @@ def test_the_caption_counts_who_learned():
 
 
 def test_where_nobody_learned_the_caption_says_so():
-    assert "no network ends below half of the loss of chance" in FIGURE.caption(
-        FIGURE.table(mended(PLAIN))
+    assert "no network ends below half of the loss of chance" in whole_caption(
+        FIGURE, FIGURE.table(mended(PLAIN))
     )
 
 
@@ -94,7 +95,7 @@ def test_a_diverged_recipe_has_a_row_that_says_so():
     assert table["loss"].tolist() == [1, math.inf]
     right = FIGURE.draw(plotted).axes[1]
     assert [text.get_text() for text in right.texts] == ["diverged"]
-    assert "3 runs diverged" in FIGURE.caption(plotted)
+    assert "3 runs diverged" in whole_caption(FIGURE, plotted)
 
 
 def test_only_the_longest_sequences_are_shown_and_that_is_said():
@@ -102,7 +103,7 @@ def test_only_the_longest_sequences_are_shown_and_that_is_said():
     table = plotted.table
 
     assert set(table["length"]) == {40}
-    assert "Only T = 40 is shown (not 20)." in FIGURE.caption(plotted)
+    assert "Only T = 40 is shown (not 20)." in whole_caption(FIGURE, plotted)
 
 
 def test_runs_that_do_not_know_what_guessing_scores_are_refused():

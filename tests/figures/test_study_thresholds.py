@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from rnn_exp import figures
 from rnn_exp.figures.parts.carrier import settled_rates
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.parts.seeds import gain_at_rate_one
 from rnn_exp.figures.studies import thresholds
 from tests.tables import Study, concatenated, rate, study
@@ -113,7 +114,7 @@ def regions(axes: Axes) -> list[float]:
 
 
 def test_the_caption_gives_thresholds_and_the_largest_gaps():
-    caption = thresholds.caption(thresholds.table(known()))
+    caption = whole_caption(thresholds, thresholds.table(known()))
 
     # The median seed is e^0.01 above the prediction, everywhere.
     assert (
@@ -129,8 +130,8 @@ def test_a_seed_above_the_bound_is_told():
     tables = known()
     runs = tables.runs.assign(bound=tables.runs["bound"].where(tables.runs["init.gain"] < 8, 1))
 
-    caption = thresholds.caption(
-        thresholds.table(Study(runs, tables.updates, tables.gradients, runs))
+    caption = whole_caption(
+        thresholds, thresholds.table(Study(runs, tables.updates, tables.gradients, runs))
     )
 
     assert "Mean rates above the bound: 2." in caption
@@ -141,7 +142,7 @@ def test_gains_that_never_explode_have_no_third_region():
     calm = tables.runs["init.gain"] < 1
     plotted = thresholds.table(Study(tables.runs[calm], tables.updates, tables.gradients, None))
 
-    assert "the bound stays below 1" in thresholds.caption(plotted)
+    assert "the bound stays below 1" in whole_caption(thresholds, plotted)
     figure = thresholds.draw(plotted)
     assert not [line for line in figure.axes[0].lines if "edge" in str(line.get_gid())]
     assert regions(figure.axes[0]) == [0.25 / 1.08, 0.25 * 1.08, 0.25 * 1.08, 0.25 * 1.08]
@@ -161,7 +162,7 @@ def test_without_theory_the_measured_rates_are_drawn_and_the_caption_says_why():
     figure = thresholds.draw(plotted)
 
     assert not [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
-    caption = thresholds.caption(plotted)
+    caption = whole_caption(thresholds, plotted)
     assert "No theory holds at these lags" in caption
     assert "With tanh no theory is drawn where its premises fail: no synthetic" in caption
 
@@ -179,8 +180,8 @@ def test_cells_have_panels_of_their_own_and_no_bound_where_there_is_none():
     assert [one.get_title(loc="left") for one in axes] == ["tanh", "leaky tanh"]
     dotted = [[line.get_gid() for line in one.lines].count("bound") for one in axes]
     assert dotted == [1, 0]
-    assert "With leaky tanh there is no bound; theory first rises above 1" in thresholds.caption(
-        plotted
+    assert "With leaky tanh there is no bound; theory first rises above 1" in whole_caption(
+        thresholds, plotted
     )
 
 

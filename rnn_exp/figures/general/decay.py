@@ -49,7 +49,7 @@ def table(tables: Tables) -> Plotted:
     notes = captions.without_theory(tables.runs, selected.runs)
     units = captions.units(tables.runs, selected.runs)
     chosen = carrier_note(tables.runs, selected.runs)
-    return Plotted(numbers, (*chosen, *units, *selected.notes, *notes))
+    return Plotted(numbers, (*chosen, *units, *selected.notes, *notes), selected.left_out)
 
 
 def _asymptotes(numbers: pd.DataFrame) -> pd.Series:
@@ -126,6 +126,14 @@ def caption(plotted: Plotted) -> str:
         captions.rates(table),
         captions.changes(table),
         captions.theory_agreement(table),
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    table = plotted.table
+    return sentences(
         BANDS.replace("Line", "Solid line"),
         "Dashed: what theory predicts for networks of this kind, from the measured norm at lag 0 "
         "on; no number of it is fitted."
@@ -134,5 +142,5 @@ def caption(plotted: Plotted) -> str:
         "Dash-dotted: the stationary rate, where the curve has not reached it."
         if table["log10_asymptote"].notna().any()
         else "",
-        captions.closing(plotted),
+        captions.points_and_seeds(table),
     )

@@ -53,7 +53,7 @@ def table(tables: Tables) -> Plotted:
     numbers = selected.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)
     numbers = numbers.drop(columns=["log10_low", "log10_high"])
     numbers = numbers.assign(kind=kinds(numbers["log10_median"], numbers["ceiling"]))
-    return Plotted(numbers, (*selected.notes, *note))
+    return Plotted(numbers, (*selected.notes, *note), selected.left_out)
 
 
 def _relative(rows: pd.DataFrame) -> pd.DataFrame:
@@ -104,8 +104,15 @@ def caption(plotted: Plotted) -> str:
     return sentences(
         f"Longest sequences of the study (T = {length})." if length else "",
         training_change(table[table["kind"] == "value"]),
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    table = plotted.table
+    return sentences(
         "Colour: median over seeds, relative to lag 0 of the same update"
         + ("; white: runs had ended." if (table["kind"] == "none").any() else "."),
         _LOST.words(table),
-        *plotted.notes,
     )

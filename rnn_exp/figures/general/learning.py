@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import closing
+from rnn_exp.figures.parts.captions import points_and_seeds
 from rnn_exp.figures.parts.seeds import interval, limit_updates
 from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import THEORY, darker, in_style
@@ -47,7 +47,7 @@ def table(tables: Tables) -> Plotted:
     if tests and frame[_TEST].notna().any():
         numbers["test"] = interval(frame, [*KEYS, "update"], _TEST)["median"]
     numbers = selected.runs[KEYS].drop_duplicates().merge(numbers, on=KEYS)
-    return Plotted(numbers, (*selected.notes, *note))
+    return Plotted(numbers, (*selected.notes, *note), selected.left_out)
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -101,12 +101,20 @@ def caption(plotted: Plotted) -> str:
     table = plotted.table
     ends = _ends(table)
     if ends.empty:
-        return sentences("No loss was finite.", closing(plotted))
+        return sentences("No loss was finite.", *plotted.notes)
     return sentences(
         *_course(ends),
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    table = plotted.table
+    return sentences(
         "Line: median over the seeds still training; band: lowest to highest.",
         "Dashed: median loss on test sequences." if "test" in table else "",
-        closing(plotted),
+        points_and_seeds(table),
     )
 
 

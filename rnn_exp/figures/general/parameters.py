@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import closing, quantity_changes
+from rnn_exp.figures.parts.captions import points_and_seeds, quantity_changes
 from rnn_exp.figures.parts.carrier import carrier_rows
 from rnn_exp.figures.parts.panels import is_numeric, numeric_x, positions, series_label, set_x
 from rnn_exp.figures.parts.seeds import gradient_interval, statuses
@@ -46,7 +46,7 @@ def table(tables: Tables) -> Plotted:
     if len(numbers["x"].unique()) < 2:
         raise CannotDraw("The study has one sequence length and one gain: there is no trend.")
     numbers = numbers.sort_values("x", kind="stable", ignore_index=True)
-    return Plotted(numbers, selected.notes)
+    return Plotted(numbers, selected.notes, selected.left_out)
 
 
 def _quantities(tables: Tables, runs: pd.Series) -> pd.DataFrame:
@@ -119,10 +119,16 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
 
 def caption(plotted: Plotted) -> str:
     """Say what is seen: how the two quantities change along the axis, where they differ most."""
-    table = plotted.table
     return sentences(
-        quantity_changes(table),
+        quantity_changes(plotted.table),
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    return sentences(
         "At initialisation, both sides on the same scale. Line: median over seeds; band: lowest "
         "to highest.",
-        closing(plotted),
+        points_and_seeds(plotted.table),
     )

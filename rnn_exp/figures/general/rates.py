@@ -47,12 +47,12 @@ def table(tables: Tables) -> Plotted:
     numbers = numbers.merge(known, on=KEYS)
     numbers["x"] = positions(numbers)
     few = int(numbers["unknown"].sum())
-    notes = [*carrier_note(tables.runs, selected.runs)]
+    notes, left_out = [*carrier_note(tables.runs, selected.runs)], selected.left_out
     notes += [*captions.units(tables.runs, selected.runs), *selected.notes]
     notes += captions.without_theory(tables.runs, selected.runs)
     if few:
-        notes.append(f"{plural(few, 'run')} with too few lags for a rate: not drawn.")
-    return Plotted(numbers, tuple(notes))
+        left_out += (f"{plural(few, 'run')} with too few lags for a rate: not drawn.",)
+    return Plotted(numbers, tuple(notes), left_out)
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -149,12 +149,20 @@ def caption(plotted: Plotted) -> str:
         *(_crossing(str(name), part) for name, part in table.groupby("activation", sort=False)),
         captions.theory_agreement(table),
         captions.bound_kept(table),
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    table = plotted.table
+    return sentences(
         "Points: mean over seeds of the logarithm of the rate; bars: its 95 % interval (of one "
         "seed: that of its own rate).",
         "Lines of theory are those of the longest sequences."
         if table["predicted_rate"].notna().any() and len(panels.lengths_of(table)) > 1
         else "",
-        captions.closing(plotted),
+        captions.points_and_seeds(table),
     )
 
 

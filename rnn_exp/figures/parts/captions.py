@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rnn_exp.figures.parts.carrier import verdict_words
-from rnn_exp.figures.parts.selection import KEYS, Plotted
+from rnn_exp.figures.parts.selection import KEYS
 from rnn_exp.schema import VERDICTS
 from rnn_exp.words import (
     case_name,
@@ -233,14 +233,17 @@ def lost_points(table: pd.DataFrame) -> str:
     return sentences(*said)
 
 
-def closing(plotted: Plotted) -> str:
-    """Say what every caption ends with: lost points, seeds, what was left out."""
-    table = plotted.table
+def points_and_seeds(table: pd.DataFrame) -> str:
+    """Say at how many points there is nothing to draw, and how many seeds there are.
+
+    Args:
+        table: the numbers plotted.
+    """
     most = int(table["seeds"].max()) if "seeds" in table and len(table) else 0
     least = int(table["seeds"].min()) if most else 0
     many = f"{least} to {most} seeds." if least != most else f"{most} seeds."
     seeds = {0: "", 1: "One seed: no band."}.get(most, many)
-    return sentences(lost_points(table), seeds, *plotted.notes)
+    return sentences(lost_points(table), seeds)
 
 
 def bound_kept(table: pd.DataFrame) -> str:

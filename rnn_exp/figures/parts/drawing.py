@@ -9,8 +9,17 @@ from matplotlib.figure import Figure
 from rnn_exp.fields import SettingError
 from rnn_exp.figures.parts.selection import Plotted, Tables
 from rnn_exp.figures.parts.sheet import Sheet
+from rnn_exp.words import sentences
 
-__all__ = ["Drawing", "FigureModule", "RecordingFigure", "SomeResults", "in_width"]
+__all__ = [
+    "Drawing",
+    "FigureModule",
+    "RecordingFigure",
+    "SomeResults",
+    "in_width",
+    "reading_of",
+    "whole_caption",
+]
 
 _Where = Mapping[str, Any] | None
 _NARROWEST, _WIDEST = 1.0, 50.0
@@ -33,7 +42,28 @@ class FigureModule(Protocol):
         """Draw that table."""
 
     def caption(self, plotted: Plotted) -> str:
-        """Say in words what is seen."""
+        """Say in words what is seen, the most important sentence first."""
+
+
+def reading_of(module: FigureModule, plotted: Plotted) -> str:
+    """Say how to read a figure: what its lines, bands and colours are.
+
+    Args:
+        module: the figure; one that has no function ``reading`` says nothing of that.
+        plotted: its numbers.
+    """
+    reading = getattr(module, "reading", None)
+    return "" if reading is None else str(reading(plotted))
+
+
+def whole_caption(module: FigureModule, plotted: Plotted) -> str:
+    """Say in words what is seen, what is left out, and how to read it.
+
+    Args:
+        module: the figure.
+        plotted: its numbers.
+    """
+    return sentences(module.caption(plotted), *plotted.left_out, reading_of(module, plotted))
 
 
 @runtime_checkable
@@ -139,13 +169,13 @@ class Drawing:
         return self._plotted(results, where).table
 
     def caption(self, results: SomeResults, *, where: _Where = None) -> str:
-        """Return what is seen in the figure, in words.
+        """Return what is seen in the figure, and how to read it, in words.
 
         Args:
             results: of `load`, `train` or `run`.
             where: only the runs that have these settings.
         """
-        return self._module.caption(self._plotted(results, where))
+        return whole_caption(self._module, self._plotted(results, where))
 
     def __repr__(self) -> str:
         return f"<figure {self.name}: {self.question}>"

@@ -57,7 +57,7 @@ def curve_table(tables: Tables, recipes: Recipes) -> Plotted:
     Raises:
         CannotDraw: if fewer than two updates were recorded.
     """
-    runs, notes = _shown(tables.runs, recipes)
+    runs, left_out = _shown(tables.runs, recipes)
     rows = required(tables.updates, ["run", "update", "loss"], "updates").astype({"run": str})
     rows = rows[rows["run"].isin(runs["run"])]
     if len(rows["update"].unique()) < 2:
@@ -71,7 +71,7 @@ def curve_table(tables: Tables, recipes: Recipes) -> Plotted:
     numbers = numbers.assign(ceiling=lost.to_numpy())
     chances = runs.groupby("length")["chance"].median()
     numbers["chance"] = numbers["length"].map(chances)
-    return Plotted(numbers, (*notes, *note))
+    return Plotted(numbers, (*note,), tuple(left_out))
 
 
 def _shown(runs: pd.DataFrame, recipes: Recipes) -> tuple[pd.DataFrame, list[str]]:
@@ -89,8 +89,8 @@ def _shown(runs: pd.DataFrame, recipes: Recipes) -> tuple[pd.DataFrame, list[str
     lengths = sorted(frame["length"].unique())
     left = [*series[_SERIES:], *(f"T = {length}" for length in lengths[_LENGTHS:])]
     kept = frame["series"].isin(series[:_SERIES]) & frame["length"].isin(lengths[:_LENGTHS])
-    notes = [f"Left out to keep the figure readable: {listing(left)}."] if left else []
-    return frame[kept], notes
+    left_out = [f"Left out to keep the figure readable: {listing(left)}."] if left else []
+    return frame[kept], left_out
 
 
 def _smoothed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -158,18 +158,22 @@ def curve_caption(plotted: Plotted) -> str:
     """Say who ends below chance, and how far, in a figure of `curve_table`."""
     table = plotted.table
     said = [_length(length, table[table["length"] == length]) for length in lengths_of(table)]
-    most = int(table["seeds"].max())
     lost = int(table.groupby(_BY, observed=True)["ceiling"].max().sum())
-    of = f"median over {plural(most, 'seed')} of " if most > 1 else ""
-    band = "; band: lowest to highest seed" if most > 1 else " (one seed: no band)"
     return sentences(
         *said,
-        f"Line: {of}each run's running median over {SMOOTH} recorded updates{band}.",
         f"{plural(lost, 'run')} diverged (triangles where the loss was not finite)."
         if lost
         else "",
         *plotted.notes,
     )
+
+
+def curve_reading(plotted: Plotted) -> str:
+    """Say how to read a figure of `curve_table`."""
+    most = int(plotted.table["seeds"].max())
+    of = f"median over {plural(most, 'seed')} of " if most > 1 else ""
+    band = "; band: lowest to highest seed" if most > 1 else " (one seed: no band)"
+    return f"Line: {of}each run's running median over {SMOOTH} recorded updates{band}."
 
 
 def _length(length: int, part: pd.DataFrame) -> str:
@@ -223,8 +227,8 @@ def final_table(tables: Tables, recipes: Recipes) -> Plotted:
     frame = frame.assign(loss=losses, diverged=diverged.astype(int))
     numbers = _intervals(frame)
     left = int((~ended).sum())
-    notes = (f"{plural(left, 'run')} had not ended: not shown.",) if left else ()
-    return Plotted(numbers, notes)
+    left_out = (f"{plural(left, 'run')} had not ended: not shown.",) if left else ()
+    return Plotted(numbers, (), left_out)
 
 
 def _intervals(frame: pd.DataFrame) -> pd.DataFrame:

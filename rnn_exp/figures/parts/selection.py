@@ -49,11 +49,13 @@ class Plotted:
 
     Args:
         table: a row a point or cell; it is the figure's CSV.
-        notes: sentences for the caption, such as which runs are not shown.
+        notes: sentences for the caption, of the runs that are shown.
+        left_out: sentences about the runs that are not shown; the page has them above the picture.
     """
 
     table: pd.DataFrame
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -151,15 +153,17 @@ def is_determined_by(frame: pd.DataFrame, column: str, axes: list[str]) -> bool:
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs that a figure shows, and what its caption has to say of the others.
+    """The runs that a figure shows, and what has to be said of them and of the others.
 
     Args:
         runs: a row a run, with the columns `run` and `KEYS`, in the order of panels and series.
-        notes: a sentence for each thing left out.
+        notes: sentences about the runs that are shown.
+        left_out: a sentence for each thing left out.
     """
 
     runs: pd.DataFrame
     notes: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 def select_runs(
@@ -179,12 +183,13 @@ def select_runs(
     required(runs, ["run"], "runs")
     settings = settings_of(runs)
     frame = pd.concat([runs[["run"]].astype(str), axes_of(runs, settings)], axis=1)
-    frame, notes = _hold_other_settings(frame, settings)
+    frame, left_out = _hold_other_settings(frame, settings)
     for column, most in (("series", series), ("length", lengths), ("activation", panels)):
         frame, note = _keep_few(frame, column, most)
-        notes += note
-    notes += _besides(settings.loc[frame.index], _series_key(settings))
-    return Selection(frame.reset_index(drop=True), (*notes, *_unfinished(runs, frame)))
+        left_out += note
+    notes = _besides(settings.loc[frame.index], _series_key(settings))
+    said = (*notes, *_unfinished(runs, frame))
+    return Selection(frame.reset_index(drop=True), said, tuple(left_out))
 
 
 def _besides(settings: pd.DataFrame, series: str | None) -> list[str]:

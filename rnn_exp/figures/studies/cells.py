@@ -60,7 +60,7 @@ def table(tables: Tables) -> Plotted:
     numbers["weights"] = numbers["series"].astype(object).map(weights).astype("Int64")
     for name in ("diverged", *LOST):
         numbers[name] = numbers.reindex(columns=[name])[name].fillna(0).astype(int)
-    return Plotted(numbers[_COLUMNS], ended.notes)
+    return Plotted(numbers[_COLUMNS], ended.notes, ended.left_out)
 
 
 def _final(ended: pd.DataFrame) -> pd.DataFrame:
@@ -181,9 +181,16 @@ def caption(plotted: Plotted) -> str:
         "Learned: a median final loss below half of that of chance"
         + ("; weights: those of W_hh." if table["weights"].notna().any() else "."),
         f"At initialisation, of the gradient at lag 0 there is left: {listing(left)}.",
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    table = plotted.table
+    return sentences(
         _spread(int(table["seeds"].max())),
         lost_points(table[table["quantity"] != "loss"]),
-        *plotted.notes,
     )
 
 

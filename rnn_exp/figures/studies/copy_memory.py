@@ -43,3 +43,8 @@ def draw(plotted: Plotted) -> Figure:
 def caption(plotted: Plotted) -> str:
     """Say what is seen: who leaves the baseline."""
     return losses.curve_caption(plotted)
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    return losses.curve_reading(plotted)

@@ -111,8 +111,12 @@ def caption(plotted: Plotted) -> str:
         *(_claim(str(name), part) for name, part in table.groupby("activation", sort=False)),
         "Vanishing, exploding: by a factor of more than ten over the sequence.",
         _bound(table),
-        "Solid: measured; dashed, on top of it: the product.",
     )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    return "Solid: measured; dashed, on top of it: the product."
 
 
 def _ends(table: pd.DataFrame) -> pd.DataFrame:

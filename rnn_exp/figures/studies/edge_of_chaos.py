@@ -145,18 +145,24 @@ def _scale_bar(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
 def caption(plotted: Plotted) -> str:
     """Say what is seen: how far the edge moves, and how far the prediction is from it."""
     table = plotted.table
-    first, last = LAGS
-    most = int(table["seeds"].max())
     return sentences(
         _critical_words(critical_gains(table)),
         _off(table.dropna(subset=["measured", "predicted"])),
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    table, (first, last) = plotted.table, LAGS
+    most = int(table["seeds"].max())
+    return sentences(
         "Colour: measured decay rate (mean over seeds of its logarithm), white at 1, red above; "
         f"measured and predicted are slopes over lags {first} to {last} at update 0.",
         "Solid: where a seed's rate crosses 1, mean over seeds; bars: its 95 % interval."
         if most > 1
         else "Solid: where the measured rate crosses 1; one seed, no bars.",
         f"{plural(len(table), 'point')} of up to {plural(most, 'seed')} each.",
-        *plotted.notes,
     )
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import closing, rate_words
+from rnn_exp.figures.parts.captions import points_and_seeds, rate_words
 from rnn_exp.figures.parts.carrier import cases, column_rows, verdict_words
 from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates, statuses
 from rnn_exp.figures.parts.selection import (
@@ -57,7 +57,7 @@ def table(tables: Tables) -> Plotted:
     long = frame[["run", "case"]].merge(long, on="run")
     numbers = gradient_interval(long, ["panel", "case", "x"], "log10")
     numbers = numbers.merge(_case_outcomes(frame), on="case")
-    return Plotted(numbers, (*selected.notes, *note))
+    return Plotted(numbers, (*selected.notes, *note), selected.left_out)
 
 
 def _case_names(chosen: pd.DataFrame) -> pd.Series:
@@ -175,8 +175,15 @@ def caption(plotted: Plotted) -> str:
     table = plotted.table
     return sentences(
         *(_case_words(str(case), part) for case, part in table.groupby("case", sort=False)),
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    return sentences(
         "Line: median over the seeds still training; band: lowest to highest seed.",
-        closing(plotted),
+        points_and_seeds(plotted.table),
     )
 
 

@@ -45,7 +45,7 @@ def table(tables: Tables) -> Plotted:
         )
     numbers["predicted"] = numbers["gain"].map(theory).where(numbers["index"] == 1)
     notes = captions.without_theory(tables.runs, selected.runs)
-    return Plotted(numbers, (*selected.notes, *notes))
+    return Plotted(numbers, (*selected.notes, *notes), selected.left_out)
 
 
 def _ends(recorded: pd.DataFrame) -> pd.DataFrame:
@@ -128,11 +128,18 @@ def caption(plotted: Plotted) -> str:
     return sentences(
         _agreement(sides["before"] - theory),
         _moved(sides),
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    return sentences(
         "Exponents in nats per time step, along the sequences of an update (mean over the batch).",
         "Points and lines: median over seeds; bars and bands: lowest to highest seed."
-        if table["seeds"].max() > 1
+        if plotted.table["seeds"].max() > 1
         else "",
-        captions.closing(plotted),
+        captions.points_and_seeds(plotted.table),
     )
 
 

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import closing
+from rnn_exp.figures.parts.captions import points_and_seeds
 from rnn_exp.figures.parts.carrier import column_rows
 from rnn_exp.figures.parts.seeds import gradient_interval
 from rnn_exp.figures.parts.selection import (
@@ -44,7 +44,7 @@ def table(tables: Tables) -> Plotted:
     every = runs["training.loss_at"] == "every"
     if not every.any():
         raise CannotDraw("No run has training.loss_at=every, a loss at every time step.")
-    parts, notes = [], dict[str, None]()
+    parts, notes, left_out = [], dict[str, None](), dict[str, None]()
     for chosen, columns in (
         (~every, {LAST: "log10_total"}),
         (every, {EVERY: "log10_total", LATE: "log10_late"}),
@@ -53,8 +53,9 @@ def table(tables: Tables) -> Plotted:
             selected = select_runs(tables.runs[chosen], series=1, panels=1)
             parts += [_norms(tables, selected.runs, *pair) for pair in columns.items()]
             notes |= dict.fromkeys(selected.notes)
+            left_out |= dict.fromkeys(selected.left_out)
     numbers = pd.concat(parts, ignore_index=True)
-    return Plotted(numbers, tuple(notes))
+    return Plotted(numbers, tuple(notes), tuple(left_out))
 
 
 def _norms(tables: Tables, selected: pd.DataFrame, loss: str, column: str) -> pd.DataFrame:
@@ -120,8 +121,15 @@ def caption(plotted: Plotted) -> str:
         if (by_loss[EVERY].abs() < 1).all() and (by_loss[LATE] < -1).all()
         else "",
         _agreement(table),
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    return sentences(
         "Line: median over seeds at initialisation; band: lowest to highest seed.",
-        closing(plotted),
+        points_and_seeds(plotted.table),
     )
 
 

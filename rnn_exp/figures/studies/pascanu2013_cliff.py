@@ -104,9 +104,16 @@ def caption(plotted: Plotted) -> str:
         f"In this map the gradient is at most {magnitude(largest)}, at w = {top['weight']:g}, "
         f"b = {top['bias']:g}; its median over the map is {magnitude(middle)}.",
         _wall(table.loc[steep]),
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    return sentences(
         "White: where theory has two fixed points merge; between these lines the unit has two "
         "stable states.",
-        f"{plural(len(table), 'grid point')}, one run each; the gradient before the first update.",
+        f"{plural(len(plotted.table), 'grid point')}, one run each; the gradient before the first "
+        "update.",
     )
 
 

@@ -130,6 +130,13 @@ def caption(plotted: Plotted) -> str:
     said = [_init(str(init), part) for init, part in table.groupby("init", sort=False)]
     return sentences(
         *said,
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    return sentences(
         "Solved: fewer than 1 % of 10,000 fresh sequences wrong, looked at when a run records.",
         "Below: median of the seeds that solve it; bars: fewest and most updates.",
     )

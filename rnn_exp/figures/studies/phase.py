@@ -60,7 +60,7 @@ def table(tables: Tables) -> Plotted:
     numbers = cells["log10_ratio"].quantile(0.5, interpolation="lower").to_frame()
     numbers = numbers.assign(solved=cells["solved"].sum(), seeds=cells.size())
     numbers = numbers.assign(updates=cells[most].max()).reset_index()
-    return Plotted(numbers, selected.notes)
+    return Plotted(numbers, selected.notes, selected.left_out)
 
 
 def _ratios(tables: Tables, runs: pd.Series) -> pd.DataFrame:
@@ -128,17 +128,21 @@ def _bars(figure: Figure, grid: np.ndarray) -> None:
 def caption(plotted: Plotted) -> str:
     """Say what is seen, length by length: how many runs solve the task where the gradient stays."""
     table = plotted.table
-    seeds = int(table["seeds"].max())
     lengths = sorted(table["length"].unique())
-    colour = f"median over {seeds} seeds" if seeds > 1 else "one seed"
     return sentences(
         f"At most {table['updates'].max():.0f} updates. By the gradient at the first time step "
         "beside that at the last, at initialisation:",
         *(_solved_at(int(length), table[table["length"] == length]) for length in lengths),
         _every_seed(table),
-        f"Colour above: {colour}; lines, in both rows: a factor of ten.",
         *plotted.notes,
     )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    seeds = int(plotted.table["seeds"].max())
+    colour = f"median over {seeds} seeds" if seeds > 1 else "one seed"
+    return f"Colour above: {colour}; lines, in both rows: a factor of ten."
 
 
 def _solved_at(length: int, part: pd.DataFrame) -> str:

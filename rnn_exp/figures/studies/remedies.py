@@ -63,12 +63,14 @@ def table(tables: Tables) -> Plotted:
     numbers = every.table
     longest = int(numbers["length"].max())
     shorter = sorted(set(numbers["length"]) - {longest})
-    notes = [f"Only T = {longest} is shown (not {listing(map(str, shorter))})."] if shorter else []
+    left_out = (
+        [f"Only T = {longest} is shown (not {listing(map(str, shorter))})."] if shorter else []
+    )
     numbers = numbers[numbers["length"] == longest]
     numbers = numbers.assign(rest=numbers["series"].astype(str) != RECIPES.plain_name)
     numbers = numbers.sort_values(["rest", "loss"], kind="stable").drop(columns="rest")
     numbers = numbers.reset_index(drop=True)
-    return Plotted(numbers, (*every.notes, *notes))
+    return Plotted(numbers, every.notes, (*every.left_out, *left_out))
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -168,7 +170,6 @@ def caption(plotted: Plotted) -> str:
     diverged, length = int(table["diverged"].sum()), table["length"].iloc[0]
     stuck = table.loc[~table.index.isin(learned.index), "series"].astype(str)
     said = [_name_and_loss(row) for _, row in learned.sort_values("loss").iterrows()]
-    most = int(table["seeds"].max())
     return sentences(
         f"T = {length}: below half of the loss of chance end {listing(said)}."
         if said
@@ -176,12 +177,18 @@ def caption(plotted: Plotted) -> str:
         f"Not {listing(stuck)}." if len(stuck) and said else "",
         f"The gradient before training: {captions.verdicts_of(table)}.",
         _plain_rate(table),
+        f"Up to {plural(int(table['seeds'].max()), 'seed')}; {plural(diverged, 'run')} diverged.",
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    return (
         "Rates: mean over seeds of the logarithm; their bars: its 95 % interval. Losses: median "
         "over seeds; their bars: lowest to highest seed."
-        if most > 1
-        else "One seed: no bars.",
-        f"Up to {plural(most, 'seed')}; {plural(diverged, 'run')} diverged.",
-        *plotted.notes,
+        if plotted.table["seeds"].max() > 1
+        else "One seed: no bars."
     )
 
 

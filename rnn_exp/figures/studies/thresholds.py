@@ -48,7 +48,7 @@ def table(tables: Tables) -> Plotted:
     95 % interval), seeds, predicted (theory over the same lags), asymptotic, bound (medians).
     """
     required(tables.runs, ["run", "bound"], "runs")
-    parts, notes = [], dict[str, None]()
+    parts, notes, left_out = [], dict[str, None](), dict[str, None]()
     panel = _panels(tables.runs)
     for name in dict.fromkeys(panel):
         selected = select_runs(tables.runs[panel == name], lengths=1, series=1000)
@@ -58,6 +58,7 @@ def table(tables: Tables) -> Plotted:
         why = captions.without_theory(tables.runs, selected.runs)
         missing = [note.replace("No theory", f"With {name} no theory", 1) for note in why]
         notes |= dict.fromkeys([*selected.notes, *missing])
+        left_out |= dict.fromkeys(selected.left_out)
     chosen = pd.concat(parts, ignore_index=True).rename(columns={"value": "gain"})
     known = tables.runs.reindex(columns=["run", "predicted_rate", "bound"])
     known = known.rename(columns={"predicted_rate": "asymptotic"})
@@ -72,7 +73,7 @@ def table(tables: Tables) -> Plotted:
     if numbers["measured"].isna().all():
         raise CannotDraw("No gradient has a rate.")
     numbers = numbers.sort_values("gain", kind="stable", ignore_index=True)
-    return Plotted(numbers, tuple(notes))
+    return Plotted(numbers, tuple(notes), tuple(left_out))
 
 
 def _panels(runs: pd.DataFrame) -> pd.Series:
@@ -200,7 +201,6 @@ def caption(plotted: Plotted) -> str:
     gaps = _gaps(parts)
     above = int((table["measured"] > table["bound"] * (1 + 1e-6)).sum())
     bound = f"Mean rates above the bound: {above}. {captions.BOUND}"
-    bars = "bars: its 95 % interval" if table["seeds"].max() > 1 else "one seed, no bars"
     return sentences(
         *(_thresholds(name, part) for name, part in parts.items()),
         f"From lag {first} to lag {last} theory and the mean measured change of the norm differ by "
@@ -208,9 +208,19 @@ def caption(plotted: Plotted) -> str:
         if gaps
         else "No theory holds at these lags: none is drawn.",
         bound if table["bound"].notna().any() else "",
+        *plotted.notes,
+    )
+
+
+def reading(plotted: Plotted) -> str:
+    """Say how to read it."""
+    first, last = LAGS
+    many = plotted.table["seeds"].max() > 1
+    bars = "bars: its 95 % interval" if many else "one seed, no bars"
+    return sentences(
         f"Rates are slopes over lags {first} to {last} at update 0. Points: mean over seeds of ln "
         f"rate; {bars}. Thresholds are read off the lines drawn.",
-        captions.closing(plotted),
+        captions.points_and_seeds(plotted.table),
     )
 
 
