@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from rnn_exp.figures.parts.axes import axes_of, is_determined_by, setting_columns, settings_of
 from rnn_exp.figures.parts.carrier import cases, verdict_words
-from rnn_exp.figures.parts.selection import axes_of, is_determined_by, setting_columns, settings_of
 from rnn_exp.schema import RUN_STATUSES
 from rnn_exp.words import half_life, listing, magnitude, number, plural, sentences
 

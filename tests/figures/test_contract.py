@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 import rnn_exp.figures.parts
 from rnn_exp import figures
-from rnn_exp.figures.parts import marks, seeds, selection
+from rnn_exp.figures.parts import marks, seeds
+from rnn_exp.figures.parts.axes import order_activations
 from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.schema import GRADIENT_STATUSES
 from tests.figures import (
@@ -211,6 +212,6 @@ def test_every_status_of_a_gradient_is_drawn_or_marked():
 
 
 def test_activations_are_in_the_order_of_the_textbook_and_others_by_name():
-    found = selection.order_activations(["elu", "relu", "celu", "sigmoid", "tanh"])
+    found = order_activations(["elu", "relu", "celu", "sigmoid", "tanh"])
 
     assert found == ["tanh", "sigmoid", "relu", "celu", "elu"]

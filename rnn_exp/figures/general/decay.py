@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import captions, marks, panels
+from rnn_exp.figures.parts.axes import KEYS
 from rnn_exp.figures.parts.carrier import BANDS, carrier_note, carrier_rows, cases, theory_changes
 from rnn_exp.figures.parts.seeds import gradient_interval
-from rnn_exp.figures.parts.selection import KEYS, Plotted, Tables, at_start, select_runs
+from rnn_exp.figures.parts.selection import Plotted, Tables, at_start, select_runs
 from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import ASYMPTOTE, MEASURED, THEORY, darker, in_style
 from rnn_exp.words import sentences

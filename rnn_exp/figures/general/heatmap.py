@@ -10,6 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import panels
+from rnn_exp.figures.parts.axes import KEYS
 from rnn_exp.figures.parts.captions import training_change
 from rnn_exp.figures.parts.carrier import carrier_rows
 from rnn_exp.figures.parts.lag_cells import (
@@ -22,14 +23,7 @@ from rnn_exp.figures.parts.lag_cells import (
     scale_bar,
 )
 from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates
-from rnn_exp.figures.parts.selection import (
-    KEYS,
-    CannotDraw,
-    Plotted,
-    Tables,
-    required,
-    select_runs,
-)
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import VERMILLION, in_style
 from rnn_exp.words import sentences
 

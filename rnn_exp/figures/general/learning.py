@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.axes import KEYS
 from rnn_exp.figures.parts.captions import points_and_seeds
 from rnn_exp.figures.parts.seeds import interval, limit_updates
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.style import THEORY, darker, in_style
 from rnn_exp.words import case_name, number, plural, sentences
 

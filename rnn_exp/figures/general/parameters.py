@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.axes import KEYS
 from rnn_exp.figures.parts.captions import points_and_seeds, quantity_changes
 from rnn_exp.figures.parts.carrier import carrier_rows
 from rnn_exp.figures.parts.panels import is_numeric, numeric_x, positions, series_label, set_x
 from rnn_exp.figures.parts.seeds import gradient_interval, statuses
 from rnn_exp.figures.parts.selection import (
-    KEYS,
     CannotDraw,
     Plotted,
     Tables,

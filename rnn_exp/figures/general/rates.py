@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rnn_exp.figures.parts import captions, marks, panels
+from rnn_exp.figures.parts.axes import KEYS
 from rnn_exp.figures.parts.carrier import carrier_note, cases
 from rnn_exp.figures.parts.panels import is_numeric, positions, series_label, set_x, shifted
 from rnn_exp.figures.parts.seeds import bar_lengths
-from rnn_exp.figures.parts.selection import KEYS, CannotDraw, Plotted, Tables, required, select_runs
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, THEORY, in_style
 from rnn_exp.words import listing, number, plural, sentences

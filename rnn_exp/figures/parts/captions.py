@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from rnn_exp.figures.parts.axes import KEYS
 from rnn_exp.figures.parts.carrier import verdict_words
-from rnn_exp.figures.parts.selection import KEYS
 from rnn_exp.schema import VERDICTS
 from rnn_exp.words import (
     case_name,

@@ -18,7 +18,8 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-from rnn_exp.figures.parts.selection import CannotDraw, settings_of
+from rnn_exp.figures.parts.axes import settings_of
+from rnn_exp.figures.parts.selection import CannotDraw
 from rnn_exp.figures.parts.sheet import Sheet
 from rnn_exp.figures.parts.style import COLUMN, PAGE
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
-from rnn_exp.figures.parts.selection import is_determined_by, settings_of
+from rnn_exp.figures.parts.axes import is_determined_by, settings_of
 
 __all__ = ["ANY", "Recipe", "Recipes", "name_runs"]
 

@@ -1,8 +1,8 @@
 """What a figure is given and gives back, and which runs of a study it shows.
 
-A figure has three axes: panels (activation), lengths (T) and series (the initial weights or, where
-these are constant, the first other setting that varies). Only seeds are pooled. Any further setting
-that varies is held at its most common value, and the caption says so.
+A figure has three axes: panels, lengths and series (`axes`). Only seeds are pooled. A further
+setting that varies becomes panels while there is room, and is held at its most common value beyond:
+the sentences of what is left out say so.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -11,32 +11,29 @@ from typing import Final, Protocol, runtime_checkable
 
 import pandas as pd
 
+from rnn_exp.figures.parts.axes import (
+    AXES,
+    axes_of,
+    in_panels,
+    is_determined_by,
+    order_activations,
+    series_key,
+    settings_of,
+)
 from rnn_exp.words import listing, plural
 
 __all__ = [
-    "AXES",
-    "KEYS",
     "CannotDraw",
     "Plotted",
     "Selection",
     "Tables",
     "at_start",
-    "axes_of",
-    "is_determined_by",
-    "order_activations",
     "required",
     "select_runs",
-    "setting_columns",
-    "settings_of",
 ]
 
-AXES: Final = ["activation", "length", "series"]
-"""The columns that every plotted table begins with."""
-KEYS: Final = [*AXES, "value"]
-"""`AXES`, and the number behind the name of a series."""
-_GROUPS: Final = frozenset({"task", "init", "device", "study"})
+_DEVICE: Final = "device"
 _SHOWN: Final = ("network.activation", "task.length", "init", "init.gain")
-_ACTIVATIONS: Final = ("tanh", "sigmoid", "relu", "identity")
 
 
 class CannotDraw(ValueError):  # noqa: N818 - it reads as a sentence where it is raised
@@ -127,30 +124,6 @@ def at_start(frame: pd.DataFrame, what: str) -> pd.DataFrame:
     return rows.drop(columns="update")
 
 
-def setting_columns(runs: pd.DataFrame) -> list[str]:
-    """Return the columns that are settings, not results: dotted keys, names of groups; no seed."""
-    return [c for c in runs.columns if "." in c or c in _GROUPS]
-
-
-def settings_of(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the settings as text: lists, None and NaN then compare like any other value."""
-    return runs[setting_columns(runs)].astype(object).map(_text)
-
-
-def _text(value: object) -> str:
-    missing = value is None or (isinstance(value, float) and value != value)
-    if missing:
-        return "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def is_determined_by(frame: pd.DataFrame, column: str, axes: list[str]) -> bool:
-    """Return whether the axes decide this column's value, so that nothing would be pooled."""
-    if not axes:
-        return len(frame[column].unique()) == 1
-    return bool(frame.groupby(axes)[column].nunique().max() == 1)
-
-
 @dataclass(frozen=True)
 class Selection:
     """The runs that a figure shows, and what has to be said of them and of the others.
@@ -175,7 +148,7 @@ def select_runs(
         runs: the table of runs.
         lengths: at most so many sequence lengths; where there are more, evenly spread.
         series: at most so many series.
-        panels: at most so many activations.
+        panels: at most so many panels: activations, and further settings beside them.
 
     Raises:
         CannotDraw: if no run is left.
@@ -183,18 +156,18 @@ def select_runs(
     required(runs, ["run"], "runs")
     settings = settings_of(runs)
     frame = pd.concat([runs[["run"]].astype(str), axes_of(runs, settings)], axis=1)
-    frame, left_out = _hold_other_settings(frame, settings)
+    frame, in_view, left_out = _hold_other_settings(frame, settings, panels)
     for column, most in (("series", series), ("length", lengths), ("activation", panels)):
         frame, note = _keep_few(frame, column, most)
         left_out += note
-    notes = _besides(settings.loc[frame.index], _series_key(settings))
+    notes = _besides(settings.loc[frame.index], {series_key(settings), *in_view})
     said = (*notes, *_unfinished(runs, frame))
     return Selection(frame.reset_index(drop=True), said, tuple(left_out))
 
 
-def _besides(settings: pd.DataFrame, series: str | None) -> list[str]:
+def _besides(settings: pd.DataFrame, in_view: Collection[str | None]) -> list[str]:
     """Say which settings differ between the runs that are shown but are on no axis of a figure."""
-    named = (*_SHOWN, series, "device")
+    named = (*_SHOWN, *in_view, _DEVICE)
     free = [
         column
         for column in map(str, settings)
@@ -207,64 +180,28 @@ def _besides(settings: pd.DataFrame, series: str | None) -> list[str]:
     return [f"The runs shown differ in {names} as well: compare them with care."] if free else []
 
 
-def axes_of(runs: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
-    """Return the axes of each run (`KEYS`); settings that the study does not have are blank.
-
-    Args:
-        runs: the table of runs.
-        settings: the same runs' settings as text (`settings_of`).
-    """
-    blank = pd.Series("", index=runs.index)
-    lengths = runs.get("task.length", pd.Series(0, index=runs.index))
-    label, value = _series(runs, settings)
-    return pd.DataFrame(
-        {
-            "activation": settings.get("network.activation", blank),
-            "length": pd.to_numeric(lengths, errors="coerce").fillna(0).astype(int),
-            "series": label,
-            "value": value,
-        }
-    )
-
-
-def _series(runs: pd.DataFrame, settings: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    key = _series_key(settings)
-    if key is not None:
-        name = key.split(".")[-1].replace("_", " ")
-        return f"{name} " + settings[key], pd.to_numeric(runs[key], errors="coerce").astype(float)
-    blank = pd.Series("none", index=runs.index)
-    init, gain = (settings.get(k, blank) for k in ("init", "init.gain"))
-    label = ("g = " + gain).where(gain != "none", init.where(init != "none", ""))
-    value = pd.to_numeric(gain, errors="coerce").astype(float)
-    if len(init.unique()) > 1:
-        # One number cannot order different kinds of weights.
-        return (init + ", " + label).where(gain != "none", init), value * float("nan")
-    return label, value
-
-
-def _series_key(settings: pd.DataFrame) -> str | None:
-    """The setting that colours a figure, or None for the initial weights."""
-    varying = [c for c in settings.columns if len(settings[c].unique()) > 1]
-    panels = [c for c in ("network.activation", "task.length") if c in settings]
-    if {"init", "init.gain"} & set(varying):
-        return None
-    free = [c for c in varying if c not in panels and not is_determined_by(settings, c, panels)]
-    return free[0] if free else None
-
-
 def _hold_other_settings(
-    frame: pd.DataFrame, settings: pd.DataFrame
-) -> tuple[pd.DataFrame, list[str]]:
-    notes = []
+    frame: pd.DataFrame, settings: pd.DataFrame, most: int
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Give panels to each further setting while there are at most so many; hold the others.
+
+    Returns:
+        The runs that are left; the settings that have panels; a sentence for each that is held.
+    """
+    in_view, left_out = list[str](), list[str]()
     for column in (c for c in settings.columns if c not in _SHOWN):
         values = settings.loc[frame.index, column]
         if is_determined_by(frame.assign(held=values), "held", AXES):
             continue
+        panels = in_panels(frame["activation"], column, values)
+        if len(panels.unique()) <= most and column != _DEVICE:
+            frame, in_view = frame.assign(activation=panels), [*in_view, column]
+            continue
         kept = values.value_counts(sort=False).idxmax()
         others = listing(sorted(set(values) - {str(kept)}))
-        notes.append(f"Only runs with {column} = {kept} are shown (not {others}).")
+        left_out.append(f"Only runs with {column} = {kept} are shown (not {others}).")
         frame = frame[values == kept]
-    return frame, notes
+    return frame, in_view, left_out
 
 
 def _keep_few(frame: pd.DataFrame, column: str, most: int) -> tuple[pd.DataFrame, list[str]]:
@@ -290,16 +227,6 @@ def _in_order(frame: pd.DataFrame, column: str) -> list[object]:
         return list(order_activations(frame[column].unique()))
     by = ["value", "series"] if column == "series" else [column]
     return list(frame.sort_values(by, kind="stable")[column].unique())
-
-
-def order_activations(names: Iterable[str]) -> list[str]:
-    """Return activations in the order of panels: that of textbooks, then any others by name.
-
-    Neither the alphabet nor the order in which a study lists its runs gives readers the bounded
-    activations first, and side by side.
-    """
-    known = {name: place for place, name in enumerate(_ACTIVATIONS)}
-    return sorted(names, key=lambda name: (known.get(name, len(known)), name))
 
 
 def _unfinished(runs: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:

@@ -11,16 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rnn_exp.figures.parts import captions, marks, panels
+from rnn_exp.figures.parts.axes import order_activations
 from rnn_exp.figures.parts.carrier import LAGS, mean_rate, settled_rates
 from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one
-from rnn_exp.figures.parts.selection import (
-    CannotDraw,
-    Plotted,
-    Tables,
-    order_activations,
-    required,
-    select_runs,
-)
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, THEORY, VERMILLION, in_style
 from rnn_exp.words import listing, number, sentences

@@ -1,0 +1,135 @@
+"""Settings as the axes of a figure: panels (activation), lengths (T) and series.
+
+The series are the initial weights or, where these are constant, the setting with most values. A
+further setting becomes panels beside those of the activations where there is room.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import pandas as pd
+
+__all__ = [
+    "AXES",
+    "KEYS",
+    "axes_of",
+    "in_panels",
+    "is_determined_by",
+    "order_activations",
+    "series_key",
+    "setting_columns",
+    "settings_of",
+]
+
+AXES: Final = ["activation", "length", "series"]
+"""The columns that every plotted table begins with."""
+KEYS: Final = [*AXES, "value"]
+"""`AXES`, and the number behind the name of a series."""
+_GROUPS: Final = frozenset({"task", "init", "device", "study"})
+_ACTIVATIONS: Final = ("tanh", "sigmoid", "relu", "identity")
+_NUMBERS: Final = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+
+
+def setting_columns(runs: pd.DataFrame) -> list[str]:
+    """Return the columns that are settings, not results: dotted keys, names of groups; no seed."""
+    return [c for c in runs.columns if "." in c or c in _GROUPS]
+
+
+def settings_of(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the settings as text: lists, None and NaN then compare like any other value."""
+    return runs[setting_columns(runs)].astype(object).map(_text)
+
+
+def _text(value: object) -> str:
+    missing = value is None or (isinstance(value, float) and value != value)
+    if missing:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def is_determined_by(frame: pd.DataFrame, column: str, axes: list[str]) -> bool:
+    """Return whether the axes decide this column's value, so that nothing would be pooled."""
+    if not axes:
+        return len(frame[column].unique()) == 1
+    return bool(frame.groupby(axes)[column].nunique().max() == 1)
+
+
+def axes_of(runs: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
+    """Return the axes of each run (`KEYS`); settings that the study does not have are blank.
+
+    Args:
+        runs: the table of runs.
+        settings: the same runs' settings as text (`settings_of`).
+    """
+    blank = pd.Series("", index=runs.index)
+    lengths = runs.get("task.length", pd.Series(0, index=runs.index))
+    label, value = _series(runs, settings)
+    return pd.DataFrame(
+        {
+            "activation": settings.get("network.activation", blank),
+            "length": pd.to_numeric(lengths, errors="coerce").fillna(0).astype(int),
+            "series": label,
+            "value": value,
+        }
+    )
+
+
+def _series(runs: pd.DataFrame, settings: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    key = series_key(settings)
+    if key is not None:
+        return _named(key, settings[key]), pd.to_numeric(runs[key], errors="coerce").astype(float)
+    blank = pd.Series("none", index=runs.index)
+    init, gain = (settings.get(k, blank) for k in ("init", "init.gain"))
+    label = ("g = " + gain).where(gain != "none", init.where(init != "none", ""))
+    value = pd.to_numeric(gain, errors="coerce").astype(float)
+    if len(init.unique()) > 1:
+        # One number cannot order different kinds of weights.
+        return (init + ", " + label).where(gain != "none", init), value * float("nan")
+    return label, value
+
+
+def in_panels(panels: pd.Series, key: str, values: pd.Series) -> pd.Series:
+    """Return the names of panels that are those of a further setting too.
+
+    Args:
+        panels: the panel of each run, before.
+        key: of the setting, such as training.learning_rate.
+        values: of the setting, as text.
+    """
+    label = _named(key, values)
+    return label if len(panels.unique()) == 1 else panels + ", " + label
+
+
+def _named(key: str, values: pd.Series) -> pd.Series:
+    return key.split(".")[-1].replace("_", " ") + " " + values
+
+
+def series_key(settings: pd.DataFrame) -> str | None:
+    """Return the setting that colours a figure, or None for the initial weights.
+
+    Args:
+        settings: as text (`settings_of`).
+    """
+    varying = [str(c) for c in settings.columns if len(settings[c].unique()) > 1]
+    panels = [c for c in ("network.activation", "task.length") if c in settings]
+    if {"init", "init.gain"} & set(varying):
+        return None
+    free = [c for c in varying if c not in panels and not is_determined_by(settings, c, panels)]
+    return max(free, key=lambda name: settings[name].nunique()) if free else None
+
+
+def order_activations(names: Iterable[str]) -> list[str]:
+    """Return panels in order: activations as in textbooks, then others by name and by number.
+
+    Neither the alphabet nor the order in which a study lists its runs gives readers the bounded
+    activations first, and side by side; nor 32 units before 128.
+    """
+    known = {name: place for place, name in enumerate(_ACTIVATIONS)}
+
+    def place(name: str) -> tuple[int, list[tuple[float, str]]]:
+        words = _NUMBERS.split(name)
+        sizes = [(float(word), "") if i % 2 else (0.0, word) for i, word in enumerate(words)]
+        return known.get(name.partition(",")[0], len(known)), sizes
+
+    return sorted(names, key=place)
