@@ -19,6 +19,7 @@ from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done
 from rnn_exp.sweeps import process
 from rnn_exp.sweeps.jobs import Job
+from rnn_exp.sweeps.run_list import write_run_list
 from rnn_exp.sweeps.sending import (
     Place,
     Sender,
@@ -26,7 +27,7 @@ from rnn_exp.sweeps.sending import (
     open_workers,
     refuse_other_label,
 )
-from rnn_exp.sweeps.status import worked_on, write_run_list
+from rnn_exp.sweeps.status import worked_on
 from rnn_exp.training import grids
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.loop import Update

@@ -2,6 +2,7 @@
 
 import math
 import platform
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,16 @@ def listing(items: Iterable[str]) -> str:
     """Join items as in a sentence: 'a, b and c'."""
     *head, last = list(items) or [""]
     return f"{', '.join(head)} and {last}" if head else last
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text: up to a full stop that a capital letter follows.
+
+    Example:
+        >>> first_sentence("With g = 0.5 it keeps 12 % per step. With tanh it does not.")
+        'With g = 0.5 it keeps 12 % per step.'
+    """
+    return re.split(r"(?<=[.!?])\s+(?=[A-ZΩ∂½])", text, maxsplit=1)[0]
 
 
 def plural(count: int, noun: str) -> str:

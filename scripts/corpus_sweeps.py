@@ -229,11 +229,10 @@ def undrawn(report: Path) -> list[str]:
     page = report / "index.html"
     text = page.read_text("utf-8") if page.exists() else ""
     sections = re.findall(r'<section id="(\w+)">(.*?)</section>', text, re.DOTALL)
-    result, drawn = [], 0
+    refused = re.findall(r"<li><code>(\w+)</code>[^<]*: (Not drawn\. .*?)</li>", text, re.DOTALL)
+    result, drawn = [f"figure {name}: {html.unescape(why)}" for name, why in refused], 0
     for name, section in sections:
-        if refusal := re.search(r'class="refused">(.*?)</p>', section, re.DOTALL):
-            result.append(f"figure {name}: {html.unescape(refusal[1])}")
-        elif f'href="{name}.csv"' in section and not (report / f"{name}.csv").exists():
+        if f'href="{name}.csv"' in section and not (report / f"{name}.csv").exists():
             result.append(f"figure {name}: its table is missing")
         drawn += f'href="{name}.csv"' in section
     return result if drawn or result else ["no figure is drawn"]

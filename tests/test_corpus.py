@@ -25,6 +25,7 @@ from safetensors.numpy import save_file
 from rnn_exp import report
 from rnn_exp.fields import SettingError, allowed_of
 from rnn_exp.networks.inits import INITS
+from rnn_exp.storage.study import Study, StudyPage
 from rnn_exp.tasks import TASKS
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import run_from
@@ -125,7 +126,7 @@ def test_a_renamed_word_is_in_the_changelog():
 
 def test_a_figure_that_is_not_drawn_is_told(tmp_path):
     whole = study(gains=(0.5, 2.0), lengths=(10,), seeds=1, updates=(0, 10))
-    page = report.write(whole, tmp_path, title="course")
+    page = report.write(whole, tmp_path, Study("course", StudyPage(None, ("course",))))
     [told] = corpus_sweeps.undrawn(tmp_path)
     assert told.startswith("figure course: Not drawn. ")
     page.write_text('<section id="rates"> <a href="rates.csv">csv</a> </section>')

@@ -176,10 +176,13 @@ def refuse_lists(words: Iterable[str]) -> None:
 
 
 def _takes_lists(key: str) -> bool:
-    """Whether a setting may be a list: those of Hydra, and of a run's own what says so."""
+    """Whether a setting may be a list: those of Hydra, and of a run and a page what says so."""
+    from rnn_exp.storage.study import StudyPage
     from rnn_exp.training.run import Run
 
     if key.startswith("hydra") or key == "use":
         return True
-    allowed = [allowed_of(field) for field in dataclasses.fields(Run) if field.name == key]
+    kind = StudyPage if key.startswith("page.") else Run
+    name = key.removeprefix("page.")
+    allowed = [allowed_of(field) for field in dataclasses.fields(kind) if field.name == name]
     return any(each is not None and each.test(("word",)) for each in allowed)

@@ -15,6 +15,7 @@ from rnn_exp import schema
 from rnn_exp.fields import allowed_of, as_typed
 from rnn_exp.registry import files_in, folders_in, load_plugins, use_files
 from rnn_exp.storage.objective import Objective
+from rnn_exp.storage.study import StudyPage
 from rnn_exp.words import versions_line
 
 __all__ = ["choices", "completions", "help_lines", "settings_lines"]
@@ -69,6 +70,8 @@ def settings_lines() -> Iterator[str]:
     yield ""
     yield from _field_lines(Run, plain_fields())
     yield from _field_lines(Objective, _objective())
+    page = {f"page.{field.name}": field for field in dataclasses.fields(StudyPage)}
+    yield from _field_lines(StudyPage, page)
     for group, kinds in groups().items():
         for name, kind in kinds.items():
             yield ""

@@ -24,6 +24,7 @@ from rnn_exp._hydra.results import message_of, next_line, run_line
 from rnn_exp.fields import SettingError
 from rnn_exp.program import printable
 from rnn_exp.storage.objective import Objective
+from rnn_exp.storage.study import StudyPage
 from rnn_exp.sweeps import process
 from rnn_exp.words import from_here
 
@@ -38,6 +39,7 @@ __all__ = [
     "has_own_name",
     "job",
     "objective_from_config",
+    "page_from_config",
     "register_resolvers",
     "run_from_config",
     "settings_from_config",
@@ -45,8 +47,9 @@ __all__ = [
 
 _OWN_NAMES = ("${rnn_exp.run_name:${hydra.sweep.dir}}", "${rnn_exp.run_name:}")
 ALREADY_THERE_MESSAGE = "This run is already there; to train it again, remove its folder."
-_NOT_OF_A_RUN = ("hydra", "study", "objective", "use")
-_DECIDES_NO_RESULT = ("objective", "note", "tags")
+PAGE = "page"
+_NOT_OF_A_RUN = ("hydra", "study", "objective", PAGE, "use")
+_DECIDES_NO_RESULT = ("objective", PAGE, "note", "tags")
 
 
 class CheckBeforeStart(Callback):
@@ -126,6 +129,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     torch_device(run.device)
     checkpoint_seconds(config.hydra)
     objective_from_config(config)
+    page_from_config(config)
     folder = Path(config.hydra.run.dir)
     done = is_done(folder, run)
     if not done:
@@ -237,6 +241,20 @@ def objective_from_config(config: DictConfig) -> Objective:
     return Objective(given)
 
 
+def page_from_config(config: DictConfig) -> StudyPage:
+    """Return what a study's page asks and shows, as a configuration declares it.
+
+    Raises:
+        SettingError: for what is no declaration of a page.
+    """
+    said: Any = OmegaConf.to_container(config.get(PAGE) or OmegaConf.create({}), resolve=True)
+    return StudyPage.of(said)
+
+
+def _section_of(word: str) -> str:
+    return bare_key(word).partition(".")[0]
+
+
 def checkpoint_seconds(hydra: Any) -> float:  # noqa: ANN401 - Hydra's own node
     """Return the seconds between two checkpoints of a single run, which has any launcher.
 
@@ -277,7 +295,7 @@ def register_resolvers() -> None:
         if study is not None:
             return study
         said: Any = OmegaConf.to_container(_root_.hydra.overrides, resolve=False)
-        words = [word for word in said["task"] if bare_key(word) not in _DECIDES_NO_RESULT]
+        words = [word for word in said["task"] if _section_of(word) not in _DECIDES_NO_RESULT]
         grids = [word for word in said["hydra"] if bare_key(word).startswith((PARAMS, PAIRED))]
         overrides = "\n".join(sorted([*words, *grids]))
         digest = hashlib.sha256(overrides.encode()).hexdigest()[:8]

@@ -17,6 +17,7 @@ from rnn_exp._hydra.composition import Composer, Word
 from rnn_exp._hydra.grids import union_of
 from rnn_exp._hydra.hydra_settings import is_the_same_for_all, may_be_a_run
 from rnn_exp._hydra.job import (
+    PAGE,
     has_own_name,
     objective_from_config,
     run_from_config,
@@ -87,6 +88,7 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
             folder = folders.of(sweep, run)
         done = is_done(folder, run)
         result.append(PlannedJob(number, overrides, run, folder, done, objective))
+    _refuse_several_pages(jobs)
     _refuse_shared_folders(result)
     refuse_wrong_parts(job.run for job in result if not job.done)
     return result
@@ -144,6 +146,17 @@ def _refuse_missing_key(
             values = dict.fromkeys(last for first, _, last in words if first == key)
             mend += f"; instead of both write {union_of(group, key, values, able)}"
         raise SettingError(key, value, mend)
+
+
+def _refuse_several_pages(jobs: Sequence[Sequence[str]]) -> None:
+    """Refuse a sweep over what its page asks and shows."""
+    given: dict[str, dict[str, None]] = {}
+    for word in (word for job in jobs for word in job):
+        key, _, value = word.partition("=")
+        given.setdefault(key.lstrip("+"), {})[value] = None
+    for key, values in given.items():
+        if key.startswith(f"{PAGE}.") and len(values) > 1:
+            raise SettingError(key, ",".join(values), "one for the whole sweep")
 
 
 def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:

@@ -48,14 +48,14 @@ def _report() -> None:
     given = options.parse_args()
     _use(given)
     from rnn_exp import report as reports
+    from rnn_exp.storage.study import study_of
     from rnn_exp.storage.walk import REPORT
 
     results = _load(options.prog, given.folder)
     _tell_of_studies(options.prog, given.folder, results)
     out = given.out or given.folder / REPORT
-    out.mkdir(parents=True, exist_ok=True)
     with _damage_told(options.prog):
-        page = reports.write(results, out, title=given.folder.resolve().name)
+        page = reports.write(results, out, study_of(given.folder))
     print(printable(page))
 
 

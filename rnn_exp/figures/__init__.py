@@ -1,7 +1,7 @@
 """Tables in, pictures out: one module a figure, found by its name; none draws on import.
 
 Each figure is a function of this package's: ``figures.decay(results)`` draws it (`Drawing`), and
-`names` and `study_names` say which there are.
+`names` and `study_names` say which there are; `of_page` says which are on a study's page.
 
 A figure module has a `QUESTION`, `table(tables)` (exactly the numbers plotted, with what has to be
 said of them), `draw(plotted)` and `caption(plotted)` (what is seen). A new file with these, in
@@ -11,10 +11,11 @@ Figures of a recording of somebody's network (`recordings`) are made of its rows
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from types import ModuleType
 from typing import cast
 
-from rnn_exp.fields import SettingError
+from rnn_exp.fields import SettingError, choice_error
 from rnn_exp.figures.parts.drawing import Drawing, FigureModule, RecordingFigure
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables
 from rnn_exp.registry import Registry, load_plugins
@@ -29,8 +30,8 @@ __all__ = [
     "Tables",
     "figure",
     "names",
+    "of_page",
     "of_recording",
-    "of_study",
     "recording_names",
     "study_names",
 ]
@@ -51,15 +52,23 @@ def study_names() -> list[str]:
     return sorted(_found("studies"))
 
 
-def of_study(study: str) -> list[str]:
-    """Return the figures on a study's page: its own and its general ones, or all general ones.
+def of_page(declared: Sequence[str] | None) -> list[str]:
+    """Return the figures on a study's page: those that it declares, or all general ones.
 
     Those of users are on every page.
+
+    Args:
+        declared: by the study, in order; None: it declares none.
+
+    Raises:
+        SettingError: for a figure that there is not.
     """
-    if study not in study_names():
-        return names()
-    own = importlib.import_module(f"{__name__}.studies.{study}")
-    return [study, *own.GENERAL_FIGURES, *OWN]
+    general = names()
+    known = [*general, *study_names()]
+    for name in declared or ():
+        if name not in known:
+            raise choice_error("page.figures", name, known, typed=name)
+    return general if declared is None else list(dict.fromkeys([*declared, *OWN]))
 
 
 def figure(name: str) -> FigureModule:

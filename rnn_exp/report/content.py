@@ -1,8 +1,8 @@
-"""What the page says of a study beside its figures: in words, and as a table of runs."""
+"""The tables of the page: a row a setting, a row a run, and where runs diverged."""
 
 import math
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,75 +11,9 @@ import pandas as pd
 
 from rnn_exp.figures.parts.axes import axes_of, is_determined_by, setting_columns, settings_of
 from rnn_exp.figures.parts.carrier import cases, verdict_words
+from rnn_exp.report.paragraphs import counted_by
 from rnn_exp.schema import RUN_STATUSES
-from rnn_exp.words import half_life, listing, magnitude, number, plural, sentences
-
-
-def summary(runs: pd.DataFrame, broken: pd.DataFrame) -> str:
-    """One paragraph: the number of runs, by status; verdicts are said setting by setting."""
-    if runs.empty:
-        return sentences("The study has no readable run.", _broken(broken))
-    return sentences(
-        f"The study has {plural(len(runs), 'run')}: {_counted(runs, 'status', RUN_STATUSES)}.",
-        _only_setting(runs),
-        _trained(runs),
-        _clipped(runs),
-        _from_elsewhere(runs),
-        _broken(broken),
-    )
-
-
-def _counted(runs: pd.DataFrame, column: str, order: Sequence[str]) -> str:
-    counts = runs.reindex(columns=[column])[column].astype(object).fillna("unknown").value_counts()
-    known = [value for value in order if value in counts]
-    others = sorted(str(value) for value in counts.index if value not in order)
-    return listing(f"{counts[value]} {value}" for value in (*known, *others))
-
-
-def _only_setting(runs: pd.DataFrame) -> str:
-    """What the gradient does where nothing but the seed varies."""
-    table = setting_table(runs)
-    if len(table.rows) != 1:
-        return "What the gradient does is said below, setting by setting."
-    _, verdict, spread, change, _, _ = table.rows[0]
-    rate = f"; rate (95 %) {spread}" if spread != _UNKNOWN else ""
-    size = f"; change over the sequence {change}" if change != _UNKNOWN else ""
-    return f"Gradient at update 0: {verdict}{rate}{size}."
-
-
-def _trained(runs: pd.DataFrame) -> str:
-    changed = runs.reindex(columns=["verdict", "final_verdict"]).dropna()
-    if changed.empty:
-        return ""
-    if len(changed) == 1:
-        return f"At the last recorded update the gradient is {changed['final_verdict'].iloc[0]}."
-    return ""
-
-
-def _clipped(runs: pd.DataFrame) -> str:
-    """In how many runs the threshold of clipping is below the gradient from the start on."""
-    clipped = runs.reindex(columns=["clipped_at_start"])["clipped_at_start"].eq(True)
-    if not clipped.any():
-        return ""
-    of = "" if len(runs) == 1 else f" in {clipped.sum()} of {plural(len(runs), 'run')}"
-    return f"Clipping binds from the first update{of}."
-
-
-def _from_elsewhere(runs: pd.DataFrame) -> str:
-    """Say which runs were made with parts that do not come with this program."""
-    sources = runs.reindex(columns=["sources"])["sources"].dropna()
-    if sources.empty:
-        return ""
-    parts = sorted({part for text in sources for part in str(text).split(",")})
-    shown = [f"{part[:-_LONG_HASH]}{part[-_LONG_HASH:][:_SHORT_HASH]}…" for part in parts]
-    of_all = "Every run" if len(sources) == len(runs) else f"{len(sources)} of {len(runs)} runs"
-    return f"{of_all} made with code from elsewhere: {listing(shown)} (SHA-256)."
-
-
-def _broken(broken: pd.DataFrame) -> str:
-    if broken.empty:
-        return ""
-    return f"{plural(len(broken), 'folder')} could not be read (listed below)."
+from rnn_exp.words import half_life, magnitude, number
 
 
 def divergences(runs: pd.DataFrame) -> list[dict[str, str]]:
@@ -111,22 +45,22 @@ def cell(value: object) -> str:
 
 RESULTS: Final = {
     "verdict": "gradient",
-    "verdict_reason": "why",
     "decay_rate": "rate (95 %)",
     "log10_change": "change",
+    "status": "status",
+    "verdict_reason": "why",
     "half_life": "half-life or doubling time",
     "theory_rate": "theory's rate (all lags)",
     "predicted_log10_change": "theory's change",
     "final_verdict": "at the end",
     "final_decay_rate": "final rate",
-    "status": "status",
 }
 """The columns of results in the table of runs, by what they are read from."""
+_FIRST: Final = 4
+"""So many of them are before the settings: a phone shows what came out, not a name."""
 _LABELS: Final = ("note", "tags")
 _LONGEST_LABEL: Final = 500
 _UNKNOWN: Final = "-"
-_LONG_HASH: Final = 64  # hex digits of a SHA-256
-_SHORT_HASH: Final = 12
 _ALWAYS: Final = ("task.length", "network.cell", "network.activation", "init", "init.gain")
 """Settings that the table of settings shows wherever they vary."""
 
@@ -159,12 +93,16 @@ def setting_table(runs: pd.DataFrame) -> RunTable:
         [
             *(str(case[key]) for key in varying),
             *_said(case, _mean(part, "measured_log10_change")),
-            _counted(part, "status", RUN_STATUSES),
+            counted_by(_statuses(part), RUN_STATUSES),
         ]
         for (_, case), (_, part) in zip(cases(frame, by).iterrows(), ended, strict=True)
     ]
     headings = ["seeds", "gradient", "rate (95 %)", "change (95 %)", "theory's change", "status"]
     return RunTable([*varying, *headings], rows, [])
+
+
+def _statuses(runs: pd.DataFrame) -> list[str]:
+    return [str(each) for each in runs.reindex(columns=["status"])["status"].fillna("unknown")]
 
 
 def _in_order(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -217,18 +155,20 @@ def run_table(runs: pd.DataFrame) -> RunTable:
     varying = [column for column in settings if len(text[column].unique()) > 1]
     shown = [column for column in RESULTS if column in runs]
     labels = [column for column in _LABELS if column in runs and runs[column].notna().any()]
+    first, later = shown[:_FIRST], shown[_FIRST:]
     rows = [
         [
-            str(run["run"]),
+            *(_result(run, key) for key in first),
             *values,
-            *(_result(run, key) for key in shown),
+            *(_result(run, key) for key in later),
             _end(run),
             *(cell(run[key])[:_LONGEST_LABEL] for key in labels),
+            str(run["run"]),
         ]
         for (_, run), values in zip(runs.iterrows(), text[varying].to_numpy().tolist(), strict=True)
     ]
-    results = [*(RESULTS[column] for column in shown), "diverged or failed"]
-    headings = ["run", *varying, *results, *labels]
+    results = [[RESULTS[column] for column in columns] for columns in (first, later)]
+    headings = [*results[0], *varying, *results[1], "diverged or failed", *labels, "run"]
     shared = [(c, str(text[c].iloc[0])) for c in settings if c not in varying and len(text)]
     return RunTable(headings, rows, shared)
 

@@ -13,10 +13,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rnn_exp import figures
-from rnn_exp.figures import CannotDraw, Tables, of_study
+from rnn_exp.figures import CannotDraw, Tables, of_page
+from rnn_exp.figures.parts.drawing import reading_of
 from rnn_exp.figures.parts.style import in_style
-from rnn_exp.report.content import commands, divergences, run_table, setting_table, summary
+from rnn_exp.report.content import commands, divergences, run_table, setting_table
+from rnn_exp.report.glossary import words_in
+from rnn_exp.report.paragraphs import done, question, standing
 from rnn_exp.storage.files import replace_bytes
+from rnn_exp.storage.study import Study
+from rnn_exp.words import first_sentence
 
 PICTURES: Final = ("png", "svg", "pdf")
 FORMATS: Final = (*PICTURES, "csv")
@@ -33,13 +38,35 @@ _TIMELESS: Final[Mapping[str, Mapping[str, None]]] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure of the page: its question and caption, or the reason why it is not drawn."""
+    """One figure of the page, or the reason why it is not drawn.
+
+    Attributes:
+        name: of the figure.
+        question: that it answers.
+        caption: what is seen, the answer first.
+        refusal: why it is not drawn; "": it is.
+        svg: the picture.
+        reading: how to read it.
+        left_out: what it does not show, above the picture.
+    """
 
     name: str
     question: str
     caption: str = ""
     refusal: str = ""
     svg: bytes = b""
+    reading: str = ""
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def answer(self) -> str:
+        """The first sentence of the caption."""
+        return first_sentence(self.caption)
+
+    @property
+    def more(self) -> str:
+        """The caption without its first sentence."""
+        return self.caption.removeprefix(self.answer).strip()
 
     @property
     def source(self) -> str:
@@ -64,7 +91,14 @@ def _draw(name: str, tables: Tables, folder: Path, dpi: int) -> Picture:
         return Picture(name, module.QUESTION, refusal=str(reason))
     for suffix, content in {**files, "csv": csv(plotted.table)}.items():
         replace_bytes(folder / f"{name}.{suffix}", content)
-    return Picture(name, module.QUESTION, module.caption(plotted), svg=files["svg"])
+    return Picture(
+        name,
+        module.QUESTION,
+        module.caption(plotted),
+        svg=files["svg"],
+        reading=reading_of(module, plotted),
+        left_out=plotted.left_out,
+    )
 
 
 def csv(table: pd.DataFrame) -> bytes:
@@ -126,38 +160,53 @@ def _source(name: str) -> str:
     return importlib.resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
-def write(tables: Tables, folder: Path | str, *, title: str = "", dpi: int = 300) -> Path:
+def write(
+    tables: Tables, folder: Path | str, study: Study | None = None, *, dpi: int = 300
+) -> Path:
     """Draw every figure and write `index.html` beside the pictures; returns the page's path.
 
     Args:
         tables: `runs`, `updates`, `gradients` and `broken` of one study.
         folder: where pictures, plotted tables and the page go; made if it is missing.
-        title: the name of the study, which chooses the figures; by default that of its folder.
+        study: what is known of the study; it says which figures there are. None: nothing.
         dpi: resolution of the PNG files.
+
+    Raises:
+        SettingError: if the study declares a figure that there is not.
     """
     place = Path(folder)
+    study = study or Study(_name(place))
+    names = of_page(study.page.figures)
     place.mkdir(parents=True, exist_ok=True)
-    name = title or _title(place)
-    pictures = draw_all(of_study(name), tables, place, dpi)
-    html = render(tables, pictures, name)
+    html = render(tables, draw_all(names, tables, place, dpi), study)
     replace_bytes(place / _PAGE, html.encode())
     return place / _PAGE
 
 
-def _title(folder: Path) -> str:
+def _name(folder: Path) -> str:
     """The study's name: that of the folder or, for a folder `report`, of the one above it."""
     path = folder.resolve()
     return path.parent.name if path.name == _OWN else path.name
 
 
-def render(tables: Tables, pictures: list[Picture], title: str) -> str:
+def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
     """The page as text. Whatever comes from a configuration is escaped."""
     runs = tables.runs
+    drawn = [picture for picture in pictures if not picture.refusal]
+    said = {
+        "title": question(study.page.question, runs),
+        "answer": drawn[0].answer if drawn else "No figure could be drawn.",
+        "done": done(runs),
+        "standing": standing(runs, tables.broken),
+    }
+    told = [text for each in drawn for text in (each.question, each.caption, each.reading)]
     return template(_TEMPLATE).render(
-        title=title,
-        summary=summary(runs, tables.broken),
-        pictures=pictures,
+        **said,
+        study=study,
+        pictures=drawn,
+        refused=[picture for picture in pictures if picture.refusal],
         formats=FORMATS,
+        words=words_in([*said.values(), *told, *(["rate", "change"] if len(runs) else [])]),
         rules=tables.rules,
         divergences=divergences(runs),
         settings=setting_table(runs) if len(runs) else None,

@@ -7,15 +7,16 @@ and ``rnn-exp-status`` read both.
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, time
 from typing import NamedTuple
 
-from rnn_exp.schema import DONE, RUN_JSON, SWEEP_JSON
+from rnn_exp.schema import DONE, RUN_JSON
 from rnn_exp.storage.files import held, is_held, remove_half_written, replace_bytes
 from rnn_exp.storage.trust import read_json
+from rnn_exp.sweeps.run_list import LAST_SECOND, read_run_list
 
 __all__ = [
     "FOLDER",
@@ -28,7 +29,6 @@ __all__ = [
     "status_parts",
     "sweep_status",
     "worked_on",
-    "write_run_list",
 ]
 
 FOLDER = ".progress"
@@ -37,8 +37,8 @@ _SECONDS_FOR_LOOKERS = 0.5
 _SECONDS_BETWEEN_HEARTBEATS = 1.0
 # A chunk whose heartbeat is older was killed, or makes less than one update a minute.
 _STALE_SECONDS = 60.0
-# Beyond these a file was not written by a sweep: numbers that no arithmetic is done with.
-_MOST_RUNS, _LAST_SECOND = 10**9, 1e11
+# Beyond this a file was not written by a sweep: a number that no arithmetic is done with.
+_MOST_RUNS = 10**9
 
 
 class ChunkProgress(NamedTuple):
@@ -185,12 +185,6 @@ def is_worked_on(folder: Path) -> bool:
         return bool(chunks_in_training(folder))
 
 
-def write_run_list(sweep: Path, runs: Sequence[str], command: str) -> None:
-    """Write the names of a sweep's runs, its command, and the time, at which the sweep begins."""
-    text = json.dumps({"begun": time(), "command": command, "runs": list(runs)}) + "\n"
-    replace_bytes(sweep / SWEEP_JSON, text.encode())
-
-
 def sweep_status(sweep: Path) -> SweepStatus:
     """Return the status of the sweep in a folder.
 
@@ -198,7 +192,7 @@ def sweep_status(sweep: Path) -> SweepStatus:
         FileNotFoundError: if there is no such folder, or no sweep in it.
         ValueError: if its list of runs cannot be read.
     """
-    begun, names, command = _run_list(sweep)
+    begun, names, command = read_run_list(sweep)
     ends = [_RunEnd.of(sweep / name / RUN_JSON) for name in names]
     done = [end for end in ends if end.status in DONE]
     failed = [end for end in ends if end.status == "failed"]
@@ -252,32 +246,13 @@ def clock(seconds: float) -> str:
         >>> clock(144.0), clock(7261.0), clock(200_000.0)
         ('2:24', '2:01:01', '2 d 7 h')
     """
-    if not seconds < _LAST_SECOND:  # no finite speed, or next to none
+    if not seconds < LAST_SECOND:  # no finite speed, or next to none
         return "thousands of years"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours >= 24:
         return f"{hours // 24} d {hours % 24} h"
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def _run_list(sweep: Path) -> tuple[float, list[str], str]:
-    """Return when the sweep began (seconds since the epoch), its runs' names and its command."""
-    if not sweep.is_dir():
-        raise FileNotFoundError(f"there is no folder {sweep}")
-    path = sweep / SWEEP_JSON
-    if not path.exists():
-        raise FileNotFoundError(f"there is no sweep in {sweep} (no {SWEEP_JSON})")
-    try:
-        found = read_json(path)
-        begun = float(found["begun"])
-        if not 0 <= begun < _LAST_SECOND:
-            raise ValueError("no time at which a sweep can have begun")
-        names = [str(name) for name in found["runs"]]
-        return begun, names, str(found.get("command", ""))
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        why = f"{path} is damaged ({error}); the same command writes it anew"
-        raise ValueError(why) from None
 
 
 class _RunEnd(NamedTuple):

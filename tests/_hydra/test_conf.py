@@ -1,6 +1,5 @@
 """conf/: the defaults are those of the dataclasses, and everything that can be chosen is valid."""
 
-import itertools
 import shlex
 
 import pytest
@@ -8,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from rnn_exp._hydra.job import run_from_config
+from rnn_exp import figures
+from rnn_exp._hydra.job import page_from_config, run_from_config
 from rnn_exp.networks.inits import INITS, Gaussian, Identity, Orthogonal, TorchDefault, Unit
 from rnn_exp.networks.network import Network
+from rnn_exp.storage.study import StudyPage
 from rnn_exp.tasks import TASKS, Adding, Hold, TemporalOrder
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
@@ -32,6 +33,7 @@ def test_every_task_and_every_init_has_its_file():
 
 def test_the_defaults_are_those_of_the_dataclasses():
     assert run_from_config(composed()) == Run()
+    assert page_from_config(composed()) == StudyPage()
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -65,13 +67,15 @@ def test_there_is_a_study():
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_study_begins_with_a_question(name):
-    lines = (CONF / "study" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+def test_a_study_asks_a_question_and_shows_figures_that_there_are(name):
+    path = CONF / "study" / f"{name}.yaml"
 
-    comments = [*itertools.takewhile(lambda line: line.startswith("#"), lines)]
+    page = StudyPage.of(OmegaConf.to_container(OmegaConf.load(path))["page"])
 
-    assert comments[0] == "# @package _global_"
-    assert " ".join(comments[1:]).rstrip().endswith("?")
+    assert path.read_text(encoding="utf-8").startswith("# @package _global_\n")
+    assert page.question.endswith("?")
+    assert set(figures.of_page(page.figures)) <= {*figures.names(), *figures.study_names()}
+    assert name not in figures.study_names() or page.figures[0] == name
 
 
 # Those of several hundred runs take up to a quarter of a minute each.

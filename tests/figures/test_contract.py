@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 import rnn_exp.figures.parts
 from rnn_exp import figures
+from rnn_exp.fields import SettingError
 from rnn_exp.figures.parts import marks, seeds
 from rnn_exp.figures.parts.axes import order_activations
 from rnn_exp.figures.parts.drawing import whole_caption
@@ -93,9 +94,14 @@ def test_a_figure_is_what_the_contract_says(name):
     assert all(isinstance(note, str) and note.endswith(".") for note in plotted.notes)
 
 
-@pytest.mark.parametrize("name", figures.study_names())
-def test_the_general_figures_of_a_study_exist(name):
-    assert set(figures.of_study(name)) <= set(EVERY)
+def test_a_page_has_the_figures_that_its_study_declares_or_all_general_ones():
+    assert figures.of_page(("harm", "decay", "harm")) == ["harm", "decay"]
+    assert figures.of_page(None) == figures.names()
+
+
+def test_a_declared_figure_that_there_is_not_is_refused_with_the_nearest():
+    with pytest.raises(SettingError, match=r"page\.figures.*decay"):
+        figures.of_page(("decoy",))
 
 
 def modules() -> Iterable[str]:

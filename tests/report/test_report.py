@@ -13,9 +13,11 @@ import pytest
 
 from rnn_exp import figures, report
 from rnn_exp.profiles import RULE
-from rnn_exp.report import content
 from rnn_exp.report import page as page_module
-from rnn_exp.report.content import run_table, setting_table, summary
+from rnn_exp.report.content import run_table, setting_table
+from rnn_exp.report.paragraphs import done, question, standing
+from rnn_exp.storage.study import Study as StudySaid
+from rnn_exp.storage.study import StudyPage
 from tests.tables import Study, altered, diverged, study
 
 EVIL = "<script>alert(1)</script>"
@@ -75,6 +77,7 @@ def test_every_run_of_the_study_is_named_in_the_page(page: str, tables: Study) -
 def test_every_figure_is_on_the_page_with_its_question_and_caption(page: str, folder: Path) -> None:
     elements = Elements(page)
     images = [attributes for tag, attributes in elements.tags if tag == "img"]
+    assert [image["alt"] for image in images] != []
     assert len(images) == len(figures.names())
     assert all(str(image["alt"]) in " ".join(elements.text) for image in images)
     for name in figures.names():
@@ -129,15 +132,67 @@ def test_text_in_pictures_stays_text(folder: Path) -> None:
     assert b"sigmoid, T = 10" in (folder / "decay.svg").read_bytes()
 
 
-def test_the_title_is_the_name_of_the_study(page: str) -> None:
-    assert "<h1>reach</h1>" in page
+def test_the_title_of_a_study_that_asks_nothing_is_what_varies(page: str) -> None:
+    assert "<h1>What does the gradient do, by gain g and activation?</h1>" in page
 
 
-def test_the_summary_counts_runs_by_status_and_leaves_verdicts_to_the_settings(page: str) -> None:
-    assert "The study has 8 runs: 7 finished and 1 diverged." in page
-    assert "What the gradient does is said below, setting by setting." in page
-    assert "Verdicts:" not in page
-    assert "1 folder could not be read" in page
+def test_the_page_begins_with_the_question_the_answer_and_what_was_done(page: str) -> None:
+    text = [part.strip() for part in Elements(page).text if part.strip()]
+    begin = text.index("What does the gradient do, by gain g and activation?", 2)
+    [answer, paragraph] = text[begin + 1 : begin + 3]
+    assert answer == figures_of(page)[0]
+    assert paragraph.startswith("8 runs of networks of 64 units (tanh and sigmoid)")
+    assert "What varies: gain g (0.5 and 2); activation (tanh and sigmoid); 2 seeds of each" in (
+        paragraph
+    )
+    assert "The runs: 7 finished and 1 diverged." in paragraph
+    assert "1 folder could not be read" in paragraph
+
+
+def figures_of(page: str) -> list[str]:
+    """The alternative texts of the pictures, in their order."""
+    return [str(found["alt"]) for tag, found in Elements(page).tags if tag == "img"]
+
+
+def test_a_study_declares_its_question_and_figures_whatever_its_folder_is_called(
+    tables: Study, tmp_path: Path
+) -> None:
+    asked = StudySaid(
+        "harm",
+        StudyPage(f"Why {EVIL}?", ("rates", "decay")),
+        f"rnn-exp note='{EVIL}'",
+        "2026-01-02",
+    )
+    written = report.write(tables, tmp_path / "harm", asked, dpi=40).read_text("utf-8")
+
+    assert EVIL not in written
+    assert f"Why {EVIL}?" in Elements(written).text
+    assert "begun on 2026-01-02" in written
+    assert [*tmp_path.glob("harm/*.svg")] != []
+    assert {path.stem for path in tmp_path.glob("harm/*.svg")} == {"rates", "decay"}
+    assert written.index('id="rates"') < written.index('id="decay"')
+
+
+def test_only_words_that_the_page_uses_are_explained(tables: Study, tmp_path: Path) -> None:
+    shown = StudySaid("a", StudyPage(None, ("decay",)))
+    written = report.write(tables, tmp_path, shown, dpi=40).read_text("utf-8")
+    assert "<dt>gain g</dt>" in written
+    assert "<dt>Lyapunov exponent</dt>" not in written
+
+
+def test_what_a_figure_leaves_out_is_above_the_picture(tmp_path: Path) -> None:
+    many = study(("tanh",), (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0), (10,), 1, (0,))
+    shown = StudySaid("a", StudyPage(None, ("decay",)))
+    written = report.write(many, tmp_path, shown, dpi=40).read_text("utf-8")
+    left_out = written.index("Left out to keep the figure readable: g = ")
+    assert written.index('id="decay"') < left_out < written.index("<img")
+
+
+def test_what_varies_is_said_with_its_values_in_order() -> None:
+    runs = study(("tanh",), (0.5, 10.0, 2.0), (10, 60), 1, (0,)).runs
+    assert "What varies: length T (10 and 60); gain g (0.5, 2 and 10)." in done(runs)
+    assert question(None, runs) == "What does the gradient do, by length T and gain g?"
+    assert question("So?", runs) == "So?"
 
 
 def test_every_setting_has_a_row_with_the_verdicts_of_its_seeds() -> None:
@@ -173,13 +228,10 @@ def test_a_run_says_half_life_or_doubling_time_and_infinite_only_where_1_is_poss
     assert found.headings.index("gradient") < found.headings.index("why")
 
 
-def test_one_run_is_told_in_a_sentence() -> None:
-    tables = study(("tanh",), (4.0,), (60,), 1, (0, 40))
-
-    said = summary(tables.runs, tables.broken.iloc[:0])
-
-    assert said.startswith("The study has 1 run: 1 finished. Gradient at update 0: exploding; rate")
-    assert "At the last recorded update the gradient is exploding." in said
+def test_one_run_is_told_as_one_setting() -> None:
+    runs = study(("tanh",), (4.0,), (60,), 1, (0, 40)).runs
+    assert done(runs).endswith("One setting, one seed.")
+    assert question(None, runs) == "What does the gradient do, back in time?"
 
 
 def test_divergence_is_told_in_words(page: str) -> None:
@@ -197,7 +249,7 @@ def test_broken_runs_are_listed_with_the_reason(page: str) -> None:
 def test_a_refused_figure_leaves_its_reason_and_no_stale_file(tmp_path: Path) -> None:
     (tmp_path / "heatmap.png").write_bytes(b"old")
     written = report.write(study(("tanh",), (0.5,), (10,), 1, (0,)), tmp_path, dpi=40).read_text()
-    assert "Not drawn. Gradients were recorded at fewer than two updates" in written
+    assert ": Not drawn. Gradients were recorded at fewer than two updates" in written
     assert not (tmp_path / "heatmap.png").exists()
 
 
@@ -205,7 +257,7 @@ def test_a_study_with_nothing_but_broken_runs_still_has_a_page(tmp_path: Path) -
     nothing = pd.DataFrame()
     broken = pd.DataFrame({"run": [EVIL], "why": ["empty"]})
     written = report.write(Study(nothing, nothing, nothing, broken), tmp_path).read_text("utf-8")
-    assert "The study has no readable run." in written
+    assert "There is no run that can be read." in written
     assert "&lt;script&gt;" in written
     assert written.count("Not drawn.") == len(figures.names())
 
@@ -214,7 +266,7 @@ def test_runs_made_with_code_from_elsewhere_are_marked() -> None:
     own = f"task=mine mine.py {'ab' * 32}"
     runs = pd.DataFrame({"status": ["finished"] * 3, "sources": [own, None, None]})
 
-    text = content.summary(runs, pd.DataFrame())
+    text = standing(runs, pd.DataFrame())
 
     assert "1 of 3 runs made with code from elsewhere: task=mine mine.py abababababab…" in text
-    assert "elsewhere" not in content.summary(runs.assign(sources=None), pd.DataFrame())
+    assert "elsewhere" not in standing(runs.assign(sources=None), pd.DataFrame())

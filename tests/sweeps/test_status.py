@@ -13,8 +13,9 @@ import pytest
 from rnn_exp.commands import status as command
 from rnn_exp.storage.files import held, is_held
 from rnn_exp.sweeps import overview as looking
-from rnn_exp.sweeps import status
+from rnn_exp.sweeps import run_list, status
 from rnn_exp.sweeps.overview import overview
+from rnn_exp.sweeps.run_list import write_run_list
 from rnn_exp.sweeps.status import (
     ChunkProgress,
     Heartbeat,
@@ -51,7 +52,7 @@ def put(sweep, name, status, when=None):
 
 
 def test_the_status_of_a_sweep_is_what_its_run_json_files_say(tmp_path):
-    status.write_run_list(tmp_path, ["a", "b", "c", "d", "e", "f"], COMMAND)
+    write_run_list(tmp_path, ["a", "b", "c", "d", "e", "f"], COMMAND)
     for name, how in {
         "a": "finished",
         "b": "diverged",
@@ -76,9 +77,10 @@ def test_speed_counts_what_ended_since_the_sweep_began_and_what_is_in_training(
 ):
     begun = time.time()  # files have times of the system's clock
     clock = [begun]
-    monkeypatch.setattr(status, "time", lambda: clock[0])
+    for module in (status, run_list):
+        monkeypatch.setattr(module, "time", lambda: clock[0])
     put(tmp_path, "old", "finished", when=begun - 1000)
-    status.write_run_list(tmp_path, ["old", *"abcdefg"], COMMAND)
+    write_run_list(tmp_path, ["old", *"abcdefg"], COMMAND)
     put(tmp_path, "a", "finished", when=begun + 10)
     put(tmp_path, "b", "failed", when=begun + 20)
     Heartbeat(tmp_path, "chunk-1", updates=4).write(made=2, runs=4)
@@ -112,7 +114,7 @@ def test_hours_are_told_as_hours_and_slow_sweeps_have_a_speed():
 
 
 def test_the_command_says_in_a_line_how_a_sweep_stands_without_torch(tmp_path):
-    status.write_run_list(tmp_path, ["a", "b"], COMMAND)
+    write_run_list(tmp_path, ["a", "b"], COMMAND)
     put(tmp_path, "a", "finished")
     code = (
         "import sys; sys.argv = ['rnn-exp-status', sys.argv[1]]; import rnn_exp.commands as s\n"
@@ -158,7 +160,7 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_a_sweep_in_progress_says_so_and_one_that_was_stopped_how_to_go_on(tmp_path):
     sweep = tmp_path / "decay"
     sweep.mkdir()
-    status.write_run_list(sweep, ["a", "b", "c"], COMMAND)
+    write_run_list(sweep, ["a", "b", "c"], COMMAND)
     put(sweep, "a", "finished")
     Heartbeat(sweep, "chunk-0", updates=4).write(made=1, runs=2)
 
@@ -230,7 +232,7 @@ def test_of_a_folder_of_several_every_sweep_has_a_line_and_its_runs_one_together
     for name in ("decay", "deep/cells"):
         sweep = tmp_path / "outputs" / name
         sweep.mkdir(parents=True)
-        status.write_run_list(sweep, ["x"], COMMAND)
+        write_run_list(sweep, ["x"], COMMAND)
         put(sweep, "x", "finished")
     (tmp_path / "outputs" / "broken").mkdir()
     (tmp_path / "outputs" / "broken" / "sweep.json").write_text("{")
@@ -295,7 +297,7 @@ def test_a_pipe_in_the_place_of_run_json_is_a_broken_run(tmp_path):
 def test_a_time_without_end_stops_no_line(tmp_path):
     assert status.clock(math.inf) == status.clock(math.nan) == "thousands of years"
     (tmp_path / "s" / ".progress").mkdir(parents=True)
-    status.write_run_list(tmp_path / "s", ["a"], COMMAND)
+    write_run_list(tmp_path / "s", ["a"], COMMAND)
     how_far = {"runs": 1, "fraction": 1e-320, "start": 0.0}
     (tmp_path / "s" / ".progress" / "chunk-0.json").write_text(json.dumps(how_far))
 
@@ -350,7 +352,7 @@ def watched(monkeypatch, folder, *looks):
 
 
 def test_watching_prints_a_line_when_there_is_news_until_all_is_done(tmp_path, monkeypatch, capsys):
-    status.write_run_list(tmp_path, ["a", "b"], COMMAND)
+    write_run_list(tmp_path, ["a", "b"], COMMAND)
     lock = held(tmp_path, patience=0)
     lock.__enter__()
 
@@ -374,7 +376,7 @@ def test_watching_prints_a_line_when_there_is_news_until_all_is_done(tmp_path, m
 
 
 def test_watching_draws_one_line_on_a_terminal(tmp_path, monkeypatch):
-    status.write_run_list(tmp_path, ["a"], COMMAND)
+    write_run_list(tmp_path, ["a"], COMMAND)
     lock, terminal = held(tmp_path, patience=0), Pseudoterminal(60)
     lock.__enter__()
     monkeypatch.setattr(sys, "stdout", terminal.stream)
@@ -389,7 +391,7 @@ def test_watching_draws_one_line_on_a_terminal(tmp_path, monkeypatch):
 
 
 def test_ctrl_c_ends_watching_with_its_exit_code(tmp_path, monkeypatch, capsys):
-    status.write_run_list(tmp_path, ["a"], COMMAND)
+    write_run_list(tmp_path, ["a"], COMMAND)
 
     def interrupt():
         raise KeyboardInterrupt

@@ -328,4 +328,4 @@ def test_a_study_that_is_begun_is_found_beside_it(typed, tmp_path):
 
     assert code == 0
     assert "next: rnn-exp --config-dir . study=gains" in out
-    assert (tmp_path / "study/gains.yaml").read_text().startswith("# @package _global_\n# How ")
+    assert (tmp_path / "study/gains.yaml").read_text().startswith("# @package _global_\n# Run it:")

@@ -9,7 +9,6 @@ from rnn_exp.figures.parts.recipes import Recipes
 from rnn_exp.figures.parts.selection import Plotted, Tables
 
 QUESTION: Final = "Which networks learn the adding problem?"
-GENERAL_FIGURES: Final = ("decay",)
 
 RECIPES: Final = Recipes(
     plain={"network.cell": "rnn", "network.activation": "tanh", "init": "torch"},

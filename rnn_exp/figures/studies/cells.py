@@ -21,7 +21,6 @@ from rnn_exp.figures.parts.style import MARKERS, MEASURED, PAGE, THEORY, categor
 from rnn_exp.words import listing, magnitude, number, sentences
 
 QUESTION: Final = "RNN, GRU or LSTM: which learns up to which length?"
-GENERAL_FIGURES: Final = ("learning",)
 
 RECIPES: Final = Recipes(
     plain={"network.cell": "rnn", "init": "torch"},

@@ -13,7 +13,6 @@ from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style, orde
 from rnn_exp.words import listing, number, plural, power, sentences
 
 QUESTION: Final = "Is the gradient the product of σ'(z) w, and does w > 1 make it explode?"
-GENERAL_FIGURES: Final = ()
 
 TENFOLD: Final = 1.0
 _SETTINGS: Final = {

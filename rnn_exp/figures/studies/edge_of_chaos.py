@@ -21,7 +21,6 @@ from rnn_exp.profiles import mean_interval
 from rnn_exp.words import number, plural, sentences
 
 QUESTION: Final = "How far does the input move the gain at which the gradient explodes?"
-GENERAL_FIGURES: Final = ()
 
 _TICKS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10)
 

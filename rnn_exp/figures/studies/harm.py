@@ -25,7 +25,6 @@ from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
 from rnn_exp.words import number, plural, power, sentences
 
 QUESTION: Final = "What does a vanished gradient do to training, and what an exploded one?"
-GENERAL_FIGURES: Final = ()
 
 PANELS: Final = {
     "loss": ("update", "loss"),

@@ -14,7 +14,6 @@ from rnn_exp.figures.parts.style import BLUE, MEASURED, THEORY, VERMILLION, in_s
 from rnn_exp.words import number, sentences
 
 QUESTION: Final = "Which directions of the state grow, how fast, and what does training do to them?"
-GENERAL_FIGURES: Final = ("learning",)
 
 _COLOURS: Final = {"before": BLUE, "after": VERMILLION}
 _KEYS: Final = ["gain", "when", "index"]

@@ -26,7 +26,6 @@ from rnn_exp.figures.parts.style import BLUE, MEASURED, VERMILLION, in_style
 from rnn_exp.words import listing, magnitude, number, sentences
 
 QUESTION: Final = "Does a loss at every time step hide that the gradient vanishes?"
-GENERAL_FIGURES: Final = ()
 
 EVERY, LATE, LAST = "every", "late", "last"
 LABELS: Final = {

@@ -18,7 +18,6 @@ from rnn_exp.theory import fixed_points
 from rnn_exp.words import magnitude, number, plural, sentences
 
 QUESTION: Final = "Where is the wall in the error of one unit, and what stands behind it?"
-GENERAL_FIGURES: Final = ()
 
 _PLACE: Final = {"init.weight": "weight", "init.bias": "bias", "network.initial_state": "start"}
 _GRADIENT: Final = r"gradient $|\partial E/\partial w|$"

@@ -19,7 +19,6 @@ from rnn_exp.schema import DONE
 from rnn_exp.words import listing, sentences
 
 QUESTION: Final = "How long a dependency can plain SGD, clipping, and clipping with Ω learn?"
-GENERAL_FIGURES: Final = ("learning", "heatmap")
 
 RECIPES: Final = Recipes(
     plain={"training.clip_norm": "none", "training.clip_value": "none", "training.omega": "0"},

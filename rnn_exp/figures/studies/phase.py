@@ -23,7 +23,6 @@ from rnn_exp.figures.parts.style import MEASURED, in_style
 from rnn_exp.words import magnitude, plural, sentences
 
 QUESTION: Final = "Is learning possible only where the gradient survives?"
-GENERAL_FIGURES: Final = ()
 
 FARTHEST: Final = 12.0
 """Beyond this power of ten, either way, colours do not change: nothing arrives in float32."""

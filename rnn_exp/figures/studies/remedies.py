@@ -17,7 +17,6 @@ from rnn_exp.figures.parts.style import BLUE, PAGE, THEORY, VERMILLION, in_style
 from rnn_exp.words import listing, number, plural, rate, sentences
 
 QUESTION: Final = "Which remedies keep the gradient from vanishing, and which let a network learn?"
-GENERAL_FIGURES: Final = ()
 
 _RATES: Final = ("start", "end")
 _CELL, _INIT = "network.cell", "init"

@@ -20,7 +20,6 @@ from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, THEORY, VERMILLI
 from rnn_exp.words import listing, number, sentences
 
 QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
-GENERAL_FIGURES: Final = ()
 
 _CELLS: Final = {"rnn": "", "gru": "GRU", "lstm": "LSTM"}
 """What titles call a cell, beside its activation; other cells by their own name."""

@@ -51,9 +51,11 @@ class CheckedSweeper(BasicSweeper):
         """
         from rnn_exp._hydra.composition import Composer
         from rnn_exp._hydra.grids import jobs_of_sweeper
+        from rnn_exp._hydra.job import page_from_config
         from rnn_exp._hydra.plan import plan
         from rnn_exp._hydra.results import SweepResults
-        from rnn_exp.sweeps.status import worked_on, write_run_list
+        from rnn_exp.sweeps.run_list import write_run_list
+        from rnn_exp.sweeps.status import worked_on
 
         context = _from_setup("hydra_context", self.hydra_context)
         config = _from_setup("config", self.config)
@@ -62,6 +64,7 @@ class CheckedSweeper(BasicSweeper):
         loader, hydra_words = context.config_loader, said["hydra"]
         jobs = jobs_of_sweeper(arguments, config.hydra.sweeper, loader, hydra_words)
         ours = isinstance(launcher, ChunkLauncher)
+        page = page_from_config(config)
         planned = plan(launcher.composer if ours else Composer(context.config_loader, config), jobs)
         folder = Path(config.hydra.sweep.dir)
         with ExitStack() as stack:
@@ -70,7 +73,7 @@ class CheckedSweeper(BasicSweeper):
             stack.enter_context(worked_on(folder))
             OmegaConf.save(config, folder / "multirun.yaml")
             names = dict.fromkeys(str(job.folder.relative_to(folder)) for job in planned)
-            write_run_list(folder, list(names), shlex.join(["rnn-exp", *sys.argv[1:]]))
+            write_run_list(folder, list(names), shlex.join(["rnn-exp", *sys.argv[1:]]), page)
             results: list[Sequence[JobReturn]] = []
             for batch in self.split_overrides_to_chunks(jobs, self.max_batch_size):
                 results.append(launcher.launch(batch, sum(map(len, results))))

@@ -1,0 +1,104 @@
+"""The words that a page explains: those that it uses, and no others."""
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+__all__ = ["Word", "words_in"]
+
+
+class Word(NamedTuple):
+    """A word and what it means; ``used`` finds it in the text of a page."""
+
+    word: str
+    meaning: str
+    used: str
+
+
+_WORDS: Final = (
+    Word(
+        "total gradient ∂L/∂h_t",
+        "how the loss changes with the state h_t, through every later step.",
+        r"gradient",
+    ),
+    Word(
+        "which gradient is shown",
+        "the one that shows how far back a loss reaches: where several steps have a loss, that of "
+        "the last answer alone; in an LSTM, the gradient of its memory c_t.",
+        r"last answer|∂L/∂c|LSTM|lstm",
+    ),
+    Word(
+        "direct gradient",
+        "the part of the total that does not pass through h_{t+1}. With a loss at the last step "
+        "alone it is zero at every other step.",
+        r"direct",
+    ),
+    Word(
+        "w, σ'(z_t), D_n",
+        "the weight of a unit to itself; the slope of its activation at its input z_t; and their "
+        "product over n steps, which is ∂h_T/∂h_{T-n} of one unit.",
+        r"σ'|D_n",
+    ),
+    Word("lag", "T - t: how many steps back from the last step of the sequence.", r"\blags?\b"),
+    Word(
+        "gradient norm",
+        "the root mean square over the batch of each sequence's norm, so that it does not depend "
+        "on the batch size. It is true at any magnitude; where training lost it to under- or "
+        "overflow, figures mark it.",
+        r"norm",
+    ),
+    Word("change", "the norm at the first time step over that at the last, measured.", r"change"),
+    Word(
+        "rate",
+        "the factor by which the norm changes per step back in time, with its 95 % interval. 0.6: "
+        "keeps 60 % per step; 1: keeps its size.",
+        r"\brates?\b",
+    ),
+    Word(
+        "half-life, doubling time",
+        "after how many lags the norm has halved or, where it grows, doubled. Infinite: the "
+        "interval of the rate holds 1.",
+        r"half-life|doubling time",
+    ),
+    Word(
+        "gain g",
+        "the scale of the initial recurrent weights: their standard deviation is g/√n for n "
+        "hidden units.",
+        r"\bgains?\b|\bg = ",
+    ),
+    Word(
+        "theory",
+        "what mean-field theory expects of networks with such weights and inputs, where its "
+        "premises hold, and only as far back as it speaks. Its asymptote is the rate that it "
+        "tends to at large lags.",
+        r"[Tt]heory",
+    ),
+    Word("chance", "the loss of the best guess that has seen no input.", r"chance"),
+    Word(
+        "Lyapunov exponent",
+        "the mean logarithm of the factor by which a direction of the state grows per step.",
+        r"Lyapunov|exponent",
+    ),
+    Word(
+        "regulariser Ω",
+        "a term of the loss that asks the gradient to keep its norm from step to step (Pascanu et "
+        "al. 2013, equation 9).",
+        r"Ω|omega",
+    ),
+    Word("diverged", "a state, the loss or a gradient was no longer finite.", r"diverged"),
+    Word(
+        "update",
+        "one step of the optimiser; update 0 is the network as initialised.",
+        r"updates?\b",
+    ),
+)
+
+
+def words_in(texts: Iterable[str]) -> list[Word]:
+    """Return the words that are used in a page.
+
+    Args:
+        texts: what the page says, without its explanations.
+    """
+    whole = "\n".join(texts)
+    return [word for word in _WORDS if re.search(word.used, whole)]

@@ -1,0 +1,180 @@
+"""What the page says in sentences: what was asked, what was done, and how the runs stand."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import pandas as pd
+
+from rnn_exp.figures.parts.axes import is_determined_by, settings_of
+from rnn_exp.schema import RUN_STATUSES
+from rnn_exp.words import listing, plural, sentences
+
+__all__ = ["clipped", "done", "from_elsewhere", "question", "standing"]
+
+_NAMES: Final = {
+    "task.length": "length T",
+    "init.gain": "gain g",
+    "training.clip_norm": "clipping by norm",
+    "training.omega": "regulariser Ω",
+    "network.hidden_size": "units",
+    "network.num_layers": "layers",
+}
+"""Settings by the words of the field; any other by the last part of its key."""
+_MOST_VALUES: Final = 8
+_LONG_HASH: Final = 64  # hex digits of a SHA-256
+_SHORT_HASH: Final = 12
+
+
+def question(declared: str | None, runs: pd.DataFrame) -> str:
+    """Return the question of a page: the study's own, or one of what varies.
+
+    Args:
+        declared: what the study declares; None: nothing.
+        runs: the table of runs.
+    """
+    if declared is not None:
+        return declared
+    names = [] if runs.empty else [_name(key) for key in _varying(settings_of(runs))]
+    if not names:
+        return "What does the gradient do, back in time?"
+    few = names[:3] if len(names) <= 3 else [*names[:2], plural(len(names) - 2, "further setting")]
+    return f"What does the gradient do, by {listing(few)}?"
+
+
+def done(runs: pd.DataFrame) -> str:
+    """Say what was done: how many runs of which networks, their training, and what varies.
+
+    Args:
+        runs: the table of runs.
+    """
+    if runs.empty:
+        return "There is no run that can be read."
+    said = {str(key): list(values.unique()) for key, values in settings_of(runs).items()}
+    return sentences(_networks(len(runs), said), _training(said), _what_varies(runs))
+
+
+def _networks(count: int, said: dict[str, list[str]]) -> str:
+    parts = [plural(count, "run")]
+    units = _one(said, "network.hidden_size")
+    kinds = [
+        listing(said[key])
+        for key in ("network.activation", "network.cell")
+        if key in said and len(said[key]) <= _MOST_VALUES
+    ]
+    of = f" of {plural(int(units), 'unit')}" if units and units.isdigit() else ""
+    layers = _one(said, "network.num_layers")
+    deep = f" in each of {layers} layers" if layers not in ("", "1") else ""
+    parts.append(f"of networks{of}{deep}" + (f" ({'; '.join(kinds)})" if kinds else ""))
+    if "task" in said:
+        tasks = "task" if len(said["task"]) == 1 else "tasks"
+        parts.append(f"on the {tasks} {listing(said['task'])}")
+    return f"{' '.join(parts)}."
+
+
+def _training(said: dict[str, list[str]]) -> str:
+    updates, batch, optimizer, rate = (
+        _one(said, f"training.{name}")
+        for name in ("updates", "batch_size", "optimizer", "learning_rate")
+    )
+    if not updates:
+        return ""
+    if updates == "1":
+        return "Gradients are those of the network as initialised: one update each."
+    made = f"Each makes {updates} updates" + (f" of {batch} sequences" if batch else "")
+    with_rate = f" (learning rate {rate})" if rate else ""
+    return f"{made}{f' with {optimizer}{with_rate}' if optimizer else ''}."
+
+
+def _what_varies(runs: pd.DataFrame) -> str:
+    text = settings_of(runs)
+    said = [f"{_name(key)} ({_values(list(text[key].unique()))})" for key in _varying(text)]
+    seeds = sorted(runs["seed"].unique()) if "seed" in runs else []
+    if len(seeds) > 1:
+        said.append(f"{len(seeds)} seeds of each setting" if said else plural(len(seeds), "seed"))
+    if not said:
+        return "One setting, one seed."
+    return f"What varies: {'; '.join(said)}."
+
+
+def _varying(text: pd.DataFrame) -> list[str]:
+    """The settings that vary, without those that the ones before them decide."""
+    found: list[str] = []
+    first = [key for key in ("task", "task.length", *_NAMES) if key in text]
+    for key in dict.fromkeys([*first, *map(str, text)]):
+        if len(text[key].unique()) > 1 and not is_determined_by(text, key, found):
+            found.append(key)
+    return found
+
+
+def _values(values: list[str]) -> str:
+    """Some values in order; of many the ends."""
+    numbers = pd.to_numeric(pd.Series(values), errors="coerce")
+    if numbers.notna().all():
+        values = [values[place] for place in numbers.argsort()]
+    if len(values) <= _MOST_VALUES:
+        return listing(values)
+    between = f" from {values[0]} to {values[-1]}" if numbers.notna().all() else ""
+    return f"{len(values)} values{between}"
+
+
+def _one(said: dict[str, list[str]], key: str) -> str:
+    """The value of a setting that is the same in all runs; "": it is not, or not known."""
+    values = said.get(key, [])
+    return values[0] if len(values) == 1 else ""
+
+
+def _name(key: str) -> str:
+    return _NAMES.get(key, key.split(".")[-1].replace("_", " "))
+
+
+def standing(runs: pd.DataFrame, broken: pd.DataFrame) -> str:
+    """Say how the runs ended, and what there is to know before one believes them.
+
+    Args:
+        runs: the table of runs.
+        broken: a row a folder that could not be read.
+    """
+    unread = f"{plural(len(broken), 'folder')} could not be read (listed below)."
+    return sentences(
+        _ended(runs), clipped(runs), from_elsewhere(runs), unread if len(broken) else ""
+    )
+
+
+def _ended(runs: pd.DataFrame) -> str:
+    statuses = runs.reindex(columns=["status"])["status"].astype(object).fillna("unknown")
+    words = [str(status) for status in statuses]
+    if not words or set(words) == {"finished"}:
+        return ""  # all is as one expects
+    return f"The runs: {counted_by(words, RUN_STATUSES)}."
+
+
+def counted_by(words: Sequence[str], order: Sequence[str]) -> str:
+    """Count words: '7 finished and 1 diverged'.
+
+    Args:
+        words: what is counted.
+        order: those that come first, in this order.
+    """
+    others = sorted(set(words) - set(order))
+    there = [word for word in (*order, *others) if word in words]
+    return listing(f"{list(words).count(word)} {word}" for word in there)
+
+
+def clipped(runs: pd.DataFrame) -> str:
+    """Say in how many runs clipping binds from the start on."""
+    found = runs.reindex(columns=["clipped_at_start"])["clipped_at_start"].eq(True)
+    if not found.any():
+        return ""
+    of = "" if len(runs) == 1 else f" in {found.sum()} of {plural(len(runs), 'run')}"
+    return f"Clipping binds from the first update{of}."
+
+
+def from_elsewhere(runs: pd.DataFrame) -> str:
+    """Say which runs were made with parts that do not come with this program."""
+    sources = runs.reindex(columns=["sources"])["sources"].dropna()
+    if sources.empty:
+        return ""
+    parts = sorted({part for text in sources for part in str(text).split(",")})
+    shown = [f"{part[:-_LONG_HASH]}{part[-_LONG_HASH:][:_SHORT_HASH]}…" for part in parts]
+    of_all = "Every run" if len(sources) == len(runs) else f"{len(sources)} of {len(runs)} runs"
+    return f"{of_all} made with code from elsewhere: {listing(shown)} (SHA-256)."

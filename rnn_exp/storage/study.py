@@ -1,0 +1,165 @@
+"""What a sweep's folder says of the study beside its runs: what it asks, and how to make it again.
+
+A study declares its page in its settings (``page.question``, ``page.figures``); the list of runs of
+the sweep (sweep.json) keeps that, so that no folder's name has to say it.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rnn_exp.fields import Allowed, SettingError, as_typed, check
+from rnn_exp.program import printable
+from rnn_exp.schema import RUN_JSON, SWEEP_JSON
+from rnn_exp.storage.trust import read_json
+from rnn_exp.storage.walk import find
+
+__all__ = ["Study", "StudyPage", "study_of"]
+
+_LONGEST: Final = 300
+_MOST_FIGURES: Final = 30
+
+
+def _is_question(value: object) -> bool:
+    is_line = isinstance(value, str) and value.isprintable() and "${" not in value
+    return value is None or (is_line and 0 < len(str(value)) <= _LONGEST)
+
+
+def _are_names(value: object) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, tuple) or not 0 < len(value) <= _MOST_FIGURES:
+        return False
+    return all(isinstance(name, str) and name.isidentifier() for name in value)
+
+
+class _Shown(Allowed):
+    """What a declaration accepts; what is refused is shown without what may harm a terminal."""
+
+    def refusal(self, key: str, value: object) -> SettingError:
+        """Return the refusal of a value."""
+        shown = as_typed(list(value)) if isinstance(value, tuple) else value
+        return SettingError(f"page.{key}", printable(shown), self.words)
+
+
+def _field(allowed: Allowed) -> Any:  # noqa: ANN401 - dataclass fields are typed as their value
+    return dataclasses.field(default=None, metadata={"allowed": allowed})
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyPage:
+    """What the page of a study asks and shows; it decides no result.
+
+    ``question``: the title of the page (null: a general one).
+    ``figures``: the names of its figures, in order (null: the general ones, as far as what was
+    swept allows).
+
+    Raises:
+        SettingError: for a question of several lines, or figures that are no list of names.
+    """
+
+    question: str | None = _field(
+        _Shown(_is_question, f"one line of text of at most {_LONGEST} characters, or null")
+    )
+    figures: Sequence[str] | None = _field(
+        _Shown(_are_names, "a list of names of figures, such as [decay,learning], or null")
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what is no declaration; a list becomes a tuple."""
+        given: object = self.figures
+        if isinstance(given, Sequence) and not isinstance(given, str):
+            object.__setattr__(self, "figures", tuple(given))
+        check(self)
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> "StudyPage":
+        """Return the declaration that a mapping of settings is.
+
+        Args:
+            said: values by the names of the settings.
+
+        Raises:
+            SettingError: for a setting that there is not, or a value that is not possible.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in said:
+            if name not in names:
+                raise SettingError(f"page.{name}", said[name], f"one of {', '.join(names)}")
+        return cls(**said)
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A study beside its runs.
+
+    Attributes:
+        name: of its folder.
+        page: what its page asks and shows.
+        command: the command that makes it again; "": it is not known.
+        day: the day on which it was begun, in UTC; "": it is not known.
+        versions: of what made its runs, in words.
+    """
+
+    name: str
+    page: StudyPage = dataclasses.field(default_factory=StudyPage)
+    command: str = ""
+    day: str = ""
+    versions: tuple[str, ...] = ()
+
+
+def study_of(folder: Path) -> Study:
+    """Return what a folder says of its study; what it does not say, or not readably, is left out.
+
+    Args:
+        folder: of a sweep, of a run, or one above several.
+    """
+    said = _said(folder / SWEEP_JSON)
+    page = said.get("page")
+    return Study(
+        folder.resolve().name,
+        _page(page) if isinstance(page, dict) else StudyPage(),
+        str(said.get("command", "")),
+        _day(said.get("begun")),
+        _versions(folder),
+    )
+
+
+def _said(path: Path) -> Mapping[str, Any]:
+    try:
+        found = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _page(said: Mapping[str, Any]) -> StudyPage:
+    """Return a declaration; the general one where a file was written by something else."""
+    try:
+        return StudyPage.of(said)
+    except SettingError:
+        return StudyPage()
+
+
+def _day(seconds: object) -> str:
+    if not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
+        return ""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+    except (OverflowError, OSError, ValueError):
+        return ""
+
+
+def _versions(folder: Path) -> tuple[str, ...]:
+    """Return the versions that made the runs, each set of them once."""
+    found = dict[str, None]()
+    for place in find(folder):
+        versions = _said(place / RUN_JSON).get("versions")
+        if isinstance(versions, dict):
+            found[", ".join(f"{name} {version}" for name, version in sorted(versions.items()))] = (
+                None
+            )
+    return tuple(found)

@@ -1,0 +1,63 @@
+"""The list of runs in a sweep's folder (sweep.json): with its command, page and start."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from time import time
+from typing import Final
+
+from rnn_exp.schema import SWEEP_JSON
+from rnn_exp.storage.files import replace_bytes
+from rnn_exp.storage.study import StudyPage
+from rnn_exp.storage.trust import read_json
+
+__all__ = ["LAST_SECOND", "read_run_list", "write_run_list"]
+
+LAST_SECOND: Final = 1e11
+"""Beyond it a time was not written by a sweep: a number that no arithmetic is done with."""
+
+
+def write_run_list(
+    sweep: Path, runs: Sequence[str], command: str, page: StudyPage | None = None
+) -> None:
+    """Write the names of a sweep's runs, its command and page, and the time: the sweep begins.
+
+    Args:
+        sweep: its folder.
+        runs: the names.
+        command: that goes on with it.
+        page: what its page asks and shows; None: it declares nothing.
+    """
+    said = {"begun": time(), "command": command, "runs": list(runs)}
+    if page is not None:
+        said["page"] = dataclasses.asdict(page)
+    text = json.dumps(said) + "\n"
+    replace_bytes(sweep / SWEEP_JSON, text.encode())
+
+
+def read_run_list(sweep: Path) -> tuple[float, list[str], str]:
+    """Return when a sweep began (seconds since the epoch), its runs' names and its command.
+
+    Args:
+        sweep: its folder.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or no sweep in it.
+        ValueError: if its list of runs cannot be read.
+    """
+    if not sweep.is_dir():
+        raise FileNotFoundError(f"there is no folder {sweep}")
+    path = sweep / SWEEP_JSON
+    if not path.exists():
+        raise FileNotFoundError(f"there is no sweep in {sweep} (no {SWEEP_JSON})")
+    try:
+        found = read_json(path)
+        begun = float(found["begun"])
+        if not 0 <= begun < LAST_SECOND:
+            raise ValueError("no time at which a sweep can have begun")
+        names = [str(name) for name in found["runs"]]
+        return begun, names, str(found.get("command", ""))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        why = f"{path} is damaged ({error}); the same command writes it anew"
+        raise ValueError(why) from None
