@@ -1,4 +1,4 @@
-"""Commands on results: rnn-exp-report and scripts/draw.py."""
+"""Commands on results: rnn-exp-report, rnn-exp-figure and rnn-exp-weights."""
 
 import runpy
 import shutil
@@ -11,7 +11,9 @@ import pytest
 from matplotlib import pyplot
 
 from rnn_exp import figures
-from rnn_exp.commands import draw, report, weights
+from rnn_exp.commands import figure as draw_figure
+from rnn_exp.commands import report, weights
+from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
 from rnn_exp.storage.writing import write
@@ -21,6 +23,7 @@ from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 
 ROOT = Path(__file__).parents[1]
+NAME = "rnn-exp-figure"
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "csv": b""}
 
 
@@ -71,8 +74,8 @@ def test_the_report_has_a_page_and_every_figure_in_every_format(
             assert content.startswith(magic)
             assert len(content) > 20
     page = (out / "index.html").read_text(encoding="utf-8")
-    assert "<h1>small</h1>" in page
-    assert "The study has 4 runs: 4 finished." in page
+    assert "<h1>What does the gradient do, by gain g?</h1>" in page
+    assert "<p>4 runs of networks of 4 units (tanh; rnn) on the task adding. " in page
     assert all(name in page for name in figures.names())
 
 
@@ -80,14 +83,13 @@ def test_the_report_of_a_folder_goes_into_the_folder_itself(study, monkeypatch, 
     written = []
     monkeypatch.setattr(
         "rnn_exp.report.write",
-        lambda results, out, title: written.append((len(results.runs), title)) or out / "page",
+        lambda results, out, study: written.append((len(results.runs), study.name)) or out / "page",
     )
 
     call(monkeypatch, report, "rnn-exp-report", study)
 
     assert written == [(4, "small")]
     assert capsys.readouterr().out == f"{study / 'report' / 'page'}\n"
-    (study / "report").rmdir()
 
 
 def test_a_missing_folder_is_one_clear_line_of_the_report(tmp_path, monkeypatch, capsys):
@@ -156,23 +158,62 @@ def test_the_installed_command_ends_with_one_line_and_an_exit_code(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
-def test_the_script_draws_one_figure(study, tmp_path, monkeypatch, capsys, suffix):
+def test_the_command_draws_one_figure(study, tmp_path, monkeypatch, capsys, suffix):
     file = tmp_path / f"picture.{suffix}"
 
-    call(
-        monkeypatch,
-        lambda: runpy.run_path(str(ROOT / "scripts" / "draw.py"), run_name="__main__"),
-        "draw.py",
-        "decay",
-        study,
-        file,
-    )
+    call(monkeypatch, draw_figure, NAME, "decay", study, "-o", file)
 
     assert file.read_bytes().startswith(MAGIC[suffix])
     figure = figures.figure("decay")
-    caption = figure.caption(figure.table(_tables(study)))
-    assert capsys.readouterr().out == f"{caption}\n"
+    assert capsys.readouterr().out == f"{whole_caption(figure, figure.table(_tables(study)))}\n"
     assert list(tmp_path.iterdir()) == [file]
+    first = file.read_bytes()
+    call(monkeypatch, draw_figure, NAME, "decay", study, "-o", file)
+    assert file.read_bytes() == first
+
+
+def test_some_runs_of_several_folders_are_drawn_in_a_width_and_a_style(
+    study, tmp_path, monkeypatch, capsys
+):
+    style, file = tmp_path / "my.mplstyle", tmp_path / "one.svg"
+    style.write_text("# mine\nfont.size: 17  # large\naxes.titlesize: 17\n")
+    gains = _tables(study).runs["init.gain"].unique()
+    words = ("--where", f"init.gain={gains[0]:g}", "--width", "5", "--style", style)
+
+    call(monkeypatch, draw_figure, NAME, "decay", study, study, *words, "-o", file)
+
+    picture = file.read_text(encoding="utf-8")
+    assert 'width="360pt"' in picture
+    assert "17px" in picture
+    assert f"g = {gains[1]:g}" not in picture + capsys.readouterr().out
+    call(monkeypatch, draw_figure, NAME, "decay", study, "-o", file)
+    assert "17px" not in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--where", "task.lenght=3"], "task.length"),
+        (["--where", "length"], "key=value"),
+        (["--where", "init.gain=77"], "init.gain=77"),
+        (["--width", "0.1"], "inches from 1 to 50"),
+        (["--style", "none.mplstyle"], "No such file"),
+        (["--style", "bad.mplstyle"], "a key of matplotlib's styles"),
+        (["--style", "worse.mplstyle"], "font.size"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_a_line(study, tmp_path, monkeypatch, words, why):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.mplstyle").write_text("font.sise: 3\n")
+    (tmp_path / "worse.mplstyle").write_text("font.size: large-ish\n")
+
+    with pytest.raises(SystemExit) as left:
+        call(monkeypatch, draw_figure, NAME, "decay", study, *words, "-o", "picture.png")
+
+    assert left.value.code.startswith(f"{NAME}: ")
+    assert why in left.value.code
+    assert "\n" not in left.value.code
+    assert not (tmp_path / "picture.png").exists()
 
 
 def _tables(study: Path):
@@ -183,10 +224,10 @@ def _tables(study: Path):
 
 def test_an_unknown_figure_is_refused_with_the_list(study, tmp_path, monkeypatch):
     with pytest.raises(SystemExit) as left:
-        call(monkeypatch, draw, "draw.py", "decai", study, tmp_path / "picture.png")
+        call(monkeypatch, draw_figure, NAME, "decai", study, "-o", tmp_path / "picture.png")
 
     assert left.value.code == (
-        "draw.py: There is no figure 'decai'; choose one of "
+        f"{NAME}: There is no figure 'decai'; choose one of "
         f"{', '.join([*figures.names(), *figures.study_names()])}."
     )
     assert list(tmp_path.iterdir()) == []
@@ -194,9 +235,17 @@ def test_an_unknown_figure_is_refused_with_the_list(study, tmp_path, monkeypatch
 
 def test_drawing_from_a_missing_folder_is_one_clear_line(tmp_path, monkeypatch):
     with pytest.raises(SystemExit) as left:
-        call(monkeypatch, draw, "draw.py", "decay", tmp_path / "none", tmp_path / "picture.png")
+        call(
+            monkeypatch,
+            draw_figure,
+            NAME,
+            "decay",
+            tmp_path / "none",
+            "-o",
+            tmp_path / "picture.png",
+        )
 
-    assert left.value.code == f"draw.py: there is no folder {tmp_path}/none"
+    assert left.value.code == f"{NAME}: there is no folder {tmp_path}/none"
 
 
 @pytest.mark.parametrize(
@@ -206,9 +255,9 @@ def test_a_picture_that_cannot_be_written_is_one_clear_line(
     study, tmp_path, monkeypatch, name, why
 ):
     with pytest.raises(SystemExit) as left:
-        call(monkeypatch, draw, "draw.py", "decay", study, tmp_path / name)
+        call(monkeypatch, draw_figure, NAME, "decay", study, "-o", tmp_path / name)
 
-    assert left.value.code.startswith("draw.py: ")
+    assert left.value.code.startswith(f"{NAME}: ")
     assert why in left.value.code
     assert "\n" not in left.value.code
     assert list(tmp_path.iterdir()) == []
@@ -230,21 +279,21 @@ def test_a_picture_that_fails_half_way_leaves_the_old_one(study, tmp_path, monke
     file.write_text("old")
 
     def half(self, place, **look):
-        Path(place).write_text("half")
+        place.write(b"half")
         raise failure
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", half)
 
-    with pytest.raises(SystemExit, match=r"^draw.py: .*(No space left on device|no)$"):
-        call(monkeypatch, draw, "draw.py", "decay", study, file)
+    with pytest.raises(SystemExit, match=rf"^{NAME}: .*(No space left on device|no)$"):
+        call(monkeypatch, draw_figure, NAME, "decay", study, "-o", file)
 
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_picture_without_an_ending_is_refused_with_the_endings(study, tmp_path, monkeypatch):
-    with pytest.raises(SystemExit, match=r"^draw.py: .*png"):
-        call(monkeypatch, draw, "draw.py", "decay", study, tmp_path / "picture")
+    with pytest.raises(SystemExit, match=rf"^{NAME}: .*png"):
+        call(monkeypatch, draw_figure, NAME, "decay", study, "-o", tmp_path / "picture")
 
     assert list(tmp_path.iterdir()) == []
 
@@ -278,7 +327,7 @@ def test_a_damaged_run_is_one_line_of_the_report_and_listed_on_its_page(
 
 
 def test_a_damaged_run_is_one_line_beside_a_drawing(damaged, tmp_path, monkeypatch, capsys):
-    call(monkeypatch, draw, "draw.py", "decay", damaged, tmp_path / "picture.svg")
+    call(monkeypatch, draw_figure, NAME, "decay", damaged, "-o", tmp_path / "picture.svg")
 
     assert (tmp_path / "picture.svg").exists()
-    assert capsys.readouterr().err.startswith(f"draw.py: {min(damaged.iterdir()).name} is left out")
+    assert capsys.readouterr().err.startswith(f"{NAME}: {min(damaged.iterdir()).name} is left out")

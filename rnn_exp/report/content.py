@@ -132,8 +132,16 @@ def _said(case: pd.Series, measured: float) -> list[str]:
         if case["predicted_lags"] < case["lags"]:
             there = "" if measured != measured else f", measured {magnitude(measured)}"
             theory += f" (to lag {case['predicted_lags']:.0f}{there})"
-    rate = _spread(*(number(float(case[key])) for key in _RATE))
-    return [str(case["seeds"]), verdict_words(case), rate, change, theory]
+    return [str(case["seeds"]), verdict_words(case), spread_of(case), change, theory]
+
+
+def spread_of(case: pd.Series) -> str:
+    """The rate of a case with its interval, as a cell of a table.
+
+    Args:
+        case: a row of `cases`.
+    """
+    return _spread(*(number(float(case[key])) for key in _RATE))
 
 
 _RATES: Final = ("decay_rate", "decay_rate_low", "decay_rate_high")

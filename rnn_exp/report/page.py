@@ -16,6 +16,7 @@ from rnn_exp import figures
 from rnn_exp.figures import CannotDraw, Tables, of_page
 from rnn_exp.figures.parts.drawing import reading_of
 from rnn_exp.figures.parts.style import in_style
+from rnn_exp.report.comparison import compare
 from rnn_exp.report.content import commands, divergences, run_table, setting_table
 from rnn_exp.report.glossary import words_in
 from rnn_exp.report.paragraphs import done, question, standing
@@ -212,6 +213,7 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
         settings=setting_table(runs) if len(runs) else None,
         table=run_table(runs) if len(runs) else None,
         commands=commands(runs),
+        compared=compare(runs),
         broken=_broken(tables.broken),
     )
 

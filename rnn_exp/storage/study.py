@@ -16,8 +16,9 @@ from rnn_exp.program import printable
 from rnn_exp.schema import RUN_JSON, SWEEP_JSON
 from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.walk import find
+from rnn_exp.words import listing
 
-__all__ = ["Study", "StudyPage", "study_of"]
+__all__ = ["Study", "StudyPage", "compared", "study_of"]
 
 _LONGEST: Final = 300
 _MOST_FIGURES: Final = 30
@@ -126,6 +127,18 @@ def study_of(folder: Path) -> Study:
         _day(said.get("begun")),
         _versions(folder),
     )
+
+
+def compared(studies: Sequence[Study]) -> Study:
+    """Return what is known of several studies on one page: which are compared, and their versions.
+
+    Args:
+        studies: two or more.
+    """
+    names = listing(study.name for study in studies)
+    versions = dict.fromkeys(each for study in studies for each in study.versions)
+    page = StudyPage(f"What differs between {names}?"[:_LONGEST])
+    return Study(names, page, versions=tuple(versions))
 
 
 def _said(path: Path) -> Mapping[str, Any]:

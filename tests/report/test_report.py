@@ -14,6 +14,7 @@ import pytest
 from rnn_exp import figures, report
 from rnn_exp.profiles import RULE
 from rnn_exp.report import page as page_module
+from rnn_exp.report.comparison import compare
 from rnn_exp.report.content import run_table, setting_table
 from rnn_exp.report.paragraphs import done, question, standing
 from rnn_exp.storage.study import Study as StudySaid
@@ -270,3 +271,46 @@ def test_runs_made_with_code_from_elsewhere_are_marked() -> None:
 
     assert "1 of 3 runs made with code from elsewhere: task=mine mine.py abababababab…" in text
     assert "elsewhere" not in standing(runs.assign(sources=None), pd.DataFrame())
+
+
+def test_two_studies_are_compared_in_settings_and_outcomes(tmp_path: Path) -> None:
+    def named(name: str, **settings: object) -> Study:
+        whole = study(("tanh",), (0.5, 2.0), (10,), 2, (0, 10), **settings)
+        frames = (
+            frame.assign(study=name, run=f"{name}/" + frame["run"].astype(str))
+            for frame in (whole.runs, whole.updates, whole.gradients)
+        )
+        return Study(*frames, whole.broken.iloc[:0])
+
+    one, other = named("one"), named(f"two {EVIL}", **{"training.optimizer": "adam"})
+    rows = other.gradients["init.gain"] == 0.5
+    changed = other.runs.assign(
+        verdict=other.runs["verdict"].where(other.runs["init.gain"] != 0.5, "exploding")
+    )
+    assert rows.any()
+    both = Study(
+        *(
+            pd.concat(pair, ignore_index=True)
+            for pair in (
+                (one.runs, changed),
+                (one.updates, other.updates),
+                (one.gradients, other.gradients),
+            )
+        ),
+        one.broken,
+    )
+
+    found = compare(both.runs)
+
+    assert found is not None
+    assert found.settings.rows == [["training.optimizer", "sgd", "adam"]]
+    assert "the gradient at update 0 does something else in 1." in found.said
+    assert [row[0] for row in found.outcomes.rows] == ["0.5", "2"]  # what differs first
+    assert found.outcomes.rows[0][1:3] == ["vanishing for both seeds", "exploding for both seeds"]
+    page = report.write(both, tmp_path, dpi=40).read_text("utf-8")
+    assert "What differs" in page
+    assert EVIL not in page
+
+
+def test_one_study_is_compared_with_nothing() -> None:
+    assert compare(study(("tanh",), (0.5,), (10,), 1, (0,)).runs) is None

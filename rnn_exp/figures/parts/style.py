@@ -3,13 +3,19 @@
 A line style means one thing everywhere: solid is measured, dashed is theory, dotted is a bound.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import matplotlib
 import matplotlib.colors
 import seaborn
+
+from rnn_exp.fields import SettingError
+from rnn_exp.program import printable
 
 COLUMN: Final = 3.4
 """Width of one column of a paper, in inches."""
@@ -50,14 +56,56 @@ _FRAME: Final = {
 }
 # Text stays text: it can be searched, read aloud and edited. The salt makes SVG ids repeatable.
 _FILES: Final = {"svg.fonttype": "none", "svg.hashsalt": "rnn-exp", "pdf.fonttype": 42}
+# Of the thread that draws, as long as `styled` lasts.
+_ABOVE: Final = ContextVar[Mapping[str, object]]("style", default=MappingProxyType({}))
 
 
 @contextmanager
 def in_style() -> Iterator[None]:
     """A context in which figures are made and saved in this style; what was set before returns."""
     # The stubs list every key as a literal; these keys come partly from matplotlib's defaults.
-    with matplotlib.rc_context(cast(Any, style())):
+    with matplotlib.rc_context(cast(Any, {**style(), **_ABOVE.get()})):
         yield
+
+
+@contextmanager
+def styled(above: Mapping[str, object]) -> Iterator[None]:
+    """A context in which some rcParams are set above this style.
+
+    Args:
+        above: the rcParams (`style_of`).
+    """
+    token = _ABOVE.set(above)
+    try:
+        yield
+    finally:
+        _ABOVE.reset(token)
+
+
+def style_of(file: Path) -> dict[str, object]:
+    """Return the rcParams of a style file of matplotlib.
+
+    Args:
+        file: lines of ``key: value``, as matplotlib reads them.
+
+    Raises:
+        SettingError: for a line that is no setting of matplotlib's styles, or a value that it
+            does not take.
+        OSError: if the file cannot be read.
+    """
+    found: dict[str, object] = {}
+    for line in file.read_text("utf-8").splitlines():
+        key, _, value = (part.strip() for part in line.partition("#")[0].partition(":"))
+        if not key:
+            continue
+        if key not in matplotlib.rcParamsDefault or key.startswith(("backend", "interactive")):
+            raise SettingError("style", printable(key), f"a key of matplotlib's styles ({file})")
+        try:
+            found[key] = matplotlib.rcParams.validate[key](value)
+        except (ValueError, TypeError) as error:
+            said = " ".join(str(error).split())
+            raise SettingError("style", printable(f"{key}: {value}"), said) from None
+    return found
 
 
 def style() -> dict[str, object]:

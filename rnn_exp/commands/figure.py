@@ -1,0 +1,116 @@
+"""``rnn-exp-figure``: one figure of some results in a file, as wide as a paper wants it."""
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from rnn_exp.commands.command import add_version, command
+from rnn_exp.commands.reading import add_use, damage_told, load_or_leave, use_given
+
+if TYPE_CHECKING:
+    from rnn_exp.program import Options
+
+__all__ = ["figure"]
+
+_NAME = "rnn-exp-figure"
+
+
+def figure() -> None:
+    """Draw one named figure of results folders into a file, and print what is seen in it.
+
+    Raises:
+        SystemExit: with exit code 1 and a line on stderr if it cannot be drawn.
+    """
+    with command(_NAME, "the same command begins anew"):
+        _figure()
+
+
+def _figure() -> None:
+    from rnn_exp import figures
+    from rnn_exp.figures.parts.drawing import in_width, whole_caption
+    from rnn_exp.figures.parts.style import style_of, styled
+    from rnn_exp.program import leave, printable
+    from rnn_exp.report.page import PICTURES, rendered
+    from rnn_exp.storage.files import replace_bytes
+
+    given = _options().parse_args()
+    use_given(given)
+    module = figures.figure(given.name)
+    suffix = given.out.suffix.removeprefix(".")
+    if suffix not in PICTURES:
+        endings = ", ".join(f".{each}" for each in PICTURES)
+        leave(_NAME, f"{given.out}: the name of a picture ends with one of {endings}")
+    wanted = dict(_wanted(given.where))
+    with styled(style_of(given.style) if given.style else {}), damage_told(_NAME):
+        results = load_or_leave(_NAME, *given.folder)
+        plotted = module.table(results.where(wanted) if wanted else results)
+        drawn = in_width(module.draw(plotted), given.width)
+        content = rendered(drawn, given.dpi, [suffix])[suffix]
+    try:
+        replace_bytes(given.out, content)
+    except OSError as error:
+        leave(_NAME, f"{given.out}: {error.strerror or error}")
+    print(printable(whole_caption(module, plotted)))
+
+
+def _options() -> "Options":
+    from pathlib import Path
+
+    from rnn_exp import figures
+    from rnn_exp.program import Options
+
+    names = [*figures.names(), *figures.study_names()]
+    options = Options(
+        _NAME,
+        description=f"Draw one figure of results: {', '.join(names)}.",
+        epilog=f"{_NAME} decay outputs/decay --where network.activation=tanh task.length=30,100 "
+        "--width 3.4 -o decay.pdf",
+    )
+    add_version(options)
+    options.add_argument("name", help="the figure")
+    options.add_argument("folder", type=Path, nargs="+", help="a study's folder, or one run's")
+    options.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FILE", help="a .png, .svg or .pdf"
+    )
+    options.add_argument(
+        "--where",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="only runs that have this setting, or one of several values: KEY=VALUE,VALUE",
+    )
+    options.add_argument(
+        "--width", type=float, metavar="INCHES", help="3.4: one column of a paper; 7: the page"
+    )
+    options.add_argument("--dpi", type=int, default=300, help="of a .png (default: 300)")
+    options.add_argument(
+        "--style", type=Path, metavar="FILE", help="a style file of matplotlib, over this style"
+    )
+    add_use(options)
+    return options
+
+
+def _wanted(words: Iterable[str]) -> Iterable[tuple[str, Any]]:
+    """Yield each key with its value, or with a list of several.
+
+    Raises:
+        SettingError: for a word that is no ``key=value``.
+    """
+    from rnn_exp.fields import SettingError
+
+    for word in words:
+        key, sign, values = word.partition("=")
+        if not key or not sign:
+            raise SettingError("--where", word, "key=value, such as task.length=100")
+        found = [_value(text) for text in values.split(",")]
+        yield key, found if len(found) > 1 else found[0]
+
+
+def _value(text: str) -> object:
+    """Return the number, truth value or null that a text is, or the text."""
+    try:
+        found: object = json.loads(text)
+    except ValueError:
+        return text
+    return found if not isinstance(found, (list, dict)) else text
