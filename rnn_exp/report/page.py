@@ -193,10 +193,11 @@ def _name(folder: Path) -> str:
 def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
     """The page as text. Whatever comes from a configuration is escaped."""
     runs = tables.runs
-    drawn = [picture for picture in pictures if not picture.refusal]
+    drawn, compared = [each for each in pictures if not each.refusal], compare(runs)
+    answer = drawn[0].answer if drawn else "No figure could be drawn."
     said = {
         "title": question(study.page.question, runs),
-        "answer": drawn[0].answer if drawn else "No figure could be drawn.",
+        "answer": compared.came_out if compared else answer,
         "done": done(runs),
         "standing": standing(runs, tables.broken),
     }
@@ -213,7 +214,7 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
         settings=setting_table(runs) if len(runs) else None,
         table=run_table(runs) if len(runs) else None,
         commands=commands(runs),
-        compared=compare(runs),
+        compared=compared,
         broken=_broken(tables.broken),
     )
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import pandas as pd
 
-from rnn_exp.figures.parts.axes import is_determined_by, settings_of
+from rnn_exp.figures.parts.axes import is_determined_by, order_activations, settings_of
 from rnn_exp.schema import RUN_STATUSES
 from rnn_exp.words import listing, plural, sentences
 
@@ -57,7 +57,7 @@ def _networks(count: int, said: dict[str, list[str]]) -> str:
     parts = [plural(count, "run")]
     units = _one(said, "network.hidden_size")
     kinds = [
-        listing(said[key])
+        listing(order_activations(said[key]))
         for key in ("network.activation", "network.cell")
         if key in said and len(said[key]) <= _MOST_VALUES
     ]
@@ -107,10 +107,9 @@ def _varying(text: pd.DataFrame) -> list[str]:
 
 
 def _values(values: list[str]) -> str:
-    """Some values in order; of many the ends."""
+    """Some values in order, those that are no numbers last; of many the ends."""
     numbers = pd.to_numeric(pd.Series(values), errors="coerce")
-    if numbers.notna().all():
-        values = [values[place] for place in numbers.argsort()]
+    values = [values[place] for place in numbers.sort_values(kind="stable").index]
     if len(values) <= _MOST_VALUES:
         return listing(values)
     between = f" from {values[0]} to {values[-1]}" if numbers.notna().all() else ""
