@@ -8,7 +8,7 @@ import pandas as pd
 from rnn_exp.figures.parts.axes import axes_of, settings_of
 from rnn_exp.figures.parts.carrier import cases, verdict_words
 from rnn_exp.report.content import RunTable, spread_of
-from rnn_exp.words import listing, plural, sentences
+from rnn_exp.words import listing
 
 __all__ = ["Comparison", "compare"]
 
@@ -22,12 +22,14 @@ class Comparison:
     """What differs between studies.
 
     Attributes:
-        said: what differs, in sentences.
+        said: in which settings they differ.
+        came_out: whether what came out differs.
         settings: a row a setting that differs, a column a study.
         outcomes: a row a setting that all have, with what the gradient does in each.
     """
 
     said: str
+    came_out: str
     settings: RunTable
     outcomes: RunTable
 
@@ -52,18 +54,15 @@ def compare(runs: pd.DataFrame) -> Comparison | None:
     whole = [key for key in apart if max(map(len, values[key])) == 1]
     matched = [key for key in values if key not in whole and len(text[key].unique()) > 1]
     outcomes, differ = _outcomes(runs, text[matched], names)
-    said = sentences(
-        f"{listing(names)} differ in {listing(apart)}."
-        if apart
-        else "Their settings are the same.",
-        f"{plural(len(outcomes), 'setting')} are in all of them; the gradient at update 0 does "
-        f"something else in {differ}."
-        if outcomes
-        else "No setting is in all of them: no outcome is compared.",
-    )
+    said = f"{listing(names)} differ in {listing(apart)}." if apart else "No setting differs."
+    came_out = "No setting is in all of them: no outcome is compared."
+    if outcomes:
+        of = f"the {len(outcomes)} settings" if len(outcomes) > 1 else "the one setting"
+        came_out = f"Of {of} that all of them have, the gradient's verdict differs in {differ}."
     headings = [f"{what}: {name}" for what in ("gradient", "rate") for name in names]
     return Comparison(
         said,
+        came_out,
         RunTable(["setting", *names], settings, []),
         RunTable([*matched, *headings], outcomes, []),
     )

@@ -304,7 +304,9 @@ def test_two_studies_are_compared_in_settings_and_outcomes(tmp_path: Path) -> No
 
     assert found is not None
     assert found.settings.rows == [["training.optimizer", "sgd", "adam"]]
-    assert "the gradient at update 0 does something else in 1." in found.said
+    assert found.came_out == (
+        "Of the 2 settings that all of them have, the gradient's verdict differs in 1."
+    )
     assert [row[0] for row in found.outcomes.rows] == ["0.5", "2"]  # what differs first
     assert found.outcomes.rows[0][1:3] == ["vanishing for both seeds", "exploding for both seeds"]
     page = report.write(both, tmp_path, dpi=40).read_text("utf-8")
