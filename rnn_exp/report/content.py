@@ -13,6 +13,7 @@ from rnn_exp.figures.parts.axes import axes_of, is_determined_by, setting_column
 from rnn_exp.figures.parts.carrier import cases, verdict_words
 from rnn_exp.report.paragraphs import counted_by
 from rnn_exp.schema import RUN_STATUSES
+from rnn_exp.training.labels import as_word
 from rnn_exp.words import half_life, magnitude, number
 
 
@@ -177,8 +178,18 @@ def run_table(runs: pd.DataFrame) -> RunTable:
     ]
     results = [[RESULTS[column] for column in columns] for columns in (first, later)]
     headings = [*results[0], *varying, *results[1], "diverged or failed", *labels, "run"]
-    shared = [(c, str(text[c].iloc[0])) for c in settings if c not in varying and len(text)]
+    shared = [(c, _typed(runs[c].iloc[0])) for c in settings if c not in varying and len(text)]
     return RunTable(headings, rows, shared)
+
+
+def _typed(value: object) -> str:
+    """A setting as it can be typed again; what a table leaves blank is null."""
+    if value is None or (isinstance(value, float) and value != value):
+        return "null"
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, (list, tuple, np.ndarray)):
+        return f"[{','.join(map(as_word, plain))}]"
+    return as_word(plain)
 
 
 def _result(run: pd.Series, key: str) -> str:

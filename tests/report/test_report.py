@@ -316,3 +316,13 @@ def test_two_studies_are_compared_in_settings_and_outcomes(tmp_path: Path) -> No
 
 def test_one_study_is_compared_with_nothing() -> None:
     assert compare(study(("tanh",), (0.5,), (10,), 1, (0,)).runs) is None
+
+
+def test_what_all_runs_share_can_be_typed_again() -> None:
+    more = {"training.clip_norm": None, "network.bias": True, "training.learning_rate": 0.01}
+    runs = study(("tanh",), (0.5,), (10,), 2, (0,), **more).runs.assign(device="cuda:1")
+    shared = dict(run_table(runs).shared)
+    assert shared["training.clip_norm"] == "null"
+    assert shared["network.bias"] == "true"
+    assert shared["training.learning_rate"] == "0.01"
+    assert shared["device"] == "cuda:1"
