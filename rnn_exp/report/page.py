@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from rnn_exp import figures
 from rnn_exp.figures import CannotDraw, Tables, of_study
 from rnn_exp.figures.parts.style import in_style
+from rnn_exp.report import explorer
 from rnn_exp.report.content import commands, divergences, run_table, setting_table, summary
 from rnn_exp.storage.files import replace_bytes
 
@@ -118,6 +119,7 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["policy"] = explorer.policy
     return environment.get_template(name)
 
 
@@ -152,8 +154,11 @@ def _title(folder: Path) -> str:
 
 def render(tables: Tables, pictures: list[Picture], title: str) -> str:
     """The page as text. Whatever comes from a configuration is escaped."""
-    runs = tables.runs
+    runs, room = tables.runs, explorer.of_study(tables)
     return template(_TEMPLATE).render(
+        explorer=room,
+        styles=[room.style] if room else [],
+        scripts=[room.script] if room else [],
         title=title,
         summary=summary(runs, tables.broken),
         pictures=pictures,
