@@ -22,7 +22,7 @@ const state = {
   },
   pointAt(lag) {
     state.lag = Math.max(0, Math.round(lag));
-    drawProfile(byId("profile"), state);
+    moveCursor(state);
     syncLag();
     keep();
   },

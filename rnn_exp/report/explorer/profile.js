@@ -47,6 +47,9 @@ function limits(lines, linear) {
   return [low - margin, high + margin];
 }
 
+// What is drawn now: pointing at it moves the cursor and the readings, and nothing else.
+let seen = null;
+
 function drawProfile(holder, state) {
   const { lines, left } = drawnLines(state);
   const linear = state.scale === "linear";
@@ -63,11 +66,8 @@ function drawProfile(holder, state) {
   const parts = [profileAxes(area, overTime, linear, power, y, overTime ? [1, last] : [0, longest])];
   for (const line of lines) parts.push(drawLine(area, line, across, height, state));
   const chosen = lines.find((line) => line.run === state.run);
-  const cursor = cursorOf(chosen, state);
-  if (cursor) {
-    const x = area.x(across(chosen, cursor.lag));
-    parts.push(svg("line", { x1: x, x2: x, y1: area.box.top, y2: area.box.bottom, class: "cursor" }));
-  }
+  const cursor = svg("line", { y1: area.box.top, y2: area.box.bottom, class: "cursor" });
+  parts.push(cursor);
   const said = `Gradient norm against ${overTime ? "time" : "lag"} at update ${state.update}`;
   const drawn = picture(area, said, parts);
   drawn.addEventListener("pointermove", (event) => {
@@ -76,7 +76,16 @@ function drawProfile(holder, state) {
     if (chosen && chosen.profile) state.pointAt(overTime ? chosen.profile.T - place : place);
   });
   holder.replaceChildren(drawn);
-  writeReadings(state, lines, left, cursor);
+  const reach = (lag) => area.x(across(chosen, lag));
+  seen = { lines, left, chosen, cursor, reach };
+  moveCursor(state);
+}
+
+function moveCursor(state) {
+  const at = cursorOf(seen.chosen, state);
+  seen.cursor.style.display = at ? "" : "none";
+  if (at) for (const end of ["x1", "x2"]) seen.cursor.setAttribute(end, seen.reach(at.lag));
+  writeReadings(state, seen.lines, seen.left, at);
 }
 
 function profileAxes(area, overTime, linear, power, y, x) {

@@ -61,7 +61,8 @@ function groupRow(runs, state) {
   const last = toggle || runButton(runs[0], state, "show");
   const line = html("tr", {}, cells.map((text) => html("td", {}, text)), html("td", {}, last));
   const text = [...cells, ...runs.map((run) => `${RUNS.name[run]} ${RUNS.end[run]} ${RUNS.note[run]}`)].join(" ");
-  const row = { runs, line, toggle, below: null, text: text.toLowerCase(), keys: COLUMNS.map((column, k) => (column.key ? column.key(runs) : cells[k])) };
+  const pairs = COLUMNS.map((column, k) => `${column.name}=${cells[k]}`.toLowerCase());
+  const row = { runs, pairs, line, toggle, below: null, text: text.toLowerCase(), keys: COLUMNS.map((column, k) => (column.key ? column.key(runs) : cells[k])) };
   return row;
 }
 
@@ -92,6 +93,12 @@ function compare(a, b) {
   return a < b ? -1 : Number(a > b);
 }
 
+// A word is anywhere in a row; what has an equals sign is the value of a column.
+function fits(row, word) {
+  if (!word.includes("=")) return row.text.includes(word);
+  return row.pairs.some((pair) => pair === word || pair.endsWith(`.${word}`));
+}
+
 // Sort and filter as the state says, and say how many rows are left.
 function arrangeTable(state) {
   const { column, down } = state.sort;
@@ -104,7 +111,7 @@ function arrangeTable(state) {
   }
   let shown = 0;
   for (const row of table.rows) {
-    row.line.hidden = !wanted.every((word) => row.text.includes(word));
+    row.line.hidden = !wanted.every((word) => fits(row, word));
     shown += row.line.hidden ? 0 : 1;
     if (row.below) unfold(row, state, row.toggle.getAttribute("aria-expanded") === "true");
   }

@@ -122,6 +122,10 @@ function counted(words, order) {
   return [...counts].sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
+// A power of ten behind an e, as the page writes it: e-07, e12.
+const exponential = (digits, power) =>
+  `${Number(digits)}e${power < 0 ? `-${String(-power).padStart(2, "0")}` : power}`;
+
 // Three significant digits, as the page writes numbers.
 function short(value) {
   if (value === null || Number.isNaN(value)) return "-";
@@ -130,7 +134,7 @@ function short(value) {
   const size = Math.abs(value);
   if (size >= 1e-4 && size < 1e6) return String(Number(value.toPrecision(3)));
   const [digits, power] = value.toExponential(2).split("e");
-  return `${Number(digits)}e${Number(power)}`;
+  return exponential(digits, Number(power));
 }
 
 // A number given by its log10, however small: 0.251, 3.2e-71.
@@ -141,5 +145,5 @@ function magnitude(exponent) {
   let whole = Math.floor(exponent);
   let digits = (10 ** (exponent - whole)).toPrecision(2);
   if (digits === "10") [whole, digits] = [whole + 1, "1"];
-  return `${Number(digits)}e${whole}`;
+  return exponential(digits, whole);
 }
