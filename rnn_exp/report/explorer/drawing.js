@@ -93,7 +93,7 @@ function diverging(share) {
     ? [[96, 165, 250], [52, 53, 56], [248, 128, 96]]
     : [[20, 80, 160], [244, 244, 242], [178, 40, 24]];
   const end = share < 0 ? cold : warm;
-  const weight = Math.min(1, Math.abs(share)) ** 0.8;
+  const weight = Math.min(1, Math.abs(share)) ** 0.6; // so that few decades are seen beside many
   return middle.map((part, k) => Math.round(part + weight * (end[k] - part)));
 }
 

@@ -20,6 +20,13 @@ const state = {
     Object.assign(state, changes);
     render();
   },
+  moveTo(changes) {
+    Object.assign(state, changes);
+    syncControls();
+    drawProfile(byId("profile"), state);
+    moveHeat(state);
+    keep();
+  },
   pointAt(lag) {
     state.lag = Math.max(0, Math.round(lag));
     moveCursor(state);
@@ -116,7 +123,7 @@ function makeControls() {
   }
   byId("update").addEventListener("input", (event) => {
     const { updates } = profileOf(state.run);
-    state.choose({ update: updates[Number(event.target.value)] });
+    state.moveTo({ update: updates[Number(event.target.value)] });
   });
   byId("lag").addEventListener("input", (event) => state.pointAt(profileOf(state.run).lags[Number(event.target.value)]));
   byId("filter").addEventListener("input", (event) => {
@@ -174,6 +181,12 @@ async function copy() {
 
 // --- what is seen ------------------------------------------------------------------------------
 
+// How a run stands: "finished", "diverged at update 3, time 38, backward", "failed: ...".
+function ended(run) {
+  const [status, end] = [RUNS.status[run], RUNS.end[run]];
+  return end.startsWith(status) ? end : [status, end].filter(Boolean).join(": ");
+}
+
 function writeFacts() {
   const run = state.run;
   const rate = RUNS.rate[run];
@@ -182,10 +195,10 @@ function writeFacts() {
   const facts = [
     ["gradient at update 0", start],
     ["rate", rate === null ? "-" : `${short(rate)} per step back${interval}`],
-    ["change", RUNS.change[run] === null ? "-" : `${magnitude(RUNS.change[run])} over the sequence`],
+    ["change", RUNS.change[run] === null ? "-" : `${magnitude(RUNS.change[run])} times, from the last step to the first`],
     ["at the end", [RUNS.verdict_end[run] || "-", RUNS.rate_end[run] === null ? "" : `rate ${short(RUNS.rate_end[run])}`].filter(Boolean).join(", ")],
     ["final loss", short(RUNS.loss_end[run])],
-    ["status", [RUNS.status[run], RUNS.end[run]].filter(Boolean).join(": ")],
+    ["status", ended(run)],
   ];
   if (RUNS.note[run]) facts.push(["note", RUNS.note[run]]);
   byId("run").textContent = RUNS.name[run];

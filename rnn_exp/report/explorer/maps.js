@@ -12,10 +12,22 @@ function relative(profile) {
   });
 }
 
+// The frame around the chosen update: a slider moves it, and draws no map again.
+let here = null;
+
+function moveHeat(state) {
+  if (!here) return;
+  const row = placeOf(here.profile.updates, state.update);
+  const [top, bottom] = [row + 0.5, row - 0.5].map(here.area.y);
+  here.box.setAttribute("y", top);
+  here.box.setAttribute("height", Math.max(bottom - top, 2));
+}
+
 function drawHeat(holder, state) {
   const profile = profileOf(state.run);
   const said = byId("heat-note");
   if (!profile) {
+    here = null;
     holder.replaceChildren(html("p", { class: "note" }, "This run recorded no gradient."));
     said.textContent = "";
     return;
@@ -24,16 +36,13 @@ function drawHeat(holder, state) {
   const [width, rows] = [profile.lags.length, profile.updates.length];
   let most = 0.3;
   for (const value of numbers) if (Number.isFinite(value)) most = Math.max(most, Math.abs(value));
-  most = Math.min(most, FARTHEST);
   const lastLag = profile.lags[width - 1];
   const area = frame(holder, 300, [-0.5, lastLag + 0.5], [-0.5, rows - 0.5]);
   const parts = [heatImage(area, numbers, width, rows, most), heatAxes(area, profile)];
-  const row = placeOf(profile.updates, state.update);
-  if (row >= 0) {
-    const [y, h] = [area.y(row + 0.5), area.y(row - 0.5) - area.y(row + 0.5)];
-    const box = { x: area.box.left, y, width: area.box.right - area.box.left, height: Math.max(h, 2) };
-    parts.push(svg("rect", { ...box, class: "here" }));
-  }
+  const box = svg("rect", { x: area.box.left, width: area.box.right - area.box.left, class: "here" });
+  parts.push(box);
+  here = { profile, area, box };
+  moveHeat(state);
   if (RUNS.status[state.run] === "diverged") {
     const at = { x: area.box.left + 8, y: area.box.top + 14, class: "written" };
     parts.push(svg("text", at, RUNS.end[state.run]));
@@ -43,7 +52,7 @@ function drawHeat(holder, state) {
   drawn.addEventListener("click", (event) => {
     const [x, y] = [event.offsetX, event.offsetY].map((k) => (k * area.width) / drawn.clientWidth);
     const place = Math.round(area.updateAt(y));
-    state.choose({ update: profile.updates[Math.max(0, Math.min(rows - 1, place))], lag: Math.round(area.lagAt(x)) });
+    state.moveTo({ update: profile.updates[Math.max(0, Math.min(rows - 1, place))], lag: Math.round(area.lagAt(x)) });
   });
   holder.replaceChildren(drawn);
   byId("heat-scale").replaceChildren(scaleBar(most));

@@ -157,14 +157,17 @@ const SAID = {
   cut_off: "cut off by truncation",
 };
 
-function reading(line, lag) {
+function reading(line, lag, update) {
   if (line.why) return line.why;
   const column = line.profile.lags.indexOf(lag);
   if (column < 0) return "no such lag";
   const status = statusAt(line.profile, line.place, column);
   const words = status === "ok" ? "" : ` (${SAID[status] || status})`;
   const value = line.norms[column];
-  return `${Number.isNaN(value) ? "no number" : magnitude(value)}${words}`;
+  // Not every run records the same updates: the last one before is shown, and said.
+  const own = line.profile.updates[line.place];
+  const when = own === update ? "" : `, at update ${own}`;
+  return `${Number.isNaN(value) ? "no number" : magnitude(value)}${words}${when}`;
 }
 
 // The legend, which says the value of each line at the cursor.
@@ -172,8 +175,8 @@ function writeReadings(state, lines, left, cursor) {
   const items = lines.map((line) => {
     const swatch = svg("svg", { viewBox: "0 0 30 10", width: 30, height: 10, "aria-hidden": "true" },
       svg("g", { class: `line line-${line.style}` }, svg("path", { d: "M0 5H30" })));
-    const said = cursor ? reading(line, cursor.lag) : line.why || "";
-    return html("li", {}, swatch, html("span", {}, line.name), html("b", {}, said));
+    const said = cursor ? reading(line, cursor.lag, state.update) : line.why || "";
+    return html("li", { "aria-current": line.run === state.run && "true" }, swatch, html("span", {}, line.name), html("b", {}, said));
   });
   const where = cursor ? `norm at lag ${cursor.lag}:` : "";
   byId("lines").replaceChildren(html("li", {}, where), ...items);

@@ -97,9 +97,8 @@ def packed_profiles(tables: Tables) -> Profiles:
     found: dict[str, Packed] = {}
     thinned_lags = 0
     for names, updates in _chunks(kept):
-        rows = carrier_rows(tables, names, updates)
-        for run, part in rows.groupby("run", sort=False):
-            found[str(run)], whole = _packed(part)
+        for run, part in _by_run(carrier_rows(tables, names, updates)):
+            found[run], whole = _packed(part)
             thinned_lags += not whole
     order = [str(run) for run in tables.runs["run"] if str(run) in found]
     thinned = [run for run in order if len(kept[run]) < every[run].nunique()]
@@ -126,21 +125,43 @@ def _chunks(kept: dict[str, tuple[int, ...]]) -> Iterator[tuple[list[str], tuple
             yield names[start : start + _AT_ONCE], updates
 
 
-def _packed(rows: pd.DataFrame) -> tuple[Packed, bool]:
+def _by_run(rows: pd.DataFrame) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Yield the columns of each run, whose rows follow one another.
+
+    As arrays: a frame a run takes longer to make than all that is done with it.
+    """
+    if rows.empty:
+        return
+    known = pd.Categorical(rows["status"], GRADIENT_STATUSES).codes
+    columns = {
+        "update": rows["update"].to_numpy(),
+        "lag": rows["lag"].to_numpy(),
+        "time": rows["time"].to_numpy(),
+        "norm": rows["log10_norm"].to_numpy(dtype=float),
+        "theory": rows["log10_predicted"].to_numpy(dtype=float),
+        # A status that a later format may bring says nothing here.
+        "status": np.maximum(known, 0),
+    }
+    runs = pd.factorize(rows["run"])
+    edges = [0, *(np.flatnonzero(np.diff(runs[0])) + 1).tolist(), len(rows)]
+    for start, end in itertools.pairwise(edges):
+        part = {name: values[start:end] for name, values in columns.items()}
+        yield str(runs[1][runs[0][start]]), part
+
+
+def _packed(rows: dict[str, np.ndarray]) -> tuple[Packed, bool]:
     """Return the profiles of a run, and whether all its lags are kept."""
-    updates, row = np.unique(rows["update"].to_numpy(), return_inverse=True)
-    lags, column = np.unique(rows["lag"].to_numpy(), return_inverse=True)
+    updates, row = np.unique(rows["update"], return_inverse=True)
+    lags, column = np.unique(rows["lag"], return_inverse=True)
     norms = np.full((len(updates), len(lags)), np.nan)
-    norms[row, column] = rows["log10_norm"].to_numpy(dtype=float)
-    codes = pd.Categorical(rows["status"], GRADIENT_STATUSES).codes
+    norms[row, column] = rows["norm"]
     statuses = np.zeros(norms.shape, dtype=int)
-    # A status that a later format may bring says nothing here.
-    statuses[row, column] = np.maximum(codes, 0)
+    statuses[row, column] = rows["status"]
     theory = np.full(len(lags), np.nan)
-    first = rows["update"].to_numpy() == 0
-    theory[column[first]] = rows["log10_predicted"].to_numpy(dtype=float)[first]
+    first = rows["update"] == 0
+    theory[column[first]] = rows["theory"][first]
     kept = np.unique(np.linspace(0, len(lags) - 1, min(len(lags), MOST_LAGS)).round().astype(int))
-    last = (rows["time"] + rows["lag"]).unique()
+    last = np.unique(rows["time"] + rows["lag"])
     found = Packed(
         tuple(updates.tolist()),
         tuple(lags[kept].tolist()),

@@ -49,8 +49,11 @@ function makeTable(holder, state) {
   table.heads = heads;
   table.body = html("tbody");
   table.rows = GROUPS.map((runs) => groupRow(runs, state));
-  holder.replaceChildren(html("table", {}, html("thead", {}, html("tr", {}, heads, html("th", { scope: "col" }, "runs"))), table.body));
+  holder.replaceChildren(html("table", {}, html("thead", {}, html("tr", {}, withRuns(heads, html("th", { scope: "col" }, "runs")))), table.body));
 }
+
+// What shows the runs stands behind the verdict: a wide table is cut off at its end.
+const withRuns = ([verdict, ...others], runs) => [verdict, runs, ...others];
 
 function groupRow(runs, state) {
   const cells = COLUMNS.map((column) => column.text(runs));
@@ -59,7 +62,7 @@ function groupRow(runs, state) {
     type: "button", class: "seeds", "aria-expanded": "false", onclick: () => unfold(row, state),
   }, `${runs.length} ${SEED < 0 ? "runs" : "seeds"}`);
   const last = toggle || runButton(runs[0], state, "show");
-  const line = html("tr", {}, cells.map((text) => html("td", {}, text)), html("td", {}, last));
+  const line = html("tr", {}, withRuns(cells.map((text) => html("td", {}, text)), html("td", {}, last)));
   const text = [...cells, ...runs.map((run) => `${RUNS.name[run]} ${RUNS.end[run]} ${RUNS.note[run]}`)].join(" ");
   const pairs = COLUMNS.map((column, k) => `${column.name}=${cells[k]}`.toLowerCase());
   const row = { runs, pairs, line, toggle, below: null, text: text.toLowerCase(), keys: COLUMNS.map((column, k) => (column.key ? column.key(runs) : cells[k])) };
@@ -80,7 +83,7 @@ function unfold(row, state, open = row.toggle.getAttribute("aria-expanded") === 
     row.below = row.runs.map((run) => {
       const cells = COLUMNS.map((column) => html("td", {}, OTHERS.some((k) => SETTINGS[k].key === column.name) ? "" : column.text([run])));
       const name = SEED < 0 ? RUNS.name[run] : `seed ${valueOf(run, SEED)}`;
-      return html("tr", { class: "seed" }, cells, html("td", {}, runButton(run, state, name)));
+      return html("tr", { class: "seed" }, withRuns(cells, html("td", {}, runButton(run, state, name))));
     });
     row.line.after(...row.below);
   }

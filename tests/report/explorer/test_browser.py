@@ -12,7 +12,7 @@ import pytest
 from rnn_exp.report import page as page_module
 from rnn_exp.words import magnitude
 from tests.report.explorer.browser import chromium
-from tests.tables import Study, diverged, study
+from tests.tables import Study, concatenated, diverged, study
 
 EVIL = "<img src=x onerror=hacked=1><script>hacked=1</script>"
 ENDED = "tanh-2.0-30-1"
@@ -216,6 +216,22 @@ def test_where_a_run_diverged_is_written_into_its_heat_map(opened: Opened) -> No
     assert "diverged at update 20, time 4, backward" in opened.text("heat")
 
 
+def test_a_line_of_an_earlier_update_says_which(browser: Any, tmp_path: Path) -> None:
+    first = study(("tanh",), (0.5,), (10,), 1, (0, 10, 20))
+    second = study(("tanh",), (2.0,), (10,), 1, (0, 20, 40))
+    page = tmp_path / "index.html"
+    page.write_text(page_module.render(concatenated(first, second), [], "two"), encoding="utf-8")
+    window = Opened(browser, page.as_uri())
+    window.slide("update", 1)
+    said = window.part("lines").locator("b").all_text_contents()
+    assert ["at update" in text for text in said] == [False, True]
+    assert said[1].endswith(", at update 0")
+    window.choose("init.gain", "2")
+    window.slide("update", 2)
+    assert "ended at update 20" in window.text("lines")
+    window.context.close()
+
+
 def test_pressing_a_cell_of_the_map_shows_its_run(opened: Opened) -> None:
     opened.choose("seed", "1")
     opened.part("map-y").select_option(label="network.activation")
@@ -237,7 +253,7 @@ def test_the_map_shows_the_measure_that_is_chosen(opened: Opened, tables: Study)
 def test_the_table_has_a_row_a_setting_with_its_verdict_first(
     opened: Opened, tables: Study
 ) -> None:
-    rows = {(row[1], row[2], row[3]): row[0] for row in opened.rows()}
+    rows = {(row[2], row[3], row[4]): row[0] for row in opened.rows()}
     assert len(rows) == 12
     runs = tables.runs
     for (length, activation, gain), said in rows.items():
@@ -262,7 +278,7 @@ def test_a_heading_sorts_by_number_and_back(opened: Opened) -> None:
 def test_the_filter_leaves_rows_that_have_all_words(opened: Opened) -> None:
     opened.part("filter").fill("tanh length=30")
     rows = opened.rows()
-    assert {(row[1], row[2]) for row in rows} == {("30", "tanh")}
+    assert {(row[2], row[3]) for row in rows} == {("30", "tanh")}
     assert opened.text("count") == "3 of 12 settings (24 runs)"
     opened.part("filter").fill("backward")
     assert len(opened.rows()) == 1
