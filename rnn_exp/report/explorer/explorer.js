@@ -126,6 +126,9 @@ function makeControls() {
     state.moveTo({ update: updates[Number(event.target.value)] });
   });
   byId("lag").addEventListener("input", (event) => state.pointAt(profileOf(state.run).lags[Number(event.target.value)]));
+  const [first] = byValues;
+  const example = first === undefined ? "" : ` or ${SETTINGS[first].key}=${SETTINGS[first].values[0]}`;
+  byId("filter").placeholder = `vanishing${example}`;
   byId("filter").addEventListener("input", (event) => {
     state.filter = event.target.value;
     arrangeTable(state);
