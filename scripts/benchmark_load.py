@@ -1,16 +1,20 @@
 """Time the loading and the report of a large study against their goals.
 
     python scripts/benchmark_load.py                          1,000 runs of 10,000 gradient rows
-    python scripts/benchmark_load.py --runs 100 --rows 2000   a small one
+    python scripts/benchmark_load.py --runs 108 --rows 1500   a small one
 
 The study is made up, in a temporary folder: the run.json of real runs, plausible numbers, nothing
 trained. Loading and the report each run in a process of their own, so that the peak memory is
-theirs alone.
+theirs alone. Where there is a browser (Debian's chromium-headless-shell, and playwright from the
+extra `test`), the page is opened in it and its controls are timed.
 """
 
 import argparse
 import itertools
 import json
+import os
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,6 +29,7 @@ import pyarrow.parquet as pq
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
 from rnn_exp.profiles import RULE
+from rnn_exp.storage.hashes import entry_of, sealed
 from rnn_exp.storage.writing import describe
 from rnn_exp.tasks import Adding
 from rnn_exp.training.run import Run
@@ -42,6 +47,47 @@ results = rnn_exp.load(sys.argv[1])
 rows = len(results.gradients), len(results.updates), len(results.runs), len(results.broken)
 seconds = time.perf_counter() - start
 print(*rows, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+# What a hand does on the page, each timed until the browser has drawn what comes of it.
+_ACTIONS = """
+async () => {
+  const part = (name) => document.getElementById(`explorer-${name}`);
+  const send = (element, type) => element.dispatchEvent(new Event(type, { bubbles: true }));
+  const times = {};
+  const time = async (name, action) => {
+    const start = performance.now();
+    action();
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    (times[name] ||= []).push(performance.now() - start);
+  };
+  for (const select of part("settings").querySelectorAll("select")) {
+    for (const option of [...select.options].slice(-5)) {
+      await time("choose a run", () => { select.value = option.value; send(select, "change"); });
+      const slider = part("update");
+      for (const share of [0.3, 0.9]) {
+        await time("move the slider", () => {
+          slider.value = Math.round(share * slider.max);
+          send(slider, "input");
+        });
+      }
+    }
+  }
+  for (const cell of [...part("map").querySelectorAll("button")].slice(0, 5)) {
+    await time("press a cell of the map", () => cell.click());
+  }
+  for (const head of part("table").querySelectorAll("th button")) {
+    await time("sort the table", () => head.click());
+  }
+  for (const words of ["t", "ta", "tanh", ""]) {
+    await time("filter the table", () => {
+      part("filter").value = words;
+      send(part("filter"), "input");
+    });
+  }
+  return times;
+}
 """
 
 
@@ -90,7 +136,7 @@ def gradients_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]
 def updates_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]:
     """Return the table of updates of a run: a falling loss, and noise."""
     update = recorded(run)
-    noise = random.uniform(0.9, 1.1, (7, update.size))
+    noise = random.uniform(0.9, 1.1, (10, update.size))
     names = (
         "error",
         "grad_norm",
@@ -98,6 +144,9 @@ def updates_of(run: Run, random: np.random.Generator) -> dict[str, np.ndarray]:
         "spectral_radius",
         "largest_singular_value",
         "weight_change",
+        "update_norm",
+        "update_ratio",
+        "learning_rate",
     )
     return {
         "update": update,
@@ -145,7 +194,10 @@ def generate(study: Path, count: int, rows: int) -> None:
         folder.mkdir(parents=True)
         pq.write_table(pa.table(updates_of(run, random)), folder / "updates.parquet")
         pq.write_table(pa.table(gradients_of(run, random)), folder / "gradients.parquet")
-        text = json.dumps(describe(run) | results_of(run), indent=2, ensure_ascii=False)
+        names = ("updates.parquet", "gradients.parquet")
+        files = {"files": {name: entry_of(folder / name) for name in names}}
+        said = sealed(describe(run) | results_of(run) | files)
+        text = json.dumps(said, indent=2, ensure_ascii=False)
         (folder / "run.json").write_text(text, encoding="utf-8")
 
 
@@ -177,6 +229,26 @@ def reported(study: Path) -> tuple[float, float]:
     return seconds, (study / "report" / "index.html").stat().st_size / 1e6
 
 
+def controlled(page: Path) -> dict[str, float]:
+    """Return the milliseconds that each control of the page takes; none without a browser."""
+    browser = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        browser = None
+    if browser is None:
+        print("no browser: the controls of the page are not timed")
+        return {}
+    plain = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=browser, args=plain)
+        window = started.new_page()
+        window.goto(page.as_uri())
+        times: dict[str, list[float]] = window.evaluate(_ACTIONS)
+        started.close()
+    return {name: statistics.median(each) for name, each in times.items()}
+
+
 def main() -> None:
     """Run the benchmark and print its table."""
     options = argparse.ArgumentParser(description="loading and report of a large study")
@@ -194,7 +266,9 @@ def main() -> None:
         report("load, peak memory of the process", "GB", 1.5, peak)
         seconds, page = reported(study)
         report("rnn-exp-report", "s", 60, seconds)
-        report("its page", "MB", 5, page)
+        report("its page", "MB", 3 if chosen.runs <= 108 else 15, page)
+        for name, median in controlled(study / "report" / "index.html").items():
+            report(f"the page: {name} (median)", "ms", 100, median)
 
 
 if __name__ == "__main__":

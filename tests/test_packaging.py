@@ -55,6 +55,9 @@ def test_the_wheel_has_configuration_page_and_plugins(wheel):
 
     plugins = "rnn_exp/_hydra/hydra_plugins/rnn_exp_plugins"
     assert "rnn_exp/report/page.html.jinja" in names
+    explorer = ROOT / "rnn_exp/report/explorer"
+    for path in [p for suffix in ("js", "css", "jinja") for p in explorer.glob(f"*.{suffix}")]:
+        assert str(path.relative_to(ROOT)) in names
     assert {f"{plugins}/__init__.py", f"{plugins}/launcher.py", f"{plugins}/sweeper.py"} <= names
     # A namespace package of Hydra's must not have an __init__.py, or it would hide all others.
     assert "rnn_exp/_hydra/hydra_plugins/__init__.py" not in names

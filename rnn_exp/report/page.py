@@ -16,6 +16,7 @@ from rnn_exp import figures
 from rnn_exp.figures import CannotDraw, Tables, of_page
 from rnn_exp.figures.parts.drawing import reading_of
 from rnn_exp.figures.parts.style import in_style
+from rnn_exp.report import explorer
 from rnn_exp.report.comparison import compare
 from rnn_exp.report.content import commands, divergences, run_table, setting_table
 from rnn_exp.report.glossary import words_in
@@ -153,6 +154,7 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["policy"] = explorer.policy
     return environment.get_template(name)
 
 
@@ -192,7 +194,7 @@ def _name(folder: Path) -> str:
 
 def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
     """The page as text. Whatever comes from a configuration is escaped."""
-    runs = tables.runs
+    runs, room = tables.runs, explorer.of_study(tables)
     drawn, compared = [each for each in pictures if not each.refusal], compare(runs)
     answer = drawn[0].answer if drawn else "No figure could be drawn."
     said = {
@@ -204,6 +206,9 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
     told = [text for each in drawn for text in (each.question, each.caption, each.reading)]
     return template(_TEMPLATE).render(
         **said,
+        explorer=room,
+        styles=[room.style] if room else [],
+        scripts=[room.script] if room else [],
         study=study,
         pictures=drawn,
         refused=[picture for picture in pictures if picture.refusal],

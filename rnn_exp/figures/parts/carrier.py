@@ -154,8 +154,10 @@ def _rows(
 
 def _with_norms(rows: pd.DataFrame, norms: np.ndarray, status: str) -> pd.DataFrame:
     """Return rows with their norms and statuses; where a study has none they tell of the norms."""
-    known = rows.reindex(columns=[status]).iloc[:, 0].astype(object)
-    said = known.where(known.notna(), statuses(norms))
+    said = rows.reindex(columns=[status]).iloc[:, 0].astype(object)
+    missing = said.isna()
+    if missing.any():
+        said = said.mask(missing, statuses(norms))
     return rows[_ROWS].assign(log10_norm=norms, status=said).astype({"run": str})
 
 
