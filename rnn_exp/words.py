@@ -74,6 +74,30 @@ def rate_with_interval(middle: float, low: float, high: float, of: str = "") -> 
     return f"{rate(middle)} (rate {number(middle)}, 95 %{of} {ends[0]} to {ends[1]})"
 
 
+def kept_with_interval(middle: float, low: float, high: float) -> str:
+    """Put a rate in words alone, with its 95 % interval in the same words, where it has one.
+
+    Args:
+        middle: the factor per step back in time.
+        low: the lower end of its interval; NaN: there is none.
+        high: the upper end.
+
+    Example:
+        >>> kept_with_interval(0.127, 0.1172, 0.1369)
+        'keeps 12.7 % (95 %: 11.7 to 13.7 %) of its size per step'
+        >>> kept_with_interval(2.43, 2.33, 2.53)
+        'grows 2.43-fold (95 %: 2.33 to 2.53) per step'
+        >>> kept_with_interval(1.02, math.nan, math.nan)
+        'keeps 102 % of its size per step'
+    """
+    known = math.isfinite(low) and math.isfinite(high)
+    if middle >= 1.5:
+        ends = f" (95 %: {number(low)} to {number(high)})" if known else ""
+        return f"grows {number(middle)}-fold{ends} per step"
+    ends = f" (95 %: {_percent(low)} to {_percent(high)} %)" if known else ""
+    return f"keeps {_percent(middle)} %{ends} of its size per step"
+
+
 def _percent(part: float) -> str:
     """Write a part of 1 as a percentage, with as many digits as tell it from 100 %."""
     return f"{100 * part:.3g}" if part < 0.99 or part > 0.9995 else f"{100 * part:.4g}"

@@ -272,10 +272,11 @@ def test_rates_are_bounded_by_a_dotted_line_and_a_shaded_region() -> None:
     assert "holds where only the last step has a loss; below 1 it is sufficient" in caption
 
 
-def test_the_caption_says_where_the_rate_crosses_one() -> None:
+def test_the_first_sentence_says_at_which_gain_the_rate_is_one() -> None:
     _, _, caption = drawn("rates", study(("tanh", "sigmoid"), (0.5, 1.0, 2.0), (10,), 1))
-    assert "With tanh the mean rate crosses 1 between 1 and 2." in caption
-    assert "With sigmoid the mean rate stays below 1." in caption
+    # The synthetic rates are 0.9 √g and g / 4, less 3 % for the only seed, and lines join them.
+    assert caption.startswith("The gradient keeps its size at this gain: 1.3 (95 %: from ")
+    assert " with tanh; at none, all are below 1 with sigmoid." in caption
 
 
 def test_parameter_gradients_stand_beside_the_ratio_of_state_gradients() -> None:
@@ -372,7 +373,6 @@ def test_a_rate_of_one_of_several_lengths_names_its_case():
     caption = drawn("decay", tables)[2]
 
     assert "With tanh, g = 0.5, T = 30 the gradient keeps " in caption
-    assert "(tanh, g = 0.5, T = 30)" in caption
 
 
 class Objective(Study):

@@ -115,35 +115,6 @@ def rate_words(case: pd.Series) -> str:
     return rate_with_interval(middle, low, high, of)
 
 
-def changes(table: pd.DataFrame) -> str:
-    """Say how much of the gradient is left at the first time step, at the longest sequences.
-
-    Args:
-        table: with `KEYS` and the columns of `cases`.
-    """
-    every = table.drop_duplicates(KEYS)
-    known = every.dropna(subset="log10_change")
-    known = known[known["length"] == known["length"].max()].sort_values("log10_change")
-    if known.empty:
-        return ""
-    if len(known) > _MOST_NAMED:
-        known = known.iloc[[0, -1]]
-    said = []
-    for _, case in known.iterrows():
-        words = _change_words(case)
-        said.append(f"{words} ({case_name(case)})" if len(every) > 1 else words)
-    mean = " (geometric mean over seeds)" if known["seeds"].max() > 1 else ""
-    return f"At update 0, {'; '.join(said)}{mean}."
-
-
-def _change_words(case: pd.Series) -> str:
-    """Of a study that does not say how long its sequences are, the first step has no number."""
-    size = float(case["log10_change"])
-    if math.isfinite(case["lags"]):
-        return change(size, int(case["lags"]))
-    return f"the norm at the first step is {magnitude(size)} times that at the last"
-
-
 def theory_agreement(table: pd.DataFrame) -> str:
     """Say how far theory is from the measured change, in decades and beside the seeds' scatter.
 
