@@ -433,19 +433,19 @@ def test_only_the_top_layer_is_drawn(name):
     assert_frame_equal(module.table(deep).table, module.table(tables).table)
 
 
-def test_the_loss_on_test_sequences_is_dashed_where_there_are_tests() -> None:
+def test_the_loss_on_test_sequences_is_drawn_where_there_are_tests() -> None:
     tables = study(("tanh",), (0.5,), (10,), 3)
     plain, figure, caption = drawn("learning", tables)
     assert "test" not in plain
-    assert lines(figure, "--") == []
+    assert lines(figure, "-.") == []
     assert "test" not in caption
 
     tested = dataclasses.replace(tables, updates=tables.updates.copy())
     tested.updates["test_loss"] = tables.updates["loss"].where(tables.updates["update"] != 10) + 1
     table, figure, caption = drawn("learning", tested)
 
-    [line] = lines(figure, "--")
+    [line] = lines(figure, "-.")
     expected = (plain["median"] + 1)[plain["update"] != 10]
     np.testing.assert_allclose(line, expected)
-    assert "Dashed: median loss on test sequences." in caption
+    assert "Dash-dotted with open circles: median loss on test sequences." in caption
     assert table.drop(columns="test").equals(plain)

@@ -155,6 +155,15 @@ def test_panels_of_a_narrow_sheet_stand_below_one_another_and_come_back():
     assert look() == before
 
 
+def test_a_panel_that_was_taken_away_does_not_come_back_in_another_width():
+    figure, grid = panels.grid(2, 3, height=2)
+    grid[1, 2].remove()
+
+    figure.set_width(2)
+    assert len(figure.axes) == 5
+    assert {axes.get_subplotspec().colspan.start for axes in figure.axes} == {0}
+
+
 def test_triangles_of_several_series_lie_in_one_row_and_on_no_other():
     axes = Figure().subplots()
     for _ in range(3):

@@ -109,7 +109,7 @@ def test_chance_is_a_dashed_line_where_it_is_known():
 def test_the_caption_says_which_part_of_the_claim_holds():
     caption = whole_caption(harm, harm.table(three()))
 
-    assert "keeps 12.1 % per step (rate 0.121, 95 % over 2 seeds 0.0908 to 0.16)" in caption
+    assert "keeps 12.1 % of its size per step (rate 0.121, 95 % over 2 seeds 0.0908 " in caption
     assert (
         "tanh, g = 1 (gradient at update 0: 1 stable and 1 undetermined (seeds disagree)" in caption
     )
