@@ -257,6 +257,28 @@ def test_a_panel_in_which_nothing_is_learned_says_so(trained):
     assert texts(drawn("learning", stuck), "stuck") == ["all stay at\nchance or above"]
 
 
+def test_a_panel_whose_runs_all_diverged_says_so():
+    tables = study(("tanh",), (2.0,), (10,), 1)
+    runs = tables.runs.assign(chance_loss=0.01, status="diverged", diverged_update=20.0)
+
+    lost = Study(runs, tables.updates, tables.gradients, tables.broken)
+    assert texts(drawn("learning", lost), "stuck") == ["every run\ndiverged"]
+
+
+def test_theory_is_in_the_legend_of_decay_only_where_it_is_drawn(lengths):
+    short = lengths.gradients["lag"].groupby(lengths.gradients["run"]).transform("max") < 19
+    rows = lengths.gradients.assign(
+        log10_predicted=lengths.gradients["log10_predicted"].where(short)
+    )
+    without = Study(lengths.runs, lengths.updates, rows, lengths.broken)
+
+    def labels(tables: Study) -> list[str]:
+        return [label for _, label in drawn("decay", tables)._entries]
+
+    assert "theory" in labels(lengths)
+    assert "theory" not in labels(without)
+
+
 def test_the_heat_map_is_white_at_1_and_tells_a_decade_from_a_hundred(trained):
     figure = drawn("heatmap", trained)
 

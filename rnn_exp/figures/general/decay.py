@@ -183,9 +183,10 @@ def _precision_lines(axes: Axes, row: pd.Series) -> None:
 
 def _entries(table: pd.DataFrame, lengths: list[int]) -> list[Entry]:
     entries = [marks.line_entry("measured", MEASURED)]
-    if table["log10_predicted"].notna().any():
+    longest = table[table["length"] == lengths[-1]]
+    if longest["log10_predicted"].notna().any():
         entries.append(marks.line_entry("theory", THEORY))
-    if table["log10_asymptote"].notna().any():
+    if longest["log10_asymptote"].notna().any():
         entries.append(marks.line_entry("its stationary rate", ASYMPTOTE))
     if len(lengths) > 1:
         entries += [
@@ -260,6 +261,7 @@ def reading(plotted: Plotted) -> str:
     """Say how to read it."""
     table = plotted.table
     several = len(panels.lengths_of(table)) > 1
+    longest = table[table["length"] == table["length"].max()]
     return sentences(
         BANDS.replace("Line", "Solid line"),
         "All panels have the same axes; a marker ends the line of each length. Lines of one "
@@ -268,10 +270,10 @@ def reading(plotted: Plotted) -> str:
         else "",
         "Dashed: what theory predicts for networks of this kind, from the measured norm at lag 0 "
         f"on{', of the longest sequences' if several else ''}; no number of it is fitted."
-        if table["log10_predicted"].notna().any()
+        if longest["log10_predicted"].notna().any()
         else "",
         "Dash-dotted: the stationary rate, where the curve has not reached it."
-        if table["log10_asymptote"].notna().any()
+        if longest["log10_asymptote"].notna().any()
         else "",
         captions.points_and_seeds(table),
     )

@@ -143,15 +143,17 @@ def _test_look(colour: object) -> dict[str, Any]:
 def _say_stuck(axes: Axes, part: pd.DataFrame) -> None:
     """Write into a panel that none of its lines leaves chance: lines that are flat say nothing."""
     ends = _ends(part)
+    first = part.groupby(KEYS, dropna=False, sort=False)["seeds"].first()
     if len(ends) and (ends["last"] > STUCK * ends["chance"]).all():
-        which = "stays" if len(ends) == 1 else "all stay"
+        which = "stays at\nchance or above" if len(ends) == 1 else "all stay at\nchance or above"
+        which = "every run\ndiverged" if part["ceiling"].sum() == first.sum() else which
         level = float(ends["chance"].median())
         height = float((axes.transScale + axes.transLimits).transform((0.0, level))[1])
         at: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center"}
         # Where the lines are not.
         y = 0.2 if height > 0.45 else 0.8
         look: dict[str, Any] = {"color": REFERENCE, "fontsize": 7, "gid": "stuck"}
-        axes.text(0.5, y, f"{which} at\nchance or above", **look, **at)
+        axes.text(0.5, y, which, **look, **at)
 
 
 def _scale(table: pd.DataFrame, axes: Axes, quantity: str) -> None:
