@@ -51,14 +51,14 @@ def rate(value: float) -> str:
 
     Example:
         >>> [rate(factor) for factor in (0.12, 2.7, 1.023)]
-        ['keeps 12 % per step', 'grows 2.7-fold per step', 'grows by 2.3 % per step']
+        ['keeps 12 % of its size per step', 'grows 2.7-fold per step', 'grows by 2.3 % per step']
         >>> rate(1.0)
         'keeps its size'
     """
     if abs(value - 1) < 0.0005:
         return "keeps its size"
     if value < 1:
-        return f"keeps {_percent(value)} % per step"
+        return f"keeps {_percent(value)} % of its size per step"
     if value < 1.5:
         return f"grows by {100 * (value - 1):.2g} % per step"
     return f"grows {value:.3g}-fold per step"
@@ -75,14 +75,44 @@ def rate_with_interval(middle: float, low: float, high: float, of: str = "") -> 
 
     Example:
         >>> rate_with_interval(0.64, 0.6291, 0.6496)
-        'keeps 64 % per step (rate 0.64, 95 % 0.629 to 0.65)'
+        'keeps 64 % of its size per step (rate 0.64, 95 % 0.629 to 0.65)'
         >>> rate_with_interval(0.64, math.nan, math.nan)
-        'keeps 64 % per step'
+        'keeps 64 % of its size per step'
     """
     ends = [number(end) for end in (low, high)]
     if "undefined" in ends or ends[0] == ends[1]:
         return rate(middle)
     return f"{rate(middle)} (rate {number(middle)}, 95 %{of} {ends[0]} to {ends[1]})"
+
+
+def kept_with_interval(middle: float, low: float, high: float) -> str:
+    """Put a rate in words alone, with its 95 % interval in the same words, where it has one.
+
+    Args:
+        middle: the factor per step back in time.
+        low: the lower end of its interval; NaN: there is none.
+        high: the upper end.
+
+    Example:
+        >>> kept_with_interval(0.127, 0.1172, 0.1369)
+        'keeps 12.7 % (95 %: 11.7 to 13.7 %) of its size per step'
+        >>> kept_with_interval(2.43, 2.33, 2.53)
+        'grows 2.43-fold (95 %: 2.33 to 2.53) per step'
+        >>> kept_with_interval(1.02, 0.99, 1.05)
+        'grows by 2 % (95 %: -1 to 5 %) per step'
+    """
+    words = rate(middle)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return words
+    if middle >= 1.5:
+        ends = f" (95 %: {number(low)} to {number(high)})"
+    elif words.startswith("grows"):
+        ends = f" (95 %: {100 * (low - 1):.2g} to {100 * (high - 1):.2g} %)"
+    else:
+        ends = f" (95 %: {_percent(low)} to {_percent(high)} %)"
+    before = " of its size" if " of its size" in words else " per step"
+    head, found, tail = words.partition(before)
+    return f"{head}{ends}{found}{tail}"
 
 
 def _percent(part: float) -> str:

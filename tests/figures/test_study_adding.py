@@ -27,7 +27,7 @@ def test_the_networks_are_drawn_in_the_order_of_the_recipes_with_chance():
     plotted = FIGURE.table(study)
 
     figure = FIGURE.draw(plotted)
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    labels = [label for _, label in figure._entries]
     assert labels == ["tanh", "relu, identity (IRNN)", "LSTM", "chance: no memory"]
     caption = whole_caption(FIGURE, plotted)
     assert "T = 20: the loss ends at relu, identity (IRNN) 0.01; tanh 0.2; LSTM 0.2" in caption

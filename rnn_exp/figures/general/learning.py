@@ -1,4 +1,4 @@
-"""Loss against update: does the network learn what its gradient cannot reach?"""
+"""Loss and error against update: does the network learn what its gradient cannot reach?"""
 
 from typing import Any, Final
 
@@ -6,106 +6,212 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.axes import KEYS
 from rnn_exp.figures.parts.captions import points_and_seeds
+from rnn_exp.figures.parts.losses import LEARNED, STUCK
 from rnn_exp.figures.parts.seeds import interval, limit_updates
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
-from rnn_exp.figures.parts.style import THEORY, darker, in_style
+from rnn_exp.figures.parts.sheet import Entry, Sheet
+from rnn_exp.figures.parts.style import REFERENCE, THEORY, darker, in_style
 from rnn_exp.words import case_name, number, plural, sentences
 
 QUESTION: Final = "Does it learn?"
 
 _UPDATES = 200
 _TEST = "test_loss"
-_TESTS: Final = THEORY  # dashed: no theory is drawn here
+_CHANCE: Final = {"chance": "chance_loss", "chance_error": "chance_error"}
+_BY: Final = [*KEYS, "update"]
+_COLUMNS: Final = 4
+"""Loss and error stand beside one another in so many columns at most, else below."""
 
 
 def table(tables: Tables) -> Plotted:
-    """Return the median and range over seeds of the loss at each recorded update.
+    """Return the median and range over seeds of loss and error at each recorded update.
 
-    Where runs were tested, the column ``test`` has the median loss on their test sequences.
+    Where runs were tested, the column ``test`` has the median loss on their test sequences. A run
+    counts in ``ceiling`` at the update at which its loss is not finite or it diverged.
     """
     selected = select_runs(tables.runs)
-    tests = [_TEST] if _TEST in tables.updates else []
-    rows = required(tables.updates, ["run", "update", "loss", *tests], "updates")
+    more = [name for name in (_TEST, "error") if name in tables.updates]
+    rows = required(tables.updates, ["run", "update", "loss", *more], "updates")
     rows = rows.astype({"run": str})
     rows = rows[rows["run"].isin(selected.runs["run"])]
     if len(rows["update"].unique()) < 2:
         raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
+    ended = _endings(tables.runs)
     kept, note = limit_updates(rows["update"], _UPDATES)
-    rows = rows[rows["update"].isin(kept)]
-    frame = selected.runs.merge(rows, on="run").astype({"loss": float}).sort_values("update")
-    numbers = interval(frame, [*KEYS, "update"], "loss")
-    lost = (
-        (~np.isfinite(frame["loss"]))
-        .groupby([frame[k] for k in (*KEYS, "update")], dropna=False, sort=False)
-        .sum()
-    )
-    numbers = numbers.assign(ceiling=lost.to_numpy())
-    if tests and frame[_TEST].notna().any():
-        numbers["test"] = interval(frame, [*KEYS, "update"], _TEST)["median"]
+    last = rows.merge(ended, on="run").query("update == diverged_update")["update"]
+    rows = rows[rows["update"].isin([*kept, *last])]
+    frame = selected.runs.merge(rows, on="run").merge(ended, on="run")
+    frame = frame.astype({"loss": float}).sort_values("update", kind="stable")
+    numbers = interval(frame, _BY, "loss")
+    lost = ~np.isfinite(frame["loss"]) | (frame["update"] == frame["diverged_update"])
+    grouped = frame.assign(lost=lost).groupby(_BY, dropna=False, sort=False)
+    numbers = numbers.assign(ceiling=grouped["lost"].sum().to_numpy())
+    if _TEST in more and frame[_TEST].notna().any():
+        numbers["test"] = interval(frame, _BY, _TEST)["median"]
+    if "error" in more and frame["error"].notna().any():
+        errors = interval(frame, _BY, "error")
+        numbers = numbers.assign(error=errors["median"], error_low=errors["low"])
+        numbers["error_high"] = errors["high"]
+    for name in _CHANCE:
+        numbers[name] = grouped[name].median().to_numpy()
     numbers = selected.runs[KEYS].drop_duplicates().merge(numbers, on=KEYS)
     return Plotted(numbers, (*selected.notes, *note), selected.left_out)
 
 
+def _endings(runs: pd.DataFrame) -> pd.DataFrame:
+    """Where each run diverged, and what guessing gives on its task; NaN where it is not known."""
+    known = runs.reindex(columns=["run", "diverged_update", *_CHANCE.values()])
+    known = known.rename(columns={old: new for new, old in _CHANCE.items()}).astype({"run": str})
+    return known.astype({name: float for name in known if name != "run"})
+
+
 def draw(plotted: Plotted) -> Figure:
-    """Draw panels by activation and length, a line a series, its band the range over seeds."""
+    """Draw loss and error by activation and length, a line a series, its band the seeds' range."""
     table = plotted.table
     with in_style():
         activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
-        figure, grid = panels.grid(len(lengths), len(activations), height=1.25)
+        quantities = ["loss", *(["error"] if "error" in table else [])]
+        figure, axes_of = _grid(activations, lengths, quantities)
         palette = marks.colours(table)
-        for (row, column), axes in np.ndenumerate(grid):
-            where = (table["activation"] == activations[column]) & (table["length"] == lengths[row])
-            _panel(axes, table[where], palette)
-            panels.title(axes, activations[column], marks.only_series(table), lengths[row])
-        _scale(table, grid[0, 0])
-        panels.name_axes(figure, grid, "update", "loss")
-        entries = [*marks.series_entries(palette), *marks.lost_entries(table)]
-        if "test" in table:
-            entries.append(marks.line_entry("test sequences", _TESTS))
-        figure.set_legend(entries)
+        for (activation, length, quantity), axes in axes_of.items():
+            where = (table["activation"] == activation) & (table["length"] == length)
+            _panel(axes, table[where], palette, quantity)
+            panels.title(axes, activation, marks.only_series(table), length)
+            axes.set_ylabel(quantity)
+        for quantity in quantities:
+            same = [axes for (*_, name), axes in axes_of.items() if name == quantity]
+            _scale(table, same[0], quantity)
+        for (activation, length, quantity), axes in axes_of.items():
+            where = (table["activation"] == activation) & (table["length"] == length)
+            if quantity == "loss":
+                _say_stuck(axes, table[where])
+        panels.letters(axes_of.values())
+        figure.supxlabel("update")
+        figure.set_legend(_entries(table, palette))
     return figure
 
 
-def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
-    for series, rows in part.groupby("series", sort=False):
-        colour = palette[str(series)]
-        marks.band(
-            axes,
-            rows,
-            "update",
-            colour,
-            marker="o" if np.isfinite(rows["median"]).sum() == 1 else "",
-        )
-        if "test" in rows:
+def _grid(
+    activations: list[str], lengths: list[int], quantities: list[str]
+) -> tuple[Sheet, dict[tuple[str, int, str], Axes]]:
+    """Panels by activation, length and quantity; those of one quantity share their axes."""
+    beside = len(activations) * len(quantities) <= _COLUMNS
+    pairs = [(a, q) for a in activations for q in quantities]
+    below = [(a, q) for q in quantities for a in activations]
+    columns = len(pairs) if beside else len(activations)
+    rows = len(lengths) * len(pairs) // columns
+    figure, grid = panels.grid(rows, columns, height=1.3, sharey=False)
+    every = [(a, n, q) for n in lengths for a, q in (pairs if beside else below)]
+    found = dict(zip(every, grid.flat, strict=True))
+    for (*_, quantity), axes in found.items():
+        first = next(axes for (*_, name), axes in found.items() if name == quantity)
+        if axes is not first:
+            axes.sharey(first)
+    return figure, found
+
+
+def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str], quantity: str) -> None:
+    names = {"error": "median", "error_low": "low", "error_high": "high"}
+    if quantity == "error":
+        shown = part.drop(columns=["median", "low", "high", "ceiling"]).rename(columns=names)
+    else:
+        shown = part
+    for place, (series, shape) in enumerate(marks.shapes_of(palette).items()):
+        rows = shown[shown["series"] == series]
+        count = int(np.isfinite(rows["median"]).sum())
+        look = marks.sparse(shape, place, count) | ({"markevery": 1} if count == 1 else {})
+        marks.band(axes, rows, "update", palette[series], **look)
+        if quantity == "loss" and "test" in rows:
             tested = rows[np.isfinite(rows["test"])]
-            mark = "o" if len(tested) == 1 else ""
-            look: dict[str, Any] = {"linestyle": _TESTS, "marker": mark, "markersize": 3}
-            axes.plot(tested["update"], tested["test"], color=darker(colour), gid="test", **look)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            axes.plot(tested["update"], tested["test"], **_test_look(darker(palette[series])))
+    column = "chance" if quantity == "loss" else "chance_error"
+    if part[column].notna().any():
+        axes.axhline(part[column].median(), linestyle=THEORY, color="0.1", linewidth=0.9)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
-def _scale(table: pd.DataFrame, axes: Axes) -> None:
+def _test_look(colour: object) -> dict[str, Any]:
+    look: dict[str, Any] = {"linestyle": "-.", "marker": "o", "markerfacecolor": "white"}
+    return {**look, "markersize": 2.5, "linewidth": 0.8, "color": colour, "gid": "test"}
+
+
+def _say_stuck(axes: Axes, part: pd.DataFrame) -> None:
+    """Write into a panel that none of its lines leaves chance: lines that are flat say nothing."""
+    ends = _ends(part)
+    first = part.groupby(KEYS, dropna=False, sort=False)["seeds"].first()
+    if len(ends) and (ends["last"] > STUCK * ends["chance"]).all():
+        which = "stays at\nchance or above" if len(ends) == 1 else "all stay at\nchance or above"
+        which = "every run\ndiverged" if part["ceiling"].sum() == first.sum() else which
+        level = float(ends["chance"].median())
+        height = float((axes.transScale + axes.transLimits).transform((0.0, level))[1])
+        at: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+        # Where the lines are not.
+        y = 0.2 if height > 0.45 else 0.8
+        look: dict[str, Any] = {"color": REFERENCE, "fontsize": 7, "gid": "stuck"}
+        axes.text(0.5, y, which, **look, **at)
+
+
+def _scale(table: pd.DataFrame, axes: Axes, quantity: str) -> None:
+    if quantity == "error":
+        axes.set_ylim(-0.04, 1.04 * max(1.0, float(table["error_high"].max())))
+        return
     finite = table.loc[np.isfinite(table["median"]), "median"]
     if len(finite) and finite.min() > 0 and finite.max() / finite.min() > 10:
+        # Room for the triangles at the upper edge.
+        axes.set_ylim(finite.min() / 2, finite.max() * (4 if table["ceiling"].any() else 2))
         panels.plain_log(axes, "y")
     elif len(finite) and finite.min() >= 0:
         axes.set_ylim(bottom=0)
 
 
+def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
+    entries = marks.series_entries(palette, marks.shapes_of(palette))
+    if table["chance"].notna().any():
+        entries.append(marks.line_entry("chance", THEORY))
+    if "test" in table:
+        entries.append((Line2D([], [], **_test_look("0.2")), "loss on test sequences"))
+    # A run that diverges may have a finite loss to the end.
+    return [*entries, *((mark, "diverged") for mark, _ in marks.lost_entries(table))]
+
+
 def caption(plotted: Plotted) -> str:
-    """Say what is seen: where the loss fell most, where it did not fall, and who diverged."""
+    """Say how many cases learn and which best, where the loss fell most, and who diverged."""
     table = plotted.table
     ends = _ends(table)
     if ends.empty:
         return sentences("No loss was finite.", *plotted.notes)
     return sentences(
+        _answer(table, ends),
         *_course(ends),
         *plotted.notes,
+    )
+
+
+def _answer(table: pd.DataFrame, ends: pd.DataFrame) -> str:
+    """In how many cases the loss ends below half of chance, and where it is lowest beside it."""
+    known = ends[ends["chance"] > 0]
+    if known.empty:
+        return ""
+    parts = known["last"] / known["chance"]
+    learned = int((parts < LEARNED).sum())
+    best = known.loc[[parts.idxmin()]].iloc[0]
+    spread = f", seeds {number(best['low'])} to {number(best['high'])}" if best["seeds"] > 1 else ""
+    loss = f"{number(best['last'])}{spread}; chance {number(best['chance'])}"
+    bad = int(table["ceiling"].sum())
+    runs = int(table.groupby(KEYS, dropna=False, sort=False)["seeds"].first().sum())
+    lost = f"; {bad} of {plural(runs, 'run')} diverged" if bad else ""
+    if len(known) == 1:
+        verdict = "Yes" if learned else "No"
+        return f"{verdict}: the loss ends at {loss}{lost}."
+    return (
+        f"In {learned} of {len(known)} cases the loss ends below half of chance, lowest with "
+        f"{case_name(best)} ({loss}){lost}."
     )
 
 
@@ -114,15 +220,27 @@ def reading(plotted: Plotted) -> str:
     table = plotted.table
     return sentences(
         "Line: median over the seeds still training; band: lowest to highest.",
-        "Dashed: median loss on test sequences." if "test" in table else "",
-        points_and_seeds(table),
+        "Dashed: what guessing gives without having seen the input."
+        if table["chance"].notna().any()
+        else "",
+        "Dash-dotted with open circles: median loss on test sequences." if "test" in table else "",
+        "Triangles: a run diverged there." if (table["ceiling"] > 0).any() else "",
+        points_and_seeds(table.drop(columns="ceiling")),
     )
 
 
 def _ends(table: pd.DataFrame) -> pd.DataFrame:
     finite = table[np.isfinite(table["median"])]
     grouped = finite.groupby(KEYS, dropna=False, sort=False)
-    ends = grouped.agg(first=("median", "first"), last=("median", "last"), at=("update", "last"))
+    ends = grouped.agg(
+        first=("median", "first"),
+        last=("median", "last"),
+        at=("update", "last"),
+        low=("low", "last"),
+        high=("high", "last"),
+        seeds=("seeds", "last"),
+        chance=("chance", "last"),
+    )
     ends = ends.reset_index()
     ends["part"] = ends["last"] / ends["first"]
     known: pd.DataFrame = ends.dropna(subset="part")

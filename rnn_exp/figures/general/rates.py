@@ -11,16 +11,18 @@ from matplotlib.lines import Line2D
 from rnn_exp.figures.parts import captions, marks, panels
 from rnn_exp.figures.parts.axes import KEYS
 from rnn_exp.figures.parts.carrier import carrier_note, cases
-from rnn_exp.figures.parts.panels import is_numeric, positions, series_label, set_x, shifted
-from rnn_exp.figures.parts.seeds import bar_lengths
+from rnn_exp.figures.parts.panels import is_numeric, positions, series_label, set_x
+from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.sheet import Entry
-from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, THEORY, in_style
-from rnn_exp.words import listing, number, plural, sentences
+from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, REFERENCE, THEORY, in_style
+from rnn_exp.words import case_name, listing, number, plural, sentences
 
 QUESTION: Final = "At which gain does the gradient neither vanish nor explode?"
 
 MARKERS: Final = ("o", "s", "D")
+_SMALLEST, _LARGER = 3.2, 1.7
+_MOST_NAMED: Final = 4
 _LINES: Final[dict[str, marks.Line]] = {
     "predicted_rate": THEORY,
     "asymptotic_rate": ASYMPTOTE,
@@ -68,30 +70,32 @@ def draw(plotted: Plotted) -> Figure:
         _scales(table, grid)
         for activation, axes in zip(activations, grid[0], strict=True):
             _impossible(axes, table[table["activation"] == activation])
-        panels.name_axes(figure, grid, series_label(table), "decay rate per step back in time")
+        panels.letters(grid.flat)
+        rate = f"factor per step back in time\n{panels.VANISHES_EXPLODES}"
+        panels.name_axes(figure, grid, series_label(table), rate)
         figure.set_legend(_entries(table))
     return figure
 
 
 def _panel(axes: Axes, part: pd.DataFrame, lengths: list[int]) -> None:
-    axes.axhline(1, color="0.6", linewidth=0.6, zorder=0)
+    axes.axhline(1, color=REFERENCE, linewidth=0.6, zorder=0)
     for place, length in enumerate(lengths):
         rows = part[part["length"] == length]
         shown = rows[np.isfinite(rows["rate"]) & (rows["rate"] > 0)]
         ends = shown.rename(columns={"rate_low": "low", "rate_high": "high"})
         spread = np.nan_to_num(bar_lengths(ends, "rate"))
-        # Drawn a little apart: lengths differ by less than a marker where the rate is a rate.
-        apart = shifted(shown["x"], place - (len(lengths) - 1) / 2, part["x"])
-        axes.errorbar(apart, shown["rate"], spread, **_points(place, len(lengths)))
+        # All at their own gain; markers of one place lie within one another.
+        axes.errorbar(shown["x"], shown["rate"], spread, **_points(place, len(lengths)))
     for column, line in _LINES.items():
         for x, y in _pieces(part, column):
             axes.plot(x, y, line, color="0.1", linewidth=1, gid=column)
 
 
 def _points(place: int, count: int) -> dict[str, Any]:
-    """Longest sequences filled, shorter ones open: all are seen where they coincide."""
-    face = BLUE if place == count - 1 else "white"
-    look = {"marker": MARKERS[place], "markerfacecolor": face, "markersize": 3.5}
+    """Longest sequences small and filled, shorter ones larger and open: all are seen."""
+    face = BLUE if place == count - 1 else "none"
+    size = _SMALLEST + _LARGER * (count - 1 - place)
+    look = {"marker": MARKERS[place], "markerfacecolor": face, "markersize": size}
     lines = {"linestyle": "none", "elinewidth": 0.8, "markeredgewidth": 0.8}
     return {**look, **lines, "color": BLUE}
 
@@ -143,15 +147,60 @@ def _entries(table: pd.DataFrame) -> list[Entry]:
 
 
 def caption(plotted: Plotted) -> str:
-    """Say what is seen: rates, where they cross 1, how good theory is, whether the bound holds."""
+    """Say at which gain rates cross 1, how good theory is, whether the bound holds."""
     table = plotted.table
     return sentences(
+        _answer(table),
         captions.rates(table),
-        *(_crossing(str(name), part) for name, part in table.groupby("activation", sort=False)),
         captions.theory_agreement(table),
         captions.bound_kept(table),
         *plotted.notes,
     )
+
+
+def _answer(table: pd.DataFrame) -> str:
+    """Where the rate is 1, with its interval; of settings that are no numbers: which hold 1."""
+    parts = [(str(name), part) for name, part in table.groupby("activation", sort=False)]
+    if not is_numeric(table):
+        return _holding_one(table)
+    named = {name: _crossing(_longest(part)) for name, part in parts}
+    several = len(named) > 1
+    said = [
+        f"{words}{f' with {name}' if several and name else ''}" for name, words in named.items()
+    ]
+    what = "gain" if str(table["series"].iloc[0]).startswith("g = ") else series_label(table)
+    return f"The gradient keeps its size at this {what}: {'; '.join(said)}."
+
+
+def _longest(part: pd.DataFrame) -> pd.DataFrame:
+    longest: pd.DataFrame = part.sort_values(["x", "length"]).drop_duplicates("x", keep="last")
+    return longest[np.isfinite(longest["rate"]) & (longest["rate"] > 0)]
+
+
+def _crossing(rows: pd.DataFrame) -> str:
+    """The gain at which a line through the rates is 1; its ends: those of the intervals."""
+    if rows.empty:
+        return "not known"
+    at = gain_at_rate_one(rows["x"], rows["rate"])
+    if not np.isfinite(at):
+        side = "below" if rows["rate"].iloc[-1] < 1 else "above"
+        crossed = ((rows["rate"] < 1) != (rows["rate"].iloc[-1] < 1)).any()
+        return "not at one gain alone" if crossed else f"at none, all are {side} 1"
+    ends = [gain_at_rate_one(rows["x"], rows[name]) for name in ("rate_high", "rate_low")]
+    low, high = (number(end) if np.isfinite(end) else "" for end in ends)
+    if low and high:
+        return f"{number(at)} (95 %: {low} to {high})"
+    open_end = f"from {low} on" if low else f"up to {high}"
+    return number(at) + (f" (95 %: {open_end})" if low or high else "")
+
+
+def _holding_one(table: pd.DataFrame) -> str:
+    held = table[(table["rate_low"] <= 1) & (table["rate_high"] >= 1)]
+    names = [case_name(row) for _, row in held.iterrows()]
+    if not names:
+        return "No setting has a rate whose 95 % interval holds 1."
+    few = names if len(names) <= _MOST_NAMED else [*names[:_MOST_NAMED], "others"]
+    return f"The 95 % interval of the rate holds 1 with {listing(few)}."
 
 
 def reading(plotted: Plotted) -> str:
@@ -160,27 +209,12 @@ def reading(plotted: Plotted) -> str:
     return sentences(
         "Points: mean over seeds of the logarithm of the rate; bars: its 95 % interval (of one "
         "seed: that of its own rate).",
+        "The gain at which the rate is 1 is read from straight lines between points, that of its "
+        "95 % from lines between the ends of the bars."
+        if is_numeric(table)
+        else "",
         "Lines of theory are those of the longest sequences."
         if table["predicted_rate"].notna().any() and len(panels.lengths_of(table)) > 1
         else "",
         captions.points_and_seeds(table),
     )
-
-
-def _crossing(activation: str, part: pd.DataFrame) -> str:
-    if not is_numeric(part):
-        return ""
-    return _crosses_one(f"With {activation or 'this network'}", _curve(part, "rate"))
-
-
-def _crosses_one(where: str, curve: pd.Series) -> str:
-    """Say between which settings a curve of rates crosses 1."""
-    known = curve[np.isfinite(curve) & (curve > 0)]
-    if len(known) < 2:
-        return ""
-    sides = np.sign(np.log(known.to_numpy(dtype=float)))
-    turns = np.flatnonzero(sides[1:] != sides[:-1])
-    between = [f"{number(known.index[i])} and {number(known.index[i + 1])}" for i in turns]
-    side = "below" if sides[0] < 0 else "above"
-    course = f"crosses 1 between {listing(between)}" if between else f"stays {side} 1"
-    return f"{where} the mean rate {course}."

@@ -4,17 +4,29 @@ A gradient that is exactly zero or underflowed lies at the floor, one that overf
 number at the ceiling.
 """
 
-from typing import Any, Final, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
 from rnn_exp.figures.parts.panels import plain
 from rnn_exp.figures.parts.sheet import Entry
-from rnn_exp.figures.parts.style import MEASURED, categories, ordered
+from rnn_exp.figures.parts.style import MARKERS, MEASURED, categories, ordered
+
+
+class End(NamedTuple):
+    """The right end of a line, in data, with its name and colour."""
+
+    x: float
+    y: float
+    label: str
+    colour: str
+
 
 Line = Literal["-", "--", "-.", ":"]
 """A style of lines; each means one thing everywhere."""
@@ -32,10 +44,14 @@ _LABELS = {
 _FACES = {UNSEEN: "white"}
 # So many triangles show an extent; one a lag would merge into a bar.
 _MOST = 8
+# How far triangles lie inside the edge, as a part of the axes; points between two of one place.
+_INSET, _ASIDE = 0.03, 3.6
+# Points between the middles of two labels; characters of the longest label beside a line.
+_LABEL_GAP, _LONGEST_LABEL = 7.5, 12
 
 
 def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
-    """Draw triangles at the lower or upper edge; a further series is stacked, not drawn over.
+    """Draw triangles in one row along the lower or upper edge; no series covers another's.
 
     Args:
         axes: where to draw.
@@ -46,12 +62,18 @@ def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
     positions = np.sort(np.asarray(x, dtype=float))
     if positions.size == 0:
         return
-    few = np.unique(np.linspace(0, positions.size - 1, min(_MOST, positions.size)).round())
     name = "floor" if shape == FLOOR else "ceiling"
-    inset = 0.03 + 0.05 * sum(line.get_gid() == name for line in axes.lines)
-    height = inset if shape == FLOOR else 1 - inset
-    axes.plot(
-        positions[few.astype(int)],
+    before = [line for line in axes.lines if line.get_gid() == name]
+    count = min(_MOST, positions.size)
+    # Of many places each series shows other ones; of few, those that are taken move aside.
+    first = 0.37 * len(before) % 1 * (positions.size - 1) / max(count - 1, 1)
+    few = np.unique(np.linspace(first, positions.size - 1, count).round()).astype(int)
+    few = few if positions.size > _MOST else np.arange(positions.size)
+    taken = sum(bool(np.isin(positions[few], line.get_xdata()).any()) for line in before)
+    aside = ScaledTranslation(_ASIDE * taken / 72, 0, axes.figure.dpi_scale_trans)
+    height = _INSET if shape == FLOOR else 1 - _INSET
+    [line] = axes.plot(
+        positions[few],
         np.full(few.size, height),
         linestyle="none",
         marker=shape,
@@ -64,6 +86,8 @@ def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
         gid=name,
         zorder=5,
     )
+    # After the limits: a place that has moved aside is no further value of x.
+    line.set_transform(axes.get_xaxis_transform() + aside)
 
 
 def band(
@@ -150,8 +174,83 @@ def line_entry(label: str, style: Line, colour: str = "0.2") -> Entry:
     return Line2D([], [], linestyle=style, color=colour), label
 
 
-def series_entries(palette: dict[str, str]) -> list[Entry]:
-    """Return legend entries for the colours of series, where there is more than one."""
+def series_entries(palette: dict[str, str], shapes: Mapping[str, str] | None = None) -> list[Entry]:
+    """Return legend entries for the colours of series, where there is more than one.
+
+    Args:
+        palette: the colour of each series.
+        shapes: the marker on the line of each; None: lines have none.
+    """
     if len(palette) < 2:
         return []
-    return [line_entry(plain(name), "-", colour) for name, colour in palette.items()]
+    look: dict[str, Any] = {"linestyle": "-", "markersize": 3.5}
+    return [
+        (Line2D([], [], color=colour, marker=(shapes or {}).get(name, ""), **look), plain(name))
+        for name, colour in palette.items()
+    ]
+
+
+def shapes_of(names: Iterable[str]) -> dict[str, str]:
+    """Return a marker for each series, so that colour is not all that tells it."""
+    return {name: MARKERS[place % len(MARKERS)] for place, name in enumerate(names)}
+
+
+def sparse(shape: str, place: int, count: int) -> dict[str, Any]:
+    """Return what puts a few markers on a line, each line's at places of its own.
+
+    Args:
+        shape: the marker.
+        place: the number of the line.
+        count: its points.
+    """
+    every = max(1, count // 6)
+    return {"marker": shape, "markersize": 3, "markevery": ((1 + 2 * place) % every, every)}
+
+
+def end_labels(axes: Axes, ends: Sequence[End], height: float) -> bool:
+    """Name lines at their right ends, if their names are short and there is room for all.
+
+    Names that would lie on one another are moved apart; where one would be moved by more than its
+    own height, none is written: the legend names them.
+
+    Args:
+        axes: whose limits are set.
+        ends: of the lines.
+        height: of the axes in inches, about.
+
+    Returns:
+        Whether every line has its name beside it.
+    """
+    low, high = axes.get_ylim()
+    inside = sorted((end for end in ends if low <= end.y <= high), key=lambda end: end.y)
+    if len(inside) < 2 or max(len(end.label) for end in inside) > _LONGEST_LABEL:
+        return False
+    scale = axes.yaxis.get_transform().transform
+    bottom, top = (float(scale(value)) for value in (low, high))
+    points = 72 * height / (top - bottom)
+    at = np.array([(float(scale(end.y)) - bottom) * points for end in inside])
+    apart = _moved_apart(at)
+    if np.abs(apart - at).max() > _LABEL_GAP:
+        return False
+    for end, shift in zip(inside, apart - at, strict=True):
+        where: dict[str, Any] = {"xytext": (4, shift), "textcoords": "offset points"}
+        look: dict[str, Any] = {"color": end.colour, "fontsize": 7, "va": "center_baseline"}
+        axes.annotate(
+            plain(end.label), (end.x, end.y), **where, **look, annotation_clip=False, gid="end"
+        )
+    return len(inside) == len(ends)
+
+
+def _moved_apart(at: np.ndarray) -> np.ndarray:
+    """Places in ascending order, moved as little as leaves a gap between any two."""
+    steps = _LABEL_GAP * np.arange(at.size)
+    # Least squares under an order is the mean of what any run of places wants in common.
+    wanted = [[float(value)] for value in at - steps]
+    merged: list[list[float]] = []
+    for block in wanted:
+        merged.append(block)
+        while len(merged) > 1 and np.mean(merged[-2]) > np.mean(merged[-1]):
+            last = merged.pop()
+            merged[-1] = merged[-1] + last
+    flat = np.concatenate([np.full(len(block), np.mean(block)) for block in merged])
+    return flat + steps

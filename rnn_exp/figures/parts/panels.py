@@ -1,6 +1,7 @@
 """Panels: grids of axes, their scales, ticks and labels, and maps with two settings as axes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from string import ascii_lowercase
 from typing import Any, Literal
 
 import numpy as np
@@ -20,11 +21,11 @@ from matplotlib.ticker import (
 
 from rnn_exp.figures.parts.axes import settings_of
 from rnn_exp.figures.parts.selection import CannotDraw
-from rnn_exp.figures.parts.sheet import Sheet
+from rnn_exp.figures.parts.sheet import Share, Sheet
 from rnn_exp.figures.parts.style import COLUMN, PAGE
 
-Share = bool | Literal["none", "all", "row", "col"]
-"""Which panels share an axis, as matplotlib says it."""
+VANISHES_EXPLODES = "$\\leftarrow$ vanishes    explodes $\\rightarrow$"
+"""Below the name of an upright axis: the arrows point down and up when it is turned."""
 _TICKS = 8
 
 
@@ -43,7 +44,22 @@ def grid(
     width = PAGE if columns > 1 else COLUMN
     figure = Sheet(width, height * rows + 0.5)
     axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
+    figure.set_grid(axes, height, (sharex, sharey))
     return figure, axes
+
+
+def letters(every: Iterable[Axes]) -> None:
+    """Name panels a, b, c … in the order in which they are read, where there is more than one.
+
+    Args:
+        every: the panels; those that are not shown get no letter.
+    """
+    shown = [axes for axes in every if axes.get_visible()]
+    for axes, letter in zip(shown, ascii_lowercase, strict=False):
+        if len(shown) > 1:
+            at: dict[str, Any] = {"xytext": (-9, 6), "textcoords": "offset points"}
+            look: dict[str, Any] = {"fontweight": "bold", "ha": "right", "gid": "letter"}
+            axes.annotate(letter, (0, 1), xycoords="axes fraction", **at, **look)
 
 
 def plain(text: str) -> str:

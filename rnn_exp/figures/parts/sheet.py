@@ -2,21 +2,32 @@
 
 import io
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
+import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from matplotlib.ticker import FixedLocator
 
 from rnn_exp.figures.parts.style import in_style
 
-__all__ = ["Entry", "Sheet"]
+__all__ = ["Entry", "Share", "Sheet"]
 
 Entry = tuple[Artist, str]
 """An entry of a legend: what is drawn, and its label."""
+Share = bool | Literal["none", "all", "row", "col"]
+"""Which panels share an axis, as matplotlib says it."""
 
 _DPI: Final = 150
 # Characters of 7 pt text in an inch, and those that a handle and its gap take.
 _PER_INCH, _HANDLE = 17, 7
+# Inches: the narrowest panel that can be read, what labels and the first row of the legend need,
+# and each further row of it.
+_NARROWEST, _AROUND, _ROW = 1.6, 0.5, 0.16
+# Inches: what is beside a panel, and the gap between two written ticks.
+_BESIDE, _GAP = 0.45, 0.02
 
 
 class Sheet(Figure):
@@ -32,37 +43,116 @@ class Sheet(Figure):
     def __init__(self, width: float, height: float) -> None:
         super().__init__(figsize=(width, height), layout="constrained")
         self._entries: tuple[Entry, ...] = ()
+        self._grid: np.ndarray | None = None
+        self._row = 0.0
+        self._share: tuple[Share, Share] = (False, False)
+        self._named_again: list[Axes] = []
+        self._ticks: dict[Axes, list[str]] = {}
 
-    def set_legend(self, entries: Sequence[Entry]) -> None:
-        """Set the legend, in rows above the panels; as many columns as its longest label allows.
+    def set_grid(self, grid: np.ndarray, row: float, share: tuple[Share, Share]) -> None:
+        """Say which panels there are: of a narrow sheet they stand below one another.
 
         Args:
-            entries: what it shows.
+            grid: the axes, in rows and columns.
+            row: the height of a row, in inches.
+            share: what the panels share of x and of y.
+        """
+        self._grid, self._row, self._share = grid, row, share
+
+    def set_legend(self, entries: Sequence[Entry]) -> None:
+        """Set the legend, in rows above the panels; as many columns as its labels allow.
+
+        Args:
+            entries: what it shows, in the order in which it is read: row by row.
         """
         self._entries = tuple(entries)
         for before in list(self.legends):
             before.remove()
+        columns = _columns([label for _, label in entries], self.get_figwidth() * _PER_INCH)
+        self._set_height(-(-len(entries) // columns))
         if not entries:
             return
-        labels = [entry[1] for entry in entries]
+        # Matplotlib fills columns from top to bottom; people read rows.
+        in_columns = [entry for first in range(columns) for entry in entries[first::columns]]
         self.legend(
-            [entry[0] for entry in entries],
-            labels,
+            [handle for handle, _ in in_columns],
+            [label for _, label in in_columns],
             loc="outside upper left",
-            ncols=_columns(labels, self.get_figwidth() * _PER_INCH),
+            ncols=columns,
             columnspacing=1.2,
             borderaxespad=0.2,
         )
 
     def set_width(self, width: float) -> None:
-        """Make it narrower or wider; the legend is set anew, and text keeps its size.
+        """Make it narrower or wider; panels and legend are set anew, and text keeps its size.
 
         Args:
             width: in inches.
         """
         with in_style():
             self.set_size_inches(width, self.get_figheight())
+            if self._grid is not None:
+                self._arrange(self._grid)
             self.set_legend(self._entries)
+
+    def _arrange(self, grid: np.ndarray) -> None:
+        """Set as many panels beside one another as can be read in this width."""
+        columns = self._columns_of(grid)
+        places = GridSpec(grid.size // columns, columns, figure=self)
+        for axes in self._named_again:
+            axes.set_ylabel("")
+        self._named_again = []
+        for axes in self.axes:
+            write = axes.xaxis.get_major_formatter().format_ticks
+            self._ticks.setdefault(axes, write(list(axes.get_xticks())))
+        same_x, same_y = (share in (True, "all") for share in self._share)
+        rows_share, columns_share = self._share[1] == "row", self._share[0] == "col"
+        for place, axes in enumerate(grid.flat):
+            if axes not in self.axes:
+                continue
+            axes.set_subplotspec(places[place // columns, place % columns])
+            is_first = place % columns == 0
+            is_last = place // columns == grid.size // columns - 1
+            whole = columns == grid.shape[1]
+            hides_x = (same_x or (columns_share and whole)) and not is_last
+            axes.tick_params(
+                labelleft=is_first or not (same_y or rows_share), labelbottom=not hides_x
+            )
+            name = grid[place // grid.shape[1], 0].get_ylabel()
+            if is_first and name and not axes.get_ylabel():
+                axes.set_ylabel(name)
+                self._named_again.append(axes)
+            self._thin_ticks(axes, self.get_figwidth() / columns - _BESIDE)
+
+    def _thin_ticks(self, axes: Axes, width: float) -> None:
+        """Leave out those written ticks of x that would lie on the one before."""
+        if not isinstance(axes.xaxis.get_major_locator(), FixedLocator):
+            return
+        every = self._ticks[axes]
+        if any(tick.get_rotation() for tick in axes.get_xticklabels()):
+            return
+        to_part = axes.transScale + axes.transLimits
+        at = [width * to_part.transform((tick, 1.0))[0] for tick in axes.get_xticks()]
+        kept, end = list[str](), -np.inf
+        for place, label in zip(at, every, strict=True):
+            half = len(label) / _PER_INCH / 2
+            is_free = place - half > end
+            kept.append(label if is_free else "")
+            end = place + half + _GAP if is_free else end
+        axes.set_xticks(axes.get_xticks(), kept)
+
+    def _columns_of(self, grid: np.ndarray) -> int:
+        most = max(1, int(self.get_figwidth() / _NARROWEST))
+        every = grid.shape[1]
+        return max(n for n in range(1, every + 1) if every % n == 0 and n <= max(1, most))
+
+    def _set_height(self, legend_rows: int) -> None:
+        """As high as its rows of panels and of the legend need, where its panels are known."""
+        if self._grid is None:
+            return
+        rows = self._grid.size // self._columns_of(self._grid)
+        further = _ROW * max(0, legend_rows - 1)
+        self.set_figheight(self._row * rows + _AROUND + further)
 
     def _repr_png_(self) -> bytes:
         """Return the picture that a notebook shows where pyplot's own way is not set up."""
@@ -73,9 +163,9 @@ class Sheet(Figure):
 
 
 def _columns(labels: list[str], room: float) -> int:
-    """The most columns that fit: a legend fills column by column, each as wide as its widest."""
-    for rows in range(1, len(labels)):
-        chunks = [labels[i : i + rows] for i in range(0, len(labels), rows)]
+    """The most columns that fit, each as wide as its widest label."""
+    for count in range(len(labels), 1, -1):
+        chunks = [labels[first::count] for first in range(count)]
         if sum(max(map(len, chunk)) + _HANDLE for chunk in chunks) <= room:
-            return len(chunks)
+            return count
     return 1

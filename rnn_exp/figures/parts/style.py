@@ -29,10 +29,15 @@ BOUND: Final = ":"
 
 BLUE: Final = "#0072B2"
 VERMILLION: Final = "#D55E00"
-# Okabe and Ito (2008), without black (text, theory) and yellow (too light on white).
-CATEGORIES: Final = (BLUE, "#E69F00", "#009E73", VERMILLION, "#CC79A7", "#56B4E9")
+# The three of Okabe and Ito (2008) that are dark enough on white, then three darker ones: every
+# colour has a contrast of 3:1 at least, and no two are one to a reader without red or green cones.
+CATEGORIES: Final = (BLUE, VERMILLION, "#009E73", "#571919", "#B05A94", "#222255")
 MARKERS: Final = ("o", "s", "D", "^", "v", "P")
 """Shapes of the points of unordered settings, beside their colours."""
+REFERENCE: Final = "0.45"
+"""The grey of lines that are no measurement, such as that at 1, and of words in a panel."""
+# The darkest and the lightest colour of an ordered setting, as parts of the ramp.
+_DARK, _LIGHT = 0.12, 0.66
 
 _LINES: Final = {
     "lines.linewidth": 1.2,
@@ -123,16 +128,17 @@ def style() -> dict[str, object]:
 
 
 def ordered(count: int) -> list[str]:
-    """Colours for an ordered setting: dark to light, the lightest still visible on white."""
-    # Equal steps of viridis are equal steps of lightness, so that grey prints stay readable;
-    # its last fifth is yellow and disappears on paper.
-    ramp = seaborn.color_palette("viridis", as_cmap=True)
-    stops = [0.4] if count == 1 else [0.84 * i / (count - 1) for i in range(count)]
+    """Colours for an ordered setting: dark to light, the lightest with 3:1 on white."""
+    # Equal steps of the ramp are equal steps of lightness, so that grey prints stay readable; its
+    # last third is too light for a line on paper.
+    ramp = seaborn.color_palette("inferno", as_cmap=True)
+    step = (_LIGHT - _DARK) / max(count - 1, 1)
+    stops = [0.4] if count == 1 else [_DARK + step * i for i in range(count)]
     return [matplotlib.colors.to_hex(ramp(stop)) for stop in stops]
 
 
 def categories(count: int) -> list[str]:
-    """Colours for unordered settings: the palette of Okabe and Ito, repeated when it runs out."""
+    """Colours for unordered settings, repeated when they run out."""
     return [CATEGORIES[i % len(CATEGORIES)] for i in range(count)]
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from rnn_exp.figures.parts import losses
+from rnn_exp.figures.parts import curves
 from rnn_exp.figures.parts.recipes import Recipes
 from rnn_exp.figures.parts.selection import Plotted, Tables
 
@@ -25,19 +25,19 @@ RECIPES: Final = Recipes(
 
 def table(tables: Tables) -> Plotted:
     """Return the loss of every network at each recorded update, and that of the best constant."""
-    return losses.curve_table(tables, RECIPES)
+    return curves.curve_table(tables, RECIPES)
 
 
 def draw(plotted: Plotted) -> Figure:
     """Draw a panel a length, a line a network, the loss of the best constant dashed."""
-    return losses.draw_curves(plotted, "mean squared error")
+    return curves.draw_curves(plotted, "mean squared error")
 
 
 def caption(plotted: Plotted) -> str:
     """Say what is seen: who leaves the best constant behind."""
-    return losses.curve_caption(plotted)
+    return curves.curve_caption(plotted, "The adding problem")
 
 
 def reading(plotted: Plotted) -> str:
     """Say how to read it."""
-    return losses.curve_reading(plotted)
+    return curves.curve_reading(plotted)

@@ -4,7 +4,7 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from rnn_exp.figures.parts import losses
+from rnn_exp.figures.parts import curves
 from rnn_exp.figures.parts.recipes import Recipes
 from rnn_exp.figures.parts.selection import Plotted, Tables
 
@@ -31,19 +31,19 @@ RECIPES: Final = Recipes(
 
 def table(tables: Tables) -> Plotted:
     """Return the loss of every recipe at each recorded update, and the memoryless baseline."""
-    return losses.curve_table(tables, RECIPES)
+    return curves.curve_table(tables, RECIPES)
 
 
 def draw(plotted: Plotted) -> Figure:
     """Draw a panel a delay, a line a recipe, the memoryless baseline dashed."""
-    return losses.draw_curves(plotted, "cross-entropy a step")
+    return curves.draw_curves(plotted, "cross-entropy a step")
 
 
 def caption(plotted: Plotted) -> str:
     """Say what is seen: who leaves the baseline."""
-    return losses.curve_caption(plotted)
+    return curves.curve_caption(plotted, "Carrying symbols over the delay")
 
 
 def reading(plotted: Plotted) -> str:
     """Say how to read it."""
-    return losses.curve_reading(plotted)
+    return curves.curve_reading(plotted)
