@@ -56,7 +56,7 @@ corpus: .venv/installed-for-tests
 	touch $@
 
 .venv/installed-for-tests: .venv/installed
-	$(INSTALL) --editable '.[test,dask,ray,optuna]'
+	$(INSTALL) --editable '.[test,dask,ray,optuna,tensorboard]'
 	touch $@
 
 clean:

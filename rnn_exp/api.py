@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rnn_exp.fields import SettingError
 from rnn_exp.program import one_line
+from rnn_exp.recordings.trackers import Tracking
 from rnn_exp.schema import RUN_JSON
 from rnn_exp.storage import initial
 from rnn_exp.storage.checkpoint import seconds_from
@@ -52,6 +53,7 @@ def train(
     *,
     processes: int = 1,
     checkpoint_seconds: float = 60.0,
+    tracking: str = "none",
 ) -> Results:
     """Train runs and return their results, as `load` would of a folder with them.
 
@@ -69,12 +71,15 @@ def train(
         processes: how many processes train; 1: this one. Each of several imports this script, so
             what that does belongs under ``if __name__ == "__main__":``.
         checkpoint_seconds: seconds between two checkpoints; another one is written on Ctrl-C.
+        tracking: ``tensorboard`` writes curves into the runs' folders while they train; it changes
+            no result.
 
     Returns:
         The results of these runs, and of no others that the folder may have.
 
     Raises:
-        SettingError: for a device or memory that this machine does not have.
+        SettingError: for a device or memory that this machine does not have, or a tracking that
+            cannot be.
         FileExistsError: if a folder has another run.
         BlockingIOError: if another process trains in the folder.
         KeyboardInterrupt: on Ctrl-C, after checkpoints were written.
@@ -92,7 +97,10 @@ def train(
     """
     asked = _once([runs] if isinstance(runs, Run) else runs)
     if folder is not None:
-        return of_runs(_trained_in(Path(folder), asked, processes, checkpoint_seconds))
+        curves = Tracking(tracking)
+        return of_runs(_trained_in(Path(folder), asked, processes, checkpoint_seconds, curves))
+    if tracking != Tracking().tracking:
+        raise SettingError("tracking", tracking, f"{Tracking().tracking} without a folder")
     with tempfile.TemporaryDirectory(prefix="rnn-exp-", ignore_cleanup_errors=True) as place:
         places = _trained_in(Path(place), asked, processes, checkpoint_seconds, name="")
         return held_in_memory(places)
@@ -187,6 +195,7 @@ def _trained_in(
     runs: Iterable[Run],
     processes: int,
     checkpoint_seconds: float,
+    tracking: Tracking | None = None,
     name: str | None = None,
 ) -> dict[Path, str]:
     """Train runs in a folder; return their folders and what the runs are called.
@@ -196,6 +205,7 @@ def _trained_in(
         runs: each once.
         processes: how many train.
         checkpoint_seconds: seconds between two checkpoints.
+        tracking: where the curves of the runs go; None: nowhere.
         name: what the sweep is called where its progress is shown; None: as its folder.
     """
     try:
@@ -217,7 +227,11 @@ def _trained_in(
         worked_on(folder),
     ):
         write_run_list(folder, [place.name for place in there.values()], _command(folder))
-        sender = Sender(folder, lambda each: Job(each, places[each].folder), name=name)
+
+        def job_of(each: Run) -> Job:
+            return Job(each, places[each].folder, tracking=tracking or Tracking())
+
+        sender = Sender(folder, job_of, name=name)
         results = sender.train(places, workers, checkpoint_seconds, memory)
     _tell_failures({each.name: results[each].failure for each in results})
     return {place: place.name for place in there.values()}

@@ -23,6 +23,7 @@ from rnn_exp._hydra.refusals import GO_ON, RunError, refuse
 from rnn_exp._hydra.results import message_of, next_line, run_line
 from rnn_exp.fields import SettingError
 from rnn_exp.program import printable
+from rnn_exp.recordings.trackers import Tracking
 from rnn_exp.storage.objective import Objective
 from rnn_exp.sweeps import process
 from rnn_exp.words import from_here
@@ -41,12 +42,13 @@ __all__ = [
     "register_resolvers",
     "run_from_config",
     "settings_from_config",
+    "tracking_from_config",
 ]
 
 _OWN_NAMES = ("${rnn_exp.run_name:${hydra.sweep.dir}}", "${rnn_exp.run_name:}")
 ALREADY_THERE_MESSAGE = "This run is already there; to train it again, remove its folder."
-_NOT_OF_A_RUN = ("hydra", "study", "objective", "use")
-_DECIDES_NO_RESULT = ("objective", "note", "tags")
+_NOT_OF_A_RUN = ("hydra", "study", "objective", "tracking", "use")
+_DECIDES_NO_RESULT = ("objective", "tracking", "note", "tags")
 
 
 class CheckBeforeStart(Callback):
@@ -126,6 +128,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     torch_device(run.device)
     checkpoint_seconds(config.hydra)
     objective_from_config(config)
+    tracking_from_config(config)
     folder = Path(config.hydra.run.dir)
     done = is_done(folder, run)
     if not done:
@@ -166,7 +169,8 @@ def job(config: DictConfig) -> float | None:
             bar.on_update(update)
             heartbeat.write(update.number + 1, len(update.runs))
 
-        trained = Job(run, folder, others=_written_by_hydra(folder, hydra))
+        others, tracking = _written_by_hydra(folder, hydra), tracking_from_config(config)
+        trained = Job(run, folder, others=others, tracking=tracking)
         [result] = train_jobs([trained], on_update, checkpoint_seconds(hydra))
     if result.failure:
         raise RunError(result.failure)
@@ -206,7 +210,7 @@ def run_from_config(config: DictConfig) -> "Run":
 
 
 def settings_from_config(config: DictConfig, *, resolve: bool) -> dict[str, Any]:
-    """Return a run's settings in a configuration: not Hydra's own, the study, the objective.
+    """Return a run's settings in a configuration: not Hydra's own, the study, the objective, ….
 
     Args:
         config: the composed configuration.
@@ -235,6 +239,16 @@ def objective_from_config(config: DictConfig) -> Objective:
     """
     given: Any = config.get("objective", Objective().objective)
     return Objective(given)
+
+
+def tracking_from_config(config: DictConfig) -> Tracking:
+    """Return where a configuration sends curves; one of before has the default.
+
+    Raises:
+        SettingError: if there is no such place, or its package is not installed.
+    """
+    given: Any = config.get("tracking", Tracking().tracking)
+    return Tracking(given)
 
 
 def checkpoint_seconds(hydra: Any) -> float:  # noqa: ANN401 - Hydra's own node

@@ -89,7 +89,8 @@ class Sweep:
         if self.has_user_callbacks:
             self.configs[planned.run] = config
             self.context.callbacks.on_job_start(config=config, task_function=self.task)
-        return Job(planned.run, folder, hydra_files(config), _logging(config))
+        files, logging = hydra_files(config), _logging(config)
+        return Job(planned.run, folder, files, logging, tracking=planned.tracking)
 
     def _call_back(self, results: Mapping[Run, JobResult]) -> None:
         """Call the users' callbacks of the ends of jobs."""
