@@ -18,7 +18,7 @@ from rnn_exp.recordings.curves import curves_of
 from rnn_exp.recordings.line import parts_of
 from rnn_exp.recordings.sentences import html_of, many_losses, sentences_of
 from rnn_exp.recordings.summary import Recorded, clipping, summary
-from rnn_exp.recordings.trackers import Tracker
+from rnn_exp.recordings.trackers import Tracker, refuse_other_than_tracker
 from rnn_exp.sweeps.line import Line, Stream
 from rnn_exp.words import plural
 
@@ -84,8 +84,7 @@ def record_gradients(
         >>> len(recording.to_frame())
         7
     """
-    if tracker is not None and not isinstance(tracker, Tracker):
-        raise SettingError("tracker", tracker, "an object with log(step, values), or None")
+    refuse_other_than_tracker(tracker)
     shown = _Latest(path, sys.stderr if live else None, tracker)
     watching = _watching(every, reduction, stop_on_nonfinite)
     return GradientRecording(_recorder(model, watching, steps_of, optimizer, shown), shown)

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from rnn_exp.fields import SettingError, check, choice
 
-__all__ = ["TensorBoard", "Tracker", "Tracking"]
+__all__ = ["TensorBoard", "Tracker", "Tracking", "refuse_other_than_tracker"]
 
 _PACKAGE: Final = "tensorboard"
 _ALLOWED: Final = f"what is installed; pip install 'rnn-exp[{_PACKAGE}]' brings it"
@@ -42,6 +42,16 @@ class Tracker(Protocol):
                 known is left out; a loss or a norm that is not finite is there as it is.
         """
         ...
+
+
+def refuse_other_than_tracker(given: object) -> None:
+    """Refuse what is neither a tracker nor None.
+
+    Raises:
+        SettingError: saying what came and what a tracker is.
+    """
+    if given is not None and not isinstance(given, Tracker):
+        raise SettingError("tracker", given, "an object with log(step, values), or None")
 
 
 class TensorBoard:
