@@ -76,7 +76,7 @@ def test_rows_of_a_run_have_the_curves_of_a_model_that_is_one_module():
 
 
 def test_what_is_not_known_is_left_out_and_what_is_not_finite_is_not():
-    lost = {lag: (math.nan, "nan") for lag in range(20)}
+    lost = dict.fromkeys(range(20), (math.nan, "nan"))
     of_update = {"loss": math.nan, "grad_norm": math.inf, "omega": math.nan, "clipped": True}
 
     found = curves_of(rows(lost=lost), of_update)

@@ -104,7 +104,9 @@ def test_without_the_package_one_line_says_what_brings_it(tmp_path):
 
 
 def test_a_place_that_there_is_not_is_refused():
-    with pytest.raises(SettingError, match=r"^tracking=tensorbord .*\(did you mean tensorboard\?\)"):
+    with pytest.raises(
+        SettingError, match=r"^tracking=tensorbord .*\(did you mean tensorboard\?\)"
+    ):
         Tracking("tensorbord")
     assert dataclasses.asdict(Tracking()) == {"tracking": "none"}
 
