@@ -1,8 +1,10 @@
 """Curves of our own runs: each point once, whatever happens, and not a byte of a result changes."""
 
 import dataclasses
+import importlib.util
 import json
 import logging
+from multiprocessing.reduction import ForkingPickler
 
 import pytest
 
@@ -21,6 +23,7 @@ from rnn_exp.training.experiment import Chunk
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Evaluation, Recording, Training
 from tests.event_files import is_event_file, points_in
+from tests.in_process import command
 from tests.in_process import run as type_words
 
 pytest.importorskip("tensorboard", reason="pip install 'rnn-exp[tensorboard]'")
@@ -230,6 +233,31 @@ def test_a_sweep_that_is_tracked_is_the_sweep_that_is_not(tmp_path):
     again = type_words(plain, *words, "tracking=tensorboard")
     assert "2 already there" in again.out
     assert type_words(tracked, "--verify", "outputs", function=status).code == 0
+
+
+def test_a_sweep_that_is_tracked_and_is_not_is_refused_in_a_line(tmp_path):
+    ended = command(tmp_path, "-m", *SMALL, "tracking=none,tensorboard")
+
+    assert ended.is_refusal
+    assert ended.err == (
+        "rnn-exp: tracking=none,tensorboard is not possible: allowed is one for the whole sweep\n"
+    )
+
+
+def test_without_the_package_a_command_is_refused_in_a_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    for words in ((), ("-m", "seed=0,1")):
+        ended = command(tmp_path, *SMALL, *words, "tracking=tensorboard")
+
+        assert ended.is_refusal
+        assert "pip install 'rnn-exp[tensorboard]' brings it" in ended.err
+
+
+def test_a_job_takes_its_tracking_to_another_process(tmp_path):
+    job = job_in(tmp_path)
+    assert ForkingPickler.loads(ForkingPickler.dumps(job)) == job
+    assert job.tracking.is_wanted
 
 
 def test_a_single_run_and_hydras_own_launcher_are_tracked_as_well(tmp_path):
