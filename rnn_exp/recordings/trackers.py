@@ -23,7 +23,10 @@ _VERSION: Final = "brain.Event:2"  # from this version on a start of a session p
 
 @runtime_checkable
 class Tracker(Protocol):
-    """What takes curves while a model trains: anything with this one method.
+    """What takes curves while a model trains: anything with a method ``log(step, values)``.
+
+    It is called once for every recorded update, with the number of the update and a number for each
+    curve, by its name (docs/trackers.md has the names).
 
     Example:
         >>> class Printed:
