@@ -71,17 +71,14 @@ def train(
         processes: how many processes train; 1: this one. Each of several imports this script, so
             what that does belongs under ``if __name__ == "__main__":``.
         checkpoint_seconds: seconds between two checkpoints; another one is written on Ctrl-C.
-        tracking: ``tensorboard`` writes curves into the runs' folders while they train; it changes
-            no result.
+        tracking: ``tensorboard`` writes curves into the runs' folders; no result changes.
 
     Returns:
         The results of these runs, and of no others that the folder may have.
 
     Raises:
-        SettingError: for a device or memory that this machine does not have, or a tracking that
-            cannot be.
-        FileExistsError: if a folder has another run.
-        BlockingIOError: if another process trains in the folder.
+        SettingError: for a device, memory or tracking that this machine does not have.
+        FileExistsError, BlockingIOError: if a folder has another run, or another process trains.
         KeyboardInterrupt: on Ctrl-C, after checkpoints were written.
 
     Warns:
@@ -89,18 +86,14 @@ def train(
         UnsettledWarning: if it is too late to settle the arithmetic of this process.
 
     Example:
-        >>> results = train(grid(length=6, hidden_size=5, updates=2, seed=range(3)))
-        >>> results
+        >>> train(grid(length=6, hidden_size=5, updates=2, seed=range(3)))
         Results of 3 runs
           seed: 0, 1, 2
           ended: 3 finished
     """
-    asked = _once([runs] if isinstance(runs, Run) else runs)
+    asked, curves = _once([runs] if isinstance(runs, Run) else runs), _tracking(tracking, folder)
     if folder is not None:
-        curves = Tracking(tracking)
         return of_runs(_trained_in(Path(folder), asked, processes, checkpoint_seconds, curves))
-    if tracking != Tracking().tracking:
-        raise SettingError("tracking", tracking, f"{Tracking().tracking} without a folder")
     with tempfile.TemporaryDirectory(prefix="rnn-exp-", ignore_cleanup_errors=True) as place:
         places = _trained_in(Path(place), asked, processes, checkpoint_seconds, name="")
         return held_in_memory(places)
@@ -188,6 +181,14 @@ def _once(runs: Iterable[Run]) -> dict[Run, Run]:
             raise TypeError(f"runs are made by rnn_exp.grid or rnn_exp.Run, and {each!r} is none")
         refuse_other_label(asked.setdefault(each, each), each)
     return asked
+
+
+def _tracking(word: str, folder: str | Path | None) -> Tracking:
+    """Return where curves go, or refuse files for which there is no folder."""
+    tracking = Tracking(word)
+    if tracking.is_wanted and folder is None:
+        raise SettingError("tracking", word, f"{Tracking().tracking} without a folder")
+    return tracking
 
 
 def _trained_in(

@@ -63,8 +63,7 @@ def record_gradients(
         steps_of: the names (``model.named_modules()``) of modules called once a time step.
         reduction: ``"mean"``: the loss is a mean over the batch, and a norm is the root mean square
             over the batch of each sequence's own; ``"sum"``: it is a sum.
-        optimizer: whose steps end updates; its gradient's norm, clipping and how far the weights
-            move are recorded too. Without it an update ends when weights have moved in place.
+        optimizer: whose steps end updates, and are measured; None: weights that move end them.
         stop_on_nonfinite: record every update; stop with a `NonFiniteError` that says where.
         path: of a folder to which rows go as they come; None: they stay in memory.
         live: show the latest recorded update (`GradientRecording.line`) on stderr, now and then.
@@ -78,13 +77,11 @@ def record_gradients(
         SettingError: for an interval, a reduction or a tracker that is none.
 
     Example:
-        >>> model = nn.LSTM(3, 5)
-        >>> with record_gradients(model) as recording:
+        >>> with record_gradients(model := nn.LSTM(3, 5)) as recording:
         ...     model(torch.zeros(7, 2, 3))[0][-1].mean().backward()
         >>> len(recording.to_frame())
         7
     """
-    refuse_other_than_tracker(tracker)
     shown = _Latest(path, sys.stderr if live else None, tracker)
     watching = _watching(every, reduction, stop_on_nonfinite)
     return GradientRecording(_recorder(model, watching, steps_of, optimizer, shown), shown)
@@ -142,6 +139,7 @@ class _Latest:
     def __init__(
         self, folder: str | Path | None, stream: Stream | None, tracker: Tracker | None
     ) -> None:
+        refuse_other_than_tracker(tracker)
         self.rows = _LatestRows(None if folder is None else Path(folder))
         self._tracker = tracker
         self._line = None if stream is None else Line(stream, "", _SECONDS)
