@@ -46,26 +46,31 @@ def curves_of(rows: pd.DataFrame, of_update: Mapping[str, Any]) -> dict[str, flo
     return found
 
 
-def _layers(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the rows of each layer and direction, and what these are called."""
+def _layers(rows: pd.DataFrame) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Yield the columns of each layer and direction, and what these are called."""
+    columns = {str(name): rows[name].to_numpy() for name in rows}
     if "module" not in rows:  # of a run
-        for number, part in rows.groupby("layer", sort=False):
-            yield f"layer_{number}", part
+        for number, own in rows.groupby("layer", sort=False).indices.items():
+            yield f"layer_{number}", {name: values[own] for name, values in columns.items()}
         return
-    longest = longest_calls(rows)
-    several = longest.groupby("module")["direction"].transform("nunique") > 1
-    for is_one_of_two, named in longest.groupby(several, sort=False):
-        for case, part in named.groupby(CASE, sort=False):
-            module, number, direction = map(str, case)
-            place = [module, f"layer_{number}", direction if is_one_of_two else ""]
-            yield "/".join(filter(None, place)), part
+    if rows["call"].min() < rows["call"].max():
+        rows = longest_calls(rows)
+        columns = {str(name): rows[name].to_numpy() for name in rows}
+    places: dict[Any, Any] = dict(rows.groupby(CASE, sort=False).indices)
+    read = [*dict.fromkeys((module, direction) for module, _, direction in places)]
+    modules = [module for module, _ in read]
+    for (module, number, direction), own in places.items():
+        named = [module, f"layer_{number}", direction if modules.count(module) > 1 else ""]
+        yield (
+            "/".join(filter(None, named)),
+            {name: values[own] for name, values in columns.items()},
+        )
 
 
-def _of_layer(part: pd.DataFrame) -> dict[str, float]:
+def _of_layer(part: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Return the curves of one layer and direction; NaN: not known."""
-    column, back = carrier_of(part), np.argsort(-part["lag"].to_numpy(), kind="stable")
-    norms = part[column].to_numpy(dtype=float)[back]
-    status = part[status_of(column)].to_numpy()[back]
+    column, back = carrier_of(part), np.argsort(-part["lag"], kind="stable")
+    norms, status = part[column].astype(float)[back], part[status_of(column)][back]
     said = summarize(norms, status)
     return {
         "decay_rate": said.rate,
@@ -80,6 +85,5 @@ def _of_layer(part: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _mean(part: pd.DataFrame, column: str) -> float:
-    values = part[column].to_numpy(dtype=float) if column in part else np.array([])
-    return float(values.mean()) if len(values) else math.nan
+def _mean(part: Mapping[str, np.ndarray], column: str) -> float:
+    return float(part[column].astype(float).mean()) if column in part else math.nan
