@@ -1,6 +1,7 @@
 # make study   train the study `decay` and write its report (everything it needs goes into .venv)
 # make test    lint, types, import contracts, doctests and the test suite
 # make slow    sweeps killed at sixty random moments (KILLS=60) and started again; clusters that die
+# make recipes the recipes of docs/trackers.md for Lightning and W&B (brings both: 100 MB)
 # make results published results made again, as a table (DOSE=--quick: three minutes)
 # make bench   recorded updates and a whole sweep beside the usual way; a study of 1,000 runs
 # make corpus  the files as they are against a commit (BASE=HEAD~1): the same results to the last bit?
@@ -12,7 +13,7 @@ INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint
 # One thread a process: two spinning threads on a busy machine are many times slower than one.
 export OMP_NUM_THREADS = 1
 
-.PHONY: study test lint types contracts slow results bench corpus clean
+.PHONY: study test lint types contracts slow recipes results bench corpus clean
 
 study: .venv/installed
 	.venv/bin/rnn-exp study=decay
@@ -35,6 +36,10 @@ contracts: .venv/installed-for-tests
 slow: .venv/installed-for-tests
 	RNN_EXP_DOSE=full RNN_EXP_KILLS=$(KILLS) .venv/bin/pytest -n 2 -q -m "slow or kills or dosed"
 
+recipes: .venv/installed-for-tests
+	$(INSTALL) lightning wandb
+	.venv/bin/pytest -n 0 -q tests/test_docs.py -k trackers
+
 results: .venv/installed
 	.venv/bin/python scripts/reproduce.py $(DOSE)
 
@@ -56,7 +61,7 @@ corpus: .venv/installed-for-tests
 	touch $@
 
 .venv/installed-for-tests: .venv/installed
-	$(INSTALL) --editable '.[test,dask,ray,optuna]'
+	$(INSTALL) --editable '.[test,dask,ray,optuna,tensorboard]'
 	touch $@
 
 clean:

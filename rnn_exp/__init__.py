@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from rnn_exp.recorder import GradientRecording as GradientRecording
     from rnn_exp.recorder import RecordingWarning as RecordingWarning
     from rnn_exp.recorder import record_gradients as record_gradients
+    from rnn_exp.recordings.trackers import TensorBoard as TensorBoard
+    from rnn_exp.recordings.trackers import Tracker as Tracker
     from rnn_exp.storage.loading import DamagedWarning as DamagedWarning
     from rnn_exp.storage.loading import Results as Results
     from rnn_exp.storage.loading import load as load
@@ -52,6 +54,8 @@ __all__ = [
     "Results",
     "Run",
     "SettingError",
+    "TensorBoard",
+    "Tracker",
     "Training",
     "UnsettledWarning",
     "figures",
@@ -83,6 +87,8 @@ _PLACES: Final = {
     "Results": ("rnn_exp.storage.loading", "Results"),
     "Run": ("rnn_exp.training", "Run"),
     "SettingError": ("rnn_exp.fields", "SettingError"),
+    "TensorBoard": ("rnn_exp.recordings.trackers", "TensorBoard"),
+    "Tracker": ("rnn_exp.recordings.trackers", "Tracker"),
     "Training": ("rnn_exp.training", "Training"),
     "UnsettledWarning": ("rnn_exp.training.experiment", "UnsettledWarning"),
     "figures": ("rnn_exp.figures", ""),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rnn_exp.fields import SettingError
 from rnn_exp.program import one_line
+from rnn_exp.recordings.trackers import Tracking
 from rnn_exp.schema import RUN_JSON
 from rnn_exp.storage import initial
 from rnn_exp.storage.checkpoint import seconds_from
@@ -53,6 +54,7 @@ def train(
     *,
     processes: int = 1,
     checkpoint_seconds: float = 60.0,
+    tracking: str = "none",
 ) -> Results:
     """Train runs and return their results, as `load` would of a folder with them.
 
@@ -70,14 +72,14 @@ def train(
         processes: how many processes train; 1: this one. Each of several imports this script, so
             what that does belongs under ``if __name__ == "__main__":``.
         checkpoint_seconds: seconds between two checkpoints; another one is written on Ctrl-C.
+        tracking: ``tensorboard`` writes curves into the runs' folders; no result changes.
 
     Returns:
         The results of these runs, and of no others that the folder may have.
 
     Raises:
-        SettingError: for a device or memory that this machine does not have.
-        FileExistsError: if a folder has another run.
-        BlockingIOError: if another process trains in the folder.
+        SettingError: for a device, memory or tracking that this machine does not have.
+        FileExistsError, BlockingIOError: if a folder has another run, or another process trains.
         KeyboardInterrupt: on Ctrl-C, after checkpoints were written.
 
     Warns:
@@ -85,15 +87,14 @@ def train(
         UnsettledWarning: if it is too late to settle the arithmetic of this process.
 
     Example:
-        >>> results = train(grid(length=6, hidden_size=5, updates=2, seed=range(3)))
-        >>> results
+        >>> train(grid(length=6, hidden_size=5, updates=2, seed=range(3)))
         Results of 3 runs
           seed: 0, 1, 2
           ended: 3 finished
     """
-    asked = _once([runs] if isinstance(runs, Run) else runs)
+    asked, curves = _once([runs] if isinstance(runs, Run) else runs), _tracking(tracking, folder)
     if folder is not None:
-        return of_runs(_trained_in(Path(folder), asked, processes, checkpoint_seconds))
+        return of_runs(_trained_in(Path(folder), asked, processes, checkpoint_seconds, curves))
     with tempfile.TemporaryDirectory(prefix="rnn-exp-", ignore_cleanup_errors=True) as place:
         places = _trained_in(Path(place), asked, processes, checkpoint_seconds, name="")
         return held_in_memory(places)
@@ -183,11 +184,20 @@ def _once(runs: Iterable[Run]) -> dict[Run, Run]:
     return asked
 
 
+def _tracking(word: str, folder: str | Path | None) -> Tracking:
+    """Return where curves go, or refuse files for which there is no folder."""
+    tracking = Tracking(word)
+    if tracking.is_wanted and folder is None:
+        raise SettingError("tracking", word, f"{Tracking().tracking} without a folder")
+    return tracking
+
+
 def _trained_in(
     folder: Path,
     runs: Iterable[Run],
     processes: int,
     checkpoint_seconds: float,
+    tracking: Tracking | None = None,
     name: str | None = None,
 ) -> dict[Path, str]:
     """Train runs in a folder; return their folders and what the runs are called.
@@ -197,6 +207,7 @@ def _trained_in(
         runs: each once.
         processes: how many train.
         checkpoint_seconds: seconds between two checkpoints.
+        tracking: where the curves of the runs go; None: nowhere.
         name: what the sweep is called where its progress is shown; None: as its folder.
     """
     try:
@@ -218,7 +229,11 @@ def _trained_in(
         worked_on(folder),
     ):
         write_run_list(folder, [place.name for place in there.values()], _command(folder))
-        sender = Sender(folder, lambda each: Job(each, places[each].folder), name=name)
+
+        def job_of(each: Run) -> Job:
+            return Job(each, places[each].folder, tracking=tracking or Tracking())
+
+        sender = Sender(folder, job_of, name=name)
         results = sender.train(places, workers, checkpoint_seconds, memory)
     _tell_failures({each.name: results[each].failure for each in results})
     return {place: place.name for place in there.values()}

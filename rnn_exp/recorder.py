@@ -14,9 +14,11 @@ from torch import nn
 from rnn_exp.fields import SettingError
 from rnn_exp.probe import BadValue, Recorder, Watching
 from rnn_exp.probe.rows import Rows
+from rnn_exp.recordings.curves import curves_of
 from rnn_exp.recordings.line import parts_of
 from rnn_exp.recordings.sentences import html_of, many_losses, sentences_of
 from rnn_exp.recordings.summary import Recorded, clipping, summary
+from rnn_exp.recordings.trackers import Tracker, refuse_other_than_tracker
 from rnn_exp.sweeps.line import Line, Stream
 from rnn_exp.words import plural
 
@@ -43,6 +45,7 @@ def record_gradients(
     stop_on_nonfinite: bool = False,
     path: str | Path | None = None,
     live: bool = False,
+    tracker: Tracker | None = None,
 ) -> "GradientRecording":
     r"""Record the exact gradient of every time step while a model trains; nothing is changed.
 
@@ -60,27 +63,26 @@ def record_gradients(
         steps_of: the names (``model.named_modules()``) of modules called once a time step.
         reduction: ``"mean"``: the loss is a mean over the batch, and a norm is the root mean square
             over the batch of each sequence's own; ``"sum"``: it is a sum.
-        optimizer: whose steps end updates; its gradient's norm, clipping and how far the weights
-            move are recorded too. Without it an update ends when weights have moved in place.
+        optimizer: whose steps end updates, and are measured; None: weights that move end them.
         stop_on_nonfinite: record every update; stop with a `NonFiniteError` that says where.
         path: of a folder to which rows go as they come; None: they stay in memory.
         live: show the latest recorded update (`GradientRecording.line`) on stderr, now and then.
+        tracker: gets the curves of every recorded update (docs/trackers.md), such as `TensorBoard`.
 
     Returns:
         A recording, to be used in a ``with`` statement.
 
     Raises:
         RecorderError: if a module cannot be recorded exactly, or there is none to record.
-        SettingError: for an interval or a reduction that is none.
+        SettingError: for an interval, a reduction or a tracker that is none.
 
     Example:
-        >>> model = nn.LSTM(3, 5)
-        >>> with record_gradients(model) as recording:
+        >>> with record_gradients(model := nn.LSTM(3, 5)) as recording:
         ...     model(torch.zeros(7, 2, 3))[0][-1].mean().backward()
         >>> len(recording.to_frame())
         7
     """
-    shown = _LiveLine(path, sys.stderr if live else None)
+    shown = _Latest(path, sys.stderr if live else None, tracker)
     watching = _watching(every, reduction, stop_on_nonfinite)
     return GradientRecording(_recorder(model, watching, steps_of, optimizer, shown), shown)
 
@@ -97,7 +99,7 @@ def _recorder(
     watching: Watching,
     steps_of: Iterable[str],
     optimizer: torch.optim.Optimizer | None,
-    shown: "_LiveLine",
+    shown: "_Latest",
 ) -> Recorder:
     """Return a recorder whose latest update is at hand to be shown."""
     rows = shown.rows
@@ -107,7 +109,7 @@ def _recorder(
         steps_of=steps_of,
         optimizer=optimizer,
         folder=rows.folder,
-        ended=shown.show,
+        ended=shown.hand_on,
     )
     recorder.rows = rows
     return recorder
@@ -125,21 +127,28 @@ class _LatestRows(Rows):
         self.latest = frames
 
 
-class _LiveLine:
-    """Shows the latest recorded update, where it is time to.
+class _Latest:
+    """Hands on the latest recorded update: to a tracker, and to a line where it is time to.
 
     Args:
         folder: of the rows; None: they stay in memory.
         stream: where to show it; None: nowhere.
+        tracker: gets its curves.
     """
 
-    def __init__(self, folder: str | Path | None, stream: Stream | None) -> None:
+    def __init__(
+        self, folder: str | Path | None, stream: Stream | None, tracker: Tracker | None
+    ) -> None:
+        refuse_other_than_tracker(tracker)
         self.rows = _LatestRows(None if folder is None else Path(folder))
+        self._tracker = tracker
         self._line = None if stream is None else Line(stream, "", _SECONDS)
 
-    def show(self, update: int) -> None:
-        """Show an update that has been recorded."""
-        del update
+    def hand_on(self, update: int, measured: Mapping[str, Any]) -> None:
+        """Hand on an update that has been recorded, and what is known of the optimizer's step."""
+        if self._tracker is not None:
+            rows = pd.concat(self.rows.latest, ignore_index=True)
+            self._tracker.log(update, curves_of(rows, measured))
         if self._line is not None and self._line.is_due():
             self._line.show(None, self.parts())
 
@@ -164,7 +173,7 @@ class GradientRecording:
         live: the latest update in a line.
     """
 
-    def __init__(self, recorder: Recorder, live: _LiveLine) -> None:
+    def __init__(self, recorder: Recorder, live: _Latest) -> None:
         self._recorder, self._live = recorder, live
 
     def __enter__(self) -> "GradientRecording":

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import rnn_exp
 from rnn_exp.fields import allowed_of, as_typed
@@ -78,6 +78,8 @@ def _fields(kind: Any) -> Iterator[str]:  # noqa: ANN401 - a dataclass
 def _signature(thing: Any) -> str:  # noqa: ANN401 - a class or function
     """Return names and defaults of what a thing is called with, without their types."""
     if inspect.isclass(thing) and issubclass(thing, Warning | Exception | rnn_exp.Results):
+        return ""
+    if inspect.isclass(thing) and Protocol in thing.__bases__:
         return ""
     try:
         found = inspect.signature(thing)

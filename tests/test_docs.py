@@ -1,10 +1,13 @@
 """The pages about own parts: what they tell to type works, and gives what they show."""
 
+import json
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import pandas
 import pytest
 import torch
 from matplotlib import pyplot
@@ -14,6 +17,7 @@ from rnn_exp.app import main
 from rnn_exp.commands import new, report, verify
 from rnn_exp.networks import ACTIVATIONS
 from rnn_exp.registry.packages import GROUP
+from tests.event_files import points_in
 from tests.in_process import run
 from tests.using import forget_used_files
 
@@ -25,6 +29,7 @@ COMMANDS = {
     "rnn-exp-report": report,
     "rnn-exp-verify": verify,
 }
+TRACKERS = DOCS / "trackers.md"
 MODELS = [DOCS / "own-model.md", DOCS / "visualizing-gradients.md"]
 BLOCK = re.compile(r"(?:^`([\w/.]+)`:\n\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 VARIES = re.compile(r"(…|\b[0-9a-f]{8}\b|-?\d+(?:\.\d+)?(?:e-?\d+)?)")
@@ -112,7 +117,100 @@ def test_a_page_about_models_runs_from_top_to_bottom_and_prints_what_it_shows(
     assert [file.name for file in tmp_path.iterdir() if file.name != "README.md"] == written
 
 
+SECTIONS = re.split(r"^## (.+)\n", TRACKERS.read_text("utf-8"), flags=re.MULTILINE)
+BY_TITLE = dict(zip(SECTIONS[1::2], SECTIONS[2::2], strict=True))
+NEEDED = {"TensorBoard": "tensorboard", "Lightning": "lightning", "Weights & Biases": "wandb"}
+
+
+@pytest.mark.filterwarnings("default")  # those of Lightning are its own
+@pytest.mark.parametrize("title", BY_TITLE)
+def test_a_section_about_trackers_runs_and_prints_what_it_shows(
+    title, tmp_path, monkeypatch, capsys
+):
+    if package := NEEDED.get(title):
+        pytest.importorskip(package, reason=f"{package} is not installed: make recipes brings it")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    names = {"__name__": "page"}
+    with torch.random.fork_rng(devices=[]):
+        for _, kind, text in BLOCK.findall(SECTIONS[0] + BY_TITLE[title]):
+            if kind == "python":
+                capsys.readouterr()
+                exec(compile(text, TRACKERS.name, "exec"), names)
+            elif kind == "sh":
+                type_lines(tmp_path, text)
+            else:
+                assert kind == "text"
+                told = capsys.readouterr().out
+                assert re.fullmatch(pattern(text), told), told
+    CHECKS.get(title, lambda folder: None)(tmp_path)
+
+
+def check_tensorboard(folder: Path) -> None:
+    points = points_in(folder / "logs" / "lstm")
+    assert [step for step, _ in points["lstm/layer_0/decay_rate"]] == [0, 10, 20]
+    runs = [*(folder / "outputs" / "mine").glob("*/run.json")]
+    assert len(runs) == 4
+    for each in runs:
+        assert [step for step, _ in points_in(each.parent)["updates/loss"]] == [0, 10, 19]
+
+
+def check_lightning(folder: Path) -> None:
+    [file] = folder.rglob("metrics.csv")
+    table = pandas.read_csv(file)
+    rates = table.set_index("step")["model.lstm/layer_0/decay_rate"].dropna()
+    assert rates.index.tolist() == [0, 10, 20]
+    assert table["updates/grad_norm"].notna().sum() == 3
+
+
+def check_wandb(folder: Path) -> None:
+    records = pytest.importorskip("wandb.proto.wandb_internal_pb2")
+    pytest.importorskip("wandb").teardown()  # its process ends, so all of the file is there
+    [file] = folder.rglob("*.wandb")
+    steps = []
+    for data in wandb_records(file.read_bytes()):
+        record = records.Record.FromString(data)
+        items = {".".join(each.nested_key) or each.key: each for each in record.history.item}
+        if items:
+            assert float(items["gradients/lstm/layer_0/decay_rate"].value_json) < 1
+            steps.append(int(items["gradients/update"].value_json))
+    assert steps == [0, 10, 20]
+
+
+def wandb_records(content: bytes) -> Iterator[bytes]:
+    """The records of a file of W&B: a log of LevelDB, behind 7 bytes of its own.
+
+    A block of 32 KiB has pieces: 4 bytes of a checksum, 2 of the size, 1 that says whether the
+    piece is a whole record (1), its first (2), a middle (3) or its last one (4).
+    """
+    assert content[:4] == b":W&B"
+    place, record = 7, b""
+    while place + 7 <= len(content):
+        if (1 << 15) - place % (1 << 15) < 7:
+            place += (1 << 15) - place % (1 << 15)
+            continue
+        size, kind = int.from_bytes(content[place + 4 : place + 6], "little"), content[place + 6]
+        record += content[place + 7 : place + 7 + size]
+        place += 7 + size
+        if kind in (1, 4):
+            yield record
+            record = b""
+
+
+def check_own(folder: Path) -> None:
+    lines = (folder / "curves.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["update"] for line in lines] == [0, 10, 20]
+
+
+CHECKS = {
+    "TensorBoard": check_tensorboard,
+    "Lightning": check_lightning,
+    "Weights & Biases": check_wandb,
+    "A tracker of your own": check_own,
+}
+
+
 def test_every_link_between_the_pages_leads_somewhere():
-    for page in [*PAGES, *MODELS, DOCS.parent / "README.md", DOCS / "architecture.md"]:
+    for page in [*PAGES, *MODELS, TRACKERS, DOCS.parent / "README.md", DOCS / "architecture.md"]:
         for place in re.findall(r"\]\(([^)#:]*)(?:#[\w-]+)?\)", page.read_text("utf-8")):
             assert (page.parent / place).exists(), (page.name, place)

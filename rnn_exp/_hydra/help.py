@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rnn_exp import schema
+from rnn_exp._hydra.besides import PAGE
 from rnn_exp.fields import allowed_of, as_typed
+from rnn_exp.recordings.trackers import Tracking
 from rnn_exp.registry import files_in, folders_in, load_plugins, use_files
 from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.study import StudyPage
@@ -22,6 +24,7 @@ __all__ = ["choices", "completions", "help_lines", "settings_lines"]
 
 _WIDTH = 100
 _LAUNCHER = "hydra.launcher"
+_NOT_OF_A_RUN: tuple[type, ...] = (Objective, Tracking)
 
 
 def help_lines(words: Sequence[str]) -> list[str] | None:
@@ -69,8 +72,9 @@ def settings_lines() -> Iterator[str]:
     yield "Every setting of a run: its key, its default, what is allowed."
     yield ""
     yield from _field_lines(Run, plain_fields())
-    yield from _field_lines(Objective, _objective())
-    page = {f"page.{field.name}": field for field in dataclasses.fields(StudyPage)}
+    for kind in _NOT_OF_A_RUN:
+        yield from _field_lines(kind, _fields(kind))
+    page = {f"{PAGE}.{name}": field for name, field in _fields(StudyPage).items()}
     yield from _field_lines(StudyPage, page)
     for group, kinds in groups().items():
         for name, kind in kinds.items():
@@ -116,8 +120,9 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
     """
     group, _, name = key.rpartition(".")
     kinds: Mapping[str, type] = {}
-    if key in _objective():
-        kinds = {"": Objective}
+    beside = [kind for kind in _NOT_OF_A_RUN if key in _fields(kind)]
+    if beside:
+        kinds = {"": beside[0]}
     elif group == _LAUNCHER:
         from rnn_exp.sweeps.pool import Pool
 
@@ -139,9 +144,9 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
     return list(dict.fromkeys(options)) or None
 
 
-def _objective() -> dict[str, "dataclasses.Field[Any]"]:
+def _fields(kind: type) -> dict[str, "dataclasses.Field[Any]"]:
     """Return the field of a setting that is none of a run, under its key."""
-    return {field.name: field for field in dataclasses.fields(Objective)}
+    return {field.name: field for field in dataclasses.fields(kind)}
 
 
 def _field_lines(kind: type, fields: Mapping[str, "dataclasses.Field[Any]"]) -> Iterator[str]:

@@ -16,6 +16,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from rnn_exp import interrupts
+from rnn_exp._hydra.besides import (
+    BESIDES,
+    objective_from_config,
+    page_from_config,
+    tracking_from_config,
+)
 from rnn_exp._hydra.grammar import bare_key
 from rnn_exp._hydra.grids import PAIRED, PARAMS
 from rnn_exp._hydra.hydra_settings import check_run, check_sweep
@@ -23,8 +29,6 @@ from rnn_exp._hydra.refusals import GO_ON, RunError, refuse
 from rnn_exp._hydra.results import message_of, next_line, run_line
 from rnn_exp.fields import SettingError
 from rnn_exp.program import printable
-from rnn_exp.storage.objective import Objective
-from rnn_exp.storage.study import StudyPage
 from rnn_exp.sweeps import process
 from rnn_exp.words import from_here
 
@@ -38,8 +42,6 @@ __all__ = [
     "checkpoint_seconds",
     "has_own_name",
     "job",
-    "objective_from_config",
-    "page_from_config",
     "register_resolvers",
     "run_from_config",
     "settings_from_config",
@@ -47,9 +49,8 @@ __all__ = [
 
 _OWN_NAMES = ("${rnn_exp.run_name:${hydra.sweep.dir}}", "${rnn_exp.run_name:}")
 ALREADY_THERE_MESSAGE = "This run is already there; to train it again, remove its folder."
-PAGE = "page"
-_NOT_OF_A_RUN = ("hydra", "study", "objective", PAGE, "use")
-_DECIDES_NO_RESULT = ("objective", PAGE, "note", "tags")
+_NOT_OF_A_RUN = ("hydra", "study", *BESIDES, "use")
+_DECIDES_NO_RESULT = (*BESIDES, "note", "tags")
 
 
 class CheckBeforeStart(Callback):
@@ -130,6 +131,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     checkpoint_seconds(config.hydra)
     objective_from_config(config)
     page_from_config(config)
+    tracking_from_config(config)
     folder = Path(config.hydra.run.dir)
     done = is_done(folder, run)
     if not done:
@@ -170,7 +172,8 @@ def job(config: DictConfig) -> float | None:
             bar.on_update(update)
             heartbeat.write(update.number + 1, len(update.runs))
 
-        trained = Job(run, folder, others=_written_by_hydra(folder, hydra))
+        others, tracking = _written_by_hydra(folder, hydra), tracking_from_config(config)
+        trained = Job(run, folder, others=others, tracking=tracking)
         [result] = train_jobs([trained], on_update, checkpoint_seconds(hydra))
     if result.failure:
         raise RunError(result.failure)
@@ -210,7 +213,7 @@ def run_from_config(config: DictConfig) -> "Run":
 
 
 def settings_from_config(config: DictConfig, *, resolve: bool) -> dict[str, Any]:
-    """Return a run's settings in a configuration: not Hydra's own, the study, the objective.
+    """Return a run's settings in a configuration: not Hydra's own, the study, the objective, ….
 
     Args:
         config: the composed configuration.
@@ -229,26 +232,6 @@ def settings_from_config(config: DictConfig, *, resolve: bool) -> dict[str, Any]
         for key, node in content.items()
         if key not in _NOT_OF_A_RUN
     }
-
-
-def objective_from_config(config: DictConfig) -> Objective:
-    """Return the objective in a configuration; a configuration of before has the default.
-
-    Raises:
-        SettingError: if there is no such number.
-    """
-    given: Any = config.get("objective", Objective().objective)
-    return Objective(given)
-
-
-def page_from_config(config: DictConfig) -> StudyPage:
-    """Return what a study's page asks and shows, as a configuration declares it.
-
-    Raises:
-        SettingError: for what is no declaration of a page.
-    """
-    said: Any = OmegaConf.to_container(config.get(PAGE) or OmegaConf.create({}), resolve=True)
-    return StudyPage.of(said)
 
 
 def _section_of(word: str) -> str:

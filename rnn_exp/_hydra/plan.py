@@ -13,17 +13,13 @@ from hydra.core.override_parser.types import OverrideType
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
+from rnn_exp._hydra.besides import PAGE, objective_from_config, tracking_from_config
 from rnn_exp._hydra.composition import Composer, Word
 from rnn_exp._hydra.grids import union_of
 from rnn_exp._hydra.hydra_settings import is_the_same_for_all, may_be_a_run
-from rnn_exp._hydra.job import (
-    PAGE,
-    has_own_name,
-    objective_from_config,
-    run_from_config,
-    settings_from_config,
-)
+from rnn_exp._hydra.job import has_own_name, run_from_config, settings_from_config
 from rnn_exp.fields import SettingError, choice_error
+from rnn_exp.recordings.trackers import Tracking
 from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done
@@ -33,7 +29,7 @@ from rnn_exp.training.trials import refuse_wrong_parts
 
 __all__ = ["PlannedJob", "plan"]
 
-_OBJECTIVE = "objective"
+_OBJECTIVE, _TRACKING = "objective", "tracking"
 
 Settings = dict[str, Any]
 
@@ -48,6 +44,7 @@ class PlannedJob(NamedTuple):
         folder: where the results go.
         done: whether the folder has the results already.
         objective: the number of it that a search looks at.
+        tracking: where its curves go.
     """
 
     number: int
@@ -56,6 +53,7 @@ class PlannedJob(NamedTuple):
     folder: Path
     done: bool
     objective: Objective
+    tracking: Tracking = Tracking()
 
 
 def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> list[PlannedJob]:
@@ -81,13 +79,14 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
             run, config = _composed(composer, jobs, number, number - first)
             own = has_own_name(config)
             folder = folders.of(sweep, run) if own else sweep / str(config.hydra.sweep.subdir)
-            objective = objective_from_config(config)
+            objective, tracking = objective_from_config(config), tracking_from_config(config)
         else:
             objective = Objective(settings.pop(_OBJECTIVE))
+            tracking = Tracking(settings.pop(_TRACKING))
             run = run_from(settings)
             folder = folders.of(sweep, run)
         done = is_done(folder, run)
-        result.append(PlannedJob(number, overrides, run, folder, done, objective))
+        result.append(PlannedJob(number, overrides, run, folder, done, objective, tracking))
     _refuse_several_pages(jobs)
     _refuse_shared_folders(result)
     refuse_wrong_parts(job.run for job in result if not job.done)
@@ -162,11 +161,14 @@ def _refuse_several_pages(jobs: Sequence[Sequence[str]]) -> None:
 def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:
     """Refuse a sweep in which two different runs would write into one folder.
 
-    A run that is there twice has one note, one list of tags and one objective.
+    A run that is there twice has one note, one list of tags, one objective and one tracking.
     """
-    objectives = list(dict.fromkeys(job.objective.objective for job in jobs))
-    if len(objectives) > 1:
-        raise SettingError("objective", ",".join(objectives), "one for the whole sweep")
+    for key, words in (
+        (_OBJECTIVE, [job.objective.objective for job in jobs]),
+        (_TRACKING, [job.tracking.tracking for job in jobs]),
+    ):
+        if len(set(words)) > 1:
+            raise SettingError(key, ",".join(dict.fromkeys(words)), "one for the whole sweep")
     owners: dict[Path, Run] = {}
     for job in jobs:
         first = owners.setdefault(job.folder, job.run)
@@ -196,11 +198,12 @@ class _PlainSettings:
         self.composer, self.known = composer, dict[int, Settings | None]()
 
     def with_values(self, overrides: Sequence[str]) -> Settings | None:
-        """Return the settings of a job and its objective; None if they have to be composed."""
+        """Return the settings of a job, its objective and tracking; None: they must be composed."""
         base = self.composer.base(overrides)
         if id(base) not in self.known:
             settings = settings_from_config(base, resolve=False)
             settings[_OBJECTIVE] = objective_from_config(base).objective
+            settings[_TRACKING] = tracking_from_config(base).tracking
             sweep: Any = OmegaConf.to_container(base.hydra.sweep)
             ours = has_own_name(base) and is_the_same_for_all(sweep["dir"])
             has_interpolation = "${" in str(settings)

@@ -9,8 +9,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from rnn_exp._hydra.besides import objective_from_config
 from rnn_exp._hydra.composition import Composer, hydra_files
-from rnn_exp._hydra.job import CheckBeforeStart, objective_from_config, run_from_config
+from rnn_exp._hydra.job import CheckBeforeStart, run_from_config
 from rnn_exp._hydra.plan import PlannedJob
 from rnn_exp._hydra.refusals import RunError
 from rnn_exp._hydra.results import SweepResults
@@ -89,7 +90,8 @@ class Sweep:
         if self.has_user_callbacks:
             self.configs[planned.run] = config
             self.context.callbacks.on_job_start(config=config, task_function=self.task)
-        return Job(planned.run, folder, hydra_files(config), _logging(config))
+        files, logging = hydra_files(config), _logging(config)
+        return Job(planned.run, folder, files, logging, tracking=planned.tracking)
 
     def _call_back(self, results: Mapping[Run, JobResult]) -> None:
         """Call the users' callbacks of the ends of jobs."""

@@ -62,7 +62,8 @@ class Recorder:
         steps_of: the names of modules that are called once a time step.
         optimizer: whose steps end updates; None: an update ends when weights have moved.
         folder: where rows go as they come; None: they stay in memory.
-        ended: is called with the number of every recorded update when it has ended.
+        ended: is called with the number of every recorded update when it has ended, and with what
+            was measured of the optimizer's step.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Recorder:
         steps_of: Iterable[str] = (),
         optimizer: torch.optim.Optimizer | None = None,
         folder: Path | None = None,
-        ended: Callable[[int], None] = lambda _: None,
+        ended: Callable[[int, Mapping[str, Any]], None] = lambda *_: None,
     ) -> None:
         fused, stepped = fused_modules(model), called_modules(model, steps_of)
         if not fused and not stepped:
@@ -290,7 +291,7 @@ class Recorder:
         self._note_bad(first_bad(number, calls))
         if measured:
             self.updates.append({"update": number, **measured})
-        self._ended(number)
+        self._ended(number, measured)
 
     def _note_bad(self, found: BadValue | None) -> None:
         if found is not None and not self.bad:  # all that follows it is not finite as well

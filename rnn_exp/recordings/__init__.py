@@ -1,1 +1,1 @@
-"""What a recording of somebody's network says, from its tables alone: in numbers and in a line."""
+"""What a recording of somebody's network says, from its tables alone; and where its curves go."""

@@ -50,9 +50,9 @@ NO_VALUE = ("inf", "nan")
 """The statuses of a gradient that is not finite."""
 
 
-def carrier_of(rows: pd.DataFrame) -> str:
+def carrier_of(rows: pd.DataFrame | Mapping[str, np.ndarray]) -> str:
     """Return the column that shows how far back a gradient reaches: ∂L/∂c_t where there is a c."""
-    there = (name for name in CARRIERS if name in rows and rows[name].notna().any())
+    there = (name for name in CARRIERS if name in rows and not np.all(pd.isna(rows[name])))
     return next(there, "log10_total")
 
 

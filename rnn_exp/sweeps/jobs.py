@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rnn_exp.recordings.trackers import Tracking
 from rnn_exp.registry import why_of
 from rnn_exp.storage import writing
 from rnn_exp.sweeps.available import available
@@ -43,6 +44,7 @@ class Job:
         logging: how the job's log is written, a dictionary of ``logging.config``; None: logging
             is set up already.
         others: paths of files in the folder that were written before, beside ``files``.
+        tracking: where its curves go while it trains.
     """
 
     run: Run
@@ -51,6 +53,7 @@ class Job:
     logging: Mapping[str, Any] | None = None
 
     others: Sequence[str] = ()
+    tracking: Tracking = dataclasses.field(default_factory=Tracking)
 
     @property
     def beside(self) -> list[str]:

@@ -1,4 +1,7 @@
-"""Saving: the runs of a chunk on disk while they train, and from where they go on after a kill."""
+"""Saving: the runs of a chunk on disk while they train, and from where they go on after a kill.
+
+Their curves go to trackers as well, where that is asked for.
+"""
 
 import dataclasses
 import logging
@@ -6,6 +9,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
+from rnn_exp.recordings.curves import curves_of
+from rnn_exp.recordings.trackers import Tracker
 from rnn_exp.schema import tables_of
 from rnn_exp.storage import checkpoint, unfinished, writing
 from rnn_exp.storage.files import put_aside, remove_half_written
@@ -15,7 +22,7 @@ from rnn_exp.sweeps.jobs import Job, JobResult, failed, tell, write_log
 from rnn_exp.training.batch import StateError
 from rnn_exp.training.experiment import Chunk, Snapshot
 from rnn_exp.training.loop import Update
-from rnn_exp.training.outcome import in_words
+from rnn_exp.training.outcome import Tables, in_words
 from rnn_exp.training.run import Run
 
 __all__ = ["Saver", "Start", "chunk_from", "remove_saved", "start_of"]
@@ -108,10 +115,18 @@ class Saver:
         self.jobs = {start.job.run: start.job for start in starts}
         self._chunk, self._clock = chunk, clock
         self._parts = {start.job.run: start.parts for start in starts}
+        self._curves = _Curves(starts)
         run = starts[0].job.run
         self._rows_of_an_update = run.task.steps * run.network.num_layers
         # While it writes, rows are neither with the chunk nor on disk: no checkpoint then.
         self._is_writing = False
+
+    def track(self, update: Update) -> None:
+        """Send the curves of an update to the trackers of the runs that recorded it."""
+        for run in self._curves.tracked(update.runs):
+            tables = self._chunk.recorded(run, update)
+            if tables is not None:
+                self._curves.send(run, tables)
 
     def save_what_is_due(self) -> None:
         """Write checkpoints if it is time; or else rows, if there are as many as a part has."""
@@ -146,6 +161,7 @@ class Saver:
         job, parts = self.jobs[run], self._parts.pop(run)
         try:
             outcome = self._chunk.outcome(run, update)
+            self._curves.send(run, outcome.tables)
             writing.write(job.folder, outcome, parts, job.beside)
         except Exception as error:
             return failed(job, error)
@@ -160,7 +176,10 @@ class Saver:
     def _add_rows(self, run: Run) -> bool:
         """Write a run's new rows; return whether that was possible."""
         try:
-            self._parts[run].add(self._chunk.take(run))
+            tables = self._chunk.take(run)
+            if tables is not None:
+                self._curves.send(run, tables)
+            self._parts[run].add(tables)
         except OSError as error:
             log.warning("rows are kept in memory, as they could not be written: %s", error)
             return False
@@ -174,3 +193,59 @@ class Saver:
             log.warning("no checkpoint could be written: %s", error)
             return False
         return True
+
+
+class _Curves:
+    """Sends what is recorded of the runs of a chunk to their trackers, each update once.
+
+    What is written into a checkpoint was sent before, also where Ctrl-C came between an update and
+    its curves: then it is sent with the rows. So a run that goes on lacks no point.
+
+    Args:
+        starts: from where the jobs of the chunk began.
+    """
+
+    def __init__(self, starts: Sequence[Start]) -> None:
+        self._trackers: dict[Run, Tracker] = {}
+        self._next: dict[Run, int] = {}
+        for start in starts:
+            job, made = start.job, 0 if start.snapshot is None else start.snapshot.updates
+            try:
+                tracker = job.tracking.open(job.folder, made)
+            except OSError as error:
+                _no_more(error)
+                continue
+            if tracker is not None:
+                self._trackers[job.run], self._next[job.run] = tracker, made
+
+    def tracked(self, runs: Sequence[Run]) -> list[Run]:
+        """Return those of some runs that have a tracker."""
+        return [run for run in runs if run in self._trackers]
+
+    def send(self, run: Run, tables: Tables) -> None:
+        """Send the recorded updates in some tables that were not sent yet.
+
+        Args:
+            run: the run, with or without a tracker.
+            tables: its tables of updates and of gradients.
+        """
+        updates = tables["updates"]
+        if run not in self._trackers or updates["update"][-1] < self._next[run]:
+            return
+        gradients = pd.DataFrame(tables["gradients"])
+        for place, number in enumerate(map(int, updates["update"])):
+            if number < self._next[run]:
+                continue
+            row = {name: values[place] for name, values in updates.items()}
+            curves = curves_of(gradients[gradients["update"] == number], row)
+            try:
+                self._trackers[run].log(number, curves)
+            except OSError as error:
+                _no_more(error)
+                del self._trackers[run]
+                return
+            self._next[run] = number + 1
+
+
+def _no_more(error: OSError) -> None:
+    log.warning("training goes on without curves, as they could not be written: %s", error)

@@ -188,6 +188,7 @@ def _train_together(
     saver = Saver(chunk, starts, clock)
     try:
         for update, ended in chunk.train():
+            saver.track(update)
             for run in ended:
                 yield saver.jobs[run], saver.write_results(run, update)
             if on_update is not None:

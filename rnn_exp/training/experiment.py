@@ -22,9 +22,9 @@ from rnn_exp.theory.prediction import predict
 from rnn_exp.training.batch import RunBatch
 from rnn_exp.training.devices import torch_device
 from rnn_exp.training.loop import Update, train
-from rnn_exp.training.outcome import Outcome, Tables, outcome_of, tables_from
+from rnn_exp.training.outcome import Outcome, Tables, curve_tables, outcome_of, tables_from
 from rnn_exp.training.planning import chunks
-from rnn_exp.training.recorder import Recorder, Rows
+from rnn_exp.training.recorder import Recorder, Rows, rows_of
 from rnn_exp.training.run import Run
 from rnn_exp.training.trials import refuse_wrong_parts
 
@@ -132,6 +132,20 @@ class Chunk:
             update.divergences.get(run),
             run in update.solved,
         )
+
+    def recorded(self, run: Run, update: Update) -> Tables | None:
+        """Return the tables of updates and of gradients of one update; None: nothing was recorded.
+
+        What was recorded is held as before.
+
+        Args:
+            run: one of those that made the update.
+            update: as `train` yields it.
+        """
+        is_held = self._recorder.wanted(update.number) or run in update.divergences
+        if update.recorded is None or not is_held:
+            return None
+        return curve_tables(run, rows_of(update.recorded, update.runs.index(run)))
 
     def take(self, run: Run) -> Tables | None:
         """Return the tables of what was recorded of a run since last time; None: nothing was.

@@ -21,7 +21,7 @@ from rnn_exp.training.verdicts import (
 )
 from rnn_exp.words import number
 
-__all__ = ["Outcome", "Table", "Tables", "in_words", "outcome_of", "tables_from"]
+__all__ = ["Outcome", "Table", "Tables", "curve_tables", "in_words", "outcome_of", "tables_from"]
 
 Table = dict[str, np.ndarray]
 """A table by column."""
@@ -120,10 +120,22 @@ def tables_from(run: Run, rows: Rows, first_row: Rows, prediction: Prediction) -
     carrier = carried(first_row, 0).carrier
     theory = theory_of(run, prediction, carrier, first_row)
     return {
-        "updates": {name: rows[name] for name in TABLES["updates"].names if name in rows},
-        "gradients": _gradient_table(run, rows | _predicted(rows, first_row, carrier, theory)),
+        **curve_tables(run, rows | _predicted(rows, first_row, carrier, theory)),
         "exponents": _exponent_table(rows),
         "jacobians": _jacobian_table(run, rows),
+    }
+
+
+def curve_tables(run: Run, rows: Rows) -> Tables:
+    """Return the tables of updates and of gradients of some recorded updates of a run.
+
+    Args:
+        run: the run.
+        rows: of these updates.
+    """
+    return {
+        "updates": {name: rows[name] for name in TABLES["updates"].names if name in rows},
+        "gradients": _gradient_table(run, rows),
     }
 
 

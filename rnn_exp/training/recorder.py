@@ -30,6 +30,7 @@ __all__ = [
     "Rows",
     "of_step",
     "row_of",
+    "rows_of",
 ]
 
 Rows = dict[str, np.ndarray]
@@ -145,7 +146,7 @@ class Recorder:
             if only is None or run in only:
                 self._held[run].append((place, measured))
                 if run not in self._first:
-                    self._first[run] = _rows([row_of(measured, place)])
+                    self._first[run] = rows_of(measured, place)
 
     def first(self, run: Run) -> Rows:
         """Return what was recorded of a run at its first recorded update, also if it was taken."""
@@ -201,3 +202,13 @@ def row_of(measured: Mapping[str, Tensor], place: int) -> dict[str, Any]:
         own = values[..., place]
         row[name] = own.cpu().numpy() if own.ndim else own.item()
     return row
+
+
+def rows_of(measured: Mapping[str, Tensor], place: int) -> Rows:
+    """Return what was measured of one run at one update as rows, of which there is one.
+
+    Args:
+        measured: as `Recorder.measure` returns it.
+        place: of the run.
+    """
+    return _rows([row_of(measured, place)])

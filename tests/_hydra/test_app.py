@@ -485,6 +485,12 @@ REFUSED = {
     ): "network.activation=tanhh is not possible: allowed is one of tanh, sigmoid, relu, identity, "
     "softsign, hard_tanh, leaky_relu, elu, gelu (did you mean tanh?)",
     ("objective=decay_rat",): "(did you mean decay_rate?)",
+    (
+        "tracking=tensorbord",
+    ): "tracking=tensorbord is not possible: allowed is one of none, tensorboard (did you mean "
+    "tensorboard?)",
+    ("-m", "seed=0,1", "tracking=no"): "tracking=no is not possible: allowed is one of none",
+    ("tracking=null",): "tracking=null is not possible: allowed is one of none, tensorboard",
     ("objective=[final_loss]",): "objective=[final_loss] is not possible: allowed is one value",
     ("-m", "seed=0,1", "objective=1"): "objective=1 is not possible: allowed is one of lags, ",
     ("task.length=0",): "task.length=0 is not possible: allowed is a whole number of at least 2",
@@ -544,6 +550,7 @@ REFUSED = {
 # Those that the checker of types refuses first, and what `in_process` leaves out: these have a
 # process of their own, in which nothing is checked.
 UNCHECKED = {
+    ("tracking=null",),
     ("-m", "seed=0,1", "objective=1"),
     ("task.length=ten",),
     ("seed=1.5",),

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from rnn_exp import figures
-from rnn_exp._hydra.job import page_from_config, run_from_config
+from rnn_exp._hydra.besides import page_from_config
+from rnn_exp._hydra.job import run_from_config
 from rnn_exp.networks.inits import INITS, Gaussian, Identity, Orthogonal, TorchDefault, Unit
 from rnn_exp.networks.network import Network
 from rnn_exp.storage.study import StudyPage

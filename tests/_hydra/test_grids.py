@@ -116,7 +116,7 @@ NOT_IN_EFFECT = {
     "nothing but the first line": (HEADER, [MINE, "is empty"]),
     "a list": (HEADER + "- 1\n", [MINE, "is a list"]),
     "a list without first line": ("- 1\n", [MINE, "is a list"]),
-    "a word": (HEADER + "hello\n", [MINE, "hello=null", "task, training"]),
+    "a word": (HEADER + "hello\n", [MINE, "hello=null", "task, tracking, training"]),
     "a misspelt section": (HEADER + "trainning: {updates: 1}\n", [MINE, "did you mean training?"]),
     "a misspelt setting": (
         HEADER + "training: {update: 1}\n",

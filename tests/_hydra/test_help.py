@@ -88,6 +88,7 @@ def test_a_setting_says_what_is_allowed_and_what_it_means():
 
     assert f"network.activation tanh one of {', '.join(ACTIVATIONS)} " in text
     assert "objective final_loss one of lags, " in text
+    assert "tracking none one of none, tensorboard " in text
     assert (
         "training.clip_norm null a number above 0 or null the gradient of a run is scaled" in text
     )
@@ -103,6 +104,7 @@ def test_a_setting_says_what_is_allowed_and_what_it_means():
         ("training.optimizer", OPTIMIZERS),
         ("hydra.launcher.backend", ["processes", "dask", "ray"]),
         ("objective", NUMBERS),
+        ("tracking", ["none", "tensorboard"]),
         ("training.updates", None),
         ("seed", None),
         ("network.colour", None),

@@ -49,9 +49,9 @@ class CheckedSweeper(BasicSweeper):
             BlockingIOError: if another process trains a sweep in the same folder.
             ConnectionError: if a cluster does not answer.
         """
+        from rnn_exp._hydra.besides import page_from_config
         from rnn_exp._hydra.composition import Composer
         from rnn_exp._hydra.grids import jobs_of_sweeper
-        from rnn_exp._hydra.job import page_from_config
         from rnn_exp._hydra.plan import plan
         from rnn_exp._hydra.results import SweepResults
         from rnn_exp.sweeps.run_list import write_run_list

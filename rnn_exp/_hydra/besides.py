@@ -1,0 +1,51 @@
+"""Settings beside those of a run: the objective, the page and trackers, which decide no result."""
+
+from typing import Any, Final
+
+from omegaconf import DictConfig, OmegaConf
+
+from rnn_exp.recordings.trackers import Tracking
+from rnn_exp.storage.objective import Objective
+from rnn_exp.storage.study import StudyPage
+
+__all__ = [
+    "BESIDES",
+    "PAGE",
+    "objective_from_config",
+    "page_from_config",
+    "tracking_from_config",
+]
+
+PAGE: Final = "page"
+BESIDES: Final = ("objective", PAGE, "tracking")
+"""The sections of a configuration that are read here."""
+
+
+def objective_from_config(config: DictConfig) -> Objective:
+    """Return the objective in a configuration; a configuration of before has the default.
+
+    Raises:
+        SettingError: if there is no such number.
+    """
+    given: Any = config.get("objective", Objective().objective)
+    return Objective(given)
+
+
+def tracking_from_config(config: DictConfig) -> Tracking:
+    """Return where a configuration sends curves; one of before has the default.
+
+    Raises:
+        SettingError: if there is no such place, or its package is not installed.
+    """
+    given: Any = config.get("tracking", Tracking().tracking)
+    return Tracking(given)
+
+
+def page_from_config(config: DictConfig) -> StudyPage:
+    """Return what a study's page asks and shows, as a configuration declares it.
+
+    Raises:
+        SettingError: for what is no declaration of a page.
+    """
+    said: Any = OmegaConf.to_container(config.get(PAGE) or OmegaConf.create({}), resolve=True)
+    return StudyPage.of(said)
