@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from rnn_exp.fields import SettingError
 from rnn_exp.probe.bad import BadValue, NonFiniteError, Profiled, first_bad
-from rnn_exp.probe.fused import FusedCalls, Measured
+from rnn_exp.probe.fused import FusedCalls
 from rnn_exp.probe.hooks import Hooks, watch_gradient
+from rnn_exp.probe.measured import Measured
 from rnn_exp.probe.modules import RecorderError, called_modules, fused_modules, shown
 from rnn_exp.probe.rows import Rows, frame_of
 from rnn_exp.probe.stepped import Step, SteppedCalls
@@ -217,9 +218,8 @@ class Recorder:
         elif isinstance(module, nn.RNNBase) and torch.is_grad_enabled():
             self._fused.after(module, args, kwargs, result, next(self._places))
             if self.watching.stop_on_nonfinite:
-                number, sizes = self._fused.states(module, args, kwargs, result)
-                call = Profiled(0, self.names[module], number, sizes)
-                self._stop(first_bad(self.update, [call]))
+                calls = self._fused.states(module, args, kwargs, result)
+                self._stop(first_bad(self.update, calls))
 
     def _watch_hidden(self, module: nn.Module, result: object) -> None:
         """Refuse a graph that is made in a backward pass and has one of its own in it.
@@ -241,7 +241,7 @@ class Recorder:
         """See whether what a call has received is finite, and take the norm of all gradients."""
         self._note_gradient(measured.call.module)
         if self.watching.stop_on_nonfinite:
-            self._stop(first_bad(self.update, [_profiled(measured)]))
+            self._stop(first_bad(self.update, [measured.profiled()]))
 
     def _check_step(self, module: nn.Module, step: Step, gradient: Tensor) -> None:
         """Do the same for a module that is called once a time step."""
@@ -270,11 +270,13 @@ class Recorder:
     def _end(self, measured: Mapping[str, Any]) -> None:
         """End an update, with what is known of the optimiser's step."""
         number, wanted = self.update, self._wanted()
-        fused, chains = self._fused.take(), self._stepped.take()
+        cuts, fused, chains = self._fused.cuts(), self._fused.take(), self._stepped.take()
         self.update, self._was_called = number + 1, False
         if not wanted or not (fused or chains):
             return
-        calls = [_profiled(each) for each in fused]
+        calls, why = list(fused), "it begins with the state of a call before, detached from it"
+        for name, call in cuts:
+            self.cuts.append({"update": number, "module": name, "call": call, "why": why})
         for chain in chains:
             calls.append(Profiled(chain.place, chain.name, chain.number, [chain.profile]))
             if chain.why_cut:
@@ -295,7 +297,3 @@ class Recorder:
     def _note_bad(self, found: BadValue | None) -> None:
         if found is not None and not self.bad:  # all that follows it is not finite as well
             self.bad.append(found)
-
-
-def _profiled(measured: Measured) -> Profiled:
-    return Profiled(measured.place, measured.call.name, measured.number, measured.profiles)
