@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from rnn_exp.fields import SettingError
-from rnn_exp.probe import BadValue, Recorder, Watching
+from rnn_exp.probe import BadValue, Recorder, StepsOf, Watching
 from rnn_exp.probe.rows import Rows
 from rnn_exp.recordings.line import parts_of
 from rnn_exp.recordings.sentences import html_of, many_losses, sentences_of
@@ -37,7 +37,7 @@ def record_gradients(
     model: nn.Module,
     *,
     every: int = 1,
-    steps_of: Iterable[str] = (),
+    steps_of: StepsOf = (),
     reduction: Reduction = "mean",
     optimizer: torch.optim.Optimizer | None = None,
     stop_on_nonfinite: bool = False,
@@ -57,7 +57,9 @@ def record_gradients(
     Args:
         model: any module.
         every: the first update of so many is recorded.
-        steps_of: the names (``model.named_modules()``) of modules called once a time step.
+        steps_of: the names (``model.named_modules()``) of modules called once a time step. What one
+            returns that reaches its next call is its state; or say where it is in what it returns:
+            ``{"decoder": 1}``, ``{"decoder": "state"}``, ``{"decoder": "1.0"}``.
         reduction: ``"mean"``: the loss is a mean over the batch, and a norm is the root mean square
             over the batch of each sequence's own; ``"sum"``: it is a sum.
         optimizer: whose steps end updates; its gradient's norm, clipping and how far the weights
@@ -95,7 +97,7 @@ def _watching(every: int, reduction: str, stop_on_nonfinite: bool) -> Watching:
 def _recorder(
     model: nn.Module,
     watching: Watching,
-    steps_of: Iterable[str],
+    steps_of: StepsOf,
     optimizer: torch.optim.Optimizer | None,
     shown: "_LiveLine",
 ) -> Recorder:

@@ -50,7 +50,7 @@ def reached(tensors: Iterable[Tensor], wanted: Collection[Edge], *, all_of: bool
     Args:
         tensors: where to begin.
         wanted: the places.
-        all_of: look for all of them, also behind one that was found; else one is enough.
+        all_of: look for all to which a way leads past the others; else one is enough.
     """
     found: set[Edge] = set()
     oldest = min((edge.number for edge in wanted), default=None)
@@ -65,6 +65,7 @@ def reached(tensors: Iterable[Tensor], wanted: Collection[Edge], *, all_of: bool
             found.add(edge)
             if not all_of:
                 return found
+            continue
         # What was made before all of them cannot depend on them.
         if node in seen or edge.number < oldest:
             continue

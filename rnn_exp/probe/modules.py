@@ -6,18 +6,24 @@ from typing import Final
 import torch
 from torch import nn
 
+from rnn_exp.probe.hooks import watch_gradient
 from rnn_exp.probe.torch_names import in_transform
 
 __all__ = [
     "FUSED",
     "RecorderError",
+    "StepsOf",
     "called_modules",
     "fused_modules",
+    "paths_of",
     "refuse_call",
     "refuse_graph_of_gradients",
+    "refuse_hidden",
     "shown",
 ]
 
+StepsOf = str | Iterable[str] | Mapping[str, str | int | None]
+"""Names of modules that are called once a time step, alone or with the place of their state."""
 FUSED: Final = (nn.RNN, nn.GRU, nn.LSTM)
 """The modules that compute all time steps in one call."""
 
@@ -50,6 +56,38 @@ def fused_modules(model: nn.Module) -> dict[nn.Module, str]:
     return found
 
 
+def paths_of(steps_of: StepsOf) -> dict[str, str | None]:
+    """Return the names of step modules, with the path to the state in what each returns.
+
+    Args:
+        steps_of: names; or with each the place of its state: a number, a key, a path such as "1.0".
+
+    Raises:
+        RecorderError: for what is no name, or no place.
+    """
+    given = steps_of if isinstance(steps_of, Mapping) else dict.fromkeys(_names(steps_of))
+    for name, place in given.items():
+        if not isinstance(name, str):
+            raise RecorderError(
+                f"steps_of: a {type(name).__name__} came, and what is allowed are names of modules "
+                "(model.named_modules()), such as steps_of=['cell']"
+            )
+        if place is not None and (not isinstance(place, str | int) or isinstance(place, bool)):
+            raise RecorderError(
+                f"steps_of={{{name!r}: …}}: a {type(place).__name__} came, and what is allowed is "
+                "the place of the state in what the module returns: 1, 'state', '1.0'"
+            )
+    return {name: None if place is None else str(place) for name, place in given.items()}
+
+
+def _names(steps_of: object) -> Iterable[str]:
+    if isinstance(steps_of, str):
+        return [steps_of]
+    if isinstance(steps_of, Iterable) and not isinstance(steps_of, nn.Module):
+        return steps_of
+    return [steps_of]  # type: ignore[list-item] # said by name where it is no string
+
+
 def called_modules(model: nn.Module, names: Iterable[str]) -> dict[nn.Module, str]:
     """Return the modules that are called once a time step, with their names.
 
@@ -62,7 +100,7 @@ def called_modules(model: nn.Module, names: Iterable[str]) -> dict[nn.Module, st
     """
     there = dict(model.named_modules())
     found: dict[nn.Module, str] = {}
-    for name in [names] if isinstance(names, str) else names:
+    for name in names:
         if name not in there:
             near = ", ".join(repr(each) for each in there if each) or "none, it has no parts"
             raise RecorderError(f"steps_of={name!r}: the model has no such module; it has {near}")
@@ -110,6 +148,30 @@ def refuse_call(name: str, module: nn.Module, values: torch.Tensor) -> None:
             f"{shown(name, module)} cannot be recorded in float16: there a loss is scaled, and all "
             "gradients with it; use bfloat16 or float32"
         )
+
+
+def refuse_hidden(name: str, module: nn.Module, tensors: Iterable[torch.Tensor]) -> None:
+    """Refuse a graph that is made in a backward pass and has one of its own in it.
+
+    A checkpoint with use_reentrant=False computes the call again too, and has none.
+
+    Args:
+        name: of the module.
+        module: that was called in a backward pass.
+        tensors: of this graph.
+
+    Raises:
+        RecorderError: when a gradient comes to them.
+    """
+
+    def refuse(_: torch.Tensor) -> None:
+        raise RecorderError(
+            f"{shown(name, module)} cannot be recorded: it runs under checkpoint(…, "
+            "use_reentrant=True), which hides its graph; use use_reentrant=False"
+        )
+
+    for each in tensors:
+        watch_gradient(each, refuse)
 
 
 _FORWARDS: Final[Mapping[type, object]] = {kind: kind.forward for kind in FUSED}

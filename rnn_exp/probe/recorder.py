@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,25 @@ from torch import Tensor, nn
 from rnn_exp.fields import SettingError
 from rnn_exp.probe.bad import BadValue, NonFiniteError, Profiled, first_bad
 from rnn_exp.probe.fused import FusedCalls
-from rnn_exp.probe.hooks import Hooks, watch_gradient
+from rnn_exp.probe.hooks import Hooks
 from rnn_exp.probe.measured import Measured
-from rnn_exp.probe.modules import RecorderError, called_modules, fused_modules, shown
+from rnn_exp.probe.modules import (
+    RecorderError,
+    StepsOf,
+    called_modules,
+    fused_modules,
+    paths_of,
+    refuse_hidden,
+    shown,
+)
+from rnn_exp.probe.outputs import tensors_with_graph
 from rnn_exp.probe.rows import Rows, frame_of
-from rnn_exp.probe.stepped import Step, SteppedCalls
+from rnn_exp.probe.stepped import SteppedCalls
+from rnn_exp.probe.steps import Step
 from rnn_exp.probe.torch_names import (
     aside,
     in_backward,
     in_transform,
-    tensors_with_graph,
 )
 from rnn_exp.probe.updates import Counter, Steps
 
@@ -60,7 +69,8 @@ class Recorder:
     Args:
         model: any module.
         watching: what is recorded.
-        steps_of: the names of modules that are called once a time step.
+        steps_of: the names of modules that are called once a time step; with the place of the
+            state in what each returns, or None.
         optimizer: whose steps end updates; None: an update ends when weights have moved.
         folder: where rows go as they come; None: they stay in memory.
         ended: is called with the number of every recorded update when it has ended.
@@ -71,12 +81,13 @@ class Recorder:
         model: nn.Module,
         watching: Watching,
         *,
-        steps_of: Iterable[str] = (),
+        steps_of: StepsOf = (),
         optimizer: torch.optim.Optimizer | None = None,
         folder: Path | None = None,
         ended: Callable[[int], None] = lambda _: None,
     ) -> None:
-        fused, stepped = fused_modules(model), called_modules(model, steps_of)
+        paths = paths_of(steps_of)
+        fused, stepped = fused_modules(model), called_modules(model, paths)
         if not fused and not stepped:
             there = ", ".join(name for name, _ in model.named_modules() if name) or "none"
             raise RecorderError(
@@ -86,7 +97,8 @@ class Recorder:
         self.watching, self.model, self.names = watching, model, {**fused, **stepped}
         self._stepped_names = stepped
         self._fused = FusedCalls(fused, watching.is_mean, self._check)
-        self._stepped = SteppedCalls(stepped, watching.is_mean, self._check_step)
+        given = {each: path for each, name in stepped.items() if (path := paths[name]) is not None}
+        self._stepped = SteppedCalls(stepped, given, watching.is_mean, self._check_step)
         self._hooks = Hooks(self.names, self._before, self._after)
         self._counter = Counter(model, self.names)
         self._steps = None if optimizer is None else Steps(optimizer, self._wanted, self._end)
@@ -133,6 +145,7 @@ class Recorder:
 
     def doubts(self) -> Iterator[str]:
         """Yield what was seen of no use: modules without a call or gradient, a still optimizer."""
+        yield from self._stepped.choices()
         if self.bad:
             return
         if left := self._shown(self._kept - self._reached):
@@ -195,7 +208,7 @@ class Recorder:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
         if in_backward():
-            self._watch_hidden(module, result)
+            refuse_hidden(self.names[module], module, tensors_with_graph(result))
             return
         if torch.is_grad_enabled():
             self._was_called = True
@@ -212,30 +225,14 @@ class Recorder:
         if any(each.numel() for each in tensors_with_graph(result)):
             self._kept.add(module)
         if module in self._stepped_names:
-            step = self._stepped.after(module, result, next(self._places))
-            if step is not None and self.watching.stop_on_nonfinite:
-                self._check_size(module, step)
+            for step in self._stepped.after(module, (args, kwargs), result, next(self._places)):
+                if self.watching.stop_on_nonfinite:
+                    self._check_size(module, step)
         elif isinstance(module, nn.RNNBase) and torch.is_grad_enabled():
             self._fused.after(module, args, kwargs, result, next(self._places))
             if self.watching.stop_on_nonfinite:
                 calls = self._fused.states(module, args, kwargs, result)
                 self._stop(first_bad(self.update, calls))
-
-    def _watch_hidden(self, module: nn.Module, result: object) -> None:
-        """Refuse a graph that is made in a backward pass and has one of its own in it.
-
-        A checkpoint with use_reentrant=False computes the call again too, and has none.
-        """
-        where = shown(self.names[module], module)
-
-        def refuse(_: Tensor) -> None:
-            raise RecorderError(
-                f"{where} cannot be recorded: it runs under checkpoint(…, use_reentrant=True), "
-                "which hides its graph; use use_reentrant=False"
-            )
-
-        for each in tensors_with_graph(result):
-            watch_gradient(each, refuse)
 
     def _check(self, measured: Measured) -> None:
         """See whether what a call has received is finite, and take the norm of all gradients."""
@@ -255,7 +252,7 @@ class Recorder:
             self._steps.ask_for_norm()
 
     def _check_size(self, module: nn.Module, step: Step) -> None:
-        if not all(math.isfinite(float(size)) for size in step.sizes):
+        if not all(math.isfinite(float(each.size)) for each in step.state):
             self._stop(self._at_step(module, step, is_forward=True))
 
     def _at_step(self, module: nn.Module, step: Step, *, is_forward: bool) -> BadValue:

@@ -18,7 +18,6 @@ __all__ = [
     "in_backward",
     "in_transform",
     "made_at",
-    "tensors_with_graph",
     "times_changed",
     "weights_by_name",
     "weights_used",
@@ -106,15 +105,6 @@ def _itself(tensor: Tensor) -> Tensor:
 def in_transform() -> bool:
     """Say whether a transform of torch.func is going on: what it computes with is gone after it."""
     return torch._C._functorch.peek_interpreter_stack() is not None  # noqa: SLF001
-
-
-def tensors_with_graph(result: object) -> list[Tensor]:
-    """Return the tensors that a call returned which can receive a gradient."""
-    if isinstance(result, Tensor):
-        return [result] if result.requires_grad else []
-    if isinstance(result, tuple | list):  # packed sequences too
-        return [tensor for each in result for tensor in tensors_with_graph(each)]
-    return []
 
 
 def made_at(node: Any) -> int:  # noqa: ANN401 - torch's nodes have no class in common

@@ -95,7 +95,7 @@ def test_one_gpu_of_data_parallel_calls_the_module_itself():
 def test_a_step_that_returns_no_tensor_is_refused_by_name():
     class Odd(nn.Module):
         def forward(self, x):
-            return {"h": x}
+            return {"h": str(x)}
 
     model = nn.ModuleDict({"cell": Odd()})
     with (
