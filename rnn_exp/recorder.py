@@ -13,6 +13,7 @@ from torch import nn
 
 from rnn_exp.fields import SettingError
 from rnn_exp.probe import BadValue, Recorder, StepsOf, Watching
+from rnn_exp.probe.modules import paths_of, refuse_other
 from rnn_exp.probe.rows import Rows
 from rnn_exp.recordings.line import parts_of
 from rnn_exp.recordings.sentences import html_of, many_losses, sentences_of
@@ -40,6 +41,7 @@ def record_gradients(
     steps_of: StepsOf = (),
     reduction: Reduction = "mean",
     optimizer: torch.optim.Optimizer | None = None,
+    scaler: torch.amp.GradScaler | None = None,
     stop_on_nonfinite: bool = False,
     path: str | Path | None = None,
     live: bool = False,
@@ -64,6 +66,7 @@ def record_gradients(
             over the batch of each sequence's own; ``"sum"``: it is a sum.
         optimizer: whose steps end updates; its gradient's norm, clipping and how far the weights
             move are recorded too. Without it an update ends when weights have moved in place.
+        scaler: that multiplies the loss (mixed precision); its factor is left out everywhere.
         stop_on_nonfinite: record every update; stop with a `NonFiniteError` that says where.
         path: of a folder to which rows go as they come; None: they stay in memory.
         live: show the latest recorded update (`GradientRecording.line`) on stderr, now and then.
@@ -82,9 +85,19 @@ def record_gradients(
         >>> len(recording.to_frame())
         7
     """
+    refuse_other(model, optimizer, scaler)
     shown = _LiveLine(path, sys.stderr if live else None)
     watching = _watching(every, reduction, stop_on_nonfinite)
-    return GradientRecording(_recorder(model, watching, steps_of, optimizer, shown), shown)
+    recorder = Recorder(
+        model,
+        watching,
+        rows=shown.rows,
+        steps_of=paths_of(steps_of),
+        optimizer=optimizer,
+        scaler=scaler,
+        ended=shown.show,
+    )
+    return GradientRecording(recorder, shown)
 
 
 def _watching(every: int, reduction: str, stop_on_nonfinite: bool) -> Watching:
@@ -92,27 +105,6 @@ def _watching(every: int, reduction: str, stop_on_nonfinite: bool) -> Watching:
     if reduction not in ("mean", "sum"):
         raise SettingError("reduction", reduction, "'mean' or 'sum'")
     return Watching(every, reduction == "mean", stop_on_nonfinite)
-
-
-def _recorder(
-    model: nn.Module,
-    watching: Watching,
-    steps_of: StepsOf,
-    optimizer: torch.optim.Optimizer | None,
-    shown: "_LiveLine",
-) -> Recorder:
-    """Return a recorder whose latest update is at hand to be shown."""
-    rows = shown.rows
-    recorder = Recorder(
-        model,
-        watching,
-        steps_of=steps_of,
-        optimizer=optimizer,
-        folder=rows.folder,
-        ended=shown.show,
-    )
-    recorder.rows = rows
-    return recorder
 
 
 class _LatestRows(Rows):

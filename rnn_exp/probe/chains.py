@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from rnn_exp.probe.torch_names import aside, made_at
+from rnn_exp.probe.torch_names import aside, leave_uncompiled, made_at
 
 __all__ = ["Edge", "edge_of", "edges_of", "reached", "watch_readers"]
 
@@ -100,7 +100,7 @@ def watch_readers(
         seen.add(node)
         for place, (following, number) in enumerate(node.next_functions):
             if following is not None and _edge(following, number) == wanted:
-                handles.append(node.register_hook(_Part(place, receive)))
+                handles.append(node.register_hook(_part_of(place, receive)))
         left += _following(node)
     return handles
 
@@ -109,15 +109,14 @@ def _following(node: Any) -> Iterator[tuple[Any, int]]:  # noqa: ANN401
     return ((each, output) for each, output in node.next_functions if each is not None)
 
 
-class _Part:
-    """A hook of a node that hands over one of the gradients it has made."""
+def _part_of(place: int, receive: Callable[[Tensor], None]) -> Callable[[Any, object], None]:
+    """Return a hook of a node that hands over one of the gradients it has made."""
 
-    def __init__(self, place: int, receive: Callable[[Tensor], None]) -> None:
-        self._place, self._receive = place, receive
-
-    def __call__(self, made: tuple[Tensor | None, ...], received: object) -> None:
+    def hook(made: tuple[Tensor | None, ...], received: object) -> None:
         del received
-        gradient = made[self._place]
-        if gradient is not None:
+        if (gradient := made[place]) is not None:
             with aside():
-                self._receive(gradient)
+                receive(gradient)
+
+    leave_uncompiled(hook)
+    return hook

@@ -25,6 +25,7 @@ from rnn_exp.probe.torch_names import (
     weights_used,
     without_graph,
 )
+from rnn_exp.probe.updates import Scale
 
 __all__ = ["FusedCalls"]
 
@@ -35,6 +36,7 @@ class FusedCalls:
     Args:
         names: of the modules.
         is_mean: whether the loss is a mean over the batch.
+        scale: the factor of the loss.
         received: is called when a call has received gradients and was measured.
     """
 
@@ -42,9 +44,11 @@ class FusedCalls:
         self,
         names: Mapping[nn.Module, str],
         is_mean: bool,
+        scale: Scale,
         received: Callable[[Measured], None],
     ) -> None:
         self._names, self._is_mean, self._received = names, is_mean, received
+        self._scale = scale
         self._generator: Tensor | None = None
         self._checked: set[nn.Module] = set()
         self._numbers = Counter[nn.Module]()
@@ -195,10 +199,10 @@ class FusedCalls:
 
     def _measure(self, number: int) -> None:
         """Measure the calls that a backward pass has reached, the last one first."""
-        waiting = self._waiting.pop(number, {})
+        waiting, decades = self._waiting.pop(number, {}), self._scale.log10()
         for place in sorted(waiting, reverse=True):
             measured = waiting[place]
-            measured.measure(is_mean=self._is_mean)
+            measured.measure(is_mean=self._is_mean, decades=decades)
             self._measured[place] = measured
             self._received(measured)
 

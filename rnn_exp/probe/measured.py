@@ -88,15 +88,17 @@ class Measured:
         if self.handed is not None:
             self.handed = self.handed.plus(_NONE._replace(h_n=gradient.detach().clone()))
 
-    def measure(self, *, is_mean: bool) -> None:
-        """Measure what has been received until now."""
+    def measure(self, *, is_mean: bool, decades: float) -> None:
+        """Measure what has been received until now; ``decades``: by which it is too large."""
         self.call.refuse_moved_weights()
         outside = None
         if self.handed is not None and self.handed.h_n is not None:
             outside = self.received.less(self.handed)
         profiles = profiles_of(self.call, self.received, is_mean=is_mean, outside=outside)
         is_known = self.handed is not None or self.received.h_n is None
-        self.profiles = profiles if is_known else list(map(_without_last_direct, profiles))
+        if not is_known:
+            profiles = list(map(_without_last_direct, profiles))
+        self.profiles = [_less(profile, decades) for profile in profiles] if decades else profiles
 
 
 def call_before(
@@ -158,6 +160,15 @@ def _together(parts: Sequence[Measured]) -> list[Profile]:
         }
         found.append(own[0]._replace(columns=columns))
     return found
+
+
+def _less(profile: Profile, decades: float) -> Profile:
+    """Take a factor out of all norms; their statuses stay those that training saw."""
+    columns = {
+        name: values - decades if name.startswith("log10_") else values
+        for name, values in profile.columns.items()
+    }
+    return profile._replace(columns=columns)
 
 
 def _without_last_direct(profile: Profile) -> Profile:

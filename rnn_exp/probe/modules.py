@@ -1,5 +1,6 @@
 """Which modules of a model are recorded, and why some cannot be: said before training."""
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -19,6 +20,7 @@ __all__ = [
     "refuse_call",
     "refuse_graph_of_gradients",
     "refuse_hidden",
+    "refuse_other",
     "shown",
 ]
 
@@ -30,6 +32,48 @@ FUSED: Final = (nn.RNN, nn.GRU, nn.LSTM)
 
 class RecorderError(ValueError):
     """What cannot be recorded exactly: which module, why, and what to do instead."""
+
+
+def refuse_other(model: object, optimizer: object, scaler: object) -> None:
+    """Refuse what is no model, no optimizer or no scaler, in one line that says what came.
+
+    Raises:
+        RecorderError: for such a thing.
+    """
+    if not isinstance(model, nn.Module):
+        raise RecorderError(
+            f"model: {_what(model)} came, and what is allowed is a module, an instance of "
+            f"torch.nn.Module{_instead(model)}"
+        )
+    if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
+        raise RecorderError(
+            f"optimizer: {_what(optimizer)} came, and what is allowed is one "
+            "torch.optim.Optimizer: that whose step ends an update"
+        )
+    if scaler is not None and not isinstance(scaler, torch.amp.GradScaler):
+        raise RecorderError(
+            f"scaler: {_what(scaler)} came, and what is allowed is a torch.amp.GradScaler"
+        )
+
+
+def _what(came: object) -> str:
+    if isinstance(came, type):
+        return f"the class {came.__name__}"
+    if inspect.isroutine(came):
+        return f"the function {came.__name__}"
+    return "None" if came is None else f"a value of type {type(came).__name__}"
+
+
+def _instead(came: object) -> str:
+    if isinstance(came, type) and issubclass(came, nn.Module):
+        return ": make one of it first"
+    if isinstance(getattr(came, "__self__", None), nn.Module):
+        return ": give the model, not a method of it"
+    if isinstance(came, list | tuple | Mapping):
+        return ": put several into an nn.ModuleList, or nn.ModuleDict"
+    if isinstance(came, torch.optim.Optimizer):
+        return ": the model comes first, then optimizer=…"
+    return ""
 
 
 def fused_modules(model: nn.Module) -> dict[nn.Module, str]:
@@ -56,7 +100,7 @@ def fused_modules(model: nn.Module) -> dict[nn.Module, str]:
     return found
 
 
-def paths_of(steps_of: StepsOf) -> dict[str, str | None]:
+def paths_of(steps_of: object) -> dict[str, str | None]:
     """Return the names of step modules, with the path to the state in what each returns.
 
     Args:
@@ -66,6 +110,7 @@ def paths_of(steps_of: StepsOf) -> dict[str, str | None]:
         RecorderError: for what is no name, or no place.
     """
     given = steps_of if isinstance(steps_of, Mapping) else dict.fromkeys(_names(steps_of))
+    found = {}
     for name, place in given.items():
         if not isinstance(name, str):
             raise RecorderError(
@@ -77,15 +122,16 @@ def paths_of(steps_of: StepsOf) -> dict[str, str | None]:
                 f"steps_of={{{name!r}: …}}: a {type(place).__name__} came, and what is allowed is "
                 "the place of the state in what the module returns: 1, 'state', '1.0'"
             )
-    return {name: None if place is None else str(place) for name, place in given.items()}
+        found[name] = None if place is None else str(place)
+    return found
 
 
-def _names(steps_of: object) -> Iterable[str]:
+def _names(steps_of: object) -> Iterable[object]:
     if isinstance(steps_of, str):
         return [steps_of]
     if isinstance(steps_of, Iterable) and not isinstance(steps_of, nn.Module):
         return steps_of
-    return [steps_of]  # type: ignore[list-item] # said by name where it is no string
+    return [steps_of]
 
 
 def called_modules(model: nn.Module, names: Iterable[str]) -> dict[nn.Module, str]:

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -18,10 +18,8 @@ from rnn_exp.probe.hooks import Hooks
 from rnn_exp.probe.measured import Measured
 from rnn_exp.probe.modules import (
     RecorderError,
-    StepsOf,
     called_modules,
     fused_modules,
-    paths_of,
     refuse_hidden,
     shown,
 )
@@ -34,7 +32,7 @@ from rnn_exp.probe.torch_names import (
     in_backward,
     in_transform,
 )
-from rnn_exp.probe.updates import Counter, Steps
+from rnn_exp.probe.updates import Counter, Scale, Steps
 
 __all__ = ["Recorder", "Watching"]
 
@@ -69,10 +67,11 @@ class Recorder:
     Args:
         model: any module.
         watching: what is recorded.
-        steps_of: the names of modules that are called once a time step; with the place of the
-            state in what each returns, or None.
+        rows: where rows go as they come; None: they stay in memory.
+        steps_of: the names of modules that are called once a time step, with the path to the state
+            in what each returns, or None (`modules.paths_of`).
         optimizer: whose steps end updates; None: an update ends when weights have moved.
-        folder: where rows go as they come; None: they stay in memory.
+        scaler: of the loss; it is taken out of all gradients. None: the loss is not scaled.
         ended: is called with the number of every recorded update when it has ended.
     """
 
@@ -81,13 +80,13 @@ class Recorder:
         model: nn.Module,
         watching: Watching,
         *,
-        steps_of: StepsOf = (),
+        rows: Rows | None = None,
+        steps_of: Mapping[str, str | None] = MappingProxyType({}),
         optimizer: torch.optim.Optimizer | None = None,
-        folder: Path | None = None,
+        scaler: torch.amp.GradScaler | None = None,
         ended: Callable[[int], None] = lambda _: None,
     ) -> None:
-        paths = paths_of(steps_of)
-        fused, stepped = fused_modules(model), called_modules(model, paths)
+        fused, stepped = fused_modules(model), called_modules(model, steps_of)
         if not fused and not stepped:
             there = ", ".join(name for name, _ in model.named_modules() if name) or "none"
             raise RecorderError(
@@ -96,17 +95,22 @@ class Recorder:
             )
         self.watching, self.model, self.names = watching, model, {**fused, **stepped}
         self._stepped_names = stepped
-        self._fused = FusedCalls(fused, watching.is_mean, self._check)
-        given = {each: path for each, name in stepped.items() if (path := paths[name]) is not None}
-        self._stepped = SteppedCalls(stepped, given, watching.is_mean, self._check_step)
+        scale = Scale(scaler)
+        self._fused = FusedCalls(fused, watching.is_mean, scale, self._check)
+        given = {
+            each: path for each, name in stepped.items() if (path := steps_of[name]) is not None
+        }
+        self._stepped = SteppedCalls(stepped, given, watching.is_mean, scale, self._check_step)
         self._hooks = Hooks(self.names, self._before, self._after)
         self._counter = Counter(model, self.names)
-        self._steps = None if optimizer is None else Steps(optimizer, self._wanted, self._end)
+        self._steps = None
+        if optimizer is not None:
+            self._steps = Steps(optimizer, scale, self._wanted, self._end)
         self._ended = ended
         self.update, self._was_called = 0, False
         self._seen, self._kept, self._reached = (set[nn.Module]() for _ in range(3))
         self._places = itertools.count()
-        self.rows = Rows(folder)
+        self.rows = Rows(None) if rows is None else rows
         self.updates: list[dict[str, Any]] = []
         self.cuts: list[dict[str, Any]] = []
         self.bad: list[BadValue] = []
@@ -156,7 +160,13 @@ class Recorder:
         if left := self._shown(self.names.keys() - self._seen):
             yield (
                 f"no call of {left} with a graph was seen: is it frozen, was it called under "
-                "no_grad, compiled, or not called at all?"
+                "no_grad, or not called at all? What torch.compile has put into its graph calls "
+                "no hooks: let some updates call the model itself, not what torch.compile returned"
+            )
+        if self._steps is not None and self._steps.divided_by:
+            yield (
+                f"all gradients were divided by {self._steps.divided_by:.0f} before a step: if a "
+                "GradScaler did it, scaler= takes its factor out of what is recorded"
             )
         if self._steps is not None and not self._steps.made and self._reached:
             yield (

@@ -30,6 +30,7 @@ from rnn_exp.probe.outputs import (
 )
 from rnn_exp.probe.profile import Profile
 from rnn_exp.probe.steps import Step, profile_of, size_of
+from rnn_exp.probe.updates import Scale
 from rnn_exp.words import listing
 
 __all__ = ["Chain", "SteppedCalls"]
@@ -63,6 +64,7 @@ class SteppedCalls:
         names: of the modules.
         paths: to the state in what a module returns, where it is given.
         is_mean: whether the loss is a mean over the batch.
+        scale: the factor of the loss.
         received: is called with a module, the call that has received a gradient, and this.
     """
 
@@ -71,10 +73,11 @@ class SteppedCalls:
         names: Mapping[nn.Module, str],
         paths: Mapping[nn.Module, str],
         is_mean: bool,
+        scale: Scale,
         received: Callable[[nn.Module, Step, Tensor], None],
     ) -> None:
         self._names, self._paths = names, paths
-        self._is_mean, self._received = is_mean, received
+        self._is_mean, self._scale, self._received = is_mean, scale, received
         self._steps: dict[nn.Module, list[Step]] = {module: [] for module in names}
         self._states: dict[nn.Module, tuple[str, ...]] = {}
         self._choices: dict[nn.Module, tuple[list[str], tuple[str, ...]]] = {}
@@ -206,6 +209,7 @@ class SteppedCalls:
             if step.states is not None and path not in step.states:
                 return
             step.outputs[path].receive(gradient)
+            step.decades = self._scale.log10()
             self._reached.add(module)
             self._received(module, step, gradient.detach())
 

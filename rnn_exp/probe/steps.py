@@ -33,6 +33,7 @@ class Step:
         states: the paths of h_t, and of c_t if there is one; None: not known before the next call.
         has_graph: whether it can receive gradients.
         is_new: whether the calls before it have had their backward pass.
+        decades: by which the gradients are too large, for the loss was multiplied by a factor.
     """
 
     place: int
@@ -42,6 +43,7 @@ class Step:
     states: tuple[str, ...] | None
     has_graph: bool
     is_new: bool
+    decades: float = 0.0
 
     @property
     def state(self) -> list[Output]:
@@ -68,6 +70,7 @@ def profile_of(steps: list[Step], is_mean: bool) -> Profile:
         columns[name] = _log10([state.received for state in states], is_mean)
         floor = math.log10(torch.finfo(states[0].dtype).tiny) + _MARGIN
         statuses = [_status(each, floor, reached) for each in columns[name].tolist()]
+        columns[name] -= [step.decades for step in steps]
         columns[status_of(name)] = np.array(statuses, dtype=np.int8)
     sizes = torch.stack([step.state[0].size for step in steps]).cpu().numpy()
     return Profile(0, 0, columns | {"state_rms": sizes})

@@ -17,6 +17,7 @@ __all__ = [
     "graph_apart",
     "in_backward",
     "in_transform",
+    "leave_uncompiled",
     "made_at",
     "times_changed",
     "weights_by_name",
@@ -74,6 +75,7 @@ def after_backward(function: Callable[[], None]) -> None:
         with aside():
             function()
 
+    leave_uncompiled(called)  # a program may compile its whole step
     engine.queue_callback(called)
 
 
@@ -100,6 +102,19 @@ def graph_apart() -> Iterator[None]:
 
 def _itself(tensor: Tensor) -> Tensor:
     return tensor
+
+
+def leave_uncompiled(function: Any) -> None:  # noqa: ANN401 - anything that has code
+    """Have torch.compile run a function, and all that it calls, as it is written.
+
+    A module that torch.compile leaves to Python, as it does nn.LSTM, has its hooks called by Python
+    too; but then each of these is compiled by itself, and finds itself to be compiled.
+    """
+    frames = torch._C._dynamo.eval_frame  # noqa: SLF001
+    if hasattr(frames, "set_code_exec_strategy"):  # torch has had it since 2.8
+        skip = frames._FrameAction.SKIP  # noqa: SLF001
+        strategy = frames._FrameExecStrategy(skip, skip)  # noqa: SLF001
+        frames.set_code_exec_strategy(function.__code__, strategy)
 
 
 def in_transform() -> bool:
