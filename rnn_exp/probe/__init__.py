@@ -2,6 +2,7 @@
 
 from rnn_exp.probe.bad import BadValue, NonFiniteError
 from rnn_exp.probe.modules import RecorderError, StepsOf
-from rnn_exp.probe.recorder import Recorder, Watching
+from rnn_exp.probe.recorder import Recorder
+from rnn_exp.probe.watching import Watching
 
 __all__ = ["BadValue", "NonFiniteError", "Recorder", "RecorderError", "StepsOf", "Watching"]

@@ -53,7 +53,8 @@ def reached(tensors: Iterable[Tensor], wanted: Collection[Edge], *, all_of: bool
         all_of: look for all to which a way leads past the others; else one is enough.
     """
     found: set[Edge] = set()
-    oldest = min((edge.number for edge in wanted), default=None)
+    thread = threading.get_ident()
+    oldest = min((edge.number for edge in wanted if edge.thread == thread), default=None)
     if oldest is None:
         return found
     left = [(each.grad_fn, each.output_nr) for each in tensors if each.grad_fn is not None]

@@ -14,7 +14,7 @@ from rnn_exp.probe.bad import Profiled
 from rnn_exp.probe.chains import edge_of, edges_of, watch_readers
 from rnn_exp.probe.hooks import watch_gradient
 from rnn_exp.probe.measured import Measured, call_before, joined
-from rnn_exp.probe.modules import refuse_call, refuse_graph_of_gradients
+from rnn_exp.probe.modules import refuse_call, refuse_gradient
 from rnn_exp.probe.profile import Gradients, states_of
 from rnn_exp.probe.replay import Call, layers_of
 from rnn_exp.probe.sequences import Layout
@@ -109,10 +109,12 @@ class FusedCalls:
         """See whether a call goes on with the sequence of a call before it."""
         inputs, initial = _given(args, kwargs)
         last = self._last[measured.call.module]
-        found = call_before(measured, initial, list(last.values()))
+        # One copy at once: a program may have threads.
+        there = [each for one in last.valuerefs() if (each := one()) is not None]
+        found = call_before(measured, initial, there)
         if found is None:
             # Of one that has had its backward pass it is truncated on purpose.
-            unreached = (each for each in last.values() if each.place not in self._measured)
+            unreached = (each for each in there if each.place not in self._measured)
             measured.is_cut = any(each.ended_with(initial) for each in unreached)
             return
         before, is_exact = found
@@ -150,9 +152,10 @@ class FusedCalls:
 
     def take(self) -> list[Profiled]:
         """Return the sequences of an update that has ended, in the order of their first calls."""
-        for called in self._called.values():
-            for handle in called.handles:
-                handle.remove()
+        for one in self._called.valuerefs():
+            if (called := one()) is not None:
+                for handle in called.handles:
+                    handle.remove()
         found = joined(self._measured)
         self._numbers.clear()
         self._called.clear()
@@ -188,7 +191,7 @@ class FusedCalls:
 
     def _receive(self, measured: Measured, name: str, gradient: Tensor) -> None:
         """Keep a gradient until the backward pass has ended, for more may come to the same call."""
-        refuse_graph_of_gradients(measured.call.name, measured.call.module)
+        refuse_gradient(measured.call.name, measured.call.module, gradient)
         # A copy: autograd may use the same memory again.
         measured.receive(name, gradient.detach().clone())
         number = backward_number()

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rnn_exp.probe.hooks import watch_gradient
-from rnn_exp.probe.torch_names import in_transform
+from rnn_exp.probe.torch_names import in_transform, is_batched
 
 __all__ = [
     "FUSED",
@@ -16,9 +16,10 @@ __all__ = [
     "StepsOf",
     "called_modules",
     "fused_modules",
+    "modules_that_came",
     "paths_of",
     "refuse_call",
-    "refuse_graph_of_gradients",
+    "refuse_gradient",
     "refuse_hidden",
     "refuse_other",
     "shown",
@@ -144,7 +145,8 @@ def called_modules(model: nn.Module, names: Iterable[str]) -> dict[nn.Module, st
     Raises:
         RecorderError: for a name that there is not.
     """
-    there = dict(model.named_modules())
+    # A module that has two parents has two names, and either may be given.
+    there = dict(model.named_modules(remove_duplicate=False))
     found: dict[nn.Module, str] = {}
     for name in names:
         if name not in there:
@@ -156,8 +158,23 @@ def called_modules(model: nn.Module, names: Iterable[str]) -> dict[nn.Module, st
                 f"steps_of={name!r}: a nn.{what} computes all time steps in one call and is found "
                 "without being named"
             )
-        found[there[name]] = name
+        found.setdefault(there[name], name)
     return found
+
+
+def modules_that_came(model: nn.Module, known: Mapping[nn.Module, str]) -> list[str]:
+    """Return, as messages name them, modules that would be recorded, but came in later.
+
+    Args:
+        model: as it is now.
+        known: the modules that were found, with their names.
+    """
+    names = set(known.values())
+    return [
+        shown(name, each)
+        for name, each in model.named_modules()
+        if each not in known and (isinstance(each, FUSED) or name in names)
+    ]
 
 
 def shown(name: str, module: nn.Module) -> str:
@@ -165,8 +182,10 @@ def shown(name: str, module: nn.Module) -> str:
     return f"{name or 'the model'} ({type(module).__name__})"
 
 
-def refuse_graph_of_gradients(name: str, module: nn.Module) -> None:
-    """Refuse a backward pass with create_graph=True: the next one would count its gradients twice.
+def refuse_gradient(name: str, module: nn.Module, gradient: torch.Tensor) -> None:
+    """Refuse a backward pass whose gradients are more than numbers.
+
+    With create_graph=True the next one would count them twice.
 
     Raises:
         RecorderError: in such a pass.
@@ -175,6 +194,11 @@ def refuse_graph_of_gradients(name: str, module: nn.Module) -> None:
         raise RecorderError(
             f"{shown(name, module)} cannot be recorded in a backward pass with create_graph=True: "
             "gradients of gradients reach the states inside its calls, where nothing sees them"
+        )
+    if is_batched(gradient):
+        raise RecorderError(
+            f"{shown(name, module)} cannot be recorded in a backward pass with many gradients at "
+            "once (is_grads_batched=True, vectorize=True, torch.vmap): they are of many losses"
         )
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from rnn_exp.fields import SettingError
 from rnn_exp.probe.bad import BadValue, NonFiniteError, Profiled, first_bad
 from rnn_exp.probe.fused import FusedCalls
 from rnn_exp.probe.hooks import Hooks
@@ -20,6 +19,7 @@ from rnn_exp.probe.modules import (
     RecorderError,
     called_modules,
     fused_modules,
+    modules_that_came,
     refuse_hidden,
     shown,
 )
@@ -33,32 +33,9 @@ from rnn_exp.probe.torch_names import (
     in_transform,
 )
 from rnn_exp.probe.updates import Counter, Scale, Steps
+from rnn_exp.probe.watching import Watching
 
-__all__ = ["Recorder", "Watching"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Watching:
-    """What is recorded, and how often.
-
-    Args:
-        every: the first update of so many.
-        is_mean: whether the loss is a mean over the batch.
-        stop_on_nonfinite: raise an error at the first value that is not finite.
-    """
-
-    every: int = 1
-    is_mean: bool = True
-    stop_on_nonfinite: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse an interval that is none."""
-        if not isinstance(self.every, int) or isinstance(self.every, bool) or self.every < 1:
-            raise SettingError("every", self.every, "a whole number from 1 on")
-
-    def wanted(self, update: int) -> bool:
-        """Say whether an update is recorded."""
-        return self.stop_on_nonfinite or update % self.every == 0
+__all__ = ["Recorder"]
 
 
 class Recorder:
@@ -150,6 +127,11 @@ class Recorder:
     def doubts(self) -> Iterator[str]:
         """Yield what was seen of no use: modules without a call or gradient, a still optimizer."""
         yield from self._stepped.choices()
+        if came := modules_that_came(self.model, self.names):
+            yield (
+                f"{', '.join(came)} came into the model after this recording was made, and is not "
+                "in it: make a recording of the model as it is then"
+            )
         if self.bad:
             return
         if left := self._shown(self._kept - self._reached):
@@ -217,6 +199,8 @@ class Recorder:
     def _after(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
+        if torch.is_inference_mode_enabled():
+            return  # what comes of it can be in no graph
         if in_backward():
             refuse_hidden(self.names[module], module, tensors_with_graph(result))
             return

@@ -7,17 +7,18 @@ on the one before (a detach, a no_grad, a copy), the chain is cut, and that is s
 
 import dataclasses
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Mapping
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from rnn_exp.probe.chains import edge_of, reached
+from rnn_exp.probe.chains import Edge, edge_of, reached
 from rnn_exp.probe.hooks import watch_gradient
 from rnn_exp.probe.modules import (
     RecorderError,
     refuse_call,
-    refuse_graph_of_gradients,
+    refuse_gradient,
     shown,
 )
 from rnn_exp.probe.outputs import (
@@ -34,6 +35,8 @@ from rnn_exp.probe.updates import Scale
 from rnn_exp.words import listing
 
 __all__ = ["Chain", "SteppedCalls"]
+
+_Place = tuple[nn.Module, int]  # a module in a thread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +82,12 @@ class SteppedCalls:
         self._names, self._paths = names, paths
         self._is_mean, self._scale, self._received = is_mean, scale, received
         self._steps: dict[nn.Module, list[Step]] = {module: [] for module in names}
+        self._chains = {module: itertools.count() for module in names}
+        self._last: dict[nn.Module, dict[int, Step]] = {module: {} for module in names}  # by chain
+        self._latest: dict[_Place, Step] = {}
+        self._reached: set[_Place] = set()  # by a backward pass since the last call
         self._states: dict[nn.Module, tuple[str, ...]] = {}
         self._choices: dict[nn.Module, tuple[list[str], tuple[str, ...]]] = {}
-        self._reached: set[nn.Module] = set()  # by a backward pass since the last call
         self._handles: list[RemovableHandle] = []
 
     def after(self, module: nn.Module, given: object, result: object, place: int) -> list[Step]:
@@ -96,30 +102,35 @@ class SteppedCalls:
         Returns:
             The calls whose states are known since this one; none if nobody asks for it.
         """
-        tensors = self._tensors(module, result)
-        steps, has_graph = self._steps[module], any(each.requires_grad for each in tensors.values())
-        is_new = not steps or module in self._reached
-        if is_new and not has_graph:
+        tensors, here = self._tensors(module, result), (module, threading.get_ident())
+        has_graph, latest = any(each.requires_grad for each in tensors.values()), None
+        if here not in self._reached:
+            latest = self._latest.get(here)
+        if latest is None and not has_graph:
             return []  # such as one of a test
-        self._reached.discard(module)
+        for each in tensors.values():
+            refuse_call(self._names[module], module, each)
         passed = {id(each) for each in tensors_in(given)}
         outputs = {path: _output(each, id(each) in passed) for path, each in tensors.items()}
-        step = Step(place, 0, 1, outputs, self._known(module, outputs), has_graph, is_new)
-        last = steps[-1] if steps else None
+        step = Step(place, 0, 1, outputs, self._known(module, outputs), has_graph, latest)
         found = [] if step.states is None else [step]
-        if last is not None:
-            step.chain = last.chain + 1
-            was_known = last.states is not None
-            if self._goes_on(module, tensors, step, last):
-                step.chain, step.time = last.chain, last.time + 1
-                found = [step] if was_known else [last, step]
+        before = self._before(module, tensors, step)
+        if before is None:
+            step.chain = next(self._chains[module])
+        else:
+            step.chain, step.time = before.chain, before.time + 1
+            was_known = before.states is not None
+            self._learn(module, tensors, step, before)
+            found = [step] if was_known else [before, step]
+        self._reached.discard(here)
+        self._latest[here] = self._last[module][step.chain] = step
         watched = tensors if step.states is None else step.states
         self._handles += [
-            self._watch(module, tensors[path], step, path)
+            self._watch(here, tensors[path], step, path)
             for path in watched
             if tensors[path].requires_grad
         ]
-        steps.append(step)
+        self._steps[module].append(step)
         return found
 
     def choices(self) -> Iterator[str]:
@@ -139,16 +150,24 @@ class SteppedCalls:
             handle.remove()
         self._handles = []
         self._reached.clear()
+        self._latest.clear()
         for module, steps in self._steps.items():
-            self._steps[module] = []
+            self._steps[module], self._last[module] = [], {}
+            self._chains[module] = itertools.count()
             if any(step.has_come for step in steps):
                 for first, chain in _chains(steps):
                     for step in chain:
                         step.states = step.states or default_states(step.outputs)
-                    profile = profile_of(chain, self._is_mean)
-                    why = _why(steps, first) if first else ""
-                    place, number = chain[0].place, chain[0].chain
-                    found.append(Chain(self._names[module], place, number, first + 1, profile, why))
+                    found.append(
+                        Chain(
+                            name=self._names[module],
+                            place=chain[0].place,
+                            number=chain[0].chain,
+                            first=first,
+                            profile=profile_of(chain, self._is_mean),
+                            why_cut=_why(chain[0]),
+                        )
+                    )
         return found
 
     def _tensors(self, module: nn.Module, result: object) -> dict[str, Tensor]:
@@ -167,8 +186,6 @@ class SteppedCalls:
                     f"steps_of={{{name!r}: {path!r}}}: {shown(name, module)} returns no tensor "
                     f"there; it returns {there}"
                 )
-        for each in tensors.values():
-            refuse_call(name, module, each)
         return tensors
 
     def _known(self, module: nn.Module, outputs: Mapping[str, Output]) -> tuple[str, ...] | None:
@@ -178,39 +195,45 @@ class SteppedCalls:
         states = self._states.get(module)
         return states if states and outputs.keys() >= set(states) else None
 
-    def _goes_on(
-        self, module: nn.Module, tensors: Mapping[str, Tensor], step: Step, last: Step
-    ) -> bool:
-        """Say whether a call depends on the state of the last one; find out what that is."""
-        places = {last.outputs[path].edge: path for path in last.states or last.outputs}
-        wanted = {edge: path for edge, path in places.items() if edge is not None}
+    def _before(self, module: nn.Module, tensors: Mapping[str, Tensor], step: Step) -> Step | None:
+        """Return the last call of the chain on whose state a call depends."""
         begin = [tensors[path] for path in step.states or tensors]
-        is_known = last.states is not None
-        edges = reached(begin, wanted, all_of=not is_known)
-        if not edges:
-            return False
-        if not is_known:
-            ways = {wanted[edge] for edge in edges}
-            there = [path for path in last.outputs if path in ways]
-            there = [path for path in there if not last.outputs[path].is_passed] or there
-            last.states = states_among(last.outputs, there)
-            if len(there) > len(last.states):
-                self._choices[module] = there, last.states
-            self._states[module] = last.states
+        latest = self._latest.get((module, threading.get_ident()))
+        last = [each for each in list(self._last[module].values()) if each is not latest]
+        # The one before is looked for first: the way to it is the shortest.
+        for among in ([] if latest is None else [latest]), last:
+            owners = {edge: each for each in among for edge in _edges(each)}
+            for edge in reached(begin, owners, all_of=False):
+                return owners[edge]
+        return None
+
+    def _learn(
+        self, module: nn.Module, tensors: Mapping[str, Tensor], step: Step, before: Step
+    ) -> None:
+        """Find out which outputs are the state, if it is not known."""
+        if before.states is None:
+            wanted = _edges(before)
+            begin = [tensors[path] for path in step.states or tensors]
+            ways = {wanted[edge] for edge in reached(begin, wanted, all_of=True)}
+            there = [path for path in before.outputs if path in ways]
+            there = [path for path in there if not before.outputs[path].is_passed] or there
+            before.states = self._states[module] = states_among(before.outputs, there)
+            if len(there) > len(before.states):
+                self._choices[module] = there, before.states
         if step.states is None:
             step.states = self._known(module, step.outputs)
-        return True
 
-    def _watch(self, module: nn.Module, output: Tensor, step: Step, path: str) -> RemovableHandle:
+    def _watch(self, here: "_Place", output: Tensor, step: Step, path: str) -> RemovableHandle:
         """Let a step receive the gradients of one of its outputs."""
+        module = here[0]
 
         def receive(gradient: Tensor) -> None:
-            refuse_graph_of_gradients(self._names[module], module)
+            refuse_gradient(self._names[module], module, gradient)
             if step.states is not None and path not in step.states:
                 return
             step.outputs[path].receive(gradient)
             step.decades = self._scale.log10()
-            self._reached.add(module)
+            self._reached.add(here)
             self._received(module, step, gradient.detach())
 
         return watch_gradient(output, receive)
@@ -221,22 +244,29 @@ def _output(tensor: Tensor, is_passed: bool) -> Output:
     return Output(tensor.dtype, tuple(tensor.shape), edge_of(tensor), is_passed, size)
 
 
+def _edges(step: Step) -> dict[Edge, str]:
+    """Return the places in the graph of what may be the state, with their paths."""
+    among = ((step.outputs[path].edge, path) for path in step.states or step.outputs)
+    return {edge: path for edge, path in among if edge is not None}
+
+
 def _chains(steps: list[Step]) -> Iterator[tuple[int, list[Step]]]:
-    """Return the connected calls, each with the place of its first one."""
-    for _, chain in itertools.groupby(enumerate(steps), key=lambda each: each[1].chain):
-        numbered = list(chain)
-        yield numbered[0][0], [step for _, step in numbered]
+    """Return the connected calls, each with the number of its first one, from 1."""
+    found: dict[int, tuple[int, list[Step]]] = {}
+    for number, step in enumerate(steps, start=1):
+        found.setdefault(step.chain, (number, []))[1].append(step)
+    yield from found.values()
 
 
-def _why(steps: list[Step], place: int) -> str:
-    """Say why a chain begins at a call; empty: the calls before had their backward pass."""
-    if steps[place].is_new:
+def _why(step: Step) -> str:
+    """Say why a chain begins at a call; empty: there is none before it that waits for gradients."""
+    if step.before is None:
         return ""
-    if not steps[place].has_graph:
+    if not step.has_graph:
         return "it has no graph (no_grad, or a detached copy)"
-    if not steps[place - 1].has_graph:
+    if not step.before.has_graph:
         return "the call before it has no graph (no_grad, or a detached copy)"
-    returned = listing([repr(path) for path in steps[place - 1].outputs if path])
+    returned = listing([repr(path) for path in step.before.outputs if path])
     return (
         "it does not depend on the call before, on nothing that was returned"
         f"{returned and f' ({returned})'}: a detach, a copy, a new sequence, or a state that is "

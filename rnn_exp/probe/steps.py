@@ -32,7 +32,8 @@ class Step:
         outputs: by their paths.
         states: the paths of h_t, and of c_t if there is one; None: not known before the next call.
         has_graph: whether it can receive gradients.
-        is_new: whether the calls before it have had their backward pass.
+        before: the last call before it, in its thread; None: there is none, or it has had its
+            backward pass.
         decades: by which the gradients are too large, for the loss was multiplied by a factor.
     """
 
@@ -42,7 +43,7 @@ class Step:
     outputs: dict[str, Output]
     states: tuple[str, ...] | None
     has_graph: bool
-    is_new: bool
+    before: "Step | None"
     decades: float = 0.0
 
     @property

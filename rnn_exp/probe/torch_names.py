@@ -17,6 +17,7 @@ __all__ = [
     "graph_apart",
     "in_backward",
     "in_transform",
+    "is_batched",
     "leave_uncompiled",
     "made_at",
     "times_changed",
@@ -120,6 +121,12 @@ def leave_uncompiled(function: Any) -> None:  # noqa: ANN401 - anything that has
 def in_transform() -> bool:
     """Say whether a transform of torch.func is going on: what it computes with is gone after it."""
     return torch._C._functorch.peek_interpreter_stack() is not None  # noqa: SLF001
+
+
+def is_batched(tensor: Tensor) -> bool:
+    """Say whether a gradient is many at once: of torch.vmap, or of is_grads_batched=True."""
+    functorch = torch._C._functorch  # noqa: SLF001
+    return bool(functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor))
 
 
 def made_at(node: Any) -> int:  # noqa: ANN401 - torch's nodes have no class in common

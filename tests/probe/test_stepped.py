@@ -468,3 +468,18 @@ def test_where_more_reaches_the_next_call_than_is_recorded_it_is_said_how_to_cho
 
     with pytest.warns(RecordingWarning, match=r"block \(Decoder\).*'0' and '1'.*of '0'.*steps_of"):
         three(lambda scores, h, found: (scores[:, :2], h, found))
+
+
+def test_loops_side_by_side_are_each_a_chain():
+    model, states = nn.ModuleDict({"cell": nn.GRUCell(3, 4)}), [torch.zeros(2, 4)] * 2
+    kept = []
+    with record_gradients(model, steps_of=["cell"]) as recording:
+        for _ in range(3):
+            states = [model["cell"](torch.randn(2, 3), state) for state in states]
+            retained(kept)(states)
+        sum(state.square().sum() for state in states).backward()
+    frame = recording.to_frame()
+    assert frame["time"].tolist() == [1, 2, 3, 1, 2, 3]
+    wanted = [rms(parts[number].grad, 2) for number in (0, 1) for parts in kept]
+    np.testing.assert_allclose(frame["log10_total"], wanted, atol=1e-6)
+    assert recording.cuts["call"].tolist() == [2]  # of one loss: where the second one begins
