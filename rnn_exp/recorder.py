@@ -52,21 +52,17 @@ def record_gradients(
 
         ∂L/∂h_t = d_t + (∂h_{t+1}/∂h_t)ᵀ ∂L/∂h_{t+1}
 
-    of every layer and direction (and ∂L/∂c_t of an LSTM), from the states and the direct parts d_t
-    that torch itself has computed; of modules in ``steps_of``, autograd's own gradient of each
-    output. Weights, gradients, random numbers and what is trained stay the same to the bit.
+    of every layer and direction, and ∂L/∂c_t of an LSTM; of modules in ``steps_of``, autograd's own
+    gradient of each state. Weights and random numbers stay the same to the bit.
 
     Args:
         model: any module.
         every: the first update of so many is recorded.
-        steps_of: the names (``model.named_modules()``) of modules called once a time step. What one
-            returns that reaches its next call is its state; or say where it is in what it returns:
-            ``{"decoder": 1}``, ``{"decoder": "state"}``, ``{"decoder": "1.0"}``.
-        reduction: ``"mean"``: the loss is a mean over the batch, and a norm is the root mean square
-            over the batch of each sequence's own; ``"sum"``: it is a sum.
-        optimizer: whose steps end updates; its gradient's norm, clipping and how far the weights
-            move are recorded too. Without it an update ends when weights have moved in place.
-        scaler: that multiplies the loss (mixed precision); its factor is left out everywhere.
+        steps_of: the names (``model.named_modules()``) of modules called once a time step; or with
+            each the place of its state in what it returns, as ``{"decoder": 1}``; else it is found.
+        reduction: of the loss over the batch, so that norms are each sequence's: "mean" or "sum".
+        optimizer: whose steps end updates, and are measured; None: weights that move end them.
+        scaler: of the loss (mixed precision); its factor is taken out of all that is recorded.
         stop_on_nonfinite: record every update; stop with a `NonFiniteError` that says where.
         path: of a folder to which rows go as they come; None: they stay in memory.
         live: show the latest recorded update (`GradientRecording.line`) on stderr, now and then.
@@ -75,12 +71,10 @@ def record_gradients(
         A recording, to be used in a ``with`` statement.
 
     Raises:
-        RecorderError: if a module cannot be recorded exactly, or there is none to record.
-        SettingError: for an interval or a reduction that is none.
+        RecorderError, SettingError: for what cannot be recorded exactly, or is not allowed.
 
     Example:
-        >>> model = nn.LSTM(3, 5)
-        >>> with record_gradients(model) as recording:
+        >>> with record_gradients(model := nn.LSTM(3, 5)) as recording:
         ...     model(torch.zeros(7, 2, 3))[0][-1].mean().backward()
         >>> len(recording.to_frame())
         7
@@ -88,15 +82,7 @@ def record_gradients(
     refuse_other(model, optimizer, scaler)
     shown = _LiveLine(path, sys.stderr if live else None)
     watching = _watching(every, reduction, stop_on_nonfinite)
-    recorder = Recorder(
-        model,
-        watching,
-        rows=shown.rows,
-        steps_of=paths_of(steps_of),
-        optimizer=optimizer,
-        scaler=scaler,
-        ended=shown.show,
-    )
+    recorder = _recorder(model, watching, paths_of(steps_of), optimizer, scaler, shown)
     return GradientRecording(recorder, shown)
 
 
@@ -105,6 +91,26 @@ def _watching(every: int, reduction: str, stop_on_nonfinite: bool) -> Watching:
     if reduction not in ("mean", "sum"):
         raise SettingError("reduction", reduction, "'mean' or 'sum'")
     return Watching(every, reduction == "mean", stop_on_nonfinite)
+
+
+def _recorder(
+    model: nn.Module,
+    watching: Watching,
+    steps_of: Mapping[str, str | None],
+    optimizer: torch.optim.Optimizer | None,
+    scaler: torch.amp.GradScaler | None,
+    shown: "_LiveLine",
+) -> Recorder:
+    """Return a recorder whose latest update is at hand to be shown."""
+    return Recorder(
+        model,
+        watching,
+        rows=shown.rows,
+        steps_of=steps_of,
+        optimizer=optimizer,
+        scaler=scaler,
+        ended=shown.show,
+    )
 
 
 class _LatestRows(Rows):
@@ -186,6 +192,8 @@ class GradientRecording:
 
         Columns are those of the table of gradients of a run (``rnn-exp --columns``), with
         ``module``, ``direction`` and ``call`` (of the module in that update, from 0) beside them.
+        Calls of nn.RNN, nn.GRU and nn.LSTM that hand on their state in the graph are one sequence,
+        with the number of its first call.
         """
         return self._recorder.rows.to_frame()
 
@@ -197,7 +205,7 @@ class GradientRecording:
 
     @property
     def cuts(self) -> pd.DataFrame:
-        """A row a call of a module in ``steps_of`` that does not depend on the one before it."""
+        """A row a call that does not depend on the one before it, or begins with its copy."""
         return pd.DataFrame(self._recorder.cuts, columns=["update", "module", "call", "why"])
 
     @property

@@ -3,6 +3,6 @@
 from rnn_exp.probe.bad import BadValue, NonFiniteError
 from rnn_exp.probe.modules import RecorderError, StepsOf
 from rnn_exp.probe.recorder import Recorder
-from rnn_exp.probe.watching import Watching
+from rnn_exp.probe.updates import Watching
 
 __all__ = ["BadValue", "NonFiniteError", "Recorder", "RecorderError", "StepsOf", "Watching"]

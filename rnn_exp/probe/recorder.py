@@ -32,8 +32,7 @@ from rnn_exp.probe.torch_names import (
     in_backward,
     in_transform,
 )
-from rnn_exp.probe.updates import Counter, Scale, Steps
-from rnn_exp.probe.watching import Watching
+from rnn_exp.probe.updates import Counter, Scale, Steps, Watching
 
 __all__ = ["Recorder"]
 

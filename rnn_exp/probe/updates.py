@@ -5,6 +5,7 @@ changed in place. With one it ends with its step, and its gradient's norm is kno
 clipping, and how far the weights move.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from rnn_exp.fields import SettingError
 from rnn_exp.probe.torch_names import (
     after_backward,
     aside,
@@ -22,11 +24,35 @@ from rnn_exp.probe.torch_names import (
     weights_by_name,
 )
 
-__all__ = ["Counter", "Scale", "Steps"]
+__all__ = ["Counter", "Scale", "Steps", "Watching"]
 
 _FEW: Final = 8
 _LEAST_SCALE: Final = 1024.0
 _LESS: Final = 1 - 1e-5  # what rounding may take off a norm that nobody has clipped
+
+
+@dataclasses.dataclass(frozen=True)
+class Watching:
+    """What is recorded, and how often.
+
+    Args:
+        every: the first update of so many.
+        is_mean: whether the loss is a mean over the batch.
+        stop_on_nonfinite: raise an error at the first value that is not finite.
+    """
+
+    every: int = 1
+    is_mean: bool = True
+    stop_on_nonfinite: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an interval that is none."""
+        if not isinstance(self.every, int) or isinstance(self.every, bool) or self.every < 1:
+            raise SettingError("every", self.every, "a whole number from 1 on")
+
+    def wanted(self, update: int) -> bool:
+        """Say whether an update is recorded."""
+        return self.stop_on_nonfinite or update % self.every == 0
 
 
 class Counter:
