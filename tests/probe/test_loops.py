@@ -1,5 +1,6 @@
 """Fused modules that are called again and again with their own state: one sequence, exactly."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 
 from rnn_exp import NonFiniteError, record_gradients
 from tests.probe import calls
+from tests.probe.test_changes_nothing import Kept
 from tests.probe.unrolled import columns
 
 
@@ -252,3 +254,38 @@ def test_a_state_that_was_detached_is_a_cut_and_one_of_a_window_before_is_none(n
     assert (cut["module"], cut["call"]) == ("", 4)
     assert "detached" in cut["why"]
     assert recording.to_frame().groupby("call")["time"].max().to_dict() == {3: 2, 5: 4, 6: 4, 7: 4}
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+def test_training_of_a_decoder_is_the_same_to_the_bit(kind):
+    left = []
+    for records in (False, True):
+        torch.manual_seed(2)
+        model = Decoder(kind, 2).float()
+        optimizer = torch.optim.Adam(model.parameters(), 0.05)
+        with record_gradients(model) if records else contextlib.nullcontext():
+            for _ in range(3):
+                optimizer.zero_grad()
+                model(torch.randn(4, 2, 3), torch.randn(5, 2, 3)).square().mean().backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+                optimizer.step()
+        left.append([*model.parameters(), torch.get_rng_state()])
+    assert all(map(torch.equal, *left))
+
+
+def test_a_loop_that_is_dropped_leaves_no_graph_and_one_that_is_over_no_hook():
+    module = nn.GRU(3, 4)
+
+    def loop():
+        x = Kept.apply(torch.randn(1, 2, 3, requires_grad=True))
+        return module(x, module(x)[1])[0].sum()
+
+    with record_gradients(module) as recording:
+        loop().backward()
+        loop()
+        assert Kept.alive() is None
+        loss = loop()
+    before = recording.to_frame()
+    loss.backward()  # of a call that was seen, after the end
+    assert len(before) == 2
+    assert recording.to_frame().equals(before)
