@@ -289,3 +289,11 @@ def test_a_loop_that_is_dropped_leaves_no_graph_and_one_that_is_over_no_hook():
     loss.backward()  # of a call that was seen, after the end
     assert len(before) == 2
     assert recording.to_frame().equals(before)
+
+
+def test_a_call_that_reads_its_state_as_its_input_too_has_no_direct_part_that_is_known():
+    module = nn.GRU(4, 4)
+    with record_gradients(module) as recording:
+        state = module(torch.randn(1, 2, 4))[1]
+        module(state, state)[0].sum().backward()
+    assert recording.to_frame()["status_direct"].isna().tolist() == [True, False]

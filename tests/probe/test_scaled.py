@@ -73,6 +73,12 @@ def test_clipping_is_told_as_it_is_without_a_scale():
     np.testing.assert_allclose(plain.updates["grad_norm"], scaled.updates["grad_norm"], rtol=1e-5)
 
 
+def test_clipping_of_a_scaled_gradient_whose_factor_a_fused_optimiser_takes_out_is_told_too():
+    """The norm is clipped to 1e-3 with the factor in it, so far below what it is without."""
+    recording = trained(scaler_of(), told=True, clip=1e-3, unscale=False, fused=True)
+    assert recording.updates["clipped"].all()
+
+
 def test_a_step_that_is_left_out_as_the_scale_was_too_large_has_no_update_of_its_own():
     recording = trained(
         scaler_of(2.0**127, backoff_factor=2.0**-60), told=True, updates=4, factor=1e6
