@@ -74,8 +74,8 @@ def test_clipping_is_told_as_it_is_without_a_scale():
 
 
 def test_clipping_of_a_scaled_gradient_whose_factor_a_fused_optimiser_takes_out_is_told_too():
-    """The norm is clipped to 1e-3 with the factor in it, so far below what it is without."""
-    recording = trained(scaler_of(), told=True, clip=1e-3, unscale=False, fused=True)
+    """With the factor in it the norm is clipped to 1, which is more than it is without."""
+    recording = trained(scaler_of(), told=True, clip=1.0, unscale=False, fused=True)
     assert recording.updates["clipped"].all()
 
 
