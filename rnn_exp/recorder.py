@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from rnn_exp.fields import SettingError
-from rnn_exp.probe import BadValue, Recorder, Watching
+from rnn_exp.probe import BadValue, Recorder, StepsOf, Watching
+from rnn_exp.probe.modules import paths_of, refuse_other
 from rnn_exp.probe.rows import Rows
 from rnn_exp.recordings.curves import curves_of
 from rnn_exp.recordings.line import parts_of
@@ -39,9 +40,10 @@ def record_gradients(
     model: nn.Module,
     *,
     every: int = 1,
-    steps_of: Iterable[str] = (),
+    steps_of: StepsOf = (),
     reduction: Reduction = "mean",
     optimizer: torch.optim.Optimizer | None = None,
+    scaler: torch.amp.GradScaler | None = None,
     stop_on_nonfinite: bool = False,
     path: str | Path | None = None,
     live: bool = False,
@@ -53,17 +55,17 @@ def record_gradients(
 
         ∂L/∂h_t = d_t + (∂h_{t+1}/∂h_t)ᵀ ∂L/∂h_{t+1}
 
-    of every layer and direction (and ∂L/∂c_t of an LSTM), from the states and the direct parts d_t
-    that torch itself has computed; of modules in ``steps_of``, autograd's own gradient of each
-    output. Weights, gradients, random numbers and what is trained stay the same to the bit.
+    of every layer and direction, and ∂L/∂c_t of an LSTM; of modules in ``steps_of``, autograd's own
+    gradient of each state. Weights and random numbers stay the same to the bit.
 
     Args:
         model: any module.
         every: the first update of so many is recorded.
-        steps_of: the names (``model.named_modules()``) of modules called once a time step.
-        reduction: ``"mean"``: the loss is a mean over the batch, and a norm is the root mean square
-            over the batch of each sequence's own; ``"sum"``: it is a sum.
+        steps_of: the names (``model.named_modules()``) of modules called once a time step; or with
+            each the place of its state in what it returns, as ``{"decoder": 1}``; else it is found.
+        reduction: of the loss over the batch, so that norms are each sequence's: "mean" or "sum".
         optimizer: whose steps end updates, and are measured; None: weights that move end them.
+        scaler: of the loss (mixed precision); its factor is taken out of all that is recorded.
         stop_on_nonfinite: record every update; stop with a `NonFiniteError` that says where.
         path: of a folder to which rows go as they come; None: they stay in memory.
         live: show the latest recorded update (`GradientRecording.line`) on stderr, now and then.
@@ -73,8 +75,7 @@ def record_gradients(
         A recording, to be used in a ``with`` statement.
 
     Raises:
-        RecorderError: if a module cannot be recorded exactly, or there is none to record.
-        SettingError: for an interval, a reduction or a tracker that is none.
+        RecorderError, SettingError: for what cannot be recorded exactly, or is not allowed.
 
     Example:
         >>> with record_gradients(model := nn.LSTM(3, 5)) as recording:
@@ -82,9 +83,11 @@ def record_gradients(
         >>> len(recording.to_frame())
         7
     """
+    refuse_other(model, optimizer, scaler)
     shown = _Latest(path, sys.stderr if live else None, tracker)
     watching = _watching(every, reduction, stop_on_nonfinite)
-    return GradientRecording(_recorder(model, watching, steps_of, optimizer, shown), shown)
+    recorder = _recorder(model, watching, paths_of(steps_of), optimizer, scaler, shown)
+    return GradientRecording(recorder, shown)
 
 
 def _watching(every: int, reduction: str, stop_on_nonfinite: bool) -> Watching:
@@ -97,22 +100,21 @@ def _watching(every: int, reduction: str, stop_on_nonfinite: bool) -> Watching:
 def _recorder(
     model: nn.Module,
     watching: Watching,
-    steps_of: Iterable[str],
+    steps_of: Mapping[str, str | None],
     optimizer: torch.optim.Optimizer | None,
+    scaler: torch.amp.GradScaler | None,
     shown: "_Latest",
 ) -> Recorder:
     """Return a recorder whose latest update is at hand to be shown."""
-    rows = shown.rows
-    recorder = Recorder(
+    return Recorder(
         model,
         watching,
+        rows=shown.rows,
         steps_of=steps_of,
         optimizer=optimizer,
-        folder=rows.folder,
+        scaler=scaler,
         ended=shown.hand_on,
     )
-    recorder.rows = rows
-    return recorder
 
 
 class _LatestRows(Rows):
@@ -201,6 +203,8 @@ class GradientRecording:
 
         Columns are those of the table of gradients of a run (``rnn-exp --columns``), with
         ``module``, ``direction`` and ``call`` (of the module in that update, from 0) beside them.
+        Calls of nn.RNN, nn.GRU and nn.LSTM that hand on their state in the graph are one sequence,
+        with the number of its first call.
         """
         return self._recorder.rows.to_frame()
 
@@ -212,7 +216,7 @@ class GradientRecording:
 
     @property
     def cuts(self) -> pd.DataFrame:
-        """A row a call of a module in ``steps_of`` that does not depend on the one before it."""
+        """A row a call that does not depend on the one before it, or begins with its copy."""
         return pd.DataFrame(self._recorder.cuts, columns=["update", "module", "call", "why"])
 
     @property

@@ -61,12 +61,14 @@ class Profiled(NamedTuple):
         module: the name of its module.
         number: of the call, of this module in the update.
         profiles: of each layer and direction.
+        steps_before: how many time steps of its sequence the calls before it have.
     """
 
     place: int
     module: str
     number: int
     profiles: Sequence[Profile]
+    steps_before: int = 0
 
 
 def first_bad(update: int, calls: Iterable[Profiled]) -> BadValue | None:
@@ -97,5 +99,5 @@ def first_bad(update: int, calls: Iterable[Profiled]) -> BadValue | None:
 
 def _at(update: int, call: Profiled, one: Profile, step: int, *, is_forward: bool) -> BadValue:
     T = len(one.columns["state_rms"])
-    time = T - step if one.direction else step + 1
+    time = T - step if one.direction else call.steps_before + step + 1
     return BadValue(update, call.number, call.module, one.layer, one.direction, time, is_forward)

@@ -15,7 +15,7 @@ from torch.nn.modules.module import (
 )
 from torch.utils.hooks import RemovableHandle
 
-from rnn_exp.probe.torch_names import aside
+from rnn_exp.probe.torch_names import aside, leave_uncompiled
 
 __all__ = ["Hooks", "watch_gradient"]
 
@@ -38,6 +38,8 @@ class Hooks:
 
     def open(self) -> None:
         """Begin to see calls."""
+        for hook in (self._pre_hook, self._hook):
+            leave_uncompiled(hook)
         self._handles = [
             register_module_forward_pre_hook(self._pre_hook),
             register_module_forward_hook(self._hook, with_kwargs=True),
@@ -74,5 +76,6 @@ def watch_gradient(tensor: Tensor, receive: Callable[[Tensor], None]) -> Removab
         with aside():
             receive(gradient)
 
+    leave_uncompiled(hook)
     handle: RemovableHandle = tensor.register_hook(hook)  # type: ignore[no-untyped-call]
     return handle

@@ -1,29 +1,80 @@
 """Which modules of a model are recorded, and why some cannot be: said before training."""
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import torch
 from torch import nn
 
-from rnn_exp.probe.torch_names import in_transform
+from rnn_exp.probe.hooks import watch_gradient
+from rnn_exp.probe.torch_names import in_transform, is_batched
 
 __all__ = [
     "FUSED",
     "RecorderError",
+    "StepsOf",
     "called_modules",
     "fused_modules",
+    "modules_that_came",
+    "paths_of",
     "refuse_call",
-    "refuse_graph_of_gradients",
+    "refuse_gradient",
+    "refuse_hidden",
+    "refuse_other",
     "shown",
 ]
 
+StepsOf = str | Iterable[str] | Mapping[str, str | int | None]
+"""Names of modules that are called once a time step, alone or with the place of their state."""
 FUSED: Final = (nn.RNN, nn.GRU, nn.LSTM)
 """The modules that compute all time steps in one call."""
 
 
 class RecorderError(ValueError):
     """What cannot be recorded exactly: which module, why, and what to do instead."""
+
+
+def refuse_other(model: object, optimizer: object, scaler: object) -> None:
+    """Refuse what is no model, no optimizer or no scaler, in one line that says what came.
+
+    Raises:
+        RecorderError: for such a thing.
+    """
+    if not isinstance(model, nn.Module):
+        raise RecorderError(
+            f"model: {_what(model)} came, and what is allowed is a module, an instance of "
+            f"torch.nn.Module{_instead(model)}"
+        )
+    if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
+        raise RecorderError(
+            f"optimizer: {_what(optimizer)} came, and what is allowed is one "
+            "torch.optim.Optimizer: that whose step ends an update"
+        )
+    if scaler is not None and not isinstance(scaler, torch.amp.GradScaler):
+        raise RecorderError(
+            f"scaler: {_what(scaler)} came, and what is allowed is a torch.amp.GradScaler"
+        )
+
+
+def _what(came: object) -> str:
+    if isinstance(came, type):
+        return f"the class {came.__name__}"
+    if inspect.isroutine(came):
+        return f"the function {came.__name__}"
+    return "None" if came is None else f"a value of type {type(came).__name__}"
+
+
+def _instead(came: object) -> str:
+    if isinstance(came, type) and issubclass(came, nn.Module):
+        return ": make one of it first"
+    if isinstance(getattr(came, "__self__", None), nn.Module):
+        return ": give the model, not a method of it"
+    if isinstance(came, list | tuple | Mapping):
+        return ": put several into an nn.ModuleList, or nn.ModuleDict"
+    if isinstance(came, torch.optim.Optimizer):
+        return ": the model comes first, then optimizer=…"
+    return ""
 
 
 def fused_modules(model: nn.Module) -> dict[nn.Module, str]:
@@ -50,6 +101,40 @@ def fused_modules(model: nn.Module) -> dict[nn.Module, str]:
     return found
 
 
+def paths_of(steps_of: object) -> dict[str, str | None]:
+    """Return the names of step modules, with the path to the state in what each returns.
+
+    Args:
+        steps_of: names; or with each the place of its state: a number, a key, a path such as "1.0".
+
+    Raises:
+        RecorderError: for what is no name, or no place.
+    """
+    given = steps_of if isinstance(steps_of, Mapping) else dict.fromkeys(_names(steps_of))
+    found = {}
+    for name, place in given.items():
+        if not isinstance(name, str):
+            raise RecorderError(
+                f"steps_of: a {type(name).__name__} came, and what is allowed are names of modules "
+                "(model.named_modules()), such as steps_of=['cell']"
+            )
+        if place is not None and (not isinstance(place, str | int) or isinstance(place, bool)):
+            raise RecorderError(
+                f"steps_of={{{name!r}: …}}: a {type(place).__name__} came, and what is allowed is "
+                "the place of the state in what the module returns: 1, 'state', '1.0'"
+            )
+        found[name] = None if place is None else str(place)
+    return found
+
+
+def _names(steps_of: object) -> Iterable[object]:
+    if isinstance(steps_of, str):
+        return [steps_of]
+    if isinstance(steps_of, Iterable) and not isinstance(steps_of, nn.Module):
+        return steps_of
+    return [steps_of]
+
+
 def called_modules(model: nn.Module, names: Iterable[str]) -> dict[nn.Module, str]:
     """Return the modules that are called once a time step, with their names.
 
@@ -60,9 +145,10 @@ def called_modules(model: nn.Module, names: Iterable[str]) -> dict[nn.Module, st
     Raises:
         RecorderError: for a name that there is not.
     """
-    there = dict(model.named_modules())
+    # A module that has two parents has two names, and either may be given.
+    there = dict(model.named_modules(remove_duplicate=False))
     found: dict[nn.Module, str] = {}
-    for name in [names] if isinstance(names, str) else names:
+    for name in names:
         if name not in there:
             near = ", ".join(repr(each) for each in there if each) or "none, it has no parts"
             raise RecorderError(f"steps_of={name!r}: the model has no such module; it has {near}")
@@ -72,8 +158,23 @@ def called_modules(model: nn.Module, names: Iterable[str]) -> dict[nn.Module, st
                 f"steps_of={name!r}: a nn.{what} computes all time steps in one call and is found "
                 "without being named"
             )
-        found[there[name]] = name
+        found.setdefault(there[name], name)
     return found
+
+
+def modules_that_came(model: nn.Module, known: Mapping[nn.Module, str]) -> list[str]:
+    """Return, as messages name them, modules that would be recorded, but came in later.
+
+    Args:
+        model: as it is now.
+        known: the modules that were found, with their names.
+    """
+    names = set(known.values())
+    return [
+        shown(name, each)
+        for name, each in model.named_modules()
+        if each not in known and (isinstance(each, FUSED) or name in names)
+    ]
 
 
 def shown(name: str, module: nn.Module) -> str:
@@ -81,8 +182,10 @@ def shown(name: str, module: nn.Module) -> str:
     return f"{name or 'the model'} ({type(module).__name__})"
 
 
-def refuse_graph_of_gradients(name: str, module: nn.Module) -> None:
-    """Refuse a backward pass with create_graph=True: the next one would count its gradients twice.
+def refuse_gradient(name: str, module: nn.Module, gradient: torch.Tensor) -> None:
+    """Refuse a backward pass whose gradients are more than numbers.
+
+    With create_graph=True the next one would count them twice.
 
     Raises:
         RecorderError: in such a pass.
@@ -91,6 +194,11 @@ def refuse_graph_of_gradients(name: str, module: nn.Module) -> None:
         raise RecorderError(
             f"{shown(name, module)} cannot be recorded in a backward pass with create_graph=True: "
             "gradients of gradients reach the states inside its calls, where nothing sees them"
+        )
+    if is_batched(gradient):
+        raise RecorderError(
+            f"{shown(name, module)} cannot be recorded in a backward pass with many gradients at "
+            "once (is_grads_batched=True, vectorize=True, torch.vmap): they are of many losses"
         )
 
 
@@ -110,6 +218,30 @@ def refuse_call(name: str, module: nn.Module, values: torch.Tensor) -> None:
             f"{shown(name, module)} cannot be recorded in float16: there a loss is scaled, and all "
             "gradients with it; use bfloat16 or float32"
         )
+
+
+def refuse_hidden(name: str, module: nn.Module, tensors: Iterable[torch.Tensor]) -> None:
+    """Refuse a graph that is made in a backward pass and has one of its own in it.
+
+    A checkpoint with use_reentrant=False computes the call again too, and has none.
+
+    Args:
+        name: of the module.
+        module: that was called in a backward pass.
+        tensors: of this graph.
+
+    Raises:
+        RecorderError: when a gradient comes to them.
+    """
+
+    def refuse(_: torch.Tensor) -> None:
+        raise RecorderError(
+            f"{shown(name, module)} cannot be recorded: it runs under checkpoint(…, "
+            "use_reentrant=True), which hides its graph; use use_reentrant=False"
+        )
+
+    for each in tensors:
+        watch_gradient(each, refuse)
 
 
 _FORWARDS: Final[Mapping[type, object]] = {kind: kind.forward for kind in FUSED}

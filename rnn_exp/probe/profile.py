@@ -47,6 +47,11 @@ class Gradients(NamedTuple):
         both = zip(self, other, strict=True)
         return Gradients(*(a if b is None else b if a is None else a + b for a, b in both))
 
+    def less(self, other: "Gradients") -> "Gradients":
+        """Return what is left without a part of it."""
+        both = zip(self, other, strict=True)
+        return Gradients(*(a if a is None or b is None else a - b for a, b in both))
+
 
 class Profile(NamedTuple):
     """The columns of one layer and direction of a call: an array of T entries each, by time."""
@@ -64,30 +69,36 @@ class _Passed(NamedTuple):
     adjoint: Adjoint
     direct: Direct
     totals: Totals
+    outside: Direct
 
 
 @torch.no_grad()
-def profiles_of(call: Call, gradients: Gradients, *, is_mean: bool) -> list[Profile]:
+def profiles_of(
+    call: Call, gradients: Gradients, *, is_mean: bool, outside: Gradients | None = None
+) -> list[Profile]:
     """Return the columns of every layer and direction of a call, the top layer first.
 
     Args:
         call: of a module.
         gradients: what autograd handed to it.
         is_mean: whether the loss is a mean over the batch.
+        outside: those without what a call that goes on from its end has handed back; None: there
+            is no such call. The column of the direct parts is of these.
 
     Raises:
         RecorderError: if the masks of dropout could not be drawn again.
     """
     layers = layers_of(call, check=call.generator is not None)
+    outside = gradients if outside is None else outside
     factor = call.layout.lengths.batch if is_mean else 1
     seen = [
         (passed, _columns(passed, call.layout.lengths, factor))
-        for passed in _back(call, layers, gradients, None)
+        for passed in _back(call, layers, (gradients, outside), None)
     ]
     true = [columns for _, columns in seen]
     floor = math.log10(torch.finfo(call.dtype).tiny)
     if any(_is_lost(columns, floor) for columns in true):
-        wide = _back(call, layers, gradients, torch.float64)
+        wide = _back(call, layers, (gradients, outside), torch.float64)
         true = [_columns(passed, call.layout.lengths, factor) for passed in wide]
     return [
         Profile(passed.layer.number, passed.direction, _with_statuses(own, exact, floor))
@@ -116,9 +127,16 @@ def _size(states: Tensor, lengths: Lengths) -> Tensor:
 
 
 def _back(
-    call: Call, layers: list[Layer], gradients: Gradients, wide: torch.dtype | None
+    call: Call,
+    layers: list[Layer],
+    handed: tuple[Gradients, Gradients],
+    wide: torch.dtype | None,
 ) -> Iterator[_Passed]:
-    """Go back through the layers of a call; ``wide``: in this precision, without a floor."""
+    """Go back through the layers of a call; ``wide``: in this precision, without a floor.
+
+    ``handed``: all gradients, and those that no call after this one has handed back.
+    """
+    gradients, outside = handed
     directions, dtype = 1 + call.module.bidirectional, wide or call.dtype
     through = backward if wide is None else rescaled_backward
     lengths, kind = call.layout.lengths, ADJOINTS[call.module.mode]
@@ -132,10 +150,13 @@ def _back(
             own = onto.part(direction, directions)
             if direction:
                 own = own.turned(lengths)
-            direct = _with_last(own, call, gradients, layer.number * directions + direction)
+            place = layer.number * directions + direction
+            direct = read = _with_last(own, call, gradients, place)
+            if outside is not gradients:
+                read = _with_last(own, call, outside, place)
             adjoint = kind(layer.given(direction).to(dtype))
             totals = through(adjoint, direct)
-            yield _Passed(layer, direction, adjoint, direct, totals)
+            yield _Passed(layer, direction, adjoint, direct, totals, read)
             if layer.number:
                 of_x = _Onto(adjoint.onto_inputs(totals.total), totals.exponents)
                 below.append(of_x.turned(lengths) if direction else of_x)
@@ -200,7 +221,7 @@ def _columns(passed: _Passed, lengths: Lengths, factor: float) -> dict[str, Tens
     per_sequence = math.log10(factor) - 0.5 * there.log10()
     columns = {
         "log10_total": _log10(totals.total, totals.exponents, lengths) + per_sequence,
-        "log10_direct": _log10(passed.direct.total, passed.direct.exponents, lengths)
+        "log10_direct": _log10(passed.outside.total, passed.outside.exponents, lengths)
         + per_sequence,
         "log10_contribution": _log10_contributions(totals, given.previous, lengths),
         "saturation": _mean(adjoint.slopes, lengths, there),

@@ -3,54 +3,38 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from rnn_exp.fields import SettingError
 from rnn_exp.probe.bad import BadValue, NonFiniteError, Profiled, first_bad
-from rnn_exp.probe.fused import FusedCalls, Measured
-from rnn_exp.probe.hooks import Hooks, watch_gradient
-from rnn_exp.probe.modules import RecorderError, called_modules, fused_modules, shown
+from rnn_exp.probe.fused import FusedCalls
+from rnn_exp.probe.hooks import Hooks
+from rnn_exp.probe.measured import Measured
+from rnn_exp.probe.modules import (
+    RecorderError,
+    called_modules,
+    fused_modules,
+    modules_that_came,
+    refuse_hidden,
+    shown,
+)
+from rnn_exp.probe.outputs import tensors_with_graph
 from rnn_exp.probe.rows import Rows, frame_of
-from rnn_exp.probe.stepped import Step, SteppedCalls
+from rnn_exp.probe.stepped import SteppedCalls
+from rnn_exp.probe.steps import Step
 from rnn_exp.probe.torch_names import (
     aside,
     in_backward,
     in_transform,
-    tensors_with_graph,
 )
-from rnn_exp.probe.updates import Counter, Steps
+from rnn_exp.probe.updates import Counter, Scale, Steps, Watching
 
-__all__ = ["Recorder", "Watching"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Watching:
-    """What is recorded, and how often.
-
-    Args:
-        every: the first update of so many.
-        is_mean: whether the loss is a mean over the batch.
-        stop_on_nonfinite: raise an error at the first value that is not finite.
-    """
-
-    every: int = 1
-    is_mean: bool = True
-    stop_on_nonfinite: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse an interval that is none."""
-        if not isinstance(self.every, int) or isinstance(self.every, bool) or self.every < 1:
-            raise SettingError("every", self.every, "a whole number from 1 on")
-
-    def wanted(self, update: int) -> bool:
-        """Say whether an update is recorded."""
-        return self.stop_on_nonfinite or update % self.every == 0
+__all__ = ["Recorder"]
 
 
 class Recorder:
@@ -59,9 +43,11 @@ class Recorder:
     Args:
         model: any module.
         watching: what is recorded.
-        steps_of: the names of modules that are called once a time step.
+        rows: where rows go as they come; None: they stay in memory.
+        steps_of: the names of modules that are called once a time step, with the path to the state
+            in what each returns, or None (`modules.paths_of`).
         optimizer: whose steps end updates; None: an update ends when weights have moved.
-        folder: where rows go as they come; None: they stay in memory.
+        scaler: of the loss; it is taken out of all gradients. None: the loss is not scaled.
         ended: is called with the number of every recorded update when it has ended, and with what
             was measured of the optimizer's step.
     """
@@ -71,9 +57,10 @@ class Recorder:
         model: nn.Module,
         watching: Watching,
         *,
-        steps_of: Iterable[str] = (),
+        rows: Rows | None = None,
+        steps_of: Mapping[str, str | None] = MappingProxyType({}),
         optimizer: torch.optim.Optimizer | None = None,
-        folder: Path | None = None,
+        scaler: torch.amp.GradScaler | None = None,
         ended: Callable[[int, Mapping[str, Any]], None] = lambda *_: None,
     ) -> None:
         fused, stepped = fused_modules(model), called_modules(model, steps_of)
@@ -85,16 +72,22 @@ class Recorder:
             )
         self.watching, self.model, self.names = watching, model, {**fused, **stepped}
         self._stepped_names = stepped
-        self._fused = FusedCalls(fused, watching.is_mean, self._check)
-        self._stepped = SteppedCalls(stepped, watching.is_mean, self._check_step)
+        scale = Scale(scaler)
+        self._fused = FusedCalls(fused, watching.is_mean, scale, self._check)
+        given = {
+            each: path for each, name in stepped.items() if (path := steps_of[name]) is not None
+        }
+        self._stepped = SteppedCalls(stepped, given, watching.is_mean, scale, self._check_step)
         self._hooks = Hooks(self.names, self._before, self._after)
         self._counter = Counter(model, self.names)
-        self._steps = None if optimizer is None else Steps(optimizer, self._wanted, self._end)
+        self._steps = None
+        if optimizer is not None:
+            self._steps = Steps(optimizer, scale, self._wanted, self._end)
         self._ended = ended
         self.update, self._was_called = 0, False
         self._seen, self._kept, self._reached = (set[nn.Module]() for _ in range(3))
         self._places = itertools.count()
-        self.rows = Rows(folder)
+        self.rows = Rows(None) if rows is None else rows
         self.updates: list[dict[str, Any]] = []
         self.cuts: list[dict[str, Any]] = []
         self.bad: list[BadValue] = []
@@ -133,6 +126,12 @@ class Recorder:
 
     def doubts(self) -> Iterator[str]:
         """Yield what was seen of no use: modules without a call or gradient, a still optimizer."""
+        yield from self._stepped.choices()
+        if came := modules_that_came(self.model, self.names):
+            yield (
+                f"{', '.join(came)} came into the model after this recording was made, and is not "
+                "in it: make a recording of the model as it is then"
+            )
         if self.bad:
             return
         if left := self._shown(self._kept - self._reached):
@@ -143,7 +142,13 @@ class Recorder:
         if left := self._shown(self.names.keys() - self._seen):
             yield (
                 f"no call of {left} with a graph was seen: is it frozen, was it called under "
-                "no_grad, compiled, or not called at all?"
+                "no_grad, or not called at all? What torch.compile has put into its graph calls "
+                "no hooks: let some updates call the model itself, not what torch.compile returned"
+            )
+        if self._steps is not None and self._steps.divided_by:
+            yield (
+                f"all gradients were divided by {self._steps.divided_by:.0f} before a step: if a "
+                "GradScaler did it, scaler= takes its factor out of what is recorded"
             )
         if self._steps is not None and not self._steps.made and self._reached:
             yield (
@@ -194,8 +199,10 @@ class Recorder:
     def _after(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
+        if torch.is_inference_mode_enabled():
+            return  # what comes of it can be in no graph
         if in_backward():
-            self._watch_hidden(module, result)
+            refuse_hidden(self.names[module], module, tensors_with_graph(result))
             return
         if torch.is_grad_enabled():
             self._was_called = True
@@ -212,37 +219,20 @@ class Recorder:
         if any(each.numel() for each in tensors_with_graph(result)):
             self._kept.add(module)
         if module in self._stepped_names:
-            step = self._stepped.after(module, result, next(self._places))
-            if step is not None and self.watching.stop_on_nonfinite:
-                self._check_size(module, step)
+            for step in self._stepped.after(module, (args, kwargs), result, next(self._places)):
+                if self.watching.stop_on_nonfinite:
+                    self._check_size(module, step)
         elif isinstance(module, nn.RNNBase) and torch.is_grad_enabled():
             self._fused.after(module, args, kwargs, result, next(self._places))
             if self.watching.stop_on_nonfinite:
-                number, sizes = self._fused.states(module, args, kwargs, result)
-                call = Profiled(0, self.names[module], number, sizes)
-                self._stop(first_bad(self.update, [call]))
-
-    def _watch_hidden(self, module: nn.Module, result: object) -> None:
-        """Refuse a graph that is made in a backward pass and has one of its own in it.
-
-        A checkpoint with use_reentrant=False computes the call again too, and has none.
-        """
-        where = shown(self.names[module], module)
-
-        def refuse(_: Tensor) -> None:
-            raise RecorderError(
-                f"{where} cannot be recorded: it runs under checkpoint(…, use_reentrant=True), "
-                "which hides its graph; use use_reentrant=False"
-            )
-
-        for each in tensors_with_graph(result):
-            watch_gradient(each, refuse)
+                calls = self._fused.states(module, args, kwargs, result)
+                self._stop(first_bad(self.update, calls))
 
     def _check(self, measured: Measured) -> None:
         """See whether what a call has received is finite, and take the norm of all gradients."""
         self._note_gradient(measured.call.module)
         if self.watching.stop_on_nonfinite:
-            self._stop(first_bad(self.update, [_profiled(measured)]))
+            self._stop(first_bad(self.update, [measured.profiled()]))
 
     def _check_step(self, module: nn.Module, step: Step, gradient: Tensor) -> None:
         """Do the same for a module that is called once a time step."""
@@ -256,7 +246,7 @@ class Recorder:
             self._steps.ask_for_norm()
 
     def _check_size(self, module: nn.Module, step: Step) -> None:
-        if not all(math.isfinite(float(size)) for size in step.sizes):
+        if not all(math.isfinite(float(each.size)) for each in step.state):
             self._stop(self._at_step(module, step, is_forward=True))
 
     def _at_step(self, module: nn.Module, step: Step, *, is_forward: bool) -> BadValue:
@@ -271,11 +261,13 @@ class Recorder:
     def _end(self, measured: Mapping[str, Any]) -> None:
         """End an update, with what is known of the optimiser's step."""
         number, wanted = self.update, self._wanted()
-        fused, chains = self._fused.take(), self._stepped.take()
+        cuts, fused, chains = self._fused.cuts(), self._fused.take(), self._stepped.take()
         self.update, self._was_called = number + 1, False
         if not wanted or not (fused or chains):
             return
-        calls = [_profiled(each) for each in fused]
+        calls, why = list(fused), "it begins with the state of a call before, detached from it"
+        for name, call in cuts:
+            self.cuts.append({"update": number, "module": name, "call": call, "why": why})
         for chain in chains:
             calls.append(Profiled(chain.place, chain.name, chain.number, [chain.profile]))
             if chain.why_cut:
@@ -296,7 +288,3 @@ class Recorder:
     def _note_bad(self, found: BadValue | None) -> None:
         if found is not None and not self.bad:  # all that follows it is not finite as well
             self.bad.append(found)
-
-
-def _profiled(measured: Measured) -> Profiled:
-    return Profiled(measured.place, measured.call.name, measured.number, measured.profiles)

@@ -54,7 +54,7 @@ def frame_of(update: int, call: int, module: str, profile: Profile) -> pd.DataFr
         if values is None:
             values = np.full(T, np.nan) if not name.startswith("status") else None
         elif name.startswith("status"):
-            values = np.array(GRADIENT_STATUSES, dtype=object)[values]
+            values = np.array([*GRADIENT_STATUSES, None], dtype=object)[values]
         columns[name] = values
     return pd.DataFrame(columns)
 

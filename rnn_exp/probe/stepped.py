@@ -7,62 +7,36 @@ on the one before (a detach, a no_grad, a copy), the chain is cut, and that is s
 
 import dataclasses
 import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+import threading
+from collections.abc import Callable, Iterator, Mapping
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from rnn_exp.networks.norms import log10_norm, norm
+from rnn_exp.probe.chains import Edge, edge_of, reached
 from rnn_exp.probe.hooks import watch_gradient
 from rnn_exp.probe.modules import (
     RecorderError,
     refuse_call,
-    refuse_graph_of_gradients,
+    refuse_gradient,
     shown,
 )
+from rnn_exp.probe.outputs import (
+    Output,
+    below,
+    default_states,
+    outputs_of,
+    states_among,
+    tensors_in,
+)
 from rnn_exp.probe.profile import Profile
-from rnn_exp.probe.torch_names import made_at
-from rnn_exp.schema import GRADIENT_STATUSES, status_of
+from rnn_exp.probe.steps import Step, profile_of, size_of
+from rnn_exp.probe.updates import Scale
+from rnn_exp.words import listing
 
-__all__ = ["Chain", "Step", "SteppedCalls"]
+__all__ = ["Chain", "SteppedCalls"]
 
-_WORDS: Final = {word: number for number, word in enumerate(GRADIENT_STATUSES)}
-_MARGIN: Final = 3.0
-_NAMES: Final = ("log10_total", "log10_memory")
-
-
-@dataclasses.dataclass
-class Step:
-    """One call: the size of what it returned, and the gradients that have come.
-
-    Args:
-        place: of the call among all calls of this update.
-        chain: the number of its chain, of this module in this update.
-        time: its place in the chain, from 1.
-        sizes: the root mean square of each of its outputs, as it was returned.
-        dtypes: their precisions.
-        has_graph: whether it can receive gradients.
-        is_new: whether the calls before it have had their backward pass.
-        received: by output; None: none has come.
-    """
-
-    place: int
-    chain: int
-    time: int
-    sizes: list[Tensor]
-    dtypes: list[torch.dtype]
-    has_graph: bool
-    is_new: bool
-    received: list[Tensor | None]
-
-    def receive(self, place: int, gradient: Tensor) -> None:
-        """Add a gradient of one of the outputs."""
-        before, new = self.received[place], gradient.detach()
-        self.received[place] = new if before is None else before + new
+_Place = tuple[nn.Module, int]  # a module in a thread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,193 +65,210 @@ class SteppedCalls:
 
     Args:
         names: of the modules.
+        paths: to the state in what a module returns, where it is given.
         is_mean: whether the loss is a mean over the batch.
+        scale: the factor of the loss.
         received: is called with a module, the call that has received a gradient, and this.
     """
 
     def __init__(
         self,
         names: Mapping[nn.Module, str],
+        paths: Mapping[nn.Module, str],
         is_mean: bool,
+        scale: Scale,
         received: Callable[[nn.Module, Step, Tensor], None],
     ) -> None:
-        self._names, self._is_mean, self._received = names, is_mean, received
+        self._names, self._paths = names, paths
+        self._is_mean, self._scale, self._received = is_mean, scale, received
         self._steps: dict[nn.Module, list[Step]] = {module: [] for module in names}
-        self._last: dict[nn.Module, list[Any]] = {}  # nodes of the graph, of the last call
-        self._reached: set[nn.Module] = set()  # by a backward pass since the last call
+        self._chains = {module: itertools.count() for module in names}
+        self._last: dict[nn.Module, dict[int, Step]] = {module: {} for module in names}  # by chain
+        self._latest: dict[_Place, Step] = {}
+        self._reached: set[_Place] = set()  # by a backward pass since the last call
+        self._states: dict[nn.Module, tuple[str, ...]] = {}
+        self._choices: dict[nn.Module, tuple[list[str], tuple[str, ...]]] = {}
         self._handles: list[RemovableHandle] = []
 
-    def after(self, module: nn.Module, result: object, place: int) -> Step | None:
-        """Keep a call and watch for the gradients of what it returned; None: nobody asks for it.
+    def after(self, module: nn.Module, given: object, result: object, place: int) -> list[Step]:
+        """Keep a call and watch for the gradients of what it returned.
 
         Args:
             module: that was called.
+            given: its arguments.
             result: what it returned.
             place: of the call among all calls of this update.
+
+        Returns:
+            The calls whose states are known since this one; none if nobody asks for it.
         """
-        outputs = _states(result, self._names[module], module)
-        refuse_call(self._names[module], module, outputs[0])
-        steps, has_graph = self._steps[module], any(each.requires_grad for each in outputs)
-        is_new = not steps or module in self._reached
-        if is_new and not has_graph:
-            return None  # such as one of a test
-        self._reached.discard(module)
-        nodes = [each.grad_fn for each in outputs if each.grad_fn is not None]
-        connected = has_graph and _depends(nodes, self._last.get(module, []))
-        self._last[module] = nodes
-        chain, time = (steps[-1].chain, steps[-1].time) if steps else (-1, 0)
-        step = Step(
-            place=place,
-            chain=chain if connected else chain + 1,
-            time=time + 1 if connected else 1,
-            sizes=[_size(each.detach()) for each in outputs],
-            dtypes=[each.dtype for each in outputs],
-            has_graph=has_graph,
-            is_new=is_new,
-            received=[None] * len(outputs),
-        )
-        for number, each in enumerate(outputs):
-            if each.requires_grad:
-                self._handles.append(self._watch(module, each, step, number))
-        steps.append(step)
-        return step
+        tensors, here = self._tensors(module, result), (module, threading.get_ident())
+        has_graph, latest = any(each.requires_grad for each in tensors.values()), None
+        if here not in self._reached:
+            latest = self._latest.get(here)
+        if latest is None and not has_graph:
+            return []  # such as one of a test
+        for each in tensors.values():
+            refuse_call(self._names[module], module, each)
+        passed = {id(each) for each in tensors_in(given)}
+        outputs = {path: _output(each, id(each) in passed) for path, each in tensors.items()}
+        step = Step(place, 0, 1, outputs, self._known(module, outputs), has_graph, latest)
+        found = [] if step.states is None else [step]
+        before = self._before(module, tensors, step)
+        if before is None:
+            step.chain = next(self._chains[module])
+        else:
+            step.chain, step.time = before.chain, before.time + 1
+            was_known = before.states is not None
+            self._learn(module, tensors, step, before)
+            found = [step] if was_known else [before, step]
+        self._reached.discard(here)
+        self._latest[here] = self._last[module][step.chain] = step
+        watched = tensors if step.states is None else step.states
+        self._handles += [
+            self._watch(here, tensors[path], step, path)
+            for path in watched
+            if tensors[path].requires_grad
+        ]
+        self._steps[module].append(step)
+        return found
+
+    def choices(self) -> Iterator[str]:
+        """Say where more reaches the next call than is recorded."""
+        for module, (there, states) in self._choices.items():
+            name = self._names[module]
+            reach, taken = (listing([repr(path) for path in paths]) for paths in (there, states))
+            yield (
+                f"of what {shown(name, module)} returns {reach} reach its next call, and the "
+                f"gradient of {taken} was recorded; steps_of={{{name!r}: …}} names another"
+            )
 
     def take(self) -> list[Chain]:
         """Return the chains of an update that has ended."""
         found = []
         for handle in self._handles:
             handle.remove()
-        self._last, self._handles = {}, []
+        self._handles = []
         self._reached.clear()
+        self._latest.clear()
         for module, steps in self._steps.items():
-            self._steps[module] = []
-            if any(map(_has_come, steps)):
+            self._steps[module], self._last[module] = [], {}
+            self._chains[module] = itertools.count()
+            if any(step.has_come for step in steps):
                 for first, chain in _chains(steps):
-                    profile = _profile(chain, self._is_mean)
-                    why = _why(steps, first) if first else ""
-                    place, number = chain[0].place, chain[0].chain
-                    found.append(Chain(self._names[module], place, number, first + 1, profile, why))
+                    for step in chain:
+                        step.states = step.states or default_states(step.outputs)
+                    found.append(
+                        Chain(
+                            name=self._names[module],
+                            place=chain[0].place,
+                            number=chain[0].chain,
+                            first=first,
+                            profile=profile_of(chain, self._is_mean),
+                            why_cut=_why(chain[0]),
+                        )
+                    )
         return found
 
-    def _watch(self, module: nn.Module, output: Tensor, step: Step, place: int) -> RemovableHandle:
+    def _tensors(self, module: nn.Module, result: object) -> dict[str, Tensor]:
+        """Return the tensors that may be the state; those alone to which a given path leads."""
+        tensors, name = outputs_of(result), self._names[module]
+        if not tensors:
+            raise RecorderError(
+                f"{shown(name, module)} cannot be recorded: it returns a {type(result).__name__}, "
+                "and what can be recorded are tensors, in tuples, lists, dicts and dataclasses"
+            )
+        if module in self._paths:
+            path, there = self._paths[module], listing(map(repr, tensors))
+            tensors = {each: tensors[each] for each in below(path, tensors)}
+            if not tensors:
+                raise RecorderError(
+                    f"steps_of={{{name!r}: {path!r}}}: {shown(name, module)} returns no tensor "
+                    f"there; it returns {there}"
+                )
+        return tensors
+
+    def _known(self, module: nn.Module, outputs: Mapping[str, Output]) -> tuple[str, ...] | None:
+        """Return the paths of the states, if there is no other choice or it was made before."""
+        if module in self._paths or len(outputs) == 1:
+            return states_among(outputs, list(outputs))
+        states = self._states.get(module)
+        return states if states and outputs.keys() >= set(states) else None
+
+    def _before(self, module: nn.Module, tensors: Mapping[str, Tensor], step: Step) -> Step | None:
+        """Return the last call of the chain on whose state a call depends."""
+        begin = [tensors[path] for path in step.states or tensors]
+        latest = self._latest.get((module, threading.get_ident()))
+        last = [each for each in list(self._last[module].values()) if each is not latest]
+        # The one before is looked for first: the way to it is the shortest.
+        for among in ([] if latest is None else [latest]), last:
+            owners = {edge: each for each in among for edge in _edges(each)}
+            for edge in reached(begin, owners, all_of=False):
+                return owners[edge]
+        return None
+
+    def _learn(
+        self, module: nn.Module, tensors: Mapping[str, Tensor], step: Step, before: Step
+    ) -> None:
+        """Find out which outputs are the state, if it is not known."""
+        if before.states is None:
+            wanted = _edges(before)
+            begin = [tensors[path] for path in step.states or tensors]
+            ways = {wanted[edge] for edge in reached(begin, wanted, all_of=True)}
+            there = [path for path in before.outputs if path in ways]
+            there = [path for path in there if not before.outputs[path].is_passed] or there
+            before.states = self._states[module] = states_among(before.outputs, there)
+            if len(there) > len(before.states):
+                self._choices[module] = there, before.states
+        if step.states is None:
+            step.states = self._known(module, step.outputs)
+
+    def _watch(self, here: "_Place", output: Tensor, step: Step, path: str) -> RemovableHandle:
         """Let a step receive the gradients of one of its outputs."""
+        module = here[0]
 
         def receive(gradient: Tensor) -> None:
-            refuse_graph_of_gradients(self._names[module], module)
-            step.receive(place, gradient)
-            self._reached.add(module)
+            refuse_gradient(self._names[module], module, gradient)
+            if step.states is not None and path not in step.states:
+                return
+            step.outputs[path].receive(gradient)
+            step.decades = self._scale.log10()
+            self._reached.add(here)
             self._received(module, step, gradient.detach())
 
         return watch_gradient(output, receive)
 
 
-def _has_come(step: Step) -> bool:
-    return any(each is not None for each in step.received)
+def _output(tensor: Tensor, is_passed: bool) -> Output:
+    size = size_of(tensor.detach())
+    return Output(tensor.dtype, tuple(tensor.shape), edge_of(tensor), is_passed, size)
 
 
-def _states(result: object, name: str, module: nn.Module) -> list[Tensor]:
-    """Return h_t of what a module returned; and c_t, if it is a pair of one shape.
-
-    Where both come from one node of the graph, as from a fused kernel of a GPU, what goes from c_t
-    to h_t inside it is in no gradient that autograd hands out, and c_t is left out.
-    """
-    if isinstance(result, Tensor):
-        return [result]
-    if isinstance(result, tuple | list) and result and isinstance(result[0], Tensor):
-        first, second = result[0], result[1] if len(result) == 2 else None
-        if (
-            isinstance(second, Tensor)
-            and second.shape == first.shape
-            and (second.grad_fn is None or second.grad_fn is not first.grad_fn)
-        ):
-            return [first, second]
-        return [first]
-    raise RecorderError(
-        f"{shown(name, module)} cannot be recorded: it returns a {type(result).__name__}, and what "
-        "can be recorded is a tensor, or a tuple that begins with one"
-    )
-
-
-def _depends(nodes: list[Any], earlier: list[Any]) -> bool:
-    """Say whether a graph contains nodes that were made before it."""
-    wanted = set(earlier)
-    if not wanted:
-        return False
-    oldest = min(made_at(node) for node in wanted)
-    left, seen = list(nodes), set()
-    while left:
-        node = left.pop()
-        if node in wanted:
-            return True
-        # What was made before the earlier call cannot depend on it.
-        if node in seen or made_at(node) < oldest:
-            continue
-        seen.add(node)
-        left += [following for following, _ in node.next_functions if following is not None]
-    return False
+def _edges(step: Step) -> dict[Edge, str]:
+    """Return the places in the graph of what may be the state, with their paths."""
+    among = ((step.outputs[path].edge, path) for path in step.states or step.outputs)
+    return {edge: path for edge, path in among if edge is not None}
 
 
 def _chains(steps: list[Step]) -> Iterator[tuple[int, list[Step]]]:
-    """Return the connected calls, each with the place of its first one."""
-    for _, chain in itertools.groupby(enumerate(steps), key=lambda each: each[1].chain):
-        numbered = list(chain)
-        yield numbered[0][0], [step for _, step in numbered]
+    """Return the connected calls, each with the number of its first one, from 1."""
+    found: dict[int, tuple[int, list[Step]]] = {}
+    for number, step in enumerate(steps, start=1):
+        found.setdefault(step.chain, (number, []))[1].append(step)
+    yield from found.values()
 
 
-def _why(steps: list[Step], place: int) -> str:
-    """Say why a chain begins at a call; empty: the calls before had their backward pass."""
-    if steps[place].is_new:
+def _why(step: Step) -> str:
+    """Say why a chain begins at a call; empty: there is none before it that waits for gradients."""
+    if step.before is None:
         return ""
-    if not steps[place].has_graph:
+    if not step.has_graph:
         return "it has no graph (no_grad, or a detached copy)"
-    if not steps[place - 1].has_graph:
+    if not step.before.has_graph:
         return "the call before it has no graph (no_grad, or a detached copy)"
+    returned = listing([repr(path) for path in step.before.outputs if path])
     return (
-        "it does not depend on the call before (a detach, a copy, a new sequence, or its state is "
-        "not what it returns first)"
+        "it does not depend on the call before, on nothing that was returned"
+        f"{returned and f' ({returned})'}: a detach, a copy, a new sequence, or a state that is "
+        "kept inside"
     )
-
-
-def _profile(steps: list[Step], is_mean: bool) -> Profile:
-    """Measure the gradients of connected calls."""
-    columns: dict[str, np.ndarray] = {}
-    reached = any(map(_has_come, steps))
-    for place, name in enumerate(_NAMES[: len(steps[0].sizes)]):
-        columns[name] = _log10([step.received[place] for step in steps], is_mean)
-        floor = math.log10(torch.finfo(steps[0].dtypes[place]).tiny) + _MARGIN
-        statuses = [_status(each, floor, reached) for each in columns[name].tolist()]
-        columns[status_of(name)] = np.array(statuses, dtype=np.int8)
-    sizes = torch.stack([step.sizes[0] for step in steps]).cpu().numpy()
-    return Profile(0, 0, columns | {"state_rms": sizes})
-
-
-def _rows(values: Tensor) -> Tensor:
-    return values.reshape(1, -1) if values.ndim < 2 else values.flatten(1)
-
-
-def _size(values: Tensor) -> Tensor:
-    return norm(_rows(values).unsqueeze(0))[0] / math.sqrt(values.numel())
-
-
-def _log10(gradients: Sequence[Tensor | None], is_mean: bool) -> np.ndarray:
-    """Return log10 of the root mean square over the batch of each sequence's gradient norm."""
-    norms = np.full(len(gradients), -math.inf)
-    came = [place for place, each in enumerate(gradients) if each is not None]
-    rows = [_rows(each) for each in gradients if each is not None]
-    if rows:
-        # All are read at once: a GPU is waited for once.
-        norms[came] = torch.stack([log10_norm(each.double()) for each in rows]).cpu().numpy()
-        norms[came] += [
-            math.log10(len(each) if is_mean else 1) - 0.5 * math.log10(len(each)) for each in rows
-        ]
-    return norms
-
-
-def _status(log10_norm: float, floor: float, reached: bool) -> int:
-    if not reached:
-        return _WORDS["cut_off"]
-    if math.isnan(log10_norm):
-        return _WORDS["nan"]
-    if math.isinf(log10_norm):
-        return _WORDS["inf" if log10_norm > 0 else "zero"]
-    return _WORDS["underflow" if log10_norm < floor else "ok"]

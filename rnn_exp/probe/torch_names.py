@@ -17,8 +17,9 @@ __all__ = [
     "graph_apart",
     "in_backward",
     "in_transform",
+    "is_batched",
+    "leave_uncompiled",
     "made_at",
-    "tensors_with_graph",
     "times_changed",
     "weights_by_name",
     "weights_used",
@@ -75,6 +76,7 @@ def after_backward(function: Callable[[], None]) -> None:
         with aside():
             function()
 
+    leave_uncompiled(called)  # a program may compile its whole step
     engine.queue_callback(called)
 
 
@@ -103,18 +105,28 @@ def _itself(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def leave_uncompiled(function: Any) -> None:  # noqa: ANN401 - anything that has code
+    """Have torch.compile run a function, and all that it calls, as it is written.
+
+    A module that torch.compile leaves to Python, as it does nn.LSTM, has its hooks called by Python
+    too; but then each of these is compiled by itself, and finds itself to be compiled.
+    """
+    frames = torch._C._dynamo.eval_frame  # noqa: SLF001
+    if hasattr(frames, "set_code_exec_strategy"):  # torch has had it since 2.8
+        skip = frames._FrameAction.SKIP  # noqa: SLF001
+        strategy = frames._FrameExecStrategy(skip, skip)  # noqa: SLF001
+        frames.set_code_exec_strategy(function.__code__, strategy)
+
+
 def in_transform() -> bool:
     """Say whether a transform of torch.func is going on: what it computes with is gone after it."""
     return torch._C._functorch.peek_interpreter_stack() is not None  # noqa: SLF001
 
 
-def tensors_with_graph(result: object) -> list[Tensor]:
-    """Return the tensors that a call returned which can receive a gradient."""
-    if isinstance(result, Tensor):
-        return [result] if result.requires_grad else []
-    if isinstance(result, tuple | list):  # packed sequences too
-        return [tensor for each in result for tensor in tensors_with_graph(each)]
-    return []
+def is_batched(tensor: Tensor) -> bool:
+    """Say whether a gradient is many at once: of torch.vmap, or of is_grads_batched=True."""
+    functorch = torch._C._functorch  # noqa: SLF001
+    return bool(functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor))
 
 
 def made_at(node: Any) -> int:  # noqa: ANN401 - torch's nodes have no class in common

@@ -5,6 +5,7 @@ changed in place. With one it ends with its step, and its gradient's norm is kno
 clipping, and how far the weights move.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from rnn_exp.fields import SettingError
 from rnn_exp.probe.torch_names import (
     after_backward,
     aside,
@@ -22,10 +24,35 @@ from rnn_exp.probe.torch_names import (
     weights_by_name,
 )
 
-__all__ = ["Counter", "Steps"]
+__all__ = ["Counter", "Scale", "Steps", "Watching"]
 
 _FEW: Final = 8
+_LEAST_SCALE: Final = 1024.0
 _LESS: Final = 1 - 1e-5  # what rounding may take off a norm that nobody has clipped
+
+
+@dataclasses.dataclass(frozen=True)
+class Watching:
+    """What is recorded, and how often.
+
+    Args:
+        every: the first update of so many.
+        is_mean: whether the loss is a mean over the batch.
+        stop_on_nonfinite: raise an error at the first value that is not finite.
+    """
+
+    every: int = 1
+    is_mean: bool = True
+    stop_on_nonfinite: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an interval that is none."""
+        if not isinstance(self.every, int) or isinstance(self.every, bool) or self.every < 1:
+            raise SettingError("every", self.every, "a whole number from 1 on")
+
+    def wanted(self, update: int) -> bool:
+        """Say whether an update is recorded."""
+        return self.stop_on_nonfinite or update % self.every == 0
 
 
 class Counter:
@@ -92,11 +119,39 @@ def _places_of(model: nn.Module) -> list[tuple[Weights, str]]:
     ]
 
 
+class Scale:
+    """The factor of the loss in a backward pass; it is read once a pass, as a GPU is waited for.
+
+    Args:
+        scaler: of the loss; None: there is no factor.
+    """
+
+    def __init__(self, scaler: torch.amp.GradScaler | None) -> None:
+        self._scaler, self._scale = scaler, 1.0
+        self._read_in: int | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a scaler was given."""
+        return self._scaler is not None
+
+    def now(self) -> float:
+        """Return the factor in the backward pass that is going on, or has just ended."""
+        if self._scaler is not None and (number := backward_number()) != self._read_in:
+            self._read_in, self._scale = number, float(self._scaler.get_scale())
+        return self._scale
+
+    def log10(self) -> float:
+        """Return the decades of it."""
+        return math.log10(self.now())
+
+
 class Steps:
     """What is measured of an optimiser's steps.
 
     Args:
         optimizer: whose step ends an update.
+        scale: the factor of the loss.
         wanted: whether this update is recorded.
         ended: is called after its step with what was measured of it.
     """
@@ -104,10 +159,12 @@ class Steps:
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
+        scale: Scale,
         wanted: Callable[[], bool],
         ended: Callable[[dict[str, float]], None],
     ) -> None:
         self._optimizer, self._wanted, self._ended = optimizer, wanted, ended
+        self._scale, self.divided_by = scale, 0.0
         self._handles: list[RemovableHandle] = []
         self._unclipped: Tensor | None = None
         self._before: dict[str, Any] = {}
@@ -133,7 +190,7 @@ class Steps:
             after_backward(self._take_norm)
 
     def _take_norm(self) -> None:
-        self._unclipped = self._norm_of_gradient()
+        self._unclipped = self._norm_of_gradient() / self._scale.now()
 
     def _weights(self) -> list[Tensor]:
         return [each for group in self._optimizer.param_groups for each in group["params"]]
@@ -147,10 +204,27 @@ class Steps:
             weights = self._weights()
             self._before = {
                 "full": self._unclipped,
-                "clipped": self._norm_of_gradient(),
+                "clipped": self._norm_of_gradient() / self._left_in_it(),
                 "weights": [each.detach().clone() for each in weights],
             }
             self._unclipped = None
+
+    def _left_in_it(self) -> Tensor | float:
+        """Return the factor that the optimiser itself takes out: a fused one does, in its step."""
+        left = getattr(self._optimizer, "grad_scale", None)
+        return 1.0 if left is None or not self._scale.is_known else left
+
+    def _is_unscaled(self, full: float, clipped: float) -> bool:
+        """Say whether a gradient was divided by a power of two that no clipping would take.
+
+        Powers of two change no digit, so that the norm says it exactly.
+        """
+        if self._scale.is_known or not clipped or full / clipped < _LEAST_SCALE:
+            return False
+        if math.frexp(full / clipped)[0] != 0.5:
+            return False
+        self.divided_by = full / clipped
+        return True
 
     def _post_hook(self, *_: Any) -> None:  # noqa: ANN401
         self.made += 1
@@ -167,6 +241,8 @@ class Steps:
         if before["full"] is not None:  # else a closure: what is done to its gradient is not seen
             full, clipped = float(before["full"]), float(before["clipped"])
         self._unclipped, is_known = None, math.isfinite(full) and math.isfinite(clipped)
+        if is_known and self._is_unscaled(full, clipped):
+            full, is_known = clipped, False
         self._ended(
             {
                 "grad_norm": full,

@@ -146,7 +146,7 @@ def _said(part: pd.DataFrame, *, is_top: bool) -> dict[str, Any]:
     """Say of one profile what there is to say."""
     found, direct = summary_of(part), part["log10_direct"]
     # What a lower layer receives at a time step comes from the layer above, not from a loss.
-    is_known = is_top and bool(direct.notna().any())
+    is_known = is_top and bool(direct.notna().all())
     values = (
         gradient_name(carrier_of(part)),
         len(part),

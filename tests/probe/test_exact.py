@@ -106,7 +106,11 @@ def test_one_time_step_that_alone_contributes_has_the_norm_of_the_whole_gradient
 @settings(max_examples=10)
 @given(calls.forms(layout="padded", hx="positional", training=True), calls.st.booleans())
 def test_calls_that_hand_on_their_states_are_one_chain_and_cut_ones_are_several(form, is_cut):
-    """A stateful model with truncated windows: two calls in one update, with a graph or without."""
+    """A stateful model with truncated windows: two calls in one update, with a graph or without.
+
+    What is one chain is in test_loops; in two directions the calls stay by themselves.
+    """
+    form = form if is_cut else dataclasses.replace(form, bidirectional=True)
     module = calls.module_of(form)
     first, second = calls.sequences_of(form), calls.sequences_of(form)
     initial = calls.initial_of(form, module)

@@ -11,6 +11,7 @@ from torch import nn
 from rnn_exp import record_gradients
 from rnn_exp.probe.fused import FusedCalls
 from rnn_exp.probe.replay import layers_of
+from rnn_exp.probe.updates import Scale
 from tests.probe import calls
 from tests.probe.calls import Form
 from tests.probe.unrolled import columns
@@ -170,7 +171,10 @@ def test_a_state_that_is_lost_in_training_is_marked_nan_and_not_made_up():
 def test_what_the_layers_read_and_return_under_autocast_belongs_together(kind):
     """One step of the module from what is kept of it: states are rounded once, to 8 bits."""
     module = calls.module_of(Form(kind, dtype=torch.float32))
-    x, kept = 3 * torch.randn(6, 3, 3), FusedCalls({module: "it"}, True, lambda _: None)
+    x, kept = (
+        3 * torch.randn(6, 3, 3),
+        FusedCalls({module: "it"}, True, Scale(None), lambda _: None),
+    )
     output, _ = under_autocast(module, x)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         [layer] = layers_of(kept._call(module, (x,), {}, output))

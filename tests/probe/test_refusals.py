@@ -1,5 +1,7 @@
 """What cannot be recorded is refused in one line that names it, before training."""
 
+import inspect
+
 import pytest
 import torch
 from torch import nn
@@ -38,6 +40,8 @@ def under_transform(model):
         torch.func.grad(loss)(dict(model.named_parameters()))
 
 
+unchecked = inspect.unwrap(record_gradients)  # these tests check types before anything is called
+
 REFUSED = {
     "nothing": (lambda: record_gradients(nn.Linear(3, 4)), "there is no nn.RNN.*modules are: none"),
     "no steps": (
@@ -72,6 +76,47 @@ REFUSED = {
         lambda: under_transform(nn.GRU(3, 4)),
         r"the model \(GRU\) cannot be recorded in a transform of torch.func",
     ),
+    "a method": (
+        lambda: unchecked(nn.GRU(3, 4).forward),
+        "model: the function forward came.*torch.nn.Module: give the model, not a method of it",
+    ),
+    "a function": (
+        lambda: unchecked(lambda x: x),
+        "model: the function <lambda> came, and what is allowed is a module",
+    ),
+    "a class": (
+        lambda: unchecked(nn.LSTM),
+        "model: the class LSTM came.*: make one of it first",
+    ),
+    "a list": (
+        lambda: unchecked([nn.GRU(3, 4)]),
+        "model: a value of type list came.*: put several into an nn.ModuleList",
+    ),
+    "an optimizer": (
+        lambda: unchecked(torch.optim.SGD([torch.zeros(1)], 0.1)),
+        "model: a value of type SGD came.*: the model comes first, then optimizer=",
+    ),
+    "none": (lambda: unchecked(None), "model: None came"),
+    "a schedule": (
+        lambda: unchecked(nn.GRU(3, 4), optimizer=[torch.optim.SGD([torch.zeros(1)], 0.1)]),
+        "optimizer: a value of type list came, and what is allowed is one torch.optim.Optimizer",
+    ),
+    "a scale": (
+        lambda: unchecked(nn.GRU(3, 4), scaler=65536.0),
+        "scaler: a value of type float came, and what is allowed is a torch.amp.GradScaler",
+    ),
+    "a module as a step": (
+        lambda: unchecked(nn.Sequential(nn.GRUCell(3, 4)), steps_of=nn.GRUCell(3, 4)),
+        "steps_of: a GRUCell came, and what is allowed are names of modules",
+    ),
+    "modules as steps": (
+        lambda: unchecked(nn.Sequential(nn.GRUCell(3, 4)), steps_of=[nn.GRUCell(3, 4)]),
+        "steps_of: a GRUCell came",
+    ),
+    "a place": (
+        lambda: unchecked(nn.Sequential(nn.GRUCell(3, 4)), steps_of={"0": 1.5}),
+        "steps_of=.'0': ….: a float came, and what is allowed is the place of the state",
+    ),
     "every": (lambda: record_gradients(nn.GRU(3, 4), every=0), "every.*0.*whole number from 1"),
     "every word": (lambda: record_gradients(nn.GRU(3, 4), every=True), "every.*whole number"),
 }
@@ -95,7 +140,7 @@ def test_one_gpu_of_data_parallel_calls_the_module_itself():
 def test_a_step_that_returns_no_tensor_is_refused_by_name():
     class Odd(nn.Module):
         def forward(self, x):
-            return {"h": x}
+            return {"h": str(x)}
 
     model = nn.ModuleDict({"cell": Odd()})
     with (

@@ -1,5 +1,7 @@
 """Modules that are called once a time step: autograd's own gradients, and where a chain is cut."""
 
+import collections
+import dataclasses
 import math
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from rnn_exp import record_gradients
+from rnn_exp import NonFiniteError, RecorderError, RecordingWarning, record_gradients
 
 
 class Custom(nn.Module):
@@ -327,3 +329,157 @@ def test_what_is_printed_says_that_there_are_cuts():
     with record_gradients(loop, steps_of=["cell"]) as recording:
         loop()[-1].sum().backward()
     assert "cut" not in str(recording)
+
+
+@dataclasses.dataclass
+class Said:
+    scores: torch.Tensor
+    state: torch.Tensor
+    extra: None = None
+
+
+Pair = collections.namedtuple("Pair", ["scores", "state"])
+
+
+class Decoder(nn.Module):
+    """Attends to what an encoder found; returns scores and its state, in the way of somebody."""
+
+    def __init__(self, pack, memory=False):
+        super().__init__()
+        self.pack = pack
+        self.cell = (nn.LSTMCell if memory else nn.GRUCell)(7, 4, dtype=torch.float64)
+        self.readout = nn.Linear(4, 4, dtype=torch.float64)  # scores are of the state's shape
+
+    def forward(self, x, state, found):
+        h = state[0] if isinstance(state, tuple) else state
+        context = (found @ h.unsqueeze(-1)).softmax(1).mT @ found
+        state = self.cell(torch.cat([x, context.squeeze(1)], -1), state)
+        h = state[0] if isinstance(state, tuple) else state
+        return self.pack(self.readout(h), state, found)
+
+
+PACKED = {
+    "tuple": (lambda scores, state, _: (scores, state), lambda out: out),
+    "list": (lambda scores, state, _: [scores, [None, state]], lambda out: (out[0], out[1][1])),
+    "dict": (lambda scores, state, _: {"s": scores, "h": state}, lambda out: (out["s"], out["h"])),
+    "named": (lambda scores, state, _: Pair(scores, state), lambda out: out),
+    "dataclass": (lambda s, state, _: Said(s, state), lambda out: (out.scores, out.state)),
+    "handed on": (lambda s, state, found: (found, s, state), lambda out: out[1:]),
+    "state first": (lambda s, state, _: (state, s), lambda out: out[::-1]),
+}
+
+
+def decoded(packed, memory=False, steps_of=("decoder",), T=5, feed=None):
+    """Return the recording of a decoder and autograd's own gradients of its states."""
+    pack, take = PACKED[packed]
+    model, kept = nn.ModuleDict({"decoder": Decoder(pack, memory)}), []
+    found, state = 1 * torch.randn(2, 3, 4).double().requires_grad_(), torch.zeros(2, 4).double()
+    state, x = (state, state) if memory else state, torch.zeros(2, 3).double()
+    with record_gradients(model, steps_of=steps_of) as recording:
+        for _ in range(T):
+            scores, state = take(model["decoder"](x, state, found))
+            retained(kept)((*(state if memory else (state,)), scores))
+            x = scores[:, :3] if feed else torch.randn(2, 3).double()
+        scores.square().mean().backward()
+    return recording, kept
+
+
+@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.parametrize("packed", PACKED)
+def test_the_state_is_what_reaches_the_next_call_wherever_it_is_among_the_outputs(packed, memory):
+    recording, kept = decoded(packed, memory)
+    assert recording.cuts.empty
+    frame = recording.to_frame()
+    assert frame["time"].tolist() == [1, 2, 3, 4, 5]
+    for place, name in enumerate(("log10_total", "log10_memory")[: 1 + memory]):
+        wanted = [rms(parts[place].grad, 2) for parts in kept]
+        np.testing.assert_allclose(frame[name], wanted, atol=1e-9)
+    sizes = [parts[0].square().mean().sqrt().item() for parts in kept]
+    np.testing.assert_allclose(frame["state_rms"], sizes, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("packed", "place"), [("tuple", 1), ("dict", "h"), ("list", "1.1")])
+def test_where_scores_are_fed_back_as_well_the_place_of_the_state_can_be_said(packed, place):
+    first, kept = decoded(packed, feed=True)
+    wanted = [[rms(parts[number].grad, 2) for parts in kept] for number in (0, 1)]
+    # Both reach the next call, and the first of them is taken ...
+    total = first.to_frame()[["log10_total", "log10_memory"]]
+    np.testing.assert_allclose(total.T, wanted[::-1], atol=1e-9)
+    # ... with the second as its memory, as both are of one shape.
+    said, kept = decoded(packed, feed=True, steps_of={"decoder": place})
+    wanted = [rms(parts[0].grad, 2) for parts in kept]
+    np.testing.assert_allclose(said.to_frame()["log10_total"], wanted, atol=1e-9)
+    assert "log10_memory" not in said.to_frame()
+
+
+def test_a_place_that_leads_to_a_pair_is_both_and_one_that_is_not_there_is_refused():
+    recording, kept = decoded("tuple", memory=True, steps_of={"decoder": 1})
+    wanted = [rms(parts[1].grad, 2) for parts in kept]
+    np.testing.assert_allclose(recording.to_frame()["log10_memory"], wanted, atol=1e-9)
+    with pytest.raises(RecorderError, match=r"no tensor there; it returns '0', '1\.0' and '1\.1'"):
+        decoded("tuple", memory=True, steps_of={"decoder": "2"})
+
+
+def test_of_a_state_that_is_kept_inside_it_is_said_what_was_looked_at():
+    class Inside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.h = nn.GRUCell(3, 4), None
+            self.readout = nn.Linear(4, 2)
+
+        def forward(self, x):
+            self.h = self.cell(x, self.h)
+            return self.readout(self.h), self.h.sum()
+
+    model = nn.ModuleDict({"block": Inside()})
+    with record_gradients(model, steps_of=["block"]) as recording:
+        sum(model["block"](torch.randn(2, 3))[0].sum() for _ in range(3)).backward()
+    assert recording.cuts["call"].tolist() == [2, 3]
+    assert "('0' and '1')" in recording.cuts["why"][0]
+    assert "kept inside" in recording.cuts["why"][0]
+
+
+def test_scores_that_are_not_finite_are_no_bad_state():
+    model = nn.ModuleDict({"decoder": Decoder(lambda scores, state, _: (scores - math.inf, state))})
+    found = torch.randn(2, 3, 4).double()
+
+    def run(state):
+        with record_gradients(model, steps_of=["decoder"], stop_on_nonfinite=True) as recording:
+            for _ in range(3):
+                _, state = model["decoder"](torch.randn(2, 3).double(), state, found)
+            state.sum().backward()
+        return recording
+
+    assert run(torch.zeros(2, 4).double()).first_bad is None
+    with pytest.raises(NonFiniteError, match="time step 1: a state"):
+        run(torch.full((2, 4), math.nan).double())
+
+
+def test_where_more_reaches_the_next_call_than_is_recorded_it_is_said_how_to_choose():
+    def three(packed):
+        model, h = nn.ModuleDict({"block": Decoder(packed)}), torch.zeros(2, 4).double()
+        found = torch.randn(2, 3, 4).double()
+        with record_gradients(model, steps_of=["block"]) as recording:
+            for _ in range(3):
+                more, h, *_ = model["block"](found[:, 0, :3], h, found)
+                found = found + more[:, :1].unsqueeze(1)
+            h.sum().backward()
+        return recording
+
+    with pytest.warns(RecordingWarning, match=r"block \(Decoder\).*'0' and '1'.*of '0'.*steps_of"):
+        three(lambda scores, h, found: (scores[:, :2], h, found))
+
+
+def test_loops_side_by_side_are_each_a_chain():
+    model, states = nn.ModuleDict({"cell": nn.GRUCell(3, 4)}), [torch.zeros(2, 4)] * 2
+    kept = []
+    with record_gradients(model, steps_of=["cell"]) as recording:
+        for _ in range(3):
+            states = [model["cell"](torch.randn(2, 3), state) for state in states]
+            retained(kept)(states)
+        sum(state.square().sum() for state in states).backward()
+    frame = recording.to_frame()
+    assert frame["time"].tolist() == [1, 2, 3, 1, 2, 3]
+    wanted = [rms(parts[number].grad, 2) for number in (0, 1) for parts in kept]
+    np.testing.assert_allclose(frame["log10_total"], wanted, atol=1e-6)
+    assert recording.cuts["call"].tolist() == [2]  # of one loss: where the second one begins
