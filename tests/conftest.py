@@ -1,5 +1,7 @@
 """Every test: the process as the command line settles it, no use of torch's global generator."""
 
+import gc
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +17,9 @@ from rnn_exp.sweeps import process
 from tests import read_once
 from tests.attempts import HELD, TRIED, Attempts, summary
 
+# What pytest and jaxtyping make of a module is compiled once, not by each of hundreds of processes.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A shell that starts the tests in the background has Ctrl-C ignored by all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 process.settle()
@@ -32,6 +37,11 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("quick")
+
+
+def pytest_collection_finish():
+    """Leave the modules and the tests, which stay, out of every later search for cycles."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
