@@ -16,6 +16,7 @@ import tests.typecheck  # noqa: F401 - before the package, whose functions it ch
 from rnn_exp.sweeps import process
 from tests import read_once
 from tests.attempts import HELD, TRIED, Attempts, summary
+from tests.dose import dose
 
 # What pytest and jaxtyping make of a module is compiled once, not by each of hundreds of processes.
 sys.dont_write_bytecode = False
@@ -31,12 +32,18 @@ matplotlib.use("agg")
 # No limits of time: how long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile(
     "quick",
-    max_examples=25,
+    max_examples=dose(10, 25),
     deadline=None,
     derandomize=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("quick")
+
+
+def pytest_itemcollected(item):
+    """Mark what hypothesis makes examples for: `make slow` makes more of them."""
+    if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        item.add_marker(pytest.mark.dosed)
 
 
 def pytest_collection_finish():
