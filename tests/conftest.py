@@ -1,5 +1,7 @@
 """Every test: the process as the command line settles it, no use of torch's global generator."""
 
+import gc
+import os
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +16,11 @@ import tests.typecheck  # noqa: F401 - before the package, whose functions it ch
 from rnn_exp.sweeps import process
 from tests import read_once
 from tests.attempts import HELD, TRIED, Attempts, summary
+from tests.dose import dose
 
+# What pytest and jaxtyping make of a module is compiled once, not by each of hundreds of processes.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A shell that starts the tests in the background has Ctrl-C ignored by all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 process.settle()
@@ -26,12 +32,23 @@ matplotlib.use("agg")
 # No limits of time: how long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile(
     "quick",
-    max_examples=25,
+    max_examples=dose(10, 25),
     deadline=None,
     derandomize=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("quick")
+
+
+def pytest_itemcollected(item):
+    """Mark what hypothesis makes examples for: `make slow` makes more of them."""
+    if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        item.add_marker(pytest.mark.dosed)
+
+
+def pytest_collection_finish():
+    """Leave the modules and the tests, which stay, out of every later search for cycles."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,11 @@ from pandas.testing import assert_frame_equal
 
 import rnn_exp
 from rnn_exp import theory
-from rnn_exp.arithmetic import was_asked_too_late
+from rnn_exp.arithmetic import ask_for_strict_products, was_asked_too_late
 from rnn_exp.sweeps import saving, worker
 from rnn_exp.sweeps.overview import overview
 from rnn_exp.training.experiment import UnsettledWarning, train_runs
-from tests._hydra.test_app import start
+from tests._hydra.test_app import FORKS, start
 
 
 def small(seed=0):
@@ -233,21 +233,32 @@ def test_no_runs_have_no_results(tmp_path):
     assert len(rnn_exp.train([])) == 0
 
 
+def _multiply():
+    _ = torch.ones(9, 9) @ torch.ones(9, 9)
+
+
+def _said(steps, before, told):
+    os.environ.pop("MKL_CBWR", None)
+    os.environ.update(before)
+    for step in steps:
+        step()
+    told.send(was_asked_too_late())
+
+
 def test_a_process_that_has_multiplied_before_is_told_that_it_is_too_late():
-    multiply = "import torch; torch.ones(9, 9) @ torch.ones(9, 9)\n"
-    ask = "import os, rnn_exp.arithmetic as a; a.ask_for_strict_products()\n"
-    tell = "print(a.was_asked_too_late())\n"
-    environment = {key: word for key, word in os.environ.items() if key != "MKL_CBWR"}
+    def said(*steps, **before):
+        ours, theirs = FORKS.Pipe(duplex=False)
+        process = FORKS.Process(target=_said, args=(steps, before, theirs))
+        process.start()
+        theirs.close()
+        answer = ours.recv()
+        process.join()
+        return answer
 
-    def said(code, **more):
-        command = [sys.executable, "-c", code]
-        ran = subprocess.run(command, env=environment | more, capture_output=True, check=True)
-        return ran.stdout.decode().strip()
-
-    assert said(ask + multiply + tell) == "False"
-    assert said(multiply + ask + tell, MKL_CBWR="COMPATIBLE") == "False"
+    assert said(ask_for_strict_products, _multiply) is False
+    assert said(_multiply, ask_for_strict_products, MKL_CBWR="COMPATIBLE") is False
     if torch.backends.mkl.is_available() and not was_asked_too_late():
-        assert said(multiply + ask + tell) == "True"
+        assert said(_multiply, ask_for_strict_products) is True
 
 
 def test_what_cannot_be_settled_is_a_warning(monkeypatch):

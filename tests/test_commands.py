@@ -21,6 +21,7 @@ from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
+from tests.dose import FULL
 
 ROOT = Path(__file__).parents[1]
 NAME = "rnn-exp-figure"
@@ -42,6 +43,14 @@ def study(tmp_path_factory) -> Path:
     return folder
 
 
+def draw_only(monkeypatch, *few: str) -> None:
+    """Let there be few figures: to draw all takes many seconds."""
+    found = figures._found
+    monkeypatch.setattr(
+        figures, "_found", lambda room: {n: m for n, m in found(room).items() if n in few}
+    )
+
+
 def call(monkeypatch, command, program: str, *words: object) -> None:
     monkeypatch.setattr(sys, "argv", [program, *map(str, words)])
     try:
@@ -50,10 +59,13 @@ def call(monkeypatch, command, program: str, *words: object) -> None:
         pyplot.close("all")
 
 
+@pytest.mark.dosed
 def test_the_report_has_a_page_and_every_figure_in_every_format(
     study, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
+    if not FULL:
+        draw_only(monkeypatch, "decay", "learning")
 
     call(monkeypatch, report, "rnn-exp-report", study, "--out", "there/report")
 
@@ -314,6 +326,7 @@ def test_a_damaged_run_is_one_line_of_the_report_and_listed_on_its_page(
     damaged, monkeypatch, capsys
 ):
     run = min(damaged.iterdir()).name
+    draw_only(monkeypatch, "decay")
 
     call(monkeypatch, report, "rnn-exp-report", damaged)
 

@@ -1,6 +1,7 @@
 """The house stays one to live in: what makes it hard is counted, and may not grow back."""
 
 import ast
+import functools
 import re
 import statistics
 import tomllib
@@ -14,7 +15,11 @@ MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__ini
 EVERY = [
     path for folder in ("rnn_exp", "scripts", "tests") for path in (ROOT / folder).rglob("*.py")
 ]
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in EVERY}
+
+
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def name_of(path: Path) -> str:
@@ -37,7 +42,7 @@ def test_a_function_of_the_package_fits_a_screen():
     long = [
         f"{name_of(path)}: {node.name}"
         for path in MODULES
-        for node in ast.walk(TREES[path])
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= 50
     ]
     assert long == []
@@ -59,7 +64,7 @@ def test_no_assertion_stands_in_the_place_of_a_refusal():
     found = [
         name_of(path)
         for path in MODULES
-        for node in ast.walk(TREES[path])
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Assert)
     ]
     assert found == []
@@ -88,4 +93,4 @@ def test_no_module_is_called_a_collection_of_things():
 def test_every_room_says_what_belongs_there(room):
     if room.name == "hydra_plugins":
         return
-    assert ast.get_docstring(TREES[room / "__init__.py"])
+    assert ast.get_docstring(tree(room / "__init__.py"))

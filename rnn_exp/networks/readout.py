@@ -167,8 +167,9 @@ def differentiated(
     """Return each run's loss, and its gradient by the outputs, a row an answer and sequence."""
     y = y.requires_grad_()
     loss = loss_of(y)
-    # The loss of a run depends on its own outputs alone: one call differentiates them all.
-    (of_y,) = torch.autograd.grad(loss, y, torch.ones_like(loss))
+    # The loss of a run depends on its own outputs alone: the sum's gradient has that of each. To
+    # give ones in the place of a sum is the same, but lets torch import sympy, half a second.
+    (of_y,) = torch.autograd.grad(loss.sum(), y)
     return loss.detach(), of_y.flatten(1, 2)
 
 

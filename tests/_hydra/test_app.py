@@ -59,6 +59,10 @@ FORKS.set_forkserver_preload(
         "rnn_exp.sweeps.pool",
         "rnn_exp.sweeps.progress",
         "rnn_exp.training.run",
+        "scipy.special",
+        "pyarrow.pandas_compat",
+        "tests.composed_once",
+        "optuna",
     ]
 )
 

@@ -107,7 +107,7 @@ def test_adding_deleting_and_overriding_keep_their_order(hydra, words):
 
 
 @given(st.from_regex(r"[a-z_][a-z0-9_.]{0,6}=[-+]?[0-9_]{1,12}(\.|e)?[0-9]?", fullmatch=True))
-@settings(max_examples=200)
+@settings(max_examples=dose(40, 200))
 def test_a_whole_number_is_parsed_as_hydra_parses_it(word):
     ours = _whole_number(word)
     if ours is None:

@@ -16,6 +16,7 @@ from rnn_exp.storage.study import StudyPage
 from rnn_exp.tasks import TASKS, Adding, Hold, TemporalOrder
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from tests.dose import dose
 from tests.studies import CONF, composed, runs_of
 from tests.task_files import example, words
 
@@ -145,7 +146,7 @@ def test_the_command_of_a_special_run_gives_that_run(run):
 
 
 @given(run=RUNS)
-@settings(max_examples=15)
+@settings(max_examples=dose(5, 15))
 def test_the_command_of_any_run_gives_that_run(run):
     program, *words = shlex.split(run.command)
 

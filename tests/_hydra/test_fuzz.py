@@ -133,7 +133,7 @@ def holds(ended: Ended) -> bool:
 
 
 @pytest.mark.dosed
-@settings(QUICK, max_examples=dose(30, 250))
+@settings(QUICK, max_examples=dose(12, 250))
 @given(words=LINES)
 def test_a_command_line_does_what_it_says_or_is_refused_in_one_line(words):
     with tempfile.TemporaryDirectory() as folder:
@@ -178,7 +178,7 @@ BREAKS = st.sampled_from(
 
 
 @pytest.mark.dosed
-@settings(QUICK, max_examples=dose(15, 120))
+@settings(QUICK, max_examples=dose(8, 120))
 @given(
     study=STUDIES,
     header=HEADERS,

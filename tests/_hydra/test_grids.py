@@ -32,6 +32,7 @@ from rnn_exp._hydra.refusals import line_of
 from rnn_exp.fields import as_typed
 from rnn_exp.storage.objective import Objective
 from rnn_exp.training.run import Run
+from tests.dose import dose
 
 CONF = Path(rnn_exp.__file__).parents[1] / "conf"
 HEADER = "# @package _global_\n"
@@ -441,7 +442,7 @@ NUMBERS = st.integers(-9999, 9999)
 
 
 @given(start=NUMBERS, count=st.integers(1, 40), step=NUMBERS.filter(bool), power=st.integers(0, 6))
-@settings(max_examples=100)
+@settings(max_examples=dose(20, 100))
 def test_a_range_has_the_decimals_that_are_typed(start, count, step, power):
     """Whole numbers divided by a power of ten, which is what decimals are."""
     wanted = [(start + i * step) / 10**power for i in range(count)]

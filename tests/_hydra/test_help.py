@@ -58,13 +58,12 @@ def test_settings_are_printed_and_nothing_is_written(tmp_path):
     assert files(tmp_path) == {}
 
 
-@pytest.mark.parametrize(
-    "run", [Run(task=example(name)) for name in TASKS], ids=lambda run: run.task.name
-)
-def test_every_setting_of_a_run_is_listed_with_its_default(run):
+@pytest.mark.parametrize("task", TASKS)
+def test_every_setting_of_a_run_is_listed_with_its_default(task):
+    run = Run(task=example(task))
     rows = [line.split() for line in settings_lines() if line.startswith("  ")]
 
-    given = {f"task.{key}" for key in ("sha256", "length", *needs(run.task.name))}
+    given = {f"task.{key}" for key in ("sha256", "length", *needs(task))}
     for key, value in run.settings().items():
         if key not in ("task", "init", *given):
             text = "null" if value is None else str(value).lower()

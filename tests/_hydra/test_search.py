@@ -1,5 +1,6 @@
 """Searches by Hydra's own Optuna sweeper: a job's objective reaches it, and resumes."""
 
+import importlib.util
 import json
 
 import pytest
@@ -8,7 +9,11 @@ import yaml
 from tests._hydra.test_app import SMALL, start
 from tests._hydra.test_sweep import runs
 
-pytest.importorskip("optuna", reason="needs the plugin: pip install 'rnn-exp[optuna]'")
+# Looked for, not imported: that takes two seconds, and the commands run in other processes.
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("optuna") is None,
+    reason="needs the plugin: pip install 'rnn-exp[optuna]'",
+)
 WORDS = (
     "-m",
     "hydra/sweeper=optuna",

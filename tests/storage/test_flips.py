@@ -33,7 +33,7 @@ RESULTS = (
     "note.yaml",
 )
 SAVED = ("checkpoint.safetensors", "00001.gradients.parquet", "00001.updates.parquet")
-FLIPS = 25
+FLIPS = 8  # `make slow` has hundreds
 KILLS = int(os.environ.get("RNN_EXP_KILLS", "4"))  # a dose: `make slow` has 60
 
 

@@ -22,6 +22,7 @@ from rnn_exp.tasks import Adding, Latch
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from tests.dose import dose
 
 RUNS = [
     Run(
@@ -44,7 +45,7 @@ def table_of(rows, start=0):
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=8), st.integers(1, 9))
-@settings(max_examples=60)
+@settings(max_examples=dose(15, 60))
 def test_the_bytes_of_a_table_do_not_depend_on_the_pieces_in_which_it_comes(
     tmp_path_factory, sizes, group
 ):

@@ -16,6 +16,7 @@ import pytest
 import rnn_exp
 from tests._hydra.test_app import CommandResult, files, start, tables
 from tests._hydra.test_sweep import runs
+from tests.dose import dose
 from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -215,8 +216,8 @@ def alone(tmp_path_factory) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory) -> Iterator[Cluster]:
-    """A cluster of two workers."""
-    cluster = Cluster(tmp_path_factory.mktemp("dask"), 2)
+    """A cluster; each test says how many workers it needs."""
+    cluster = Cluster(tmp_path_factory.mktemp("dask"), 0)
     yield cluster
     cluster.close()
 
@@ -412,15 +413,16 @@ def assert_same(folder: Path, told: CommandResult, alone: dict[str, dict[str, st
         ]
 
 
+@pytest.mark.dosed
 def test_own_parts_get_the_same_bytes_from_processes_and_from_dask(dask, own_alone, tmp_path):
-    dask.have(2)
+    dask.have(dose(1, 2))
     for name, words in (("two", ("hydra.launcher.processes=2",)), ("dask", dask.words)):
         told = with_own_parts(tmp_path / name, *words)
         assert_same(tmp_path / name, told, own_alone)
 
 
 def test_a_dask_that_has_another_text_of_an_own_part_is_refused(dask, tmp_path):
-    dask.have(2)
+    dask.have(1)
     assert with_own_parts(tmp_path / "one", *dask.words).code == 0
 
     told = with_own_parts(tmp_path / "other", *dask.words, change="# changed\n")

@@ -17,6 +17,7 @@ import pytest
 import rnn_exp
 from tests._hydra.test_app import Command, begin, files, tables
 from tests._hydra.test_sweep import of_runs, runs
+from tests.dose import dose
 from tests.waiting import wait_until
 
 KILLS = int(os.environ.get("RNN_EXP_KILLS", "4"))
@@ -24,13 +25,14 @@ SWEEP = (
     "-m",
     "task.length=10,12",
     "network.hidden_size=8",
-    "training.updates=1000",
+    f"training.updates={dose(400, 1000)}",
     "training.optimizer=adam",
     "seed=0,1",
     "init.gain=0.5,1",
     "hydra.sweep.dir=grid",
     "hydra.launcher.checkpoint_seconds=0",
 )
+LONGEST = dose(1, 6)  # seconds until a sweep of two processes is killed
 LEFTOVERS = (".part", ".lock", ".progress", "unfinished")
 
 
@@ -75,9 +77,9 @@ def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(
         folder.mkdir(exist_ok=True)
         before = {name for name, status in statuses(folder).items() if status == "finished"}
         command = begin(folder, *words)
-        if kills % 2:  # in the middle of training, however slow the machine is
+        if kills % 2 == 0:  # in the middle of training, however slow the machine is
             wait_until(functools.partial(trains_or_ended, command, folder), "a run trains")
-        command.process.join(draws.uniform(0.0, 2.0 if processes == 1 else 6.0))
+        command.process.join(draws.uniform(0.0, 2.0 if processes == 1 else LONGEST))
         if command.process.is_alive():
             with attempts.of("kills of the command and its processes"):
                 command.kill(signal.SIGKILL)
@@ -138,7 +140,7 @@ def test_a_sweep_ends_as_if_nothing_had_been_whichever_of_its_processes_is_kille
         with attempts.of(f"kills of a {victim}"):
             command = begin(folder, *words)
             wait_until(functools.partial(has_workers_or_ended, command), "there are workers")
-            time.sleep(draws.uniform(0.0, 4.0))
+            time.sleep(draws.uniform(0.0, dose(1, 4)))
             levels = [*descendants(command.process.pid), [], []]
             everyone = [pid for level in levels for pid in level]
             killed = {"fork server": levels[0], "worker": levels[1][:1], "group": everyone}
@@ -155,7 +157,7 @@ def test_a_sweep_ends_as_if_nothing_had_been_whichever_of_its_processes_is_kille
 def test_a_single_run_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path):
     words = (
         "task.length=30",
-        "training.updates=700",
+        "training.updates=400",
         "network.hidden_size=8",
         "seed=3",
         "training.optimizer=rmsprop",

@@ -9,33 +9,42 @@ import pytest
 from rnn_exp.arithmetic import ask_for_strict_products
 
 
-def python(program, **environment):
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
-    )
-    return done.stdout.split()
-
-
-def test_importing_the_package_changes_no_setting_of_the_process():
+@pytest.fixture(scope="module")
+def told():
+    """What a process says of itself: after the imports, settled, and settled as its user wants."""
     program = """
-import os, torch
+import os, sys, torch
 before = dict(os.environ), torch.get_num_threads(), torch.random.initial_seed()
 import rnn_exp, rnn_exp.app, rnn_exp.training.experiment, rnn_exp.commands
 print((dict(os.environ), torch.get_num_threads(), torch.random.initial_seed()) == before)
-"""
-    assert python(program) == ["True"]
 
-
-def test_settling_asks_for_reproducible_products_but_leaves_the_users_choice():
-    program = """
-import os
 from rnn_exp.sweeps import process
+torch.set_num_threads(2)
 process.settle(); process.use_one_thread()
-import torch
 print(os.environ["MKL_CBWR"], torch.get_num_threads())
+os.environ["MKL_CBWR"] = "COMPATIBLE"
+process.settle()
+print(os.environ["MKL_CBWR"])
+
+rnn_exp.outcomes([rnn_exp.Run(training=rnn_exp.Training(updates=1))])
+print("sympy" in sys.modules)
 """
-    assert python(program) == ["AUTO,STRICT", "1"]
-    assert python(program, MKL_CBWR="COMPATIBLE") == ["COMPATIBLE", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={}
+    )
+    return done.stdout.splitlines()
+
+
+def test_importing_the_package_changes_no_setting_of_the_process(told):
+    assert told[0] == "True"
+
+
+def test_settling_asks_for_reproducible_products_but_leaves_the_users_choice(told):
+    assert told[1:3] == ["AUTO,STRICT 1", "COMPATIBLE"]
+
+
+def test_training_does_not_import_what_torch_calculates_with_symbols_with(told):
+    assert told[3] == "False"  # half a second of every process
 
 
 @pytest.mark.parametrize(

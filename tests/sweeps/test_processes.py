@@ -15,6 +15,7 @@ import pytest
 
 from rnn_exp.sweeps.pool import LostWorker, map_unordered
 from rnn_exp.sweeps.processes import NoProcess, Processes
+from tests.dose import dose
 from tests.sweeps.test_pool import alive, note_and_sleep, start_script
 from tests.waiting import PATIENCE, wait_until
 
@@ -252,7 +253,7 @@ def test_a_fork_server_that_is_killed_between_two_processes_is_started_again():
 @pytest.mark.kills
 def test_a_fork_server_that_is_killed_at_any_moment_costs_no_item(attempts):
     draws = random.Random(0)
-    for _ in range(KILLS):
+    for _ in range(dose(2, KILLS)):
         kill_fork_server()
         stop = threading.Event()
 

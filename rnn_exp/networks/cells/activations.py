@@ -175,7 +175,7 @@ def _by_autograd(activation: Activation, u: Tensor) -> Tensor:
         if not value.requires_grad:
             reason = "autograd knows no slope of it; give `slope` or `slope_at`"
             raise ValueError(f"the activation {activation.name}: {reason}")
-        (found,) = torch.autograd.grad(value, leaf, torch.ones_like(value))
+        (found,) = torch.autograd.grad(value.sum(), leaf)
     return found
 
 
