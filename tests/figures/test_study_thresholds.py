@@ -120,6 +120,17 @@ def test_what_theory_alone_calls_exploding_is_not_coloured_so():
     assert regions(relu)[2] == pytest.approx(np.sqrt(2) * np.exp(-0.01) / 0.3)
 
 
+def test_no_region_goes_on_where_nothing_was_measured():
+    table = thresholds.table(known()).table
+    some = figures.Plotted(table.assign(measured=table["measured"].where(table["gain"] < 1)))
+    of_one = table["activation"] == "tanh"
+    one = figures.Plotted(table.assign(measured=table["measured"].where(of_one)))
+
+    # relu: the bound promises vanishing up to 0.5, and the last gain that is measured is 0.25.
+    assert regions(thresholds.draw(some).axes[1])[1:] == [0.5, 0.5, 0.5]
+    assert regions(thresholds.draw(one).axes[1])[1:] == [0.5, 0.5, 0.5]
+
+
 def test_the_edges_are_written_into_each_panel():
     axes = thresholds.draw(thresholds.table(known())).axes[1]
 
@@ -146,7 +157,7 @@ def test_the_caption_gives_thresholds_and_the_largest_gaps():
     # ln of half the interval is 4.303 · 0.01 / sqrt 3: 2.5 % of the gain of relu, twice of tanh
     assert caption.startswith(
         "The gradient explodes from g = 1.21 (tanh) and 1.4 (relu) on (95 %: within 5.1 %); the "
-        "bound promises vanishing only below 0.5 (tanh) and 0.5 (relu)."
+        "bound promises vanishing only up to 36 to 41 % of that gain."
     )
     assert "differ by at most 0.195 (tanh, g = " in caption  # 45 lags of .01 nats
     assert "Mean rates above the bound: 0. The bound holds where only the last step has" in caption

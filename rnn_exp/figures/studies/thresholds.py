@@ -39,8 +39,7 @@ GENERAL_FIGURES: Final = ()
 _CELLS: Final = {"rnn": "", "gru": "GRU", "lstm": "LSTM"}
 """What titles call a cell, beside its activation; other cells by their own name."""
 _THEORY: Final = ["predicted", "asymptotic", "bound"]
-_MOST: Final = 3
-"""Panels in a row."""
+_MOST: Final = 3  # panels in a row
 # Light enough for black lines on them; in grey, too, the middle one is the lightest.
 _REGIONS: Final = (
     (BLUE, 0.2, "vanishes, as the bound promises"),
@@ -166,10 +165,8 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
 
 def _regions(axes: Axes, part: pd.DataFrame, at: dict[str, float]) -> None:
     """Colour what is promised and what is measured; dashed is the edge that theory gives."""
-    low, high = axes.get_xlim()
-    ends = [low, *(_edge(part, name, at, low, high) for name in ("bound", "measured"))]
-    for (colour, alpha, _), left, right in zip(_REGIONS, ends, [*ends[1:], high], strict=True):
-        axes.axvspan(left, right, color=colour, alpha=alpha, linewidth=0, zorder=0)
+    for (colour, alpha, _), ends in zip(_REGIONS, _spans(part, at, *axes.get_xlim()), strict=True):
+        axes.axvspan(*ends, color=colour, alpha=alpha, linewidth=0, zorder=0)
     for name, line in (("bound", BOUND), ("measured", MEASURED), ("predicted", THEORY)):
         if math.isfinite(at[name]):
             look: dict[str, Any] = {"linewidth": 0.8, "zorder": 1, "gid": f"{name} edge"}
@@ -179,18 +176,30 @@ def _regions(axes: Axes, part: pd.DataFrame, at: dict[str, float]) -> None:
         f"{said} {number(at[name])}" for name, said in _EDGES.items() if math.isfinite(at[name])
     )
     corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
-    axes.text(0.985, 0.02, words, fontsize=7, linespacing=1.1, **corner)
+    box = {"facecolor": "white", "alpha": 0.6, "edgecolor": "none", "pad": 0.8}
+    axes.text(
+        0.985, 0.025, words, fontsize=7, linespacing=1.1, bbox=box if words else None, **corner
+    )
+
+
+def _spans(
+    part: pd.DataFrame, at: dict[str, float], low: float, high: float
+) -> list[tuple[float, float]]:
+    """From where to where each region goes; none goes on where nothing was measured."""
+    promised, explodes = (_edge(part, name, at, low, high) for name in ("bound", "measured"))
+    known = part.loc[part["measured"].notna(), "gain"].max()
+    end = high if known == part["gain"].max() else np.nanmax([promised, known])
+    middle = min(explodes, end)
+    return [(low, promised), (promised, middle), (middle, end)]
 
 
 def _edge(part: pd.DataFrame, name: str, at: dict[str, float], low: float, high: float) -> float:
     """Where a region ends: where the rate crosses 1, or at an end of the axis if it does not."""
     if math.isfinite(at[name]):
         return at[name]
-    # A bound that there is not promises nothing, at no gain; of a rate that there is not nothing is
-    # known, and nothing is called exploding.
-    if part[name].isna().all():
-        return low if name == "bound" else high
-    return low if (part[name] > 1).any() else high
+    # A bound that there is not promises nothing, at no gain.
+    promises_nothing = name == "bound" and part[name].isna().all()
+    return low if promises_nothing or (part[name] > 1).any() else high
 
 
 def _entries(table: pd.DataFrame) -> list[Entry]:
@@ -241,23 +250,18 @@ def reading(plotted: Plotted) -> str:
 def _answer(parts: dict[str, pd.DataFrame]) -> str:
     """From which gain on each network explodes, how well that is known, and what is promised."""
     found = {name: thresholds(part) for name, part in parts.items()}
-    explodes = _each(found, "measured")
-    if not explodes:
+    found = {name: at for name, at in found.items() if math.isfinite(at["measured"])}
+    if not found:
         return "Nowhere within these gains does the mean measured rate rise above 1."
+    explodes = listing(f"{number(at['measured'])} ({name})" for name, at in found.items())
     ends = [math.log(at[end] / at["measured"]) for at in found.values() for end in _ENDS]
     known = [abs(end) for end in ends if math.isfinite(end)]
     within = f" (95 %: within {100 * math.expm1(max(known)):.2g} %)" if known else ""
-    promised = _each(found, "bound")
-    bound = f"; the bound promises vanishing only below {promised}" if promised else ""
-    return f"The gradient explodes from g = {explodes} on{within}{bound}."
-
-
-def _each(found: dict[str, dict[str, float]], which: str) -> str:
-    return listing(
-        f"{number(at[which])} ({name or 'this network'})"
-        for name, at in found.items()
-        if math.isfinite(at[which])
-    )
+    parts_of = [100 * at["bound"] / at["measured"] for at in found.values()]
+    promised = [f"{part:.2g}" for part in sorted(parts_of) if math.isfinite(part)]
+    span = " to ".join(dict.fromkeys([*promised[:1], *promised[-1:]]))
+    bound = f"; the bound promises vanishing only up to {span} % of that gain" if span else ""
+    return f"The gradient explodes from g = {explodes} on{within}{bound}.".replace(" ()", "")
 
 
 def _thresholds(name: str, part: pd.DataFrame) -> str:
