@@ -1,22 +1,20 @@
 """Update by lag: how the reach of the gradient changes while the network trains."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from rnn_exp.figures.parts import panels
-from rnn_exp.figures.parts.captions import training_change
 from rnn_exp.figures.parts.carrier import carrier_rows
 from rnn_exp.figures.parts.lag_cells import (
-    BRIGHTEST,
-    DARKEST,
     MOST_UPDATES,
     Lost,
+    diverging_scale,
     draw_by_lag,
     kinds,
     scale_bar,
@@ -30,16 +28,21 @@ from rnn_exp.figures.parts.selection import (
     required,
     select_runs,
 )
-from rnn_exp.figures.parts.style import VERMILLION, in_style
-from rnn_exp.words import sentences
+from rnn_exp.figures.parts.sheet import Entry
+from rnn_exp.figures.parts.style import in_style
+from rnn_exp.words import case_name, magnitude, sentences
 
 QUESTION: Final = "Does training change how far back the gradient reaches?"
 
-_LOST: Final = Lost(VERMILLION, "red", "white")
+_LOST: Final = Lost("black", "black", "0.85", "runs had ended")
+_TENFOLD: Final = 1.0
 
 
 def table(tables: Tables) -> Plotted:
-    """Return log10 of the norm at each update and lag, relative to lag 0 (median over seeds)."""
+    """Return log10 of the norm at each update and lag, relative to lag 0: median, range over seeds.
+
+    Beside them how many of a case's runs there are and diverged, and at which updates.
+    """
     selected = select_runs(tables.runs, lengths=1, series=4, panels=3)
     runs = selected.runs["run"]
     recorded = required(tables.updates, ["run", "update"], "updates").astype({"run": str})
@@ -51,9 +54,20 @@ def table(tables: Tables) -> Plotted:
     frame = selected.runs.merge(_relative(rows), on="run").sort_values(["update", "lag"])
     cells = gradient_interval(frame, [*KEYS, "update", "lag"], "log10_relative")
     numbers = selected.runs[KEYS].drop_duplicates().merge(cells, on=KEYS)
-    numbers = numbers.drop(columns=["log10_low", "log10_high"])
+    numbers = numbers.merge(_divergences(tables.runs, selected.runs), on=KEYS, how="left")
     numbers = numbers.assign(kind=kinds(numbers["log10_median"], numbers["ceiling"]))
     return Plotted(numbers, (*selected.notes, *note), selected.left_out)
+
+
+def _divergences(runs: pd.DataFrame, shown: pd.DataFrame) -> pd.DataFrame:
+    """How many runs each case has, how many of them diverged, and at which updates."""
+    known = runs.reindex(columns=["run", "diverged_update"]).astype({"run": str})
+    grouped = shown.merge(known.astype({"diverged_update": float}), on="run").groupby(
+        KEYS, dropna=False, sort=False
+    )["diverged_update"]
+    found = grouped.agg(["size", "count", "min", "max"]).reset_index()
+    names = {"size": "runs", "count": "diverged", "min": "first_lost", "max": "last_lost"}
+    return found.rename(columns=names)
 
 
 def _relative(rows: pd.DataFrame) -> pd.DataFrame:
@@ -70,49 +84,123 @@ def draw(plotted: Plotted) -> Figure:
     with in_style():
         pairs = table[["activation", "series"]].drop_duplicates()
         rows, columns = list(pairs["activation"].unique()), list(pairs["series"].unique())
-        figure, grid = panels.grid(len(rows), len(columns), height=1.6)
-        scale = _scale(table)
+        figure, grid = panels.grid(len(rows), len(columns), height=1.75)
+        scale = diverging_scale(table["log10_median"])
         for (row, column), axes in np.ndenumerate(grid):
             where = (table["activation"] == rows[row]) & (table["series"] == columns[column])
             _panel(axes, table[where], scale)
             panels.title(axes, rows[row], columns[column])
-        panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", "update")
-        scale_bar(figure, grid, scale, "gradient norm / that at lag 0")
-        figure.set_legend(_LOST.entries(table))
+        panels.letters(grid.flat)
+        length = panels.length_label(int(table["length"].iloc[0]))
+        steps = ", ".join(filter(None, ["steps back from the last", length]))
+        panels.name_axes(figure, grid, f"lag $T-t$ ({steps})", "update")
+        scale_bar(figure, grid, scale, "gradient norm / that at lag 0\n← vanishes    explodes →")
+        figure.set_legend(_LOST.entries(table) + _ended_entries(table))
     return figure
 
 
-def _scale(table: pd.DataFrame) -> ScalarMappable:
-    finite = table.loc[table["kind"] == "value", "log10_median"]
-    low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 0.0)
-    low = max(float(np.floor(low)), DARKEST)
-    high = min(max(float(np.ceil(high)), low + 1), BRIGHTEST)
-    return ScalarMappable(Normalize(low, high), "viridis")
+def _have_ended(table: pd.DataFrame) -> bool:
+    """Whether the runs of a case ended before the last update that is drawn."""
+    last = table.groupby(KEYS, dropna=False)["update"].max()
+    return bool((last < table["update"].max()).any())
+
+
+def _ended_entries(table: pd.DataFrame) -> list[Entry]:
+    is_there = bool((table["kind"] == "none").any())
+    entry: Entry = (Patch(color=_LOST.none), "runs had ended")
+    return [entry] if _have_ended(table) and not is_there else []
 
 
 def _panel(axes: Axes, part: pd.DataFrame, scale: ScalarMappable) -> None:
+    at: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": "0.2"}
     if part.empty:
-        axes.text(0.5, 0.5, "not in the study", ha="center", transform=axes.transAxes, color="0.4")
+        axes.text(0.5, 0.5, "not in the study", transform=axes.transAxes, **at)
         return
     draw_by_lag(axes, part, "log10_median", scale, _LOST)
+    # What is not covered by cells: the runs had ended.
+    axes.set_facecolor(_LOST.none)
+    words = "\n".join(_lost_words(part.iloc[0]))
+    box = {"boxstyle": "square,pad=0.2", "facecolor": "white", "alpha": 0.85, "linewidth": 0}
+    if words:
+        look: dict[str, Any] = {"bbox": box, "transform": axes.transAxes, "gid": "diverged"}
+        axes.text(0.5, 0.6, words, **look, **at)
+
+
+def _lost_words(case: pd.Series) -> list[str]:
+    """Say in a few short lines how many runs of a case diverged, and when; nothing if none did."""
+    if not case["diverged"]:
+        return []
+    first, last = int(case["first_lost"]), int(case["last_lost"])
+    when = f"update {first}" if first == last else f"updates {first} to {last}"
+    which = [] if case["runs"] == 1 else [f"{case['diverged']} of {case['runs']} runs"]
+    return [*which, "diverged at", when]
 
 
 def caption(plotted: Plotted) -> str:
-    """Say what is seen: where training changes the reach of the gradient most."""
+    """Say what is seen: where training changes the reach of the gradient most, and how often."""
     table = plotted.table
-    length = int(table["length"].iloc[0])
     return sentences(
-        f"Longest sequences of the study (T = {length})." if length else "",
-        training_change(table[table["kind"] == "value"]),
+        _answer(table[table["kind"] == "value"]),
+        *_diverged(table),
         *plotted.notes,
     )
+
+
+def _answer(finite: pd.DataFrame) -> str:
+    """What becomes of the gradient at the far end, where training changes it most."""
+    if finite.empty:
+        return "No cell has a finite value."
+    ends = _far_ends(finite)
+    trained = ends[ends["update_first"] < ends["update_last"]]
+    if trained.empty:
+        return "Each case has a finite gradient at one update alone: training cannot be seen."
+    apart = (trained["log10_median_last"] - trained["log10_median_first"]).abs()
+    most = trained.loc[[apart.idxmax()]].iloc[0]
+    changed = int((apart > _TENFOLD).sum())
+    goes = (
+        f"goes from {_size(most, 'first')} times its last norm at update "
+        f"{most['update_first']:.0f} to {_size(most, 'last')} at update {most['update_last']:.0f}."
+    )
+    back = f"{most['lag_first']:.0f} steps back"
+    if len(trained) == 1:
+        return f"{'Yes' if changed else 'Less than tenfold'}: {back} the gradient {goes}"
+    much = f"more than tenfold in {changed} of {len(trained)} cases"
+    of_most = f"most with {case_name(most)}, where it {goes}"
+    return f"{'Yes' if changed else 'No'}, {much} {back}; {of_most}"
+
+
+def _far_ends(finite: pd.DataFrame) -> pd.DataFrame:
+    """First and last update of each case, at the largest lag that all its updates have."""
+    # Sequences of an update may be longer than those of another: the largest lag of all of them.
+    of_updates = finite.groupby([*KEYS, "update"], dropna=False)["lag"].max().rename("farthest")
+    far = finite.merge(of_updates.groupby(KEYS, dropna=False).min().reset_index(), on=KEYS)
+    grouped = far[far["lag"] == far["farthest"]].groupby(KEYS, dropna=False, sort=False)
+    names = ["update", "lag", "log10_median", "log10_low", "log10_high", "seeds"]
+    first, last = grouped[names].first(), grouped[names].last()
+    return first.join(last, lsuffix="_first", rsuffix="_last").reset_index()
+
+
+def _size(row: pd.Series, end: str) -> str:
+    middle, low, high = (
+        magnitude(float(row[f"log10_{name}_{end}"])) for name in ("median", "low", "high")
+    )
+    return middle if row[f"seeds_{end}"] == 1 else f"{middle} (seeds {low} to {high})"
+
+
+def _diverged(table: pd.DataFrame) -> list[str]:
+    lost = table.drop_duplicates(KEYS)
+    return [
+        f"With {case_name(case)} {' '.join(_lost_words(case))}."
+        for _, case in lost[lost["diverged"] > 0].iterrows()
+    ]
 
 
 def reading(plotted: Plotted) -> str:
     """Say how to read it."""
     table = plotted.table
     return sentences(
-        "Colour: median over seeds, relative to lag 0 of the same update"
-        + ("; white: runs had ended." if (table["kind"] == "none").any() else "."),
+        "Colour: median over seeds, relative to lag 0 of the same update; white: as large. Colours "
+        "go with the decades up to tenfold and with their logarithm beyond"
+        + ("; grey: runs had ended." if _have_ended(table) else "."),
         _LOST.words(table),
     )

@@ -86,7 +86,11 @@ def draw(plotted: Plotted) -> Figure:
         for quantity in quantities:
             same = [axes for (*_, name), axes in axes_of.items() if name == quantity]
             _scale(table, same[0], quantity)
-        panels.letters(figure.axes)
+        for (activation, length, quantity), axes in axes_of.items():
+            where = (table["activation"] == activation) & (table["length"] == length)
+            if quantity == "loss":
+                _say_stuck(axes, table[where])
+        panels.letters(axes_of.values())
         figure.supxlabel("update")
         figure.set_legend(_entries(table, palette))
     return figure
@@ -128,8 +132,6 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str], quantity: st
     column = "chance" if quantity == "loss" else "chance_error"
     if part[column].notna().any():
         axes.axhline(part[column].median(), linestyle=THEORY, color="0.1", linewidth=0.9)
-    if quantity == "loss":
-        _say_stuck(axes, part)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
@@ -143,8 +145,13 @@ def _say_stuck(axes: Axes, part: pd.DataFrame) -> None:
     ends = _ends(part)
     if len(ends) and (ends["last"] > STUCK * ends["chance"]).all():
         which = "stays" if len(ends) == 1 else "all stay"
+        level = float(ends["chance"].median())
+        height = float((axes.transScale + axes.transLimits).transform((0.0, level))[1])
         at: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center"}
-        axes.text(0.5, 0.4, f"{which} at chance or above", color=REFERENCE, fontsize=7, **at)
+        # Where the lines are not.
+        y = 0.2 if height > 0.45 else 0.8
+        look: dict[str, Any] = {"color": REFERENCE, "fontsize": 7, "gid": "stuck"}
+        axes.text(0.5, y, f"{which} at\nchance or above", **look, **at)
 
 
 def _scale(table: pd.DataFrame, axes: Axes, quantity: str) -> None:
@@ -153,6 +160,8 @@ def _scale(table: pd.DataFrame, axes: Axes, quantity: str) -> None:
         return
     finite = table.loc[np.isfinite(table["median"]), "median"]
     if len(finite) and finite.min() > 0 and finite.max() / finite.min() > 10:
+        # Room for the triangles at the upper edge.
+        axes.set_ylim(finite.min() / 2, finite.max() * (4 if table["ceiling"].any() else 2))
         panels.plain_log(axes, "y")
     elif len(finite) and finite.min() >= 0:
         axes.set_ylim(bottom=0)

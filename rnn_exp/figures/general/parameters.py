@@ -1,6 +1,6 @@
 """Why parameter gradients hide the effect: what the optimiser sees beside what reaches step 1."""
 
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import marks, panels
-from rnn_exp.figures.parts.captions import points_and_seeds, quantity_changes
+from rnn_exp.figures.parts.captions import points_and_seeds
 from rnn_exp.figures.parts.carrier import carrier_rows
 from rnn_exp.figures.parts.panels import is_numeric, numeric_x, positions, series_label, set_x
 from rnn_exp.figures.parts.seeds import gradient_interval, statuses
@@ -22,15 +22,17 @@ from rnn_exp.figures.parts.selection import (
     select_runs,
 )
 from rnn_exp.figures.parts.sheet import Entry
-from rnn_exp.figures.parts.style import BLUE, in_style
-from rnn_exp.words import sentences
+from rnn_exp.figures.parts.style import BLUE, REFERENCE, in_style
+from rnn_exp.words import magnitude, sentences
 
 QUESTION: Final = "Would the gradient of the weights have shown it?"
 
-TITLES: Final = {
-    "weights": r"what the optimiser sees: $\|\partial L/\partial W_{hh}\|$",
-    "ratio": r"what reaches step 1: $\|\partial L/\partial h_1\|\,/\,\|\partial L/\partial h_T\|$",
+QUANTITIES: Final = {
+    "weights": ("weights", r"$\|\partial L/\partial W_{hh}\|$"),
+    "ratio": ("first step", r"$\|\partial L/\partial h_1\|\,/\,\|\partial L/\partial h_T\|$"),
 }
+"""What each column of panels says, and the quantity of its axis."""
+_TENFOLD: Final = 1.0
 
 
 def table(tables: Tables) -> Plotted:
@@ -74,15 +76,21 @@ def draw(plotted: Plotted) -> Figure:
     table = plotted.table
     with in_style():
         activations = list(table["activation"].unique())
-        figure, grid = panels.grid(len(activations), len(TITLES), height=1.7, sharey="row")
+        figure, grid = panels.grid(len(activations), len(QUANTITIES), height=1.8, sharey=False)
         lines = list(table["line"].unique())
         palette = marks.colours(table) if lines != [""] else {"": BLUE}
         for (row, column), axes in np.ndenumerate(grid):
-            quantity = list(TITLES)[column]
+            quantity = list(QUANTITIES)[column]
             part = table[table["activation"] == activations[row]]
             _panel(axes, part[part["quantity"] == quantity], palette)
-            title = TITLES[quantity] if row == 0 else ""
-            axes.set_title(title + "\n" * bool(title) + _name(table, activations[row]))
+            says, symbols = QUANTITIES[quantity]
+            axes.set_title(f"{_name(table, activations[row])}: {says}".removeprefix(": "))
+            axes.set_ylabel(symbols)
+            if column:
+                # One scale, but each quantity has an axis with its numbers.
+                axes.sharey(grid[row, 0])
+            _write_headline(axes, _widest(part), quantity)
+        panels.letters(grid.flat)
         _axis(table, figure, grid)
         figure.set_legend(_entries(table, palette))
     return figure
@@ -93,20 +101,68 @@ def _name(table: pd.DataFrame, activation: str) -> str:
 
 
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
-    for line, rows in part.groupby("line", sort=False):
-        colour = palette[str(line)]
+    axes.axhline(0, color=REFERENCE, linewidth=0.6, zorder=0, gid="one")
+    for line, shape in marks.shapes_of(palette).items():
+        rows = part[part["line"] == line]
         # Names have no order that a line could show; lengths and gains have.
         joined = len(rows["length"].unique()) > 1 or is_numeric(rows)
-        marks.band(axes, rows, "x", colour, log10=True, joined=joined, marker="o")
+        look: dict[str, Any] = {"marker": shape, "markersize": 3.5}
+        marks.band(axes, rows, "x", palette[line], log10=True, joined=joined, **look)
     # Room for the triangles below the last point.
     axes.margins(y=0.2 if (part["floor"] > 0).any() else 0.08)
     panels.powers(axes)
 
 
+class _Course(NamedTuple):
+    """What becomes of both quantities along a line: log10 at its first and its last place.
+
+    Args:
+        line: its name.
+        weights: of the gradient of W_hh.
+        ratio: of the gradient at the first step over that at the last.
+    """
+
+    line: str
+    weights: tuple[float, float]
+    ratio: tuple[float, float]
+
+    @property
+    def change(self) -> float:
+        """Decades by which what reaches step 1 goes up along the line."""
+        return self.ratio[1] - self.ratio[0]
+
+
+def _widest(part: pd.DataFrame) -> _Course | None:
+    """The line along which what reaches step 1 changes most."""
+    finite = part[np.isfinite(part["log10_median"])].sort_values("x", kind="stable")
+    courses = []
+    for line, rows in finite.groupby("line", sort=False):
+        ends = {
+            str(quantity): (float(values.iloc[0]), float(values.iloc[-1]))
+            for quantity, values in rows.groupby("quantity", sort=False)["log10_median"]
+        }
+        if len(ends) == len(QUANTITIES):
+            courses.append(_Course(str(line), **ends))
+    return max(courses, key=lambda course: abs(course.change), default=None)
+
+
+def _write_headline(axes: Axes, course: _Course | None, quantity: str) -> None:
+    """Write into the panel what becomes of its quantity where what reaches step 1 changes most."""
+    if course is None:
+        return
+    first, last = map(magnitude, getattr(course, quantity))
+    words = f"{first} $\\rightarrow$ {last}" if first != last else f"stays {first}"
+    told = ":\n".join(filter(None, [panels.plain(course.line), words]))
+    at: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 7, "gid": "headline"}
+    box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.8, "linewidth": 0}
+    level, edge = (0.03, "bottom") if course.change < 0 else (0.97, "top")
+    axes.text(0.03, level, told, va=edge, bbox=box, **at)
+
+
 def _axis(table: pd.DataFrame, figure: Figure, grid: np.ndarray) -> None:
     by_length = len(table["length"].unique()) > 1
     label = "sequence length $T$" if by_length else series_label(table)
-    panels.name_axes(figure, grid, label, "norm (left), ratio (right)")
+    figure.supxlabel(label)
     if by_length:
         numeric_x(grid[0, 0], table["x"])
     else:
@@ -114,21 +170,54 @@ def _axis(table: pd.DataFrame, figure: Figure, grid: np.ndarray) -> None:
 
 
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
-    return [*marks.series_entries(palette), *marks.lost_entries(table)]
+    shapes = marks.shapes_of(palette)
+    return [*marks.series_entries(palette, shapes), *marks.lost_entries(table)]
 
 
 def caption(plotted: Plotted) -> str:
-    """Say what is seen: how the two quantities change along the axis, where they differ most."""
-    return sentences(
-        quantity_changes(plotted.table),
-        *plotted.notes,
+    """Say whether the weights' gradient shows what becomes of the states', panel by panel."""
+    table = plotted.table
+    parts = [(str(name), part) for name, part in table.groupby("activation", sort=False)]
+    found = [(name, part, _widest(part)) for name, part in parts]
+    known = [(name, part, course) for name, part, course in found if course is not None]
+    if not known:
+        return sentences("No ratio of state gradients was finite.", *plotted.notes)
+    # What vanishes most comes first: what explodes is seen in both.
+    known.sort(key=lambda one: one[2].change)
+    told = [_told(*one) for one in known]
+    verdict = _verdict(known[0][2])
+    others = (f"And {words}." for words in told[1:])
+    return sentences(f"{verdict}: {told[0]}.", *others, *plotted.notes)
+
+
+def _verdict(course: _Course) -> str:
+    """Whether the weights' gradient goes along with what reaches step 1."""
+    if abs(course.change) <= _TENFOLD:
+        return "There was nothing to show"
+    weights = (course.weights[1] - course.weights[0]) * np.sign(course.change)
+    return "Yes" if weights > abs(course.change) / 2 else "No"
+
+
+def _told(name: str, part: pd.DataFrame, course: _Course) -> str:
+    by_length = len(part["length"].unique()) > 1
+    rows = part.sort_values("x", kind="stable")
+    first, last = (
+        f"T = {row['length']}" if by_length else str(row["series"])
+        for _, row in rows.iloc[[0, -1]].iterrows()
+    )
+    where = ", ".join(filter(None, [name, course.line]))
+    states, weights = (" to ".join(map(magnitude, ends)) for ends in (course.ratio, course.weights))
+    return (
+        f"{f'with {where}, ' if where else ''}from {first} to {last}, what reaches step 1 goes "
+        f"from {states} of the last norm, the gradient of W_hh from {weights}"
     )
 
 
 def reading(plotted: Plotted) -> str:
     """Say how to read it."""
     return sentences(
-        "At initialisation, both sides on the same scale. Line: median over seeds; band: lowest "
-        "to highest.",
+        "At initialisation; the panels of a row have the same scale. The words in a panel are of "
+        "the line along which what reaches step 1 changes most. Line: median over seeds; band: "
+        "lowest to highest.",
         points_and_seeds(plotted.table),
     )

@@ -11,9 +11,7 @@ from rnn_exp.figures.parts.selection import KEYS
 from rnn_exp.schema import VERDICTS
 from rnn_exp.words import (
     case_name,
-    change,
     listing,
-    magnitude,
     number,
     plural,
     rate_with_interval,
@@ -25,10 +23,6 @@ BOUND: Final = (
     "above 1 only necessary for exploding."
 )
 """What the singular-value bound says, and when."""
-_NAMES: Final = {
-    "ratio": "the gradient at the first step, relative to the last,",
-    "weights": "the gradient of W_hh",
-}
 _MOST_NAMED: Final = 4
 """Cases that a sentence tells one by one; of more it tells the ends."""
 
@@ -229,50 +223,3 @@ def bound_kept(table: pd.DataFrame) -> str:
         else "No point lies above"
     )
     return f"{where} the singular-value bound (dotted). {BOUND}"
-
-
-def training_change(finite: pd.DataFrame) -> str:
-    """Say what training does to the far end of the gradient, from finite rows alone."""
-    if finite.empty:
-        return "No cell has a finite value."
-    # Sequences of an update may be longer than those of another: the largest lag of all of them.
-    of_updates = finite.groupby([*KEYS, "update"], dropna=False)["lag"].max().rename("farthest")
-    far = finite.merge(of_updates.groupby(KEYS, dropna=False).min().reset_index(), on=KEYS)
-    far = far[far["lag"] == far["farthest"]]
-    ends = far.groupby(KEYS, dropna=False, sort=False).agg(["first", "last"])
-    apart = (ends["log10_median"]["last"] - ends["log10_median"]["first"]).reset_index(drop=True)
-    at = int(apart.abs().to_numpy().argmax())
-    row, key = ends.iloc[at], ends.index.to_frame(index=False).iloc[at]
-    first, last = (int(row["update"][end]) for end in ("first", "last"))
-    lag, before = int(row["lag"]["first"]), float(row["log10_median"]["first"])
-    of_most = f"with {case_name(key)}, " if len(ends) > 1 else ""
-    left = change(before, lag).replace(" it is ", " the gradient is ")
-    said = f"{of_most}{left.replace(' of it ', ' of the gradient ')} at update {first}"
-    if first == last:
-        return _capital(f"{said}, the only one with a finite gradient.")
-    after = change(float(row["log10_median"]["last"]), lag)
-    return f"{'The largest change: ' if len(ends) > 1 else ''}" + (
-        f"{said if len(ends) > 1 else _capital(said)}, and {after} at update {last}."
-    )
-
-
-def quantity_changes(table: pd.DataFrame) -> str:
-    """Say how far the two quantities go along the axis, for the line where they differ most."""
-    finite = table[np.isfinite(table["log10_median"])].sort_values("x", kind="stable")
-    where = finite["series"].where(finite["line"] == "", "T = " + finite["length"].astype(str))
-    lines = finite.assign(where=where).groupby(["activation", "line", "quantity"], sort=False)
-    ends = lines[["where", "log10_median"]].agg(["first", "last"])
-    if "ratio" not in ends.index.get_level_values("quantity"):
-        return "No ratio of state gradients was finite."
-    ratios = ends.xs("ratio", level="quantity")
-    line = (ratios["log10_median"]["last"] - ratios["log10_median"]["first"]).abs().idxmax()
-    keys = [key for key in _NAMES if (*line, key) in ends.index]
-    said = [_range(_NAMES[key], ends.loc[(*line, key)]) for key in keys]
-    first, last = ratios.loc[line, "where"]
-    told = f"From {first} to {last} ({', '.join(filter(None, line))}) {' while '.join(said)}."
-    return told if first != last else ""
-
-
-def _range(name: str, ends: pd.Series) -> str:
-    low, high = (magnitude(float(ends["log10_median"][end])) for end in ("first", "last"))
-    return f"{name} goes from {low} to {high}" if low != high else f"{name} stays at {low}"

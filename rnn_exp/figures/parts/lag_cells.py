@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import ListedColormap, Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -17,18 +17,14 @@ from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.words import plural, sentences
 
 __all__ = [
-    "BRIGHTEST",
-    "DARKEST",
     "MOST_UPDATES",
     "Lost",
+    "diverging_scale",
     "draw_by_lag",
     "kinds",
     "scale_bar",
 ]
 
-# Beyond these factors nothing is learned, or nothing stays finite, in single precision; a map that
-# went on to the smallest float would show only that one panel is darker than all others.
-DARKEST, BRIGHTEST = -12.0, 12.0
 MOST_UPDATES: Final = 80
 """So many updates are drawn at most."""
 _KINDS: Final = ("value", "floor", "ceiling", "none")
@@ -89,6 +85,21 @@ def kinds(log10: pd.Series, ceiling: pd.Series) -> np.ndarray:
     return np.select([np.isfinite(log10), log10 == -np.inf, over], _KINDS[:3], _KINDS[3])
 
 
+def diverging_scale(log10: pd.Series) -> ScalarMappable:
+    """Return colours of log10 values: white at a factor of 1, blue below, red above, to the ends.
+
+    A decade is seen beside a hundred: colours go with the decades up to one, and with their
+    logarithm beyond, so that no panel is of one colour where its values are not.
+
+    Args:
+        log10: the values; those that are not finite have no colour.
+    """
+    finite = log10[np.isfinite(log10)].abs()
+    farthest = max(1.0, float(np.ceil(finite.max()))) if len(finite) else 1.0
+    norm = SymLogNorm(linthresh=1.0, linscale=0.6, vmin=-farthest, vmax=farthest, base=10)
+    return ScalarMappable(norm, "RdBu_r")
+
+
 def draw_by_lag(
     axes: Axes, part: pd.DataFrame, column: str, scale: ScalarMappable, lost: Lost
 ) -> None:
@@ -123,7 +134,7 @@ def draw_by_lag(
 def scale_bar(
     figure: Figure, grid: np.ndarray | list[Axes], scale: ScalarMappable, label: str
 ) -> None:
-    """Draw the scale of the colours beside all panels.
+    """Draw the scale of the colours above all panels: narrow ones keep their width.
 
     Args:
         figure: of the panels.
@@ -131,9 +142,13 @@ def scale_bar(
         scale: of log10 values.
         label: what they are.
     """
-    ends = (scale.norm.vmin == DARKEST, scale.norm.vmax == BRIGHTEST)
-    names = {(True, True): "both", (True, False): "min", (False, True): "max"}
-    bar = figure.colorbar(scale, ax=grid, extend=names.get(ends, "neither"), aspect=20, pad=0.02)
+    bar = figure.colorbar(scale, ax=grid, location="top", aspect=45, pad=0.02, shrink=0.9)
     bar.set_label(label)
     bar.outline.set_visible(False)
-    panels.powers(bar.ax, bins=6)
+    # Powers of ten whose exponents are evenly spaced to the eye: 1, then 10, 100, … decades.
+    farthest = cast(float, scale.norm.vmax)
+    tens = [10.0**n for n in range(4) if 10.0**n <= farthest]
+    tens += [end for end in (np.floor(farthest),) if end > 1.4 * tens[-1]]
+    exponents = sorted({0.0, *tens, *(-ten for ten in tens)})
+    bar.set_ticks(exponents, labels=[f"$10^{{{exponent:.0f}}}$" for exponent in exponents])
+    bar.ax.minorticks_off()

@@ -103,7 +103,8 @@ class Sheet(Figure):
             axes.set_ylabel("")
         self._named_again = []
         for axes in grid.flat:
-            self._ticks.setdefault(axes, [tick.get_text() for tick in axes.get_xticklabels()])
+            write = axes.xaxis.get_major_formatter().format_ticks
+            self._ticks.setdefault(axes, write(list(axes.get_xticks())))
         same_x, same_y = (share in (True, "all") for share in self._share)
         rows_share, columns_share = self._share[1] == "row", self._share[0] == "col"
         for place, axes in enumerate(grid.flat):

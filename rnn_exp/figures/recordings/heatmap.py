@@ -4,15 +4,13 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import panels
 from rnn_exp.figures.parts.lag_cells import (
-    BRIGHTEST,
     MOST_UPDATES,
     Lost,
+    diverging_scale,
     draw_by_lag,
     kinds,
     scale_bar,
@@ -78,7 +76,7 @@ def draw(plotted: Plotted) -> Figure:
     table = plotted.table
     with in_style():
         figure, grid, placed = grid_of(table, 1.6)
-        scale = _scale(table)
+        scale = diverging_scale(table["log10_relative"])
         for axes, name in placed:
             draw_by_lag(axes, table[table["panel"] == name], "log10_relative", scale, _LOST)
         panels.name_axes(figure, grid, LAG, "update")
@@ -91,13 +89,6 @@ def _at(table: pd.DataFrame) -> str:
     """Where the norm is that all others of an update are divided by."""
     known = table["reference_lag"].dropna()
     return "at lag 0" if (known == 0).all() else "at the first lag"
-
-
-def _scale(table: pd.DataFrame) -> ScalarMappable:
-    finite = table.loc[table["kind"] == "value", "log10_relative"].abs()
-    largest = float(np.ceil(finite.max())) if len(finite) else 1.0
-    reach = min(max(largest, 1.0), BRIGHTEST)
-    return ScalarMappable(Normalize(-reach, reach), "RdBu_r")
 
 
 def caption(plotted: Plotted) -> str:

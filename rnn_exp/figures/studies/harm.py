@@ -1,4 +1,4 @@
-"""What a vanished and an exploded gradient do: loss, change of W_hh, contribution by lag."""
+"""What a vanished and an exploded gradient do: loss, change of W_hh, gradient and contributions."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import points_and_seeds, rate_words
-from rnn_exp.figures.parts.carrier import cases, column_rows, verdict_words
+from rnn_exp.figures.parts.carrier import carrier_rows, cases, column_rows, verdict_words
 from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates, statuses
 from rnn_exp.figures.parts.selection import (
     CannotDraw,
@@ -21,7 +21,7 @@ from rnn_exp.figures.parts.selection import (
     select_runs,
 )
 from rnn_exp.figures.parts.sheet import Entry
-from rnn_exp.figures.parts.style import MEASURED, THEORY, categories, in_style
+from rnn_exp.figures.parts.style import REFERENCE, THEORY, categories, in_style
 from rnn_exp.words import number, plural, power, sentences
 
 QUESTION: Final = "What does a vanished gradient do to training, and what an exploded one?"
@@ -30,20 +30,24 @@ GENERAL_FIGURES: Final = ()
 PANELS: Final = {
     "loss": ("update", "loss"),
     "weight_change": ("update", r"$\|W_{hh} - W_0\|\,/\,\|W_0\|$"),
-    "contribution": ("lag $T-t$ at update 0", r"contribution to $\partial L/\partial W_{hh}$"),
+    "gradient": ("lag $T-t$ at update 0", r"$\|\partial L/\partial h_t\|$"),
+    "contribution": ("lag $T-t$ at update 0", r"part of $\partial L/\partial W_{hh}$"),
 }
+"""The axes of each panel. A part is the contribution of one step over the largest of all."""
 DIVERGED: Final = ("diverged_update", "diverged_time", "diverged_direction")
 AT_CHANCE: Final = 0.95
 """A final loss above this part of chance, and as near to it from above, counts as chance."""
 RESOLUTION: Final = float(np.log10(2.0**-24))
 """Less than this part of a sum is lost in single precision."""
 _LAST: Final = 10
+# Rates per step beyond which the first sentence calls a gradient vanished or exploded.
+_SMALL, _LARGE = 0.9, 1.1
 # The loss is of one batch: the last tenth of the updates says where it ends.
 _CASES, _UPDATES = 6, 200
 
 
 def table(tables: Tables) -> Plotted:
-    """Return log10 of all three quantities for every case: median and range over seeds."""
+    """Return log10 of all four quantities for every case: median and range over seeds."""
     selected = select_runs(tables.runs, lengths=1)
     named = selected.runs[["run", "length"]].assign(case=_case_names(selected.runs))
     required(tables.runs, ["run", "status", "decay_rate", "verdict"], "runs")
@@ -53,7 +57,8 @@ def table(tables: Tables) -> Plotted:
     if frame["case"].nunique() > _CASES:
         raise CannotDraw(f"The study has more than {_CASES} cases: a line each cannot be read.")
     rows, note = _losses_and_changes(tables, frame["run"])
-    long = pd.concat([rows, _contributions(tables, frame["run"])], ignore_index=True)
+    at_lags = [_gradients(tables, frame["run"]), _contributions(tables, frame["run"])]
+    long = pd.concat([rows, *at_lags], ignore_index=True)
     long = frame[["run", "case"]].merge(long, on="run")
     numbers = gradient_interval(long, ["panel", "case", "x"], "log10")
     numbers = numbers.merge(_case_outcomes(frame), on="case")
@@ -77,11 +82,26 @@ def _losses_and_changes(tables: Tables, runs: pd.Series) -> tuple[pd.DataFrame, 
     return _logarithms(long[(long["panel"] == "loss") | (long["x"] > 0)]), note
 
 
+def _gradients(tables: Tables, runs: pd.Series) -> pd.DataFrame:
+    """The norm of the gradient at each lag, before training."""
+    rows = at_start(carrier_rows(tables, runs, [0]), "gradients")
+    rows = rows.sort_values("lag", kind="stable").rename(columns={"lag": "x"})
+    rows = rows.rename(columns={"log10_norm": "log10"})[["run", "x", "log10", "status"]]
+    return rows.assign(panel="gradient")
+
+
 def _contributions(tables: Tables, runs: pd.Series) -> pd.DataFrame:
-    """What each time step adds to ∂L/∂W_hh; step 1 has no state before it and adds nothing."""
+    """What each time step adds to ∂L/∂W_hh, as a part of the largest contribution of its run.
+
+    Step 1 has no state before it and adds nothing.
+    """
     rows = at_start(column_rows(tables, runs, [0], "log10_contribution"), "gradients")
     rows = rows[rows["time"] > 1].sort_values("lag", kind="stable")
-    rows = rows.rename(columns={"lag": "x", "log10_norm": "log10"}).drop(columns="time")
+    finite = rows["log10_norm"].where(np.isfinite(rows["log10_norm"]))
+    largest = finite.groupby(rows["run"]).transform("max")
+    # Of a run without a finite contribution nothing can be a part.
+    rows = rows.assign(log10=rows["log10_norm"] - largest.fillna(0.0))
+    rows = rows.rename(columns={"lag": "x"})[["run", "x", "log10", "status"]]
     return rows.assign(panel="contribution")
 
 
@@ -112,38 +132,43 @@ def _case_end(runs: pd.DataFrame) -> dict[str, object]:
 
 
 def draw(plotted: Plotted) -> Figure:
-    """Draw three panels, a colour a case; triangles where a run stopped being finite."""
+    """Draw four panels, a colour and a marker a case; triangles where a run is not finite."""
     table = plotted.table
     with in_style():
-        figure, grid = panels.grid(1, len(PANELS), height=2.1, sharex=False, sharey=False)
-        names = list(table["case"].unique())
+        figure, grid = panels.grid(2, 2, height=1.7, sharex=False, sharey=False)
+        names = [str(name) for name in table["case"].unique()]
         palette = dict(zip(names, categories(len(names)), strict=True))
-        for axes, (name, words) in zip(grid[0], PANELS.items(), strict=True):
-            _panel(axes, table[table["panel"] == name], palette)
+        for axes, (name, words) in zip(grid.flat, PANELS.items(), strict=True):
+            part = table[table["panel"] == name]
+            _panel(axes, part, palette)
             axes.set_xlabel(words[0])
             axes.set_ylabel(words[1])
             if words[0] == "update":
-                _log_updates(axes, float(table.loc[table["panel"] == name, "x"].max()))
+                _log_updates(axes, float(part["x"].max()))
         chance = table.loc[table["chance"] > 0, "chance"].unique()
         if len(chance) == 1:
             grid[0, 0].axhline(np.log10(chance[0]), linestyle=THEORY, color="0.2", linewidth=0.8)
+        grid[1, 0].axhline(0, color=REFERENCE, linewidth=0.6, zorder=0)
+        grid[1, 1].axhline(RESOLUTION, color=REFERENCE, linewidth=0.6, zorder=0, gid="resolution")
+        panels.letters(grid.flat)
         figure.set_legend(_entries(table, palette, len(chance) == 1))
     return figure
 
 
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
-    for case, rows in part.groupby("case", sort=False):
-        colour = palette[str(case)]
-        marker = "o" if np.isfinite(rows["log10_median"]).sum() < 3 else ""
-        marks.band(axes, rows, "x", colour, log10=True, marker=marker, gid=str(case))
+    for place, (case, shape) in enumerate(marks.shapes_of(palette).items()):
+        rows = part[part["case"] == case]
+        count = int(np.isfinite(rows["log10_median"]).sum())
+        look = marks.sparse(shape, place, len(rows)) | ({"markevery": 1} if count < 3 else {})
+        marks.band(axes, rows, "x", palette[case], log10=True, gid=case, **look)
     axes.margins(y=0.12)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
 def _log_updates(axes: Axes, last: float) -> None:
-    """Update 0, then a logarithmic axis: a network diverges within a few updates or never."""
-    axes.set_xscale("symlog", linthresh=1, linscale=0.5)
+    """The logarithm of one more than the update: a network diverges within a few or never."""
+    axes.set_xscale("function", functions=(np.log1p, np.expm1))
     axes.xaxis.set_major_locator(
         FixedLocator([0, *10.0 ** np.arange(np.log10(max(last, 1)) + 0.1)])
     )
@@ -154,9 +179,11 @@ def _log_updates(axes: Axes, last: float) -> None:
 
 def _entries(table: pd.DataFrame, palette: dict[str, str], chance: bool) -> list[Entry]:
     first = {str(row["case"]): row for _, row in table.drop_duplicates("case").iterrows()}
-    named = {f"{case}: {_verdict(first[case])}": colour for case, colour in palette.items()}
-    entries = [marks.line_entry(panels.plain(n), MEASURED, c) for n, c in named.items()]
+    labels = {case: f"{case}: {_verdict(first[case])}" for case in palette}
+    shapes = {labels[case]: shape for case, shape in marks.shapes_of(palette).items()}
+    colours = {labels[case]: colour for case, colour in palette.items()}
     guess = [marks.line_entry("chance", THEORY)] if chance else []
+    entries = marks.series_entries(colours, shapes)
     return [*entries, *guess, *marks.lost_entries(table)]
 
 
@@ -174,15 +201,34 @@ def caption(plotted: Plotted) -> str:
     """Say what is seen: what became of each case, and which part of the course's claim holds."""
     table = plotted.table
     return sentences(
+        _answer(table),
         *(_case_words(str(case), part) for case, part in table.groupby("case", sort=False)),
         *plotted.notes,
     )
 
 
+def _answer(table: pd.DataFrame) -> str:
+    """What became of the case whose gradient is smallest, and of that whose is largest."""
+    rates = table.drop_duplicates("case").set_index("case")["rate"].astype(float)
+    known = rates[np.isfinite(rates)]
+    parts = {str(case): part for case, part in table.groupby("case", sort=False)}
+    which = [str(known.idxmin()), str(known.idxmax())] if len(known) else []
+    said = []
+    for case in dict.fromkeys(which):
+        word = (
+            "vanished" if known[case] < _SMALL else "exploded" if known[case] > _LARGE else "kept"
+        )
+        said.append(f"{word} ({case}): {_loss_words(parts[case])}")
+    return f"Gradient {'; gradient '.join(said)}." if said else ""
+
+
 def reading(plotted: Plotted) -> str:
     """Say how to read it."""
     return sentences(
-        "Line: median over the seeds still training; band: lowest to highest seed.",
+        "Line: median over the seeds still training; band: lowest to highest seed. In the last "
+        "panel each step's contribution is divided by the largest; below the grey line single "
+        "precision loses it in the sum. An exploded gradient meets states that are small at the "
+        "early steps: its contributions may be even.",
         points_and_seeds(plotted.table),
     )
 
@@ -235,7 +281,7 @@ def _contribution_words(part: pd.DataFrame) -> str:
     rows = _finite_rows(part, "contribution")
     if rows.empty:
         return ""
-    share = (rows["log10_median"] - rows["log10_median"].max()).to_numpy()
+    share = rows["log10_median"].to_numpy()
     far = int(rows["x"].iloc[-1])
     said = f"at lag {far} a step adds {power(share[-1])} of the largest contribution"
     kept = rows.loc[share >= RESOLUTION, "x"]
