@@ -40,14 +40,14 @@ def rate(value: float) -> str:
 
     Example:
         >>> [rate(factor) for factor in (0.12, 2.7, 1.023)]
-        ['keeps 12 % per step', 'grows 2.7-fold per step', 'grows by 2.3 % per step']
+        ['keeps 12 % of its size per step', 'grows 2.7-fold per step', 'grows by 2.3 % per step']
         >>> rate(1.0)
         'keeps its size'
     """
     if abs(value - 1) < 0.0005:
         return "keeps its size"
     if value < 1:
-        return f"keeps {_percent(value)} % per step"
+        return f"keeps {_percent(value)} % of its size per step"
     if value < 1.5:
         return f"grows by {100 * (value - 1):.2g} % per step"
     return f"grows {value:.3g}-fold per step"
@@ -64,9 +64,9 @@ def rate_with_interval(middle: float, low: float, high: float, of: str = "") -> 
 
     Example:
         >>> rate_with_interval(0.64, 0.6291, 0.6496)
-        'keeps 64 % per step (rate 0.64, 95 % 0.629 to 0.65)'
+        'keeps 64 % of its size per step (rate 0.64, 95 % 0.629 to 0.65)'
         >>> rate_with_interval(0.64, math.nan, math.nan)
-        'keeps 64 % per step'
+        'keeps 64 % of its size per step'
     """
     ends = [number(end) for end in (low, high)]
     if "undefined" in ends or ends[0] == ends[1]:
@@ -87,15 +87,21 @@ def kept_with_interval(middle: float, low: float, high: float) -> str:
         'keeps 12.7 % (95 %: 11.7 to 13.7 %) of its size per step'
         >>> kept_with_interval(2.43, 2.33, 2.53)
         'grows 2.43-fold (95 %: 2.33 to 2.53) per step'
-        >>> kept_with_interval(1.02, math.nan, math.nan)
-        'keeps 102 % of its size per step'
+        >>> kept_with_interval(1.02, 0.99, 1.05)
+        'grows by 2 % (95 %: -1 to 5 %) per step'
     """
-    known = math.isfinite(low) and math.isfinite(high)
+    words = rate(middle)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return words
     if middle >= 1.5:
-        ends = f" (95 %: {number(low)} to {number(high)})" if known else ""
-        return f"grows {number(middle)}-fold{ends} per step"
-    ends = f" (95 %: {_percent(low)} to {_percent(high)} %)" if known else ""
-    return f"keeps {_percent(middle)} %{ends} of its size per step"
+        ends = f" (95 %: {number(low)} to {number(high)})"
+    elif words.startswith("grows"):
+        ends = f" (95 %: {100 * (low - 1):.2g} to {100 * (high - 1):.2g} %)"
+    else:
+        ends = f" (95 %: {_percent(low)} to {_percent(high)} %)"
+    before = " of its size" if " of its size" in words else " per step"
+    head, found, tail = words.partition(before)
+    return f"{head}{ends}{found}{tail}"
 
 
 def _percent(part: float) -> str:

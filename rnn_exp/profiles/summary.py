@@ -2,7 +2,7 @@ r"""What can be said of one gradient profile: a summary with its uncertainty, an
 
 A profile is log10 ‖∂L/∂h_t‖ at times 1…T; its lag is T − t.
 slope s          mean increment of ln ‖g‖ per lag over the middle 80 % of the lags
-decay rate e^s   0.6: keeps 60 % per step back in time
+decay rate e^s   0.6: keeps 60 % of its size per step back in time
 half-life        ln 2 / |s|, in time steps: lags until the norm has halved (or doubled)
 """
 

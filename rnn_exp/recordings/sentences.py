@@ -70,7 +70,7 @@ def verdict_words(said: Said) -> str:
         >>> from rnn_exp.profiles import summarize
         >>> halving = np.log10(0.5) * np.arange(20)[::-1]
         >>> verdict_words(summarize(halving, ["ok"] * 20))
-        'vanishing, keeps 50 % per step'
+        'vanishing, keeps 50 % of its size per step'
         >>> verdict_words(summarize(halving[:1], ["ok"]))
         'undetermined (one time step has no lag)'
     """

@@ -1,16 +1,19 @@
 """How figures look: shared axes, letters, names beside lines, colours that can be told apart."""
 
+import io
 import itertools
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from rnn_exp import figures
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.drawing import in_width
-from rnn_exp.figures.parts.style import CATEGORIES, ordered
+from rnn_exp.figures.parts.lag_cells import diverging_scale
+from rnn_exp.figures.parts.style import CATEGORIES, in_style, ordered
 from tests.tables import Study, study
 
 
@@ -152,6 +155,15 @@ def test_panels_of_a_narrow_sheet_stand_below_one_another_and_come_back():
     assert look() == before
 
 
+def test_a_panel_that_was_taken_away_does_not_come_back_in_another_width():
+    figure, grid = panels.grid(2, 3, height=2)
+    grid[1, 2].remove()
+
+    figure.set_width(2)
+    assert len(figure.axes) == 5
+    assert {axes.get_subplotspec().colspan.start for axes in figure.axes} == {0}
+
+
 def test_triangles_of_several_series_lie_in_one_row_and_on_no_other():
     axes = Figure().subplots()
     for _ in range(3):
@@ -184,3 +196,130 @@ def test_written_ticks_of_a_narrow_sheet_do_not_lie_on_one_another():
     assert written() == ["1.000", "", "9.000"]
     figure.set_width(50)
     assert written() == ["1.000", "1.200", "9.000"]
+
+
+def texts(figure: Figure, gid: str) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts if text.get_gid() == gid]
+
+
+def levels(figure: Figure, style: str) -> list[float]:
+    """The heights of horizontal lines of a style, panel by panel."""
+    found = [line for axes in figure.axes for line in axes.lines if line.get_linestyle() == style]
+    return [float(y[0]) for line in found if len(set(y := list(line.get_ydata()))) == 1]
+
+
+@pytest.fixture(scope="module")
+def trained() -> Study:
+    """Two gains whose losses fall from 0.17, with chance at 0.2; a seed of the larger diverges."""
+    tables = study(("tanh",), (0.5, 1.0), (10,), 2)
+    runs = tables.runs.assign(chance_loss=0.2, chance_error=0.75)
+    bad = runs["run"] == "tanh-1.0-10-0"
+    runs = runs.assign(
+        status=runs["status"].mask(bad, "diverged"),
+        diverged_update=runs["diverged_update"].mask(bad, 20),
+    )
+    kept = [
+        frame[~((frame["run"] == "tanh-1.0-10-0") & (frame["update"] > 20))]
+        for frame in (tables.updates, tables.gradients)
+    ]
+    return Study(runs, *kept, tables.broken)
+
+
+def test_learning_shows_loss_and_error_beside_chance(trained):
+    figure = drawn("learning", trained)
+
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "error"]
+    assert levels(figure, "--") == [0.2, 0.75]
+    table = figures.figure("learning").table(trained).table
+    np.testing.assert_array_equal(table["error"], 0.5)
+
+
+def test_learning_marks_a_run_that_diverged_with_a_finite_loss(trained):
+    figure = drawn("learning", trained)
+
+    assert places(figure, "ceiling") == [20]
+    assert "diverged" in [label for _, label in figure._entries]
+
+
+def test_learning_says_first_how_many_cases_learn_and_how_well(trained):
+    plotted = figures.figure("learning").table(trained)
+    first = figures.figure("learning").caption(plotted).split(". With")[0]
+
+    assert first.startswith("In 2 of 2 cases the loss ends below half of chance, lowest with tanh")
+    assert first.endswith("chance 0.2); 1 of 4 runs diverged")
+
+
+def test_a_panel_in_which_nothing_is_learned_says_so(trained):
+    low = trained.runs.assign(chance_loss=0.01)
+
+    assert texts(drawn("learning", trained), "stuck") == []
+    stuck = Study(low, trained.updates, trained.gradients, trained.broken)
+    assert texts(drawn("learning", stuck), "stuck") == ["all stay at\nchance or above"]
+
+
+def test_the_heat_map_is_white_at_1_and_tells_a_decade_from_a_hundred(trained):
+    figure = drawn("heatmap", trained)
+
+    [mesh, *_] = figure.axes[0].collections
+    assert mesh.norm.vmin == -mesh.norm.vmax
+    assert min(mesh.cmap(mesh.norm(0.0))) > 0.95
+    scale = diverging_scale(pd.Series([-90.0, 2.0])).norm
+    near, far, end = (float(scale(value)) for value in (-1.0, -10.0, -90.0))
+    assert 0.5 - near > 0.1
+    assert near - far > 0.1
+    assert far - end > 0.1
+
+
+def test_the_heat_map_has_the_length_and_what_diverged_in_the_picture(trained):
+    figure = drawn("heatmap", trained)
+
+    assert "T = 10" in figure.get_supxlabel()
+    assert texts(figure, "diverged") == ["1 of 2 runs\ndiverged at\nupdate 20"]
+    caption = figures.figure("heatmap").caption(figures.figure("heatmap").table(trained))
+    assert "With tanh, g = 1, T = 10 1 of 2 runs diverged at update 20." in caption
+
+
+def test_parameters_have_an_axis_for_each_quantity_and_a_headline_in_each_panel():
+    figure = drawn("parameters", study(("sigmoid",), (0.5,), (10, 30), 1, (0,)))
+
+    left, right = figure.axes
+    assert "W_{hh}" in left.get_ylabel()
+    assert "h_1" in right.get_ylabel()
+    assert left.get_ylim() == right.get_ylim()
+    assert all(axes.yaxis.get_tick_params()["labelleft"] for axes in figure.axes)
+    # The synthetic gradient of W_hh is 0.05 √T.
+    weights, states = texts(figure, "headline")
+    assert weights == "g = 0.5:\n0.158 $\\rightarrow$ 0.274"
+    assert states.startswith("g = 0.5:\n")
+
+
+def test_parameters_say_no_where_the_weights_do_not_show_what_vanishes():
+    def first(gain: float) -> str:
+        module = figures.figure("parameters")
+        return module.caption(module.table(study(("tanh",), (gain,), (10, 30), 1, (0,))))
+
+    assert first(0.5).startswith("No: with tanh, g = 0.5, from T = 10 to T = 30, what reaches ")
+    assert first(1.2346).startswith("There was nothing to show: with tanh, g = 1.23")
+
+
+@pytest.mark.parametrize("name", figures.names())
+def test_the_first_sentence_is_short_enough_for_an_alternative_text(name, trained):
+    lengths = study(("tanh", "sigmoid"), (0.5, 1.0, 2.0), (10, 30), 2, (0, 10))
+    module = figures.figure(name)
+
+    first = module.caption(module.table(lengths)).split(". ")[0]
+    assert any(letter.isdigit() for letter in first)
+    assert len(first) <= 240
+
+
+@pytest.mark.parametrize("name", figures.names())
+def test_the_same_table_is_the_same_picture_in_every_width(name, lengths):
+    def picture(width: float) -> bytes:
+        buffer = io.BytesIO()
+        with in_style():
+            in_width(drawn(name, lengths), width).savefig(
+                buffer, format="svg", metadata={"Date": None}
+            )
+        return buffer.getvalue()
+
+    assert picture(3.4) == picture(3.4)

@@ -41,13 +41,17 @@ def three() -> Study:
     return Study(*joined, parts[0].broken)
 
 
-def test_the_three_quantities_are_those_of_the_runs():
+def test_the_four_quantities_are_those_of_the_runs():
     table = harm.table(three()).table.set_index(["panel", "case", "x"])["log10_median"].sort_index()
 
     assert table["loss", "tanh, g = 1", 100] == pytest.approx(np.log10(0.01))
     assert table["weight_change", "sigmoid, g = 0.5", 100] == pytest.approx(-4)
     assert table["contribution", "sigmoid, g = 0.5", 7] == pytest.approx(-7)
-    assert table["contribution", "relu, g = 3", 7] == pytest.approx(7 * np.log10(2))
+    # Relative to the largest contribution, that of lag 18: step 1 adds nothing.
+    assert table["contribution", "relu, g = 3", 7] == pytest.approx(-11 * np.log10(2))
+    gradients = three().gradients.query("update == 0 and lag == 7")
+    of_sigmoid = gradients[gradients["network.activation"] == "sigmoid"]["log10_total"]
+    assert table["gradient", "sigmoid, g = 0.5", 7] == pytest.approx(of_sigmoid.median())
     assert ("weight_change", "tanh, g = 1", 0) not in table.index
     assert 19 not in table["contribution", "tanh, g = 1"].index
 
@@ -63,6 +67,21 @@ def test_what_is_drawn_is_the_table():
             rows = table[(table["panel"] == panel) & (table["case"] == line.get_gid())]
             np.testing.assert_array_equal(line.get_xdata(), rows["x"])
             np.testing.assert_array_equal(line.get_ydata(), rows["log10_median"])
+
+
+def test_the_axis_of_updates_is_smooth_from_update_0_on():
+    axes = harm.draw(harm.table(three())).axes[0]
+
+    places = axes.transScale.transform([(update, 0) for update in (0, 1, 10)])[:, 0]
+    np.testing.assert_allclose(places, np.log([1, 2, 11]))
+
+
+def test_the_first_sentence_says_what_becomes_of_the_smallest_and_of_the_largest_gradient():
+    first = harm.caption(harm.table(three())).split(". ")[0]
+
+    assert first.startswith("Gradient vanished (sigmoid, g = 0")
+    caption = harm.caption(harm.table(three()))
+    assert "; gradient exploded (relu, g = 3): 2 of 2 runs diverged, first at update 10" in caption
 
 
 def test_a_run_that_diverged_is_marked_where_it_did():
@@ -90,7 +109,7 @@ def test_chance_is_a_dashed_line_where_it_is_known():
 def test_the_caption_says_which_part_of_the_claim_holds():
     caption = whole_caption(harm, harm.table(three()))
 
-    assert "keeps 12.1 % per step (rate 0.121, 95 % over 2 seeds 0.0908 to 0.16)" in caption
+    assert "keeps 12.1 % of its size per step (rate 0.121, 95 % over 2 seeds 0.0908 " in caption
     assert (
         "tanh, g = 1 (gradient at update 0: 1 stable and 1 undetermined (seeds disagree)" in caption
     )

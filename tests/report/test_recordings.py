@@ -45,7 +45,8 @@ def test_the_answer_is_the_first_thing_after_what_was_recorded(page):
     said = text_of(page[page.index("<body>") :])
     assert said.strip().startswith(
         "Recorded gradients 2 updates of core (LSTM) were recorded: from 0 to 5, the first of "
-        "every 5. core, layer 1: ∂L/∂h_t over 20 steps: at update 0 vanishing, keeps 50 % per step"
+        "every 5. core, layer 1: ∂L/∂h_t over 20 steps: at update 0 vanishing, keeps 50 % "
+        "of its size per step"
     )
     answers = re.findall(r"<li><strong>(.*?)</strong></li>", page)
     assert [answer.split(":")[0] for answer in answers] == ["core, layer 1", "core, layer 0"]

@@ -15,7 +15,7 @@ from rnn_exp.figures.parts.seeds import gradient_interval
 from rnn_exp.figures.parts.selection import KEYS, Plotted, Tables, at_start, select_runs
 from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import ASYMPTOTE, MEASURED, REFERENCE, THEORY, darker, in_style
-from rnn_exp.words import case_name, change, kept_with_interval, listing, number, sentences
+from rnn_exp.words import kept_with_interval, listing, magnitude, number, plural, sentences
 
 QUESTION: Final = "How far back in time does the gradient reach?"
 
@@ -214,21 +214,30 @@ def _answer(table: pd.DataFrame) -> str:
     known = known[known["length"] == known["length"].max()].sort_values("rate", kind="stable")
     if known.empty:
         return "No decay rate could be measured."
-    if len(every) == 1:
-        return f"The gradient {_reach(known.iloc[0])}."
     first, last = known.iloc[0], known.iloc[-1]
-    said = [f"With {case_name(first)} the gradient {_reach(first)}"]
+    where = f"At T = {first['length']} the" if first["length"] else "The"
+    if len(every) == 1:
+        return f"The gradient {_rate_of(first)}{_left_of(first)}."
+    said = [f"{where} gradient {_rate_of(first)} with {_name(first)}{_left_of(first)}"]
     if len(known) > 1:
-        said.append(f"with {case_name(last)} it {_reach(last)}")
+        said.append(f"it {_rate_of(last)} with {_name(last)}{_left_of(last)}")
     return f"{'; '.join(said)}."
 
 
-def _reach(case: pd.Series) -> str:
-    rate = kept_with_interval(*(float(case[key]) for key in ("rate", "rate_low", "rate_high")))
-    lags = case["lags"]
-    if not (np.isfinite(lags) and np.isfinite(case["log10_change"])):
-        return rate
-    return f"{rate}, {change(float(case['log10_change']), int(lags))}"
+def _name(case: pd.Series) -> str:
+    return ", ".join(filter(None, [str(case["activation"]), str(case["series"])])) or "all runs"
+
+
+def _rate_of(case: pd.Series) -> str:
+    return kept_with_interval(*(float(case[key]) for key in ("rate", "rate_low", "rate_high")))
+
+
+def _left_of(case: pd.Series) -> str:
+    """What the first time step gets of the last norm, in a bracket; nothing where it is unknown."""
+    if not (np.isfinite(case["lags"]) and np.isfinite(case["log10_change"])):
+        return ""
+    steps, size = plural(int(case["lags"]), "step"), float(case["log10_change"])
+    return f" ({magnitude(size)} {'of' if size < 0 else 'times'} it after {steps})"
 
 
 def _same_rate(table: pd.DataFrame) -> str:

@@ -177,7 +177,7 @@ def _far_ends(finite: pd.DataFrame) -> pd.DataFrame:
     grouped = far[far["lag"] == far["farthest"]].groupby(KEYS, dropna=False, sort=False)
     names = ["update", "lag", "log10_median", "log10_low", "log10_high", "seeds"]
     first, last = grouped[names].first(), grouped[names].last()
-    return first.join(last, lsuffix="_first", rsuffix="_last").reset_index()
+    return first.add_suffix("_first").join(last.add_suffix("_last")).reset_index()
 
 
 def _size(row: pd.Series, end: str) -> str:

@@ -175,7 +175,7 @@ def curve_caption(plotted: Plotted, task: str) -> str:
 
     Args:
         plotted: as of `curve_table`.
-        task: what is learned, such as "the adding problem".
+        task: what is learned, such as "The adding problem".
     """
     table = plotted.table
     lengths = lengths_of(table)
@@ -198,24 +198,28 @@ def _answer(part: pd.DataFrame, task: str, where: str) -> str:
     """Who learns, who does not, and who does neither, with the loss of each and its range."""
     ends, chance = _last_medians(part), float(part["chance"].iloc[0])
     if ends.empty:
-        return f"No network learns {task} ({where}): no loss was finite."
+        return f"{task} ({where}): no loss was finite."
     if not chance > 0:
         best = ends.sort_values("median").iloc[0]
-        return f"{best['series']} learns {task} ({where}) best: the loss ends at {_end(best)}."
+        return f"{task} ({where}): the loss ends lowest with {_named_end(best)}."
     parts = ends["median"] / chance
     learned, between = ends[parts < LEARNED], ends[(parts >= LEARNED) & (parts <= STUCK)]
     stuck = [str(name) for name in ends.loc[parts > STUCK, "series"]]
-    level = f"chance {number(chance)}"
-    said = (
-        listing(f"{row['series']} ({_end(row)})" for _, row in learned.iterrows()) + " learn"
-        f"{'s' if len(learned) == 1 else ''} {task} ({where}; loss, {level})"
-        if len(learned)
-        else f"No network learns {task} ({where}; {level})"
-    )
-    few = listing(f"{row['series']} ({_end(row)})" for _, row in between.iterrows())
-    said += f"; {few} do{'es' if len(between) == 1 else ''} in part" if len(between) else ""
-    stay = f"{listing(stuck)} stay{'s' if len(stuck) == 1 else ''} at chance or above"
-    return f"{said}; {stay}." if stuck else f"{said}."
+    said = [
+        f"learned by {listing(map(_named_end, _rows(learned)))}" if len(learned) else "",
+        f"in part by {listing(map(_named_end, _rows(between)))}" if len(between) else "",
+        f"not by {listing(stuck)}" if stuck else "",
+    ]
+    told = "; ".join(filter(None, said))
+    return f"{task} ({where}; loss, chance {number(chance)}): {told}."
+
+
+def _rows(ends: pd.DataFrame) -> list[pd.Series]:
+    return [row for _, row in ends.sort_values("median", kind="stable").iterrows()]
+
+
+def _named_end(row: pd.Series) -> str:
+    return f"{row['series']} ({_end(row)})"
 
 
 def _end(row: pd.Series) -> str:

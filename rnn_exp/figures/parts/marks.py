@@ -72,7 +72,7 @@ def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
     taken = sum(bool(np.isin(positions[few], line.get_xdata()).any()) for line in before)
     aside = ScaledTranslation(_ASIDE * taken / 72, 0, axes.figure.dpi_scale_trans)
     height = _INSET if shape == FLOOR else 1 - _INSET
-    axes.plot(
+    [line] = axes.plot(
         positions[few],
         np.full(few.size, height),
         linestyle="none",
@@ -81,11 +81,13 @@ def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
         color=colour,
         markeredgewidth=0,
         # x is data, y a fraction of the axes: the edge stays the edge whatever the limits.
-        transform=axes.get_xaxis_transform() + aside,
+        transform=axes.get_xaxis_transform(),
         clip_on=False,
         gid=name,
         zorder=5,
     )
+    # After the limits: a place that has moved aside is no further value of x.
+    line.set_transform(axes.get_xaxis_transform() + aside)
 
 
 def band(

@@ -102,12 +102,14 @@ class Sheet(Figure):
         for axes in self._named_again:
             axes.set_ylabel("")
         self._named_again = []
-        for axes in grid.flat:
+        for axes in self.axes:
             write = axes.xaxis.get_major_formatter().format_ticks
             self._ticks.setdefault(axes, write(list(axes.get_xticks())))
         same_x, same_y = (share in (True, "all") for share in self._share)
         rows_share, columns_share = self._share[1] == "row", self._share[0] == "col"
         for place, axes in enumerate(grid.flat):
+            if axes not in self.axes:
+                continue
             axes.set_subplotspec(places[place // columns, place % columns])
             is_first = place % columns == 0
             is_last = place // columns == grid.size // columns - 1

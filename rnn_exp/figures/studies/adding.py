@@ -36,7 +36,7 @@ def draw(plotted: Plotted) -> Figure:
 
 def caption(plotted: Plotted) -> str:
     """Say what is seen: who leaves the best constant behind."""
-    return curves.curve_caption(plotted, "the adding problem")
+    return curves.curve_caption(plotted, "The adding problem")
 
 
 def reading(plotted: Plotted) -> str:

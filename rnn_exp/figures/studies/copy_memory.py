@@ -42,7 +42,7 @@ def draw(plotted: Plotted) -> Figure:
 
 def caption(plotted: Plotted) -> str:
     """Say what is seen: who leaves the baseline."""
-    return curves.curve_caption(plotted, "to carry symbols over the delay")
+    return curves.curve_caption(plotted, "Carrying symbols over the delay")
 
 
 def reading(plotted: Plotted) -> str:

@@ -239,7 +239,7 @@ def _case_words(case: str, part: pd.DataFrame) -> str:
     known = np.isfinite(row["rate"])
     of = rate_words(_of_runs(row)) if known else ""
     gradient = ", ".join(filter(None, [f"gradient at update 0: {_verdict(row)}", of]))
-    begin = f"{case} ({gradient}):"
+    begin = f"With {case} ({gradient}):"
     said = [_loss_words(part), _change_words(part), _contribution_words(part)]
     return f"{begin} {'; '.join(filter(None, said))}."
 
