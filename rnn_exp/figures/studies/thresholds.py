@@ -256,7 +256,8 @@ def _answer(parts: dict[str, pd.DataFrame]) -> str:
     explodes = listing(f"{number(at['measured'])} ({name})" for name, at in found.items())
     ends = [math.log(at[end] / at["measured"]) for at in found.values() for end in _ENDS]
     known = [abs(end) for end in ends if math.isfinite(end)]
-    within = f" (95 %: within {100 * math.expm1(max(known)):.2g} %)" if known else ""
+    no_end = f"; {len(ends) - len(known)} without an end" if len(known) < len(ends) else ""
+    within = f" (95 %: within {100 * math.expm1(max(known)):.2g} %{no_end})" if known else ""
     parts_of = [100 * at["bound"] / at["measured"] for at in found.values()]
     promised = [f"{part:.2g}" for part in sorted(parts_of) if math.isfinite(part)]
     span = " to ".join(dict.fromkeys([*promised[:1], *promised[-1:]]))
