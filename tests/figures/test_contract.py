@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import functools
 import inspect
+import io
 import pkgutil
 from collections.abc import Callable, Iterable
 
@@ -18,6 +19,7 @@ from rnn_exp.fields import SettingError
 from rnn_exp.figures.parts import marks, seeds
 from rnn_exp.figures.parts.axes import order_activations
 from rnn_exp.figures.parts.drawing import whole_caption
+from rnn_exp.figures.parts.style import in_style
 from rnn_exp.schema import GRADIENT_STATUSES
 from tests.figures import (
     test_study_cells,
@@ -221,3 +223,17 @@ def test_activations_are_in_the_order_of_the_textbook_and_others_by_name():
     found = order_activations(["elu", "relu", "celu", "sigmoid", "tanh"])
 
     assert found == ["tanh", "sigmoid", "relu", "celu", "elu"]
+
+
+@pytest.mark.parametrize("name", figures.study_names())
+def test_the_same_table_gives_the_same_bytes(name):
+    module = figures.figure(name)
+    plotted = module.table(example(name))
+
+    def drawn() -> bytes:
+        buffer = io.BytesIO()
+        with in_style():
+            module.draw(plotted).savefig(buffer, format="svg", metadata={"Date": None})
+        return buffer.getvalue()
+
+    assert drawn() == drawn()

@@ -110,9 +110,24 @@ def test_what_is_drawn_is_the_table():
     assert len([line for line in right.lines if line.get_gid() == "memory"]) == 1
 
 
+def test_a_length_beyond_one_that_is_not_learned_does_not_count():
+    plotted = FIGURE.table(compared())
+    rows = plotted.table
+    fails = (rows["quantity"] == "loss") & (rows["x"] == 10)
+    middle = rows["median"].mask(fails & (rows["series"] == "LSTM"), 1.0)
+
+    caption = FIGURE.caption(figures.Plotted(rows.assign(median=middle)))
+
+    assert "LSTM learns not even T = 10 (" in caption
+
+
 def test_the_caption_says_who_learns_up_to_which_length():
     caption = whole_caption(FIGURE, FIGURE.table(compared()))
 
+    assert caption.startswith(
+        "RNN learns up to T = 10; GRU learns up to T = 20; LSTM learns up to T = 40 (median loss "
+        "of 3 seeds below half of that of chance)."
+    )
     assert (
         "RNN (4,096 weights) learns T = 10; at T = 40 its loss is 1 of that of chance." in caption
     )

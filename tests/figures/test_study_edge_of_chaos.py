@@ -90,15 +90,49 @@ def test_a_rate_of_1_has_the_middle_colour():
     assert mesh.norm(0.0) == 0.5
 
 
+def test_the_scale_of_colours_goes_as_far_below_1_as_above():
+    bar = edge_of_chaos.draw(edge_of_chaos.table(driven())).axes[1]
+
+    low, high = bar.get_ylim()
+    ticks = bar.get_yticks()
+    assert low == -high
+    np.testing.assert_allclose(ticks, -ticks[::-1], atol=1e-12)
+    assert len(ticks) == 7
+
+
 def test_the_caption_gives_the_edge_and_the_largest_gap():
     caption = whole_caption(edge_of_chaos, edge_of_chaos.table(driven()))
 
+    assert caption.startswith("The input moves the edge by a factor of 1.98, from g = 1.01 (95 %")
     assert "from g = 1.01 (95 % over seeds: 1.01 to 1.01) at a drive of 0.01 to g = 2 " in caption
     assert "off by at most 0.5 in g: measured g = 2 (95 % over seeds: 2 to 2) at a drive" in caption
     assert "of 1, predicted g = 1.5." in caption
     # (ln (1 + 1) - ln (1 + 1/2)) · 45 lags / ln 10
     assert "from lag 5 to lag 50 differ by at most 5.62 decades (drive 1, g = " in caption
     assert "12 points of up to 2 seeds each." in caption
+
+
+def test_the_edge_is_told_where_theory_has_none_and_where_no_rate_crosses_1_it_is_said():
+    plotted = edge_of_chaos.table(driven())
+    table = plotted.table
+    quiet, loud = table["drive"] < 0.05, table["drive"] > 0.5
+    edges = table[list(edge_of_chaos._EDGE)].mask(loud)
+    table = table.assign(predicted=table["predicted"].mask(quiet), **edges)
+
+    caption = edge_of_chaos.caption(figures.Plotted(table))
+
+    assert "from g = 1.01 (95 % over seeds: 1.01 to 1.01) at a drive of 0.01 to g = 1.1" in caption
+    assert "Within these gains no rate crosses 1 at a drive of 1." in caption
+    assert "Theory is off by 0.05 in g" in caption
+
+
+def test_a_bar_that_leaves_the_map_is_told():
+    plotted = edge_of_chaos.table(driven())
+    far = plotted.table["edge_high"].mask(plotted.table["drive"] > 0.5, 9.0)
+
+    said = edge_of_chaos.reading(figures.Plotted(plotted.table.assign(edge_high=far)))
+
+    assert "1 bar goes beyond the map." in said
 
 
 @pytest.mark.parametrize(

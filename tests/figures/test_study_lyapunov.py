@@ -74,12 +74,33 @@ def test_what_is_drawn_is_the_table():
     for container, when in zip(first.containers, ("before", "after"), strict=True):
         rows = table[(table["index"] == 1) & (table["when"] == when)]
         np.testing.assert_array_equal(container.lines[0].get_ydata(), rows["median"])
-    assert [axes.get_title(loc="left") for axes in others] == ["g = 0.5", "g = 2", "g = 4"]
+    titles = ["all, g = 0.5", "all, g = 2", "all, g = 4"]
+    assert [axes.get_title(loc="left") for axes in others] == titles
     for axes, gain in zip(others, (0.5, 2.0, 4.0), strict=True):
         lines = {str(line.get_gid()): line.get_ydata() for line in axes.lines}
         for when in ("before", "after"):
             rows = table[(table["gain"] == gain) & (table["when"] == when)]
             np.testing.assert_array_equal(lines[when], rows["median"])
+
+
+def test_bars_of_before_and_after_stand_beside_one_another():
+    first = lyapunov.draw(lyapunov.table(known())).axes[0]
+
+    before, after = (container.lines[0].get_xdata() for container in first.containers)
+
+    assert (before < GAINS).all()
+    assert (after > GAINS).all()
+    markers = {container.lines[0].get_marker() for container in first.containers}
+    assert markers == {"o", "s"}
+
+
+def test_of_two_gains_a_panel_is_not_shown():
+    tables = known()
+    two = tables.runs[tables.runs["init.gain"] < 2]
+
+    axes = lyapunov.draw(lyapunov.table(dataclasses.replace(tables, runs=two))).axes
+
+    assert [one.get_visible() for one in axes] == [True, True, True, False]
 
 
 def test_an_exponent_of_minus_infinity_leaves_a_gap():
@@ -97,6 +118,11 @@ def test_an_exponent_of_minus_infinity_leaves_a_gap():
 def test_the_caption_says_how_far_theory_is_off_and_what_training_moves():
     caption = whole_caption(lyapunov, lyapunov.table(known()))
 
+    # At g = 4 the first exponent is ln 4 - 1 + 0.1 before; after, the first is half of it + 0.1.
+    assert caption.startswith(
+        "At g = 4, 1 of 64 directions grow before training (largest exponent 0.486, 0.386 to 0.586 "
+        "over 3 seeds) and 1 after it (largest exponent 0.293, 0.193 to 0.393 over 3 seeds)."
+    )
     # The median seed is 0.1 above; λ₁ = ln g − 0.9 before and (ln g − 1) / 2 + 0.1 after.
     assert "Before training ½ ln χ is off the largest exponent by 0.1 to 0.1" in caption
     assert "positive at 1 of 4 gains before training and at 1 after it, nearer to 0 at 4" in caption

@@ -65,6 +65,10 @@ def test_what_is_drawn_is_the_table():
 def test_the_caption_gives_the_ratio_of_first_to_last_of_both_losses():
     caption = whole_caption(masking, masking.table(both()))
 
+    assert caption.startswith(
+        "Yes: at the first of 20 steps the norm is 1.5 (1.5 to 1.5 over 3 seeds) with a loss at "
+        "every step, and 2e-06 (1.9e-06 to 2e-06 over 3 seeds) for the last of these losses alone."
+    )
     assert "with a loss at every step 1.5 and 1.5 (T = 10, T = 20)" in caption
     assert "for the last answer of the very same networks 0.00195 and 1.9e-06" in caption
     assert "to a factor of 1 at every lag." in caption

@@ -68,10 +68,26 @@ def test_the_lines_are_those_of_the_one_unit_theory():
     assert {line.get_linestyle() for line in axes.lines} == {"--"}
 
 
+def test_no_line_lies_on_the_ridge_and_triangles_point_at_its_ends():
+    axes = pascanu2013_cliff.draw(pascanu2013_cliff.table(unit())).axes[1]
+
+    marks = [line for line in axes.lines if line.get_gid() == pascanu2013_cliff._START]
+
+    assert [line.get_linestyle() for line in marks] == ["None", "None"]
+    ends = np.array([[line.get_xdata()[0], line.get_ydata()[0]] for line in marks])
+    # b = -w / 2 enters the map of cells on the left and leaves it on the right.
+    np.testing.assert_allclose(ends, [[4.25, -2.125], [5.75, -2.875]])
+    assert len([line for line in axes.lines if line.get_linestyle() == "--"]) == 2
+
+
 def test_the_caption_gives_the_largest_gradient_its_median_and_where_the_wall_stands():
     caption = whole_caption(pascanu2013_cliff, pascanu2013_cliff.table(unit()))
 
-    assert "at most 1e5, at w = 4.5, b = -2.25; its median over the map is 0.01" in caption
+    assert caption.startswith(
+        "The wall stands where the start is the unstable fixed point: the gradient reaches 1e5 "
+        "there (median of the map: 0.01); behind it is the other stable state."
+    )
+    assert "at most 1e5, at w = 4.5, b = -2.25." in caption
     assert "At the 3 weights" in caption
     assert "largest on that line" in caption
 

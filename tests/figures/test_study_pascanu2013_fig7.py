@@ -69,8 +69,22 @@ def test_what_is_drawn_is_the_table_and_the_unsolved_are_marked():
     for line, name in zip(above.lines, names, strict=True):
         share = table.loc[table["series"] == name, "share"]
         np.testing.assert_allclose(line.get_ydata(), 100 * share)
+    counts = [text.get_text() for text in above.texts if text.get_gid() == "count"]
+    assert counts == [str(count) for count in table.sort_values(["series", "length"])["solved"]]
     marks = [line for line in below.lines if line.get_gid() == "ceiling"]
     assert [len(line.get_xdata()) for line in marks] == [2, 1]
+
+
+def test_methods_that_do_equally_well_stand_beside_one_another():
+    study = recipes([STOPS, CLIPS, OMEGA], lambda row, update: 1.0, LENGTHS)
+    study.runs["status"] = "solved"
+
+    above, below = FIGURE.draw(FIGURE.table(study)).axes
+
+    for drawn in (above.lines, [container.lines[0] for container in below.containers]):
+        places = np.array([line.get_xdata() for line in drawn])
+        assert len(np.unique(places)) == places.size == 9
+        assert {line.get_linestyle() for line in drawn} == {"None"}
 
 
 def test_every_init_has_a_column_of_its_own():
@@ -90,6 +104,10 @@ def test_every_init_has_a_column_of_its_own():
 def test_the_caption_counts_seeds_and_updates():
     caption = whole_caption(FIGURE, FIGURE.table(solving()))
 
+    assert caption.startswith(
+        "All 3 seeds learn the task with plain SGD and clipping up to T = 10; with clipping + Ω "
+        "up to T = 30 (of lengths up to 30)."
+    )
     assert "plain SGD 3 of 3 at T = 10, 0 of 3 at T = 20 and 0 of 3 at T = 30; clipping" in caption
     assert "clipping + Ω 3 of 3 at T = 10, 3 of 3 at T = 20 and 3 of 3 at T = 30" in caption
     assert "Median number of updates at T = 30: clipping + Ω 21." in caption

@@ -56,6 +56,16 @@ def test_what_is_drawn_is_the_table():
         np.testing.assert_allclose(mesh.get_array().ravel(), expected)
 
 
+def test_the_seeds_that_solve_are_written_into_their_cells():
+    plotted = phase.table(known())
+
+    figure = phase.draw(plotted)
+
+    counts = [text.get_text() for a in figure.axes for text in a.texts if text.get_gid() == "count"]
+    solved = plotted.table.query("solved > 0")["solved"]
+    assert sorted(counts) == sorted(str(count) for count in solved)
+
+
 def test_the_line_lies_where_the_gradient_has_changed_tenfold():
     gains, lengths = (0.25, 0.5, 1.0, 2.0, 4.0), (10, 20, 40)
     plotted = phase.table(known(gains, lengths, ("tanh",)))
@@ -77,6 +87,10 @@ def test_the_caption_counts_what_is_solved_on_either_side_and_adds_no_lengths_up
 
     caption = whole_caption(phase, plotted)
 
+    assert caption.startswith(
+        "Yes: at T = 100, 3 of 6 runs solve the task where the gradient keeps its size within a "
+        "factor of ten, and 0 of 12 elsewhere."
+    )
     assert "At most 40 updates." in caption
     assert (
         "T = 10: where it is more than ten times smaller, 0 of 6 runs solve it; where it" in caption

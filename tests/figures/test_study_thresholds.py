@@ -97,12 +97,44 @@ def test_what_is_drawn_is_the_table_in_the_order_of_the_textbook():
 
 def test_the_regions_meet_at_the_thresholds():
     axes = thresholds.draw(thresholds.table(known())).axes[1]
-    at = {str(line.get_gid()): line.get_xdata()[0] for line in axes.lines}
+    lines = {str(line.get_gid()): line for line in axes.lines}
+    at = {name: line.get_xdata()[0] for name, line in lines.items()}
 
-    # relu: bound 2 g, rate g / sqrt 2
+    # relu: bound 2 g, predicted g / sqrt 2, measured e^0.01 times that
     assert at["bound edge"] == pytest.approx(0.5)
     assert at["predicted edge"] == pytest.approx(np.sqrt(2))
-    assert regions(axes) == [0.25 / 1.08, pytest.approx(0.5), at["predicted edge"], 8 * 1.08]
+    assert at["measured edge"] == pytest.approx(np.sqrt(2) * np.exp(-0.01))
+    styles = [lines[f"{name} edge"].get_linestyle() for name in ("bound", "measured", "predicted")]
+    assert styles == [":", "-", "--"]
+    assert regions(axes) == [0.25 / 1.08, pytest.approx(0.5), at["measured edge"], 8 * 1.08]
+
+
+def test_what_theory_alone_calls_exploding_is_not_coloured_so():
+    table = thresholds.table(known()).table
+    # Of relu theory has 2.8 at a gain of 4, where 0.85 is measured now.
+    plotted = figures.Plotted(table.assign(measured=0.3 * table["measured"]))
+
+    tanh, relu = thresholds.draw(plotted).axes
+
+    assert regions(tanh)[2:] == [8 * 1.08, 8 * 1.08]
+    assert regions(relu)[2] == pytest.approx(np.sqrt(2) * np.exp(-0.01) / 0.3)
+
+
+def test_no_region_goes_on_where_nothing_was_measured():
+    table = thresholds.table(known()).table
+    some = figures.Plotted(table.assign(measured=table["measured"].where(table["gain"] < 1)))
+    of_one = table["activation"] == "tanh"
+    one = figures.Plotted(table.assign(measured=table["measured"].where(of_one)))
+
+    # relu: the bound promises vanishing up to 0.5, and the last gain that is measured is 0.25.
+    assert regions(thresholds.draw(some).axes[1])[1:] == [0.5, 0.5, 0.5]
+    assert regions(thresholds.draw(one).axes[1])[1:] == [0.5, 0.5, 0.5]
+
+
+def test_the_edges_are_written_into_each_panel():
+    axes = thresholds.draw(thresholds.table(known())).axes[1]
+
+    assert "measured 1.4\ntheory 1.41" in [text.get_text() for text in axes.texts]
 
 
 def regions(axes: Axes) -> list[float]:
@@ -119,8 +151,14 @@ def test_the_caption_gives_thresholds_and_the_largest_gaps():
     # The median seed is e^0.01 above the prediction, everywhere.
     assert (
         "With relu the bound promises vanishing below g = 0.5; theory first rises above 1 at 1.41; "
-        "the mean measured rate first rises above 1 at 1.4."
+        "the mean measured rate first rises above 1 at 1.4 (its 95 % interval holds 1 from "
+        "1.37 to 1.44)."
     ) in caption
+    # ln of half the interval is 4.303 · 0.01 / sqrt 3: 2.5 % of the gain of relu, twice of tanh
+    assert caption.startswith(
+        "The gradient explodes from g = 1.21 (tanh) and 1.4 (relu) on (95 %: within 5.1 %); the "
+        "bound promises vanishing only up to 36 to 41 % of that gain."
+    )
     assert "differ by at most 0.195 (tanh, g = " in caption  # 45 lags of .01 nats
     assert "Mean rates above the bound: 0. The bound holds where only the last step has" in caption
     assert "3 seeds." in caption

@@ -34,6 +34,8 @@ RECIPES: Final = Recipes(
 )
 DASHES: Final = (0, (4, 1, 1, 1))
 """The line of a memory, beside that of a state in the same colour."""
+_MARKS: Final = 6
+"""Marks on a line of norms."""
 _INTERVAL: Final = ("median", "low", "high")
 _LOG10: Final = tuple(f"log10_{name}" for name in _INTERVAL)
 _COUNTS: Final = ("seeds", "weights", "diverged", *LOST)
@@ -106,13 +108,15 @@ def draw(plotted: Plotted) -> Figure:
     """Draw the final loss against the length, and beside it the first gradient against the lag."""
     table = plotted.table
     with in_style():
-        figure = Sheet(PAGE, 2.7)
+        figure = Sheet(PAGE, 2.8)
         left, right = figure.subplots(1, 2)
         names = [name for name in table["series"].cat.categories if (table["series"] == name).any()]
         palette = dict(zip(names, categories(len(names)), strict=True))
         _draw_losses(left, table[table["quantity"] == "loss"], palette)
         _draw_norms(right, table[table["quantity"] != "loss"], palette)
-        panels.title(right, "at initialisation", length=_longest(table))
+        left.set_title("learning")
+        panels.title(right, "untrained", length=_longest(table))
+        panels.letters([left, right])
         figure.set_legend(_entries(table, palette))
     return figure
 
@@ -126,7 +130,7 @@ def _draw_losses(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> Non
     x = part["x"].astype(float)
     for place, (name, colour) in enumerate(palette.items()):
         rows = part[(part["series"] == name) & np.isfinite(part["median"])]
-        at = shifted(rows["x"].astype(float), place - (len(palette) - 1) / 2, x)
+        at = shifted(rows["x"].astype(float), 1.6 * (place - (len(palette) - 1) / 2), x)
         high = rows["high"].replace(np.inf, np.nan).fillna(rows["median"])
         spread = np.array([rows["median"] - rows["low"], high - rows["median"]])
         axes.errorbar(at, rows["median"], spread, elinewidth=0.8, **_look(place, colour))
@@ -136,18 +140,22 @@ def _draw_losses(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> Non
     if (part["low"] > 0).all():
         panels.plain_log(axes, "y")
     numeric_x(axes, x)
-    axes.set(xlabel="sequence length $T$", ylabel="final loss (1: chance)")
+    axes.set(xlabel="sequence length $T$", ylabel="final loss / chance")
 
 
 def _draw_norms(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
     """A line a series: solid for states, dashed and dotted for memories; triangles for zeros."""
     for (quantity, name), rows in part.groupby(["quantity", "series"], observed=True, sort=False):
         dashes: Any = MEASURED if quantity == "state" else DASHES
-        look: dict[str, Any] = {"linestyle": dashes, "gid": str(quantity)}
-        marks.band(axes, rows, "x", palette[str(name)], log10=True, **look)
+        place = list(palette).index(str(name))
+        look = _look(place, palette[str(name)]) | {"linestyle": dashes, "gid": str(quantity)}
+        every = max(1, len(rows) // _MARKS)
+        look["markevery"] = (every * place // len(palette), every)
+        colour = look.pop("color")
+        marks.band(axes, rows, "x", colour, log10=True, **look)
     panels.powers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set(xlabel="lag $T-t$", ylabel="gradient norm relative to lag 0")
+    axes.set(xlabel="lag $T-t$", ylabel="norm / norm at lag 0")
 
 
 def _look(place: int, colour: str) -> dict[str, Any]:
@@ -171,11 +179,12 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
 def caption(plotted: Plotted) -> str:
     """Say what is seen: up to which length each cell learns, and how much gradient is left."""
     table = plotted.table
-    losses = table[table["quantity"] == "loss"]
-    said = [_learned(str(name), rows) for name, rows in losses.groupby("series", observed=True)]
+    ended = table[table["quantity"] == "loss"]
+    said = [_learned(str(name), rows) for name, rows in ended.groupby("series", observed=True)]
     norms = table[table["quantity"] != "loss"].groupby(["quantity", "series"], observed=True)
     left = [_norm_left(str(quantity), str(name), rows) for (quantity, name), rows in norms]
     return sentences(
+        _answer(ended),
         *said,
         "Learned: a median final loss below half of that of chance"
         + ("; weights: those of W_hh." if table["weights"].notna().any() else "."),
@@ -197,6 +206,25 @@ def _spread(seeds: int) -> str:
     if seeds == 1:
         return "One seed: no bars and no bands."
     return f"Median over up to {seeds} seeds; bars and bands: lowest to highest seed."
+
+
+def _answer(ended: pd.DataFrame) -> str:
+    """Up to which length each cell learns: it learns that one and every shorter one."""
+    said: dict[str, list[str]] = {}
+    for name, rows in ended.groupby("series", observed=True):
+        ordered = rows.sort_values("x")
+        fails = ordered.loc[~(ordered["median"] < losses.LEARNED), "x"]
+        before = ordered.loc[ordered["x"] < fails.min(), "x"] if len(fails) else ordered["x"]
+        shortest = int(ordered["x"].min())
+        reach = f"up to T = {int(before.max())}" if len(before) else f"not even T = {shortest}"
+        said.setdefault(reach, []).append(str(name).replace(", ", " with "))
+    parts = [
+        f"{listing(names)} {'learns' if len(names) == 1 else 'learn'} {reach}"
+        for reach, names in said.items()
+    ]
+    seeds = int(ended["seeds"].max())
+    of = f"median loss of {seeds} seeds" if seeds > 1 else "loss"
+    return f"{'; '.join(parts)} ({of} below half of that of chance)."
 
 
 def _learned(name: str, rows: pd.DataFrame) -> str:

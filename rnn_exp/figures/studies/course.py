@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, at_start, required
-from rnn_exp.figures.parts.style import MEASURED, THEORY, darker, in_style, ordered
+from rnn_exp.figures.parts.style import MEASURED, REFERENCE, THEORY, darker, in_style, ordered
 from rnn_exp.words import listing, number, plural, power, sentences
 
 QUESTION: Final = "Is the gradient the product of σ'(z) w, and does w > 1 make it explode?"
 
 TENFOLD: Final = 1.0
+_SAME: Final = 1e-3
 _SETTINGS: Final = {
     "network.activation": "activation",
     "network.hidden_size": "units",
@@ -25,6 +26,7 @@ _SETTINGS: Final = {
 _LOG10: Final = ("log10_measured", "log10_formula")
 _REST: Final = ("difference", "largest_slope")
 _ROWS: Final = ["run", "update", "lag", "log10_total", "saturation", "status"]
+_HEIGHT: Final = 1.7  # of a row of panels, in inches
 _COURSES: Final = {-1: "vanishes for", 1: "explodes for", 0: "does neither for"}
 
 
@@ -71,7 +73,7 @@ def draw(plotted: Plotted) -> Figure:
     with in_style():
         names = list(table["panel"].unique())
         rows = -(-len(names) // 2)
-        figure, grid = panels.grid(rows, min(len(names), 2), height=1.7, sharey=False)
+        figure, grid = panels.grid(rows, min(len(names), 2), height=_HEIGHT, sharey=False)
         weights = sorted(table["weight"].unique())
         palette = dict(zip(weights, ordered(len(weights)), strict=True))
         for axes, name in zip(grid.flat, names, strict=False):
@@ -79,7 +81,8 @@ def draw(plotted: Plotted) -> Figure:
             axes.set_title(name)
         for axes in grid.flat[len(names) :]:
             axes.set_visible(False)
-        size = r"$|\partial h_T / \partial h_{T-n}|$"
+        panels.letters(grid.flat)
+        size = r"$|\partial h_T / \partial h_{T-n}|$" + f"\n{panels.VANISHES_EXPLODES}"
         panels.name_axes(figure, grid, "lag $n$ (steps back from the last)", size)
         entries = marks.series_entries({f"w = {w:g}": c for w, c in palette.items()})
         measured = marks.line_entry("measured", MEASURED)
@@ -89,13 +92,17 @@ def draw(plotted: Plotted) -> Figure:
 
 
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[float, str]) -> None:
-    axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
+    axes.axhline(0, color=REFERENCE, linewidth=0.6, zorder=0)
+    ends = []
     for weight, rows in part.groupby("weight"):
         colour = palette[float(str(weight))]
         axes.plot(
             rows["lag"], rows["log10_measured"], MEASURED, color=colour, linewidth=2.4, alpha=0.45
         )
         axes.plot(rows["lag"], rows["log10_formula"], THEORY, color=darker(colour), linewidth=0.9)
+        last = rows.iloc[-1]
+        ends.append(marks.End(last["lag"], last["log10_formula"], f"{weight:g}", colour))
+    marks.end_labels(axes, ends, _HEIGHT)
     panels.powers(axes)
 
 
@@ -104,9 +111,12 @@ def caption(plotted: Plotted) -> str:
     table = plotted.table
     units = table.drop_duplicates(["panel", "weight"])
     worst = float(table["difference"].max())
+    error = f"to a relative error of {power(np.log10(worst)) if worst else 0} at most"
     return sentences(
-        f"In {plural(len(units), 'network')} of one unit the gradient is the product to a relative "
-        f"error of {power(np.log10(worst)) if worst else 0} at most.",
+        f"Yes, in {plural(len(units), 'network')} of one unit the gradient is the product {error}; "
+        f"{_above_one(table)}."
+        if worst < _SAME
+        else f"No, the gradient is the product only {error}; {_above_one(table)}.",
         *(_claim(str(name), part) for name, part in table.groupby("activation", sort=False)),
         "Vanishing, exploding: by a factor of more than ten over the sequence.",
         _bound(table),
@@ -115,7 +125,7 @@ def caption(plotted: Plotted) -> str:
 
 def reading(plotted: Plotted) -> str:
     """Say how to read it."""
-    return "Solid: measured; dashed, on top of it: the product."
+    return "Solid: measured; dashed, on top of it: the product. Numbers at the ends of lines: w."
 
 
 def _ends(table: pd.DataFrame) -> pd.DataFrame:
@@ -124,6 +134,16 @@ def _ends(table: pd.DataFrame) -> pd.DataFrame:
         np.sign(ends["log10_formula"]).where(ends["log10_formula"].abs() > TENFOLD, 0).astype(int)
     )
     return ends.assign(course=courses)
+
+
+def _above_one(table: pd.DataFrame) -> str:
+    """Of how many units with a weight above 1 the gradient explodes."""
+    above = _ends(table).query("weight > 1")
+    count = int((above["course"] == 1).sum())
+    if above.empty:
+        return "no w is above 1"
+    one = f"it explodes in {count} of {plural(len(above), 'unit')}"
+    return f"w > 1 {'does' if count == len(above) else 'alone does not'} make it explode: {one}"
 
 
 def _claim(activation: str, part: pd.DataFrame) -> str:

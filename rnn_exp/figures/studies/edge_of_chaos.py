@@ -1,7 +1,7 @@
 """The rate of the gradient over gain and drive, and the edge: measured, and as predicted."""
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -9,20 +9,23 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rnn_exp.figures.parts import captions, marks, panels
 from rnn_exp.figures.parts.carrier import LAGS, mean_rate, settled_rates
-from rnn_exp.figures.parts.panels import draw_cells, refuse_further
+from rnn_exp.figures.parts.panels import draw_cells, even_edges, refuse_further
 from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, in_style
 from rnn_exp.profiles import mean_interval
-from rnn_exp.words import number, plural, sentences
+from rnn_exp.words import listing, number, plural, sentences
 
 QUESTION: Final = "How far does the input move the gain at which the gradient explodes?"
 
-_TICKS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10)
+_FACTORS: Final = (1.1, 1.25, 1.5, 2, 3, 5, 10, 30, 100, 1000)
+"""Rates with a tick on the scale of colours, each with its inverse."""
+_MOST_FACTORS: Final = 3
 
 _EDGE: Final = ("edge", "edge_low", "edge_high")
 _COLUMNS: Final = {
@@ -111,7 +114,9 @@ def draw(plotted: Plotted) -> Figure:
         mesh = draw_cells(axes, rates, CenteredNorm(0), "RdBu_r")
         limits = axes.get_xlim(), axes.get_ylim()
         for column, line in (("measured", MEASURED), ("predicted", THEORY)):
-            axes.plot(np.log10(found["drive"]), found[column], line, color="0.1", gid=column)
+            look: dict[str, Any] = {"marker": "o", "markersize": 3} if column == "measured" else {}
+            x = np.log10(found["drive"])
+            axes.plot(x, found[column], line, color="0.1", gid=column, **look)
         bars = np.nan_to_num(bar_lengths(found, "measured"))
         axes.errorbar(
             np.log10(found["drive"]),
@@ -125,27 +130,31 @@ def draw(plotted: Plotted) -> Figure:
         panels.powers(axes, "x")
         _scale_bar(figure, axes, mesh)
         panels.name_axes(figure, grid, "drive $s^2$ (input variance of a unit)", "gain $g$")
-        measured = marks.line_entry("rate 1, measured", MEASURED)
-        figure.set_legend([measured, marks.line_entry("theory", THEORY)])
+        look = {"linestyle": MEASURED, "marker": "o", "markersize": 3, "color": "0.1"}
+        measured = Line2D([], [], **look), "edge (rate 1), measured"
+        figure.set_legend([measured, marks.line_entry("edge, theory", THEORY)])
     return figure
 
 
 def _scale_bar(figure: Figure, axes: Axes, mesh: QuadMesh) -> None:
-    """A scale of rates, as far as there are any; the colours are even in their logarithm."""
+    """A scale of rates, as far below 1 as above; the colours are even in their logarithm."""
     bar = figure.colorbar(mesh, ax=axes, aspect=20, pad=0.02, label="decay rate per step back")
     bar.outline.set_visible(False)
-    shown = np.asarray(mesh.get_array())
-    bar.ax.set_ylim(float(np.nanmin(shown)), float(np.nanmax(shown)))
-    bar.ax.yaxis.set_major_locator(FixedLocator(np.log10(_TICKS).tolist()))
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{10**value:.3g}"))
+    farthest = 10 ** max(bar.ax.get_ylim())
+    ticks = [math.log10(factor) for factor in _FACTORS if factor <= farthest][-_MOST_FACTORS:]
+    bar.ax.yaxis.set_major_locator(FixedLocator([-t for t in reversed(ticks)] + [0.0, *ticks]))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{10**value:.2g}"))
     bar.ax.yaxis.set_minor_locator(NullLocator())
 
 
 def caption(plotted: Plotted) -> str:
     """Say what is seen: how far the edge moves, and how far the prediction is from it."""
     table = plotted.table
+    found = critical_gains(table)
     return sentences(
-        _critical_words(critical_gains(table)),
+        _answer(found),
+        _without_edge(found),
+        _theory_words(found),
         _off(table.dropna(subset=["measured", "predicted"])),
         *plotted.notes,
     )
@@ -156,26 +165,58 @@ def reading(plotted: Plotted) -> str:
     table, (first, last) = plotted.table, LAGS
     most = int(table["seeds"].max())
     return sentences(
-        "Colour: measured decay rate (mean over seeds of its logarithm), white at 1, red above; "
+        "Colour: measured decay rate (mean over seeds of its logarithm), white at 1, red above, "
+        "blue below, a factor as dark either way; "
         f"measured and predicted are slopes over lags {first} to {last} at update 0.",
         "Solid: where a seed's rate crosses 1, mean over seeds; bars: its 95 % interval."
         if most > 1
         else "Solid: where the measured rate crosses 1; one seed, no bars.",
+        _cut_bars(table),
         f"{plural(len(table), 'point')} of up to {plural(most, 'seed')} each.",
     )
 
 
-def _critical_words(found: pd.DataFrame) -> str:
+def _cut_bars(table: pd.DataFrame) -> str:
+    """How many bars end outside the map."""
+    found = critical_gains(table)
+    low, high = even_edges(np.sort(table["gain"].unique()))[[0, -1]]
+    count = int(((found["low"] < low) | (found["high"] > high)).sum())
+    return (
+        f"{plural(count, 'bar')} {'goes' if count == 1 else 'go'} beyond the map." if count else ""
+    )
+
+
+def _answer(found: pd.DataFrame) -> str:
+    """How far the measured edge moves from the smallest to the largest drive that has one."""
+    known = found.dropna(subset="measured").sort_values("drive")
+    if known.empty:
+        return "At no drive does the measured rate cross 1 within these gains."
+    first, last = known.iloc[0], known.iloc[-1]
+    if len(known) == 1:
+        return f"The measured edge is at {_edge(first)}; at no other drive does the rate cross 1."
+    factor = number(last["measured"] / first["measured"])
+    return (
+        f"The input moves the edge by a factor of {factor}, from {_edge(first)} to {_edge(last)}."
+    )
+
+
+def _without_edge(found: pd.DataFrame) -> str:
+    """At which drives no gain of the map has a rate of 1."""
+    lost = found.loc[found["measured"].isna(), "drive"]
+    if lost.empty or len(lost) == len(found):
+        return ""
+    return f"Within these gains no rate crosses 1 at a drive of {listing(map(number, lost))}."
+
+
+def _theory_words(found: pd.DataFrame) -> str:
     found = found.dropna(subset=["measured", "predicted"])
     if found.empty:
         return "At no drive do both rates cross 1 within these gains."
     gap = (found["measured"] - found["predicted"]).abs()
     worst = found.iloc[int(gap.to_numpy().argmax())]
-    if len(found) == 1:
-        return f"The measured edge is at {_edge(worst)}; theory has it at {_predicted(worst)}."
+    most = "" if len(found) == 1 else "at most "
     return (
-        f"The measured edge goes from {_edge(found.iloc[0])} to {_edge(found.iloc[-1])}. Theory is "
-        f"off by at most {number(gap.max())} in g: measured {_edge(worst)}, predicted "
+        f"Theory is off by {most}{number(gap.max())} in g: measured {_edge(worst)}, predicted "
         f"{_predicted(worst)}."
     )
 

@@ -1,21 +1,28 @@
 """Lyapunov exponents before and after training: the largest against the gain, and all of some."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from rnn_exp.figures.parts import captions, marks, panels
 from rnn_exp.figures.parts.seeds import bar_lengths, interval
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
-from rnn_exp.figures.parts.style import BLUE, MEASURED, THEORY, VERMILLION, in_style
+from rnn_exp.figures.parts.sheet import Entry
+from rnn_exp.figures.parts.style import BLUE, MEASURED, REFERENCE, THEORY, VERMILLION, in_style
 from rnn_exp.words import number, sentences
 
 QUESTION: Final = "Which directions of the state grow, how fast, and what does training do to them?"
 
 _COLOURS: Final = {"before": BLUE, "after": VERMILLION}
+_MARKERS: Final = {"before": "o", "after": "s"}
+_PLACES: Final = {"before": -0.8, "after": 0.8}
+"""How far points are moved aside, so that the bars of both are seen."""
+_MARKS: Final = 8
+"""Marks on a line."""
 _KEYS: Final = ["gain", "when", "index"]
 _SPECTRA: Final = 3
 
@@ -62,20 +69,22 @@ def draw(plotted: Plotted) -> Figure:
     table = plotted.table
     with in_style():
         gains = _some(table)
-        figure, grid = panels.grid(1, 1 + len(gains), height=2.0, sharex=False, sharey=False)
-        first, *others = grid[0]
+        shape = -(-(1 + len(gains)) // 2), 2
+        figure, grid = panels.grid(*shape, height=1.75, sharex=False, sharey=False)
+        first, *others = grid.flat
+        for axes in others[len(gains) :]:
+            axes.set_visible(False)
+        others = others[: len(gains)]
         _largest(first, table[table["index"] == 1])
         for axes, gain in zip(others, gains, strict=True):
             _spectrum(axes, table[table["gain"] == gain])
-            axes.set_title(f"g = {gain:g}")
-            axes.set_xlabel("index / n")
+            axes.set_title(f"all, g = {gain:g}")
+            axes.set(xlabel="rank $i$ / $n$", ylabel=r"exponent $\lambda_i$")
             axes.sharey(others[0])
-        others[0].set_ylabel(r"exponent $\lambda_i$")
-        for axes in others[1:]:
-            axes.tick_params(labelleft=False)
-        entries = [
-            marks.line_entry(f"{when} training", MEASURED, colour)
-            for when, colour in _COLOURS.items()
+        panels.letters([first, *others])
+        entries: list[Entry] = [
+            (Line2D([], [], linestyle=MEASURED, **_look(when)), f"{when} training")
+            for when in _COLOURS
         ]
         if table["predicted"].notna().any():
             entries.append(marks.line_entry(r"mean field ½ ln $\chi$", THEORY))
@@ -91,31 +100,38 @@ def _some(table: pd.DataFrame) -> list[float]:
 
 
 def _largest(axes: Axes, rows: pd.DataFrame) -> None:
-    axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
-    for when, colour in _COLOURS.items():
+    axes.axhline(0, color=REFERENCE, linewidth=0.6, zorder=0)
+    for when, place in _PLACES.items():
         part = rows[rows["when"] == when].replace([np.inf, -np.inf], np.nan).dropna(subset="median")
-        spread = bar_lengths(part)
-        axes.errorbar(
-            part["gain"],
-            part["median"],
-            spread,
-            fmt="o-",
-            color=colour,
-            markersize=3,
-            linewidth=0.7,
-            elinewidth=0.8,
-        )
+        x = panels.shifted(part["gain"], place, rows["gain"])
+        look = {**_look(when), "linestyle": "none", "elinewidth": 0.8}
+        axes.errorbar(x, part["median"], bar_lengths(part), **look)
     theory = rows[rows["when"] == "before"]
     axes.plot(
         theory["gain"], theory["predicted"], THEORY, color="0.1", linewidth=1, gid="predicted"
     )
-    axes.set(xlabel="gain $g$", ylabel=r"largest exponent $\lambda_1$")
+    axes.set_title("largest exponent")
+    axes.set(xlabel="gain $g$", ylabel=r"exponent $\lambda_1$")
+    if panels.is_wide(rows["gain"]):
+        panels.plain_log(axes, "x")
+
+
+def _look(when: str) -> dict[str, Any]:
+    return {"color": _COLOURS[when], "marker": _MARKERS[when], "markersize": 3.2}
 
 
 def _spectrum(axes: Axes, part: pd.DataFrame) -> None:
-    axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
-    for when, colour in _COLOURS.items():
-        marks.band(axes, part[part["when"] == when], "share", colour, gid=when)
+    axes.axhline(0, color=REFERENCE, linewidth=0.6, zorder=0)
+    for place, (when, colour) in enumerate(_COLOURS.items()):
+        rows = part[part["when"] == when]
+        every = max(1, len(rows) // _MARKS)
+        # Half a stretch apart: where both lines are one, the marks of each are still seen.
+        marked: dict[str, Any] = {
+            "marker": _MARKERS[when],
+            "markersize": 3,
+            "markevery": (place * every // 2, every),
+        }
+        marks.band(axes, rows, "share", colour, gid=when, **marked)
 
 
 def caption(plotted: Plotted) -> str:
@@ -125,6 +141,7 @@ def caption(plotted: Plotted) -> str:
     sides = first.pivot_table(index="gain", columns="when", values="median", dropna=False)
     theory = first.drop_duplicates("gain").set_index("gain")["predicted"]
     return sentences(
+        _growing(table),
         _agreement(sides["before"] - theory),
         _moved(sides),
         *plotted.notes,
@@ -140,6 +157,24 @@ def reading(plotted: Plotted) -> str:
         else "",
         captions.points_and_seeds(plotted.table),
     )
+
+
+def _growing(table: pd.DataFrame) -> str:
+    """How many directions grow at the largest gain, and how fast the first of them does."""
+    gain, units = table["gain"].max(), table["index"].max()
+    at = table[table["gain"] == gain]
+    said: list[str] = []
+    for when in _COLOURS:
+        part = at[at["when"] == when].sort_values("index")
+        first = part.iloc[0]
+        low, middle, high = (number(first[end]) for end in ("low", "median", "high"))
+        seeds = f", {low} to {high} over {first['seeds']} seeds" if first["seeds"] > 1 else ""
+        grow = int((part["median"] > 0).sum())
+        which = (
+            f"{grow} of {units} directions grow before training" if not said else f"{grow} after it"
+        )
+        said.append(f"{which} (largest exponent {middle}{seeds})")
+    return f"At g = {gain:g}, {' and '.join(said)}."
 
 
 def _agreement(gap: pd.Series) -> str:

@@ -1,6 +1,6 @@
 """A loss at every time step beside the loss of the last answer alone, in the same networks."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -79,6 +79,7 @@ def draw(plotted: Plotted) -> Figure:
             panels.title(axes, "", "", length)
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         panels.powers(grid[0, 0])
+        panels.letters(grid.flat)
         norm = r"gradient norm $\|\partial L/\partial h_t\|$"
         panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", norm)
         figure.set_legend(_entries(table))
@@ -93,12 +94,17 @@ def _line(axes: Axes, rows: pd.DataFrame, loss: str) -> None:
         points = rows.iloc[few].replace([np.inf, -np.inf], np.nan)
         axes.plot(points["lag"], points["log10_median"], "o", mfc="none", color=colour)
         return
-    marks.band(axes, rows, "lag", colour, log10=True, gid=loss)
+    look: dict[str, Any] = {"gid": loss}
+    if loss == EVERY:
+        look |= {"marker": "s", "markersize": 3, "markevery": max(1, len(rows) // _POINTS)}
+    marks.band(axes, rows, "lag", colour, log10=True, **look)
 
 
 def _entries(table: pd.DataFrame) -> list[Entry]:
     losses = set(table["loss"])
-    entries = [marks.line_entry(LABELS[k], MEASURED, _COLOURS[k]) for k in (EVERY, LATE)]
+    squares = Line2D([], [], linestyle=MEASURED, marker="s", markersize=3, color=_COLOURS[EVERY])
+    entries: list[Entry] = [(squares, LABELS[EVERY])]
+    entries.append(marks.line_entry(LABELS[LATE], MEASURED, _COLOURS[LATE]))
     if LAST in losses:
         points = Line2D([], [], linestyle="none", marker="o", mfc="none", color=_COLOURS[LAST])
         entries.append((points, LABELS[LAST]))
@@ -113,6 +119,7 @@ def caption(plotted: Plotted) -> str:
     flat = listing(magnitude(ratio) for ratio in by_loss[EVERY])
     lost = listing(magnitude(ratio) for ratio in by_loss[LATE])
     return sentences(
+        _answer(table, by_loss),
         "The norm at the first time step, relative to the last: with a loss at every step "
         f"{flat} ({shown}), for the last answer of the very same networks {lost}.",
         "The flat line does not say that the gradient of a late answer reaches the first step: "
@@ -130,6 +137,24 @@ def reading(plotted: Plotted) -> str:
         "Line: median over seeds at initialisation; band: lowest to highest seed.",
         points_and_seeds(plotted.table),
     )
+
+
+def _answer(table: pd.DataFrame, by_loss: dict[str, pd.Series]) -> str:
+    """What arrives at the first step of the longest sequences, of all losses and of the last."""
+    longest = table[table["length"] == table["length"].max()]
+    first = longest[longest["lag"] == longest["lag"].max()].set_index("loss")
+    every, late = (_norm_with_range(first.loc[loss]) for loss in (EVERY, LATE))
+    flat = float(by_loss[EVERY].iloc[-1]) > -1
+    hides = flat and float(by_loss[LATE].iloc[-1]) < -1
+    return (
+        f"{'Yes' if hides else 'No'}: at the first of {longest['length'].iloc[0]} steps the norm "
+        f"is {every} with a loss at every step, and {late} for the last of these losses alone."
+    )
+
+
+def _norm_with_range(row: pd.Series) -> str:
+    middle, low, high = (magnitude(float(row[f"log10_{end}"])) for end in ("median", "low", "high"))
+    return f"{middle} ({low} to {high} over {row['seeds']} seeds)" if row["seeds"] > 1 else middle
 
 
 def _ratios(part: pd.DataFrame) -> pd.Series:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
 from matplotlib.patheffects import withStroke
 
 from rnn_exp.figures.parts import panels
@@ -28,6 +29,13 @@ _EDGE: Final = [withStroke(linewidth=1.8, foreground="0.2")]
 _START: Final = "start $x_0$ is the unstable fixed point"
 _NODE: Final = "saddle-node"
 _LINES: Final = {_NODE: "white", _START: "#FF7F50"}
+_POINTERS: Final = {
+    "left": CARETRIGHT,
+    "right": CARETLEFT,
+    "bottom": CARETUP,
+    "top": CARETDOWN,
+}
+"""Triangles whose tips touch the map from this side of it."""
 
 
 def table(tables: Tables) -> Plotted:
@@ -57,8 +65,11 @@ def draw(plotted: Plotted) -> Figure:
         scale = Normalize(max(float(table["log10_gradient"].min()), _DARKEST))
         _map(figure, grid[0, 1], table, "log10_gradient", scale)
         for axes, name in zip(grid[0], ("error $E$", _GRADIENT), strict=True):
-            _theory(axes, table)
+            _nodes(axes)
             axes.set_title(name)
+        _start(grid[0, 0], table)
+        _point_at_ridge(grid[0, 1], table)
+        panels.letters(grid.flat)
         panels.name_axes(figure, grid, "recurrent weight $w$", "bias $b$")
         figure.set_legend([(Line2D([], [], **_look(name)), name) for name in _LINES])
     return figure
@@ -75,15 +86,42 @@ def _map(figure: Figure, axes: Axes, table: pd.DataFrame, column: str, scale: No
         panels.powers(bar.ax, bins=6)
 
 
-def _theory(axes: Axes, table: pd.DataFrame) -> None:
-    """The lines at which fixed points come and go, and that on which the start is one."""
+def _nodes(axes: Axes) -> None:
+    """Draw the lines at which fixed points come and go."""
     limits = axes.get_xlim(), axes.get_ylim()
     w = np.linspace(*limits[0], 400)
-    start = fixed_points.bias_of(w, float(table["start"].iloc[0]))
     for node in fixed_points.saddle_nodes(w):
         axes.plot(w, node, gid=_NODE, **_look(_NODE))
-    axes.plot(w, start, gid=_START, **_look(_START))
     axes.set(xlim=limits[0], ylim=limits[1])
+
+
+def _start_line(axes: Axes, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the line on which the start is a fixed point that lies in the map."""
+    w = np.linspace(*axes.get_xlim(), 400)
+    b = fixed_points.bias_of(w, float(table["start"].iloc[0]))
+    low, high = sorted(axes.get_ylim())
+    inside = (b >= low) & (b <= high)
+    return w[inside], b[inside]
+
+
+def _start(axes: Axes, table: pd.DataFrame) -> None:
+    axes.plot(*_start_line(axes, table), gid=_START, **_look(_START))
+
+
+def _point_at_ridge(axes: Axes, table: pd.DataFrame) -> None:
+    """Point at both ends of that line from outside: drawn, it would hide the ridge on it."""
+    w, b = _start_line(axes, table)
+    if w.size == 0:
+        return
+    low, high = sorted(axes.get_ylim())
+    for x, y in ((w[0], b[0]), (w[-1], b[-1])):
+        # On the side of the map at which the line ends, outside it.
+        left, right = axes.get_xlim()
+        nearest = {"left": x - left, "right": right - x, "bottom": y - low, "top": high - y}
+        side = min(nearest, key=lambda name: nearest[name])
+        look: dict[str, Any] = {"markersize": 4.5, "gid": _START, "clip_on": False}
+        look |= {"marker": _POINTERS[side], "color": _LINES[_START], "markeredgecolor": "0.2"}
+        axes.plot([x], [y], linestyle="none", markeredgewidth=0.6, **look)
 
 
 def _look(name: str) -> dict[str, Any]:
@@ -100,9 +138,10 @@ def caption(plotted: Plotted) -> str:
     )
     largest, middle = float(gradient.max()), float(gradient.median())
     return sentences(
+        _wall(table.loc[steep], middle),
         f"In this map the gradient is at most {magnitude(largest)}, at w = {top['weight']:g}, "
-        f"b = {top['bias']:g}; its median over the map is {magnitude(middle)}.",
-        _wall(table.loc[steep]),
+        f"b = {top['bias']:g}.",
+        _behind(table.loc[steep]),
     )
 
 
@@ -110,21 +149,41 @@ def reading(plotted: Plotted) -> str:
     """Say how to read it."""
     return sentences(
         "White: where theory has two fixed points merge; between these lines the unit has two "
-        "stable states.",
+        "stable states. Orange: where the start is its unstable fixed point; in the map of the "
+        "gradient triangles point at the ends of that line.",
         f"{plural(len(plotted.table), 'grid point')}, one run each; the gradient before the first "
-        "update.",
+        "update. The wall is thinner than a cell: only grid points on the line show it.",
     )
 
 
-def _wall(steepest: pd.DataFrame) -> str:
-    """How far from the line of the unstable fixed point the steepest point of each weight is."""
+def _on_the_line(steepest: pd.DataFrame) -> tuple[np.ndarray, float]:
+    """Where the line of the unstable fixed point is in the map, and how far the wall is from it."""
     w, b, x = (steepest[name].to_numpy(dtype=float) for name in ("weight", "bias", "start"))
     line = fixed_points.bias_of(w, x)
     # Where its slope is above 1 the fixed point is unstable: the start lies between two basins.
     crossed = (w * x * (1 - x) > 1) & (line >= b.min()) & (line <= b.max())
+    return crossed, float(np.abs(b - line)[crossed].max()) if crossed.any() else np.nan
+
+
+def _wall(steepest: pd.DataFrame, middle: float) -> str:
+    """Where the wall stands, beside the line of the unstable fixed point, and how steep it is."""
+    crossed, off = _on_the_line(steepest)
     if not crossed.any():
-        return "Nowhere in the map is the start an unstable fixed point."
-    off = float(np.abs(b - line)[crossed].max())
+        return "There is no wall: nowhere in the map is the start an unstable fixed point."
+    where = "" if off < _EXACT else f"within {number(off)} (in b) of "
+    height = magnitude(float(steepest["log10_gradient"][crossed].max()))
+    return (
+        f"The wall stands {where}where the start is the unstable fixed point: the gradient reaches "
+        f"{height} there (median of the map: {magnitude(middle)}); behind it is the other stable "
+        "state."
+    )
+
+
+def _behind(steepest: pd.DataFrame) -> str:
+    """What parts at the wall."""
+    crossed, off = _on_the_line(steepest)
+    if not crossed.any():
+        return ""
     where = "on" if off < _EXACT else f"within {number(off)} (in b) of"
     return (
         f"At the {plural(int(crossed.sum()), 'weight')} whose line of the unstable fixed point "

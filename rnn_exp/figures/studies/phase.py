@@ -20,7 +20,7 @@ from rnn_exp.figures.parts.selection import (
     select_runs,
 )
 from rnn_exp.figures.parts.style import MEASURED, in_style
-from rnn_exp.words import magnitude, plural, sentences
+from rnn_exp.words import magnitude, plural, power, sentences
 
 QUESTION: Final = "Is learning possible only where the gradient survives?"
 
@@ -83,6 +83,7 @@ def draw(plotted: Plotted) -> Figure:
             for axes, name in zip(grid[:, column], _SCALES, strict=True):
                 _panel(axes, part, name)
             panels.title(grid[0, column], activation)
+        panels.letters(grid.flat)
         panels.log_axes(grid[0, 0], table["gain"], table["length"])
         gain = r"gain $g$ (weights have standard deviation $g/\sqrt{n}$)"
         panels.name_axes(figure, grid, gain, "sequence length $T$")
@@ -104,11 +105,25 @@ def _panel(axes: Axes, part: pd.DataFrame, name: str) -> None:
     axes.pcolormesh(
         panels.log_edges(gains), panels.log_edges(lengths), np.ma.masked_invalid(shown), **look
     )
+    if name == "solved":
+        _write_counts(axes, solved)
     known = ratio.to_numpy(dtype=float)
     levels = [level for level in (-TENFOLD, TENFOLD) if known.min() < level < known.max()]
     if levels and np.isfinite(known).all():
         lines: dict[str, Any] = {"colors": "black", "linewidths": 1, "linestyles": "-"}
         axes.contour(gains, lengths, known, levels=levels, **lines)
+
+
+def _write_counts(axes: Axes, solved: pd.DataFrame) -> None:
+    """Write how many seeds solve it into the cells of some, so that a grey print says it too."""
+    # Below the middle of its cell, through which lines go.
+    at: dict[str, Any] = {"xytext": (0, -6.5), "textcoords": "offset points"}
+    look: dict[str, Any] = {"fontsize": 6, "ha": "center", "va": "center", "gid": "count"}
+    for length, row in solved.iterrows():
+        for gain, count in row.items():
+            if count > 0:
+                place = float(str(gain)), float(str(length))
+                axes.annotate(f"{count:.0f}", place, **at, **look)
 
 
 def _bars(figure: Figure, grid: np.ndarray) -> None:
@@ -129,6 +144,7 @@ def caption(plotted: Plotted) -> str:
     table = plotted.table
     lengths = sorted(table["length"].unique())
     return sentences(
+        _answer(table[table["length"] == lengths[-1]]),
         f"At most {table['updates'].max():.0f} updates. By the gradient at the first time step "
         "beside that at the last, at initialisation:",
         *(_solved_at(int(length), table[table["length"] == length]) for length in lengths),
@@ -141,12 +157,41 @@ def reading(plotted: Plotted) -> str:
     """Say how to read it."""
     seeds = int(plotted.table["seeds"].max())
     colour = f"median over {seeds} seeds" if seeds > 1 else "one seed"
-    return f"Colour above: {colour}; lines, in both rows: a factor of ten."
+    return (
+        f"Colour above: {colour}, as dark at {power(-FARTHEST)} and {power(FARTHEST)} as beyond "
+        "these; lines, in both rows: a factor of ten. Numbers below: seeds that solve the task."
+    )
+
+
+def _answer(part: pd.DataFrame) -> str:
+    """Whether the longest sequences are learned only where the gradient keeps its size.
+
+    Args:
+        part: the cells of the longest sequences.
+    """
+    kept = _side(part) == 0
+    inside, outside = (
+        (int(cells["solved"].sum()), int(cells["seeds"].sum()))
+        for cells in (part[kept], part[~kept])
+    )
+    length = int(part["length"].iloc[0])
+    if not inside[0] + outside[0]:
+        return f"At T = {length} no run solves the task."
+    return (
+        f"{'No' if outside[0] else 'Yes'}: at T = {length}, {inside[0]} of "
+        f"{plural(inside[1], 'run')} solve the task where the gradient keeps its size within a "
+        f"factor of ten, and {outside[0]} of {outside[1]} elsewhere."
+    )
+
+
+def _side(part: pd.DataFrame) -> pd.Series:
+    """By which side of the lines a cell lies: -1 smaller, 0 between them, 1 larger."""
+    return np.sign(part["log10_ratio"]).where(part["log10_ratio"].abs() > TENFOLD, 0)
 
 
 def _solved_at(length: int, part: pd.DataFrame) -> str:
     """Who solves the task at one length, by the side of the lines: lengths are not added up."""
-    side = np.sign(part["log10_ratio"]).where(part["log10_ratio"].abs() > TENFOLD, 0)
+    side = _side(part)
     said = [_solved(words, part[side == which]) for which, words in _SIDES.items()]
     return f"T = {length}: {'; '.join(filter(None, said))}."
 

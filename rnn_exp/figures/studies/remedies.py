@@ -1,5 +1,6 @@
 """Remedies: the decay of the gradient with each, before and after training, and the final loss."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -13,12 +14,15 @@ from rnn_exp.figures.parts import captions, losses, marks, panels
 from rnn_exp.figures.parts.recipes import ANY, Recipes
 from rnn_exp.figures.parts.selection import Plotted, Tables
 from rnn_exp.figures.parts.sheet import Entry, Sheet
-from rnn_exp.figures.parts.style import BLUE, PAGE, THEORY, VERMILLION, in_style
+from rnn_exp.figures.parts.style import BLUE, PAGE, REFERENCE, THEORY, VERMILLION, in_style
 from rnn_exp.words import listing, number, plural, rate, sentences
 
 QUESTION: Final = "Which remedies keep the gradient from vanishing, and which let a network learn?"
 
-_RATES: Final = ("start", "end")
+_LOOKS: Final = {"start": ("white", -0.16), "end": (BLUE, 0.16)}
+"""The faces of points, and how far they are moved aside, so that the bars of both are seen."""
+_PLAIN: Final[Mapping[str, Any]] = {"color": REFERENCE, "linewidth": 1, "linestyle": (0, (1, 1))}
+_MOST_NAMED: Final = 4
 _CELL, _INIT = "network.cell", "init"
 RECIPES: Final = Recipes(
     plain={
@@ -86,29 +90,23 @@ def draw(plotted: Plotted) -> Figure:
         for axes in (left, right):
             axes.tick_params(axis="y", length=0)
             axes.grid(axis="y", color="0.92", linewidth=0.6)
+        left.set_title("gradient")
+        right.set_title("learning")
+        panels.letters([left, right])
         figure.set_legend(_entries(table))
     return figure
 
 
 def _draw_rates(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
-    for end, face in zip(_RATES, ("white", BLUE), strict=True):
+    for end, (face, aside) in _LOOKS.items():
         low, middle, high = (table[f"{end}{what}"] for what in ("_low", "", "_high"))
-        axes.hlines(places, low, high, color=BLUE, linewidth=0.8, alpha=0.6)
-        axes.plot(
-            middle,
-            places,
-            linestyle="none",
-            marker="o",
-            color=BLUE,
-            markerfacecolor=face,
-            markersize=4.5,
-            gid=end,
-            zorder=3 if end == "end" else 4,
-        )
-    axes.axvline(1, color="0.6", linewidth=0.8, zorder=0)
+        axes.hlines(places + aside, low, high, color=BLUE, linewidth=0.8)
+        look: dict[str, Any] = {"color": BLUE, "markerfacecolor": face, "markersize": 3.5}
+        axes.plot(middle, places + aside, linestyle="none", marker="o", gid=end, **look)
+    axes.axvline(1, color=REFERENCE, linewidth=0.8, zorder=0)
     _mark_plain(axes, table, "start")
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.set_xlabel("decay rate per step back in time")
+    axes.set_xlabel("rate per step back")
 
 
 def _draw_losses(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
@@ -119,9 +117,9 @@ def _draw_losses(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
         table["loss_high"][finite].replace(np.inf, np.nan).fillna(table["loss"][finite]),
         color=VERMILLION,
         linewidth=0.8,
-        alpha=0.6,
     )
-    axes.plot(table["loss"][finite], places[finite], "D", color=VERMILLION, gid="loss")
+    look: dict[str, Any] = {"color": VERMILLION, "markersize": 3.5, "gid": "loss"}
+    axes.plot(table["loss"][finite], places[finite], "D", **look)
     for place in places[~finite]:
         axes.text(
             0.98,
@@ -137,27 +135,26 @@ def _draw_losses(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
     _mark_plain(axes, table, "loss")
     if finite.any() and (table["loss_low"][finite] > 0).all():
         panels.plain_log(axes, "x")
-    axes.set_xlabel("final loss (1: chance)")
+    axes.set_xlabel("final loss / chance")
 
 
 def _mark_plain(axes: Axes, table: pd.DataFrame, column: str) -> None:
-    """A band at the value of the plain network."""
+    """A line at the value of the plain network."""
     value = table.loc[table["series"].astype(str) == RECIPES.plain_name, column]
     if len(value) and np.isfinite(value.iloc[0]):
-        axes.axvline(value.iloc[0], color="0.75", linewidth=2.5, alpha=0.5, zorder=0, gid="plain")
+        axes.axvline(value.iloc[0], zorder=0, gid="plain", **_PLAIN)
 
 
 def _entries(table: pd.DataFrame) -> list[Entry]:
-    point: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": BLUE, "markersize": 4.5}
+    point: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": BLUE, "markersize": 3.5}
     entries: list[Entry] = [
-        (Line2D([], [], **point, markerfacecolor="white"), "before training"),
-        (Line2D([], [], **point), "after training"),
-        (Line2D([], [], linestyle="none", marker="D", color=VERMILLION), "final loss"),
+        (Line2D([], [], **point, markerfacecolor="white"), "rate before training"),
+        (Line2D([], [], **point), "rate after training"),
+        (Line2D([], [], **{**point, "marker": "D", "color": VERMILLION}), "final loss"),
         marks.line_entry("chance", THEORY),
     ]
     if (table["series"].astype(str) == RECIPES.plain_name).any():
-        band = Line2D([], [], color="0.75", linewidth=2.5, alpha=0.5)
-        entries.append((band, "plain network"))
+        entries.append((Line2D([], [], **_PLAIN), "plain network"))
     return entries
 
 
@@ -170,6 +167,7 @@ def caption(plotted: Plotted) -> str:
     stuck = table.loc[~table.index.isin(learned.index), "series"].astype(str)
     said = [_name_and_loss(row) for _, row in learned.sort_values("loss").iterrows()]
     return sentences(
+        _answer(table, learned),
         f"T = {length}: below half of the loss of chance end {listing(said)}."
         if said
         else f"T = {length}: no network ends below half of the loss of chance.",
@@ -189,6 +187,32 @@ def reading(plotted: Plotted) -> str:
         if plotted.table["seeds"].max() > 1
         else "One seed: no bars."
     )
+
+
+def _answer(table: pd.DataFrame, learned: pd.DataFrame) -> str:
+    """Count the remedies that keep the gradient and those that learn, and name some."""
+    plain = table["series"].astype(str) == RECIPES.plain_name
+    others = table[~plain]
+    keep = others[(others["vanishing"] == 0) & (others["seeds"] > 0)]
+    learn = learned[learned["series"].astype(str) != RECIPES.plain_name].sort_values("loss")
+    return (
+        f"Of the {len(others)} remedies {_count(len(keep), 'keep')} the gradient from vanishing "
+        f"before training{_named(keep['series'])}; {_count(len(learn), 'let')} the network learn"
+        f"{_named(learn['series'])}."
+    )
+
+
+def _count(count: int, verb: str) -> str:
+    return {0: f"none {verb}s", 1: f"1 {verb}s"}.get(count, f"{count} {verb}")
+
+
+def _named(series: Iterable[object]) -> str:
+    """Name a few in parentheses."""
+    # A name with a comma would be two in a list.
+    names = [str(name).replace(", ", " with ") for name in series]
+    more = [f"{len(names) - _MOST_NAMED + 1} more"] if len(names) > _MOST_NAMED else []
+    few = names[: _MOST_NAMED - 1] if more else names
+    return f" ({listing([*few, *more])})" if names else ""
 
 
 def _name_and_loss(row: pd.Series) -> str:

@@ -16,7 +16,15 @@ from rnn_exp.figures.parts.carrier import LAGS, mean_rate, settled_rates
 from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.sheet import Entry
-from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, THEORY, VERMILLION, in_style
+from rnn_exp.figures.parts.style import (
+    ASYMPTOTE,
+    BLUE,
+    BOUND,
+    MEASURED,
+    THEORY,
+    VERMILLION,
+    in_style,
+)
 from rnn_exp.words import listing, number, sentences
 
 QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
@@ -24,14 +32,15 @@ QUESTION: Final = "At which gain does the gradient explode, and what does the bo
 _CELLS: Final = {"rnn": "", "gru": "GRU", "lstm": "LSTM"}
 """What titles call a cell, beside its activation; other cells by their own name."""
 _THEORY: Final = ["predicted", "asymptotic", "bound"]
-_MOST: Final = 3
-"""Panels in a row."""
+_MOST: Final = 3  # panels in a row
 # Light enough for black lines on them; in grey, too, the middle one is the lightest.
 _REGIONS: Final = (
-    (BLUE, 0.2, "vanishing, as the bound promises"),
-    ("0.5", 0.06, "vanishing, without a promise"),
-    (VERMILLION, 0.2, "exploding"),
+    (BLUE, 0.2, "vanishes, as the bound promises"),
+    ("0.5", 0.06, "vanishes (measured), no promise"),
+    (VERMILLION, 0.2, "explodes (measured)"),
 )
+_EDGES: Final = {"measured": "measured", "predicted": "theory"}
+_ENDS: Final = ("earliest", "latest")
 
 
 def table(tables: Tables) -> Plotted:
@@ -85,8 +94,13 @@ def _point(part: pd.DataFrame) -> dict[str, float]:
 
 
 def thresholds(part: pd.DataFrame) -> dict[str, float]:
-    """The gains of one panel at which bound, theory, its asymptote and measurement cross 1."""
-    return {name: gain_at_rate_one(part["gain"], part[name]) for name in (*_THEORY, "measured")}
+    """The gains of one panel at which bound, theory, its asymptote and measurement cross 1.
+
+    ``earliest`` and ``latest``: between them the 95 % interval of the measured rate holds 1.
+    """
+    ends = {"earliest": "high", "latest": "low"}
+    columns = {name: name for name in (*_THEORY, "measured")} | ends
+    return {name: gain_at_rate_one(part["gain"], part[c]) for name, c in columns.items()}
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -106,6 +120,7 @@ def draw(plotted: Plotted) -> Figure:
             axes.set_visible(False)
         for axes in grid[:, 0]:
             panels.plain_log(axes, "y")
+        panels.letters(grid.flat)
         gain = r"gain $g$ (weights have standard deviation $g/\sqrt{n}$)"
         panels.name_axes(figure, grid, gain, "decay rate per step back in time")
         figure.set_legend(_entries(table))
@@ -130,14 +145,8 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     shown, x = part[np.isfinite(part["measured"])], part["gain"]
     spread = np.nan_to_num(bar_lengths(shown, "measured"))
     axes.axhline(1, color="0.5", linewidth=0.6, zorder=0.5)
-    look: dict[str, Any] = {
-        "fmt": "o",
-        "color": BLUE,
-        "markersize": 3.2,
-        "elinewidth": 0.8,
-        "zorder": 3,
-    }
-    axes.errorbar(shown["gain"], shown["measured"], spread, **look)
+    look: dict[str, Any] = {"fmt": "o", "markersize": 3.2, "elinewidth": 0.8, "zorder": 3}
+    axes.errorbar(shown["gain"], shown["measured"], spread, color=BLUE, **look)
     lines = zip(_THEORY, (THEORY, ASYMPTOTE, BOUND), strict=True)
     for name, line in lines:
         if part[name].notna().any():
@@ -148,30 +157,42 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def _regions(axes: Axes, part: pd.DataFrame, at: dict[str, float]) -> None:
-    """Colour what lies between the thresholds, and write each at its line."""
-    low, high = axes.get_xlim()
-    # Where theory does not reach its edge, the measured one stands for it.
-    edge = "predicted" if math.isfinite(at["predicted"]) else "measured"
-    found = {"bound": _edge(part, "bound", at, low, high), edge: _edge(part, edge, at, low, high)}
-    ends = [low, *found.values()]
-    for (colour, alpha, _), left, right in zip(_REGIONS, ends, [*ends[1:], high], strict=True):
-        axes.axvspan(left, right, color=colour, alpha=alpha, linewidth=0, zorder=0)
-    for name in found:
+    """Colour what is promised and what is measured; dashed is the edge that theory gives."""
+    for (colour, alpha, _), ends in zip(_REGIONS, _spans(part, at, *axes.get_xlim()), strict=True):
+        axes.axvspan(*ends, color=colour, alpha=alpha, linewidth=0, zorder=0)
+    for name, line in (("bound", BOUND), ("measured", MEASURED), ("predicted", THEORY)):
         if math.isfinite(at[name]):
-            axes.axvline(at[name], color="0.3", linewidth=0.6, zorder=1, gid=f"{name} edge")
-            place: dict[str, Any] = {"fontsize": 7, "transform": axes.get_xaxis_transform()}
-            axes.text(at[name], 0.02, f" {number(at[name])}", **place)
+            look: dict[str, Any] = {"linewidth": 0.8, "zorder": 1, "gid": f"{name} edge"}
+            axes.axvline(at[name], color="0.2", linestyle=line, **look)
+    # The lower corner on the right is empty: rates rise with the gain.
+    words = "\n".join(
+        f"{said} {number(at[name])}" for name, said in _EDGES.items() if math.isfinite(at[name])
+    )
+    corner: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
+    box = {"facecolor": "white", "alpha": 0.6, "edgecolor": "none", "pad": 0.8}
+    axes.text(
+        0.985, 0.025, words, fontsize=7, linespacing=1.1, bbox=box if words else None, **corner
+    )
+
+
+def _spans(
+    part: pd.DataFrame, at: dict[str, float], low: float, high: float
+) -> list[tuple[float, float]]:
+    """From where to where each region goes; none goes on where nothing was measured."""
+    promised, explodes = (_edge(part, name, at, low, high) for name in ("bound", "measured"))
+    known = part.loc[part["measured"].notna(), "gain"].max()
+    end = high if known == part["gain"].max() else np.nanmax([promised, known])
+    middle = min(explodes, end)
+    return [(low, promised), (promised, middle), (middle, end)]
 
 
 def _edge(part: pd.DataFrame, name: str, at: dict[str, float], low: float, high: float) -> float:
     """Where a region ends: where the rate crosses 1, or at an end of the axis if it does not."""
     if math.isfinite(at[name]):
         return at[name]
-    # A bound that there is not promises nothing, at no gain; of a rate that there is not nothing is
-    # known, and nothing is called exploding.
-    if part[name].isna().all():
-        return low if name == "bound" else high
-    return low if (part[name] > 1).any() else high
+    # A bound that there is not promises nothing, at no gain.
+    promises_nothing = name == "bound" and part[name].isna().all()
+    return low if promises_nothing or (part[name] > 1).any() else high
 
 
 def _entries(table: pd.DataFrame) -> list[Entry]:
@@ -195,6 +216,7 @@ def caption(plotted: Plotted) -> str:
     above = int((table["measured"] > table["bound"] * (1 + 1e-6)).sum())
     bound = f"Mean rates above the bound: {above}. {captions.BOUND}"
     return sentences(
+        _answer(parts),
         *(_thresholds(name, part) for name, part in parts.items()),
         f"From lag {first} to lag {last} theory and the mean measured change of the norm differ by "
         f"at most {listing(gaps)} decades."
@@ -212,9 +234,28 @@ def reading(plotted: Plotted) -> str:
     bars = "bars: its 95 % interval" if many else "one seed, no bars"
     return sentences(
         f"Rates are slopes over lags {first} to {last} at update 0. Points: mean over seeds of ln "
-        f"rate; {bars}. Thresholds are read off the lines drawn.",
+        f"rate; {bars}. Thresholds are read off lines through the points; colours change at those "
+        "of the bound (dotted) and of the measurement (solid); that of theory is dashed.",
         captions.points_and_seeds(plotted.table),
     )
+
+
+def _answer(parts: dict[str, pd.DataFrame]) -> str:
+    """From which gain on each network explodes, how well that is known, and what is promised."""
+    found = {name: thresholds(part) for name, part in parts.items()}
+    found = {name: at for name, at in found.items() if math.isfinite(at["measured"])}
+    if not found:
+        return "Nowhere within these gains does the mean measured rate rise above 1."
+    explodes = listing(f"{number(at['measured'])} ({name})" for name, at in found.items())
+    ends = [math.log(at[end] / at["measured"]) for at in found.values() for end in _ENDS]
+    known = [abs(end) for end in ends if math.isfinite(end)]
+    no_end = f"; {len(ends) - len(known)} without an end" if len(known) < len(ends) else ""
+    within = f" (95 %: within {100 * math.expm1(max(known)):.2g} %{no_end})" if known else ""
+    parts_of = [100 * at["bound"] / at["measured"] for at in found.values()]
+    promised = [f"{part:.2g}" for part in sorted(parts_of) if math.isfinite(part)]
+    span = " to ".join(dict.fromkeys([*promised[:1], *promised[-1:]]))
+    bound = f"; the bound promises vanishing only up to {span} % of that gain" if span else ""
+    return f"The gradient explodes from g = {explodes} on{within}{bound}.".replace(" ()", "")
 
 
 def _thresholds(name: str, part: pd.DataFrame) -> str:
@@ -232,10 +273,18 @@ def _thresholds(name: str, part: pd.DataFrame) -> str:
     elif part["predicted"].notna().any():
         said.append(f"theory, where it holds, stays {_side(part['predicted'])} 1")
     if math.isfinite(at["measured"]):
-        said.append(f"the mean measured rate first rises above 1 at {seen}")
+        said.append(f"the mean measured rate first rises above 1 at {seen}{_interval(at)}")
     elif part["measured"].notna().any():
         said.append(f"the mean measured rate stays {_side(part['measured'])} 1")
     return f"With {name or 'this network'} {'; '.join(said)}."
+
+
+def _interval(at: dict[str, float]) -> str:
+    """Between which gains its interval holds 1."""
+    low, high = (at[end] for end in _ENDS)
+    if math.isfinite(low) and math.isfinite(high):
+        return f" (its 95 % interval holds 1 from {number(low)} to {number(high)})"
+    return f" (its 95 % interval holds 1 from {number(low)} on)" if math.isfinite(low) else ""
 
 
 def _side(rates: pd.Series) -> str:
