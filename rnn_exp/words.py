@@ -10,10 +10,18 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float) -> str:
-    """Write three significant digits, never a long row of zeros: 0.583, 12.0, 3.1e-05."""
+    """Write three significant digits, never a long row of zeros.
+
+    Example:
+        >>> number(0.583), number(1352.0), number(3.1e-05), number(2.5e39)
+        ('0.583', '1350', '3.1e-05', '2.5e39')
+    """
     if not math.isfinite(value):
         return "infinite" if math.isinf(value) else "undefined"
-    return f"{value:.3g}"
+    digits, _, exponent = f"{value:.3g}".partition("e+")
+    if not exponent:
+        return digits
+    return f"{float(f'{value:.3g}'):.0f}" if int(exponent) < 6 else f"{digits}e{int(exponent)}"
 
 
 def power(exponent: float) -> str:
