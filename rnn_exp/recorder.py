@@ -13,7 +13,7 @@ from torch import nn
 
 from rnn_exp.fields import SettingError
 from rnn_exp.probe import BadValue, Recorder, Watching
-from rnn_exp.probe.rows import Rows
+from rnn_exp.probe.rows import Entry, Rows, frame_of
 from rnn_exp.recordings.line import parts_of
 from rnn_exp.recordings.sentences import html_of, many_losses, sentences_of
 from rnn_exp.recordings.summary import Recorded, clipping, summary
@@ -118,11 +118,11 @@ class _LatestRows(Rows):
 
     def __init__(self, folder: Path | None) -> None:
         super().__init__(folder)
-        self.latest: Sequence[pd.DataFrame] = ()
+        self.latest: Sequence[Entry] = ()
 
-    def add(self, frames: Sequence[pd.DataFrame]) -> None:
-        super().add(frames)
-        self.latest = frames
+    def add(self, entries: Sequence[Entry]) -> None:
+        super().add(entries)
+        self.latest = entries
 
 
 class _LiveLine:
@@ -153,7 +153,7 @@ class _LiveLine:
     def parts(self) -> list[str]:
         """Return what there is to say, what is wanted most first."""
         latest = self.rows.latest
-        return parts_of(pd.concat(latest, ignore_index=True) if latest else self.rows.to_frame())
+        return parts_of(frame_of(latest) if latest else self.rows.to_frame())
 
 
 class GradientRecording:

@@ -16,7 +16,7 @@ from rnn_exp.probe.bad import BadValue, NonFiniteError, Profiled, first_bad
 from rnn_exp.probe.fused import FusedCalls, Measured
 from rnn_exp.probe.hooks import Hooks, watch_gradient
 from rnn_exp.probe.modules import RecorderError, called_modules, fused_modules, shown
-from rnn_exp.probe.rows import Rows, frame_of
+from rnn_exp.probe.rows import Entry, Rows
 from rnn_exp.probe.stepped import Step, SteppedCalls
 from rnn_exp.probe.torch_names import (
     aside,
@@ -176,7 +176,7 @@ class Recorder:
         self.cuts, self.bad = list(state["cuts"]), [BadValue(**each) for each in state["bad"]]
         self.rows.go_on_after(int(state["parts"]))
         if state["rows"]:
-            self.rows.add([pd.DataFrame(state["rows"])])
+            self.rows.add_frame(pd.DataFrame(state["rows"]))
 
     def _wanted(self) -> bool:
         return self.watching.wanted(self.update)
@@ -198,7 +198,7 @@ class Recorder:
             return
         if torch.is_grad_enabled():
             self._was_called = True
-            if tensors_with_graph(result):
+            if module not in self._seen and tensors_with_graph(result):
                 self._seen.add(module)
         if self._wanted():
             with aside():
@@ -282,7 +282,7 @@ class Recorder:
                 self.cuts.append(cut | {"why": chain.why_cut})
         self.rows.add(
             [
-                frame_of(number, call.number, call.module, each)
+                Entry(number, call.number, call.module, each)
                 for call in calls
                 for each in call.profiles
             ]

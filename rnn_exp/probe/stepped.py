@@ -43,7 +43,8 @@ class Step:
         place: of the call among all calls of this update.
         chain: the number of its chain, of this module in this update.
         time: its place in the chain, from 1.
-        sizes: the root mean square of each of its outputs, as it was returned.
+        sizes: the norm of each of its outputs, as it was returned.
+        numbers: how many numbers each of them has.
         dtypes: their precisions.
         has_graph: whether it can receive gradients.
         is_new: whether the calls before it have had their backward pass.
@@ -54,6 +55,7 @@ class Step:
     chain: int
     time: int
     sizes: list[Tensor]
+    numbers: list[int]
     dtypes: list[torch.dtype]
     has_graph: bool
     is_new: bool
@@ -131,6 +133,7 @@ class SteppedCalls:
             chain=chain if connected else chain + 1,
             time=time + 1 if connected else 1,
             sizes=[_size(each.detach()) for each in outputs],
+            numbers=[each.numel() for each in outputs],
             dtypes=[each.dtype for each in outputs],
             has_graph=has_graph,
             is_new=is_new,
@@ -248,7 +251,8 @@ def _profile(steps: list[Step], is_mean: bool) -> Profile:
         statuses = [_status(each, floor, reached) for each in columns[name].tolist()]
         columns[status_of(name)] = np.array(statuses, dtype=np.int8)
     sizes = torch.stack([step.sizes[0] for step in steps]).cpu().numpy()
-    return Profile(0, 0, columns | {"state_rms": sizes})
+    numbers = np.array([step.numbers[0] for step in steps])
+    return Profile(0, 0, columns | {"state_rms": sizes / np.sqrt(numbers)})
 
 
 def _rows(values: Tensor) -> Tensor:
@@ -256,7 +260,9 @@ def _rows(values: Tensor) -> Tensor:
 
 
 def _size(values: Tensor) -> Tensor:
-    return norm(_rows(values).unsqueeze(0))[0] / math.sqrt(values.numel())
+    if values.dtype == torch.float64:
+        return norm(_rows(values))
+    return torch.linalg.vector_norm(values, dtype=torch.float64)
 
 
 def _log10(gradients: Sequence[Tensor | None], is_mean: bool) -> np.ndarray:
@@ -266,11 +272,17 @@ def _log10(gradients: Sequence[Tensor | None], is_mean: bool) -> np.ndarray:
     rows = [_rows(each) for each in gradients if each is not None]
     if rows:
         # All are read at once: a GPU is waited for once.
-        norms[came] = torch.stack([log10_norm(each.double()) for each in rows]).cpu().numpy()
+        norms[came] = _log10_norms(rows).cpu().numpy()
         norms[came] += [
             math.log10(len(each) if is_mean else 1) - 0.5 * math.log10(len(each)) for each in rows
         ]
     return norms
+
+
+def _log10_norms(rows: Sequence[Tensor]) -> Tensor:
+    if len({(each.shape, each.dtype, each.device) for each in rows}) == 1:
+        return log10_norm(torch.stack([*rows]))
+    return torch.stack([log10_norm(each.double()) for each in rows])
 
 
 def _status(log10_norm: float, floor: float, reached: bool) -> int:
