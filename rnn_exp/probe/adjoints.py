@@ -190,9 +190,10 @@ class _Lstm(Adjoint):
         for before, after, f_t in zip(steps, steps[1:], f.unbind(), strict=False):
             after.addcmul_(f_t, before)
         squashed = cells[1:].tanh()
-        self.slopes = i - i * i, f - f * f, 1 - g * g, o - o * o
-        of_i, of_f, of_g, of_o = self.slopes
-        self._onto_c = (o * (1 - squashed * squashed)).unbind()
+        of_i, of_f, of_o = map(_slope_of_sigmoid, (i, f, o))
+        of_g = _slope_of_tanh(g)
+        self.slopes = of_i, of_f, of_g, of_o
+        self._onto_c = _slope_of_tanh(squashed).mul_(o).unbind()
         together = i.new_empty(T, B, 5, H)
         together[..., 0, :] = f
         torch.mul(g, of_i, out=together[..., 1, :])
@@ -229,6 +230,16 @@ class _Lstm(Adjoint):
         if t:
             before.addcmul_(self._unprojected(into), self._onto_c[t - 1])
         return Received(into, before)
+
+
+def _slope_of_sigmoid(values: Tensor) -> Tensor:
+    """Return φ' where φ is the sigmoid's; no memory is used but the result's own."""
+    squares = values * values
+    return torch.sub(values, squares, out=squares)
+
+
+def _slope_of_tanh(values: Tensor) -> Tensor:
+    return (values * values).neg_().add_(1)
 
 
 ADJOINTS: Final[Mapping[str, Callable[[Given], Adjoint]]] = {

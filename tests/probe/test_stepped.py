@@ -327,3 +327,15 @@ def test_what_is_printed_says_that_there_are_cuts():
     with record_gradients(loop, steps_of=["cell"]) as recording:
         loop()[-1].sum().backward()
     assert "cut" not in str(recording)
+
+
+def test_calls_of_different_batches_have_each_its_own_mean():
+    cell, x = nn.RNNCell(3, 4), torch.randn(2, 3)
+    with record_gradients(cell, steps_of=[""]) as recording:
+        first = cell(x)
+        second = cell(x[:1], first[:1])
+        first.retain_grad()
+        second.retain_grad()
+        (second.square().sum() + first.square().mean()).backward()
+    wanted = [math.log10(each.grad.norm() * math.sqrt(len(each))) for each in (first, second)]
+    np.testing.assert_allclose(recording.to_frame()["log10_total"], wanted, atol=1e-6)
