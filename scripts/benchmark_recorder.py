@@ -127,10 +127,11 @@ def compare(
 ) -> None:
     """Print what recording costs, each time of an update."""
     for every, goal in _GOALS:
-        model, other = make(), make()
+        model = make()
+        update = update_of(model, *size)
         found = paired(
-            update_of(model, *size),
-            update_of(other, *size),
+            update,
+            update,  # of the same model: where its numbers lie in memory matters too
             functools.partial(_recorded, model, every, steps_of),
             max(every, _FEWEST),
             s,
