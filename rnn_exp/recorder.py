@@ -14,7 +14,7 @@ from torch import nn
 from rnn_exp.fields import SettingError
 from rnn_exp.probe import BadValue, Recorder, StepsOf, Watching
 from rnn_exp.probe.modules import paths_of, refuse_other
-from rnn_exp.probe.rows import Rows
+from rnn_exp.probe.rows import Entry, Rows, frame_of
 from rnn_exp.recordings.curves import curves_of
 from rnn_exp.recordings.line import parts_of
 from rnn_exp.recordings.sentences import html_of, many_losses, sentences_of
@@ -49,14 +49,13 @@ def record_gradients(
     live: bool = False,
     tracker: Tracker | None = None,
 ) -> "GradientRecording":
-    r"""Record the exact gradient of every time step while a model trains; nothing is changed.
+    r"""Record the exact gradient of every time step while a model trains; no bit of that changes.
 
     Finds nn.RNN, nn.GRU and nn.LSTM inside the model and records the total gradient
 
         ∂L/∂h_t = d_t + (∂h_{t+1}/∂h_t)ᵀ ∂L/∂h_{t+1}
 
-    of every layer and direction, and ∂L/∂c_t of an LSTM; of modules in ``steps_of``, autograd's own
-    gradient of each state. Weights and random numbers stay the same to the bit.
+    of every layer and direction, and ∂L/∂c_t of an LSTM; of modules in ``steps_of`` of their state.
 
     Args:
         model: any module.
@@ -86,8 +85,7 @@ def record_gradients(
     refuse_other(model, optimizer, scaler)
     shown = _Latest(path, sys.stderr if live else None, tracker)
     watching = _watching(every, reduction, stop_on_nonfinite)
-    recorder = _recorder(model, watching, paths_of(steps_of), optimizer, scaler, shown)
-    return GradientRecording(recorder, shown)
+    return _recording(model, watching, paths_of(steps_of), optimizer, scaler, shown)
 
 
 def _watching(every: int, reduction: str, stop_on_nonfinite: bool) -> Watching:
@@ -97,16 +95,16 @@ def _watching(every: int, reduction: str, stop_on_nonfinite: bool) -> Watching:
     return Watching(every, reduction == "mean", stop_on_nonfinite)
 
 
-def _recorder(
+def _recording(
     model: nn.Module,
     watching: Watching,
     steps_of: Mapping[str, str | None],
     optimizer: torch.optim.Optimizer | None,
     scaler: torch.amp.GradScaler | None,
     shown: "_Latest",
-) -> Recorder:
-    """Return a recorder whose latest update is at hand to be shown."""
-    return Recorder(
+) -> "GradientRecording":
+    """Return a recording whose latest update is at hand to be shown."""
+    recorder = Recorder(
         model,
         watching,
         rows=shown.rows,
@@ -115,6 +113,7 @@ def _recorder(
         scaler=scaler,
         ended=shown.hand_on,
     )
+    return GradientRecording(recorder, shown)
 
 
 class _LatestRows(Rows):
@@ -122,11 +121,11 @@ class _LatestRows(Rows):
 
     def __init__(self, folder: Path | None) -> None:
         super().__init__(folder)
-        self.latest: Sequence[pd.DataFrame] = ()
+        self.latest: Sequence[Entry] = ()
 
-    def add(self, frames: Sequence[pd.DataFrame]) -> None:
-        super().add(frames)
-        self.latest = frames
+    def add(self, entries: Sequence[Entry]) -> None:
+        super().add(entries)
+        self.latest = entries
 
 
 class _Latest:
@@ -149,8 +148,7 @@ class _Latest:
     def hand_on(self, update: int, measured: Mapping[str, Any]) -> None:
         """Hand on an update that has been recorded, and what is known of the optimizer's step."""
         if self._tracker is not None:
-            rows = pd.concat(self.rows.latest, ignore_index=True)
-            self._tracker.log(update, curves_of(rows, measured))
+            self._tracker.log(update, curves_of(frame_of(self.rows.latest), measured))
         if self._line is not None and self._line.is_due():
             self._line.show(None, self.parts())
 
@@ -164,7 +162,7 @@ class _Latest:
     def parts(self) -> list[str]:
         """Return what there is to say, what is wanted most first."""
         latest = self.rows.latest
-        return parts_of(pd.concat(latest, ignore_index=True) if latest else self.rows.to_frame())
+        return parts_of(frame_of(latest) if latest else self.rows.to_frame())
 
 
 class GradientRecording:

@@ -29,6 +29,8 @@ def norm(values: Float[Tensor, "*kept rows columns"]) -> Float[Tensor, "*kept"]:
         >>> round(norm(torch.full((1, 4, 25), 1e-30)).item() / 1e-29, 6)
         1.0
     """
+    if values.dtype != torch.float64:
+        return _widened_norm(values)
     scaled, scale = _scaled_norm(values)
     return scaled * scale
 
@@ -45,6 +47,8 @@ def log10_norm(values: Float[Tensor, "*kept rows columns"]) -> Float[Tensor, "*k
         >>> log10_norm(torch.full((1, 4, 25), 1e-30)).round(decimals=4).item()
         -29.0
     """
+    if values.dtype != torch.float64:
+        return _widened_norm(values).log10()
     scaled, scale = _scaled_norm(values)
     return scaled.log10() + scale.log10()
 
@@ -58,16 +62,18 @@ def quick_log10_norm(values: Float[Tensor, "*kept rows columns"]) -> Float[Tenso
     return torch.where(moderate, found.log10(), log10_norm(values))
 
 
-def _scaled_norm(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the norm of values / scale, and the scale."""
-    if values.dtype == torch.float64:
-        largest = values.abs().amax(dim=(-2, -1), keepdim=True)
-        scale = torch.where((largest > 0) & largest.isfinite(), largest, 1.0)
-        return torch.linalg.vector_norm(values / scale, dim=(-2, -1)), scale[..., 0, 0]
+def _scaled_norm(values: Float[Tensor, "*kept rows columns"]) -> tuple[Tensor, Tensor]:
+    """Return the norm of float64 numbers / scale, and the scale."""
+    largest = values.abs().amax(dim=(-2, -1), keepdim=True)
+    scale = torch.where((largest > 0) & largest.isfinite(), largest, 1.0)
+    return torch.linalg.vector_norm(values / scale, dim=(-2, -1)), scale[..., 0, 0]
+
+
+def _widened_norm(values: Float[Tensor, "*kept rows columns"]) -> Float[Tensor, "*kept"]:
     # torch widens a copy of what it is given; a cacheful at a time that copy costs little.
     wide = functools.partial(torch.linalg.vector_norm, dim=(-2, -1), dtype=torch.float64)
-    found = torch.cat([wide(part) for part in cache_blocks(values)])
-    return found, torch.ones_like(found)
+    parts = [wide(part) for part in cache_blocks(values)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def norm_statuses(

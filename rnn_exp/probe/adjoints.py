@@ -50,18 +50,9 @@ class Given(NamedTuple):
         x, states, h_0 = (part.to(dtype) for part in (self.inputs, self.states, self.h_0))
         return Given(x, states, h_0, c_0, weights)
 
-    @property
-    def previous(self) -> Float[Tensor, "time batch hidden"]:
-        """h_0…h_{T−1}."""
-        return torch.cat([self.h_0.unsqueeze(0), self.states[:-1]])
-
     def of_inputs(self) -> Float[Tensor, "time batch gates"]:
-        """What the inputs add to every gate, with their bias."""
+        """Return what the inputs add to every gate, with their bias."""
         return linear(self.inputs, self.weights["weight_ih"], self.weights.get("bias_ih"))
-
-    def of_states(self) -> Float[Tensor, "time batch gates"]:
-        """What the states add to every gate, with their bias."""
-        return linear(self.previous, self.weights["weight_hh"], self.weights.get("bias_hh"))
 
 
 class Received(NamedTuple):
@@ -75,7 +66,7 @@ class Adjoint(abc.ABC):
     """The linear recursion of one layer, whose factors are known for all time steps; for one pass.
 
     The pass turns the factors into ``deltas``, ∂L/∂(W h_{t−1} + b), in place: what is left of a
-    time step is then two to four operations.
+    time step is then two to four operations, each of which writes where its result stays.
 
     Args:
         given: what the layer had in the forward pass.
@@ -89,20 +80,31 @@ class Adjoint(abc.ABC):
     def __init__(self, given: Given) -> None:
         self.given = given
         self.W, self.V = given.weights["weight_hh"], given.weights["weight_ih"]
+        self.previous: Float[Tensor, "time batch hidden"]
+        """h_0…h_{T−1}."""
+        self.previous = torch.cat([given.h_0.unsqueeze(0), given.states[:-1]])
+
+    def of_states(self) -> Float[Tensor, "time batch gates"]:
+        """Return what the states add to every gate, with their bias."""
+        return linear(self.previous, self.W, self.given.weights.get("bias_hh"))
 
     @abc.abstractmethod
-    def back(self, t: int, own: Received, before: Received, into: Received) -> Received:
+    def back(self, t: int, own: Received, into: Tensor, onto: Tensor | None) -> Received:
         """Return the gradients of the step before ``t`` (counted from 0).
 
         Args:
             t: the step; ``deltas[t]`` is known afterwards.
             own: ∂L/∂h_t; and ∂L/∂c_t, of an LSTM.
-            before: the direct parts of the step before.
-            into: where the gradients of the step before are written.
+            into: the direct part of h of the step before, which becomes its total gradient.
+            onto: the direct part of c of the step before; None: it has none.
         """
 
     def memory(self, t: int, total: Tensor, onto: Tensor | None) -> Float[Tensor, "batch memory"]:
         """Return ∂L/∂c_t of a step that nothing comes after, from its own direct parts."""
+        raise NotImplementedError
+
+    def memories(self, last: Float[Tensor, "batch memory"]) -> Float[Tensor, "time batch memory"]:
+        """Return ∂L/∂c_t of every step, after the pass, from that of the last one."""
         raise NotImplementedError
 
     def onto_inputs(
@@ -121,10 +123,9 @@ class _Elman(Adjoint):
         self.slopes, self.deltas = (slopes,), slopes.clone()
         self._by_step = self.deltas.unbind()
 
-    def back(self, t: int, own: Received, before: Received, into: Received) -> Received:
-        delta = self._by_step[t].mul_(own.total)
-        torch.addmm(before.total, delta, self.W, out=into.total)
-        return into
+    def back(self, t: int, own: Received, into: Tensor, onto: Tensor | None) -> Received:
+        del onto
+        return Received(into.addmm_(self._by_step[t].mul_(own.total), self.W), None)
 
 
 def _tanh(given: Given) -> Adjoint:
@@ -140,7 +141,7 @@ class _Gru(Adjoint):
 
     def __init__(self, given: Given) -> None:
         super().__init__(given)
-        of_x, of_h = given.of_inputs(), given.of_states()
+        of_x, of_h = given.of_inputs(), self.of_states()
         H = given.states.shape[-1]
         r, z = (of_x[..., : 2 * H] + of_h[..., : 2 * H]).sigmoid_().chunk(2, dim=-1)
         by_h = of_h[..., 2 * H :]
@@ -148,16 +149,18 @@ class _Gru(Adjoint):
         of_r, of_z, of_n = r - r * r, z - z * z, 1 - n * n
         self.slopes = of_r, of_z, of_n
         self._onto_n = (1 - z) * of_n
-        factors = self._onto_n * by_h * of_r, (given.previous - n) * of_z, self._onto_n * r
+        factors = self._onto_n * by_h * of_r, (self.previous - n) * of_z, self._onto_n * r
         together = torch.stack(factors, dim=-2)
         self.deltas = together.flatten(-2)
-        self._wide, self._by_step, self._z = together.unbind(), self.deltas.unbind(), z.unbind()
+        self._by_step, self._z = self.deltas.unbind(), z.unbind()
+        # Gates first: ∂L/∂h_t is then multiplied into all three as it is.
+        self._wide = together.movedim(-2, 1).unbind()
 
-    def back(self, t: int, own: Received, before: Received, into: Received) -> Received:
-        self._wide[t].mul_(own.total.unsqueeze(-2))
-        torch.addcmul(before.total, own.total, self._z[t], out=into.total)
-        into.total.addmm_(self._by_step[t], self.W)
-        return into
+    def back(self, t: int, own: Received, into: Tensor, onto: Tensor | None) -> Received:
+        del onto
+        self._wide[t].mul_(own.total)
+        into.addcmul_(own.total, self._z[t]).addmm_(self._by_step[t], self.W)
+        return Received(into, None)
 
     def onto_inputs(self, total: Tensor) -> Tensor:
         H = total.shape[-1]  # r multiplies what the states add to n, not what the inputs add
@@ -177,20 +180,20 @@ class _Lstm(Adjoint):
         if given.c_0 is None:
             raise ValueError("an LSTM begins with c_0")
         self._P = given.weights.get("weight_hr")
-        of_i, of_f, of_g, of_o = given.of_inputs().add_(given.of_states()).chunk(4, dim=-1)
+        of_i, of_f, of_g, of_o = given.of_inputs().add_(self.of_states()).chunk(4, dim=-1)
         i, f, g, o = of_i.sigmoid(), of_f.sigmoid(), of_g.tanh(), of_o.sigmoid()
         T, B, H = i.shape
         cells = i.new_empty(T + 1, B, H)
         cells[0] = given.c_0
+        torch.mul(i, g, out=cells[1:])
         steps = cells.unbind()
-        for before, after, f_t, added in zip(
-            steps, steps[1:], f.unbind(), (i * g).unbind(), strict=False
-        ):
-            torch.addcmul(added, f_t, before, out=after)
+        for before, after, f_t in zip(steps, steps[1:], f.unbind(), strict=False):
+            after.addcmul_(f_t, before)
         squashed = cells[1:].tanh()
-        self.slopes = i - i * i, f - f * f, 1 - g * g, o - o * o
-        of_i, of_f, of_g, of_o = self.slopes
-        self._onto_c = (o * (1 - squashed * squashed)).unbind()
+        of_i, of_f, of_o = map(_slope_of_sigmoid, (i, f, o))
+        of_g = _slope_of_tanh(g)
+        self.slopes = of_i, of_f, of_g, of_o
+        self._onto_c = _slope_of_tanh(squashed).mul_(o).unbind()
         together = i.new_empty(T, B, 5, H)
         together[..., 0, :] = f
         torch.mul(g, of_i, out=together[..., 1, :])
@@ -198,8 +201,12 @@ class _Lstm(Adjoint):
         torch.mul(i, of_g, out=together[..., 3, :])
         torch.mul(squashed, of_o, out=together[..., 4, :])
         self.deltas = together.flatten(-2)[..., H:]
-        self._by_c, self._by_h = together[..., :4, :].unbind(), together[..., 4, :].unbind()
-        self._passed, self._by_step = together[..., 0, :].unbind(), self.deltas.unbind()
+        # Gates first: ∂L/∂c_t is then multiplied into all four as it is.
+        self._by_c = together[..., :4, :].movedim(-2, 1).unbind()
+        self._by_h = together[..., 4, :].unbind()
+        # f_t, then what c_{t−1} receives from c_t, and with what h_{t−1} adds to it, ∂L/∂c_{t−1}.
+        self._before = together[..., 0, :]
+        self._by_step, self._passed = self.deltas.unbind(), self._before.unbind()
 
     def _unprojected(self, total: Tensor) -> Tensor:
         return total if self._P is None else total @ self._P
@@ -208,17 +215,31 @@ class _Lstm(Adjoint):
         own = self._unprojected(total) * self._onto_c[t]
         return own if onto is None else own + onto
 
-    def back(self, t: int, own: Received, before: Received, into: Received) -> Received:
+    def memories(self, last: Tensor) -> Tensor:
+        return torch.cat([self._before[1:], last.unsqueeze(0)])
+
+    def back(self, t: int, own: Received, into: Tensor, onto: Tensor | None) -> Received:
         if own.memory is None:
             raise ValueError("the gradient of an LSTM has ∂L/∂c_t as well")
-        self._by_c[t].mul_(own.memory.unsqueeze(-2))
+        self._by_c[t].mul_(own.memory)
         self._by_h[t].mul_(self._unprojected(own.total))
-        torch.addmm(before.total, self._by_step[t], self.W, out=into.total)
-        passed = self._passed[t] if before.memory is None else self._passed[t] + before.memory
+        into.addmm_(self._by_step[t], self.W)
+        before = self._passed[t]
+        if onto is not None:
+            before.add_(onto)
         if t:
-            of_h = self._unprojected(into.total)
-            torch.addcmul(passed, of_h, self._onto_c[t - 1], out=into.memory)
-        return into
+            before.addcmul_(self._unprojected(into), self._onto_c[t - 1])
+        return Received(into, before)
+
+
+def _slope_of_sigmoid(values: Tensor) -> Tensor:
+    """Return φ' where φ is the sigmoid's; no memory is used but the result's own."""
+    squares = values * values
+    return torch.sub(values, squares, out=squares)
+
+
+def _slope_of_tanh(values: Tensor) -> Tensor:
+    return (values * values).neg_().add_(1)
 
 
 ADJOINTS: Final[Mapping[str, Callable[[Given], Adjoint]]] = {

@@ -1,5 +1,6 @@
 """The pass back through time of one layer: total gradients, and what the layer below receives."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -25,9 +26,9 @@ class Direct(NamedTuple):
     memory: Float[Tensor, "time batch memory"] | None
     exponents: Shaped[Tensor, "time batch"] | None = None
 
-    def at(self, t: int) -> Received:
-        """Return what step ``t`` (counted from 0) receives."""
-        return Received(self.total[t], None if self.memory is None else self.memory[t])
+    def memories(self) -> Sequence[Tensor | None]:
+        """Return what c_t receives at each step."""
+        return [None] * len(self.total) if self.memory is None else self.memory.unbind()
 
 
 class Totals(NamedTuple):
@@ -48,19 +49,14 @@ class Totals(NamedTuple):
 
 def backward(adjoint: Adjoint, direct: Direct) -> Totals:
     """Go back through time in the precision of the numbers that are given."""
-    total, last = torch.empty_like(direct.total), len(direct.total) - 1
-    total[last] = direct.total[last]
-    memory = None
-    if adjoint.has_memory:
-        first = adjoint.memory(last, *direct.at(last))
-        memory = first.new_empty(len(total), *first.shape)
-        memory[last] = first
-    by_step = total.unbind(), [None] * len(total) if memory is None else memory.unbind()
-    into = [Received(*parts) for parts in zip(*by_step, strict=True)]
+    total, last, onto = direct.total.clone(), len(direct.total) - 1, direct.memories()
+    of_h = total.unbind()
+    of_c = adjoint.memory(last, of_h[last], onto[last]) if adjoint.has_memory else None
+    own = Received(of_h[last], of_c)
     for t in range(last, 0, -1):
-        adjoint.back(t, into[t], direct.at(t - 1), into[t - 1])
-    adjoint.back(0, into[0], *_nothing(into[0]))
-    return Totals(total, memory, adjoint.deltas)
+        own = adjoint.back(t, own, of_h[t - 1], onto[t - 1])
+    adjoint.back(0, own, torch.zeros_like(own.total), None)
+    return Totals(total, None if of_c is None else adjoint.memories(of_c), adjoint.deltas)
 
 
 def rescaled_backward(adjoint: Adjoint, direct: Direct) -> Totals:
@@ -68,17 +64,17 @@ def rescaled_backward(adjoint: Adjoint, direct: Direct) -> Totals:
 
     The recursion is linear, so that a power of two may be taken out of it at any step.
     """
-    hidden, kept = direct.total.shape[-1], []
+    hidden, kept, memories = direct.total.shape[-1], [], direct.memories()
     carried = None
     for t in range(len(direct.total) - 1, -1, -1):
-        own = _received(adjoint, direct, t)
+        own = _received(adjoint, direct, memories[t], t)
         if carried is not None:
             own = carried.plus(own)
         own = own.settled()
         there = _parted(own.values, hidden)
-        before, into = _nothing(there)
-        adjoint.back(t, there, before, into)
-        carried = Scaled(torch.cat([each for each in into if each is not None], -1), own.exponents)
+        before = adjoint.back(t, there, torch.zeros_like(there.total), None)
+        parts = [each for each in before if each is not None]
+        carried = Scaled(torch.cat(parts, -1), own.exponents)
         kept.append(own)
     values = torch.stack([own.values for own in reversed(kept)])
     exponents = torch.stack([own.exponents for own in reversed(kept)])
@@ -86,19 +82,11 @@ def rescaled_backward(adjoint: Adjoint, direct: Direct) -> Totals:
     return Totals(values[..., :hidden], memory, adjoint.deltas, exponents)
 
 
-def _nothing(like: Received) -> tuple[Received, Received]:
-    """Return direct parts that are zero, and a place for gradients that follow from these alone."""
-    memory = None if like.memory is None else torch.zeros_like(like.memory)
-    before = Received(torch.zeros_like(like.total), None)
-    return before, Received(torch.zeros_like(like.total), memory)
-
-
-def _received(adjoint: Adjoint, direct: Direct, t: int) -> Scaled:
+def _received(adjoint: Adjoint, direct: Direct, memory: Tensor | None, t: int) -> Scaled:
     """Return the gradients of step ``t`` that follow from its own direct parts."""
-    own = direct.at(t)
-    parts = [own.total]
+    parts = [direct.total[t]]
     if adjoint.has_memory:
-        parts.append(adjoint.memory(t, *own))
+        parts.append(adjoint.memory(t, parts[0], memory))
     values = torch.cat(parts, dim=-1)
     if direct.exponents is None:
         return Scaled.of(values)

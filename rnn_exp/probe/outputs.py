@@ -28,7 +28,7 @@ class Output:
         shape: its sizes.
         edge: its place in the graph; None: it has none.
         is_passed: whether the call was given it and hands it on.
-        size: its root mean square, as it was returned.
+        norm: of all its numbers, as it was returned.
         received: its gradient; None: none has come.
     """
 
@@ -36,7 +36,7 @@ class Output:
     shape: tuple[int, ...]
     edge: Edge | None
     is_passed: bool
-    size: Tensor
+    norm: Tensor
     received: Tensor | None = None
 
     def receive(self, gradient: Tensor) -> None:

@@ -11,7 +11,7 @@ as it is in the tables of the runs of this package; or as a sum, and then there 
 
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -30,9 +30,12 @@ __all__ = ["Gradients", "Profile", "profiles_of", "states_of"]
 
 _MOST_NUMBERS: Final = 1 << 20
 _MARGIN: Final = 3.0  # decades above the smallest normal number, for norms are sums of many
+_WIDE_MARGIN: Final = 100.0  # likewise in float64, where what is made of norms has room below them
 _OK: Final = GRADIENT_STATUSES.index("ok")
 _CARRIED: Final = ("log10_total", "log10_memory")
 _NORMS: Final = ("log10_total", "log10_direct", "log10_memory", "log10_contribution")
+
+_Columns = Mapping[str, np.ndarray]
 
 
 class Gradients(NamedTuple):
@@ -67,9 +70,11 @@ class _Passed(NamedTuple):
     layer: Layer
     direction: int
     adjoint: Adjoint
-    direct: Direct
     totals: Totals
     outside: Direct
+
+
+_Through = Callable[[Adjoint, Direct], Totals]
 
 
 @torch.no_grad()
@@ -91,19 +96,26 @@ def profiles_of(
     layers = layers_of(call, check=call.generator is not None)
     outside = gradients if outside is None else outside
     factor = call.layout.lengths.batch if is_mean else 1
-    seen = [
-        (passed, _columns(passed, call.layout.lengths, factor))
-        for passed in _back(call, layers, (gradients, outside), None)
-    ]
-    true = [columns for _, columns in seen]
-    floor = math.log10(torch.finfo(call.dtype).tiny)
-    if any(_is_lost(columns, floor) for columns in true):
-        wide = _back(call, layers, (gradients, outside), torch.float64)
-        true = [_columns(passed, call.layout.lengths, factor) for passed in wide]
+    floor = _floor(call.dtype) + _MARGIN
+
+    def measured(dtype: torch.dtype, through: _Through) -> list[tuple[_Passed, _Columns]]:
+        passes = _back(call, layers, (gradients, outside), dtype, through)
+        return [(passed, _columns(passed, call.layout.lengths, factor)) for passed in passes]
+
+    seen = true = measured(call.dtype, backward)
+    if _is_lost(true, floor):
+        if call.dtype != torch.float64:
+            true = measured(torch.float64, backward)
+        if call.dtype == torch.float64 or _is_lost(true, _floor(torch.float64) + _WIDE_MARGIN):
+            true = measured(torch.float64, rescaled_backward)
     return [
         Profile(passed.layer.number, passed.direction, _with_statuses(own, exact, floor))
-        for (passed, own), exact in zip(seen, true, strict=True)
+        for (passed, own), (_, exact) in zip(seen, true, strict=True)
     ]
+
+
+def _floor(dtype: torch.dtype) -> float:
+    return math.log10(torch.finfo(dtype).tiny)
 
 
 @torch.no_grad()
@@ -116,29 +128,29 @@ def states_of(call: Call) -> list[Profile]:
     lengths, found = call.layout.lengths, []
     for layer in layers_of(call):
         for direction in range(1 + call.module.bidirectional):
-            size = _size(layer.given(direction).states, lengths).cpu().numpy()
+            states = layer.given(direction).states
+            size = _size(states, lengths, lengths.count_by_lag(states.device)).cpu().numpy()
             found.append(Profile(layer.number, direction, {"state_rms": size}))
     return found
 
 
-def _size(states: Tensor, lengths: Lengths) -> Tensor:
-    there = lengths.count_by_lag(states.device) * states.shape[-1]
-    return norm(lengths.by_lag(states)) / there.sqrt()
+def _size(states: Tensor, lengths: Lengths, there: Tensor) -> Tensor:
+    return norm(lengths.by_lag(states)) / (there * states.shape[-1]).sqrt()
 
 
 def _back(
     call: Call,
     layers: list[Layer],
     handed: tuple[Gradients, Gradients],
-    wide: torch.dtype | None,
+    dtype: torch.dtype,
+    through: _Through,
 ) -> Iterator[_Passed]:
-    """Go back through the layers of a call; ``wide``: in this precision, without a floor.
+    """Go back through the layers of a call, in a precision and with or without a floor.
 
     ``handed``: all gradients, and those that no call after this one has handed back.
     """
     gradients, outside = handed
-    directions, dtype = 1 + call.module.bidirectional, wide or call.dtype
-    through = backward if wide is None else rescaled_backward
+    directions = 1 + call.module.bidirectional
     lengths, kind = call.layout.lengths, ADJOINTS[call.module.mode]
     of_output = gradients.output
     if of_output is None:
@@ -156,7 +168,7 @@ def _back(
                 read = _with_last(own, call, outside, place)
             adjoint = kind(layer.given(direction).to(dtype))
             totals = through(adjoint, direct)
-            yield _Passed(layer, direction, adjoint, direct, totals, read)
+            yield _Passed(layer, direction, adjoint, totals, read)
             if layer.number:
                 of_x = _Onto(adjoint.onto_inputs(totals.total), totals.exponents)
                 below.append(of_x.turned(lengths) if direction else of_x)
@@ -214,22 +226,23 @@ def _with_last(own: _Onto, call: Call, gradients: Gradients, place: int) -> Dire
     return Direct(values[..., :hidden], values[..., hidden:], exponents)
 
 
-def _columns(passed: _Passed, lengths: Lengths, factor: float) -> dict[str, Tensor]:
+def _columns(passed: _Passed, lengths: Lengths, factor: float) -> _Columns:
     """Return what is measured at every time step: rows by lag, the largest first."""
-    given, totals, adjoint = passed.adjoint.given, passed.totals, passed.adjoint
-    there = lengths.count_by_lag(given.states.device)
+    adjoint, totals, outside = passed.adjoint, passed.totals, passed.outside
+    states = adjoint.given.states
+    there = lengths.count_by_lag(states.device)
     per_sequence = math.log10(factor) - 0.5 * there.log10()
     columns = {
         "log10_total": _log10(totals.total, totals.exponents, lengths) + per_sequence,
-        "log10_direct": _log10(passed.outside.total, passed.outside.exponents, lengths)
-        + per_sequence,
-        "log10_contribution": _log10_contributions(totals, given.previous, lengths),
+        "log10_direct": _log10(outside.total, outside.exponents, lengths) + per_sequence,
+        "log10_contribution": _log10_contributions(totals, adjoint.previous, lengths),
         "saturation": _mean(adjoint.slopes, lengths, there),
-        "state_rms": _size(given.states, lengths),
+        "state_rms": _size(states, lengths, there),
     }
     if totals.memory is not None:
         columns["log10_memory"] = _log10(totals.memory, totals.exponents, lengths) + per_sequence
-    return columns
+    # Of a GPU all is fetched at once.
+    return dict(zip(columns, torch.stack([*columns.values()]).cpu().numpy(), strict=True))
 
 
 def _mean(parts: Sequence[Tensor], lengths: Lengths, there: Tensor) -> Tensor:
@@ -253,37 +266,37 @@ def _log10_contributions(totals: Totals, previous: Tensor, lengths: Lengths) -> 
         deltas, powers = Scaled(deltas, exponents).aligned()
     steps = max(1, _MOST_NUMBERS // (deltas.shape[-1] * states.shape[-1]))
     pieces = zip(torch.split(deltas, steps), torch.split(states, steps), strict=True)
-    found = torch.cat([log10_norm(delta.mT @ state) for delta, state in pieces])
-    return found if powers is None else found + powers * LOG10_OF_2
+    norms = torch.cat([log10_norm(delta.mT @ state) for delta, state in pieces])
+    return norms if powers is None else norms + powers * LOG10_OF_2
 
 
-def _is_lost(columns: Mapping[str, Tensor], floor: float) -> bool:
-    """Say whether a norm is too small for its digits, or not finite."""
+def _is_lost(measured: Sequence[tuple[_Passed, _Columns]], floor: float) -> bool:
+    """Say whether a norm of a layer is too small for its digits, or not finite."""
     return any(
-        bool((_has_begun(values) & ((values < floor + _MARGIN) | ~(values < math.inf))).any())
+        bool((_has_begun(values) & ((values < floor) | ~(values < math.inf))).any())
+        for _, columns in measured
         for name, values in columns.items()
         if name in _CARRIED
     )
 
 
-def _has_begun(norms: Tensor) -> Tensor:
+def _has_begun(norms: np.ndarray) -> np.ndarray:
     """Say of which time steps there is a loss at or after them: before that a zero is one."""
-    return (norms != -math.inf).flip(0).cummax(0).values.flip(0)
+    begun: np.ndarray = np.logical_or.accumulate(norms[::-1] != -math.inf)[::-1]
+    return begun
 
 
-def _with_statuses(
-    seen: Mapping[str, Tensor], true: Mapping[str, Tensor], floor: float
-) -> dict[str, np.ndarray]:
+def _with_statuses(seen: _Columns, true: _Columns, floor: float) -> dict[str, np.ndarray]:
     """Return the columns with their true norms, and what training saw of each beside it."""
-    found = {}
-    for name, values in seen.items():
-        if name not in _NORMS:
-            found[name] = values.cpu().numpy()
-            continue
-        exact, small = true[name], values < floor + _MARGIN
-        nowhere = torch.zeros_like(small)
-        given = (each.view(1, -1, 1) for each in (values, exact, small, ~nowhere, nowhere))
-        status = norm_statuses(*given).flatten()
-        found[name] = torch.where(status == _OK, values, exact).cpu().numpy()
-        found[status_of(name)] = status.cpu().numpy()
+    names = [name for name in _NORMS if name in seen]
+    values, exact = (
+        torch.from_numpy(np.stack([each[name] for name in names])) for each in (seen, true)
+    )
+    small, nowhere = values < floor, torch.zeros(values.shape, dtype=torch.bool)
+    given = (each.unsqueeze(-1) for each in (values, exact, small, ~nowhere, nowhere))
+    statuses = norm_statuses(*given).squeeze(-1)
+    norms = torch.where(statuses == _OK, values, exact).numpy()
+    found = dict(seen)
+    for name, norm_of, status in zip(names, norms, statuses.numpy(), strict=True):
+        found[name], found[status_of(name)] = norm_of, status
     return found

@@ -24,7 +24,7 @@ from rnn_exp.probe.modules import (
     shown,
 )
 from rnn_exp.probe.outputs import tensors_with_graph
-from rnn_exp.probe.rows import Rows, frame_of
+from rnn_exp.probe.rows import Entry, Rows
 from rnn_exp.probe.stepped import SteppedCalls
 from rnn_exp.probe.steps import Step
 from rnn_exp.probe.torch_names import (
@@ -182,7 +182,7 @@ class Recorder:
         self.cuts, self.bad = list(state["cuts"]), [BadValue(**each) for each in state["bad"]]
         self.rows.go_on_after(int(state["parts"]))
         if state["rows"]:
-            self.rows.add([pd.DataFrame(state["rows"])])
+            self.rows.add_frame(pd.DataFrame(state["rows"]))
 
     def _wanted(self) -> bool:
         return self.watching.wanted(self.update)
@@ -206,7 +206,7 @@ class Recorder:
             return
         if torch.is_grad_enabled():
             self._was_called = True
-            if tensors_with_graph(result):
+            if module not in self._seen and tensors_with_graph(result):
                 self._seen.add(module)
         if self._wanted():
             with aside():
@@ -246,7 +246,7 @@ class Recorder:
             self._steps.ask_for_norm()
 
     def _check_size(self, module: nn.Module, step: Step) -> None:
-        if not all(math.isfinite(float(each.size)) for each in step.state):
+        if not all(math.isfinite(float(each.norm)) for each in step.state):
             self._stop(self._at_step(module, step, is_forward=True))
 
     def _at_step(self, module: nn.Module, step: Step, *, is_forward: bool) -> BadValue:
@@ -275,7 +275,7 @@ class Recorder:
                 self.cuts.append(cut | {"why": chain.why_cut})
         self.rows.add(
             [
-                frame_of(number, call.number, call.module, each)
+                Entry(number, call.number, call.module, each)
                 for call in calls
                 for each in call.profiles
             ]

@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from rnn_exp.probe.profile import Profile
 from rnn_exp.schema import GRADIENT_STATUSES, TABLES
 from rnn_exp.storage.files import replace_file
 
-__all__ = ["DIRECTIONS", "Rows", "frame_of"]
+__all__ = ["DIRECTIONS", "Entry", "Rows", "frame_of"]
 
 DIRECTIONS: Final = ("forward", "backward")
 """How a layer reads its sequences."""
@@ -24,12 +24,14 @@ _NORMS: Final = tuple(
     for column in TABLES["gradients"].columns
     if column.name not in (*_KEYS, "log10_predicted") and "late" not in column.name
 )
+_WORDS: Final = np.array([*GRADIENT_STATUSES, None], dtype=object)
+_NO_WORD: Final = np.int8(len(GRADIENT_STATUSES))
 _ROWS_OF_A_PART: Final = 1 << 15
 _SECONDS_OF_A_PART: Final = 30.0
 
 
-def frame_of(update: int, call: int, module: str, profile: Profile) -> pd.DataFrame:
-    """Return the rows of one layer and direction of a call, by time.
+class Entry(NamedTuple):
+    """One layer and direction of a recorded call.
 
     Args:
         update: its number.
@@ -37,26 +39,66 @@ def frame_of(update: int, call: int, module: str, profile: Profile) -> pd.DataFr
         module: the name of the module in the model.
         profile: what was measured.
     """
-    T = len(profile.columns["log10_total"])
-    lag = np.arange(T - 1, -1, -1)
+
+    update: int
+    call: int
+    module: str
+    profile: Profile
+
+    @property
+    def rows(self) -> int:
+        """The number of its rows: of time steps."""
+        return len(self.profile.columns["log10_total"])
+
+
+def frame_of(entries: Sequence[Entry]) -> pd.DataFrame:
+    """Return the rows of entries, each by time.
+
+    A table of many costs little more than a table of one: so tables are made when they are read.
+
+    Args:
+        entries: one at least.
+    """
+    counts = [entry.rows for entry in entries]
+
+    def each_of(values: Iterable[object], kind: type) -> np.ndarray:
+        return np.repeat(np.array([*values], dtype=kind), counts)
+
+    lag = np.concatenate([np.arange(T - 1, -1, -1) for T in counts])
+    layers, directions = zip(*(entry.profile[:2] for entry in entries), strict=True)
+    reads_backwards = each_of(directions, bool)
     columns: dict[str, Any] = {
-        "update": update,
-        "call": call,
-        "module": module,
-        "layer": profile.layer,
-        "direction": DIRECTIONS[profile.direction],
+        "update": each_of((entry.update for entry in entries), int),
+        "call": each_of((entry.call for entry in entries), int),
+        "module": each_of((entry.module for entry in entries), object),
+        "layer": each_of(layers, int),
+        "direction": each_of((DIRECTIONS[each] for each in directions), object),
         # A layer that reads backwards has its last step at time 1.
-        "time": lag + 1 if profile.direction else np.arange(1, T + 1),
+        "time": np.where(reads_backwards, lag + 1, each_of(counts, int) - lag),
         "lag": lag,
     }
     for name in _NORMS:
-        values = profile.columns.get(name)
-        if values is None:
-            values = np.full(T, np.nan) if not name.startswith("status") else None
-        elif name.startswith("status"):
-            values = np.array([*GRADIENT_STATUSES, None], dtype=object)[values]
-        columns[name] = values
+        columns[name] = _column(
+            name, [entry.profile.columns.get(name) for entry in entries], counts
+        )
     return pd.DataFrame(columns)
+
+
+def _column(
+    name: str, parts: Sequence[np.ndarray | None], counts: Sequence[int]
+) -> np.ndarray | None:
+    """Return a column of which some entries have nothing."""
+    is_status = name.startswith("status")
+    if is_status and all(part is None for part in parts):
+        return None
+    nothing = _NO_WORD if is_status else math.nan
+    whole = np.concatenate(
+        [
+            np.full(T, nothing) if part is None else part
+            for part, T in zip(parts, counts, strict=True)
+        ]
+    )
+    return _WORDS[whole] if is_status else whole
 
 
 class Rows:
@@ -71,23 +113,32 @@ class Rows:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder, self.parts = folder, 0
-        self._held: list[pd.DataFrame] = []
+        self._frames: list[pd.DataFrame] = []
+        self._entries: list[Entry] = []  # what came after the frames
+        self._waiting = 0  # rows that are on no disk
         self._written_at = -math.inf  # the first update goes to disk at once
 
-    def add(self, frames: Sequence[pd.DataFrame]) -> None:
-        """Take the rows of an update."""
-        self._held += frames
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Take what was measured in an update."""
+        self._entries += entries
+        self._waiting += sum(entry.rows for entry in entries)
         is_late = time.monotonic() - self._written_at > _SECONDS_OF_A_PART
-        if is_late or sum(map(len, self._held)) >= _ROWS_OF_A_PART:
+        if is_late or self._waiting >= _ROWS_OF_A_PART:
             self.flush()
+
+    def add_frame(self, frame: pd.DataFrame) -> None:
+        """Take rows that were made before."""
+        self._frames = [*self._in_frames(), frame]
+        self.flush()
 
     def flush(self) -> None:
         """Write what is held, if there is a folder."""
-        if self.folder is None or not self._held:
+        frames = self._in_frames() if self.folder is not None else []
+        if not frames:
             return
-        table, path = pd.concat(self._held, ignore_index=True), self._part(self.parts)
+        table, path = pd.concat(frames, ignore_index=True), self._part(self.parts)
         replace_file(path, lambda place: table.to_parquet(place, index=False))
-        self.parts, self._held = self.parts + 1, []
+        self.parts, self._frames, self._waiting = self.parts + 1, [], 0
         self._written_at = time.monotonic()
 
     def go_on_after(self, parts: int) -> None:
@@ -101,7 +152,7 @@ class Rows:
     @property
     def in_memory(self) -> bool:
         """Whether there are rows, and no folder has them."""
-        return self.folder is None and bool(self._held)
+        return self.folder is None and bool(self._frames or self._entries)
 
     @property
     def has_parts(self) -> bool:
@@ -111,10 +162,17 @@ class Rows:
     def to_frame(self) -> pd.DataFrame:
         """Return all rows; none where nothing was recorded."""
         written = [pd.read_parquet(self._part(number)) for number in range(self.parts)]
-        frames = [*written, *self._held]
+        frames = [*written, *self._in_frames()]
         if not frames:
             return pd.DataFrame(columns=[*_KEYS, *_NORMS])
         return _typed(pd.concat(frames, ignore_index=True))
+
+    def _in_frames(self) -> list[pd.DataFrame]:
+        """Return what is held as tables, made once."""
+        if self._entries:
+            self._frames.append(frame_of(self._entries))
+            self._entries = []
+        return self._frames
 
     def _part(self, number: int) -> Path:
         if self.folder is None:

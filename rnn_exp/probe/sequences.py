@@ -60,7 +60,8 @@ class Lengths(NamedTuple):
     def count_by_lag(self, device: torch.device) -> Float[Tensor, " time"]:
         """Return how many sequences have each place of `by_lag`."""
         if self.each is None:
-            return torch.full((self.longest,), float(self.batch), dtype=torch.float64)
+            count = float(self.batch)
+            return torch.full((self.longest,), count, dtype=torch.float64, device=device)
         place = self._place_by_lag(self.each, device)
         return (place >= 0).sum(1).double()
 

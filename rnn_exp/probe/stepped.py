@@ -30,7 +30,7 @@ from rnn_exp.probe.outputs import (
     tensors_in,
 )
 from rnn_exp.probe.profile import Profile
-from rnn_exp.probe.steps import Step, profile_of, size_of
+from rnn_exp.probe.steps import Step, norm_of, profile_of
 from rnn_exp.probe.updates import Scale
 from rnn_exp.words import listing
 
@@ -240,8 +240,8 @@ class SteppedCalls:
 
 
 def _output(tensor: Tensor, is_passed: bool) -> Output:
-    size = size_of(tensor.detach())
-    return Output(tensor.dtype, tuple(tensor.shape), edge_of(tensor), is_passed, size)
+    shape, norm = tuple(tensor.shape), norm_of(tensor.detach())
+    return Output(tensor.dtype, shape, edge_of(tensor), is_passed, norm)
 
 
 def _edges(step: Step) -> dict[Edge, str]:

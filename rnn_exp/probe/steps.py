@@ -14,7 +14,7 @@ from rnn_exp.probe.outputs import Output
 from rnn_exp.probe.profile import Profile
 from rnn_exp.schema import GRADIENT_STATUSES, status_of
 
-__all__ = ["Step", "profile_of", "size_of"]
+__all__ = ["Step", "norm_of", "profile_of"]
 
 _WORDS: Final = {word: number for number, word in enumerate(GRADIENT_STATUSES)}
 _MARGIN: Final = 3.0
@@ -73,17 +73,20 @@ def profile_of(steps: list[Step], is_mean: bool) -> Profile:
         statuses = [_status(each, floor, reached) for each in columns[name].tolist()]
         columns[name] -= [step.decades for step in steps]
         columns[status_of(name)] = np.array(statuses, dtype=np.int8)
-    sizes = torch.stack([step.state[0].size for step in steps]).cpu().numpy()
-    return Profile(0, 0, columns | {"state_rms": sizes})
+    sizes = torch.stack([step.state[0].norm for step in steps]).cpu().numpy()
+    numbers = np.array([math.prod(step.state[0].shape) for step in steps])
+    return Profile(0, 0, columns | {"state_rms": sizes / np.sqrt(numbers)})
 
 
 def _rows(values: Tensor) -> Tensor:
     return values.reshape(1, -1) if values.ndim < 2 else values.flatten(1)
 
 
-def size_of(values: Tensor) -> Tensor:
-    """Return the root mean square of all numbers."""
-    return norm(_rows(values).unsqueeze(0))[0] / math.sqrt(values.numel())
+def norm_of(values: Tensor) -> Tensor:
+    """Return the norm of all numbers, in float64."""
+    if values.dtype == torch.float64:
+        return norm(_rows(values))
+    return torch.linalg.vector_norm(values, dtype=torch.float64)
 
 
 def _log10(gradients: Sequence[Tensor | None], is_mean: bool) -> np.ndarray:
@@ -93,11 +96,17 @@ def _log10(gradients: Sequence[Tensor | None], is_mean: bool) -> np.ndarray:
     rows = [_rows(each) for each in gradients if each is not None]
     if rows:
         # All are read at once: a GPU is waited for once.
-        norms[came] = torch.stack([log10_norm(each.double()) for each in rows]).cpu().numpy()
+        norms[came] = _log10_norms(rows).cpu().numpy()
         norms[came] += [
             math.log10(len(each) if is_mean else 1) - 0.5 * math.log10(len(each)) for each in rows
         ]
     return norms
+
+
+def _log10_norms(rows: Sequence[Tensor]) -> Tensor:
+    if len({(each.shape, each.dtype, each.device) for each in rows}) == 1:
+        return log10_norm(torch.stack([*rows]))
+    return torch.stack([log10_norm(each.double()) for each in rows])
 
 
 def _status(log10_norm: float, floor: float, reached: bool) -> int:

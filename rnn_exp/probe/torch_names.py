@@ -1,7 +1,7 @@
 """What a recorder must know of torch and torch has no public name for: all of it in one place."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import torch
@@ -14,6 +14,7 @@ __all__ = [
     "after_backward",
     "aside",
     "backward_number",
+    "counts_of_changes",
     "graph_apart",
     "in_backward",
     "in_transform",
@@ -137,3 +138,8 @@ def made_at(node: Any) -> int:  # noqa: ANN401 - torch's nodes have no class in 
 def times_changed(tensor: Tensor) -> int:
     """Return how often a tensor was changed in place."""
     return int(tensor._version)  # noqa: SLF001
+
+
+def counts_of_changes(tensors: Iterable[Tensor]) -> list[int]:
+    """Return how often each tensor was changed in place."""
+    return [tensor._version for tensor in tensors]  # noqa: SLF001

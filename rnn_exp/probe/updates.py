@@ -20,7 +20,7 @@ from rnn_exp.probe.torch_names import (
     after_backward,
     aside,
     backward_number,
-    times_changed,
+    counts_of_changes,
     weights_by_name,
 )
 
@@ -72,15 +72,21 @@ class Counter:
         own = [each[-1] for module in recorded if (each := _places_of(module))]
         self._looked_at = [*places[:: max(1, len(places) // _FEW)], *own[:_FEW]]
         self._samples = [_Sample(*place) for place in own[:_FEW]]
-        self._seen: list[object] = []
+        self._seen: tuple[list[int], ...] | None = None
+        self._bits: list[bytes] = []
 
     def has_moved(self) -> bool:
-        """Say whether weights have moved since this was last asked; True the first time."""
-        now: list[object] = [sample.bits() for sample in self._samples]
-        for weights, name in self._looked_at:
-            weight = weights.get(name)
-            now += (id(weight), 0 if weight is None else times_changed(weight))
-        moved, self._seen = now != self._seen, now
+        """Say whether weights have moved since this was last asked; True the first time.
+
+        It is asked before every call of a module that is recorded, so it has to be quick.
+        """
+        there = [
+            where for weights, name in self._looked_at if (where := weights.get(name)) is not None
+        ]
+        seen = list(map(id, there)), counts_of_changes(there)
+        bits = [sample.bits() for sample in self._samples]
+        moved = seen != self._seen or bits != self._bits
+        self._seen, self._bits = seen, bits
         return moved
 
 
@@ -96,17 +102,23 @@ class _Sample:
 
     def bits(self) -> bytes:
         weight = self._weights.get(self._name)
-        if type(weight) is not nn.Parameter or not weight.is_cpu or not weight.is_contiguous():
+        if type(weight) is not nn.Parameter or not weight.is_cpu:
             return b""
         if weight.data_ptr() != self._place:
-            with aside():
-                numbers = weight.detach()
-                if numbers.dtype == torch.bfloat16:  # numpy has none
-                    numbers = numbers.view(torch.int16)
-                flat = numbers.numpy().ravel()
-            self._place = weight.data_ptr()
-            self._view = flat[:: max(1, len(flat) // _FEW)]
+            self._place, self._view = weight.data_ptr(), _few_of(weight)
         return self._view.tobytes()
+
+
+def _few_of(weight: nn.Parameter) -> np.ndarray:
+    """Return some numbers of a weight, as they are at any time; none if they lie apart."""
+    if not weight.is_contiguous():
+        return np.empty(0)
+    with aside():
+        numbers = weight.detach()
+        if numbers.dtype == torch.bfloat16:  # numpy has none
+            numbers = numbers.view(torch.int16)
+        flat: np.ndarray = numbers.numpy().ravel()
+    return flat[:: max(1, len(flat) // _FEW)]
 
 
 def _places_of(model: nn.Module) -> list[tuple[Weights, str]]:

@@ -6,9 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from pandas.testing import assert_frame_equal
 from torch import nn
 
 from rnn_exp import record_gradients
+from rnn_exp.probe import profile
 from rnn_exp.probe.fused import FusedCalls
 from rnn_exp.probe.replay import layers_of
 from rnn_exp.probe.updates import Scale
@@ -187,3 +189,18 @@ def test_what_the_layers_read_and_return_under_autocast_belongs_together(kind):
         h = state
     for weight in given.weights.values():
         assert torch.equal(weight, weight.bfloat16().float())
+
+
+@pytest.mark.parametrize("kind", calls.KINDS)
+def test_below_float32_plain_float64_gives_what_numbers_with_exponents_give(kind, monkeypatch):
+    form = Form(kind, 2, bidirectional=True, lengths=(6, 4), layout="packed", dtype=torch.float32)
+    frames = []
+    for margin in (profile._WIDE_MARGIN, math.inf):  # of no norm is plain float64 then enough
+        monkeypatch.setattr(profile, "_WIDE_MARGIN", margin)
+        module = calls.module_of(form)
+        with record_gradients(module) as recording:
+            outputs, ends = calls.call(form, module, calls.sequences_of(form), ())
+            (1e-36 * calls.loss_of_call(form, outputs, ends)).backward()
+        frames.append(recording.to_frame())
+    assert (frames[0]["status"] == "underflow").all()
+    assert_frame_equal(*frames, rtol=1e-12)

@@ -159,3 +159,31 @@ def test_without_an_optimiser_nothing_is_said_of_clipping():
     with record_gradients(model) as recording:
         trained(model, range(1))
     assert recording.clipping() == {"updates": 0}
+
+
+def test_a_table_of_many_entries_is_those_of_each_below_each_other():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.lstm = nn.RNN(3, 4, bidirectional=True), nn.LSTM(8, 4)
+            self.cell = nn.RNNCell(4, 4)
+
+        def forward(self, x):
+            h = x.new_zeros(2, 4)
+            for y in self.lstm(self.rnn(x)[0])[0]:
+                h = self.cell(y, h)
+            return h
+
+    model = Model()
+    with record_gradients(model, steps_of=["cell"]) as recording:
+        for T in (5, 3):
+            model(torch.randn(T, 2, 3)).square().mean().backward()
+            recording.next_update()
+    entries = recording._recorder.rows._entries
+    assert len(entries) == 8  # both directions, the memory, the cell, of each update
+    one_by_one = pd.concat([rows.frame_of([entry]) for entry in entries], ignore_index=True)
+    whole = recording.to_frame()
+    assert_frame_equal(whole, one_by_one.astype(whole.dtypes))
+    backward = whole[(whole["direction"] == "backward") & (whole["update"] == 1)]
+    assert backward["time"].tolist() == [3, 2, 1]
+    assert whole["status_memory"].notna().tolist() == (whole["module"] == "lstm").tolist()

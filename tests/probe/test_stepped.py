@@ -483,3 +483,15 @@ def test_loops_side_by_side_are_each_a_chain():
     wanted = [rms(parts[number].grad, 2) for number in (0, 1) for parts in kept]
     np.testing.assert_allclose(frame["log10_total"], wanted, atol=1e-6)
     assert recording.cuts["call"].tolist() == [2]  # of one loss: where the second one begins
+
+
+def test_calls_of_different_batches_have_each_its_own_mean():
+    cell, x = nn.RNNCell(3, 4), torch.randn(2, 3)
+    with record_gradients(cell, steps_of=[""]) as recording:
+        first = cell(x)
+        second = cell(x[:1], first[:1])
+        first.retain_grad()
+        second.retain_grad()
+        (second.square().sum() + first.square().mean()).backward()
+    wanted = [math.log10(each.grad.norm() * math.sqrt(len(each))) for each in (first, second)]
+    np.testing.assert_allclose(recording.to_frame()["log10_total"], wanted, atol=1e-6)
