@@ -47,5 +47,5 @@ def page_from_config(config: DictConfig) -> StudyPage:
     Raises:
         SettingError: for what is no declaration of a page.
     """
-    said: Any = OmegaConf.to_container(config.get(PAGE) or OmegaConf.create({}), resolve=True)
+    said: Any = OmegaConf.to_container(config.get(PAGE) or OmegaConf.create({}), resolve=False)
     return StudyPage.of(said)

@@ -53,6 +53,8 @@ def _report() -> None:
     first, *others = given.folder
     if others and given.out is None:
         options.error("several folders are compared in a folder of its own: --out FOLDER")
+    if len({each.resolve() for each in given.folder}) < len(given.folder):
+        options.error("one folder is there twice")
     results = load_or_leave(options.prog, *given.folder)
     if not others:
         _tell_of_studies(options.prog, first, results)

@@ -6,13 +6,16 @@ the sweep (sweep.json) keeps that, so that no folder's name has to say it.
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from rnn_exp.fields import Allowed, SettingError, as_typed, check
-from rnn_exp.program import printable
+from rnn_exp.program import conf_folder, printable
 from rnn_exp.schema import RUN_JSON, SWEEP_JSON
 from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.walk import find
@@ -22,6 +25,7 @@ __all__ = ["Study", "StudyPage", "compared", "study_of"]
 
 _LONGEST: Final = 300
 _MOST_FIGURES: Final = 30
+_LONGEST_COMMAND: Final = 10_000
 
 
 def _is_question(value: object) -> bool:
@@ -119,11 +123,11 @@ def study_of(folder: Path) -> Study:
         folder: of a sweep, of a run, or one above several.
     """
     said = _said(folder / SWEEP_JSON)
-    page = said.get("page")
+    page, command = said.get("page"), said.get("command")
     return Study(
         folder.resolve().name,
-        _page(page) if isinstance(page, dict) else StudyPage(),
-        str(said.get("command", "")),
+        _page(page) if isinstance(page, dict) else _declared(command),
+        command if isinstance(command, str) and len(command) <= _LONGEST_COMMAND else "",
         _day(said.get("begun")),
         _versions(folder),
     )
@@ -155,6 +159,18 @@ def _page(said: Mapping[str, Any]) -> StudyPage:
         return StudyPage.of(said)
     except SettingError:
         return StudyPage()
+
+
+def _declared(command: object) -> StudyPage:
+    """Return what the study that a command names declares now; a folder of before has no more.
+
+    Studies of users are not looked for: reading a folder reads nothing beside it.
+    """
+    found = re.search(r"(?:^|\s)study=(\w+)(?:\s|$)", command if isinstance(command, str) else "")
+    path = conf_folder() / "study" / f"{found[1]}.yaml" if found else None
+    if path is None or not path.is_file():
+        return StudyPage()
+    return _page(yaml.safe_load(path.read_text("utf-8")).get("page", {}))
 
 
 def _day(seconds: object) -> str:

@@ -1,5 +1,6 @@
 """How figures look: shared axes, letters, names beside lines, colours that can be told apart."""
 
+import dataclasses
 import io
 import itertools
 
@@ -254,7 +255,7 @@ def test_a_panel_in_which_nothing_is_learned_says_so(trained):
 
     assert texts(drawn("learning", trained), "stuck") == []
     stuck = Study(low, trained.updates, trained.gradients, trained.broken)
-    assert texts(drawn("learning", stuck), "stuck") == ["all stay at\nchance or above"]
+    assert texts(drawn("learning", stuck), "stuck") == ["all end above\n90 % of chance"]
 
 
 def test_a_panel_whose_runs_all_diverged_says_so():
@@ -345,3 +346,16 @@ def test_the_same_table_is_the_same_picture_in_every_width(name, lengths):
         return buffer.getvalue()
 
     assert picture(3.4) == picture(3.4)
+
+
+def test_the_headline_is_of_places_where_both_gradients_are_known() -> None:
+    tables = study(("tanh",), (0.5, 1.0, 2.0), (10,), 1, (0,))
+    none = tables.updates["run"].astype(str).str.contains("0.5")
+    assert none.any()
+    zero = tables.updates.assign(
+        recurrent_grad_norm=tables.updates["recurrent_grad_norm"].mask(none, 0.0)
+    )
+    figure = figures.figure("parameters")
+    caption = figure.caption(figure.table(dataclasses.replace(tables, updates=zero)))
+    assert "from g = 1 to g = 2" in caption
+    assert "g = 0.5" not in caption

@@ -146,7 +146,8 @@ def _say_stuck(axes: Axes, part: pd.DataFrame) -> None:
     ends = _ends(part)
     first = part.groupby(KEYS, dropna=False, sort=False)["seeds"].first()
     if len(ends) and (ends["last"] > STUCK * ends["chance"]).all():
-        which = "stays at\nchance or above" if len(ends) == 1 else "all stay at\nchance or above"
+        kept = f"{100 * STUCK:.0f} % of chance"
+        which = f"ends above\n{kept}" if len(ends) == 1 else f"all end above\n{kept}"
         which = "every run\ndiverged" if part["ceiling"].sum() == first.sum() else which
         level = float(ends["chance"].median())
         height = float((axes.transScale + axes.transLimits).transform((0.0, level))[1])

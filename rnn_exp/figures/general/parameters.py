@@ -118,11 +118,13 @@ class _Course(NamedTuple):
 
     Args:
         line: its name.
+        places: its first and its last place, in words.
         weights: of the gradient of W_hh.
         ratio: of the gradient at the first step over that at the last.
     """
 
     line: str
+    places: tuple[str, str]
     weights: tuple[float, float]
     ratio: tuple[float, float]
 
@@ -133,16 +135,19 @@ class _Course(NamedTuple):
 
 
 def _widest(part: pd.DataFrame) -> _Course | None:
-    """The line along which what reaches step 1 changes most."""
+    """The line along which what reaches step 1 changes most, where both quantities are known."""
     finite = part[np.isfinite(part["log10_median"])].sort_values("x", kind="stable")
     courses = []
     for line, rows in finite.groupby("line", sort=False):
-        ends = {
-            str(quantity): (float(values.iloc[0]), float(values.iloc[-1]))
-            for quantity, values in rows.groupby("quantity", sort=False)["log10_median"]
-        }
-        if len(ends) == len(QUANTITIES):
-            courses.append(_Course(str(line), **ends))
+        both = rows.pivot_table(index="x", columns="quantity", values="log10_median").dropna()
+        if set(both) == set(QUANTITIES) and len(both) > 1:
+            ends = {
+                str(name): (float(values.iloc[0]), float(values.iloc[-1]))
+                for name, values in both.items()
+            }
+            places = rows.drop_duplicates("x").set_index("x").loc[[both.index[0], both.index[-1]]]
+            named = tuple(_place(row, part) for _, row in places.iterrows())
+            courses.append(_Course(str(line), (named[0], named[1]), **ends))
     return max(courses, key=lambda course: abs(course.change), default=None)
 
 
@@ -177,15 +182,15 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
 def caption(plotted: Plotted) -> str:
     """Say whether the weights' gradient shows what becomes of the states', panel by panel."""
     table = plotted.table
-    parts = [(str(name), part) for name, part in table.groupby("activation", sort=False)]
-    found = [(name, part, _widest(part)) for name, part in parts]
-    known = [(name, part, course) for name, part, course in found if course is not None]
+    parts = table.groupby("activation", sort=False)
+    found = [(str(name), _widest(part)) for name, part in parts]
+    known = [(name, course) for name, course in found if course is not None]
     if not known:
-        return sentences("No ratio of state gradients was finite.", *plotted.notes)
+        return sentences("At no two places are both gradients finite.", *plotted.notes)
     # What vanishes most comes first: what explodes is seen in both.
-    known.sort(key=lambda one: one[2].change)
+    known.sort(key=lambda one: one[1].change)
     told = [_told(*one) for one in known]
-    verdict = _verdict(known[0][2])
+    verdict = _verdict(known[0][1])
     others = (f"And {words}." for words in told[1:])
     return sentences(f"{verdict}: {told[0]}.", *others, *plotted.notes)
 
@@ -198,13 +203,14 @@ def _verdict(course: _Course) -> str:
     return "Yes" if weights > abs(course.change) / 2 else "No"
 
 
-def _told(name: str, part: pd.DataFrame, course: _Course) -> str:
+def _place(row: pd.Series, part: pd.DataFrame) -> str:
+    """A place of the axis in words."""
     by_length = len(part["length"].unique()) > 1
-    rows = part.sort_values("x", kind="stable")
-    first, last = (
-        f"T = {row['length']}" if by_length else str(row["series"])
-        for _, row in rows.iloc[[0, -1]].iterrows()
-    )
+    return f"T = {row['length']}" if by_length else str(row["series"])
+
+
+def _told(name: str, course: _Course) -> str:
+    first, last = course.places
     where = ", ".join(filter(None, [name, course.line]))
     states, weights = (" to ".join(map(magnitude, ends)) for ends in (course.ratio, course.weights))
     return (

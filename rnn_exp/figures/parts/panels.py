@@ -1,5 +1,6 @@
 """Panels: grids of axes, their scales, ticks and labels, and maps with two settings as axes."""
 
+import textwrap
 from collections.abc import Collection, Iterable
 from string import ascii_lowercase
 from typing import Any, Literal
@@ -27,6 +28,7 @@ from rnn_exp.figures.parts.style import COLUMN, PAGE
 VANISHES_EXPLODES = "$\\leftarrow$ vanishes    explodes $\\rightarrow$"
 """Below the name of an upright axis: the arrows point down and up when it is turned."""
 _TICKS = 8
+_SIGN = 0.072  # inches that a sign of a title takes, about
 
 
 def grid(
@@ -141,7 +143,12 @@ def name_axes(figure: Figure, grid: np.ndarray, x: str, y: str) -> None:
 def title(axes: Axes, activation: str, series: str = "", length: int = 0) -> None:
     """Set the title of a panel from the parts that are known."""
     parts = filter(None, [activation, series, length_label(length)])
-    axes.set_title(plain(", ".join(parts)))
+    figure, position = axes.get_figure(root=True), axes.get_subplotspec()
+    columns = 1 if position is None else position.get_gridspec().ncols
+    room = 7.0 if figure is None else figure.get_figwidth()
+    # A title that is wider than its panel would run into the next one.
+    signs = max(10, int(room / columns / _SIGN))
+    axes.set_title("\n".join(textwrap.wrap(plain(", ".join(parts)), signs)))
 
 
 def lengths_of(table: pd.DataFrame) -> list[int]:

@@ -86,7 +86,7 @@ def draw(plotted: Plotted) -> Figure:
         panels.name_axes(figure, grid, "lag $n$ (steps back from the last)", size)
         entries = marks.series_entries({f"w = {w:g}": c for w, c in palette.items()})
         measured = marks.line_entry("measured", MEASURED)
-        product = marks.line_entry(r"$\Pi\,|\varphi'(z_t)\,w|$", THEORY)
+        product = marks.line_entry("$\\Pi\\,|\\varphi$′$(z_t)\\,w|$", THEORY)
         figure.set_legend([*entries, measured, product])
     return figure
 

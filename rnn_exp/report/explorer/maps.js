@@ -150,7 +150,10 @@ function drawMap(holder, state) {
   const rightward = across < 0 ? "" : `${SETTINGS[across].key} →`;
   const held = others.map((k) => `${SETTINGS[k].key} = ${valueOf(state.run, k)}`).join(", ");
   byId("map-axes").textContent = `${upward}${rightward}${held ? `; held: ${held}` : ""}`;
+  // The buttons are new ones: who pressed one by key stays where they were.
+  const pressed = [...holder.querySelectorAll("button")].indexOf(document.activeElement);
   holder.replaceChildren(html("table", { class: "map", "aria-labelledby": "explorer-map-axes" }, html("thead", {}, head), html("tbody", {}, rows)));
+  if (pressed >= 0) holder.querySelectorAll("button")[pressed]?.focus();
 }
 
 function mapCell(runs, measure, state) {

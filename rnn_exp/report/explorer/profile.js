@@ -43,7 +43,7 @@ function limits(lines, linear) {
     }
   }
   if (low > high) return [-1, 1];
-  const margin = Math.max(0.04 * (high - low), 0.1);
+  const margin = linear ? Math.log10(1.05) : Math.max(0.04 * (high - low), 0.1);
   return [low - margin, high + margin];
 }
 

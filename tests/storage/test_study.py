@@ -1,0 +1,66 @@
+"""What a sweep's folder says of its study: its page, and the command that makes it again."""
+
+import json
+
+import pytest
+
+from rnn_exp.fields import SettingError
+from rnn_exp.storage.study import StudyPage, compared, study_of
+
+COURSE = "Is ∂h_T/∂h_{T-n} the product of σ'(z_t) w over n steps, and does w > 1 make it explode?"
+
+
+def said(folder, **content):
+    folder.mkdir(exist_ok=True)
+    (folder / "sweep.json").write_text(json.dumps(content), encoding="utf-8")
+    return study_of(folder)
+
+
+def test_a_folder_says_what_its_study_declared(tmp_path):
+    page = {"question": "Why?", "figures": ["decay"]}
+    found = said(tmp_path / "a", begun=1.6e9, command="rnn-exp -m seed=0,1", page=page)
+    assert (found.name, found.command, found.day) == ("a", "rnn-exp -m seed=0,1", "2020-09-13")
+    assert found.page == StudyPage("Why?", ("decay",))
+
+
+def test_a_folder_of_before_has_the_declaration_of_the_study_that_its_command_names(tmp_path):
+    found = said(tmp_path / "a", command="rnn-exp study=course hydra.sweep.dir=a")
+    assert found.page == StudyPage(COURSE, ("course",))
+    assert said(tmp_path / "a", command="rnn-exp study=nothing").page == StudyPage()
+    assert said(tmp_path / "a", command="rnn-exp my_study=course").page == StudyPage()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"page": {"question": "a\nb", "figures": "decay"}},
+        {"page": {"color": 1}},
+        {"page": [1]},
+        {"command": {"a": ["study=course"]}},
+        {"command": "x" * 200_000},
+        {"begun": "yesterday"},
+        {"begun": 1e300},
+    ],
+    ids=range(7),
+)
+def test_nonsense_in_the_list_of_runs_is_as_if_it_were_not_there(tmp_path, content):
+    found = said(tmp_path / "a", **content)
+    assert (found.page, found.command, found.day) == (StudyPage(), "", "")
+
+
+def test_a_folder_without_a_list_of_runs_says_nothing(tmp_path):
+    assert study_of(tmp_path).page == StudyPage()
+
+
+def test_a_question_is_one_line_and_figures_are_names():
+    for question in ("two\nlines", "", "x" * 301, "${seed}"):
+        with pytest.raises(SettingError, match=r"page\.question"):
+            StudyPage.of({"question": question})
+    for figures in ([], ["a-b"], "decay"):
+        with pytest.raises(SettingError, match=r"page\.figures"):
+            StudyPage.of({"figures": figures})
+
+
+def test_studies_that_are_compared_are_named_in_the_question(tmp_path):
+    both = compared([said(tmp_path / name, command="rnn-exp") for name in ("one", "other")])
+    assert both.page.question == "What differs between one and other?"
