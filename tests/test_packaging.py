@@ -78,6 +78,7 @@ def test_the_wheel_names_its_commands_and_its_license(wheel):
 
     assert dict(parser["console_scripts"]) == {
         "rnn-exp": "rnn_exp.app:main",
+        "rnn-exp-figure": "rnn_exp.commands:figure",
         "rnn-exp-new": "rnn_exp.commands:new",
         "rnn-exp-report": "rnn_exp.commands:report",
         "rnn-exp-status": "rnn_exp.commands:status",
@@ -140,7 +141,7 @@ def test_the_installed_commands_work_in_an_unrelated_empty_folder(installed, tmp
     for name in ("gradients.parquet", "updates.parquet", "weights.safetensors"):
         assert (folder / name).read_bytes() in [(run / name).read_bytes() for run in runs]
     page = (tmp_path / "outputs" / "mine" / "report" / "index.html").read_text(encoding="utf-8")
-    assert "<h1>mine</h1>" in page
+    assert "<h1>What does the gradient do, back in time?</h1>" in page
 
 
 CELLS = ("minimal_gru", "antisymmetric", "cornn", "lru", "indrnn")

@@ -42,8 +42,8 @@ def test_note_and_tags_are_in_run_json_and_in_the_table_of_runs(tmp_path, outcom
     [row] = rnn_exp.load(tmp_path).runs.to_dict("records")
     assert (row["note"], row["tags"]) == ("first try", "paper,fig2")
     table = run_table(rnn_exp.load(tmp_path).runs)
-    assert table.headings[-2:] == ["note", "tags"]
-    assert table.rows[0][-2:] == ["first try", "paper,fig2"]
+    assert table.headings[-3:-1] == ["note", "tags"]
+    assert table.rows[0][-3:-1] == ["first try", "paper,fig2"]
 
 
 def test_they_are_no_setting_and_no_column_of_the_large_tables(tmp_path, outcome):
