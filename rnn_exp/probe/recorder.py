@@ -29,6 +29,7 @@ from rnn_exp.probe.stepped import SteppedCalls
 from rnn_exp.probe.steps import Step
 from rnn_exp.probe.torch_names import (
     aside,
+    autocast_of,
     in_backward,
     in_transform,
 )
@@ -209,13 +210,19 @@ class Recorder:
             if module not in self._seen and tensors_with_graph(result):
                 self._seen.add(module)
         if self._wanted():
+            autocast = autocast_of(module)
             with aside():
-                self._keep(module, args, kwargs, result)
+                self._keep(module, args, kwargs, result, autocast)
 
     def _keep(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
+        self,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: object,
+        autocast: torch.dtype | None,
     ) -> None:
-        """Keep a call of an update that is recorded."""
+        """Keep a call of an update that is recorded; ``autocast``: its precision, None: off."""
         if any(each.numel() for each in tensors_with_graph(result)):
             self._kept.add(module)
         if module in self._stepped_names:
@@ -223,9 +230,10 @@ class Recorder:
                 if self.watching.stop_on_nonfinite:
                     self._check_size(module, step)
         elif isinstance(module, nn.RNNBase) and torch.is_grad_enabled():
-            self._fused.after(module, args, kwargs, result, next(self._places))
+            place = next(self._places)
+            self._fused.after(module, args, kwargs, result, place, autocast=autocast)
             if self.watching.stop_on_nonfinite:
-                calls = self._fused.states(module, args, kwargs, result)
+                calls = self._fused.states(module, args, kwargs, result, autocast=autocast)
                 self._stop(first_bad(self.update, calls))
 
     def _check(self, measured: Measured) -> None:
@@ -261,7 +269,8 @@ class Recorder:
     def _end(self, measured: Mapping[str, Any]) -> None:
         """End an update, with what is known of the optimiser's step."""
         number, wanted = self.update, self._wanted()
-        cuts, fused, chains = self._fused.cuts(), self._fused.take(), self._stepped.take()
+        with aside():
+            cuts, fused, chains = self._fused.cuts(), self._fused.take(), self._stepped.take()
         self.update, self._was_called = number + 1, False
         if not wanted or not (fused or chains):
             return

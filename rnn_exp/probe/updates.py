@@ -213,12 +213,12 @@ class Steps:
 
     def _pre_hook(self, *_: Any) -> None:  # noqa: ANN401 - torch's signature
         if self._wanted():
-            weights = self._weights()
-            self._before = {
-                "full": self._unclipped,
-                "clipped": self._norm_of_gradient() / self._left_in_it(),
-                "weights": [each.detach().clone() for each in weights],
-            }
+            with aside():
+                self._before = {
+                    "full": self._unclipped,
+                    "clipped": self._norm_of_gradient() / self._left_in_it(),
+                    "weights": [each.detach().clone() for each in self._weights()],
+                }
             self._unclipped = None
 
     def _left_in_it(self) -> Tensor | float:
@@ -240,9 +240,14 @@ class Steps:
 
     def _post_hook(self, *_: Any) -> None:  # noqa: ANN401
         self.made += 1
-        if not self._before:
-            self._ended({})
-            return
+        measured = {}
+        if self._before:
+            with aside():
+                measured = self._measured()
+        self._ended(measured)
+
+    def _measured(self) -> dict[str, float]:
+        """Return what is known of a step that has been made."""
         before, self._before = self._before, {}
         weights = self._weights()
         moved = _norm(
@@ -255,14 +260,12 @@ class Steps:
         self._unclipped, is_known = None, math.isfinite(full) and math.isfinite(clipped)
         if is_known and self._is_unscaled(full, clipped):
             full, is_known = clipped, False
-        self._ended(
-            {
-                "grad_norm": full,
-                "clipped": clipped < full * _LESS if is_known else math.nan,
-                "update_norm": float(moved),
-                "update_ratio": float(moved) / size if size else math.nan,
-            }
-        )
+        return {
+            "grad_norm": full,
+            "clipped": clipped < full * _LESS if is_known else math.nan,
+            "update_norm": float(moved),
+            "update_ratio": float(moved) / size if size else math.nan,
+        }
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
