@@ -219,7 +219,7 @@ class GradientRecording:
 
     @property
     def first_bad(self) -> BadValue | None:
-        """The first value that was not finite; None: all were."""
+        """The first recorded value that was not finite; None: all were."""
         return self._recorder.bad[0] if self._recorder.bad else None
 
     def summary(self) -> pd.DataFrame:

@@ -72,13 +72,24 @@ class FusedCalls:
         kwargs: Mapping[str, Any],
         result: Any,  # noqa: ANN401 - of torch's module
         place: int,
+        *,
+        autocast: torch.dtype | None,
     ) -> None:
-        """Keep a call, if its output has a graph; ``place``: among all calls of this update."""
+        """Keep a call, if its output has a graph.
+
+        Args:
+            module: that was called.
+            args: its arguments.
+            kwargs: likewise, by name.
+            result: what it returned.
+            place: of the call among all calls of this update.
+            autocast: the precision of autocast in it; None: it was off.
+        """
         output, last = result
         values = _values_of(output)
         if not values.requires_grad or not values.numel():
             return
-        call = self._call(module, args, kwargs, values)
+        call = self._call(module, args, kwargs, values, autocast)
         if module not in self._checked:
             layers_of(call, check=True)
             self._checked.add(module)
@@ -133,12 +144,14 @@ class FusedCalls:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         result: Any,  # noqa: ANN401 - of torch's module
+        *,
+        autocast: torch.dtype | None,
     ) -> list[Profiled]:
         """Return the size of the states of a call that was kept, where one is not finite."""
         values = _values_of(result[0])
         if bool(values.isfinite().all()):
             return []
-        profiles = states_of(self._call(module, args, kwargs, values))
+        profiles = states_of(self._call(module, args, kwargs, values, autocast))
         name, kept = self._names[module], max(self._last[module].items(), default=None)
         if kept is None or not values.requires_grad:
             return [Profiled(0, name, self._numbers[module], profiles)]
@@ -165,7 +178,12 @@ class FusedCalls:
         return found
 
     def _call(
-        self, module: nn.RNNBase, args: tuple[Any, ...], kwargs: Mapping[str, Any], values: Tensor
+        self,
+        module: nn.RNNBase,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        values: Tensor,
+        autocast: torch.dtype | None,
     ) -> Call:
         refuse_call(self._names[module], module, values)
         x, initial = _given(args, kwargs)
@@ -174,7 +192,6 @@ class FusedCalls:
         # Of a module that is not trained torch keeps no input: a program may change it in place.
         is_kept = all(weight.requires_grad for weight in weights.values())
         keep = without_graph if is_kept else _copy
-        kind, on = inputs.device.type, torch.is_autocast_enabled(inputs.device.type)
         return Call(
             name=self._names[module],
             module=module,
@@ -186,7 +203,7 @@ class FusedCalls:
             weights=weights,
             moves=sum(map(times_changed, weights.values())),
             generator=self._generator,
-            autocast=torch.get_autocast_dtype(kind) if on else None,
+            autocast=autocast,
         )
 
     def _receive(self, measured: Measured, name: str, gradient: Tensor) -> None:

@@ -1,7 +1,7 @@
 """The recorder: hooks in, rows out, one update after the other."""
 
 import dataclasses
-import itertools
+import functools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from rnn_exp.probe.bad import BadValue, NonFiniteError, Profiled, first_bad
+from rnn_exp.probe.bad import BadValue, Findings, NonFiniteError, Profiled
 from rnn_exp.probe.fused import FusedCalls
 from rnn_exp.probe.hooks import Hooks
 from rnn_exp.probe.measured import Measured
@@ -27,11 +27,7 @@ from rnn_exp.probe.outputs import tensors_with_graph
 from rnn_exp.probe.rows import Entry, Rows
 from rnn_exp.probe.stepped import SteppedCalls
 from rnn_exp.probe.steps import Step
-from rnn_exp.probe.torch_names import (
-    aside,
-    in_backward,
-    in_transform,
-)
+from rnn_exp.probe.torch_names import after_backward, aside, autocast_of, in_backward, in_transform
 from rnn_exp.probe.updates import Counter, Scale, Steps, Watching
 
 __all__ = ["Recorder"]
@@ -82,11 +78,12 @@ class Recorder:
         self._counter = Counter(model, self.names)
         self._steps = None
         if optimizer is not None:
-            self._steps = Steps(optimizer, scale, self._wanted, self._end)
+            add, stops = self._add_weights, watching.stop_on_nonfinite
+            self._steps = Steps(optimizer, scale, self._wanted, self._end, add, stops=stops)
         self._ended = ended
         self.update, self._was_called = 0, False
         self._seen, self._kept, self._reached = (set[nn.Module]() for _ in range(3))
-        self._places = itertools.count()
+        self._findings = Findings(1 if watching.stop_on_nonfinite else watching.every)
         self.rows = Rows(None) if rows is None else rows
         self.updates: list[dict[str, Any]] = []
         self.cuts: list[dict[str, Any]] = []
@@ -209,36 +206,51 @@ class Recorder:
             if module not in self._seen and tensors_with_graph(result):
                 self._seen.add(module)
         if self._wanted():
+            autocast = autocast_of(module)
             with aside():
-                self._keep(module, args, kwargs, result)
+                self._keep(module, args, kwargs, result, autocast)
 
     def _keep(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
+        self,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: object,
+        autocast: torch.dtype | None,
     ) -> None:
-        """Keep a call of an update that is recorded."""
+        """Keep a call of an update that is recorded; ``autocast``: its precision, None: off."""
         if any(each.numel() for each in tensors_with_graph(result)):
             self._kept.add(module)
         if module in self._stepped_names:
-            for step in self._stepped.after(module, (args, kwargs), result, next(self._places)):
+            place = self._findings.place()
+            for step in self._stepped.after(module, (args, kwargs), result, place):
                 if self.watching.stop_on_nonfinite:
                     self._check_size(module, step)
         elif isinstance(module, nn.RNNBase) and torch.is_grad_enabled():
-            self._fused.after(module, args, kwargs, result, next(self._places))
+            place = self._findings.place()
+            self._fused.after(module, args, kwargs, result, place, autocast=autocast)
             if self.watching.stop_on_nonfinite:
-                calls = self._fused.states(module, args, kwargs, result)
-                self._stop(first_bad(self.update, calls))
+                for call in self._fused.states(module, args, kwargs, result, autocast=autocast):
+                    self._findings.add_state(self.update, call._replace(place=place))
+                self._stop()
 
     def _check(self, measured: Measured) -> None:
         """See whether what a call has received is finite, and take the norm of all gradients."""
         self._note_gradient(measured.call.module)
-        if self.watching.stop_on_nonfinite:
-            self._stop(first_bad(self.update, [measured.profiled()]))
+        self._findings.add_state(self.update, measured.profiled())
+        self._findings.add_gradient(self.update, measured.profiled())
+        if self.watching.stop_on_nonfinite and self._findings.first is not None:
+            after_backward(self._stop)  # behind all that this pass has reached
 
     def _check_step(self, module: nn.Module, step: Step, gradient: Tensor) -> None:
         """Do the same for a module that is called once a time step."""
         self._note_gradient(module)
+        step.received_at = self._findings.now()
         if self.watching.stop_on_nonfinite and not bool(gradient.isfinite().all()):
-            self._stop(self._at_step(module, step, is_forward=False))
+            name = self.names[module]
+            self._findings.add_one_step(self.update, name, step, is_forward=False)
+            # When it is called, all others that look at what this pass has reached are in line.
+            after_backward(functools.partial(after_backward, self._stop))
 
     def _note_gradient(self, module: nn.Module) -> None:
         self._reached.add(module)
@@ -247,21 +259,27 @@ class Recorder:
 
     def _check_size(self, module: nn.Module, step: Step) -> None:
         if not all(math.isfinite(float(each.norm)) for each in step.state):
-            self._stop(self._at_step(module, step, is_forward=True))
+            self._findings.add_one_step(self.update, self.names[module], step, is_forward=True)
+            self._stop()
 
-    def _at_step(self, module: nn.Module, step: Step, *, is_forward: bool) -> BadValue:
-        name = self.names[module]
-        return BadValue(self.update, step.chain, name, 0, 0, step.time, is_forward)
+    def _add_weights(self) -> None:
+        """Take a gradient of all weights that is not finite."""
+        self._findings.add_weights(self.update)
+        if self.watching.stop_on_nonfinite:
+            self._stop()
 
-    def _stop(self, found: BadValue | None) -> None:
-        if found is not None:
+    def _stop(self) -> None:
+        """Stop at the first value that is not finite, if there is one."""
+        if (found := self._findings.first) is not None:
             self._note_bad(found)
+            self._findings.clear()  # a program may go on with its next batch
             raise NonFiniteError(found)
 
     def _end(self, measured: Mapping[str, Any]) -> None:
         """End an update, with what is known of the optimiser's step."""
         number, wanted = self.update, self._wanted()
-        cuts, fused, chains = self._fused.cuts(), self._fused.take(), self._stepped.take()
+        with aside():
+            cuts, fused, chains = self._fused.cuts(), self._fused.take(), self._stepped.take()
         self.update, self._was_called = number + 1, False
         if not wanted or not (fused or chains):
             return
@@ -270,6 +288,7 @@ class Recorder:
             self.cuts.append({"update": number, "module": name, "call": call, "why": why})
         for chain in chains:
             calls.append(Profiled(chain.place, chain.name, chain.number, [chain.profile]))
+            self._findings.add_chain(number, calls[-1], chain.steps)
             if chain.why_cut:
                 cut = {"update": number, "module": chain.name, "call": chain.first}
                 self.cuts.append(cut | {"why": chain.why_cut})
@@ -280,7 +299,8 @@ class Recorder:
                 for each in call.profiles
             ]
         )
-        self._note_bad(first_bad(number, calls))
+        self._note_bad(self._findings.first)
+        self._findings.clear()
         if measured:
             self.updates.append({"update": number, **measured})
         self._ended(number, measured)

@@ -95,7 +95,7 @@ class Call:
         sizes = [self.module.proj_size or self.module.hidden_size]
         sizes += [self.module.hidden_size] * (self.module.mode == "LSTM")
         B = self.layout.lengths.batch
-        return tuple(self.output.new_zeros(B, size) for size in sizes)
+        return tuple(self.inputs.new_zeros(B, size) for size in sizes)  # as the module makes them
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,6 +49,7 @@ class Chain:
         number: of the chain, of this module in this update.
         first: the number of its first call in this update, from 1.
         profile: by call.
+        steps: the calls.
         why_cut: why the chain begins here and not at the call before; empty: there was none.
     """
 
@@ -57,6 +58,7 @@ class Chain:
     number: int
     first: int
     profile: Profile
+    steps: list[Step]
     why_cut: str
 
 
@@ -165,6 +167,7 @@ class SteppedCalls:
                             number=chain[0].chain,
                             first=first,
                             profile=profile_of(chain, self._is_mean),
+                            steps=chain,
                             why_cut=_why(chain[0]),
                         )
                     )

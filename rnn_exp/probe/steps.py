@@ -35,6 +35,7 @@ class Step:
         before: the last call before it, in its thread; None: there is none, or it has had its
             backward pass.
         decades: by which the gradients are too large, for the loss was multiplied by a factor.
+        received_at: the time of the backward pass that has reached it (`bad.Findings.now`).
     """
 
     place: int
@@ -45,6 +46,7 @@ class Step:
     has_graph: bool
     before: "Step | None"
     decades: float = 0.0
+    received_at: tuple[int, int] = (0, 0)
 
     @property
     def state(self) -> list[Output]:

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 __all__ = [
     "after_backward",
     "aside",
+    "autocast_of",
     "backward_number",
     "counts_of_changes",
     "graph_apart",
@@ -49,6 +50,14 @@ def weights_used(module: nn.RNNBase) -> dict[str, Tensor]:
     }
 
 
+def autocast_of(module: nn.Module) -> torch.dtype | None:
+    """Return the precision that autocast gives products of a module; None: it is off."""
+    if not torch._C._is_any_autocast_enabled():  # noqa: SLF001
+        return None
+    kind = next((each.device.type for each in module.parameters()), "cpu")
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+
+
 def weights_by_name(module: nn.Module) -> dict[str, nn.Parameter | None]:
     """Return the weights of a module alone, as they are at any time: to be read."""
     return module._parameters  # noqa: SLF001
@@ -83,15 +92,23 @@ def after_backward(function: Callable[[], None]) -> None:
 
 @contextlib.contextmanager
 def aside() -> Iterator[None]:
-    """Let what is computed be seen by no mode of the program: a checkpoint, a profiler, a device.
+    """Let what is computed be seen by no mode of the program: a checkpoint, autocast, a device.
 
     A checkpoint may keep what is computed in it, in order, and expects the same the second time.
+    Autocast, which is off on every kind of device here, would round what is multiplied.
     """
     functions = torch._C._len_torch_function_stack()  # noqa: SLF001
-    if not functions and not torch._C._len_torch_dispatch_stack():  # noqa: SLF001
+    has_modes = bool(functions or torch._C._len_torch_dispatch_stack())  # noqa: SLF001
+    has_autocast = torch._C._is_any_autocast_enabled()  # noqa: SLF001
+    if not has_modes and not has_autocast:
         yield
         return
-    with torch._C.DisableTorchFunction(), _disable_current_modes():  # noqa: SLF001
+    with contextlib.ExitStack() as off:
+        if has_autocast:  # torch.autocast would have to know each kind of device
+            off.enter_context(torch._C._DisableAutocast())  # noqa: SLF001
+        if has_modes:
+            off.enter_context(torch._C.DisableTorchFunction())  # noqa: SLF001
+            off.enter_context(_disable_current_modes())
         yield
 
 

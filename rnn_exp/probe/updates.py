@@ -166,6 +166,8 @@ class Steps:
         scale: the factor of the loss.
         wanted: whether this update is recorded.
         ended: is called after its step with what was measured of it.
+        found_bad: is called when the gradient of all weights is not finite at a step.
+        stops: whether it is to be called before the step, which waits for a GPU.
     """
 
     def __init__(
@@ -174,8 +176,12 @@ class Steps:
         scale: Scale,
         wanted: Callable[[], bool],
         ended: Callable[[dict[str, float]], None],
+        found_bad: Callable[[], None],
+        *,
+        stops: bool,
     ) -> None:
         self._optimizer, self._wanted, self._ended = optimizer, wanted, ended
+        self._found_bad, self._stops = found_bad, stops
         self._scale, self.divided_by = scale, 0.0
         self._handles: list[RemovableHandle] = []
         self._unclipped: Tensor | None = None
@@ -202,24 +208,36 @@ class Steps:
             after_backward(self._take_norm)
 
     def _take_norm(self) -> None:
-        self._unclipped = self._norm_of_gradient() / self._scale.now()
+        norm = self._norm_of_gradient()
+        self._unclipped = None if norm is None else norm / self._scale.now()
 
     def _weights(self) -> list[Tensor]:
         return [each for group in self._optimizer.param_groups for each in group["params"]]
 
-    def _norm_of_gradient(self) -> Tensor:
+    def _norm_of_gradient(self) -> Tensor | None:
         gradients = [each.grad for each in self._weights() if each.grad is not None]
+        if not gradients:
+            return None
         return _norm([each.coalesce().values() if each.is_sparse else each for each in gradients])
 
     def _pre_hook(self, *_: Any) -> None:  # noqa: ANN401 - torch's signature
         if self._wanted():
-            weights = self._weights()
-            self._before = {
-                "full": self._unclipped,
-                "clipped": self._norm_of_gradient() / self._left_in_it(),
-                "weights": [each.detach().clone() for each in weights],
-            }
-            self._unclipped = None
+            with aside():
+                full, clipped, self._unclipped = self._unclipped, self._norm_of_gradient(), None
+                if clipped is not None:
+                    clipped = clipped / self._left_in_it()
+                if self._stops and full is not None:
+                    self._check(full, clipped)
+                weights = [each.detach().clone() for each in self._weights()]
+                self._before = {"full": full, "clipped": clipped, "weights": weights}
+
+    def _check(self, *norms: Tensor | None) -> None:
+        """Tell of norms that are not finite; but not if the optimiser makes no step for them."""
+        skips = getattr(self._optimizer, "found_inf", None)  # a fused one, told by a scaler
+        if skips is not None and bool(skips):
+            return
+        if not all(math.isfinite(float(norm)) for norm in norms if norm is not None):
+            self._found_bad()
 
     def _left_in_it(self) -> Tensor | float:
         """Return the factor that the optimiser itself takes out: a fused one does, in its step."""
@@ -240,9 +258,14 @@ class Steps:
 
     def _post_hook(self, *_: Any) -> None:  # noqa: ANN401
         self.made += 1
-        if not self._before:
-            self._ended({})
-            return
+        measured = {}
+        if self._before:
+            with aside():
+                measured = self._measured()
+        self._ended(measured)
+
+    def _measured(self) -> dict[str, float]:
+        """Return what is known of a step that has been made."""
         before, self._before = self._before, {}
         weights = self._weights()
         moved = _norm(
@@ -251,18 +274,20 @@ class Steps:
         size, clipped = float(_norm(before["weights"])), math.nan
         full = math.nan if self._unclipped is None else float(self._unclipped)
         if before["full"] is not None:  # else a closure: what is done to its gradient is not seen
-            full, clipped = float(before["full"]), float(before["clipped"])
+            full = float(before["full"])
+            clipped = math.nan if before["clipped"] is None else float(before["clipped"])
+            self._check(before["full"], before["clipped"])
+        else:
+            self._check(self._unclipped)
         self._unclipped, is_known = None, math.isfinite(full) and math.isfinite(clipped)
         if is_known and self._is_unscaled(full, clipped):
             full, is_known = clipped, False
-        self._ended(
-            {
-                "grad_norm": full,
-                "clipped": clipped < full * _LESS if is_known else math.nan,
-                "update_norm": float(moved),
-                "update_ratio": float(moved) / size if size else math.nan,
-            }
-        )
+        return {
+            "grad_norm": full,
+            "clipped": clipped < full * _LESS if is_known else math.nan,
+            "update_norm": float(moved),
+            "update_ratio": float(moved) / size if size else math.nan,
+        }
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:

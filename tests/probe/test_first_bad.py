@@ -112,7 +112,7 @@ def test_training_is_stopped_before_the_optimiser_moves_a_weight():
     ):
         run()
     assert all(map(torch.equal, before, model.parameters()))
-    assert len(recording.to_frame()) == 12  # of the module that was measured
+    assert len(recording.to_frame()) == 18  # of both modules
 
 
 @pytest.mark.parametrize("stops", [True, False])
@@ -144,3 +144,120 @@ def test_a_stopping_recording_looks_at_every_update():
         with pytest.raises(NonFiniteError, match="update 3"):
             model(x * math.nan)
     assert recording.to_frame()["update"].unique().tolist() == [0, 1, 2]
+
+
+def with_bad_weights(stops):
+    """Return a recording of three updates; in the last NaN is in the read-out's gradient."""
+    model = nn.ModuleDict({"rnn": nn.GRU(3, 4), "out": nn.Linear(4, 2)})
+    weights = [*model.parameters()]
+    used = torch.optim.SGD(weights, lr=0.1)
+    with record_gradients(model, optimizer=used, stop_on_nonfinite=stops) as recording:
+        for update in range(3):
+            used.zero_grad()
+            model["out"](model["rnn"](torch.randn(5, 2, 3))[0][-1]).sum().backward()
+            if update == 2:
+                model["out"].weight.grad[0, 0] = math.nan
+            if stops and update == 2:
+                before = [weight.detach().clone() for weight in weights]
+                with pytest.raises(NonFiniteError):
+                    used.step()
+                assert all(map(torch.equal, before, weights))
+            else:
+                used.step()
+    return recording
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_gradient_of_the_weights_that_is_not_finite_is_found_before_its_step(stops):
+    recording = with_bad_weights(stops)
+    assert str(recording.first_bad) == "update 2: the gradient of the weights is not finite"
+    assert "first value that is not finite: update 2" in repr(recording)
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_weight_without_a_gradient_is_none_that_is_not_finite(stops):
+    model, other = nn.GRU(3, 4), nn.Linear(2, 2)
+    used = torch.optim.SGD(other.parameters(), 0.1)
+    with record_gradients(model, optimizer=used, stop_on_nonfinite=stops) as recording:
+        model(torch.randn(5, 2, 3))[0].sum().backward()
+        used.step()
+    assert recording.first_bad is None
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_of_a_closure_the_gradient_of_the_weights_is_found_too(stops):
+    model = nn.GRU(3, 4)
+    used = torch.optim.SGD(model.parameters(), 0.1)
+
+    def closure():
+        model(torch.randn(5, 2, 3))[0].sum().backward()
+        return torch.tensor(0.0)
+
+    model.bias_ih_l0.register_hook(lambda gradient: gradient * math.nan)
+
+    def run():
+        used.step(closure)
+
+    with record_gradients(model, optimizer=used, stop_on_nonfinite=stops) as recording:
+        if stops:
+            with pytest.raises(NonFiniteError, match="update 0: the gradient of the weights"):
+                run()
+        else:
+            run()
+    assert recording.first_bad.call is None
+
+
+def test_where_not_all_updates_are_recorded_the_first_value_is_the_first_of_these():
+    model, x = nn.GRU(3, 4), torch.randn(4, 2, 3)
+    with record_gradients(model, every=2) as recording:
+        for update in range(4):
+            spoilt = x * math.nan if update in (1, 2) else x
+            model(spoilt)[0].sum().backward()
+            with torch.no_grad():
+                for weight in model.parameters():
+                    weight += 1e-3
+    assert recording.first_bad.update == 2
+    assert str(recording.first_bad).endswith("the first among the recorded updates (one in 2)")
+
+
+@pytest.mark.parametrize("stops", [True, False])
+@pytest.mark.parametrize("kind", ["fused", "cell"])
+def test_of_accumulated_calls_a_gradient_comes_before_the_states_of_the_next_call(stops, kind):
+    model = nn.GRU(3, 4) if kind == "fused" else Loop("gru")
+
+    def call(factor=1.0):
+        if kind == "fused":
+            return model(factor * torch.randn(5, 2, 3))[0]
+        return torch.stack(model(T=5, between=lambda t, h: h * factor))
+
+    def run():
+        call().sum().backward()
+        (call()[-1] * math.inf).sum().backward()
+        call(math.nan).sum().backward()
+
+    bad = found_by(stops, model, run, () if kind == "fused" else ["cell"])
+    assert (bad.call, bad.time, bad.is_forward) == (1, 5, False)
+    assert ("cell" if kind == "cell" else "the model") + ", call 1 (from 0), layer 0" in str(bad)
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_of_a_cell_and_a_module_behind_it_the_one_that_the_gradient_reached_first_is_named(stops):
+    model = nn.ModuleDict({"loop": Loop("gru"), "top": nn.GRU(4, 4)})
+
+    def run():
+        states = torch.stack(model["loop"](T=3))
+        (model["top"](states)[0][1] * math.inf).sum().backward()
+
+    bad = found_by(stops, model, run, ["loop.cell"])
+    assert (bad.module, bad.time, bad.is_forward) == ("top", 2, False)
+
+
+def test_a_program_that_leaves_out_a_bad_batch_is_stopped_by_the_next_bad_one_alone():
+    model, x = nn.GRU(3, 4), torch.randn(4, 2, 3)
+    with record_gradients(model, stop_on_nonfinite=True) as recording:
+        with pytest.raises(NonFiniteError):
+            model(x * math.nan)
+        model(x)[0].sum().backward()
+        with pytest.raises(NonFiniteError):
+            (model(x)[0] * math.inf).sum().backward()
+    assert recording.first_bad.is_forward
