@@ -128,6 +128,7 @@ _SAID = [
     "horizon",
     "steps_with_loss",
     "reason",
+    "lost",
 ]
 
 
@@ -159,6 +160,7 @@ def _said(part: pd.DataFrame, *, is_top: bool) -> dict[str, Any]:
         found.horizon,
         int((direct > -math.inf).sum()) if is_known else None,
         found.reason,
+        found.lost,
     )
     return dict(zip(_SAID, values, strict=True))
 
