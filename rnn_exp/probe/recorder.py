@@ -23,6 +23,7 @@ from rnn_exp.probe.modules import (
     refuse_hidden,
     shown,
 )
+from rnn_exp.probe.moves import Counter
 from rnn_exp.probe.outputs import tensors_with_graph
 from rnn_exp.probe.rows import Entry, Rows
 from rnn_exp.probe.stepped import SteppedCalls
@@ -32,7 +33,7 @@ from rnn_exp.probe.torch_names import (
     in_backward,
     in_transform,
 )
-from rnn_exp.probe.updates import Counter, Scale, Steps, Watching
+from rnn_exp.probe.updates import Scale, Steps, Watching
 
 __all__ = ["Recorder"]
 
@@ -83,6 +84,7 @@ class Recorder:
         self._steps = None
         if optimizer is not None:
             self._steps = Steps(optimizer, scale, self._wanted, self._end)
+        self._ends = self._counter if self._steps is None else self._steps
         self._ended = ended
         self.update, self._was_called = 0, False
         self._seen, self._kept, self._reached = (set[nn.Module]() for _ in range(3))
@@ -111,14 +113,12 @@ class Recorder:
                 )
         self.is_open = True
         self._hooks.open()
-        if self._steps is not None:
-            self._steps.open()
+        self._ends.open()
 
     def close(self) -> None:
         """Record no more; rows of the last update are kept, and no hook is left."""
         self._hooks.close()
-        if self._steps is not None:
-            self._steps.close()
+        self._ends.close()
         self.is_open = False
         if self._was_called:
             self.next_update()
