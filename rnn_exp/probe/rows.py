@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rnn_exp.probe.profile import Profile
-from rnn_exp.schema import GRADIENT_STATUSES, TABLES
+from rnn_exp.schema import GRADIENT_STATUSES, TABLES, status_of
 from rnn_exp.storage.files import replace_file
 
 __all__ = ["DIRECTIONS", "Entry", "Rows", "frame_of"]
@@ -24,6 +24,7 @@ _NORMS: Final = tuple(
     for column in TABLES["gradients"].columns
     if column.name not in (*_KEYS, "log10_predicted") and "late" not in column.name
 )
+_MEMORY: Final = "log10_memory"
 _WORDS: Final = np.array([*GRADIENT_STATUSES, None], dtype=object)
 _NO_WORD: Final = np.int8(len(GRADIENT_STATUSES))
 _ROWS_OF_A_PART: Final = 1 << 15
@@ -186,8 +187,7 @@ class Rows:
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Drop the columns of which no module has a number."""
-    empty = [
-        name for name in _NORMS if name in frame and frame[name].isna().all() and "memory" in name
-    ]
-    return frame.drop(columns=empty)
+    """Drop the columns of a memory if no module has one: then none has a status of it."""
+    status = status_of(_MEMORY)
+    has_none = status not in frame or frame[status].isna().all()
+    return frame.drop(columns=[_MEMORY, status], errors="ignore") if has_none else frame
