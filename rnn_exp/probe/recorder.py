@@ -87,7 +87,7 @@ class Recorder:
         self._ends = self._counter if self._steps is None else self._steps
         self._ended = ended
         self.update, self._was_called = 0, False
-        self._seen, self._kept, self._reached = (set[nn.Module]() for _ in range(3))
+        self._seen, self._kept, self._empty, self._reached = (set[nn.Module]() for _ in range(4))
         self._places = itertools.count()
         self.rows = Rows(None) if rows is None else rows
         self.updates: list[dict[str, Any]] = []
@@ -139,6 +139,11 @@ class Recorder:
                 f"no gradient came to {left}: was there a backward pass, and does the loss depend "
                 "on what it returns?"
             )
+        if left := self._shown(self._empty - self._kept):
+            yield (
+                f"nothing could be recorded of {left}: all that it returned was empty, as of a "
+                "batch without sequences, and what is empty has no gradient"
+            )
         if left := self._shown(self.names.keys() - self._seen):
             yield (
                 f"no call of {left} with a graph was seen: is it frozen, was it called under "
@@ -176,8 +181,21 @@ class Recorder:
             "bad": [dataclasses.asdict(each) for each in self.bad],
         }
 
-    def go_on(self, state: Mapping[str, Any]) -> None:
-        """Go on after a state, as if nothing had been."""
+    def go_on(self, state: object) -> None:
+        """Go on after a state, as if nothing had been.
+
+        Raises:
+            RecorderError: for what is no such state.
+        """
+        keys = ("update", "parts", "rows", "updates", "cuts", "bad")
+        if not isinstance(state, Mapping) or (missing := [key for key in keys if key not in state]):
+            came = f"a {type(state).__name__}"
+            if isinstance(state, Mapping):
+                came = f"a mapping without {', '.join(missing)}"
+            raise RecorderError(
+                f"load_state_dict: {came} came, and what is allowed is what state_dict() of a "
+                "recording returned"
+            )
         self.update, self.updates = int(state["update"]), list(state["updates"])
         self.cuts, self.bad = list(state["cuts"]), [BadValue(**each) for each in state["bad"]]
         self.rows.go_on_after(int(state["parts"]))
@@ -216,8 +234,8 @@ class Recorder:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object
     ) -> None:
         """Keep a call of an update that is recorded."""
-        if any(each.numel() for each in tensors_with_graph(result)):
-            self._kept.add(module)
+        if made := tensors_with_graph(result):
+            (self._kept if any(each.numel() for each in made) else self._empty).add(module)
         if module in self._stepped_names:
             for step in self._stepped.after(module, (args, kwargs), result, next(self._places)):
                 if self.watching.stop_on_nonfinite:
@@ -267,7 +285,8 @@ class Recorder:
             return
         calls, why = list(fused), "it begins with the state of a call before, detached from it"
         for name, call in cuts:
-            self.cuts.append({"update": number, "module": name, "call": call, "why": why})
+            # Of all that is recorded calls are counted from 0; `cuts` counts them from 1.
+            self.cuts.append({"update": number, "module": name, "call": call - 1, "why": why})
         for chain in chains:
             calls.append(Profiled(chain.place, chain.name, chain.number, [chain.profile]))
             if chain.why_cut:

@@ -1,6 +1,7 @@
 """The rows that a recording leaves, in memory or on disk as they come."""
 
 import math
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from rnn_exp.fields import SettingError
 from rnn_exp.probe.profile import Profile
 from rnn_exp.schema import GRADIENT_STATUSES, TABLES, status_of
 from rnn_exp.storage.files import replace_file
 
-__all__ = ["DIRECTIONS", "Entry", "Rows", "frame_of"]
+__all__ = ["DIRECTIONS", "Entry", "Rows", "folder_of", "frame_of"]
 
 DIRECTIONS: Final = ("forward", "backward")
 """How a layer reads its sequences."""
@@ -100,6 +102,19 @@ def _column(
         ]
     )
     return _WORDS[whole] if is_status else whole
+
+
+def folder_of(path: object) -> Path | None:
+    """Return the folder that was named; None: none was.
+
+    Raises:
+        SettingError: for what names no folder.
+    """
+    if path is None:
+        return None
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise SettingError("path", path, "the path of a folder, or None")
+    return Path(path)
 
 
 class Rows:
