@@ -14,7 +14,7 @@ from torch import nn
 from rnn_exp.fields import SettingError
 from rnn_exp.probe import BadValue, Recorder, StepsOf, Watching
 from rnn_exp.probe.modules import paths_of, refuse_other
-from rnn_exp.probe.rows import Entry, Rows, frame_of
+from rnn_exp.probe.rows import Entry, Rows, folder_of, frame_of
 from rnn_exp.recordings.curves import curves_of
 from rnn_exp.recordings.line import parts_of
 from rnn_exp.recordings.sentences import html_of, many_losses, sentences_of
@@ -137,11 +137,9 @@ class _Latest:
         tracker: gets its curves.
     """
 
-    def __init__(
-        self, folder: str | Path | None, stream: Stream | None, tracker: Tracker | None
-    ) -> None:
+    def __init__(self, folder: object, stream: Stream | None, tracker: Tracker | None) -> None:
         refuse_other_than_tracker(tracker)
-        self.rows = _LatestRows(None if folder is None else Path(folder))
+        self.rows = _LatestRows(folder_of(folder))
         self._tracker = tracker
         self._line = None if stream is None else Line(stream, "", _SECONDS)
 
@@ -214,7 +212,10 @@ class GradientRecording:
 
     @property
     def cuts(self) -> pd.DataFrame:
-        """A row a call that does not depend on the one before it, or begins with its copy."""
+        """A row a call that does not depend on the one before it, or begins with its copy.
+
+        ``call`` is its number among the calls of its module in that update, from 0.
+        """
         return pd.DataFrame(self._recorder.cuts, columns=["update", "module", "call", "why"])
 
     @property

@@ -272,3 +272,32 @@ def test_the_slope_is_that_of_least_squares():
     lag = np.array([3.0, 4.0, 8.0, 9.0])
     ln_norm = np.array([1.0, -2.0, 0.5, 3.0])
     assert slope(lag, ln_norm) == pytest.approx(np.polyfit(lag, ln_norm, 1)[0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (["underflow"] * 9, "underflow from lag 11 on"),
+        (["inf"] * 9, "infinite in training from lag 11 on"),
+        (
+            ["ok", *["underflow"] * 8],
+            "underflow at lag 11, and not at every lag after it",
+        ),
+    ],
+)
+def test_a_norm_that_training_lost_is_told_with_its_lag_where_its_true_value_is_known(
+    status, words
+):
+    found = summarize(line(0.5, 20), [*status, *["ok"] * 11])
+
+    assert (found.verdict, found.lost) == ("vanishing", words)
+    assert found.rate == pytest.approx(0.5)
+    assert summarize(line(0.5, 20), ["ok"] * 20).lost == ""
+
+
+def test_of_what_is_lost_twice_both_lags_are_told():
+    norms = np.append(np.full(5, -math.inf), line(0.5, 20)[5:])
+
+    found = summarize(norms, [*["zero"] * 5, *["underflow"] * 4, *["ok"] * 11])
+
+    assert found.lost == "underflow from lag 11 on, exactly zero from lag 15 on"

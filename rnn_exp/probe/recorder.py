@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rnn_exp.probe.bad import BadValue, Findings, NonFiniteError, Profiled
+from rnn_exp.probe.doubts import Doubts
 from rnn_exp.probe.fused import FusedCalls
 from rnn_exp.probe.hooks import Hooks
 from rnn_exp.probe.measured import Measured
@@ -19,16 +20,15 @@ from rnn_exp.probe.modules import (
     RecorderError,
     called_modules,
     fused_modules,
-    modules_that_came,
     refuse_hidden,
-    shown,
 )
+from rnn_exp.probe.moves import Counter
 from rnn_exp.probe.outputs import tensors_with_graph
 from rnn_exp.probe.rows import Entry, Rows
 from rnn_exp.probe.stepped import SteppedCalls
 from rnn_exp.probe.steps import Step
 from rnn_exp.probe.torch_names import after_backward, aside, autocast_of, in_backward, in_transform
-from rnn_exp.probe.updates import Counter, Scale, Steps, Watching
+from rnn_exp.probe.updates import Scale, Steps, Watching
 
 __all__ = ["Recorder"]
 
@@ -80,9 +80,10 @@ class Recorder:
         if optimizer is not None:
             add, stops = self._add_weights, watching.stop_on_nonfinite
             self._steps = Steps(optimizer, scale, self._wanted, self._end, add, stops=stops)
+        self._ends = self._counter if self._steps is None else self._steps
         self._ended = ended
         self.update, self._was_called = 0, False
-        self._seen, self._kept, self._reached = (set[nn.Module]() for _ in range(3))
+        self._doubts = Doubts(model, self.names, self._steps)
         self._findings = Findings(1 if watching.stop_on_nonfinite else watching.every)
         self.rows = Rows(None) if rows is None else rows
         self.updates: list[dict[str, Any]] = []
@@ -108,14 +109,12 @@ class Recorder:
                 )
         self.is_open = True
         self._hooks.open()
-        if self._steps is not None:
-            self._steps.open()
+        self._ends.open()
 
     def close(self) -> None:
         """Record no more; rows of the last update are kept, and no hook is left."""
         self._hooks.close()
-        if self._steps is not None:
-            self._steps.close()
+        self._ends.close()
         self.is_open = False
         if self._was_called:
             self.next_update()
@@ -124,37 +123,7 @@ class Recorder:
     def doubts(self) -> Iterator[str]:
         """Yield what was seen of no use: modules without a call or gradient, a still optimizer."""
         yield from self._stepped.choices()
-        if came := modules_that_came(self.model, self.names):
-            yield (
-                f"{', '.join(came)} came into the model after this recording was made, and is not "
-                "in it: make a recording of the model as it is then"
-            )
-        if self.bad:
-            return
-        if left := self._shown(self._kept - self._reached):
-            yield (
-                f"no gradient came to {left}: was there a backward pass, and does the loss depend "
-                "on what it returns?"
-            )
-        if left := self._shown(self.names.keys() - self._seen):
-            yield (
-                f"no call of {left} with a graph was seen: is it frozen, was it called under "
-                "no_grad, or not called at all? What torch.compile has put into its graph calls "
-                "no hooks: let some updates call the model itself, not what torch.compile returned"
-            )
-        if self._steps is not None and self._steps.divided_by:
-            yield (
-                f"all gradients were divided by {self._steps.divided_by:.0f} before a step: if a "
-                "GradScaler did it, scaler= takes its factor out of what is recorded"
-            )
-        if self._steps is not None and not self._steps.made and self._reached:
-            yield (
-                "the optimizer that was given made no step, so all was recorded as one update: "
-                "does another one train the model?"
-            )
-
-    def _shown(self, modules: Collection[nn.Module]) -> str:
-        return ", ".join(shown(name, each) for each, name in self.names.items() if each in modules)
+        yield from self._doubts.words(is_bad=bool(self.bad))
 
     def next_update(self) -> None:
         """End an update: for programs that move weights in a way that cannot be seen."""
@@ -173,8 +142,21 @@ class Recorder:
             "bad": [dataclasses.asdict(each) for each in self.bad],
         }
 
-    def go_on(self, state: Mapping[str, Any]) -> None:
-        """Go on after a state, as if nothing had been."""
+    def go_on(self, state: object) -> None:
+        """Go on after a state, as if nothing had been.
+
+        Raises:
+            RecorderError: for what is no such state.
+        """
+        keys = ("update", "parts", "rows", "updates", "cuts", "bad")
+        if not isinstance(state, Mapping) or (missing := [key for key in keys if key not in state]):
+            came = f"a {type(state).__name__}"
+            if isinstance(state, Mapping):
+                came = f"a mapping without {', '.join(missing)}"
+            raise RecorderError(
+                f"load_state_dict: {came} came, and what is allowed is what state_dict() of a "
+                "recording returned"
+            )
         self.update, self.updates = int(state["update"]), list(state["updates"])
         self.cuts, self.bad = list(state["cuts"]), [BadValue(**each) for each in state["bad"]]
         self.rows.go_on_after(int(state["parts"]))
@@ -203,8 +185,8 @@ class Recorder:
             return
         if torch.is_grad_enabled():
             self._was_called = True
-            if module not in self._seen and tensors_with_graph(result):
-                self._seen.add(module)
+            if not self._doubts.has_seen(module) and tensors_with_graph(result):
+                self._doubts.see(module)
         if self._wanted():
             autocast = autocast_of(module)
             with aside():
@@ -219,8 +201,7 @@ class Recorder:
         autocast: torch.dtype | None,
     ) -> None:
         """Keep a call of an update that is recorded; ``autocast``: its precision, None: off."""
-        if any(each.numel() for each in tensors_with_graph(result)):
-            self._kept.add(module)
+        self._doubts.keep(module, tensors_with_graph(result))
         if module in self._stepped_names:
             place = self._findings.place()
             for step in self._stepped.after(module, (args, kwargs), result, place):
@@ -253,7 +234,7 @@ class Recorder:
             after_backward(functools.partial(after_backward, self._stop))
 
     def _note_gradient(self, module: nn.Module) -> None:
-        self._reached.add(module)
+        self._doubts.reach(module)
         if self._steps is not None:
             self._steps.ask_for_norm()
 
@@ -285,7 +266,8 @@ class Recorder:
             return
         calls, why = list(fused), "it begins with the state of a call before, detached from it"
         for name, call in cuts:
-            self.cuts.append({"update": number, "module": name, "call": call, "why": why})
+            # Of all that is recorded calls are counted from 0; `cuts` counts them from 1.
+            self.cuts.append({"update": number, "module": name, "call": call - 1, "why": why})
         for chain in chains:
             calls.append(Profiled(chain.place, chain.name, chain.number, [chain.profile]))
             self._findings.add_chain(number, calls[-1], chain.steps)

@@ -1,6 +1,7 @@
 """The rows that a recording leaves, in memory or on disk as they come."""
 
 import math
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from rnn_exp.fields import SettingError
 from rnn_exp.probe.profile import Profile
-from rnn_exp.schema import GRADIENT_STATUSES, TABLES
+from rnn_exp.schema import GRADIENT_STATUSES, TABLES, status_of
 from rnn_exp.storage.files import replace_file
 
-__all__ = ["DIRECTIONS", "Entry", "Rows", "frame_of"]
+__all__ = ["DIRECTIONS", "Entry", "Rows", "folder_of", "frame_of"]
 
 DIRECTIONS: Final = ("forward", "backward")
 """How a layer reads its sequences."""
@@ -24,6 +26,7 @@ _NORMS: Final = tuple(
     for column in TABLES["gradients"].columns
     if column.name not in (*_KEYS, "log10_predicted") and "late" not in column.name
 )
+_MEMORY: Final = "log10_memory"
 _WORDS: Final = np.array([*GRADIENT_STATUSES, None], dtype=object)
 _NO_WORD: Final = np.int8(len(GRADIENT_STATUSES))
 _ROWS_OF_A_PART: Final = 1 << 15
@@ -99,6 +102,19 @@ def _column(
         ]
     )
     return _WORDS[whole] if is_status else whole
+
+
+def folder_of(path: object) -> Path | None:
+    """Return the folder that was named; None: none was.
+
+    Raises:
+        SettingError: for what names no folder.
+    """
+    if path is None:
+        return None
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise SettingError("path", path, "the path of a folder, or None")
+    return Path(path)
 
 
 class Rows:
@@ -186,8 +202,7 @@ class Rows:
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Drop the columns of which no module has a number."""
-    empty = [
-        name for name in _NORMS if name in frame and frame[name].isna().all() and "memory" in name
-    ]
-    return frame.drop(columns=empty)
+    """Drop the columns of a memory if no module has one: then none has a status of it."""
+    status = status_of(_MEMORY)
+    has_none = status not in frame or frame[status].isna().all()
+    return frame.drop(columns=[_MEMORY, status], errors="ignore") if has_none else frame

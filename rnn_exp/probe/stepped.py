@@ -47,7 +47,7 @@ class Chain:
         name: of the module.
         place: of its first call among all calls of this update.
         number: of the chain, of this module in this update.
-        first: the number of its first call in this update, from 1.
+        first: the number of its first call in this update, from 0.
         profile: by call.
         steps: the calls.
         why_cut: why the chain begins here and not at the call before; empty: there was none.
@@ -254,9 +254,9 @@ def _edges(step: Step) -> dict[Edge, str]:
 
 
 def _chains(steps: list[Step]) -> Iterator[tuple[int, list[Step]]]:
-    """Return the connected calls, each with the number of its first one, from 1."""
+    """Return the connected calls, each with the number of its first one, from 0."""
     found: dict[int, tuple[int, list[Step]]] = {}
-    for number, step in enumerate(steps, start=1):
+    for number, step in enumerate(steps):
         found.setdefault(step.chain, (number, []))[1].append(step)
     yield from found.values()
 

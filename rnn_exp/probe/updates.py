@@ -1,32 +1,23 @@
-"""Where one update ends and the next begins, and what an optimiser makes of the gradient.
+"""What is recorded of updates, and what an optimiser that was given makes of the gradient.
 
-Without an optimiser an update ends when the weights have moved: torch counts how often a tensor was
-changed in place. With one it ends with its step, and its gradient's norm is known before and after
-clipping, and how far the weights move.
+An update ends with its step, and its gradient's norm is known before and after clipping, and how
+far the weights move. Without it weights that move end an update (`moves`).
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from rnn_exp.fields import SettingError
-from rnn_exp.probe.torch_names import (
-    after_backward,
-    aside,
-    backward_number,
-    counts_of_changes,
-    weights_by_name,
-)
+from rnn_exp.probe.torch_names import after_backward, aside, backward_number
 
-__all__ = ["Counter", "Scale", "Steps", "Watching"]
+__all__ = ["Scale", "Steps", "Watching"]
 
-_FEW: Final = 8
 _LEAST_SCALE: Final = 1024.0
 _LESS: Final = 1 - 1e-5  # what rounding may take off a norm that nobody has clipped
 
@@ -53,82 +44,6 @@ class Watching:
     def wanted(self, update: int) -> bool:
         """Say whether an update is recorded."""
         return self.stop_on_nonfinite or update % self.every == 0
-
-
-class Counter:
-    """Counts updates by the weights of a model: they have moved since a forward pass.
-
-    A few of them are looked at: an optimiser moves all of its own at once. A program that moves
-    ``weight.data`` is one that torch's count misses: of the modules that are recorded a few numbers
-    are compared too, on a CPU alone, as a GPU would be waited for.
-
-    Args:
-        model: any module.
-        recorded: the modules of it that are recorded.
-    """
-
-    def __init__(self, model: nn.Module, recorded: Iterable[nn.Module]) -> None:
-        places = _places_of(model)
-        own = [each[-1] for module in recorded if (each := _places_of(module))]
-        self._looked_at = [*places[:: max(1, len(places) // _FEW)], *own[:_FEW]]
-        self._samples = [_Sample(*place) for place in own[:_FEW]]
-        self._seen: tuple[list[int], ...] | None = None
-        self._bits: list[bytes] = []
-
-    def has_moved(self) -> bool:
-        """Say whether weights have moved since this was last asked; True the first time.
-
-        It is asked before every call of a module that is recorded, so it has to be quick.
-        """
-        there = [
-            where for weights, name in self._looked_at if (where := weights.get(name)) is not None
-        ]
-        seen = list(map(id, there)), counts_of_changes(there)
-        bits = [sample.bits() for sample in self._samples]
-        moved = seen != self._seen or bits != self._bits
-        self._seen, self._bits = seen, bits
-        return moved
-
-
-Weights = dict[str, nn.Parameter | None]
-
-
-class _Sample:
-    """The bits of some numbers of a weight on a CPU, from all over it; it is read very often."""
-
-    def __init__(self, weights: Weights, name: str) -> None:
-        self._weights, self._name = weights, name
-        self._place, self._view = 0, np.empty(0)
-
-    def bits(self) -> bytes:
-        weight = self._weights.get(self._name)
-        if type(weight) is not nn.Parameter or not weight.is_cpu:
-            return b""
-        if weight.data_ptr() != self._place:
-            self._place, self._view = weight.data_ptr(), _few_of(weight)
-        return self._view.tobytes()
-
-
-def _few_of(weight: nn.Parameter) -> np.ndarray:
-    """Return some numbers of a weight, as they are at any time; none if they lie apart."""
-    if not weight.is_contiguous():
-        return np.empty(0)
-    with aside():
-        numbers = weight.detach()
-        if numbers.dtype == torch.bfloat16:  # numpy has none
-            numbers = numbers.view(torch.int16)
-        flat: np.ndarray = numbers.numpy().ravel()
-    return flat[:: max(1, len(flat) // _FEW)]
-
-
-def _places_of(model: nn.Module) -> list[tuple[Weights, str]]:
-    """Return where the weights that are trained lie."""
-    return [
-        (weights_by_name(module), name)
-        for module in model.modules()
-        for name, weight in module.named_parameters(recurse=False)
-        if weight.requires_grad
-    ]
 
 
 class Scale:

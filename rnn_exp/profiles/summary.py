@@ -54,6 +54,7 @@ class Summary:
         reason: why, in a clause.
         lags: the lag of the first time step, T − 1.
         lost_at: the lag at which the profile ends, as it is zero, cut off or not finite from there.
+        lost: where training lost the gradient, in a clause with the lag; empty: nowhere.
     """
 
     log10_change: float
@@ -68,6 +69,7 @@ class Summary:
     reason: str
     lags: int
     lost_at: int | None = None
+    lost: str = ""
 
     @property
     def rate(self) -> float:
@@ -147,7 +149,25 @@ def summarize(log10_norms: np.ndarray, statuses: Sequence[str] | np.ndarray) -> 
         reason=reason,
         lags=len(by_lag) - 1,
         lost_at=None if lost is None else end,
+        lost=", ".join(filter(None, [_unseen(words[:end], words), reason if lost else ""])),
     )
+
+
+def _unseen(known: Sequence[str], words: Sequence[str]) -> str:
+    """Say from which lag on training lost a norm whose true value is known.
+
+    Args:
+        known: the status of each lag before the profile ends.
+        words: of all lags.
+    """
+    lag = next((lag for lag, word in enumerate(known) if word != "ok"), None)
+    if lag is None:
+        return ""
+    word = words[lag]
+    what = {"inf": "infinite in training", "nan": "not a number in training"}.get(word, word)
+    if "ok" in words[lag:]:
+        return f"{what} at lag {lag}, and not at every lag after it"
+    return f"{what} from lag {lag} on"
 
 
 def middle(by_lag: np.ndarray) -> np.ndarray:

@@ -78,6 +78,7 @@ def parts_of(latest: pd.DataFrame) -> list[str]:
     update, name = int(drawn["update"].iloc[0]), drawn["name"].iloc[0]
     return [
         f"update {update} {curve} {found.verdict}",
+        *filter(None, [found.lost]),
         f"in {name}",
         *_rate(found),
         *_counted(others),
@@ -89,7 +90,7 @@ def parts_of(latest: pd.DataFrame) -> list[str]:
 
 def _rate(found: Summary) -> list[str]:
     if math.isnan(found.rate):
-        return [found.reason]
+        return [] if found.reason in found.lost else [found.reason]
     return [rate(found.rate), f"95 % {number(found.rate_low)} to {number(found.rate_high)}"]
 
 

@@ -29,6 +29,7 @@ _HEADINGS: Final = (
     "half-life or doubling time",
     "horizon",
     "steps with a loss",
+    "lost",
     "why",
 )
 _UNKNOWN: Final = "-"
@@ -47,6 +48,10 @@ class Said(Protocol):
         """Why, in a clause."""
 
     @property
+    def lost(self) -> str:
+        """Where training lost the gradient, in a clause; empty: nowhere."""
+
+    @property
     def rate(self) -> float:
         """The factor per step back in time."""
 
@@ -60,7 +65,9 @@ class Said(Protocol):
 
 
 def verdict_words(said: Said) -> str:
-    """Say the verdict on a profile, with its rate and interval, or why there is none.
+    """Say the verdict on a profile, where the gradient is lost, and the rate with its interval.
+
+    Without a rate, or a verdict, it says why.
 
     Args:
         said: of one profile.
@@ -73,9 +80,14 @@ def verdict_words(said: Said) -> str:
         'vanishing, keeps 50 % of its size per step'
         >>> verdict_words(summarize(halving[:1], ["ok"]))
         'undetermined (one time step has no lag)'
+        >>> lost = np.append(np.full(9, -np.inf), halving[-11:])
+        >>> verdict_words(summarize(lost, ["zero"] * 9 + ["ok"] * 11))
+        'vanishing (exactly zero from lag 11 on), keeps 50 % of its size per step'
     """
     unsure = said.verdict == "undetermined" or math.isnan(said.rate)
-    words = f"{said.verdict} ({said.reason})" if unsure else said.verdict
+    why = said.reason if unsure and said.reason not in said.lost else ""
+    clauses = "; ".join(filter(None, [why, said.lost]))
+    words = f"{said.verdict} ({clauses})" if clauses else said.verdict
     if math.isnan(said.rate):
         return words
     return f"{words}, {rate_with_interval(said.rate, said.rate_low, said.rate_high)}"
@@ -152,7 +164,7 @@ def html_of(summary: pd.DataFrame) -> str:
     return str(small.to_html(index=False, border=0))
 
 
-_SMALL: Final = ("verdict", "rate (95 %)", "change", "horizon")
+_SMALL: Final = ("verdict", "rate (95 %)", "change", "horizon", "lost")
 
 
 def _text(row: Any) -> tuple[str, ...]:  # noqa: ANN401 - a row of a table
@@ -172,6 +184,7 @@ def _text(row: Any) -> tuple[str, ...]:  # noqa: ANN401 - a row of a table
         lags or _UNKNOWN,
         horizon,
         _whole(row.steps_with_loss),
+        row.lost or _UNKNOWN,
         row.reason,
     )
 

@@ -51,9 +51,16 @@ NO_VALUE = ("inf", "nan")
 
 
 def carrier_of(rows: pd.DataFrame | Mapping[str, np.ndarray]) -> str:
-    """Return the column that shows how far back a gradient reaches: ∂L/∂c_t where there is a c."""
-    there = (name for name in CARRIERS if name in rows and not np.all(pd.isna(rows[name])))
+    """Return the column that shows how far back a gradient reaches: ∂L/∂c_t where there is a c.
+
+    Its status says whether there is one: a norm may be NaN at every time step.
+    """
+    there = (name for name in CARRIERS if name in rows and _has_status(rows, status_of(name)))
     return next(there, "log10_total")
+
+
+def _has_status(rows: pd.DataFrame | Mapping[str, np.ndarray], status: str) -> bool:
+    return status in rows and not np.all(pd.isna(rows[status]))
 
 
 def gradient_name(column: str) -> str:
@@ -128,6 +135,7 @@ _SAID = [
     "horizon",
     "steps_with_loss",
     "reason",
+    "lost",
 ]
 
 
@@ -159,6 +167,7 @@ def _said(part: pd.DataFrame, *, is_top: bool) -> dict[str, Any]:
         found.horizon,
         int((direct > -math.inf).sum()) if is_known else None,
         found.reason,
+        found.lost,
     )
     return dict(zip(_SAID, values, strict=True))
 

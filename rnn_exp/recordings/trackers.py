@@ -53,8 +53,9 @@ def refuse_other_than_tracker(given: object) -> None:
     Raises:
         SettingError: saying what came and what a tracker is.
     """
-    if given is not None and not isinstance(given, Tracker):
-        raise SettingError("tracker", given, "an object with log(step, values), or None")
+    if given is not None and (isinstance(given, type) or not isinstance(given, Tracker)):
+        came = f"the class {given.__name__}" if isinstance(given, type) else given
+        raise SettingError("tracker", came, "an object with log(step, values), or None")
 
 
 class TensorBoard:

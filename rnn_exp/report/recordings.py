@@ -157,7 +157,7 @@ def _clipping(updates: pd.DataFrame) -> str:
 def _cuts(cuts: pd.DataFrame) -> list[str]:
     """Say where chains of calls are cut, those of several updates in one line."""
     return [
-        f"{module or 'the model'}, call {call}: {why} (at {plural(len(part), 'update')}, "
+        f"{module or 'the model'}, call {call} (from 0): {why} (at {plural(len(part), 'update')}, "
         f"first at update {part['update'].min()})"
         for (module, call, why), part in cuts.groupby(["module", "call", "why"], sort=False)
     ]

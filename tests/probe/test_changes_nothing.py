@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parametrizations
+from torch.optim.optimizer import _global_optimizer_post_hooks as optimizer_hooks
 from torch.utils.checkpoint import (
     CheckpointPolicy,
     checkpoint,
@@ -322,6 +323,74 @@ def test_weights_that_are_replaced_or_moved_behind_the_back_of_torch_end_an_upda
                 model.load_state_dict(state, assign=True)
     calls = recording.to_frame().groupby("update")["call"].nunique()
     assert calls.to_dict() == {0: 2, 1: 2, 2: 2, 3: 2, 4: 2}
+
+
+class Deep(nn.Module):
+    """A GRU in front of many layers, so many that not each of their weights can be looked at."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru = nn.GRU(3, 4)
+        self.layers = nn.Sequential(*(nn.Linear(4, 4) for _ in range(20)))
+
+    def forward(self, x):
+        return self.layers(self.gru(x)[0])
+
+
+def moved_by_hand(weights):
+    with torch.no_grad():
+        for weight in weights:
+            weight -= 0.1 * weight.grad
+
+
+STEPS = {
+    "SGD": lambda weights: torch.optim.SGD(weights, 0.1).step,
+    "fused Adam": lambda weights: torch.optim.Adam(weights, 0.1, fused=True).step,
+    "foreach Adam": lambda weights: torch.optim.Adam(weights, 0.1, foreach=True).step,
+    "by hand": lambda weights: functools.partial(moved_by_hand, weights),
+}
+
+
+@pytest.mark.parametrize("way", STEPS)
+@pytest.mark.parametrize("layer", [2, 7, 11])
+def test_an_update_that_moves_one_layer_of_many_ends(way, layer):
+    model = Deep()
+    step = STEPS[way](list(model.layers[layer].parameters()))
+    with record_gradients(model) as recording:
+        for _ in range(3):
+            for _ in range(2):  # gradients are added up
+                model(torch.randn(5, 2, 3)).square().mean().backward()
+            step()
+    calls = recording.to_frame().groupby("update")["call"].nunique()
+    assert calls.to_dict() == {0: 2, 1: 2, 2: 2}
+
+
+@pytest.mark.parametrize("way", STEPS)
+def test_weights_that_are_trained_only_from_some_update_on_end_updates_too(way):
+    model = Deep().requires_grad_(False)
+    with record_gradients(model) as recording:
+        model.requires_grad_(True)
+        step = STEPS[way](list(model.layers[3].parameters()))
+        for _ in range(3):
+            model(torch.randn(5, 2, 3)).square().mean().backward()
+            step()
+    assert recording.to_frame()["update"].unique().tolist() == [0, 1, 2]
+
+
+def test_steps_of_others_and_weights_that_are_not_trained_end_no_update():
+    model, other, average = Deep(), nn.Linear(2, 2), nn.Linear(2, 2).requires_grad_(False)
+    model.average = average
+    optimizer = torch.optim.SGD(other.parameters(), 0.1)
+    idle = torch.optim.SGD(model.layers.parameters(), 0.1)
+    with record_gradients(model) as recording:
+        for _ in range(3):
+            idle.step()  # there is no gradient yet
+            other(torch.ones(2)).sum().backward()
+            optimizer.step()
+            average.weight.mul_(0.9)
+            model.gru(torch.randn(5, 2, 3))[0].mean().backward()
+    assert recording.to_frame()["update"].unique().tolist() == [0]
+    assert not optimizer_hooks
 
 
 def test_two_recordings_of_one_model_see_the_same():

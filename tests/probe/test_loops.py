@@ -251,7 +251,7 @@ def test_a_state_that_was_detached_is_a_cut_and_one_of_a_window_before_is_none(n
             0
         ].sum().backward()
     [cut] = recording.cuts.to_dict("records")
-    assert (cut["module"], cut["call"]) == ("", 4)
+    assert (cut["module"], cut["call"]) == ("", 3)
     assert "detached" in cut["why"]
     assert recording.to_frame().groupby("call")["time"].max().to_dict() == {3: 2, 5: 4, 6: 4, 7: 4}
 

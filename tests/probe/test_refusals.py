@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from rnn_exp import RecorderError, RecordingWarning, SettingError, record_gradients
+from rnn_exp import (
+    GradientRecording,
+    RecorderError,
+    RecordingWarning,
+    SettingError,
+    TensorBoard,
+    record_gradients,
+)
 
 
 class Own(nn.LSTM):
@@ -41,6 +48,7 @@ def under_transform(model):
 
 
 unchecked = inspect.unwrap(record_gradients)  # these tests check types before anything is called
+unchecked_state = inspect.unwrap(GradientRecording.load_state_dict)
 
 REFUSED = {
     "nothing": (lambda: record_gradients(nn.Linear(3, 4)), "there is no nn.RNN.*modules are: none"),
@@ -117,6 +125,21 @@ REFUSED = {
         lambda: unchecked(nn.Sequential(nn.GRUCell(3, 4)), steps_of={"0": 1.5}),
         "steps_of=.'0': ….: a float came, and what is allowed is the place of the state",
     ),
+    "a number as a path": (lambda: unchecked(nn.GRU(3, 4), path=5), "path=5 is not possible"),
+    "no path": (lambda: record_gradients(nn.GRU(3, 4), path=""), "path= is not possible.*folder"),
+    "bytes": (lambda: unchecked(nn.GRU(3, 4), path=b"rows"), "path=.*rows.* is not possible"),
+    "a class of trackers": (
+        lambda: unchecked(nn.GRU(3, 4), tracker=TensorBoard),
+        "tracker=the class TensorBoard is not possible: allowed is an object with log",
+    ),
+    "no state": (
+        lambda: record_gradients(nn.GRU(3, 4)).load_state_dict({}),
+        "load_state_dict: a mapping without update, parts, rows, updates, cuts, bad came",
+    ),
+    "a list as a state": (
+        lambda: unchecked_state(record_gradients(nn.GRU(3, 4)), [1]),
+        r"load_state_dict: a list came, and what is allowed is what state_dict\(\)",
+    ),
     "every": (lambda: record_gradients(nn.GRU(3, 4), every=0), "every.*0.*whole number from 1"),
     "every word": (lambda: record_gradients(nn.GRU(3, 4), every=True), "every.*whole number"),
 }
@@ -175,9 +198,12 @@ def test_weights_that_move_within_a_backward_pass_are_refused():
         model(x)[0].sum().backward()
 
 
-def test_a_batch_of_no_sequences_leaves_no_row():
+def test_a_batch_of_no_sequences_leaves_no_row_and_a_warning_says_why():
     model = nn.GRU(3, 4)
-    with record_gradients(model) as recording:
+    with (
+        pytest.warns(RecordingWarning, match=r"nothing could be recorded of .*a batch without seq"),
+        record_gradients(model) as recording,
+    ):
         model(torch.zeros(5, 0, 3))[0].sum().backward()
     assert recording.to_frame().empty
 

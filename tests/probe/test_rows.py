@@ -187,3 +187,24 @@ def test_a_table_of_many_entries_is_those_of_each_below_each_other():
     backward = whole[(whole["direction"] == "backward") & (whole["update"] == 1)]
     assert backward["time"].tolist() == [3, 2, 1]
     assert whole["status_memory"].notna().tolist() == (whole["module"] == "lstm").tolist()
+
+
+def test_a_memory_that_is_nan_throughout_stays_the_gradient_that_is_told():
+    model = nn.LSTM(3, 4)
+    nn.init.constant_(model.weight_ih_l0, math.nan)
+    with record_gradients(model) as recording:
+        model(torch.ones(8, 2, 3))[0][-1].sum().backward()
+    frame = recording.to_frame()
+    assert frame["log10_memory"].isna().all()
+    assert set(frame["status_memory"]) == {"nan"}
+    [said] = recording.summary().to_dict("records")
+    assert said["gradient"] == "∂L/∂c_t"
+    assert "∂L/∂c_t" in recording.line()
+    assert "undetermined (not a number from lag 0 on)" in str(recording)
+
+
+def test_a_network_without_a_memory_has_no_columns_of_one():
+    model, _ = made(nn.GRU)
+    with record_gradients(model) as recording:
+        trained(model, range(1))
+    assert not [name for name in recording.to_frame() if "memory" in name]

@@ -148,7 +148,7 @@ def test_a_chain_that_is_cut_is_two_and_it_is_said_at_which_call(kind, name):
     with record_gradients(model, steps_of=["cell"]) as recording:
         model(between=at(4, CUTS[name]))[-1].square().sum().backward()
     [cut] = recording.cuts.to_dict("records")
-    assert (cut["update"], cut["module"], cut["call"]) == (0, "cell", 4)
+    assert (cut["update"], cut["module"], cut["call"]) == (0, "cell", 3)
     assert "does not depend on the call before" in cut["why"]
     frame = recording.to_frame()
     assert frame["call"].tolist() == [0, 0, 0, 1, 1, 1]
@@ -204,7 +204,7 @@ def test_a_call_under_no_grad_is_named_as_such():
 
     with record_gradients(model, steps_of=["cell"]) as recording:
         model(between=between)[-1].sum().backward()
-    assert recording.cuts["call"].tolist() == [3, 4]
+    assert recording.cuts["call"].tolist() == [2, 3]
     assert "no_grad" in recording.cuts["why"][0]
     assert "the call before it has no graph" in recording.cuts["why"][1]
 
@@ -229,7 +229,7 @@ def test_two_sequences_of_one_loss_are_told_apart_from_one_that_is_cut_by_their_
     with record_gradients(model, steps_of=["cell"]) as recording:
         (model(T=3)[-1].sum() + model(T=2)[-1].sum()).backward()
     [cut] = recording.cuts.to_dict("records")
-    assert cut["call"] == 4
+    assert cut["call"] == 3
     assert "a new sequence" in cut["why"]
     assert set(recording.to_frame()["status"]) == {"ok"}
 
@@ -434,7 +434,7 @@ def test_of_a_state_that_is_kept_inside_it_is_said_what_was_looked_at():
     model = nn.ModuleDict({"block": Inside()})
     with record_gradients(model, steps_of=["block"]) as recording:
         sum(model["block"](torch.randn(2, 3))[0].sum() for _ in range(3)).backward()
-    assert recording.cuts["call"].tolist() == [2, 3]
+    assert recording.cuts["call"].tolist() == [1, 2]
     assert "('0' and '1')" in recording.cuts["why"][0]
     assert "kept inside" in recording.cuts["why"][0]
 
@@ -482,7 +482,7 @@ def test_loops_side_by_side_are_each_a_chain():
     assert frame["time"].tolist() == [1, 2, 3, 1, 2, 3]
     wanted = [rms(parts[number].grad, 2) for number in (0, 1) for parts in kept]
     np.testing.assert_allclose(frame["log10_total"], wanted, atol=1e-6)
-    assert recording.cuts["call"].tolist() == [2]  # of one loss: where the second one begins
+    assert recording.cuts["call"].tolist() == [1]  # of one loss: where the second one begins
 
 
 def test_calls_of_different_batches_have_each_its_own_mean():

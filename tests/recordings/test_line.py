@@ -57,6 +57,16 @@ def test_the_line_says_what_its_signs_are_where_they_occur():
     assert parts_of(NOTHING) == ["nothing recorded yet"]
 
 
+def test_the_line_says_where_the_gradient_is_lost_before_its_rate():
+    lost = dict.fromkeys(range(11, 20), (-math.inf, "zero"))
+
+    first, where, _, rate, *_ = parts_of(rows(0.5, 20, lost=lost))
+
+    assert first.endswith(" vanishing")
+    assert where == "exactly zero from lag 11 on"
+    assert rate == "keeps 50 % of its size per step"
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

@@ -108,6 +108,29 @@ def test_what_is_undetermined_says_why():
     assert "undetermined (not a number from lag 3 on)" in answer
 
 
+@pytest.mark.parametrize(
+    ("norm", "status", "words"),
+    [
+        (-math.inf, "zero", "exactly zero from lag 11 on"),
+        (-math.inf, "cut_off", "cut off at lag 11 by truncated backpropagation"),
+        (math.nan, "nan", "not a number from lag 11 on"),
+        (math.inf, "inf", "not finite from lag 11 on"),
+        (None, "underflow", "underflow from lag 11 on"),  # its true norm is known
+    ],
+)
+def test_a_sentence_says_where_the_gradient_is_lost_beside_the_rate(norm, status, words):
+    true = [lag * math.log10(0.5) if norm is None else norm for lag in range(11, 20)]
+    said = summary(rows(lost={lag: (each, status) for lag, each in enumerate(true, 11)}))
+
+    [sentence], [answer] = sentences_of(said), answers_of(said)
+
+    for each in (sentence, answer):
+        assert each.count(f"({words})") == 1
+        assert "of its size per step" in each
+    assert text_of(said)["lost"].tolist() == [words]
+    assert words in html_of(said)
+
+
 @pytest.mark.parametrize("words", [answers_of, sentences_of, text_of, html_of])
 def test_of_nothing_there_is_nothing_to_say(words):
     said = words(summary(NOTHING))

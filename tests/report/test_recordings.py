@@ -153,7 +153,7 @@ def test_cuts_of_several_updates_are_one_line(words):
 
     said = words(rows(), cuts=cuts)
 
-    assert "core, call 26: a detach (at 3 updates, first at update 0)" in said
+    assert "core, call 26 (from 0): a detach (at 3 updates, first at update 0)" in said
 
 
 def clipped(*norms):
