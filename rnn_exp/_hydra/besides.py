@@ -6,13 +6,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnn_exp.recordings.trackers import Tracking
 from rnn_exp.storage.objective import Objective
-from rnn_exp.storage.study import StudyPage
+from rnn_exp.storage.study import StudyPage, built_in_page
 
 __all__ = [
     "BESIDES",
     "PAGE",
     "objective_from_config",
     "page_from_config",
+    "refuse_unknown_figures",
     "tracking_from_config",
 ]
 
@@ -49,3 +50,22 @@ def page_from_config(config: DictConfig) -> StudyPage:
     """
     said: Any = OmegaConf.to_container(config.get(PAGE) or OmegaConf.create({}), resolve=False)
     return StudyPage.of(said)
+
+
+def refuse_unknown_figures(page: StudyPage, study: str | None) -> None:
+    """Refuse a figure that there is not, before anything is trained.
+
+    Those of this package's own studies are there; to look at others takes two seconds of imports.
+
+    Args:
+        page: what a study's page asks and shows.
+        study: the study that was chosen; None: none was.
+
+    Raises:
+        SettingError: for the first figure that there is not.
+    """
+    if page.figures is None or page.figures == built_in_page(study or "").figures:
+        return
+    from rnn_exp.figures import of_page
+
+    of_page(page.figures)

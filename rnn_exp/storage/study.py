@@ -21,7 +21,7 @@ from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.walk import find
 from rnn_exp.words import listing
 
-__all__ = ["Study", "StudyPage", "compared", "study_of"]
+__all__ = ["Study", "StudyPage", "built_in_page", "compared", "study_of"]
 
 _LONGEST: Final = 300
 _MOST_FIGURES: Final = 30
@@ -167,8 +167,17 @@ def _declared(command: object) -> StudyPage:
     Studies of users are not looked for: reading a folder reads nothing beside it.
     """
     found = re.search(r"(?:^|\s)study=(\w+)(?:\s|$)", command if isinstance(command, str) else "")
-    path = conf_folder() / "study" / f"{found[1]}.yaml" if found else None
-    if path is None or not path.is_file():
+    return built_in_page(found[1]) if found else StudyPage()
+
+
+def built_in_page(study: str) -> StudyPage:
+    """Return what a study of this package declares; nothing where there is no such study.
+
+    Args:
+        study: its name.
+    """
+    path = conf_folder() / "study" / f"{study}.yaml"
+    if not path.is_file():
         return StudyPage()
     return _page(yaml.safe_load(path.read_text("utf-8")).get("page", {}))
 

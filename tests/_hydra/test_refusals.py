@@ -58,6 +58,13 @@ WORDS = {
     ("hydra.run.dir=null",): "hydra.run.dir=null is not possible",
     ("hydra.run.dir=/dev/null/x",): "/dev/null/x: Not a directory",
     ("-m", "hydra.sweep.dir=/dev/null/x", "seed=0,1"): "/dev/null/x",
+    ("-m", "page.figures=[decya]", "seed=0,1"): "(did you mean decay?)",
+    (
+        "-m",
+        "page.question=a,b",
+        "seed=0,1",
+    ): "page.question=a,b is not possible: allowed is one for",
+    ("-m", "page.question=${seed}", "seed=0,1"): "page.question",
     (
         "-m",
         "+hydra.launcher.nope=1",

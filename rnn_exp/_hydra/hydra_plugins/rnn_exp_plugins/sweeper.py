@@ -49,7 +49,7 @@ class CheckedSweeper(BasicSweeper):
             BlockingIOError: if another process trains a sweep in the same folder.
             ConnectionError: if a cluster does not answer.
         """
-        from rnn_exp._hydra.besides import page_from_config
+        from rnn_exp._hydra.besides import page_from_config, refuse_unknown_figures
         from rnn_exp._hydra.composition import Composer
         from rnn_exp._hydra.grids import jobs_of_sweeper
         from rnn_exp._hydra.plan import plan
@@ -65,6 +65,7 @@ class CheckedSweeper(BasicSweeper):
         jobs = jobs_of_sweeper(arguments, config.hydra.sweeper, loader, hydra_words)
         ours = isinstance(launcher, ChunkLauncher)
         page = page_from_config(config)
+        refuse_unknown_figures(page, config.hydra.runtime.choices.get("study"))
         planned = plan(launcher.composer if ours else Composer(context.config_loader, config), jobs)
         folder = Path(config.hydra.sweep.dir)
         with ExitStack() as stack:
