@@ -176,6 +176,18 @@ def half_life(lags: float, grows: bool) -> str:
     return f"{'doubling time' if grows else 'half-life'} {number(lags)} steps"
 
 
+def counts(words: Iterable[str], order: Iterable[str]) -> str:
+    """Count words: '7 finished and 1 diverged'.
+
+    Args:
+        words: what is counted.
+        order: those that come first, in this order; others follow by the alphabet.
+    """
+    found, first = list(words), list(order)
+    there = [word for word in (*first, *sorted(set(found) - set(first))) if word in found]
+    return listing(f"{found.count(word)} {word}" for word in there)
+
+
 def counted(verdicts: Iterable[str], order: Iterable[str]) -> str:
     """Say how many seeds have which verdict, and that they disagree if they do.
 
@@ -190,14 +202,12 @@ def counted(verdicts: Iterable[str], order: Iterable[str]) -> str:
         'stable for both seeds'
     """
     found = list(verdicts)
-    known = [word for word in order if word in found]
-    known += sorted({word for word in found if word not in known})
     if not found:
         return "no verdict"
-    if len(known) == 1:
+    if len(set(found)) == 1:
         every = {1: "", 2: " for both seeds"}.get(len(found), f" for all {len(found)} seeds")
-        return f"{known[0]}{every}"
-    return f"{listing(f'{found.count(word)} {word}' for word in known)} (seeds disagree)"
+        return f"{found[0]}{every}"
+    return f"{counts(found, order)} (seeds disagree)"
 
 
 def sentences(*parts: str) -> str:

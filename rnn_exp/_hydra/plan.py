@@ -5,7 +5,7 @@ without composing a configuration, so that a sweep of ten thousand runs starts w
 full configuration is composed when a job is sent, and must then describe the same run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -154,8 +154,15 @@ def _refuse_several_pages(jobs: Sequence[Sequence[str]]) -> None:
         key, _, value = word.partition("=")
         given.setdefault(key.lstrip("+"), {})[value] = None
     for key, values in given.items():
-        if key.startswith(f"{PAGE}.") and len(values) > 1:
-            raise SettingError(key, ",".join(values), "one for the whole sweep")
+        if key.startswith(f"{PAGE}."):
+            _refuse_several(key, values)
+
+
+def _refuse_several(key: str, values: Iterable[str]) -> None:
+    """Refuse a sweep over a setting that it has once."""
+    once = dict.fromkeys(values)
+    if len(once) > 1:
+        raise SettingError(key, ",".join(once), "one for the whole sweep")
 
 
 def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:
@@ -163,12 +170,8 @@ def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:
 
     A run that is there twice has one note, one list of tags, one objective and one tracking.
     """
-    for key, words in (
-        (_OBJECTIVE, [job.objective.objective for job in jobs]),
-        (_TRACKING, [job.tracking.tracking for job in jobs]),
-    ):
-        if len(set(words)) > 1:
-            raise SettingError(key, ",".join(dict.fromkeys(words)), "one for the whole sweep")
+    _refuse_several(_OBJECTIVE, (job.objective.objective for job in jobs))
+    _refuse_several(_TRACKING, (job.tracking.tracking for job in jobs))
     owners: dict[Path, Run] = {}
     for job in jobs:
         first = owners.setdefault(job.folder, job.run)

@@ -3,6 +3,7 @@
 Each imports what it needs when it is called.
 """
 
+import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ def _report() -> None:
         _tell_of_studies(options.prog, first, results)
     study = compared([study_of(each) for each in given.folder]) if others else study_of(first)
     with damage_told(options.prog):
+        study = dataclasses.replace(study, versions=results.versions)
         page = reports.write(results, given.out or first / REPORT, study)
     print(printable(page))
 

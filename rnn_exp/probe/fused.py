@@ -158,10 +158,8 @@ class FusedCalls:
         return [Profiled(0, name, kept[1].first, profiles, kept[1].steps_before)]
 
     def cuts(self) -> list[tuple[str, int]]:
-        """Return which calls begin with the state of another one without its graph: from 1."""
-        return [
-            (each.call.name, each.number + 1) for each in self._measured.values() if each.is_cut
-        ]
+        """Return which calls begin with the state of another one without its graph."""
+        return [(each.call.name, each.number) for each in self._measured.values() if each.is_cut]
 
     def take(self) -> list[Profiled]:
         """Return the sequences of an update that has ended, in the order of their first calls."""

@@ -266,8 +266,7 @@ class Recorder:
             return
         calls, why = list(fused), "it begins with the state of a call before, detached from it"
         for name, call in cuts:
-            # Of all that is recorded calls are counted from 0; `cuts` counts them from 1.
-            self.cuts.append({"update": number, "module": name, "call": call - 1, "why": why})
+            self.cuts.append({"update": number, "module": name, "call": call, "why": why})
         for chain in chains:
             calls.append(Profiled(chain.place, chain.name, chain.number, [chain.profile]))
             self._findings.add_chain(number, calls[-1], chain.steps)

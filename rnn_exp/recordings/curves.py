@@ -48,14 +48,14 @@ def curves_of(rows: pd.DataFrame, of_update: Mapping[str, Any]) -> dict[str, flo
 
 def _layers(rows: pd.DataFrame) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Yield the columns of each layer and direction, and what these are called."""
+    has_modules = "module" in rows
+    if has_modules and rows["call"].min() < rows["call"].max():
+        rows = longest_calls(rows)
     columns = {str(name): rows[name].to_numpy() for name in rows}
-    if "module" not in rows:  # of a run
+    if not has_modules:  # of a run
         for number, own in rows.groupby("layer", sort=False).indices.items():
             yield f"layer_{number}", {name: values[own] for name, values in columns.items()}
         return
-    if rows["call"].min() < rows["call"].max():
-        rows = longest_calls(rows)
-        columns = {str(name): rows[name].to_numpy() for name in rows}
     places: dict[Any, Any] = dict(rows.groupby(CASE, sort=False).indices)
     read = [*dict.fromkeys((module, direction) for module, _, direction in places)]
     modules = [module for module, _ in read]

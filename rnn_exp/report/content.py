@@ -9,20 +9,24 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from rnn_exp.figures.parts.axes import axes_of, is_determined_by, setting_columns, settings_of
+from rnn_exp.figures.parts.axes import axes_of, setting_columns, settings_of, varying_settings
 from rnn_exp.figures.parts.carrier import cases, verdict_words
-from rnn_exp.report.paragraphs import counted_by
+from rnn_exp.report.paragraphs import statuses_of
 from rnn_exp.schema import RUN_STATUSES
 from rnn_exp.training.labels import as_word
-from rnn_exp.words import half_life, magnitude, number
+from rnn_exp.words import counts, half_life, magnitude, number
 
 
 def divergences(runs: pd.DataFrame) -> list[dict[str, str]]:
     """For each diverged run its name and where it happened, in words."""
     columns = ["run", "status", "diverged_update", "diverged_time", "diverged_direction"]
-    rows = runs.reindex(columns=columns)
-    rows = rows[(rows["status"] == "diverged") | rows["diverged_update"].notna()]
-    return [{"run": str(row["run"]), "where": where(row)} for _, row in rows.iterrows()]
+    rows = [row for _, row in runs.reindex(columns=columns).iterrows() if has_diverged(row)]
+    return [{"run": str(row["run"]), "where": where(row)} for row in rows]
+
+
+def has_diverged(row: pd.Series) -> bool:
+    """Whether a run met a NaN or an infinity."""
+    return row.get("status") == "diverged" or pd.notna(row.get("diverged_update"))
 
 
 def where(row: pd.Series) -> str:
@@ -78,12 +82,8 @@ class RunTable:
 def setting_table(runs: pd.DataFrame) -> RunTable:
     """A row a setting: verdicts over its seeds, mean rate and change with intervals, theory."""
     text = settings_of(runs)
-    varying: list[str] = []
-    for column in map(str, text):
-        # What the columns before it decide, such as the bias of an init, makes no row of its own.
-        varies = len(text[column].unique()) > 1
-        if varies and (column in _ALWAYS or not is_determined_by(text, column, varying)):
-            varying.append(column)
+    # What the columns before it decide, such as the bias of an init, makes no row of its own.
+    varying = varying_settings(text, always=_ALWAYS)
     axes = axes_of(runs, text)[["length"]]
     frame = runs.drop(columns=[*varying, "length"], errors="ignore").join(axes).join(text[varying])
     # Without a setting that varies all runs are of one.
@@ -94,16 +94,12 @@ def setting_table(runs: pd.DataFrame) -> RunTable:
         [
             *(str(case[key]) for key in varying),
             *_said(case, _mean(part, "measured_log10_change")),
-            counted_by(_statuses(part), RUN_STATUSES),
+            counts(statuses_of(part), RUN_STATUSES),
         ]
         for (_, case), (_, part) in zip(cases(frame, by).iterrows(), ended, strict=True)
     ]
     headings = ["seeds", "gradient", "rate (95 %)", "change (95 %)", "theory's change", "status"]
     return RunTable([*varying, *headings], rows, [])
-
-
-def _statuses(runs: pd.DataFrame) -> list[str]:
-    return [str(each) for each in runs.reindex(columns=["status"])["status"].fillna("unknown")]
 
 
 def _in_order(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -247,8 +243,7 @@ def _end(row: pd.Series) -> str:
     failure = row.get("failure")
     if pd.notna(failure) and failure:
         return str(failure)
-    diverged = row.get("status") == "diverged" or pd.notna(row.get("diverged_update"))
-    return where(row) if diverged else "-"
+    return where(row) if has_diverged(row) else "-"
 
 
 def commands(runs: pd.DataFrame) -> list[tuple[str, str]]:

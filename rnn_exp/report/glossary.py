@@ -4,33 +4,39 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-__all__ = ["Word", "words_in"]
+from markupsafe import Markup
+
+__all__ = ["Word", "word", "words_in"]
 
 
 class Word(NamedTuple):
     """A word and what it means; ``used`` finds it in the text of a page."""
 
     word: str
-    meaning: str
+    meaning: str | Markup
     used: str
 
 
 _WORDS: Final = (
     Word(
-        "total gradient ∂L/∂h_t",
-        "how the loss changes with the state h_t, through every later step.",
+        "total gradient",
+        Markup("how the loss changes with the state h<sub>t</sub>, through every later step."),
         r"gradient",
     ),
     Word(
         "which gradient is shown",
-        "the one that shows how far back a loss reaches: where several steps have a loss, that of "
-        "the last answer alone; in an LSTM, the gradient of its memory c_t.",
+        Markup(
+            "the one that shows how far back a loss reaches: where several steps have a loss, that "
+            "of the last answer alone; in an LSTM, the gradient of its memory c<sub>t</sub>."
+        ),
         r"last answer|∂L/∂c|LSTM|lstm",
     ),
     Word(
         "direct gradient",
-        "the part of the total that does not pass through h_{t+1}. With a loss at the last step "
-        "alone it is zero at every other step.",
+        Markup(
+            "the part of the total that does not pass through h<sub>t+1</sub>. With a loss at the "
+            "last step alone it is zero at every other step."
+        ),
         r"direct",
     ),
     Word(
@@ -42,16 +48,20 @@ _WORDS: Final = (
     Word("lag", "T - t: how many steps back from the last step of the sequence.", r"\blags?\b"),
     Word(
         "gradient norm",
-        "the root mean square over the batch of each sequence's norm, so that it does not depend "
-        "on the batch size. It is true at any magnitude; where training lost it to under- or "
-        "overflow, figures mark it.",
+        Markup(
+            "the root mean square over the batch of each sequence's norm, so that it does not "
+            "depend on the batch size. It is true at any magnitude; where training lost it to "
+            "under- or overflow, figures mark it."
+        ),
         r"norm",
     ),
     Word("change", "the norm at the first time step over that at the last, measured.", r"change"),
     Word(
         "rate",
-        "the factor by which the norm changes per step back in time, with its 95 % interval. 0.6: "
-        "keeps 60 % per step; 1: keeps its size.",
+        Markup(
+            "the factor by which the norm changes per step back in time, with its 95&nbsp;% "
+            "interval. 0.6: keeps 60&nbsp;% per step; 1: keeps its size."
+        ),
         r"\brates?\b",
     ),
     Word(
@@ -94,6 +104,15 @@ _WORDS: Final = (
 )
 
 
+def word(name: str) -> Word:
+    """Return a word of every page.
+
+    Args:
+        name: the word.
+    """
+    return next(each for each in _WORDS if each.word == name)
+
+
 def words_in(texts: Iterable[str]) -> list[Word]:
     """Return the words that are used in a page.
 
@@ -101,4 +120,4 @@ def words_in(texts: Iterable[str]) -> list[Word]:
         texts: what the page says, without its explanations.
     """
     whole = "\n".join(texts)
-    return [word for word in _WORDS if re.search(word.used, whole)]
+    return [each for each in _WORDS if re.search(each.used, whole)]

@@ -1,15 +1,14 @@
 """What the page says in sentences: what was asked, what was done, and how the runs stand."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
 
-from rnn_exp.figures.parts.axes import is_determined_by, order_activations, settings_of
+from rnn_exp.figures.parts.axes import order_activations, settings_of, size_of, varying_settings
 from rnn_exp.schema import RUN_STATUSES
-from rnn_exp.words import listing, plural, sentences
+from rnn_exp.words import counts, listing, plural, sentences
 
-__all__ = ["clipped", "done", "from_elsewhere", "question", "standing"]
+__all__ = ["clipped", "done", "from_elsewhere", "question", "standing", "statuses_of"]
 
 _NAMES: Final = {
     "task.length": "length T",
@@ -49,8 +48,9 @@ def done(runs: pd.DataFrame) -> str:
     """
     if runs.empty:
         return "There is no run that can be read."
-    said = {str(key): list(values.unique()) for key, values in settings_of(runs).items()}
-    return sentences(_networks(len(runs), said), _training(said), _what_varies(runs))
+    text = settings_of(runs)
+    said = {str(key): list(values.unique()) for key, values in text.items()}
+    return sentences(_networks(len(runs), said), _training(said), _what_varies(runs, text))
 
 
 def _networks(count: int, said: dict[str, list[str]]) -> str:
@@ -85,8 +85,7 @@ def _training(said: dict[str, list[str]]) -> str:
     return f"{made}{f' with {optimizer}{with_rate}' if optimizer else ''}."
 
 
-def _what_varies(runs: pd.DataFrame) -> str:
-    text = settings_of(runs)
+def _what_varies(runs: pd.DataFrame, text: pd.DataFrame) -> str:
     said = [f"{_name(key)} ({_values(list(text[key].unique()))})" for key in _varying(text)]
     seeds = sorted(runs["seed"].unique()) if "seed" in runs else []
     if len(seeds) > 1:
@@ -97,22 +96,16 @@ def _what_varies(runs: pd.DataFrame) -> str:
 
 
 def _varying(text: pd.DataFrame) -> list[str]:
-    """The settings that vary, without those that the ones before them decide."""
-    found: list[str] = []
-    first = [key for key in ("task", "task.length", *_NAMES) if key in text]
-    for key in dict.fromkeys([*first, *map(str, text)]):
-        if len(text[key].unique()) > 1 and not is_determined_by(text, key, found):
-            found.append(key)
-    return found
+    return varying_settings(text, first=("task", *_NAMES))
 
 
 def _values(values: list[str]) -> str:
     """Some values in order, those that are no numbers last; of many the ends."""
-    numbers = pd.to_numeric(pd.Series(values), errors="coerce")
-    values = [values[place] for place in numbers.sort_values(kind="stable").index]
+    values = sorted(values, key=size_of)
     if len(values) <= _MOST_VALUES:
         return listing(values)
-    between = f" from {values[0]} to {values[-1]}" if numbers.notna().all() else ""
+    are_words, _ = size_of(values[-1])
+    between = "" if are_words else f" from {values[0]} to {values[-1]}"
     return f"{len(values)} values{between}"
 
 
@@ -140,23 +133,20 @@ def standing(runs: pd.DataFrame, broken: pd.DataFrame) -> str:
 
 
 def _ended(runs: pd.DataFrame) -> str:
-    statuses = runs.reindex(columns=["status"])["status"].astype(object).fillna("unknown")
-    words = [str(status) for status in statuses]
+    words = statuses_of(runs)
     if not words or set(words) == {"finished"}:
         return ""  # all is as one expects
-    return f"The runs: {counted_by(words, RUN_STATUSES)}."
+    return f"The runs: {counts(words, RUN_STATUSES)}."
 
 
-def counted_by(words: Sequence[str], order: Sequence[str]) -> str:
-    """Count words: '7 finished and 1 diverged'.
+def statuses_of(runs: pd.DataFrame) -> list[str]:
+    """Return the status of each run in a word.
 
     Args:
-        words: what is counted.
-        order: those that come first, in this order.
+        runs: the table of runs.
     """
-    others = sorted(set(words) - set(order))
-    there = [word for word in (*order, *others) if word in words]
-    return listing(f"{list(words).count(word)} {word}" for word in there)
+    found = runs.reindex(columns=["status"])["status"].astype(object).fillna("unknown")
+    return [str(status) for status in found]
 
 
 def clipped(runs: pd.DataFrame) -> str:

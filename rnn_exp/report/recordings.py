@@ -13,6 +13,7 @@ from rnn_exp.profiles import RULE
 from rnn_exp.recordings.sentences import answers_of, many_losses, text_of
 from rnn_exp.recordings.summary import Recorded, clipping, summary
 from rnn_exp.report.content import RunTable
+from rnn_exp.report.glossary import word
 from rnn_exp.report.page import Picture, rendered, template
 from rnn_exp.storage.files import replace_bytes
 from rnn_exp.words import listing, number, plural, sentences
@@ -21,6 +22,7 @@ __all__ = ["figure", "render", "write"]
 
 _TEMPLATE: Final = "recording.html.jinja"
 _TITLE: Final = "Recorded gradients"
+_LAG_WORDS: Final = ("lag", "gradient norm", "change", "rate", "half-life, doubling time")
 
 
 def figure(recorded: Recorded, name: str, width: float | None) -> Figure:
@@ -78,6 +80,8 @@ def render(recorded: Recorded) -> str:
         clipping=_clipping(recorded.updates),
         cuts=_cuts(recorded.cuts),
         rule=RULE,
+        total_words=[word("total gradient")],
+        lag_words=list(map(word, _LAG_WORDS)),
     )
 
 

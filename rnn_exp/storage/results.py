@@ -47,6 +47,8 @@ class Results:
         # Whoever sorts or extends the table of runs changes no other table.
         self.runs = self._runs.copy()
         self.rules = sorted({run.rule for run in found if run.rule is not None})
+        made_with = (run.versions for run in found if run.versions is not None)
+        self.versions = tuple(dict.fromkeys(made_with))
         self._tables = [run.tables for run in found]
         self._broken = list(broken)
 

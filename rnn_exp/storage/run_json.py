@@ -53,11 +53,13 @@ class RunFolder(NamedTuple):
         tables: its tables by name, if it is done; each is one file, or the parts of a run that
             has not ended.
         rule: the rule by which its verdicts were given; None: it has none.
+        versions: of what made it, in words; None: it does not say.
     """
 
     row: dict[str, Any]
     tables: dict[str, list[Source]]
     rule: str | None = None
+    versions: str | None = None
 
     def in_memory(self) -> "RunFolder":
         """Return the same with its tables read, so that the folder may be removed.
@@ -100,7 +102,7 @@ def _read(place: Path, name: str, *, unfinished: bool) -> RunFolder:
         tables = _parts(place, names, version) if unfinished else {}
         if unfinished and read_json(place / RUN_JSON)["status"] != said["status"]:
             raise FileNotFoundError(f"{place.name} ended while it was read")
-        return RunFolder(row, tables, rule)
+        return RunFolder(row, tables, rule, _versions(said))
     files = said.get("files")
     entries = files if isinstance(files, dict) else {}
     if version >= HASHES_SINCE and not {TABLES[name].file for name in names} <= set(entries):
@@ -112,7 +114,16 @@ def _read(place: Path, name: str, *, unfinished: bool) -> RunFolder:
     rows = {name: table.rows for name, table in ends.items()}
     check_rows(said, rows, {name: table.path.stat().st_size for name, table in ends.items()})
     _agree(said, ends)
-    return RunFolder(row, {name: [source] for name, source in ends.items()}, rule)
+    sources = {name: [source] for name, source in ends.items()}
+    return RunFolder(row, sources, rule, _versions(said))
+
+
+def _versions(said: Mapping[str, Any]) -> str | None:
+    """Return the versions that made a run in words; None: it does not say."""
+    found = said.get("versions")
+    if not isinstance(found, dict):
+        return None
+    return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
 
 
 def _parts(place: Path, names: tuple[str, ...], version: int) -> dict[str, list[Source]]:

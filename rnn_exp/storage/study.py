@@ -16,9 +16,8 @@ import yaml
 
 from rnn_exp.fields import Allowed, SettingError, as_typed, check
 from rnn_exp.program import conf_folder, printable
-from rnn_exp.schema import RUN_JSON, SWEEP_JSON
+from rnn_exp.schema import SWEEP_JSON
 from rnn_exp.storage.trust import read_json
-from rnn_exp.storage.walk import find
 from rnn_exp.words import listing
 
 __all__ = ["Study", "StudyPage", "built_in_page", "compared", "study_of"]
@@ -106,7 +105,7 @@ class Study:
         page: what its page asks and shows.
         command: the command that makes it again; "": it is not known.
         day: the day on which it was begun, in UTC; "": it is not known.
-        versions: of what made its runs, in words.
+        versions: of what made its runs, in words (`Results.versions`).
     """
 
     name: str
@@ -129,20 +128,18 @@ def study_of(folder: Path) -> Study:
         _page(page) if isinstance(page, dict) else _declared(command),
         command if isinstance(command, str) and len(command) <= _LONGEST_COMMAND else "",
         _day(said.get("begun")),
-        _versions(folder),
     )
 
 
 def compared(studies: Sequence[Study]) -> Study:
-    """Return what is known of several studies on one page: which are compared, and their versions.
+    """Return what is known of several studies on one page: which are compared.
 
     Args:
         studies: two or more.
     """
     names = listing(study.name for study in studies)
-    versions = dict.fromkeys(each for study in studies for each in study.versions)
     page = StudyPage(f"What differs between {names}?"[:_LONGEST])
-    return Study(names, page, versions=tuple(versions))
+    return Study(names, page)
 
 
 def _said(path: Path) -> Mapping[str, Any]:
@@ -189,15 +186,3 @@ def _day(seconds: object) -> str:
         return datetime.fromtimestamp(seconds, UTC).date().isoformat()
     except (OverflowError, OSError, ValueError):
         return ""
-
-
-def _versions(folder: Path) -> tuple[str, ...]:
-    """Return the versions that made the runs, each set of them once."""
-    found = dict[str, None]()
-    for place in find(folder):
-        versions = _said(place / RUN_JSON).get("versions")
-        if isinstance(versions, dict):
-            found[", ".join(f"{name} {version}" for name, version in sorted(versions.items()))] = (
-                None
-            )
-    return tuple(found)

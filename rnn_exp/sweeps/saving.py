@@ -220,7 +220,7 @@ class _Curves:
 
     def tracked(self, runs: Sequence[Run]) -> list[Run]:
         """Return those of some runs that have a tracker."""
-        return [run for run in runs if run in self._trackers]
+        return [run for run in runs if run in self._trackers] if self._trackers else []
 
     def send(self, run: Run, tables: Tables) -> None:
         """Send the recorded updates in some tables that were not sent yet.

@@ -4,8 +4,9 @@ The series are the initial weights or, where these are constant, the setting wit
 further setting becomes panels beside those of the activations where there is room.
 """
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import pandas as pd
@@ -20,6 +21,8 @@ __all__ = [
     "series_key",
     "setting_columns",
     "settings_of",
+    "size_of",
+    "varying_settings",
 ]
 
 AXES: Final = ["activation", "length", "series"]
@@ -53,6 +56,38 @@ def is_determined_by(frame: pd.DataFrame, column: str, axes: list[str]) -> bool:
     if not axes:
         return len(frame[column].unique()) == 1
     return bool(frame.groupby(axes)[column].nunique().max() == 1)
+
+
+def varying_settings(
+    settings: pd.DataFrame, first: Iterable[str] = (), always: Collection[str] = ()
+) -> list[str]:
+    """Return the settings that vary, without those that the ones before them decide.
+
+    Args:
+        settings: as text (`settings_of`).
+        first: those that come before all others, where there are any.
+        always: those that count wherever they vary, whatever comes before them.
+    """
+    found: list[str] = []
+    for name in dict.fromkeys([*(each for each in first if each in settings), *map(str, settings)]):
+        varies = len(settings[name].unique()) > 1
+        if varies and (name in always or not is_determined_by(settings, name, found)):
+            found.append(name)
+    return found
+
+
+def size_of(text: str) -> tuple[bool, float]:
+    """Return by what values of a setting are put in order: numbers by size, then all others.
+
+    Example:
+        >>> sorted(["none", "10", "0.5", "2"], key=size_of)
+        ['0.5', '2', '10', 'none']
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    return (True, 0.0) if value != value else (False, value)
 
 
 def axes_of(runs: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:

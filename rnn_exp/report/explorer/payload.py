@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from rnn_exp.figures.parts.axes import is_determined_by, settings_of
+from rnn_exp.figures.parts.axes import settings_of, size_of, varying_settings
 from rnn_exp.figures.parts.selection import Tables
-from rnn_exp.report.content import where
+from rnn_exp.report.content import has_diverged, where
 from rnn_exp.report.explorer.profiles import Packed, packed_profiles
 from rnn_exp.schema import GRADIENT_STATUSES, VERDICTS
 
@@ -77,28 +77,16 @@ def payload(tables: Tables) -> dict[str, Any] | None:
 def _varying(runs: pd.DataFrame) -> dict[str, tuple[list[str], list[int]]]:
     """Return each setting that varies: its values in order, and the place of each run's own."""
     text = settings_of(runs)
-    names: list[str] = []
-    for column in map(str, text):
-        if len(text[column].unique()) > 1 and not is_determined_by(text, column, names):
-            names.append(column)
+    names = varying_settings(text)
     if SEED in runs and len(runs[SEED].unique()) > 1:
         text[SEED] = runs[SEED].map(str)
         names.append(SEED)
     found = {}
     for name in names:
-        order = sorted(text[name].unique(), key=_by_size)
+        order = sorted(text[name].unique(), key=lambda value: (*size_of(value), value))
         places = {value: place for place, value in enumerate(order)}
         found[name] = (order, text[name].map(places).tolist())
     return found
-
-
-def _by_size(text: str) -> tuple[bool, float, str]:
-    """Put numbers first, by their size, then words by the alphabet."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    return (value != value, 0.0 if value != value else value, text)
 
 
 def _column(runs: pd.DataFrame, name: str, read: Callable[[object], object]) -> list[object]:
@@ -121,8 +109,7 @@ def _ends(runs: pd.DataFrame) -> list[str]:
     found = []
     for _, run in runs.iterrows():
         failure = _text(run.get("failure"))
-        diverged = run.get("status") == "diverged" or pd.notna(run.get("diverged_update"))
-        found.append(failure or (f"diverged {where(run)}" if diverged else ""))
+        found.append(failure or (f"diverged {where(run)}" if has_diverged(run) else ""))
     return found
 
 

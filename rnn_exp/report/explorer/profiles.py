@@ -6,7 +6,7 @@ kept, evenly spread, with both ends; what was left out is said in a sentence.
 
 import base64
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -143,8 +143,7 @@ def _by_run(rows: pd.DataFrame) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         "status": np.maximum(known, 0),
     }
     runs = pd.factorize(rows["run"])
-    edges = [0, *(np.flatnonzero(np.diff(runs[0])) + 1).tolist(), len(rows)]
-    for start, end in itertools.pairwise(edges):
+    for start, end in _stretches(runs[0]):
         part = {name: values[start:end] for name, values in columns.items()}
         yield str(runs[1][runs[0][start]]), part
 
@@ -167,7 +166,7 @@ def _packed(rows: dict[str, np.ndarray]) -> tuple[Packed, bool]:
         tuple(lags[kept].tolist()),
         int(last[0]) if len(last) == 1 else None,
         pack(norms[:, kept]),
-        dict(_stretches(statuses[:, kept])),
+        dict(_lost(statuses[:, kept])),
         pack(theory[kept]) if np.isfinite(theory).any() else None,
     )
     return found, len(kept) == len(lags)
@@ -189,14 +188,16 @@ def pack(numbers: np.ndarray) -> Pack:
     return Pack(low, step, base64.b64encode(codes.tobytes()).decode())
 
 
-def _stretches(statuses: np.ndarray) -> Iterable[tuple[int, list[list[int]]]]:
+def _lost(statuses: np.ndarray) -> Iterator[tuple[int, list[list[int]]]]:
     """Yield, for each update that has some, the stretches of lags with the same status, not ok."""
     for place, line in enumerate(statuses):
         if line.any():
-            ends = np.flatnonzero(np.diff(line)) + 1
-            edges = [0, *ends.tolist(), len(line)]
-            stretches = itertools.pairwise(edges)
-            yield place, [[a, b - 1, int(line[a])] for a, b in stretches if line[a]]
+            yield place, [[a, b - 1, int(line[a])] for a, b in _stretches(line) if line[a]]
+
+
+def _stretches(codes: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield where the same code begins and ends, stretch after stretch."""
+    return itertools.pairwise([0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)])
 
 
 def _note(

@@ -67,6 +67,12 @@ class Opened:
         """An element of the explorer."""
         return self.page.locator(f"#explorer-{name}")
 
+    def picture(self, name: str) -> tuple[Any, dict[str, float]]:
+        """A drawing of the explorer, and its place once it is in view."""
+        drawing = self.part(name).locator("svg")
+        drawing.scroll_into_view_if_needed()
+        return drawing, drawing.bounding_box()
+
     def text(self, name: str) -> str:
         """What it says."""
         return self.part(name).text_content()
@@ -165,9 +171,7 @@ def test_the_slider_moves_the_profile_through_the_updates(opened: Opened, tables
 
 
 def test_pointing_at_the_picture_says_the_values_there(opened: Opened) -> None:
-    drawing = opened.part("profile").locator("svg")
-    drawing.scroll_into_view_if_needed()
-    box = drawing.bounding_box()
+    drawing, box = opened.picture("profile")
     drawing.hover(position={"x": box["width"] - 16, "y": 100})
     assert opened.text("lag-value") == "9, t = 1"
     assert opened.part("lines").locator("li").first.text_content() == "norm at lag 9:"
@@ -203,9 +207,7 @@ def test_a_line_is_drawn_for_each_value_of_the_setting_that_is_chosen(opened: Op
 
 
 def test_pressing_the_heat_map_moves_to_that_update_and_lag(opened: Opened) -> None:
-    heat = opened.part("heat").locator("svg")
-    heat.scroll_into_view_if_needed()
-    box = heat.bounding_box()
+    heat, box = opened.picture("heat")
     heat.click(position={"x": box["width"] - 20, "y": 20})
     assert opened.text("update-value") == "20"
     assert opened.text("lag-value").startswith("9,")
