@@ -3,6 +3,7 @@
 # make slow    sweeps killed at sixty random moments (KILLS=60) and started again; clusters that die
 # make recipes the recipes of docs/trackers.md for Lightning and W&B (brings both: 100 MB)
 # make results published results made again, as a table (DOSE=--quick: three minutes)
+# make figures the page of all figures (docs/figures.md), from the studies that are in outputs
 # make bench   recorded updates and a whole sweep beside the usual way; a study of 1,000 runs
 # make corpus  the files as they are against a commit (BASE=HEAD~1): the same results to the last bit?
 PYTHON ?= python3
@@ -13,7 +14,7 @@ INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint
 # One thread a process: two spinning threads on a busy machine are many times slower than one.
 export OMP_NUM_THREADS = 1
 
-.PHONY: study test lint types contracts slow recipes results bench corpus clean
+.PHONY: study test lint types contracts slow recipes results figures bench corpus clean
 
 study: .venv/installed
 	.venv/bin/rnn-exp study=decay
@@ -42,6 +43,9 @@ recipes: .venv/installed-for-tests
 
 results: .venv/installed
 	.venv/bin/python scripts/reproduce.py $(DOSE)
+
+figures: .venv/installed
+	.venv/bin/python scripts/contact_sheet.py outputs
 
 bench: .venv/installed
 	.venv/bin/python scripts/benchmark.py

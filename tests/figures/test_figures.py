@@ -31,6 +31,10 @@ CASES: dict[str, Callable[[], Study]] = {
     "two inits": lambda: concatenated(
         study(("tanh",), (0.5,), (20,), 2), study(("tanh",), (NAN,), (20,), 2, init="torch")
     ),
+    "hostile names": lambda: concatenated(
+        study(("tanh",), (1.0,), (20,), 1, **{"network.cell": "rnn"}),
+        study(("tanh",), (1.0,), (20,), 1, **{"network.cell": "a$b_{"}),
+    ),
     "optimizers": lambda: concatenated(
         study(("tanh",), (1.0,), (20,), 1),
         study(("tanh",), (1.0,), (20,), 1, **{"training.optimizer": "a$b_{"}),
@@ -50,6 +54,8 @@ REFUSED = {
     ("single run", "parameters"),
     ("untrained", "heatmap"),
     ("untrained", "learning"),
+    ("optimizers", "parameters"),
+    ("optimizers", "rates"),
     ("diverged", "parameters"),
     ("diverged at once", "parameters"),
     ("diverged at once", "heatmap"),
@@ -377,7 +383,7 @@ def test_a_rate_of_one_of_several_lengths_names_its_case():
     caption = drawn("decay", tables)[2]
 
     assert caption.startswith("At T = 30 the gradient keeps ")
-    assert " of its size per step with tanh, g = 0.5 (7.4e-07 of it after 29 steps). " in caption
+    assert " of its size per step with tanh, g = 0.5 (7.4e-07 left after 29 steps). " in caption
 
 
 class Objective(Study):

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from rnn_exp.figures.parts.selection import select_runs
+from rnn_exp.figures.parts.starts import distinct_at_start, same_at_start
 
 
 def runs_of(**values: list[object]) -> pd.DataFrame:
@@ -30,7 +31,7 @@ def test_a_grid_of_five_rates_and_three_sizes_is_shown_whole() -> None:
     assert selected.left_out == selected.notes == ()
     assert len(selected.runs) == 30
     assert list(selected.runs["activation"].unique()) == [
-        f"hidden size {units}" for units in (32, 64, 128)
+        f"units {units}" for units in (32, 64, 128)
     ]
     assert list(selected.runs["series"].unique()) == [f"learning rate {rate}" for rate in RATES]
 
@@ -45,10 +46,10 @@ def test_a_setting_beside_activation_and_gain_has_panels_of_its_own() -> None:
     )
     assert selected.left_out == ()
     assert list(selected.runs["activation"].unique()) == [
-        "tanh, num layers 1",
-        "tanh, num layers 3",
-        "sigmoid, num layers 1",
-        "sigmoid, num layers 3",
+        "tanh, layers 1",
+        "tanh, layers 3",
+        "sigmoid, layers 1",
+        "sigmoid, layers 3",
     ]
 
 
@@ -80,3 +81,88 @@ def test_there_are_never_more_panels_than_a_figure_has_room_for(most: int) -> No
     assert selected.runs["activation"].nunique() == (3 if most == 3 else 1)
     assert bool(selected.left_out) == (most < 3)
     assert selected.runs.groupby(["activation", "series"]).size().eq(2).all()
+
+
+def test_series_of_several_folders_are_in_the_order_of_their_numbers_whichever_comes_first() -> (
+    None
+):
+    rates = runs_of(training__learning_rate=[0.1, 0.01], network__num_layers=[1], init__gain=[1.0])
+    deep = runs_of(training__learning_rate=[0.03], network__num_layers=[10, 2], init__gain=[1.0])
+    deep = deep.assign(run="deep " + deep["run"])
+
+    found = [
+        select_runs(pd.concat(both, ignore_index=True)).runs[["activation", "series"]]
+        for both in ([rates, deep], [deep, rates])
+    ]
+    for shown in found:
+        assert list(shown["activation"].unique()) == ["layers 1", "layers 2", "layers 10"]
+        assert list(shown["series"].unique()) == [
+            "learning rate 0.01",
+            "learning rate 0.1",
+            "learning rate 0.03",
+        ]
+
+
+def test_names_with_numbers_are_in_the_order_of_the_numbers() -> None:
+    plain = runs_of(init=["torch", "chrono"], init__gain=[float("nan")])
+    scaled = runs_of(init=["gaussian"], init__gain=[16.0, 2.0, 0.5])
+    both = pd.concat([plain, scaled.assign(run="scaled " + scaled["run"])], ignore_index=True)
+
+    assert list(select_runs(both).runs["series"].unique()) == [
+        "chrono",
+        "gaussian, g = 0.5",
+        "gaussian, g = 2",
+        "gaussian, g = 16",
+        "torch",
+    ]
+
+
+def test_each_panel_shows_gains_that_are_spread_over_its_own() -> None:
+    small: list[object] = [0.1, 0.2, 0.3, 0.4, 0.5]
+    large: list[object] = [1.0, 2.0, 3.0, 4.0, 5.0]
+    parts = [
+        runs_of(network__activation=[name], init__gain=gains).assign(panel=name)
+        for name, gains in (("tanh", small), ("sigmoid", large))
+    ]
+    both = pd.concat([part.assign(run=part.pop("panel") + part["run"]) for part in parts])
+    selected = select_runs(both.reset_index(drop=True), series=3)
+
+    shown = selected.runs.groupby("activation", sort=False)["value"].unique()
+    assert {name: list(values) for name, values in shown.items()} == {
+        "tanh": [0.1, 0.3, 0.5],
+        "sigmoid": [1.0, 3.0, 5.0],
+    }
+    assert selected.left_out == (
+        "Left out to keep the figure readable: with tanh g = 0.2 and g = 0.4; with sigmoid g = 2 "
+        "and g = 4.",
+    )
+
+
+def with_rates(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """The same runs; their numbers at update 0 depend on these columns and the seed alone."""
+    place = runs.groupby([*by, "seed"]).ngroup()
+    return runs.assign(decay_rate=0.5 + 0.1 * place, log10_change=-1.0 - place)
+
+
+def test_a_setting_of_training_that_changes_nothing_at_update_0_is_drawn_once_there() -> None:
+    runs = runs_of(training__learning_rate=RATES, init__gain=[0.5, 1.0])
+    distinct, gone = distinct_at_start(with_rates(runs, ["init.gain"]))
+
+    assert gone == ("learning rate",)
+    assert len(distinct) == 4
+    assert set(select_runs(distinct).runs["series"]) == {"g = 0.5", "g = 1"}
+    assert same_at_start(gone) == (
+        "At update 0 runs that differ in learning rate alone are the same: drawn once.",
+    )
+
+
+def test_a_setting_that_changes_update_0_or_is_never_alone_stays() -> None:
+    runs = runs_of(training__batch_size=[8, 16], network__hidden_size=[4, 8])
+    changed, gone = distinct_at_start(with_rates(runs, ["training.batch_size"]))
+    assert (len(changed), gone) == (len(runs), ())
+
+    paired = runs_of(training__learning_rate=[0.1], init__gain=[0.5])
+    other = runs_of(training__learning_rate=[0.2], init__gain=[1.0]).assign(run=["a", "b"])
+    both = with_rates(pd.concat([paired, other], ignore_index=True), [])
+    assert distinct_at_start(both)[1] == ()
+    assert same_at_start(()) == ()

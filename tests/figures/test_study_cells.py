@@ -92,7 +92,7 @@ def test_of_results_that_do_not_say_how_many_weights_there_are_none_are_told():
     labels = [text.get_text() for text in FIGURE.draw(plotted).legends[0].get_texts()]
     assert labels[:3] == ["RNN", "GRU", "LSTM"]
     caption = whole_caption(FIGURE, plotted)
-    assert "RNN learns T = 10; at T = 40 its loss is 1 of that of chance." in caption
+    assert "RNN learns T = 10; at T = 40 its loss is 100 % of that of chance." in caption
     assert "weights" not in caption
 
 
@@ -118,25 +118,26 @@ def test_a_length_beyond_one_that_is_not_learned_does_not_count():
 
     caption = FIGURE.caption(figures.Plotted(rows.assign(median=middle)))
 
-    assert "LSTM learns not even T = 10 (" in caption
+    assert "LSTM learns no length (the shortest is T = 10). " in caption
 
 
 def test_the_caption_says_who_learns_up_to_which_length():
     caption = whole_caption(FIGURE, FIGURE.table(compared()))
 
     assert caption.startswith(
-        "RNN learns up to T = 10; GRU learns up to T = 20; LSTM learns up to T = 40 (median loss "
-        "of 3 seeds below half of that of chance)."
+        "RNN learns up to T = 10; GRU learns up to T = 20; LSTM learns up to T = 40. Learned "
+        "means: the median loss of 3 seeds ends below half of that of chance."
     )
     assert (
-        "RNN (4,096 weights) learns T = 10; at T = 40 its loss is 1 of that of chance." in caption
-    )
-    assert (
-        "GRU (12,288 weights) learns T = 10 and 20; at T = 40 its loss is 1 of that of chance."
+        "RNN (4,096 weights) learns T = 10; at T = 40 its loss is 100 % of that of chance."
         in caption
     )
     assert (
-        "LSTM (16,384 weights) learns T = 10, 20 and 40; at T = 40 its loss is 0.04 of that of "
+        "GRU (12,288 weights) learns T = 10 and 20; at T = 40 its loss is 100 % of that of chance."
+        in caption
+    )
+    assert (
+        "LSTM (16,384 weights) learns T = 10, 20 and 40; at T = 40 its loss is 4 % of that of "
         "chance." in caption
     )
     assert "1.8e-12 at lag 39 with RNN" in caption

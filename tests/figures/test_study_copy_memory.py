@@ -183,7 +183,7 @@ def test_a_recipe_is_told_by_its_settings_whatever_else_it_brings():
 def test_an_unknown_setting_is_named_beside_the_recipe():
     assert names({}, {**ORTHOGONAL, "network.hidden_size": 9}, {"training.omega": 1.0}) == [
         "plain",
-        "orthogonal, hidden size 9",
+        "orthogonal, units 9",
         "Ω",
     ]
 

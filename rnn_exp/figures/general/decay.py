@@ -12,9 +12,10 @@ from matplotlib.ticker import MaxNLocator
 from rnn_exp.figures.parts import captions, marks, panels
 from rnn_exp.figures.parts.axes import KEYS
 from rnn_exp.figures.parts.carrier import BANDS, carrier_note, carrier_rows, cases, theory_changes
-from rnn_exp.figures.parts.seeds import gradient_interval
+from rnn_exp.figures.parts.seeds import gradient_interval, interval
 from rnn_exp.figures.parts.selection import Plotted, Tables, at_start, select_runs
 from rnn_exp.figures.parts.sheet import Entry
+from rnn_exp.figures.parts.starts import distinct_at_start, same_at_start
 from rnn_exp.figures.parts.style import ASYMPTOTE, MEASURED, REFERENCE, THEORY, darker, in_style
 from rnn_exp.words import kept_with_interval, listing, magnitude, number, plural, sentences
 
@@ -29,7 +30,7 @@ _THEORY: Final = [
 _APART: Final = 0.3
 """Decades at the end of theory's curve from which on its asymptote is drawn beside it."""
 _DTYPES: Final = ("float32", "float64")
-_MARKERS: Final = ("o", "s", "D")
+_MARKERS: Final = ("s", "D", "o")
 _HEIGHT: Final = 2.6
 _ONE_RATE: Final = 1.05
 """Rates of one setting within this factor are one rate."""
@@ -42,16 +43,17 @@ def table(tables: Tables) -> Plotted:
     drawn, measured and predicted, and log10 of the smallest and the largest number of the precision
     (NaN: it is not known, or not the same for all).
     """
-    selected = select_runs(tables.runs)
+    distinct, same = distinct_at_start(tables.runs)
+    selected = select_runs(distinct)
     rows = at_start(carrier_rows(tables, selected.runs["run"], [0]), "gradients")
     frame = selected.runs.merge(rows, on="run").sort_values("lag", kind="stable")
     numbers = gradient_interval(frame, [*KEYS, "lag"], "log10_norm")
     curves = frame.groupby([*KEYS, "lag"], dropna=False)["log10_predicted"].median()
     numbers = numbers.merge(curves.reset_index(), on=[*KEYS, "lag"])
     numbers = selected.runs[KEYS].drop_duplicates().merge(numbers, on=KEYS)
-    said = cases(selected.runs.merge(tables.runs.astype({"run": str}), on="run"), KEYS)
-    said = said.drop(columns=["seeds", *_THEORY[1:]])
-    numbers = numbers.merge(said, on=KEYS, how="left")
+    each = cases(selected.runs.merge(tables.runs.astype({"run": str}), on="run"), KEYS)
+    each = each.drop(columns=["seeds", *_THEORY[1:]]).merge(_median_changes(tables, selected.runs))
+    numbers = numbers.merge(each, on=KEYS, how="left")
     numbers = numbers.merge(theory_changes(frame, KEYS), on=KEYS, how="left")
     numbers["log10_asymptote"] = _asymptotes(numbers)
     name, smallest, largest = _precision(tables.runs, selected.runs["run"])
@@ -59,7 +61,16 @@ def table(tables: Tables) -> Plotted:
     notes = captions.without_theory(tables.runs, selected.runs)
     units = captions.units(tables.runs, selected.runs)
     chosen = carrier_note(tables.runs, selected.runs)
-    return Plotted(numbers, (*chosen, *units, *selected.notes, *notes), selected.left_out)
+    said = (*chosen, *units, *same_at_start(same), *selected.notes, *notes)
+    return Plotted(numbers, said, selected.left_out)
+
+
+def _median_changes(tables: Tables, shown: pd.DataFrame) -> pd.DataFrame:
+    """Log10 of the first over the last norm: the median over seeds, as that of the lines is."""
+    known = tables.runs.reindex(columns=["run", "log10_change"]).astype({"run": str})
+    frame = shown.merge(known.astype({"log10_change": float}), on="run")
+    found = interval(frame, KEYS, "log10_change")[[*KEYS, "median"]]
+    return found.rename(columns={"median": "log10_median_change"})
 
 
 def _asymptotes(numbers: pd.DataFrame) -> pd.Series:
@@ -146,7 +157,9 @@ def _mark_end(axes: Axes, rows: pd.DataFrame, colour: str, lengths: list[int]) -
 def _end_look(place: int, count: int, colour: str) -> dict[str, Any]:
     """Longest sequences filled, shorter ones open, as where rates are drawn."""
     face = colour if place == count - 1 else "white"
-    look: dict[str, Any] = {"marker": _MARKERS[place], "markerfacecolor": face}
+    # The open circle is taken: it is where training loses the norm.
+    shape = _MARKERS[place - count]
+    look: dict[str, Any] = {"marker": shape, "markerfacecolor": face}
     return {**look, "linestyle": "none", "color": colour, "markersize": 3, "markeredgewidth": 0.7}
 
 
@@ -176,7 +189,8 @@ def _precision_lines(axes: Axes, row: pd.Series) -> None:
     for column, side in (("log10_smallest", "top"), ("log10_largest", "bottom")):
         if low < row[column] < high:
             axes.axhline(row[column], color=REFERENCE, linewidth=0.6, zorder=0, gid="precision")
-            look: dict[str, Any] = {"color": REFERENCE, "fontsize": 7, "va": side}
+            look: dict[str, Any] = {"color": REFERENCE, "fontsize": 7, "va": side, "zorder": 3.5}
+            look["bbox"] = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.4}
             offset = {"xytext": (2, -1 if side == "top" else 1), "textcoords": "offset points"}
             at: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), **offset}
             axes.annotate(f"{row['precision']} ends", (0, row[column]), **at, **look)
@@ -235,11 +249,11 @@ def _rate_of(case: pd.Series) -> str:
 
 
 def _left_of(case: pd.Series) -> str:
-    """What the first time step gets of the last norm, in a bracket; nothing where it is unknown."""
-    if not (np.isfinite(case["lags"]) and np.isfinite(case["log10_change"])):
+    """What becomes of the norm up to the first time step, in a bracket; nothing where unknown."""
+    if not (np.isfinite(case["lags"]) and np.isfinite(case["log10_median_change"])):
         return ""
-    steps, size = plural(int(case["lags"]), "step"), float(case["log10_change"])
-    return f" ({magnitude(size)} {'of' if size < 0 else 'times'} it after {steps})"
+    steps, size = plural(int(case["lags"]), "step"), float(case["log10_median_change"])
+    return f" ({magnitude(size)}{' left' if size < 0 else '-fold'} after {steps})"
 
 
 def _same_rate(table: pd.DataFrame) -> str:
@@ -265,6 +279,8 @@ def reading(plotted: Plotted) -> str:
     longest = table[table["length"] == table["length"].max()]
     return sentences(
         BANDS.replace("Line", "Solid line"),
+        "Above, a rate per step is the mean over seeds of its logarithm, the size after all steps "
+        "the median over seeds.",
         "All panels have the same axes; a marker ends the line of each length. Lines of one "
         "colour on one another: one rate for all lengths."
         if several

@@ -76,14 +76,17 @@ def draw(plotted: Plotted) -> Figure:
     """Draw panels by activation (rows) and series (columns), one colour scale for all."""
     table = plotted.table
     with in_style():
-        pairs = table[["activation", "series"]].drop_duplicates()
-        rows, columns = list(pairs["activation"].unique()), list(pairs["series"].unique())
-        figure, grid = panels.grid(len(rows), len(columns), height=1.75)
+        rows, columns = _places(table)
+        figure, grid = panels.grid(len(rows), columns, height=1.75)
         scale = diverging_scale(table["log10_median"])
         for (row, column), axes in np.ndenumerate(grid):
-            where = (table["activation"] == rows[row]) & (table["series"] == columns[column])
+            activation, names = rows[row]
+            if names[column] is None:
+                axes.set_visible(False)
+                continue
+            where = (table["activation"] == activation) & (table["series"] == names[column])
             _panel(axes, table[where], scale)
-            panels.title(axes, rows[row], columns[column])
+            panels.title(axes, activation, names[column])
         panels.letters(grid.flat)
         length = panels.length_label(int(table["length"].iloc[0]))
         steps = ", ".join(filter(None, ["steps back from the last", length]))
@@ -91,6 +94,24 @@ def draw(plotted: Plotted) -> Figure:
         scale_bar(figure, grid, scale, "gradient norm / that at lag 0\n← vanishes    explodes →")
         figure.set_legend(_LOST.entries(table) + _ended_entries(table))
     return figure
+
+
+def _places(table: pd.DataFrame) -> tuple[list[tuple[str, list[str | None]]], int]:
+    """Each activation with the series of its row, and how many columns there are; None: no panel.
+
+    Where all have the same series a column is one of them; of others each row has its own.
+    """
+    pairs = table[["activation", "series"]].drop_duplicates()
+    every = list(pairs["series"].unique())
+    own = {
+        str(name): list(part["series"]) for name, part in pairs.groupby("activation", sort=False)
+    }
+    columns = max(map(len, own.values()))
+    if columns == len(every):
+        return [
+            (name, [s if s in has else None for s in every]) for name, has in own.items()
+        ], columns
+    return [(name, [*has, *[None] * (columns - len(has))]) for name, has in own.items()], columns
 
 
 def _have_ended(table: pd.DataFrame) -> bool:
@@ -107,9 +128,6 @@ def _ended_entries(table: pd.DataFrame) -> list[Entry]:
 
 def _panel(axes: Axes, part: pd.DataFrame, scale: ScalarMappable) -> None:
     at: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": "0.2"}
-    if part.empty:
-        axes.text(0.5, 0.5, "not in the study", transform=axes.transAxes, **at)
-        return
     draw_by_lag(axes, part, "log10_median", scale, _LOST)
     # What is not covered by cells: the runs had ended.
     axes.set_facecolor(_LOST.none)
@@ -151,16 +169,15 @@ def _answer(finite: pd.DataFrame) -> str:
     apart = (trained["log10_median_last"] - trained["log10_median_first"]).abs()
     most = trained.loc[[apart.idxmax()]].iloc[0]
     changed = int((apart > _TENFOLD).sum())
-    goes = (
-        f"goes from {_size(most, 'first')} times its last norm at update "
-        f"{most['update_first']:.0f} to {_size(most, 'last')} at update {most['update_last']:.0f}."
-    )
+    updates = f"from update {most['update_first']:.0f} to {most['update_last']:.0f}"
+    sizes = f"{_size(most, 'first')} to {_size(most, 'last')} times its norm at lag 0"
     back = f"{most['lag_first']:.0f} steps back"
     if len(trained) == 1:
-        return f"{'Yes' if changed else 'Less than tenfold'}: {back} the gradient {goes}"
-    much = f"more than tenfold in {changed} of {len(trained)} cases"
-    of_most = f"most with {case_name(most)}, where it {goes}"
-    return f"{'Yes' if changed else 'No'}, {much} {back}; {of_most}"
+        verdict = "Yes" if changed else "No, less than tenfold"
+        return f"{verdict}: {back} the gradient goes {updates} from {sizes}."
+    much = f"more than tenfold in {changed or 'none'} of {len(trained)} settings"
+    of_most = f"most with {case_name(most)}, {updates}: from {sizes}."
+    return f"{'Yes' if changed else 'No'}: {back} the gradient changes {much}; {of_most}"
 
 
 def _far_ends(finite: pd.DataFrame) -> pd.DataFrame:
@@ -184,7 +201,7 @@ def _size(row: pd.Series, end: str) -> str:
 def _diverged(table: pd.DataFrame) -> list[str]:
     lost = table.drop_duplicates(KEYS)
     return [
-        f"With {case_name(case)} {' '.join(_lost_words(case))}."
+        f"With {case_name(case)}: {' '.join(_lost_words(case))}."
         for _, case in lost[lost["diverged"] > 0].iterrows()
     ]
 

@@ -125,7 +125,15 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str], quantity: st
     for place, (series, shape) in enumerate(marks.shapes_of(palette).items()):
         rows = shown[shown["series"] == series]
         count = int(np.isfinite(rows["median"]).sum())
-        look = marks.sparse(shape, place, count) | ({"markevery": 1} if count == 1 else {})
+        look = marks.sparse(shape, place, count) | ({"markevery": 1} if count < 3 else {})
+        if _is_sparse(part):
+            # A band between two updates would say what was measured between them: bars instead.
+            aside = place - (len(palette) - 1) / 2
+            rows = rows.assign(update=panels.shifted(rows["update"], aside, part["update"]))
+            ends = np.isfinite(rows["median"])
+            spread = rows.loc[ends, ["low", "high"]].to_numpy().T
+            axes.vlines(rows.loc[ends, "update"], *spread, color=palette[series], linewidth=0.8)
+            rows = rows.assign(low=rows["median"], high=rows["median"])
         marks.band(axes, rows, "update", palette[series], **look)
         if quantity == "loss" and "test" in rows:
             tested = rows[np.isfinite(rows["test"])]
@@ -134,6 +142,11 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str], quantity: st
     if part[column].notna().any():
         axes.axhline(part[column].median(), linestyle=THEORY, color="0.1", linewidth=0.9)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _is_sparse(table: pd.DataFrame) -> bool:
+    """Whether there is nothing between the first and the last update."""
+    return len(table["update"].unique()) < 3
 
 
 def _test_look(colour: object) -> dict[str, Any]:
@@ -162,7 +175,8 @@ def _scale(table: pd.DataFrame, axes: Axes, quantity: str) -> None:
     if quantity == "error":
         axes.set_ylim(-0.04, 1.04 * max(1.0, float(table["error_high"].max())))
         return
-    finite = table.loc[np.isfinite(table["median"]), "median"]
+    every = table[["low", "median", "high"]].to_numpy(dtype=float).ravel()
+    finite = every[np.isfinite(every)]
     if len(finite) and finite.min() > 0 and finite.max() / finite.min() > 10:
         # Room for the triangles at the upper edge.
         axes.set_ylim(finite.min() / 2, finite.max() * (4 if table["ceiling"].any() else 2))
@@ -211,16 +225,23 @@ def _answer(table: pd.DataFrame, ends: pd.DataFrame) -> str:
         verdict = "Yes" if learned else "No"
         return f"{verdict}: the loss ends at {loss}{lost}."
     return (
-        f"In {learned} of {len(known)} cases the loss ends below half of chance, lowest with "
+        f"{_verdict(learned, len(known))} the loss ends below half of chance; it ends lowest with "
         f"{case_name(best)} ({loss}){lost}."
     )
+
+
+def _verdict(learned: int, count: int) -> str:
+    if learned in (0, count):
+        return f"Yes: in all {count} settings" if learned else f"No: in none of {count} settings"
+    return f"In {learned} of {count} settings"
 
 
 def reading(plotted: Plotted) -> str:
     """Say how to read it."""
     table = plotted.table
     return sentences(
-        "Line: median over the seeds still training; band: lowest to highest.",
+        "Line: median over the seeds still training; "
+        f"{'bars' if _is_sparse(table) else 'band'}: lowest to highest.",
         "Dashed: what guessing gives without having seen the input."
         if table["chance"].notna().any()
         else "",
@@ -257,7 +278,7 @@ def _course(ends: pd.DataFrame) -> list[str]:
     return [
         f"With {case_name(first)} the loss {_went(first)}; with {case_name(last)} it "
         f"{_went(last)}.",
-        f"It is at least halved in {halved} of {plural(len(ends), 'case')}"
+        f"It is at least halved in {halved or 'none'} of {plural(len(ends), 'setting')}"
         + (f", and higher at the end than at first in {risen}." if risen else "."),
     ]
 

@@ -22,24 +22,29 @@ from rnn_exp.figures.parts.selection import (
     select_runs,
 )
 from rnn_exp.figures.parts.sheet import Entry
+from rnn_exp.figures.parts.starts import NUMBERS, distinct_at_start, same_at_start
 from rnn_exp.figures.parts.style import BLUE, REFERENCE, in_style
-from rnn_exp.words import magnitude, sentences
+from rnn_exp.words import listing, magnitude, sentences
 
-QUESTION: Final = "Would the gradient of the weights have shown it?"
+QUESTION: Final = "Does the gradient of the weights show that the gradient vanishes or explodes?"
 
 QUANTITIES: Final = {
     "weights": ("weights", r"$\|\partial L/\partial W_{hh}\|$"),
     "ratio": ("first step", r"$\|\partial L/\partial h_1\|\,/\,\|\partial L/\partial h_T\|$"),
 }
 """What each column of panels says, and the quantity of its axis."""
+_WEIGHTS: Final = ["run", "update", "recurrent_grad_norm"]
 _TENFOLD: Final = 1.0
 
 
 def table(tables: Tables) -> Plotted:
     """Return log10 of both quantities at update 0 against T or gain (median, range over seeds)."""
-    selected = select_runs(tables.runs, lengths=12, series=4, panels=3)
+    distinct, same = _distinct(tables)
+    selected = select_runs(distinct, lengths=12, series=4, panels=3)
     if len(selected.runs["length"].unique()) < 2:
-        selected = select_runs(tables.runs, lengths=1, series=12, panels=3)
+        selected = select_runs(distinct, lengths=1, series=12, panels=3)
+    if same and len(selected.runs.drop_duplicates(KEYS)) == 1:
+        raise CannotDraw(f"Runs that differ in {listing(same)} are the same at update 0.")
     frame = selected.runs.merge(_quantities(tables, selected.runs["run"]), on="run")
     numbers = gradient_interval(frame, [*KEYS, "quantity"], "log10")
     by_length = len(numbers["length"].unique()) > 1
@@ -48,13 +53,21 @@ def table(tables: Tables) -> Plotted:
     if len(numbers["x"].unique()) < 2:
         raise CannotDraw("The study has one sequence length and one gain: there is no trend.")
     numbers = numbers.sort_values("x", kind="stable", ignore_index=True)
-    return Plotted(numbers, selected.notes, selected.left_out)
+    return Plotted(numbers, (*same_at_start(same), *selected.notes), selected.left_out)
+
+
+def _distinct(tables: Tables) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The runs, once where what is drawn of them is the same."""
+    weights = at_start(required(tables.updates, _WEIGHTS, "updates"), "updates")
+    runs = tables.runs.astype({"run": str})
+    norms = weights.astype({"run": str}).set_index("run")["recurrent_grad_norm"]
+    numbers = runs.assign(recurrent_grad_norm=runs["run"].map(norms))
+    return distinct_at_start(numbers, (*NUMBERS, "recurrent_grad_norm"))
 
 
 def _quantities(tables: Tables, runs: pd.Series) -> pd.DataFrame:
     """Both quantities in long form: run, quantity, log10, status."""
-    columns = ["run", "update", "recurrent_grad_norm"]
-    weights = at_start(required(tables.updates, columns, "updates"), "updates")
+    weights = at_start(required(tables.updates, _WEIGHTS, "updates"), "updates")
     with np.errstate(divide="ignore"):
         log10 = np.log10(weights["recurrent_grad_norm"].astype(float))
     weights = weights.assign(log10=log10, quantity="weights", status=statuses(log10))
@@ -156,7 +169,7 @@ def _write_headline(axes: Axes, course: _Course | None, quantity: str) -> None:
     if course is None:
         return
     first, last = map(magnitude, getattr(course, quantity))
-    words = f"{first} $\\rightarrow$ {last}" if first != last else f"stays {first}"
+    words = f"{first}\n$\\rightarrow$ {last}" if first != last else f"stays {first}"
     told = ":\n".join(filter(None, [panels.plain(course.line), words]))
     at: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 7, "gid": "headline"}
     box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.8, "linewidth": 0}
@@ -223,7 +236,7 @@ def reading(plotted: Plotted) -> str:
     """Say how to read it."""
     return sentences(
         "At initialisation; the panels of a row have the same scale. The words in a panel are of "
-        "the line along which what reaches step 1 changes most. Line: median over seeds; band: "
-        "lowest to highest.",
+        "the line along which what reaches step 1 changes most. Lines and numbers: median over "
+        "seeds; band: lowest to highest.",
         points_and_seeds(plotted.table),
     )

@@ -15,12 +15,13 @@ from rnn_exp.figures.parts.panels import is_numeric, positions, series_label, se
 from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.sheet import Entry
+from rnn_exp.figures.parts.starts import distinct_at_start, same_at_start
 from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, REFERENCE, THEORY, in_style
 from rnn_exp.words import case_name, listing, number, plural, sentences
 
-QUESTION: Final = "At which gain does the gradient neither vanish nor explode?"
+QUESTION: Final = "Where does the gradient neither vanish nor explode?"
 
-MARKERS: Final = ("o", "s", "D")
+MARKERS: Final = ("s", "D", "o")
 _SMALLEST, _LARGER = 3.2, 1.7
 _MOST_NAMED: Final = 4
 _LINES: Final[dict[str, marks.Line]] = {
@@ -32,7 +33,13 @@ _LINES: Final[dict[str, marks.Line]] = {
 
 def table(tables: Tables) -> Plotted:
     """Return what is said of each case (`cases`): rate, interval, verdicts, theory; the bound."""
-    selected = select_runs(tables.runs, series=30)
+    distinct, same = distinct_at_start(tables.runs)
+    selected = select_runs(distinct, series=30)
+    if same and len(selected.runs.drop_duplicates(KEYS)) == 1:
+        raise CannotDraw(
+            f"Runs that differ in {listing(same)} are the same at update 0, where rates are "
+            "measured."
+        )
     runs = required(tables.runs, ["run", "decay_rate", "verdict"], "runs").astype({"run": str})
     extra = tables.runs.drop(columns=["run", "decay_rate", "verdict"])
     frame = selected.runs.merge(runs.join(extra), on="run")
@@ -51,6 +58,7 @@ def table(tables: Tables) -> Plotted:
     numbers["x"] = positions(numbers)
     few = int(numbers["unknown"].sum())
     notes, left_out = [*carrier_note(tables.runs, selected.runs)], selected.left_out
+    notes += same_at_start(same)
     notes += [*captions.units(tables.runs, selected.runs), *selected.notes]
     notes += captions.without_theory(tables.runs, selected.runs)
     if few:
@@ -86,25 +94,41 @@ def _panel(axes: Axes, part: pd.DataFrame, lengths: list[int]) -> None:
         spread = np.nan_to_num(bar_lengths(ends, "rate"))
         # All at their own gain; markers of one place lie within one another.
         axes.errorbar(shown["x"], shown["rate"], spread, **_points(place, len(lengths)))
-    for column, line in _LINES.items():
+    for column, line in _drawn(part).items():
         for x, y in _pieces(part, column):
             axes.plot(x, y, line, color="0.1", linewidth=1, gid=column)
+
+
+def _drawn(part: pd.DataFrame) -> dict[str, marks.Line]:
+    """The lines of a panel; the asymptote only where it can be told from theory's rate."""
+    asymptote, predicted = "asymptotic_rate", "predicted_rate"
+    shown = _of_longest(part[part["rate"] > 0])
+    hidden = set()
+    if len(shown) and not marks.is_beside(shown, asymptote, predicted, ["rate", *_LINES]):
+        hidden.add(asymptote)
+    # One gain of many is no line.
+    if shown[predicted].notna().sum() == 1 < len(shown):
+        hidden.add(predicted)
+    return {name: line for name, line in _LINES.items() if name not in hidden}
 
 
 def _points(place: int, count: int) -> dict[str, Any]:
     """Longest sequences small and filled, shorter ones larger and open: all are seen."""
     face = BLUE if place == count - 1 else "none"
     size = _SMALLEST + _LARGER * (count - 1 - place)
-    look = {"marker": MARKERS[place], "markerfacecolor": face, "markersize": size}
+    look = {"marker": MARKERS[place - count], "markerfacecolor": face, "markersize": size}
     lines = {"linestyle": "none", "elinewidth": 0.8, "markeredgewidth": 0.8}
     return {**look, **lines, "color": BLUE}
 
 
 def _curve(part: pd.DataFrame, column: str) -> pd.Series:
     """Theory at the longest sequence of each gain: its stationary state is reached best there."""
-    longest = part.sort_values(["x", "length"]).drop_duplicates("x", keep="last")
-    curve: pd.Series = longest.set_index("x")[column].dropna()
+    curve: pd.Series = _of_longest(part).set_index("x")[column].dropna()
     return curve
+
+
+def _of_longest(part: pd.DataFrame) -> pd.DataFrame:
+    return part.sort_values(["x", "length"]).drop_duplicates("x", keep="last")
 
 
 def _pieces(part: pd.DataFrame, column: str) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -137,12 +161,12 @@ def _entries(table: pd.DataFrame) -> list[Entry]:
         look = {k: v for k, v in _points(place, len(lengths)).items() if k != "elinewidth"}
         label = ", ".join(filter(None, ["measured", panels.length_label(length)]))
         entries.append((Line2D([], [], **look), label))
-    labels = ("theory, these lags", "its asymptote", "singular-value bound")
-    known = table[list(_LINES)].notna().any()
+    labels = ("theory, these lags", "theory's asymptote", "singular-value bound")
+    parts = [part for _, part in table.groupby("activation", sort=False)]
     return entries + [
         marks.line_entry(label, line)
-        for label, line, used in zip(labels, _LINES.values(), known, strict=True)
-        if used
+        for label, (name, line) in zip(labels, _LINES.items(), strict=True)
+        if any(name in _drawn(part) and len(_curve(part, name)) for part in parts)
     ]
 
 
@@ -173,7 +197,7 @@ def _answer(table: pd.DataFrame) -> str:
 
 
 def _longest(part: pd.DataFrame) -> pd.DataFrame:
-    longest: pd.DataFrame = part.sort_values(["x", "length"]).drop_duplicates("x", keep="last")
+    longest = _of_longest(part)
     return longest[np.isfinite(longest["rate"]) & (longest["rate"] > 0)]
 
 

@@ -15,11 +15,14 @@ __all__ = [
     "AXES",
     "KEYS",
     "axes_of",
+    "by_size",
+    "in_order",
     "in_panels",
     "is_determined_by",
     "order_activations",
     "series_key",
     "setting_columns",
+    "setting_name",
     "settings_of",
     "size_of",
     "varying_settings",
@@ -31,6 +34,7 @@ KEYS: Final = [*AXES, "value"]
 """`AXES`, and the number behind the name of a series."""
 _GROUPS: Final = frozenset({"task", "init", "device", "study"})
 _ACTIVATIONS: Final = ("tanh", "sigmoid", "relu", "identity")
+_NAMES: Final = {"network.hidden_size": "units", "network.num_layers": "layers"}
 _NUMBERS: Final = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
 
 
@@ -137,7 +141,17 @@ def in_panels(panels: pd.Series, key: str, values: pd.Series) -> pd.Series:
 
 
 def _named(key: str, values: pd.Series) -> pd.Series:
-    return key.split(".")[-1].replace("_", " ") + " " + values
+    return setting_name(key) + " " + values
+
+
+def setting_name(key: str) -> str:
+    """Return what figures call a setting: by one word each, so that no two are taken for two.
+
+    Example:
+        >>> setting_name("network.hidden_size"), setting_name("training.learning_rate")
+        ('units', 'learning rate')
+    """
+    return _NAMES.get(key, key.split(".")[-1].replace("_", " "))
 
 
 def series_key(settings: pd.DataFrame) -> str | None:
@@ -161,10 +175,30 @@ def order_activations(names: Iterable[str]) -> list[str]:
     activations first, and side by side; nor 32 units before 128.
     """
     known = {name: place for place, name in enumerate(_ACTIVATIONS)}
+    return sorted(
+        names, key=lambda name: (known.get(name.partition(",")[0], len(known)), by_size(name))
+    )
 
-    def place(name: str) -> tuple[int, list[tuple[float, str]]]:
-        words = _NUMBERS.split(name)
-        sizes = [(float(word), "") if i % 2 else (0.0, word) for i, word in enumerate(words)]
-        return known.get(name.partition(",")[0], len(known)), sizes
 
-    return sorted(names, key=place)
+def in_order(table: pd.DataFrame) -> list[str]:
+    """Return the names of the series: by their numbers, then those without one by name.
+
+    Args:
+        table: with the columns series and value.
+    """
+    # What has no number, such as "no clipping", comes after all that has one.
+    each = table.drop_duplicates("series")
+    known, names = each["value"].astype(float), each["series"].astype(str)
+    places = zip(known.isna(), known.fillna(0.0), map(by_size, names), names, strict=True)
+    return [name for *_, name in sorted(places)]
+
+
+def by_size(name: str) -> list[tuple[float, str]]:
+    """Return by what names are put in order: their words by the alphabet, numbers by their size.
+
+    Example:
+        >>> sorted(["gaussian, g = 16", "gaussian, g = 2", "chrono"], key=by_size)
+        ['chrono', 'gaussian, g = 2', 'gaussian, g = 16']
+    """
+    words = _NUMBERS.split(name)
+    return [(float(word), "") if i % 2 else (0.0, word) for i, word in enumerate(words)]

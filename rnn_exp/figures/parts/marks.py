@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
+from rnn_exp.figures.parts.axes import in_order
 from rnn_exp.figures.parts.panels import plain
 from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import MARKERS, MEASURED, categories, ordered
@@ -44,10 +45,30 @@ _LABELS = {
 _FACES = {UNSEEN: "white"}
 # So many triangles show an extent; one a lag would merge into a bar.
 _MOST = 8
+_TOLD_APART: Final = 0.012
+"""Lines that are nearer than this part of an axis are drawn as one."""
 # How far triangles lie inside the edge, as a part of the axes; points between two of one place.
 _INSET, _ASIDE = 0.03, 3.6
 # Points between the middles of two labels; characters of the longest label beside a line.
 _LABEL_GAP, _LONGEST_LABEL = 7.5, 12
+
+
+def is_beside(rows: pd.DataFrame, line: str, other: str, shown: Sequence[str]) -> bool:
+    """Return whether one line can be told from another, in any place on a logarithmic axis.
+
+    Two dashed lines on one another look like a third kind of line.
+
+    Args:
+        rows: of a panel.
+        line: the column of the first one.
+        other: that of the other; where it is missing the first one stands alone.
+        shown: all columns that the panel shows; they decide how far its axis goes.
+    """
+    known = rows[line].notna()
+    every = np.log(rows[list(shown)].to_numpy(dtype=float))
+    span = np.nanmax(every) - np.nanmin(every) if known.any() else 0.0
+    gap = np.log(rows.loc[known, line] / rows.loc[known, other]).abs()
+    return bool((gap.isna() | (gap > _TOLD_APART * span)).any())
 
 
 def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
@@ -157,10 +178,13 @@ def lost_entries(table: pd.DataFrame) -> list[Entry]:
 
 
 def colours(table: pd.DataFrame) -> dict[str, str]:
-    """Return a colour for each series: by order where they are numbers, by category where not."""
-    values = table.drop_duplicates("series")[["series", "value"]]
-    palette = ordered if values["value"].notna().all() else categories
-    return dict(zip(values["series"], palette(len(values)), strict=True))
+    """Return a colour for each series: by order where they are numbers, by category where not.
+
+    The series are in the order of their numbers or names, whichever panel shows them first.
+    """
+    names = in_order(table)
+    palette = ordered if table["value"].notna().all() else categories
+    return dict(zip(names, palette(len(names)), strict=True))
 
 
 def only_series(table: pd.DataFrame) -> str:

@@ -1,6 +1,5 @@
 """Panels: grids of axes, their scales, ticks and labels, and maps with two settings as axes."""
 
-import textwrap
 from collections.abc import Collection, Iterable
 from string import ascii_lowercase
 from typing import Any, Literal
@@ -20,7 +19,7 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-from rnn_exp.figures.parts.axes import settings_of
+from rnn_exp.figures.parts.axes import in_order, settings_of
 from rnn_exp.figures.parts.selection import CannotDraw
 from rnn_exp.figures.parts.sheet import Share, Sheet
 from rnn_exp.figures.parts.style import COLUMN, PAGE
@@ -28,7 +27,6 @@ from rnn_exp.figures.parts.style import COLUMN, PAGE
 VANISHES_EXPLODES = "$\\leftarrow$ vanishes    explodes $\\rightarrow$"
 """Below the name of an upright axis: the arrows point down and up when it is turned."""
 _TICKS = 8
-_SIGN = 0.072  # inches that a sign of a title takes, about
 
 
 def grid(
@@ -137,18 +135,13 @@ def name_axes(figure: Figure, grid: np.ndarray, x: str, y: str) -> None:
     if grid.shape[0] == 1:
         grid[0, 0].set_ylabel(y)
     else:
-        figure.supylabel(y)
+        figure.supylabel(y, multialignment="center")
 
 
 def title(axes: Axes, activation: str, series: str = "", length: int = 0) -> None:
     """Set the title of a panel from the parts that are known."""
     parts = filter(None, [activation, series, length_label(length)])
-    figure, position = axes.get_figure(root=True), axes.get_subplotspec()
-    columns = 1 if position is None else position.get_gridspec().ncols
-    room = 7.0 if figure is None else figure.get_figwidth()
-    # A title that is wider than its panel would run into the next one.
-    signs = max(10, int(room / columns / _SIGN))
-    axes.set_title("\n".join(textwrap.wrap(plain(", ".join(parts)), signs)))
+    axes.set_title(plain(", ".join(parts)))
 
 
 def lengths_of(table: pd.DataFrame) -> list[int]:
@@ -165,7 +158,7 @@ def positions(plotted: pd.DataFrame) -> pd.Series:
     """Return the value of each series or, for settings that are no numbers, a place in a row."""
     if is_numeric(plotted):
         return plotted["value"].astype(float)
-    places = {name: float(i) for i, name in enumerate(plotted["series"].unique())}
+    places = {name: float(i) for i, name in enumerate(in_order(plotted))}
     return plotted["series"].map(places)
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
-from rnn_exp.figures.parts.axes import is_determined_by, settings_of
+from rnn_exp.figures.parts.axes import by_size, is_determined_by, setting_name, settings_of
 
 __all__ = ["ANY", "Recipe", "Recipes", "name_runs"]
 
@@ -62,8 +62,8 @@ def name_runs(runs: pd.DataFrame, recipes: Recipes, apart: Sequence[str] = ()) -
         apart: settings that the figure shows in another way, such as in panels of their own.
 
     Returns:
-        An ordered category: the names that are known in their order, then any others in that of
-        the runs.
+        An ordered category: the names that are known in their order, then any others by name, and
+        numbers in them by size.
     """
     everything = settings_of(runs)
     settings = everything[_settings_to_name(everything, recipes, [*_NEVER_NAMED, *apart])]
@@ -76,7 +76,7 @@ def name_runs(runs: pd.DataFrame, recipes: Recipes, apart: Sequence[str] = ()) -
     lengths = everything.get("task.length", pd.Series("", index=runs.index))
     names = _part_pooled(names, settings, lengths)
     known = [name for name in (recipes.plain_name, *recipes.known) if (names == name).any()]
-    order = [*known, *(name for name in names.unique() if name not in known)]
+    order = [*known, *sorted(set(names) - set(known), key=by_size)]
     return names.astype(pd.CategoricalDtype(order, ordered=True))
 
 
@@ -113,7 +113,7 @@ def _name(row: Recipe, usual: Recipe, recipes: Recipes) -> str:
 
 
 def _words(key: str, value: str) -> str:
-    return f"{key.split('.')[-1].replace('_', ' ')} {value}"
+    return f"{setting_name(key)} {value}"
 
 
 def _part_pooled(names: pd.Series, settings: pd.DataFrame, lengths: pd.Series) -> pd.Series:

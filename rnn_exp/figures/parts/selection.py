@@ -5,7 +5,7 @@ setting that varies becomes panels while there is room, and is held at its most 
 the sentences of what is left out say so.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
@@ -14,6 +14,8 @@ import pandas as pd
 from rnn_exp.figures.parts.axes import (
     AXES,
     axes_of,
+    by_size,
+    in_order,
     in_panels,
     is_determined_by,
     order_activations,
@@ -147,7 +149,7 @@ def select_runs(
     Args:
         runs: the table of runs.
         lengths: at most so many sequence lengths; where there are more, evenly spread.
-        series: at most so many series.
+        series: at most so many series in a panel.
         panels: at most so many panels: activations, and further settings beside them.
 
     Raises:
@@ -157,9 +159,8 @@ def select_runs(
     settings = settings_of(runs)
     frame = pd.concat([runs[["run"]].astype(str), axes_of(runs, settings)], axis=1)
     frame, in_view, left_out = _hold_other_settings(frame, settings, panels)
-    for column, most in (("series", series), ("length", lengths), ("activation", panels)):
-        frame, note = _keep_few(frame, column, most)
-        left_out += note
+    frame, few = _keep_few(frame, {"activation": panels, "series": series, "length": lengths})
+    left_out += few
     notes = _besides(settings.loc[frame.index], {series_key(settings), *in_view})
     said = (*notes, *_unfinished(runs, frame))
     return Selection(frame.reset_index(drop=True), said, tuple(left_out))
@@ -198,21 +199,50 @@ def _hold_other_settings(
             frame, in_view = frame.assign(activation=panels), [*in_view, column]
             continue
         kept = values.value_counts(sort=False).idxmax()
-        others = listing(sorted(set(values) - {str(kept)}))
+        others = listing(sorted(set(values) - {str(kept)}, key=by_size))
         left_out.append(f"Only runs with {column} = {kept} are shown (not {others}).")
         frame = frame[values == kept]
     return frame, in_view, left_out
 
 
-def _keep_few(frame: pd.DataFrame, column: str, most: int) -> tuple[pd.DataFrame, list[str]]:
-    values = _in_order(frame, column)
-    kept = values if len(values) <= most else _spread(values, most)
-    frame = frame.assign(_order=frame[column].map({v: i for i, v in enumerate(kept)}))
-    frame = frame.dropna(subset="_order").sort_values("_order", kind="stable")
-    dropped = [str(v) for v in values if v not in kept]
-    name = {"length": "T = ", "series": "", "activation": ""}[column]
-    note = [f"Left out to keep the figure readable: {name}{listing(dropped)}."] if dropped else []
-    return frame.drop(columns="_order"), note
+def _keep_few(frame: pd.DataFrame, most: Mapping[str, int]) -> tuple[pd.DataFrame, list[str]]:
+    """Keep so many panels and lengths, and so many series in each panel; in their order."""
+    said = []
+    for column, count in most.items():
+        # A panel's own gains are spread: those of the others may lie far from all that it shows.
+        by_panel = (
+            frame["activation"] if column == "series" else frame["activation"].map(lambda _: "")
+        )
+        frame, dropped = _keep_of_each(frame, column, by_panel, count)
+        said += _dropped_words(column, dropped)
+    for column in ("series", "length", "activation"):
+        rank = {value: place for place, value in enumerate(_in_order(frame, column))}
+        frame = frame.sort_values(column, kind="stable", key=lambda values: values.map(rank))
+    note = [f"Left out to keep the figure readable: {'; '.join(said)}."] if said else []
+    return frame, note
+
+
+def _keep_of_each(
+    frame: pd.DataFrame, column: str, by: pd.Series, most: int
+) -> tuple[pd.DataFrame, dict[str, list[object]]]:
+    """Keep so many values of a column in each group, and say which each group loses."""
+    parts, dropped = [], dict[str, list[object]]()
+    for name, part in frame.groupby(by, sort=False):
+        values = _in_order(part, column)
+        kept = values if len(values) <= most else _spread(values, most)
+        parts.append(part[part[column].isin(kept)])
+        dropped[str(name)] = [value for value in values if value not in kept]
+    return pd.concat(parts), dropped
+
+
+def _dropped_words(column: str, dropped: Mapping[str, list[object]]) -> list[str]:
+    """Say which values are left out: once where all groups lose the same, else by group."""
+    before = "T = " if column == "length" else ""
+    lists = {name: f"{before}{listing(map(str, values))}" for name, values in dropped.items()}
+    if len(set(lists.values())) == 1:
+        return [words for words in list(lists.values())[:1] if words != before]
+    names = order_activations(name for name in lists if lists[name])
+    return [f"with {name} {lists[name]}" for name in names]
 
 
 def _spread(values: list[object], most: int) -> list[object]:
@@ -223,10 +253,12 @@ def _spread(values: list[object], most: int) -> list[object]:
 
 
 def _in_order(frame: pd.DataFrame, column: str) -> list[object]:
+    """The values of a column: panels as in textbooks, numbers by size, names by the alphabet."""
     if column == "activation":
         return list(order_activations(frame[column].unique()))
-    by = ["value", "series"] if column == "series" else [column]
-    return list(frame.sort_values(by, kind="stable")[column].unique())
+    if column == "length":
+        return sorted(frame[column].unique())
+    return list(in_order(frame))
 
 
 def _unfinished(runs: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:

@@ -1,6 +1,8 @@
 """A sheet: what every figure is drawn on, a matplotlib figure that a notebook shows as it is."""
 
 import io
+import re
+import textwrap
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -20,14 +22,20 @@ Entry = tuple[Artist, str]
 Share = bool | Literal["none", "all", "row", "col"]
 """Which panels share an axis, as matplotlib says it."""
 
+_Place = Literal["left", "center", "right"]
+_PLACES: Final[tuple[_Place, ...]] = ("left", "center", "right")
+_UNBROKEN: Final = "\N{NO-BREAK SPACE}"
 _DPI: Final = 150
 # Characters of 7 pt text in an inch, and those that a handle and its gap take.
 _PER_INCH, _HANDLE = 17, 7
 # Inches: the narrowest panel that can be read, what labels and the first row of the legend need,
 # and each further row of it.
 _NARROWEST, _AROUND, _ROW = 1.6, 0.5, 0.16
-# Inches: what is beside a panel, and the gap between two written ticks.
-_BESIDE, _GAP = 0.45, 0.02
+# Inches: what is beside a panel and beside its title, the gap between two written ticks, and what a
+# sign of a title takes, about.
+_BESIDE, _BESIDE_TITLE, _GAP, _SIGN = 0.45, 0.5, 0.02, 0.061
+_TALLEST: Final = 9.5
+"""Inches: a sheet that would be higher than the text of a page has more panels side by side."""
 
 
 class Sheet(Figure):
@@ -48,6 +56,7 @@ class Sheet(Figure):
         self._share: tuple[Share, Share] = (False, False)
         self._named_again: list[Axes] = []
         self._ticks: dict[Axes, list[str]] = {}
+        self._titles: dict[tuple[Axes, _Place], str] = {}
 
     def set_grid(self, grid: np.ndarray, row: float, share: tuple[Share, Share]) -> None:
         """Say which panels there are: of a narrow sheet they stand below one another.
@@ -66,6 +75,7 @@ class Sheet(Figure):
             entries: what it shows, in the order in which it is read: row by row.
         """
         self._entries = tuple(entries)
+        self._wrap_titles()
         for before in list(self.legends):
             before.remove()
         columns = _columns([label for _, label in entries], self.get_figwidth() * _PER_INCH)
@@ -83,6 +93,17 @@ class Sheet(Figure):
             borderaxespad=0.2,
         )
 
+    def _wrap_titles(self) -> None:
+        """Break titles into lines: one that is wider than its panel runs into the next one."""
+        for axes in self.axes:
+            position = axes.get_subplotspec()
+            if position is None:
+                continue
+            room = self.get_figwidth() / position.get_gridspec().ncols - _BESIDE_TITLE
+            for place in _PLACES:
+                whole = self._titles.setdefault((axes, place), axes.get_title(place))
+                axes.set_title(_in_lines(whole, max(10, int(room / _SIGN))), loc=place)
+
     def set_width(self, width: float) -> None:
         """Make it narrower or wider; panels and legend are set anew, and text keeps its size.
 
@@ -98,7 +119,7 @@ class Sheet(Figure):
     def _arrange(self, grid: np.ndarray) -> None:
         """Set as many panels beside one another as can be read in this width."""
         columns = self._columns_of(grid)
-        places = GridSpec(grid.size // columns, columns, figure=self)
+        places = GridSpec(-(-grid.size // columns), columns, figure=self)
         for axes in self._named_again:
             axes.set_ylabel("")
         self._named_again = []
@@ -106,13 +127,17 @@ class Sheet(Figure):
             write = axes.xaxis.get_major_formatter().format_ticks
             self._ticks.setdefault(axes, write(list(axes.get_xticks())))
         same_x, same_y = (share in (True, "all") for share in self._share)
-        rows_share, columns_share = self._share[1] == "row", self._share[0] == "col"
+        # Panels of several rows side by side have scales of their own: each has its numbers.
+        is_whole = grid.shape[1] % columns == 0
+        rows_share, columns_share = self._share[1] == "row" and is_whole, self._share[0] == "col"
         for place, axes in enumerate(grid.flat):
             if axes not in self.axes:
                 continue
             axes.set_subplotspec(places[place // columns, place % columns])
             is_first = place % columns == 0
-            is_last = place // columns == grid.size // columns - 1
+            is_last = not any(
+                self._is_shown(below) for below in grid.flat[place + columns :: columns]
+            )
             whole = columns == grid.shape[1]
             hides_x = (same_x or (columns_share and whole)) and not is_last
             axes.tick_params(
@@ -141,16 +166,21 @@ class Sheet(Figure):
             end = place + half + _GAP if is_free else end
         axes.set_xticks(axes.get_xticks(), kept)
 
+    def _is_shown(self, axes: Axes) -> bool:
+        return axes in self.axes and axes.get_visible()
+
     def _columns_of(self, grid: np.ndarray) -> int:
-        most = max(1, int(self.get_figwidth() / _NARROWEST))
-        every = grid.shape[1]
-        return max(n for n in range(1, every + 1) if every % n == 0 and n <= max(1, most))
+        most, every = max(1, int(self.get_figwidth() / _NARROWEST)), grid.shape[1]
+        found = max(n for n in range(1, every + 1) if every % n == 0 and n <= most)
+        if self._row * (grid.size // found) > _TALLEST:
+            return min(most, every)
+        return found
 
     def _set_height(self, legend_rows: int) -> None:
         """As high as its rows of panels and of the legend need, where its panels are known."""
         if self._grid is None:
             return
-        rows = self._grid.size // self._columns_of(self._grid)
+        rows = -(-self._grid.size // self._columns_of(self._grid))
         further = _ROW * max(0, legend_rows - 1)
         self.set_figheight(self._row * rows + _AROUND + further)
 
@@ -160,6 +190,14 @@ class Sheet(Figure):
         with in_style():
             self.savefig(buffer, format="png", dpi=_DPI)
         return buffer.getvalue()
+
+
+def _in_lines(title: str, signs: int) -> str:
+    """A title in lines of so many signs, broken after commas where its parts are short enough."""
+    parts = re.split(r"(?<=[,:]) ", title)
+    joined = [part.replace(" ", _UNBROKEN) if len(part) <= signs else part for part in parts]
+    lines = textwrap.wrap(" ".join(joined), signs, break_on_hyphens=False)
+    return "\n".join(lines).replace(_UNBROKEN, " ")
 
 
 def _columns(labels: list[str], room: float) -> int:

@@ -186,8 +186,7 @@ def caption(plotted: Plotted) -> str:
     return sentences(
         _answer(ended),
         *said,
-        "Learned: a median final loss below half of that of chance"
-        + ("; weights: those of W_hh." if table["weights"].notna().any() else "."),
+        "Weights: those of W_hh." if table["weights"].notna().any() else "",
         f"At initialisation, of the gradient at lag 0 there is left: {listing(left)}.",
         *plotted.notes,
     )
@@ -216,22 +215,26 @@ def _answer(ended: pd.DataFrame) -> str:
         fails = ordered.loc[~(ordered["median"] < losses.LEARNED), "x"]
         before = ordered.loc[ordered["x"] < fails.min(), "x"] if len(fails) else ordered["x"]
         shortest = int(ordered["x"].min())
-        reach = f"up to T = {int(before.max())}" if len(before) else f"not even T = {shortest}"
+        reach = (
+            f"up to T = {int(before.max())}"
+            if len(before)
+            else f"no length (the shortest is T = {shortest})"
+        )
         said.setdefault(reach, []).append(str(name).replace(", ", " with "))
     parts = [
         f"{listing(names)} {'learns' if len(names) == 1 else 'learn'} {reach}"
         for reach, names in said.items()
     ]
     seeds = int(ended["seeds"].max())
-    of = f"median loss of {seeds} seeds" if seeds > 1 else "loss"
-    return f"{'; '.join(parts)} ({of} below half of that of chance)."
+    of = f"the median loss of {seeds} seeds" if seeds > 1 else "the loss"
+    return f"{'; '.join(parts)}. Learned means: {of} ends below half of that of chance."
 
 
 def _learned(name: str, rows: pd.DataFrame) -> str:
     learned = sorted(rows.loc[rows["median"] < losses.LEARNED, "x"])
     lengths = f"T = {listing(f'{int(x)}' for x in learned)}" if learned else "no length"
     last = rows.sort_values("x").iloc[-1]
-    end = f"at T = {int(last['x'])} its loss is {number(last['median'])} of that of chance"
+    end = f"at T = {int(last['x'])} its loss is {number(100 * last['median'])} % of that of chance"
     end = end if np.isfinite(last["median"]) else f"at T = {int(last['x'])} it diverged"
     return f"{name}{_weights(last['weights'], ' (', ')')} learns {lengths}; {end}."
 

@@ -26,7 +26,7 @@ _SETTINGS: Final = {
 _LOG10: Final = ("log10_measured", "log10_formula")
 _REST: Final = ("difference", "largest_slope")
 _ROWS: Final = ["run", "update", "lag", "log10_total", "saturation", "status"]
-_HEIGHT: Final = 1.7  # of a row of panels, in inches
+_HEIGHT: Final = 2.0  # of a row of panels, in inches
 _COURSES: Final = {-1: "vanishes for", 1: "explodes for", 0: "does neither for"}
 
 
@@ -102,7 +102,8 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[float, str]) -> None:
         axes.plot(rows["lag"], rows["log10_formula"], THEORY, color=darker(colour), linewidth=0.9)
         last = rows.iloc[-1]
         ends.append(marks.End(last["lag"], last["log10_formula"], f"{weight:g}", colour))
-    marks.end_labels(axes, ends, _HEIGHT)
+    # Titles, labels and the gap between rows take about three tenths of the height.
+    marks.end_labels(axes, ends, 0.7 * _HEIGHT)
     panels.powers(axes)
 
 

@@ -1,6 +1,6 @@
 """What a vanished and an exploded gradient do: loss, change of W_hh, gradient and contributions."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -148,10 +148,18 @@ def draw(plotted: Plotted) -> Figure:
         if len(chance) == 1:
             grid[0, 0].axhline(np.log10(chance[0]), linestyle=THEORY, color="0.2", linewidth=0.8)
         grid[1, 0].axhline(0, color=REFERENCE, linewidth=0.6, zorder=0)
-        grid[1, 1].axhline(RESOLUTION, color=REFERENCE, linewidth=0.6, zorder=0, gid="resolution")
+        _mark_resolution(grid[1, 1])
         panels.letters(grid.flat)
         figure.set_legend(_entries(table, palette, len(chance) == 1))
     return figure
+
+
+def _mark_resolution(axes: Axes) -> None:
+    axes.axhline(RESOLUTION, color=REFERENCE, linewidth=0.6, zorder=0, gid="resolution")
+    # The lower corner on the left is empty: contributions fall with the lag.
+    look: dict[str, Any] = {"color": REFERENCE, "fontsize": 7, "linespacing": 1.1}
+    words = "below the\ngrey line: lost in\nsingle precision"
+    axes.text(0.03, 0.03, words, transform=axes.transAxes, va="bottom", **look)
 
 
 def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:

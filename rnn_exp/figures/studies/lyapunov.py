@@ -78,7 +78,7 @@ def draw(plotted: Plotted) -> Figure:
         _largest(first, table[table["index"] == 1])
         for axes, gain in zip(others, gains, strict=True):
             _spectrum(axes, table[table["gain"] == gain])
-            axes.set_title(f"all, g = {gain:g}")
+            axes.set_title(f"all exponents, g = {gain:g}")
             axes.set(xlabel="rank $i$ / $n$", ylabel=r"exponent $\lambda_i$")
             axes.sharey(others[0])
         panels.letters([first, *others])

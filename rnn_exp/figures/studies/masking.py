@@ -173,6 +173,6 @@ def _agreement(table: pd.DataFrame) -> str:
     if np.isnan(gap):
         return ""
     return (
-        "Networks trained on the last step only have the norms of that last answer to a factor of "
-        f"{number(10**gap)} at every lag."
+        "Networks with a loss at the last step only have the same norms as that last answer: at no "
+        f"lag do they differ by more than a factor of {number(10**gap)}."
     )

@@ -106,7 +106,7 @@ def _panel(axes: Axes, part: pd.DataFrame, name: str) -> None:
         panels.log_edges(gains), panels.log_edges(lengths), np.ma.masked_invalid(shown), **look
     )
     if name == "solved":
-        _write_counts(axes, solved)
+        _write_counts(axes, solved, seeds)
     known = ratio.to_numpy(dtype=float)
     levels = [level for level in (-TENFOLD, TENFOLD) if known.min() < level < known.max()]
     if levels and np.isfinite(known).all():
@@ -114,16 +114,18 @@ def _panel(axes: Axes, part: pd.DataFrame, name: str) -> None:
         axes.contour(gains, lengths, known, levels=levels, **lines)
 
 
-def _write_counts(axes: Axes, solved: pd.DataFrame) -> None:
+def _write_counts(axes: Axes, solved: pd.DataFrame, seeds: pd.DataFrame) -> None:
     """Write how many seeds solve it into the cells of some, so that a grey print says it too."""
-    # Below the middle of its cell, through which lines go.
+    # Below the middle of its cell, through which lines go; where one does it ends at the number.
     at: dict[str, Any] = {"xytext": (0, -6.5), "textcoords": "offset points"}
     look: dict[str, Any] = {"fontsize": 6, "ha": "center", "va": "center", "gid": "count"}
     for length, row in solved.iterrows():
         for gain, count in row.items():
             if count > 0:
                 place = float(str(gain)), float(str(length))
-                axes.annotate(f"{count:.0f}", place, **at, **look)
+                colour = _SCALES["solved"].to_rgba(count / seeds.loc[length, gain])
+                box = {"facecolor": colour, "edgecolor": "none", "pad": 0.3}
+                axes.annotate(f"{count:.0f}", place, bbox=box, **at, **look)
 
 
 def _bars(figure: Figure, grid: np.ndarray) -> None:

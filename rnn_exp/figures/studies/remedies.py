@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import captions, losses, marks, panels
 from rnn_exp.figures.parts.recipes import ANY, Recipes
@@ -105,7 +104,6 @@ def _draw_rates(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
         axes.plot(middle, places + aside, linestyle="none", marker="o", gid=end, **look)
     axes.axvline(1, color=REFERENCE, linewidth=0.8, zorder=0)
     _mark_plain(axes, table, "start")
-    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel("rate per step back")
 
 

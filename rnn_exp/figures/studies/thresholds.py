@@ -147,13 +147,20 @@ def _panel(axes: Axes, part: pd.DataFrame) -> None:
     axes.axhline(1, color="0.5", linewidth=0.6, zorder=0.5)
     look: dict[str, Any] = {"fmt": "o", "markersize": 3.2, "elinewidth": 0.8, "zorder": 3}
     axes.errorbar(shown["gain"], shown["measured"], spread, color=BLUE, **look)
-    lines = zip(_THEORY, (THEORY, ASYMPTOTE, BOUND), strict=True)
-    for name, line in lines:
-        if part[name].notna().any():
+    for name, line in zip(_THEORY, (THEORY, ASYMPTOTE, BOUND), strict=True):
+        if _is_drawn(part, name):
             axes.plot(x, part[name], line, color="0.1", linewidth=1, gid=name, zorder=4)
     axes.set_xlim(float(x.min()) / 1.08, float(x.max()) * 1.08)
     panels.plain_log(axes, "x")
     _regions(axes, part, thresholds(part))
+
+
+def _is_drawn(part: pd.DataFrame, name: str) -> bool:
+    """Whether a panel has this line; the asymptote only where it can be told from theory's rate."""
+    has_place = name != "asymptotic" or marks.is_beside(
+        part, name, "predicted", ["measured", *_THEORY]
+    )
+    return bool(part[name].notna().any()) and has_place
 
 
 def _regions(axes: Axes, part: pd.DataFrame, at: dict[str, float]) -> None:
@@ -198,11 +205,11 @@ def _edge(part: pd.DataFrame, name: str, at: dict[str, float], low: float, high:
 def _entries(table: pd.DataFrame) -> list[Entry]:
     point = Line2D([], [], linestyle="", marker="o", color=BLUE, markersize=3.2)
     lines: list[Entry] = [(point, "measured")]
-    known = table[_THEORY].notna().any()
-    labels = ("theory, these lags", "its asymptote", "singular-value bound")
+    parts = _parts(table).values()
+    labels = ("theory, these lags", "theory's asymptote", "singular-value bound")
     styles: tuple[marks.Line, ...] = (THEORY, ASYMPTOTE, BOUND)
     for label, line, name in zip(labels, styles, _THEORY, strict=True):
-        if known[name]:
+        if any(_is_drawn(part, name) for part in parts):
             lines.append(marks.line_entry(label, line))
     return lines + [(Patch(color=c, alpha=a, linewidth=0), label) for c, a, label in _REGIONS]
 
