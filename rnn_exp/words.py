@@ -116,6 +116,8 @@ def kept_with_interval(middle: float, low: float, high: float) -> str:
         ends = f" (95 %: {number(low)} to {number(high)})"
     elif words.startswith("grows"):
         ends = f" (95 %: {100 * (low - 1):.2g} to {100 * (high - 1):.2g} %)"
+    elif _percent(low) == _percent(high):
+        return words
     else:
         ends = f" (95 %: {_percent(low)} to {_percent(high)} %)"
     before = " of its size" if " of its size" in words else " per step"

@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from rnn_exp import figures
@@ -15,7 +16,7 @@ from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.drawing import in_width
 from rnn_exp.figures.parts.lag_cells import diverging_scale
 from rnn_exp.figures.parts.style import CATEGORIES, in_style, ordered
-from tests.tables import Study, study
+from tests.tables import Study, concatenated, study
 
 
 def luminance(colour: str) -> float:
@@ -361,3 +362,113 @@ def test_the_headline_is_of_places_where_both_gradients_are_known() -> None:
     caption = figure.caption(figure.table(dataclasses.replace(tables, updates=zero)))
     assert "from g = 1 to g = 2" in caption
     assert "g = 0.5" not in caption
+
+
+def test_a_title_is_broken_between_its_parts_where_its_panel_is_narrow():
+    figure, grid = panels.grid(1, 2, height=2)
+    with in_style():
+        for axes in grid.flat:
+            panels.title(axes, "tanh, hidden layers 3", "clip norm none", 100)
+    figure.set_legend([])
+
+    def titles() -> set[str]:
+        return {axes.get_title("left") for axes in grid.flat}
+
+    assert titles() == {"tanh, hidden layers 3, clip norm none, T = 100"}
+    figure.set_width(3.4)
+    assert titles() == {"tanh,\nhidden layers 3,\nclip norm none,\nT = 100"}
+    figure.set_width(7.0)
+    assert titles() == {"tanh, hidden layers 3, clip norm none, T = 100"}
+
+
+def test_a_narrow_sheet_is_not_higher_than_a_page_where_panels_have_room_side_by_side():
+    figure, grid = panels.grid(2, 3, height=1.9, sharex=False, sharey="row")
+    panels.name_axes(figure, grid, "x", "y")
+    figure.set_legend([])
+    figure.set_width(3.4)
+
+    places = [axes.get_subplotspec() for axes in grid.flat]
+    assert [(p.rowspan.start, p.colspan.start) for p in places] == [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
+        (2, 0),
+        (2, 1),
+    ]
+    assert figure.get_figheight() == pytest.approx(3 * 1.9 + 0.5)
+    # Beside one another are panels of two scales: each has its numbers.
+    assert all(axes.yaxis.get_tick_params()["labelleft"] for axes in grid.flat)
+
+
+def test_the_lowest_panel_that_is_shown_has_the_numbers_of_its_column():
+    figure, grid = panels.grid(2, 2, height=2)
+    grid[1, 1].set_visible(False)
+    figure.set_legend([])
+    figure.set_width(3.4)
+
+    written = [axes.xaxis.get_tick_params()["labelbottom"] for axes in grid.flat]
+    assert written == [False, True, True, True]
+
+
+def test_runs_recorded_at_two_updates_have_bars_that_lie_beside_one_another_and_no_band():
+    tables = study(("tanh",), (0.5, 1.0, 2.0), (10,), 3, (0, 10))
+    figure = drawn("learning", tables)
+
+    bars = [each for each in figure.axes[0].collections if isinstance(each, LineCollection)]
+    places = [{float(part[0][0]) for part in bar.get_segments()} for bar in bars]
+    assert [len(part) for part in places] == 3 * [2]
+    assert len(set.union(*places)) == 6
+    module = figures.figure("learning")
+    assert "bars: lowest to highest" in module.reading(module.table(tables))
+    more = drawn("learning", study(("tanh",), (0.5, 1.0, 2.0), (10,), 3))
+    assert not any(isinstance(each, LineCollection) for each in more.axes[0].collections)
+
+
+def test_no_band_of_losses_is_cut_off():
+    tables = study(("tanh",), (0.5, 1.0), (10,), 3)
+    small = tables.updates["run"].str.endswith("-0") & (tables.updates["update"] == 40)
+    rows = tables.updates.assign(loss=tables.updates["loss"].mask(small, 1e-6))
+    figure = drawn("learning", dataclasses.replace(tables, updates=rows))
+
+    assert figure.axes[0].get_ylim()[0] < 1e-6
+
+
+def test_an_asymptote_is_drawn_where_it_can_be_told_from_theory_and_only_there():
+    tables = study(("tanh",), (0.5, 1.0, 2.0), (10,), 2, (0,))
+    apart = tables.runs.assign(predicted_rate=tables.runs["theory_rate"] * 1.3)
+
+    def styles(runs: pd.DataFrame) -> tuple[set[str], list[str]]:
+        figure = drawn("rates", dataclasses.replace(tables, runs=runs))
+        lines = {line.get_gid() for line in figure.axes[0].lines if line.get_gid()}
+        return lines, [label for _, label in figure._entries]
+
+    lines, labels = styles(tables.runs)
+    assert lines == {"predicted_rate", "bound"}
+    assert "theory's asymptote" not in labels
+    lines, labels = styles(apart)
+    assert lines == {"predicted_rate", "asymptotic_rate", "bound"}
+    assert "theory's asymptote" in labels
+
+
+def test_colours_go_with_the_numbers_of_the_series_whichever_panel_has_them_first():
+    table = pd.DataFrame({"series": ["g = 2", "g = 16", "g = 0.5"], "value": [2.0, 16.0, 0.5]})
+
+    assert marks.colours(table) == dict(
+        zip(["g = 0.5", "g = 2", "g = 16"], ordered(3), strict=True)
+    )
+
+
+def test_panels_of_a_heat_map_are_of_their_own_gains_where_the_gains_differ():
+    tables = concatenated(
+        study(("tanh",), (0.5, 1.0), (10,), 1, (0, 10)),
+        study(("sigmoid",), (4.0,), (10,), 1, (0, 10)),
+    )
+    shown = [axes for axes in drawn("heatmap", tables).axes if axes.get_title("left")]
+
+    assert [axes.get_title("left") for axes in shown] == [
+        "tanh, g = 0.5",
+        "tanh, g = 1",
+        "sigmoid, g = 4",
+    ]
+    assert [axes.get_visible() for axes in shown] == [True, True, True]

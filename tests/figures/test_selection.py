@@ -152,7 +152,8 @@ def test_a_setting_of_training_that_changes_nothing_at_update_0_is_drawn_once_th
     assert len(distinct) == 4
     assert set(select_runs(distinct).runs["series"]) == {"g = 0.5", "g = 1"}
     assert same_at_start(gone) == (
-        "At update 0 runs that differ in learning rate alone are the same: drawn once.",
+        "What is drawn, of update 0, does not depend on learning rate: one run stands for all "
+        "values.",
     )
 
 

@@ -69,9 +69,9 @@ def test_the_caption_says_who_learns_first_and_who_stays_at_chance():
     caption = whole_caption(FIGURE, FIGURE.table(copying()))
 
     assert caption.startswith(
-        "Carrying symbols over the delay (T = 20; loss, chance 0.25): learned by tanh, kept "
-        "orthogonal (0.00458, seeds 0.00358 to 0.00558) and tanh, orthogonal init (0.0338, "
-        "seeds 0.0328 to 0.0348); not by tanh, default init. T = 20: the loss ends at "
+        "Carrying symbols over the delay (T = 20; loss, chance 0.25): learned by tanh with "
+        "kept orthogonal (0.00458, seeds 0.00358 to 0.00558) and tanh with orthogonal init "
+        "(0.0338, seeds 0.0328 to 0.0348); not by tanh with default init. T = 20: the loss ends at "
     )
     assert "tanh, default init 0.25 (chance 0.25)" in caption
     assert "median over 3 seeds" in caption

@@ -77,8 +77,11 @@ def test_the_caption_counts_who_learned():
         "Of the 3 remedies none keeps the gradient from vanishing before training; 2 let the "
         "network learn (kept orthogonal and LSTM)."
     )
-    assert "below half of the loss of chance end kept orthogonal (0.04) and LSTM (0.2)." in caption
-    assert "Not plain tanh network and clip by value." in caption
+    assert (
+        "the loss ends below half of that of chance with kept orthogonal (0.04) and LSTM (0.2)."
+        in caption
+    )
+    assert "It does not with plain tanh network and clip by value." in caption
     said = "With the plain tanh network it keeps 60 % of its size per step (rate 0.6, 95 % over "
     assert said in caption
     assert "before training, after training it keeps 61 % of its size per step." in caption

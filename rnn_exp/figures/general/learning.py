@@ -225,15 +225,16 @@ def _answer(table: pd.DataFrame, ends: pd.DataFrame) -> str:
         verdict = "Yes" if learned else "No"
         return f"{verdict}: the loss ends at {loss}{lost}."
     return (
-        f"{_verdict(learned, len(known))} the loss ends below half of chance; it ends lowest with "
+        f"{_verdict(learned, len(known))} below half of chance; it ends lowest with "
         f"{case_name(best)} ({loss}){lost}."
     )
 
 
 def _verdict(learned: int, count: int) -> str:
-    if learned in (0, count):
-        return f"Yes: in all {count} settings" if learned else f"No: in none of {count} settings"
-    return f"In {learned} of {count} settings"
+    if not learned:
+        return f"No: in none of {count} settings does the loss end"
+    which = f"Yes: in all {count}" if learned == count else f"In {learned} of {count}"
+    return f"{which} settings the loss ends"
 
 
 def reading(plotted: Plotted) -> str:

@@ -44,7 +44,7 @@ def table(tables: Tables) -> Plotted:
     if len(selected.runs["length"].unique()) < 2:
         selected = select_runs(distinct, lengths=1, series=12, panels=3)
     if same and len(selected.runs.drop_duplicates(KEYS)) == 1:
-        raise CannotDraw(f"Runs that differ in {listing(same)} are the same at update 0.")
+        raise CannotDraw(f"Runs that differ in {listing(same)} alone are the same at update 0.")
     frame = selected.runs.merge(_quantities(tables, selected.runs["run"]), on="run")
     numbers = gradient_interval(frame, [*KEYS, "quantity"], "log10")
     by_length = len(numbers["length"].unique()) > 1

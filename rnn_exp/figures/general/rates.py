@@ -37,7 +37,7 @@ def table(tables: Tables) -> Plotted:
     selected = select_runs(distinct, series=30)
     if same and len(selected.runs.drop_duplicates(KEYS)) == 1:
         raise CannotDraw(
-            f"Runs that differ in {listing(same)} are the same at update 0, where rates are "
+            f"Runs that differ in {listing(same)} alone are the same at update 0, where rates are "
             "measured."
         )
     runs = required(tables.runs, ["run", "decay_rate", "verdict"], "runs").astype({"run": str})
@@ -192,7 +192,9 @@ def _answer(table: pd.DataFrame) -> str:
     said = [
         f"{words}{f' with {name}' if several and name else ''}" for name, words in named.items()
     ]
-    what = "gain" if str(table["series"].iloc[0]).startswith("g = ") else series_label(table)
+    label = series_label(table)
+    what = "gain" if str(table["series"].iloc[0]).startswith("g = ") else label
+    what = f"number of {label}" if label in ("units", "layers") else what
     return f"The gradient keeps its size at this {what}: {'; '.join(said)}."
 
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.losses import LEARNED, STUCK
 from rnn_exp.figures.parts.panels import lengths_of
-from rnn_exp.figures.parts.recipes import Recipes, name_runs
+from rnn_exp.figures.parts.recipes import Recipes, in_list, name_runs
 from rnn_exp.figures.parts.seeds import interval, limit_updates
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.sheet import Entry
@@ -204,11 +204,11 @@ def _answer(part: pd.DataFrame, task: str, where: str) -> str:
         return f"{task} ({where}): the loss ends lowest with {_named_end(best)}."
     parts = ends["median"] / chance
     learned, between = ends[parts < LEARNED], ends[(parts >= LEARNED) & (parts <= STUCK)]
-    stuck = [str(name) for name in ends.loc[parts > STUCK, "series"]]
+    stuck = map(in_list, ends.loc[parts > STUCK, "series"])
     said = [
         f"learned by {listing(map(_named_end, _rows(learned)))}" if len(learned) else "",
         f"in part by {listing(map(_named_end, _rows(between)))}" if len(between) else "",
-        f"not by {listing(stuck)}" if stuck else "",
+        f"not by {listing(stuck)}" if (parts > STUCK).any() else "",
     ]
     told = "; ".join(filter(None, said))
     return f"{task} ({where}; loss, chance {number(chance)}): {told}."
@@ -219,7 +219,7 @@ def _rows(ends: pd.DataFrame) -> list[pd.Series]:
 
 
 def _named_end(row: pd.Series) -> str:
-    return f"{row['series']} ({_end(row)})"
+    return f"{in_list(row['series'])} ({_end(row)})"
 
 
 def _end(row: pd.Series) -> str:

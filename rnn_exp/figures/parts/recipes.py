@@ -11,7 +11,7 @@ import pandas as pd
 
 from rnn_exp.figures.parts.axes import by_size, is_determined_by, setting_name, settings_of
 
-__all__ = ["ANY", "Recipe", "Recipes", "name_runs"]
+__all__ = ["ANY", "Recipe", "Recipes", "in_list", "name_runs"]
 
 ANY: Final = "*"
 """Any value but that of the plain network."""
@@ -78,6 +78,16 @@ def name_runs(runs: pd.DataFrame, recipes: Recipes, apart: Sequence[str] = ()) -
     known = [name for name in (recipes.plain_name, *recipes.known) if (names == name).any()]
     order = [*known, *sorted(set(names) - set(known), key=by_size)]
     return names.astype(pd.CategoricalDtype(order, ordered=True))
+
+
+def in_list(name: object) -> str:
+    """Return the name of a recipe as it stands in a list: one with a comma would be two.
+
+    Example:
+        >>> in_list("LSTM, chrono init")
+        'LSTM with chrono init'
+    """
+    return str(name).replace(", ", " with ")
 
 
 def _settings_to_name(settings: pd.DataFrame, recipes: Recipes, never: Sequence[str]) -> list[str]:

@@ -171,7 +171,7 @@ def _besides(settings: pd.DataFrame, in_view: Collection[str | None]) -> list[st
     named = (*_SHOWN, *in_view, _DEVICE)
     free = [
         column
-        for column in map(str, settings)
+        for column in sorted(map(str, settings))
         if column not in named
         and not column.startswith("init.")
         and len(settings[column].unique()) > 1

@@ -4,7 +4,7 @@ import io
 import re
 import textwrap
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -23,7 +23,7 @@ Share = bool | Literal["none", "all", "row", "col"]
 """Which panels share an axis, as matplotlib says it."""
 
 _Place = Literal["left", "center", "right"]
-_PLACES: Final[tuple[_Place, ...]] = ("left", "center", "right")
+_PLACES: Final = get_args(_Place)
 _UNBROKEN: Final = "\N{NO-BREAK SPACE}"
 _DPI: Final = 150
 # Characters of 7 pt text in an inch, and those that a handle and its gap take.
@@ -56,7 +56,6 @@ class Sheet(Figure):
         self._share: tuple[Share, Share] = (False, False)
         self._named_again: list[Axes] = []
         self._ticks: dict[Axes, list[str]] = {}
-        self._titles: dict[tuple[Axes, _Place], str] = {}
 
     def set_grid(self, grid: np.ndarray, row: float, share: tuple[Share, Share]) -> None:
         """Say which panels there are: of a narrow sheet they stand below one another.
@@ -101,7 +100,8 @@ class Sheet(Figure):
                 continue
             room = self.get_figwidth() / position.get_gridspec().ncols - _BESIDE_TITLE
             for place in _PLACES:
-                whole = self._titles.setdefault((axes, place), axes.get_title(place))
+                # Lines end where a space was: joined, they are the title as it was given.
+                whole = axes.get_title(place).replace("\n", " ")
                 axes.set_title(_in_lines(whole, max(10, int(room / _SIGN))), loc=place)
 
     def set_width(self, width: float) -> None:
@@ -194,6 +194,9 @@ class Sheet(Figure):
 
 def _in_lines(title: str, signs: int) -> str:
     """A title in lines of so many signs, broken after commas where its parts are short enough."""
+    if "$" in title:
+        # A formula is no text: broken within, it would not be one any more.
+        return title
     parts = re.split(r"(?<=[,:]) ", title)
     joined = [part.replace(" ", _UNBROKEN) if len(part) <= signs else part for part in parts]
     lines = textwrap.wrap(" ".join(joined), signs, break_on_hyphens=False)

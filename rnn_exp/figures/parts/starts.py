@@ -58,6 +58,5 @@ def same_at_start(gone: Iterable[str]) -> tuple[str, ...]:
         gone: the settings, as `distinct_at_start` returns them.
     """
     names = listing(gone)
-    return (f"At update 0 runs that differ in {names} alone are the same: drawn once.",) * bool(
-        names
-    )
+    said = f"What is drawn, of update 0, does not depend on {names}: one run stands for all values."
+    return (said,) if names else ()

@@ -13,7 +13,7 @@ from rnn_exp.figures.parts import losses, marks, panels
 from rnn_exp.figures.parts.captions import lost_points
 from rnn_exp.figures.parts.carrier import column_rows
 from rnn_exp.figures.parts.panels import numeric_x, shifted
-from rnn_exp.figures.parts.recipes import Recipes, name_runs
+from rnn_exp.figures.parts.recipes import Recipes, in_list, name_runs
 from rnn_exp.figures.parts.seeds import LOST, gradient_interval
 from rnn_exp.figures.parts.selection import Plotted, Tables, at_start, required
 from rnn_exp.figures.parts.sheet import Entry, Sheet
@@ -220,7 +220,7 @@ def _answer(ended: pd.DataFrame) -> str:
             if len(before)
             else f"no length (the shortest is T = {shortest})"
         )
-        said.setdefault(reach, []).append(str(name).replace(", ", " with "))
+        said.setdefault(reach, []).append(in_list(name))
     parts = [
         f"{listing(names)} {'learns' if len(names) == 1 else 'learn'} {reach}"
         for reach, names in said.items()

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rnn_exp.figures.parts import captions, losses, marks, panels
-from rnn_exp.figures.parts.recipes import ANY, Recipes
+from rnn_exp.figures.parts.recipes import ANY, Recipes, in_list
 from rnn_exp.figures.parts.selection import Plotted, Tables
 from rnn_exp.figures.parts.sheet import Entry, Sheet
 from rnn_exp.figures.parts.style import BLUE, PAGE, REFERENCE, THEORY, VERMILLION, in_style
@@ -162,15 +162,16 @@ def caption(plotted: Plotted) -> str:
     known = table[np.isfinite(table["loss"])]
     learned = known[known["loss"] < losses.LEARNED]
     diverged, length = int(table["diverged"].sum()), table["length"].iloc[0]
-    stuck = table.loc[~table.index.isin(learned.index), "series"].astype(str)
+    stuck = list(map(in_list, table.loc[~table.index.isin(learned.index), "series"]))
+    named = table.assign(series=table["series"].map(in_list))
     said = [_name_and_loss(row) for _, row in learned.sort_values("loss").iterrows()]
     return sentences(
         _answer(table, learned),
-        f"T = {length}: below half of the loss of chance end {listing(said)}."
+        f"T = {length}: the loss ends below half of that of chance with {listing(said)}."
         if said
         else f"T = {length}: no network ends below half of the loss of chance.",
-        f"Not {listing(stuck)}." if len(stuck) and said else "",
-        f"The gradient before training: {captions.verdicts_of(table)}.",
+        f"It does not with {listing(stuck)}." if stuck and said else "",
+        f"The gradient before training: {captions.verdicts_of(named)}.",
         _plain_rate(table),
         f"Up to {plural(int(table['seeds'].max()), 'seed')}; {plural(diverged, 'run')} diverged.",
         *plotted.notes,
@@ -206,15 +207,14 @@ def _count(count: int, verb: str) -> str:
 
 def _named(series: Iterable[object]) -> str:
     """Name a few in parentheses."""
-    # A name with a comma would be two in a list.
-    names = [str(name).replace(", ", " with ") for name in series]
+    names = list(map(in_list, series))
     more = [f"{len(names) - _MOST_NAMED + 1} more"] if len(names) > _MOST_NAMED else []
     few = names[: _MOST_NAMED - 1] if more else names
     return f" ({listing([*few, *more])})" if names else ""
 
 
 def _name_and_loss(row: pd.Series) -> str:
-    return f"{row['series']} ({number(row['loss'])})"
+    return f"{in_list(row['series'])} ({number(row['loss'])})"
 
 
 def _plain_rate(table: pd.DataFrame) -> str:
