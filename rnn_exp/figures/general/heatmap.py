@@ -81,12 +81,13 @@ def draw(plotted: Plotted) -> Figure:
         scale = diverging_scale(table["log10_median"])
         for (row, column), axes in np.ndenumerate(grid):
             activation, names = rows[row]
-            if names[column] is None:
+            name = names[column]
+            if name is None:
                 axes.set_visible(False)
                 continue
-            where = (table["activation"] == activation) & (table["series"] == names[column])
+            where = (table["activation"] == activation) & (table["series"] == name)
             _panel(axes, table[where], scale)
-            panels.title(axes, activation, names[column])
+            panels.title(axes, activation, name)
         panels.letters(grid.flat)
         length = panels.length_label(int(table["length"].iloc[0]))
         steps = ", ".join(filter(None, ["steps back from the last", length]))

@@ -67,8 +67,8 @@ def is_beside(rows: pd.DataFrame, line: str, other: str, shown: Sequence[str]) -
     known = rows[line].notna()
     every = np.log(rows[list(shown)].to_numpy(dtype=float))
     span = np.nanmax(every) - np.nanmin(every) if known.any() else 0.0
-    gap = np.log(rows.loc[known, line] / rows.loc[known, other]).abs()
-    return bool((gap.isna() | (gap > _TOLD_APART * span)).any())
+    gap = np.abs(np.log((rows.loc[known, line] / rows.loc[known, other]).to_numpy(dtype=float)))
+    return bool((np.isnan(gap) | (gap > _TOLD_APART * span)).any())
 
 
 def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:

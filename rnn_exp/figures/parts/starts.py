@@ -35,7 +35,7 @@ def distinct_at_start(
     settings = settings_of(runs).assign(seed=runs.get("seed", pd.Series(0, index=runs.index)))
     settings = settings.loc[:, [len(settings[name].unique()) > 1 for name in settings]]
     known = runs.reindex(columns=list(numbers)).astype(float)
-    gone = []
+    gone = list[str]()
     for key in [str(name) for name in settings if str(name).startswith(_OF_TRAINING)]:
         others = [name for name in settings if name != key]
         alike = [settings[name] for name in others] or [pd.Series(0, index=settings.index)]

@@ -119,11 +119,12 @@ def _write_counts(axes: Axes, solved: pd.DataFrame, seeds: pd.DataFrame) -> None
     # Below the middle of its cell, through which lines go; where one does it ends at the number.
     at: dict[str, Any] = {"xytext": (0, -6.5), "textcoords": "offset points"}
     look: dict[str, Any] = {"fontsize": 6, "ha": "center", "va": "center", "gid": "count"}
-    for length, row in solved.iterrows():
-        for gain, count in row.items():
+    shares = solved / seeds
+    for (length, row), (_, parts) in zip(solved.iterrows(), shares.iterrows(), strict=True):
+        for (gain, count), share in zip(row.items(), parts, strict=True):
             if count > 0:
                 place = float(str(gain)), float(str(length))
-                colour = _SCALES["solved"].to_rgba(count / seeds.loc[length, gain])
+                colour = _SCALES["solved"].to_rgba(share)
                 box = {"facecolor": colour, "edgecolor": "none", "pad": 0.3}
                 axes.annotate(f"{count:.0f}", place, bbox=box, **at, **look)
 
