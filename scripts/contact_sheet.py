@@ -33,8 +33,8 @@ from rnn_exp.words import first_sentence, listing, plural
 DOCS = Path(__file__).parents[1] / "docs"
 THUMBNAILS = "figures"
 _PIXELS = 840
-_COLOURS = 64
-"""A thumbnail of so many colours has a third of the bytes, and bands are still told from white."""
+_COLOURS = 256
+"""A thumbnail of so many colours has half of the bytes and looks the same."""
 _OF_THE_PLACE = ("hydra.sweep.dir=", "hydra.launcher.", "study=")
 """Words of a command that change no result."""
 _INTRODUCTION = """\
@@ -129,7 +129,9 @@ def _small(png: bytes) -> bytes:
     """The same picture in few colours."""
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(png)) as picture:
-        few = picture.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        # All hues, also those of thin lines; the usual way keeps those that cover most.
+        kind = Image.Quantize.MAXCOVERAGE
+        few = picture.convert("RGB").quantize(_COLOURS, kind, dither=Image.Dither.NONE)
         few.save(buffer, format="png", optimize=True)
     return buffer.getvalue()
 
