@@ -74,7 +74,7 @@ def test_what_is_drawn_is_the_table():
     for container, when in zip(first.containers, ("before", "after"), strict=True):
         rows = table[(table["index"] == 1) & (table["when"] == when)]
         np.testing.assert_array_equal(container.lines[0].get_ydata(), rows["median"])
-    titles = ["all, g = 0.5", "all, g = 2", "all, g = 4"]
+    titles = [f"all exponents, g = {gain}" for gain in ("0.5", "2", "4")]
     assert [axes.get_title(loc="left") for axes in others] == titles
     for axes, gain in zip(others, (0.5, 2.0, 4.0), strict=True):
         lines = {str(line.get_gid()): line.get_ydata() for line in axes.lines}

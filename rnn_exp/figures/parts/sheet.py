@@ -24,6 +24,7 @@ Share = bool | Literal["none", "all", "row", "col"]
 
 _Place = Literal["left", "center", "right"]
 _PLACES: Final = get_args(_Place)
+_LITTLE: Final = 1.2
 _UNBROKEN: Final = "\N{NO-BREAK SPACE}"
 _DPI: Final = 150
 # Characters of 7 pt text in an inch, and those that a handle and its gap take.
@@ -194,12 +195,15 @@ class Sheet(Figure):
 
 def _in_lines(title: str, signs: int) -> str:
     """A title in lines of so many signs, broken after commas where its parts are short enough."""
-    if "$" in title:
+    if "$" in title or not title:
         # A formula is no text: broken within, it would not be one any more.
         return title
     parts = re.split(r"(?<=[,:]) ", title)
     joined = [part.replace(" ", _UNBROKEN) if len(part) <= signs else part for part in parts]
-    lines = textwrap.wrap(" ".join(joined), signs, break_on_hyphens=False)
+    # A word that is a little too long is not broken: the signs' width is known only about.
+    longest = max(map(len, title.split()), default=0)
+    room = longest if longest <= _LITTLE * signs else signs
+    lines = textwrap.wrap(" ".join(joined), max(room, signs), break_on_hyphens=False)
     return "\n".join(lines).replace(_UNBROKEN, " ")
 
 
