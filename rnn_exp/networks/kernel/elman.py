@@ -5,7 +5,7 @@ vectors, ``row`` numbers. What a matrix holds beyond its own columns is never re
 another row.
 """
 
-from rnn_exp.networks.kernel.compiling import kept
+from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.functions import activate, make_deltas
 from rnn_exp.networks.kernel.tiles import add_rows, add_to, move, product
 from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
@@ -14,193 +14,98 @@ __all__ = ["elman_adjoint", "elman_forward"]
 
 
 @kept
-def elman_forward(
-    x, V, bias, W, S, U, code, skips, keep, add, R, T, B, inputs, units, row, x_row, x_run
-):
-    """Fill S (run, T + 1, batch, row), of which h_0 is given; and U (run, T, batch, row) with φ(u).
+def elman_forward(x, matrices, S, U, kind, sizes):
+    """Fill the states of all runs.
 
-    U is filled only if the cell ``skips`` φ; it is no part of S then.
-
-    x: rows of ``x_row`` numbers, runs ``x_run`` apart; V (run, input, row), W (run, unit, row):
-    transposed; bias (run, row).
+    Args:
+        x: inputs, numbers from one row to the next, and from one run to the next.
+        matrices: V (run, input, row), bias (run, row), W (run, unit, row), transposed.
+        S: (run, T + 1, batch, row), h_0 is there.
+        U: (run, T, batch, row) for φ(u), which is no state where the cell skips φ; else not used.
+        kind: the activation's code, whether the cell skips φ, k, a.
+        sizes: R, T, B, inputs, units, row.
     """
-    step, lanes = B * row, BYTES // S.itemsize
+    (V, bias, W), (code, skips, keep, add), (R, T, B, inputs, units, row) = matrices, kind, sizes
+    x, x_row, x_run = x
+    step = B * row
     for r in range(R):
         for t in range(T):
             before = (r * (T + 1) + t) * step
-            after = before + step
-            out, o = (U, (r * T + t) * step) if skips else (S, after)
-            at = r * x_run + t * B * x_row
-            product(
-                out,
-                o,
-                row,
-                bias,
-                r * row,
-                0,
-                x,
-                at,
-                x_row,
-                1,
-                V,
-                r * inputs * row,
-                row,
-                B,
-                inputs,
-                row,
-            )
-            product(
-                out, o, row, out, o, row, S, before, row, 1, W, r * units * row, row, B, units, row
-            )
+            out, o = (U, (r * T + t) * step) if skips else (S, before + step)
+            of_x = x, r * x_run + t * B * x_row, x_row, 1
+            of_V, of_b = (V, r * inputs * row, row), (bias, r * row, 0)
+            product((out, o, row), of_b, of_x, of_V, (B, inputs, row))
+            h, of_W = (S, before, row, 1), (W, r * units * row, row)
+            product((out, o, row), (out, o, row), h, of_W, (B, units, row))
             activate(code, out, o, step)
             if skips:
-                for i in range(0, step, lanes):
-                    store(S, after + i, fma(load(out, o + i), add, load(S, before + i) * keep))
+                _add_kept(S, before + step, out, o, add, S, before, keep, step)
 
 
 @kept
-def elman_adjoint(
-    x,
-    x_row,
-    x_run,
-    before,
-    b_run,
-    source,
-    s_run,
-    W,
-    V,
-    in_row,
-    G,
-    later,
-    ahead,
-    D,
-    part,
-    zeros,
-    ones,
-    squares,
-    dW,
-    dV,
-    db,
-    of_x,
-    code,
-    skips,
-    keep,
-    add,
-    R,
-    T,
-    B,
-    inputs,
-    units,
-    row,
-    known,
-    chunk,
-):
-    """Fill G with ∂L/∂h_t, dW, dV, db and of_x with the gradients of weights and inputs.
+def elman_adjoint(x, before, source, matrices, G, later, spare, found, kind, sizes):
+    """Fill G with ∂L/∂h_t, and ``found`` with the gradients of weights and inputs.
 
     Those of the weights are sums over stretches of time, and then of these.
 
-    ``before`` has h_{t-1}, ``source`` what φ' is computed from: φ(u_t).
-    G (run, T, batch, row) holds the direct parts from step ``known`` on, and nothing before.
-    ``later`` and ``ahead`` (run, batch, row) are δ and ∂L/∂h of the step after the last, and become
-    those of the first. D (chunk + 1, batch, row) is room for δ of a stretch, ``part`` for a
-    product; ``squares`` (run, T) gets Σ g².
+    Args:
+        x: inputs, numbers from one row to the next, and from one run to the next.
+        before: h_{t-1}, and numbers from one run to the next.
+        source: φ(u_t), from which φ' comes, and numbers from one run to the next.
+        matrices: W (run, unit, row), V (run, unit, row of inputs), and the length of such a row; 0:
+            the gradient of the inputs is not wanted.
+        G: (run, T, batch, row), with the direct parts from step ``known`` on, nothing before.
+        later: δ and ∂L/∂h of the step after the last, (run, batch, row) each; those of the first
+            step are left there.
+        spare: room for δ (chunk + 1, batch, row) and a product; zeros; 1 for each unit, then 0.
+        found: dW (run, unit, row), dV (run, input, row), db (run, row), dx (run, T, batch, row of
+            inputs), and Σ g² (run, T).
+        kind: the activation's code, whether the cell skips φ, k, a.
+        sizes: R, T, B, inputs, units, row, known, and the steps of a stretch.
     """
-    step, lanes = B * row, BYTES // G.itemsize
+    (x, x_row, x_run), (before, b_run), (source, s_run) = x, before, source
+    (W, V, in_row), (after, ahead), (D, part, zeros, ones) = matrices, later, spare
+    (dW, dV, db, dx, squares), (code, skips, keep, add) = found, kind
+    R, T, B, inputs, units, row, known, chunk = sizes
+    step = B * row
     for r in range(R):
-        move(D, chunk * step, later, r * step, step)
-        after, stop = chunk * step, T
+        last, stop = chunk * step, T
+        move(D, last, after, r * step, step)
         while stop > 0:
             start = (stop - 1) // chunk * chunk
             if stop < T:
-                move(D, chunk * step, D, 0, step)
-                after = chunk * step
+                last = chunk * step
+                move(D, last, D, 0, step)
             for t in range(stop - 1, start - 1, -1):
                 g, now = (r * T + t) * step, (t - start) * step
-                given, p, ldp = (G, g, row) if t >= known else (zeros, 0, 0)
-                product(
-                    G,
-                    g,
-                    row,
-                    given,
-                    p,
-                    ldp,
-                    D,
-                    after,
-                    row,
-                    1,
-                    W,
-                    r * units * row,
-                    row,
-                    B,
-                    units,
-                    row,
-                )
+                direct = (G, g, row) if t >= known else (zeros, 0, 0)
+                of_W = W, r * units * row, row
+                product((G, g, row), direct, (D, last, row, 1), of_W, (B, units, row))
                 if skips:
                     next_, n = (G, g + step) if t + 1 < T else (ahead, r * step)
-                    for i in range(0, step, lanes):
-                        store(G, g + i, fma(load(next_, n + i), keep, load(G, g + i)))
+                    _add_kept(G, g, next_, n, keep, G, g, 1.0, step)
                 s = r * s_run + t * step
                 squares[r * T + t] = make_deltas(code, source, s, G, g, D, now, ones, add, B, row)
-                after = now
-            rows, first = (stop - start) * B, stop == T
-            product(
-                part,
-                0,
-                row,
-                zeros,
-                0,
-                0,
-                D,
-                0,
-                1,
-                row,
-                before,
-                r * b_run + start * step,
-                row,
-                units,
-                rows,
-                row,
-            )
-            add_to(dW, r * units * row, part, units * row, first)
-            product(
-                part,
-                0,
-                row,
-                zeros,
-                0,
-                0,
-                x,
-                r * x_run + start * B * x_row,
-                1,
-                x_row,
-                D,
-                0,
-                row,
-                inputs,
-                rows,
-                row,
-            )
-            add_to(dV, r * inputs * row, part, inputs * row, first)
-            add_rows(db, r * row, D, rows, row, first)
+                last = now
+            rows, is_first = (stop - start) * B, stop == T
+            h, nothing = (before, r * b_run + start * step, row), (zeros, 0, 0)
+            product((part, 0, row), nothing, (D, 0, 1, row), h, (units, rows, row))
+            add_to(dW, r * units * row, part, units * row, is_first)
+            of_x = x, r * x_run + start * B * x_row, 1, x_row
+            product((part, 0, row), nothing, of_x, (D, 0, row), (inputs, rows, row))
+            add_to(dV, r * inputs * row, part, inputs * row, is_first)
+            add_rows(db, r * row, D, rows, row, is_first)
             if in_row:
-                product(
-                    of_x,
-                    (r * T + start) * B * in_row,
-                    in_row,
-                    zeros,
-                    0,
-                    0,
-                    D,
-                    0,
-                    row,
-                    1,
-                    V,
-                    r * units * in_row,
-                    in_row,
-                    rows,
-                    units,
-                    in_row,
-                )
+                into, of_V = (dx, (r * T + start) * B * in_row, in_row), r * units * in_row
+                product(into, nothing, (D, 0, row, 1), (V, of_V, in_row), (rows, units, in_row))
             stop = start
-        move(later, r * step, D, 0, step)
+        move(after, r * step, D, 0, step)
         move(ahead, r * step, G, r * T * step, step)
+
+
+@compiled
+def _add_kept(out, o, values, v, add, kept_values, k, keep, count):
+    """Put ``add`` v + ``keep`` k into so many numbers, whole vectors."""
+    for i in range(0, count, BYTES // out.itemsize):
+        own = load(kept_values, k + i) * keep
+        store(out, o + i, fma(load(values, v + i), add, own))

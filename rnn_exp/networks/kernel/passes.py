@@ -37,25 +37,9 @@ def forward(
     )
     W = transposed(weights.weight_hh)
     keep, add = (0.0, 1.0) if skip is None else (skip.keep, skip.add)
+    kind, sizes = (code, skip is not None, keep, add), (R, T, B, inputs, H, row)
     elman_forward(
-        given.flat,
-        flat(V),
-        flat(bias),
-        flat(W),
-        flat(made),
-        flat(of_values),
-        code,
-        skip is not None,
-        keep,
-        add,
-        R,
-        T,
-        B,
-        inputs,
-        H,
-        row,
-        given.row,
-        given.run,
+        tuple(given), tuple(map(flat, (V, bias, W))), *map(flat, (made, of_values)), kind, sizes
     )
     return states, values
 
@@ -95,41 +79,18 @@ def adjoint(
     given, before = rows_of(x), rows_of(trace.previous_states, whole_vectors=True)
     source = rows_of(trace.states if skip is None else trace.kept[0], whole_vectors=True)
     keep, add = (0.0, 1.0) if skip is None else (skip.keep, skip.add)
+    in_row = of_x.shape[-1] if with_inputs else 0
     elman_adjoint(
-        given.flat,
-        given.row,
-        given.run,
-        before.flat,
-        before.run,
-        source.flat,
-        source.run,
-        flat(widened(weights.weight_hh)),
-        flat(V),
-        of_x.shape[-1] if with_inputs else 0,
+        tuple(given),
+        (before.flat, before.run),
+        (source.flat, source.run),
+        (flat(widened(weights.weight_hh)), flat(V), in_row),
         flat(made),
-        flat(passed),
-        flat(ahead),
-        flat(D),
-        flat(part),
-        flat(zeros),
-        flat(units),
-        flat(squares),
-        flat(of_W),
-        flat(of_V),
-        flat(of_b),
-        flat(of_x),
-        code,
-        skip is not None,
-        keep,
-        add,
-        R,
-        T,
-        B,
-        inputs,
-        H,
-        row,
-        known,
-        stretch,
+        (flat(passed), flat(ahead)),
+        tuple(map(flat, (D, part, zeros, units))),
+        tuple(map(flat, (of_W, of_V, of_b, of_x, squares))),
+        (code, skip is not None, keep, add),
+        (R, T, B, inputs, H, row, known, stretch),
     )
     bias = of_b[:, :H]
     gradients = LayerWeights(of_V[..., :H].transpose(1, 2), of_W[..., :H], bias, bias)

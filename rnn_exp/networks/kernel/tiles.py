@@ -148,8 +148,17 @@ _MANY, _TWO_ROWS, _ONE_ROW = _band(ROWS), _band(2), _band(1)
 
 
 @compiled
-def product(C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, M, K, N):
-    """Compute C = P + A B, where C is M × N, and N whole vectors."""
+def product(C, P, A, B, shape):
+    """Compute C = P + A B.
+
+    Args:
+        C: an array, the place of the first number in it, and numbers from one row to the next.
+        P: the same; 0 numbers from one row to the next: one row for all.
+        A: the same, and numbers from one column to the next.
+        B: as C.
+        shape: rows of C, columns of A, columns of C; the last are whole vectors.
+    """
+    (C, c, ldc), (P, p, ldp), (A, a, lda, ka), (B, b, ldb), (M, K, N) = C, P, A, B, shape
     lanes = BYTES // C.itemsize
     j = 0
     while j < N:
