@@ -14,6 +14,7 @@ from rnn_exp.networks.cells import CELLS, GRU, LSTM, Elman, LayerWeights, Normed
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.inits import Gaussian, TorchDefault
+from rnn_exp.networks.kernel.cells import kernel_cell
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
@@ -35,6 +36,11 @@ def normed_of(phi):
     return Normed(ACTIVATIONS[phi]), functools.partial(reference.normed, phi=phi)
 
 
+def by_kernels(pair):
+    cell, loop = pair
+    return kernel_cell(cell), loop
+
+
 # The cell and the loop that it must equal.
 PAIRS = {
     "gru": (GRU(), reference.gru),
@@ -50,6 +56,10 @@ PAIRS = {
     "normed": normed_of("tanh"),
     "normed-sigmoid": normed_of("sigmoid"),
     "normed-identity": normed_of("identity"),
+}
+PAIRS |= {
+    f"{kind}-kernel": by_kernels(PAIRS[kind])
+    for kind in ("rnn", "leaky", "leaky-sigmoid", "residual-relu")
 }
 KINDS = st.sampled_from(list(PAIRS))
 EVERY = pytest.mark.parametrize("kind", list(PAIRS))

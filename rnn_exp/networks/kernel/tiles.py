@@ -20,7 +20,7 @@ from rnn_exp.networks.kernel.vectors import (
     store,
 )
 
-__all__ = ["COLUMNS", "ROWS", "add_rows", "add_to", "move", "product"]
+__all__ = ["add_rows", "add_to", "move", "product", "product_of"]
 
 
 def _has_wide_registers():
@@ -28,11 +28,6 @@ def _has_wide_registers():
     asked = config.CPU_FEATURES
     features = binding.get_host_cpu_features().flatten() if asked is None else asked
     return "+avx512f" in features.split(",")
-
-
-ROWS, COLUMNS = (4, 4) if _has_wide_registers() else (6, 1)
-"""Rows, and vectors a row, of a tile: as many sums as there are registers for."""
-_TWO = min(2, COLUMNS)
 
 
 @intrinsic
@@ -125,8 +120,9 @@ class _Tile:
         return self.builder.load(place, align=self.align)
 
 
-def _band(rows):
-    """Return the function that computes so many rows of a tile of up to ``COLUMNS`` vectors."""
+def _band(rows, columns):
+    """Return the function that computes so many rows of tiles of up to so many vectors."""
+    two = min(2, columns)
 
     @compiled
     def of_one(left, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
@@ -134,48 +130,56 @@ def _band(rows):
 
     @compiled
     def of_several(left, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
-        if left >= COLUMNS:
-            _tile(rows, COLUMNS, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
-        elif left >= _TWO:
-            _tile(rows, _TWO, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+        if left >= columns:
+            _tile(rows, columns, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+        elif left >= two:
+            _tile(rows, two, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
         else:
             _tile(rows, 1, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
 
-    return of_one if COLUMNS == 1 else of_several
+    return of_one if columns == 1 else of_several
 
 
-_MANY, _TWO_ROWS, _ONE_ROW = _band(ROWS), _band(2), _band(1)
+def product_of(rows, columns):
+    """Return what computes products by tiles of so many rows and vectors."""
+    two = min(2, columns)
+    many, pair, single = _band(rows, columns), _band(2, columns), _band(1, columns)
+
+    @compiled
+    def product(C, P, A, B, shape):
+        """Compute C = P + A B.
+
+        Args:
+            C: an array, the place of the first number in it, and numbers from one row to the next.
+            P: the same; 0 numbers from one row to the next: one row for all.
+            A: the same, and numbers from one column to the next.
+            B: as C.
+            shape: rows of C, columns of A, columns of C; the last are whole vectors.
+        """
+        (C, c, ldc), (P, p, ldp), (A, a, lda, ka), (B, b, ldb), (M, K, N) = C, P, A, B, shape
+        lanes = BYTES // C.itemsize
+        j = 0
+        while j < N:
+            left = (N - j) // lanes
+            i = 0
+            while i < M:
+                c0, p0, a0, b0 = c + i * ldc + j, p + i * ldp + j, a + i * lda, b + j
+                if M - i >= rows:
+                    many(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
+                    i += rows
+                elif M - i >= 2:
+                    pair(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
+                    i += 2
+                else:
+                    single(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
+                    i += 1
+            j += lanes * (columns if left >= columns else two if left >= two else 1)
+
+    return product
 
 
-@compiled
-def product(C, P, A, B, shape):
-    """Compute C = P + A B.
-
-    Args:
-        C: an array, the place of the first number in it, and numbers from one row to the next.
-        P: the same; 0 numbers from one row to the next: one row for all.
-        A: the same, and numbers from one column to the next.
-        B: as C.
-        shape: rows of C, columns of A, columns of C; the last are whole vectors.
-    """
-    (C, c, ldc), (P, p, ldp), (A, a, lda, ka), (B, b, ldb), (M, K, N) = C, P, A, B, shape
-    lanes = BYTES // C.itemsize
-    j = 0
-    while j < N:
-        left = (N - j) // lanes
-        i = 0
-        while i < M:
-            c0, p0, a0, b0 = c + i * ldc + j, p + i * ldp + j, a + i * lda, b + j
-            if M - i >= ROWS:
-                _MANY(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
-                i += ROWS
-            elif M - i >= 2:
-                _TWO_ROWS(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
-                i += 2
-            else:
-                _ONE_ROW(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
-                i += 1
-        j += lanes * (COLUMNS if left >= COLUMNS else _TWO if left >= _TWO else 1)
+# As many sums as there are registers for.
+product = product_of(4, 4) if _has_wide_registers() else product_of(6, 1)
 
 
 @compiled
