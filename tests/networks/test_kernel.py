@@ -160,9 +160,7 @@ def test_slopes_of_saturated_units_are_as_good_as_torchs(phi, dtype):
     e = np.exp(-np.abs(u.numpy().astype(np.longdouble)) * (2 if phi == "tanh" else 1))
     exact = (4 if phi == "tanh" else 1) * e / (1 + e) ** 2
     saturated = np.abs(u.numpy()) > 2
-    off, usual = (
-        float(np.abs((found - exact) / exact)[saturated].mean()) for found in (D, torchs)
-    )
+    off, usual = (float(np.abs((found - exact) / exact)[saturated].mean()) for found in (D, torchs))
     assert off <= 1.1 * usual
 
 

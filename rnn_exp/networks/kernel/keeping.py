@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from rnn_exp.arithmetic import processor
-from rnn_exp.networks.kernel.cells import KERNEL
+from rnn_exp.networks.kernel.cells import KERNEL, kernels_of
 from rnn_exp.networks.network import Network
 
 __all__ = ["compile_for", "folder"]
@@ -48,22 +48,26 @@ def compile_for(networks: Iterable[Network], tell: Callable[[str], object]) -> N
         networks: any networks; those of other engines need nothing.
         tell: is called with a line before it takes a while.
     """
-    wanted = {one.dtype: one.torch_dtype for one in networks if one.engine == KERNEL.engine}
-    for name, dtype in sorted(wanted.items()):
-        mark = _mark(name)
+    wanted = {
+        (kernels_of(one.cell), one.dtype): one.torch_dtype
+        for one in networks
+        if one.engine == KERNEL.engine
+    }
+    for (kernels, precision), dtype in sorted(wanted.items(), key=lambda item: item[0]):
+        mark = _mark(f"{kernels}-{precision}")
         if mark is None or not mark.exists():
-            where = "for this processor; they are kept" if mark else "(no folder to keep them)"
-            tell(f"compiling the kernels of {name} {where}: some seconds, once")
-            _compile(dtype)
+            kept = "they are kept" if mark else "they cannot be kept: no folder can be written"
+            tell(f"compiling the {kernels} kernels in {precision}, some seconds; {kept}")
+            _compile(kernels, dtype)
             if mark is not None:
                 mark.touch()
 
 
-def _compile(dtype: torch.dtype) -> None:
-    """Compile the passes, by computing one of the smallest size."""
+def _compile(kernels: str, dtype: torch.dtype) -> None:
+    """Compile passes, by computing one of the smallest size."""
     from rnn_exp.networks.kernel import passes
 
-    passes.warm_up(dtype)
+    passes.warm_up(kernels, dtype)
 
 
 def _mark(what: str) -> Path | None:

@@ -27,14 +27,14 @@ class Rows(NamedTuple):
     run: int
 
 
-def row_length(size: int, like: Tensor) -> int:
+def row_length(size: int, dtype: torch.dtype) -> int:
     """Return how many numbers a row has that is filled up to whole vectors.
 
     Example:
-        >>> row_length(50, torch.zeros(0)), row_length(50, torch.zeros(0, dtype=torch.float64))
+        >>> row_length(50, torch.float32), row_length(50, torch.float64)
         (64, 56)
     """
-    lanes = _BYTES // like.element_size()
+    lanes = _BYTES // dtype.itemsize
     return -(-size // lanes) * lanes
 
 
@@ -47,7 +47,7 @@ def room(
     like: Tensor, R: int, T: int, B: int, size: int
 ) -> tuple[Float[Tensor, "run time batch row"], Float[Tensor, "time run batch size"]]:
     """Return room for rows, and what is seen of it: without what fills rows up."""
-    made = like.new_empty(R, T, B, row_length(size, like))
+    made = like.new_empty(R, T, B, row_length(size, like.dtype))
     return made, made[..., :size].transpose(0, 1)
 
 
@@ -61,7 +61,7 @@ def rows_of(values: Float[Tensor, "time run batch k"], *, whole_vectors: bool = 
     T, R, B, k = values.shape
     by_time, by_run, by_batch, by_unit = values.stride()
     row = by_batch if B > 1 else by_time if T > 1 else k
-    wide = row_length(k, values) if whole_vectors else k
+    wide = row_length(k, values.dtype) if whole_vectors else k
     fits = (k == 1 or by_unit == 1) and (T == 1 or by_time == B * row)
     fits = fits and (row == wide if whole_vectors else row >= wide)
     run = by_run if R > 1 else 0
@@ -78,14 +78,14 @@ def rows_of(values: Float[Tensor, "time run batch k"], *, whole_vectors: bool = 
 
 def widened(matrix: Float[Tensor, "run rows columns"]) -> Float[Tensor, "run rows row"]:
     """Return matrices whose rows are filled up with zeros to whole vectors."""
-    spare = row_length(matrix.shape[-1], matrix) - matrix.shape[-1]
+    spare = row_length(matrix.shape[-1], matrix.dtype) - matrix.shape[-1]
     return torch.nn.functional.pad(matrix, (0, spare)).contiguous()
 
 
 def transposed(matrix: Float[Tensor, "run rows columns"]) -> Float[Tensor, "run columns row"]:
     """Return transposed matrices whose rows are filled up to whole vectors."""
     R, rows, columns = matrix.shape
-    made = matrix.new_zeros(R, columns, row_length(rows, matrix))
+    made = matrix.new_zeros(R, columns, row_length(rows, matrix.dtype))
     made[..., :rows] = matrix.transpose(1, 2)
     return made
 
