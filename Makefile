@@ -48,7 +48,9 @@ figures: .venv/installed
 	.venv/bin/python scripts/contact_sheet.py outputs
 
 bench: .venv/installed
+	.venv/bin/python -m pip install -q -e .[bench]
 	.venv/bin/python scripts/benchmark.py
+	.venv/bin/python scripts/benchmark_peers.py
 	.venv/bin/python scripts/benchmark_cells.py
 	.venv/bin/python scripts/benchmark_recorder.py
 	.venv/bin/python scripts/benchmark_load.py

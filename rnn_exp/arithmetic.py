@@ -11,7 +11,7 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["arithmetic", "ask_for_strict_products", "is_settled", "was_asked_too_late"]
+__all__ = ["arithmetic", "ask_for_strict_products", "is_settled", "processor", "was_asked_too_late"]
 
 _MKL, _STRICT = "MKL_CBWR", "AUTO,STRICT"
 _ALL_SETTINGS, _STRICT_BIT = -1, 0x10000  # of MKL's own question for what is in effect
@@ -88,7 +88,7 @@ def arithmetic() -> dict[str, str]:
         "flush_denormal": str(not bool((smallest / 2).any())).lower(),
         "matmul_precision": torch.get_float32_matmul_precision(),
         "mkldnn": str(bool(torch.backends.mkldnn.enabled)).lower(),
-        "processor": _processor(),
+        "processor": processor(),
         "threads": str(torch.get_num_threads()),
     }
     found |= {name: said for name in (_MKL, *_CHOICES) if (said := _set(name))}
@@ -101,7 +101,7 @@ def _set(name: str) -> str:
 
 
 @functools.cache
-def _processor() -> str:
+def processor() -> str:
     """Return the processor's model, as far as the system tells without starting a program."""
     if platform.system() == "Darwin":
         return _processor_of_mac() or platform.machine()

@@ -16,7 +16,7 @@ import argparse
 from collections.abc import Mapping
 
 import torch
-from benchmark import fused_update, paired, report, scan_update
+from benchmark import fused_update, own_update, paired, report
 from torch import Tensor
 
 from rnn_exp.networks import CELLS, step_cell
@@ -56,8 +56,8 @@ def steps(seconds: float) -> None:
         for runs in (1, _RUNS):
             for everything in (False, True):
                 mine, other, ratio = paired(
-                    scan_update(T, B, H, runs, everything, f"{cell}_step"),
-                    scan_update(T, B, H, runs, everything, cell),
+                    own_update(T, B, H, runs, everything, f"{cell}_step"),
+                    own_update(T, B, H, runs, everything, cell, engine="scan"),
                     seconds,
                 )
                 what = "all columns" if everything else "T norms"
@@ -83,7 +83,7 @@ def main() -> None:
         for T, B, H in (_SIZES[1],) if chosen.quick else _SIZES:
             fused = fused_update(T, B, H, cell)
             for runs in (1, _RUNS):
-                ours = scan_update(T, B, H, runs, cell=cell)
+                ours = own_update(T, B, H, runs, cell=cell)
                 mine, other, ratio = paired(ours, fused, chosen.seconds)
                 name = f"{cell} T={T} B={B} H={H}, a run of {runs} / fused nn.{cell.upper()}"
                 report(name, 1.0, mine / runs, other, ratio / runs)

@@ -165,6 +165,7 @@ def job(config: DictConfig) -> float | None:
     objective = objective_from_config(config)
     folder = Path(hydra.runtime.output_dir)
     process.use_one_thread()
+    process.compile_kernels([run])
     heartbeat = Heartbeat(folder, "run", run.training.updates)
     with closing(RunBar(run)) as bar, closing(heartbeat):
 

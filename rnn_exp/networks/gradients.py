@@ -17,6 +17,7 @@ from torch import Tensor
 from rnn_exp.networks.backward import Piece, WindowedPieces, backward, read_top
 from rnn_exp.networks.cells import LayerWeights, Trace
 from rnn_exp.networks.forward import ForwardPass, Grid
+from rnn_exp.networks.kernel.cells import ACTIVATION_CODES, KERNEL_CELLS
 from rnn_exp.networks.network import ENGINES, Engine, Network, Refusal
 from rnn_exp.networks.reading import read_along
 from rnn_exp.networks.readout import Objective, onto_time
@@ -170,6 +171,19 @@ def _no_refusals(network: Network) -> Iterator[Refusal]:
     yield from ()
 
 
+def _kernel_refusals(network: Network) -> Iterator[Refusal]:
+    """Yield what has no kernel."""
+    if network.cell not in KERNEL_CELLS:
+        able = ", ".join(KERNEL_CELLS)
+        yield "cell", network.cell, f"{able} with engine=kernel; use engine=scan"
+    if network.activation not in ACTIVATION_CODES:
+        able = ", ".join(ACTIVATION_CODES)
+        yield "activation", network.activation, f"{able} with engine=kernel; use engine=scan"
+
+
+ENGINES.register(
+    Engine("kernel", scan_engine, many_runs=True, truncates=True, refusals=_kernel_refusals)
+)
 ENGINES.register(Engine("scan", scan_engine, many_runs=True, truncates=True, refusals=_no_refusals))
 ENGINES.register(
     Engine("torch", torch_engine, many_runs=False, truncates=False, refusals=torch_refusals)

@@ -4,8 +4,8 @@ Engines, which compute such networks, are described here and do their work in `g
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import torch
 
@@ -21,10 +21,12 @@ from rnn_exp.fields import (
     whole,
 )
 from rnn_exp.networks.cells import ACTIVATIONS, CELLS, Activation, Cell, CellKind
+from rnn_exp.networks.kernel.cells import ACTIVATION_CODES, KERNEL, KERNEL_CELLS, kernel_cell
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.registry import Registry
 
 __all__ = [
+    "AUTO",
     "DTYPES",
     "ENGINES",
     "Engine",
@@ -61,6 +63,22 @@ class Engine:
 ENGINES: Registry[Engine] = Registry("engine")
 """Filled by `gradients`."""
 
+AUTO: Final = "auto"
+"""The word for the engine that `Network.decided` chooses."""
+
+
+class _EngineWords(Collection[str]):
+    """The words of ``network.engine``: the engines, and the one that chooses among them."""
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (AUTO, *ENGINES)
+
+    def __len__(self) -> int:
+        return 1 + len(ENGINES)
+
+    def __contains__(self, word: object) -> bool:
+        return word == AUTO or word in ENGINES
+
 
 @dataclasses.dataclass(frozen=True)
 class Network:
@@ -77,8 +95,10 @@ class Network:
         initial_state: h_0 of every unit.
         parametrization: with ``orthogonal`` W_hh stays orthogonal in training (times the init's
             gain).
-        engine: ``scan`` (this package, many runs at once) or ``torch`` (the genuine module, one
-            run at a time). Both give the same tables.
+        engine: ``kernel`` (compiled loops, many runs at once), ``scan`` (the same in torch, for
+            every cell, activation and device) or ``torch`` (the genuine module, one run at a time).
+            All give the same tables, but for rounding. ``auto`` is ``kernel`` where there is one
+            and the device is the processor, else ``scan``; it is decided when a run is planned.
         dtype: the precision of states and weights.
         bias: whether layers and read-out have biases; without them they are 0 and stay 0.
         more: the settings that the cell itself brings, where it is one of your own.
@@ -94,7 +114,7 @@ class Network:
     leak: float | None = number(None, above=0)
     initial_state: float = number(0.0, short="state")
     parametrization: str = choice("free", PARAMETRIZATIONS, short="W")
-    engine: str = choice("scan", ENGINES)
+    engine: str = choice(AUTO, _EngineWords())
     dtype: str = choice("float32", DTYPES, short="")
     bias: bool = flag(True)
     more: Iterable[tuple[str, Any]] | Mapping[str, Any] = more()
@@ -105,7 +125,8 @@ class Network:
         own = self.kind.options
         kinds = {} if own is None else {f"network.cell={self.cell}": own}
         object.__setattr__(self, "more", pairs_of(kinds, self.more))
-        for key, value, reason in (*self._refusals(), *ENGINES[self.engine].refusals(self)):
+        of_engine = () if self.engine == AUTO else ENGINES[self.engine].refusals(self)
+        for key, value, reason in (*self._refusals(), *of_engine):
             raise SettingError(key, value, reason)
 
     def _refusals(self) -> Iterator[Refusal]:
@@ -159,7 +180,28 @@ class Network:
     def make_cell(self) -> Cell:
         """Return what computes a layer."""
         own = self.kind.options
-        return self.kind.build(self.phi, self.leak if own is None else own(**dict(self.more)))
+        made = self.kind.build(self.phi, self.leak if own is None else own(**dict(self.more)))
+        return kernel_cell(made) if self.engine == KERNEL.engine else made
+
+    def decided(self, device: str) -> "Network":
+        """Return the network with an engine that is not ``auto``.
+
+        Args:
+            device: where it is to be computed: kernels are of the processor, ``cpu``.
+
+        Example:
+            >>> Network().decided("cpu").engine, Network(cell="gru").decided("cpu").engine
+            ('kernel', 'scan')
+        """
+        if self.engine != AUTO:
+            return self
+        able = device == "cpu" and self.has_kernel
+        return dataclasses.replace(self, engine=KERNEL.engine if able else "scan")
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether there are kernels for its cell and activation."""
+        return self.cell in KERNEL_CELLS and self.activation in ACTIVATION_CODES
 
 
 def shapes(network: Network, input_size: int, output_size: int) -> dict[str, tuple[int, ...]]:

@@ -1,7 +1,7 @@
 r"""The read-out y = C h + c, and the gradient of a loss of y by C, c and the states that were read.
 
-Autograd sees the loss alone: ∂L/∂C = Σ (∂L/∂y) hᵀ and ∂L/∂h = Cᵀ ∂L/∂y are two GEMMs, whether one
-time step is read or all of them.
+Autograd sees the loss alone, and only where its gradient is not written out: ∂L/∂C = Σ (∂L/∂y) hᵀ
+and ∂L/∂h = Cᵀ ∂L/∂y are two GEMMs, whether one time step is read or all of them.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,11 @@ __all__ = [
 ]
 
 LossOf = Callable[[Tensor], Tensor]
-"""The loss of each run as a function of the outputs (run, answer, batch, output)."""
+"""The loss of each run as a function of the outputs (run, answer, batch, output).
+
+It may have a function ``and_slope`` that returns the loss and its gradient, or None: autograd is to
+find it.
+"""
 
 
 class Objective(NamedTuple):
@@ -165,6 +169,10 @@ def differentiated(
     y: Float[Tensor, "run answer batch out"], loss_of: LossOf
 ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run row out"]]:
     """Return each run's loss, and its gradient by the outputs, a row an answer and sequence."""
+    written_out = getattr(loss_of, "and_slope", None)
+    found = None if written_out is None else written_out(y)
+    if found is not None:
+        return found[0], found[1].flatten(1, 2)
     y = y.requires_grad_()
     loss = loss_of(y)
     # The loss of a run depends on its own outputs alone: the sum's gradient has that of each. To

@@ -7,13 +7,18 @@ import ctypes
 import gc
 import os
 import platform
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rnn_exp.arithmetic import ask_for_strict_products, was_asked_too_late
 
-__all__ = ["cores", "settle", "settled", "use_one_thread"]
+if TYPE_CHECKING:
+    from rnn_exp.training.run import Run
+
+__all__ = ["compile_kernels", "cores", "settle", "settled", "use_one_thread"]
 
 # Parameters of glibc's mallopt, and their values in bytes: how much free memory may stay at the
 # end of the heap, and from which size on a block is mapped on its own. 32 MiB is the most that
@@ -80,6 +85,16 @@ def use_one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def compile_kernels(runs: "Iterable[Run]") -> None:
+    """Have the kernels compiled that some runs need, and say so on stderr if that takes a while.
+
+    Call it before processes are started: each of them would compile its own.
+    """
+    from rnn_exp.networks.kernel.keeping import compile_for
+
+    compile_for((run.network for run in runs), lambda line: print(line, file=sys.stderr))
 
 
 def cores() -> int:

@@ -81,6 +81,8 @@ def open_workers(
     """
     if processes is None:
         processes = planning.processes_for(left, process.cores(), memory)
+    if backend == "processes":  # a cluster's processors may be others
+        process.compile_kernels(left)
     pool = Pool(backend, processes, address)
     return (pool if left else Pool()).open()
 

@@ -15,7 +15,7 @@ from rnn_exp.tasks.order import TemporalOrder
 from rnn_exp.tasks.recall import Copy, Memorization, Permutation
 from rnn_exp.tasks.series import Series
 from rnn_exp.tasks.stream import SequenceBatch, Stream
-from rnn_exp.tasks.task import TASKS, Batch, HoldsOut, Task
+from rnn_exp.tasks.task import TASKS, Batch, HoldsOut, Task, TaskLoss
 
 __all__ = [
     "TASKS",
@@ -36,6 +36,7 @@ __all__ = [
     "Series",
     "Stream",
     "Task",
+    "TaskLoss",
     "TemporalOrder",
     "at_length",
     "lengths_field",

@@ -5,7 +5,9 @@ task is registered in `TASKS`. `Regression` and `Classification` score answers t
 classes.
 """
 
-from typing import NamedTuple, Protocol, runtime_checkable
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -21,8 +23,12 @@ __all__ = [
     "HoldsOut",
     "Regression",
     "Task",
+    "TaskLoss",
     "one_hot",
+    "with_slope",
 ]
+
+_Loss = TypeVar("_Loss", bound=Callable[..., Any])
 
 
 class Batch(NamedTuple):
@@ -163,6 +169,46 @@ class FixedLength:
         return 1
 
 
+def with_slope(slope: Callable[..., tuple[Tensor, Tensor]]) -> Callable[[_Loss], _Loss]:
+    """Mark a loss as one whose gradient by the outputs is written out.
+
+    The mark is on the function, so that a loss that replaces it has none.
+
+    Args:
+        slope: a method that returns the same loss, and the gradient of their sum by the outputs.
+    """
+
+    def marked(loss: _Loss) -> _Loss:
+        vars(loss)["and_slope"] = slope
+        return loss
+
+    return marked
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskLoss:
+    """The loss of a task as a function of the outputs.
+
+    Args:
+        task: the task.
+        targets: the right answers.
+    """
+
+    task: Task
+    targets: Shaped[Tensor, "run answer batch"]
+
+    def __call__(self, outputs: Float[Tensor, "run answer batch output"]) -> Float[Tensor, " run"]:
+        """Return each run's loss."""
+        return self.task.loss(outputs, self.targets)
+
+    def and_slope(
+        self, outputs: Float[Tensor, "run answer batch output"]
+    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run answer batch output"]] | None:
+        """Return each run's loss and its gradient by the outputs; None: autograd is to find it."""
+        slope = getattr(type(self.task).loss, "and_slope", None)
+        return None if slope is None else slope(self.task, outputs, self.targets)
+
+
 class Regression(FixedLength):
     """Scores answers that are numbers; a sequence is wrong if one is off by too much."""
 
@@ -174,6 +220,18 @@ class Regression(FixedLength):
         """
         return 0.04
 
+    def loss_and_slope(
+        self,
+        outputs: Float[Tensor, "run answer batch 1"],
+        targets: Shaped[Tensor, "run answer batch"],
+    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run answer batch 1"]]:
+        """Return `loss` and 2 (y − target) / N, N the number of answers, to autograd's bits."""
+        off = outputs.squeeze(-1) - targets
+        share = torch.ones((), dtype=off.dtype, device=off.device) / off[0].numel()
+        slope = (off * (2 * share)).to(outputs.dtype).unsqueeze(-1)
+        return off.square().flatten(1).mean(-1), slope
+
+    @with_slope(loss_and_slope)
     def loss(
         self,
         outputs: Float[Tensor, "run answer batch 1"],
@@ -195,6 +253,20 @@ class Regression(FixedLength):
 class Classification(FixedLength):
     """Scores answers that are classes; a sequence is wrong if any one of its answers is."""
 
+    def loss_and_slope(
+        self,
+        outputs: Float[Tensor, "run answer batch output"],
+        targets: Shaped[Tensor, "run answer batch"],
+    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run answer batch output"]]:
+        """Return `loss` and (softmax(y) − one-hot of the target) / N, to autograd's bits."""
+        logs, right = torch.log_softmax(outputs.flatten(0, 2), -1), targets.flatten().unsqueeze(-1)
+        share = 1 / logs.new_full((), targets[0].numel())
+        by_log = torch.zeros_like(logs).scatter_(-1, right, (-share).expand(right.shape))
+        slope = torch.ops.aten._log_softmax_backward_data(by_log, logs, -1, logs.dtype)  # noqa: SLF001
+        loss = -logs.gather(-1, right).view(targets.shape)
+        return loss.flatten(1).mean(-1), slope.view(outputs.shape)
+
+    @with_slope(loss_and_slope)
     def loss(
         self,
         outputs: Float[Tensor, "run answer batch output"],

@@ -4,7 +4,6 @@ An update is four steps: draw sequences, compute all gradients, remove the runs 
 weights of the others. The runs are objects; where each lies in the tensors is known here alone.
 """
 
-import functools
 from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ from rnn_exp.networks.readout import LossOf, Objective
 from rnn_exp.networks.rescaled import LayerGradients, rescaled
 from rnn_exp.networks.truncation import Window
 from rnn_exp.shapes import Float, Shaped
-from rnn_exp.tasks import SequenceBatch, Stream
+from rnn_exp.tasks import SequenceBatch, Stream, TaskLoss
 from rnn_exp.training.optimizers import Memory
 from rnn_exp.training.penalties import add_penalties, reads_states
 from rnn_exp.training.run import Run
@@ -226,7 +225,7 @@ class RunBatch:
         targets = self._targets(data)
         if targets.shape[1] == 1:
             return None
-        return functools.partial(self.task.loss, targets=targets[:, -1:])
+        return TaskLoss(self.task, targets[:, -1:])
 
     def _targets(self, data: SequenceBatch) -> Tensor:
         """Return the wanted answers at every time step that has a loss."""
@@ -236,7 +235,7 @@ class RunBatch:
 
     def _objective(self, data: SequenceBatch) -> Objective:
         task, targets = self.task, self._targets(data)
-        loss_of = functools.partial(task.loss, targets=targets)
+        loss_of = TaskLoss(task, targets)
         if task.shortest < task.steps:
             return Objective(loss_of, 1, data.every_end, task.shortest)
         return Objective(loss_of, targets.shape[1])

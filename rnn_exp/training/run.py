@@ -17,7 +17,8 @@ from typing import Any
 from rnn_exp.fields import SettingError, as_typed, check, choice_error, settings_of, whole
 from rnn_exp.networks import ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
-from rnn_exp.networks.network import Refusal
+from rnn_exp.networks.kernel.cells import KERNEL
+from rnn_exp.networks.network import AUTO, Refusal
 from rnn_exp.registry import Source, SourceText, load_plugins
 from rnn_exp.schema import decisive
 from rnn_exp.tasks import TASKS, Adding, Task
@@ -73,6 +74,7 @@ class Run:
         object.__setattr__(self, "tags", labels.plain_tags(self.tags))
         check(self)
         object.__setattr__(self, "init", self.init.for_length(self.task.length))
+        object.__setattr__(self, "network", self.network.decided(self.device))
         for key, value, reason in self._refusals():
             raise SettingError(key, value, reason)
         _ = self.sources  # those of now: a file may be run again later
@@ -106,6 +108,9 @@ class Run:
         yield from beyond_precision(fixed, network)  # task and init are used in double precision
         if not _DEVICES.fullmatch(self.device):
             yield "device", self.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
+        if network.engine == KERNEL.engine and self.device != "cpu":
+            reason = f"scan with device={self.device}: kernels are of the processor"
+            yield "network.engine", network.engine, reason
 
     def _about_weights(self) -> Iterator[Refusal]:
         """Yield that a cell has no W_hh, where an init or a penalty is about that."""
@@ -149,6 +154,8 @@ class Run:
         """
         own = {what: source.identity for what, source in self.sources.items()}
         decides = decisive(self.settings()) | ({"sources": own} if own else {})
+        if self.network.engine == KERNEL.engine:
+            decides |= {"kernel": KERNEL.version}
         what = json.dumps(decides, sort_keys=True)
         return hashlib.sha256(what.encode()).hexdigest()[:16]
 
@@ -176,7 +183,13 @@ class Run:
             True
         """
         others = {group: getattr(self, group) for group in ("training", "recording", "evaluation")}
-        return run_name(self.task, self.network, self.init, others, self.seed, self.digest)
+        return run_name(self.task, self._as_planned, self.init, others, self.seed, self.digest)
+
+    @property
+    def _as_planned(self) -> Network:
+        """The network with ``engine=auto`` where that is decided as this run has it."""
+        asked = dataclasses.replace(self.network, engine=AUTO)
+        return asked if asked.decided(self.device) == self.network else self.network
 
     @property
     def command(self) -> str:
@@ -194,6 +207,8 @@ class Run:
         for group in _FIXED:
             own = usual_of(getattr(self, group))
             usual |= {f"{group}.{name}": value for name, value in own.items()}
+        settings |= {"network.engine": self._as_planned.engine}
+        usual |= {"network.engine": AUTO}
         changed = [
             f"{key}={labels.as_word(value)}"
             for key, value in settings.items()

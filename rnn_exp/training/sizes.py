@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from rnn_exp.networks.cells.step import StepCell
 from rnn_exp.networks.forward import grid_of
-from rnn_exp.networks.network import ENGINES
+from rnn_exp.networks.kernel.cells import KERNEL
+from rnn_exp.networks.kernel.memory import row_length
+from rnn_exp.networks.network import ENGINES, Network
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.tasks.lengths import has_own_ends
 from rnn_exp.theory.drive import FEW, SAMPLE
@@ -29,6 +31,8 @@ PROCESS = 300 * 1000**2
 
 # What torch loads to follow the step of a cell, as measured.
 _FOLLOWING = 50 * 1000**2
+# What numba and LLVM load for compiled kernels, as measured.
+_KERNELS = 120 * 1000**2
 # What freed blocks of memory that are not used again add: 15 to 65 % with T=1000, from one run of
 # the program to the next, as measured.
 _GAPS = 35  # per cent
@@ -38,13 +42,15 @@ _DOUBLE = 8  # bytes
 class Sizes(NamedTuple):
     """What decides how much memory a run needs; counts, but ``item`` in bytes.
 
-    ``held`` of the ``steps`` are held at once: fewer than all where backpropagation is truncated.
+    ``row`` is ``hidden``, filled up to whole vectors where there are kernels. ``held`` of the
+    ``steps`` are held at once: fewer than all where backpropagation is truncated.
     """
 
     steps: int
     held: int
     batch: int
     hidden: int
+    row: int
     layers: int
     inputs: int
     outputs: int
@@ -63,6 +69,7 @@ class Sizes(NamedTuple):
     has_jacobians: bool
     is_step: bool
     has_own_ends: bool
+    has_kernels: bool
 
     @classmethod
     def of(cls, run: Run) -> "Sizes":
@@ -73,6 +80,7 @@ class Sizes(NamedTuple):
             held=_held_steps(run),
             batch=training.batch_size,
             hidden=network.hidden_size,
+            row=_row(network),
             layers=network.num_layers,
             inputs=task.input_size,
             outputs=task.output_size,
@@ -91,6 +99,7 @@ class Sizes(NamedTuple):
             has_jacobians=bool(run.recording.jacobian_lags),
             is_step=isinstance(network.make_cell(), StepCell),
             has_own_ends=has_own_ends(task),
+            has_kernels=network.engine == KERNEL.engine,
         )
 
     @property
@@ -98,6 +107,12 @@ class Sizes(NamedTuple):
         """How many numbers the weights of a run are."""
         per_unit = self.inputs + self.hidden + 2 + (self.layers - 1) * (2 * self.hidden + 2)
         return self.gates * self.hidden * per_unit + self.outputs * (self.hidden + 1)
+
+
+def _row(network: Network) -> int:
+    """Return how many numbers the states of a sequence take at a time step."""
+    H = network.hidden_size
+    return row_length(H, network.torch_dtype) if network.engine == KERNEL.engine else H
 
 
 def _held_steps(run: Run) -> int:
@@ -144,7 +159,8 @@ def bytes_of(s: Sizes, runs: int) -> int:
         saving,
         weights * (5 + s.remembered) + _test(s, TEST_BATCH * s.is_tested, s.steps),
     )
-    return PROCESS + _FOLLOWING * s.is_step + max(moments) * (100 + _GAPS) // 100
+    beside = _FOLLOWING * s.is_step + _KERNELS * s.has_kernels
+    return PROCESS + beside + max(moments) * (100 + _GAPS) // 100
 
 
 def _jacobians(s: Sizes) -> int:
@@ -157,7 +173,7 @@ def _jacobians(s: Sizes) -> int:
 
 def _layer_states(s: Sizes, runs: int) -> int:
     """Return the bytes of a number for each unit of a layer, sequence and time step."""
-    return s.held * runs * s.batch * s.hidden * s.item
+    return s.held * runs * s.batch * s.row * s.item
 
 
 def _sequences(s: Sizes, runs: int) -> int:

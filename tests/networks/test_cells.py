@@ -14,6 +14,7 @@ from rnn_exp.networks.cells import CELLS, GRU, LSTM, Elman, LayerWeights, Normed
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.inits import Gaussian, TorchDefault
+from rnn_exp.networks.kernel.cells import KERNEL_CELLS, kernel_cell
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
@@ -35,6 +36,11 @@ def normed_of(phi):
     return Normed(ACTIVATIONS[phi]), functools.partial(reference.normed, phi=phi)
 
 
+def by_kernels(pair):
+    cell, loop = pair
+    return kernel_cell(cell), loop
+
+
 # The cell and the loop that it must equal.
 PAIRS = {
     "gru": (GRU(), reference.gru),
@@ -50,6 +56,10 @@ PAIRS = {
     "normed": normed_of("tanh"),
     "normed-sigmoid": normed_of("sigmoid"),
     "normed-identity": normed_of("identity"),
+}
+PAIRS |= {
+    f"{kind}-kernel": by_kernels(PAIRS[kind])
+    for kind in ("rnn", "leaky", "leaky-sigmoid", "residual-relu", "lstm")
 }
 KINDS = st.sampled_from(list(PAIRS))
 EVERY = pytest.mark.parametrize("kind", list(PAIRS))
@@ -78,7 +88,7 @@ class Problem:
 def gates_of(cell):
     """How many blocks of rows the W_hh of a cell of this class has, as the registry says."""
     kinds = (
-        one for one in CELLS.values() if type(one.build(ACTIVATIONS["tanh"], 0.5)) is type(cell)
+        one for one in CELLS.values() if isinstance(cell, type(one.build(ACTIVATIONS["tanh"], 0.5)))
     )
     return next(kinds).gates
 
@@ -86,7 +96,12 @@ def gates_of(cell):
 def test_every_registered_cell_is_compared_with_a_slow_program():
     compared = {type(cell) for cell, _ in PAIRS.values()}
     built = {type(one.build(ACTIVATIONS["tanh"], 0.5)) for one in CELLS.values()}
-    assert compared == built
+    by_kernels = {
+        type(kernel_cell(one.build(ACTIVATIONS["tanh"], 0.5)))
+        for one in CELLS.values()
+        if one.name in KERNEL_CELLS
+    }
+    assert compared == built | by_kernels
 
 
 def problem(cell, sizes, seed, dtype=torch.float64):

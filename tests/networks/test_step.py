@@ -82,7 +82,7 @@ def test_a_step_has_the_states_and_gradients_of_the_hand_written_cell(name):
     torch.testing.assert_close(other.inputs, one.inputs, rtol=1e-11, atol=1e-12)
     if other.memory is not None:
         # An LSTM's own ∂L/∂c_t has what goes through h_t of the same step as well.
-        (_, H), o = (B, H), traces[0].kept[0][..., :H]
+        (_, H), o = (B, H), traces[0].kept[0][..., 0, :]
         through_h = one.total * (o - traces[0].states * traces[0].kept[3])
         torch.testing.assert_close(other.memory + through_h, one.memory, rtol=1e-11, atol=1e-12)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from rnn_exp.fields import SettingError, as_typed
+from rnn_exp.networks import CELLS, Network
 from rnn_exp.networks.inits import INITS, Gaussian, Identity, TorchDefault
 from rnn_exp.tasks import TASKS, Adding, TemporalOrder
 from rnn_exp.training.devices import resolve_auto, torch_device
@@ -28,7 +29,7 @@ USUAL = {
         "leak": None,
         "initial_state": 0.0,
         "parametrization": "free",
-        "engine": "scan",
+        "engine": "auto",
         "dtype": "float32",
     },
     "training": {
@@ -108,7 +109,8 @@ def test_every_value_reaches_its_place():
     }.items():
         run = run_from(changed(key, value))
 
-        assert run.settings() == Run().settings() | {key: value}
+        engine = {"network.engine": "scan"} if value == "normed" else {}  # it has no kernel
+        assert run.settings() == Run().settings() | {key: value} | engine
         assert run.digest != Run().digest
 
 
@@ -145,7 +147,7 @@ WORDS = {
     "leaky_relu, elu, gelu",
     "network.cell": "rnn, leaky, residual, normed, gru, lstm",
     "network.parametrization": "free, orthogonal",
-    "network.engine": "scan, torch",
+    "network.engine": "auto, kernel, scan, torch",
     "network.dtype": "float32, float64",
     "training.optimizer": "sgd, adam, rmsprop",
     "training.schedule": "constant, step, cosine",
@@ -292,7 +294,29 @@ def test_the_device_auto_is_decided_where_the_run_trains(monkeypatch):
 def test_the_device_does_not_change_the_digest(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
 
-    assert run_from(changed("device", "cuda")).digest == Run().digest
+    on_gpu = run_from(changed("device", "cuda"))
+    assert on_gpu.network.engine == "scan"  # kernels are of the processor
+    assert on_gpu.digest == Run(network=Network(engine="scan")).digest
+
+
+def test_a_kernel_on_a_gpu_is_refused():
+    with pytest.raises(SettingError, match="scan with device=cuda: kernels are of the processor"):
+        Run(network=Network(engine="kernel"), device="cuda")
+
+
+def test_auto_is_the_kernel_where_there_is_one():
+    found = {
+        (cell, phi): Run(
+            network=Network(phi, cell=cell, leak=0.5 if CELLS[cell].has_leak else None)
+        ).network.engine
+        for cell in CELLS
+        for phi in (["tanh"] if CELLS[cell].only_activation else ["tanh", "sigmoid", "gelu"])
+    }
+    kernels = {key for key, engine in found.items() if engine == "kernel"}
+    assert kernels == {
+        *((cell, phi) for cell in ("rnn", "leaky", "residual") for phi in ("tanh", "sigmoid")),
+        ("lstm", "tanh"),
+    }
 
 
 def test_the_configuration_is_left_as_it_was():

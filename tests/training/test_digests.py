@@ -1,10 +1,12 @@
 """A digest that was given stays: settings that are added later leave it alone at their default."""
 
+import dataclasses
 import json
 
 import pytest
 
 from rnn_exp.networks import INITS, Network
+from rnn_exp.networks.kernel.cells import KERNEL
 from rnn_exp.schema import ADDED_SETTINGS, OF_TASKS
 from rnn_exp.storage.loading import load
 from rnn_exp.storage.places import RunFolders
@@ -16,28 +18,34 @@ from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from tests.sealing import write_sealed
 
+
+def before(network=Network(), **parts):  # noqa: B008
+    """A run as version 0.1.0 has it: its cells are in torch."""
+    return Run(network=dataclasses.replace(network, engine="scan"), **parts)
+
+
 # Computed by version 0.1.0 before the first setting was added to it (commit d7840e8).
 GIVEN = [
-    (Run(task=TASKS["temporal_order"]()), "e5dfcf2da59f3d51"),
-    (Run(), "8c49fedb5304142b"),
-    (Run(task=TASKS["multiplication"]()), "242626bccf8d7a51"),
-    (Run(task=TASKS["permutation"]()), "9912056d01978bcd"),
-    (Run(task=TASKS["memorization"]()), "24eb000a80c65330"),
-    (Run(task=TASKS["copy"]()), "68e1d77b9676be43"),
-    (Run(task=TASKS["latch"]()), "8425c723a0cbc507"),
-    (Run(task=TASKS["digits"]()), "64449144d31a9dd3"),
-    (Run(task=TASKS["noise"]()), "65c93185aa6d501a"),
-    (Run(task=TASKS["hold"]()), "e8f7954cb0b9ef04"),
-    (Run(network=Network(cell="normed")), "d3cd8ba12145fe75"),
-    (Run(network=Network(cell="gru")), "071babf7f8a4fa20"),
-    (Run(network=Network(cell="leaky", leak=0.5)), "e908ea0c35c30ae4"),
-    (Run(network=Network(cell="lstm"), init=INITS["forget_bias"]()), "d95a116d0f514a34"),
-    (Run(network=Network(activation="sigmoid")), "5af95de36ab293b4"),
-    (Run(init=INITS["torch"]()), "421e8667e988838b"),
-    (Run(init=INITS["pascanu"]()), "fec32d62297a3138"),
-    (Run(training=Training(optimizer="adam", clip_norm=1, omega=2)), "e7e4ec990bbd18cf"),
+    (before(task=TASKS["temporal_order"]()), "e5dfcf2da59f3d51"),
+    (before(), "8c49fedb5304142b"),
+    (before(task=TASKS["multiplication"]()), "242626bccf8d7a51"),
+    (before(task=TASKS["permutation"]()), "9912056d01978bcd"),
+    (before(task=TASKS["memorization"]()), "24eb000a80c65330"),
+    (before(task=TASKS["copy"]()), "68e1d77b9676be43"),
+    (before(task=TASKS["latch"]()), "8425c723a0cbc507"),
+    (before(task=TASKS["digits"]()), "64449144d31a9dd3"),
+    (before(task=TASKS["noise"]()), "65c93185aa6d501a"),
+    (before(task=TASKS["hold"]()), "e8f7954cb0b9ef04"),
+    (before(network=Network(cell="normed")), "d3cd8ba12145fe75"),
+    (before(network=Network(cell="gru")), "071babf7f8a4fa20"),
+    (before(network=Network(cell="leaky", leak=0.5)), "e908ea0c35c30ae4"),
+    (before(network=Network(cell="lstm"), init=INITS["forget_bias"]()), "d95a116d0f514a34"),
+    (before(network=Network(activation="sigmoid")), "5af95de36ab293b4"),
+    (before(init=INITS["torch"]()), "421e8667e988838b"),
+    (before(init=INITS["pascanu"]()), "fec32d62297a3138"),
+    (before(training=Training(optimizer="adam", clip_norm=1, omega=2)), "e7e4ec990bbd18cf"),
     (
-        Run(
+        before(
             training=Training(truncate_every=5, truncate_back=10),
             recording=Recording(every=3),
             seed=7,
@@ -50,6 +58,17 @@ GIVEN = [
 @pytest.mark.parametrize(("run", "digest"), GIVEN, ids=lambda value: getattr(value, "name", ""))
 def test_a_run_has_the_digest_that_it_had_before_settings_were_added(run, digest):
     assert run.digest == digest
+
+
+def test_kernels_and_the_version_of_them_are_part_of_the_digest(monkeypatch):
+    assert Run().network.engine == "kernel"
+    assert Run().digest != before().digest
+    given = Run().digest
+
+    monkeypatch.setattr("rnn_exp.training.run.KERNEL", KERNEL._replace(version=KERNEL.version + 1))
+
+    assert Run().digest != given
+    assert before().digest == "8c49fedb5304142b"
 
 
 def test_every_setting_that_was_added_has_its_default_written_down():

@@ -45,13 +45,15 @@ from rnn_exp.networks.cells.layout import (
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["LSTM", "LSTM_KIND"]
+__all__ = ["LSTM", "LSTM_KIND", "Kept", "in_torchs_order", "inside"]
 
 _INSIDE, _TORCHS = (3, 0, 1, 2), (1, 2, 3, 0)
 
 
-class _Kept(NamedTuple):
-    gates: Float[Tensor, "time run batch gates_hidden"]
+class Kept(NamedTuple):
+    """What the adjoint needs beside the states; of the last gate what the candidate comes from."""
+
+    gates: Float[Tensor, "time run batch 4 hidden"]
     c: Float[Tensor, "time run batch hidden"]
     c_before: Float[Tensor, "time run batch hidden"]
     tanh_c: Float[Tensor, "time run batch hidden"]
@@ -59,7 +61,7 @@ class _Kept(NamedTuple):
     @property
     def o(self) -> Float[Tensor, "time run batch hidden"]:
         """The output gate."""
-        return self.gates[..., : self.c.shape[-1]]
+        return self.gates[..., 0, :]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +79,10 @@ class LSTM:
         """Return the states h_1…h_T."""
         T, R, B, _ = x.shape
         H = weights.weight_hh.shape[-1]
-        V, W = _inside(weights)
+        V, W = inside(weights)
         WT = _doubled(W).transpose(1, 2)
         states, _ = allocate_states(T, initial, padded=False)
-        c_0 = torch.zeros_like(initial) if before is None else _Kept(*before.kept).c[-1]
+        c_0 = torch.zeros_like(initial) if before is None else Kept(*before.kept).c[-1]
         cells, _ = allocate_states(T, c_0, padded=False)
         gates, block = allocate_steps(T, (R, B, 4 * H), like=x)
         tanh_c = x.new_empty(T, R, B, H)
@@ -97,7 +99,8 @@ class LSTM:
             torch.tanh(c_next, out=squashed)
             torch.mul(o_t, squashed, out=h_next)
             h, c = h_next, c_next
-        return Trace(states[1:], states[:-1], _Kept(gates, cells[1:], cells[:-1], tanh_c))
+        kept = Kept(gates.view(T, R, B, 4, H), cells[1:], cells[:-1], tanh_c)
+        return Trace(states[1:], states[:-1], kept)
 
     @torch.inference_mode()
     def adjoint(
@@ -112,16 +115,16 @@ class LSTM:
     ) -> Adjoint:
         """Return ∂L/∂h_t and ∂L/∂c_t of every step and the gradients of the parameters."""
         T, R, B, H = trace.states.shape
-        kept = _Kept(*trace.kept)
-        V, W = _inside(weights)
+        kept = Kept(*trace.kept)
+        V, W = inside(weights)
         total, known = allocate_total(direct, trace.states)
         memory = torch.empty_like(total)
         of_W, of_V = torch.zeros_like(W), V.new_zeros(R, V.shape[-1], 4 * H)
         of_inputs = x.new_empty(x.shape) if with_inputs else None
         x1, passed = with_ones(x), later or (W.new_zeros(R, B, 4 * H), W.new_zeros(R, B, 1, H))
         for chunk in reversed(time_chunks(T, B, H)):
-            own = _Kept(*(part[chunk] for part in kept))
-            delta = _factors(own, trace.states[chunk])
+            own = Kept(*(part[chunk] for part in kept))
+            delta = self._factors(own, trace.states[chunk])
             onto_c = torch.addcmul(own.o, trace.states[chunk], own.tanh_c, value=-1)
             known_here = known - chunk.start
             passed = _step_back(total[chunk], memory[chunk], delta, onto_c, passed, W, known_here)
@@ -130,9 +133,9 @@ class LSTM:
             of_V.baddbmm_(flatten_time_batch(x1[chunk]).transpose(1, 2), by_run)
             if of_inputs is not None:
                 of_inputs[chunk] = input_gradient(by_run, V[..., :-1], B)
-        of_V = _ordered(of_V.transpose(1, 2), _TORCHS)
+        of_V = in_torchs_order(of_V.transpose(1, 2))
         bias = of_V[..., -1]
-        gradients = LayerWeights(of_V[..., :-1], _ordered(of_W, _TORCHS), bias, bias)
+        gradients = LayerWeights(of_V[..., :-1], in_torchs_order(of_W), bias, bias)
         return Adjoint(total, memory, gradients, of_inputs, tuple(part.clone() for part in passed))
 
     @torch.inference_mode()
@@ -147,10 +150,10 @@ class LSTM:
         """Return Wᵀ δ_t, f_t ∂L/∂c_t, ∂L/∂c_t itself and Vᵀ δ_t."""
         if carried is None:
             raise ValueError("an LSTM hands back ∂L/∂c_t as well")
-        kept, B = _Kept(*trace.kept), total.shape[2]
+        kept, B = Kept(*trace.kept), total.shape[2]
         onto_c = torch.addcmul(kept.o, trace.states, kept.tanh_c, value=-1)
         memory = torch.addcmul(carried, total, onto_c)
-        delta = _scaled_factors(trace, total, memory)
+        delta = self._scaled_factors(trace, total, memory)
         by_run = flatten_time_batch(delta[..., _TORCHS, :].flatten(-2))
         of_inputs = input_gradient(by_run, weights.weight_ih, B) if with_inputs else None
         before = onto_previous(by_run, weights.weight_hh, B)
@@ -161,14 +164,15 @@ class LSTM:
         """Return ∂L/∂(W h_{t-1} + b), in torch's order of gates."""
         if adjoint.memory is None:
             raise ValueError("the adjoint is of another cell: an LSTM's has ∂L/∂c_t")
-        return _scaled_factors(trace, adjoint.total, adjoint.memory)[..., _TORCHS, :].flatten(-2)
+        delta = self._scaled_factors(trace, adjoint.total, adjoint.memory)
+        return delta[..., _TORCHS, :].flatten(-2)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch, units and gates."""
-        H = trace.states.shape[-1]
-        sigmoids, g = trace.kept[0][..., : 3 * H], 2 * trace.kept[0][..., 3 * H :] - 1
-        slopes = (sigmoids * (1 - sigmoids)).sum((-2, -1)) + (1 - g * g).sum((-2, -1))
-        return slopes / (4 * H * trace.states.shape[-2])
+        gates, B, H = Kept(*trace.kept).gates, *trace.states.shape[-2:]
+        sigmoids, g = gates[..., :3, :], self._candidate(gates[..., 3, :])
+        of_sigmoids = (sigmoids * (1 - sigmoids)).flatten(-2)
+        return (of_sigmoids.sum((-2, -1)) + (1 - g * g).sum((-2, -1))) / (4 * H * B)
 
     @torch.inference_mode()
     def jacobian(self, trace: Trace) -> Jacobian:
@@ -177,14 +181,47 @@ class LSTM:
         On that way it is multiplied by o (1 − tanh² c) of step t − 1. What ∂L/∂h_t hands on by the
         output gate is left out: it is smaller by a factor of about tanh c_t.
         """
-        kept = _Kept(*trace.kept)
-        _, of_i, of_f, of_g, f = _factors(kept, trace.states).chunk(5, dim=-1)
+        kept = Kept(*trace.kept)
+        _, of_i, of_f, of_g, f = self._factors(kept, trace.states).chunk(5, dim=-1)
         outer = torch.addcmul(kept.o, trace.states, kept.tanh_c, value=-1)
         return Jacobian(f, (of_i, of_f, of_g, None), outer)
 
     def step_bound(self, largest_singular_value: float) -> None:
         """Return None: the gates multiply the gradient by what the inputs make of them."""
         del largest_singular_value
+
+    def _candidate(self, last: Float[Tensor, "*any hidden"]) -> Float[Tensor, "*any hidden"]:
+        """Return g from what is kept of the last gate: tanh u = 2 σ(2u) − 1."""
+        return torch.add(last.new_full((), -1.0), last, alpha=2)
+
+    def _factors(
+        self, kept: Kept, h: Float[Tensor, "time run batch hidden"]
+    ) -> Float[Tensor, "time run batch factors_hidden"]:
+        """Return what ∂h (first block) and ∂c (the others) are multiplied by, laid out run by run.
+
+        The blocks are those of δ_o, δ_i, δ_f, δ_g, and f itself, for what ∂c hands on to the step
+        before. σ' = σ − σ², so that what σ' is multiplied by goes in once: h = o tanh c for o.
+        """
+        result = allocate_by_run(h, 5 * h.shape[-1])
+        (o, i, f, last), of_c = kept.gates.unbind(-2), result.chunk(5, dim=-1)
+        g = self._candidate(last)
+        ig, fc = i * g, f * kept.c_before
+        torch.addcmul(h, o, h, value=-1, out=of_c[0])
+        torch.addcmul(ig, i, ig, value=-1, out=of_c[1])
+        torch.addcmul(fc, f, fc, value=-1, out=of_c[2])
+        torch.addcmul(i, ig, g, value=-1, out=of_c[3])
+        of_c[4].copy_(f)
+        return result
+
+    def _scaled_factors(
+        self, trace: Trace, total: Tensor, memory: Tensor
+    ) -> Float[Tensor, "time run batch 5 hidden"]:
+        """Return δ_o, δ_i, δ_f, δ_g, and f_t ∂L/∂c_t."""
+        shape = trace.states.shape
+        delta = self._factors(Kept(*trace.kept), trace.states).view(*shape[:-1], 5, shape[-1])
+        delta[..., 1:, :] *= memory.unsqueeze(-2)
+        delta[..., 0, :] *= total
+        return delta
 
 
 def _build(activation: Activation, leak: float | None) -> LSTM:
@@ -207,6 +244,13 @@ LSTM_KIND = CellKind(
 )
 
 
+def in_torchs_order(
+    blocks: Float[Tensor, "run gates_hidden *any"],
+) -> Float[Tensor, "run gates_hidden *any"]:
+    """Put blocks of rows that are in the inner order, o, i, f, g, into torch's."""
+    return _ordered(blocks, _TORCHS)
+
+
 def _ordered(
     blocks: Float[Tensor, "run gates_hidden *any"], order: tuple[int, ...]
 ) -> Float[Tensor, "run gates_hidden *any"]:
@@ -214,8 +258,12 @@ def _ordered(
     return torch.cat([blocks.chunk(4, dim=1)[gate] for gate in order], dim=1)
 
 
-def _inside(weights: LayerWeights) -> tuple[Tensor, Tensor]:
-    """Return (V with the bias as its last column, W), gates in the inner order."""
+def inside(
+    weights: LayerWeights,
+) -> tuple[
+    Float[Tensor, "run gates_hidden inputs_and_one"], Float[Tensor, "run gates_hidden hidden"]
+]:
+    """Return V with the bias as its last column, and W, gates in the inner order."""
     V = weights.input_weights_with_bias()
     return _ordered(V, _INSIDE), _ordered(weights.weight_hh, _INSIDE)
 
@@ -226,37 +274,6 @@ def _doubled(blocks: Float[Tensor, "run gates_hidden k"]) -> Float[Tensor, "run 
     result = blocks.clone()
     result[:, 3 * H :] *= 2
     return result
-
-
-def _factors(
-    kept: _Kept, h: Float[Tensor, "time run batch hidden"]
-) -> Float[Tensor, "time run batch factors_hidden"]:
-    """Return what ∂h (first block) and ∂c (the others) are multiplied by, laid out run by run.
-
-    The blocks are those of δ_o, δ_i, δ_f, δ_g, and f itself, for what ∂c hands on to the step
-    before. σ' = σ − σ², so that what σ' is multiplied by goes in once: h = o tanh c for o.
-    """
-    result = allocate_by_run(h, 5 * h.shape[-1])
-    (o, i, f, sigmoid_2u), of_c = kept.gates.chunk(4, dim=-1), result.chunk(5, dim=-1)
-    g = torch.add(h.new_full((), -1.0), sigmoid_2u, alpha=2)
-    ig, fc = i * g, f * kept.c_before
-    torch.addcmul(h, o, h, value=-1, out=of_c[0])
-    torch.addcmul(ig, i, ig, value=-1, out=of_c[1])
-    torch.addcmul(fc, f, fc, value=-1, out=of_c[2])
-    torch.addcmul(i, ig, g, value=-1, out=of_c[3])
-    of_c[4].copy_(f)
-    return result
-
-
-def _scaled_factors(
-    trace: Trace, total: Tensor, memory: Tensor
-) -> Float[Tensor, "time run batch 5 hidden"]:
-    """Return δ_o, δ_i, δ_f, δ_g, and f_t ∂L/∂c_t."""
-    shape = trace.states.shape
-    delta = _factors(_Kept(*trace.kept), trace.states).view(*shape[:-1], 5, shape[-1])
-    delta[..., 1:, :] *= memory.unsqueeze(-2)
-    delta[..., 0, :] *= total
-    return delta
 
 
 def _step_back(

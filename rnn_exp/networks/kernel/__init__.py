@@ -1,0 +1,13 @@
+"""The scans as compiled loops: the forward pass and the adjoint of a layer, a run after the other.
+
+Torch needs a few calls a time step, and its products of small matrices are slow; here a layer's
+whole pass is one call. A run's numbers are computed by the same instructions in the same order
+whatever runs are beside it, and on every processor that has fused multiply-add: vectors are 64
+bytes whatever the registers are, sums go in the order of their index, and nothing may be reordered.
+So a run has the same bits alone, in company and resumed, by construction.
+
+``vectors`` (a vector and what can be done with it), ``tiles`` (products of matrices), ``functions``
+(φ and φ'), ``elman`` and ``lstm`` (the passes) are compiled by numba (``compiling``); ``memory``
+says where numbers lie, and ``cells`` puts tensors in and takes tensors out. Nothing here is
+imported before something is to be trained.
+"""

@@ -1,0 +1,78 @@
+"""Where compiled kernels are kept, and having them compiled before they are needed.
+
+They are compiled once for a processor and a precision, which takes some seconds. numba keeps what
+it has compiled of a function until that function's own file changes, but what it calls may lie in
+other files: so the folder's name tells the source of all kernels.
+"""
+
+import functools
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from rnn_exp.arithmetic import processor
+from rnn_exp.networks.kernel.cells import KERNEL, kernels_of
+from rnn_exp.networks.network import Network
+
+__all__ = ["compile_for", "folder"]
+
+_CHOICES = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT")
+
+
+@functools.cache
+def folder() -> Path | None:
+    """Return the folder for what these sources are compiled to; None: none can be written."""
+    text = b"".join(one.read_bytes() for one in sorted(Path(__file__).parent.glob("*.py")))
+    versions = f"{platform.python_version()} {version('numba')} {version('llvmlite')}"
+    digest = hashlib.sha256(versions.encode() + text).hexdigest()[:16]
+    try:
+        asked = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+        found = Path(asked or Path.home() / ".cache") / "rnn-exp" / f"kernels-{digest}"
+        found.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=found):
+            return found
+    except (OSError, RuntimeError):  # read only, or a home that there is not
+        return None
+
+
+def compile_for(networks: Iterable[Network], tell: Callable[[str], object]) -> None:
+    """Compile the kernels of some networks, unless they are there.
+
+    Args:
+        networks: any networks; those of other engines need nothing.
+        tell: is called with a line before it takes a while.
+    """
+    wanted = {
+        (kernels_of(one.cell), one.dtype): one.torch_dtype
+        for one in networks
+        if one.engine == KERNEL.engine
+    }
+    for (kernels, precision), dtype in sorted(wanted.items(), key=lambda item: item[0]):
+        mark = _mark(f"{kernels}-{precision}")
+        if mark is None or not mark.exists():
+            kept = "they are kept" if mark else "they cannot be kept: no folder can be written"
+            tell(f"compiling the {kernels} kernels in {precision}, some seconds; {kept}")
+            _compile(kernels, dtype)
+            if mark is not None:
+                mark.touch()
+
+
+def _compile(kernels: str, dtype: torch.dtype) -> None:
+    """Compile passes, by computing one of the smallest size."""
+    from rnn_exp.networks.kernel import passes
+
+    passes.warm_up(kernels, dtype)
+
+
+def _mark(what: str) -> Path | None:
+    """Return the file that is there once the kernels of something are compiled."""
+    found = folder()
+    target = " ".join([processor(), *(os.environ.get(name, "") for name in _CHOICES)])
+    digest = hashlib.sha256(target.encode()).hexdigest()[:16]
+    return None if found is None else found / f"{what}-{digest}"

@@ -1,0 +1,149 @@
+"""The passes of an LSTM: c_t = f c_{t-1} + i g, h_t = o tanh c_t, gates in the order o, i, f, g.
+
+Arrays are flat, as in `elman`; a row of gates is four rows of units, each filled up to whole
+vectors.
+"""
+
+from rnn_exp.networks.kernel.compiling import compiled, kept
+from rnn_exp.networks.kernel.functions import sigmoid, tanh
+from rnn_exp.networks.kernel.tiles import add_rows, add_to, move, product
+from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store, total, where, wide, zeros
+
+__all__ = ["lstm_adjoint", "lstm_forward"]
+
+
+@kept
+def lstm_forward(x, matrices, S, C, U, squashed, sizes):
+    """Fill the states of all runs.
+
+    Args:
+        x: inputs, numbers from one row to the next, and from one run to the next.
+        matrices: V (run, input, 4 row), bias (run, 4 row), W (run, unit, 4 row), transposed.
+        S: h (run, T + 1, batch, row), h_0 is there.
+        C: c in the same way.
+        U: (run, T, batch, 4 row) for the gates.
+        squashed: (run, T, batch, row) for tanh c.
+        sizes: R, T, B, inputs, units, row.
+    """
+    (V, bias, W), (R, T, B, inputs, units, row) = matrices, sizes
+    x, x_row, x_run = x
+    step, gates = B * row, 4 * row
+    for r in range(R):
+        for t in range(T):
+            before, now = (r * (T + 1) + t) * step, (r * T + t) * step
+            u = U, 4 * now, gates
+            of_x = x, r * x_run + t * B * x_row, x_row, 1
+            of_V, of_b = (V, r * inputs * gates, gates), (bias, r * gates, 0)
+            product(u, of_b, of_x, of_V, (B, inputs, gates))
+            h, of_W = (S, before, row, 1), (W, r * units * gates, gates)
+            product(u, u, h, of_W, (B, units, gates))
+            _open_gates(U, 4 * now, S, C, before, step, squashed, now, B, row)
+
+
+@compiled
+def _open_gates(U, u, S, C, before, step, squashed, now, B, row):
+    """Make gates of pre-activations, and h and c of the step, which lie behind those before it."""
+    for b in range(B):
+        for j in range(0, row, BYTES // S.itemsize):
+            q, k = u + 4 * b * row + j, b * row + j
+            o, i, f = sigmoid(load(U, q)), sigmoid(load(U, q + row)), sigmoid(load(U, q + 2 * row))
+            g = tanh(load(U, q + 3 * row))
+            c = fma(f, load(C, before + k), i * g)
+            tanh_c = tanh(c)
+            store(U, q, o)
+            store(U, q + row, i)
+            store(U, q + 2 * row, f)
+            store(U, q + 3 * row, g)
+            store(C, before + step + k, c)
+            store(squashed, now + k, tanh_c)
+            store(S, before + step + k, o * tanh_c)
+
+
+@kept
+def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
+    """Fill G and M with ∂L/∂h_t and ∂L/∂c_t, and ``found`` with the rest, as in `elman`.
+
+    Args:
+        x: inputs, numbers from one row to the next, and from one run to the next.
+        trace: h_{t-1}, c_{t-1}, gates and tanh c.
+        runs: numbers from one run to the next of each of them.
+        matrices: W (run, gate, unit, row), V (run, gate, unit, row of inputs), and the length of
+            such a row; 0: the gradient of the inputs is not wanted.
+        G: (run, T, batch, row), with the direct parts from step ``known`` on, nothing before.
+        M: (run, T, batch, row).
+        later: δ (run, batch, 4 row) and what ∂L/∂c hands on (run, batch, row), of the step after
+            the last; those of the first step are left there.
+        spare: room for δ (chunk + 1, batch, 4 row) and a product; zeros; 1 for each unit, then 0.
+        found: dW (run, gate, unit, row), dV (run, input, 4 row), db (run, 4 row), dx (run, T,
+            batch, row of inputs), and Σ (∂L/∂h)² and Σ (∂L/∂c)² (run, T).
+        sizes: R, T, B, inputs, units, row, known, and the steps of a stretch.
+    """
+    (x, x_row, x_run), (W, V, in_row), (after, carried) = x, matrices, later
+    (h, c, U, squashed), (h_run, c_run, u_run, s_run) = trace, runs
+    (D, part, zeros_, ones), (dW, dV, db, dx, squares, squares_c) = spare, found
+    R, T, B, inputs, units, row, known, chunk = sizes
+    step, gates, matrix = B * row, 4 * row, units * row
+    for r in range(R):
+        last, stop = chunk * 4 * step, T
+        move(D, last, after, 4 * r * step, 4 * step)
+        while stop > 0:
+            start = (stop - 1) // chunk * chunk
+            if stop < T:
+                last = chunk * 4 * step
+                move(D, last, D, 0, 4 * step)
+            for t in range(stop - 1, start - 1, -1):
+                g, now, given = (r * T + t) * step, (t - start) * 4 * step, (zeros_, 0, 0)
+                if t >= known:
+                    given = (G, (r * T + t) * step, row)
+                for gate in range(4):
+                    d, of_W = (D, last + gate * row, gates, 1), (W, (4 * r + gate) * matrix, row)
+                    product((G, g, row), given, d, of_W, (B, units, row))
+                    given = (G, g, row)
+                u, c_1, s = r * u_run + 4 * t * step, r * c_run + t * step, r * s_run + t * step
+                places = D, now, U, u, c, c_1, squashed, s
+                sums = _make_deltas(G, M, g, carried, r * step, *places, ones, B, row)
+                squares[r * T + t], squares_c[r * T + t] = sums
+                last = now
+            rows, is_first, nothing = (stop - start) * B, stop == T, (zeros_, 0, 0)
+            before = h, r * h_run + start * step, row
+            for gate in range(4):
+                product(
+                    (part, 0, row), nothing, (D, gate * row, 1, gates), before, (units, rows, row)
+                )
+                add_to(dW, (4 * r + gate) * matrix, part, matrix, is_first)
+            of_x = x, r * x_run + start * B * x_row, 1, x_row
+            product((part, 0, gates), nothing, of_x, (D, 0, gates), (inputs, rows, gates))
+            add_to(dV, r * inputs * gates, part, inputs * gates, is_first)
+            add_rows(db, r * gates, D, rows, gates, is_first)
+            for gate in range(4 if in_row else 0):
+                into = dx, (r * T + start) * B * in_row, in_row
+                of_V = V, (4 * r + gate) * units * in_row, in_row
+                d = D, gate * row, gates, 1
+                product(into, into if gate else nothing, d, of_V, (rows, units, in_row))
+            stop = start
+        move(after, 4 * r * step, D, 0, 4 * step)
+
+
+@compiled
+def _make_deltas(G, M, g, carried, at, D, d, U, u, C, c, squashed, s, ones, B, row):
+    """Put δ of the gates into D, ∂L/∂c into M, and what it hands on into ``carried``.
+
+    Returns Σ (∂L/∂h)² and Σ (∂L/∂c)² of the step.
+    """
+    squares, squares_c = zeros(G), zeros(G)
+    for b in range(B):
+        for j in range(0, row, BYTES // G.itemsize):
+            k, q, p = b * row + j, u + 4 * b * row + j, d + 4 * b * row + j
+            o, i, f = load(U, q), load(U, q + row), load(U, q + 2 * row)
+            candidate, tanh_c, dh = load(U, q + 3 * row), load(squashed, s + k), load(G, g + k)
+            dc = fma(dh * o, fma(0.0 - tanh_c, tanh_c, 1.0), load(carried, at + k))
+            store(M, g + k, dc)
+            store(carried, at + k, f * dc)
+            store(D, p, dh * tanh_c * fma(0.0 - o, o, o))
+            store(D, p + row, dc * candidate * fma(0.0 - i, i, i))
+            store(D, p + 2 * row, dc * load(C, c + k) * fma(0.0 - f, f, f))
+            store(D, p + 3 * row, dc * i * fma(0.0 - candidate, candidate, 1.0))
+            is_unit = load(ones, j) > 0.0
+            own, own_c = wide(where(is_unit, dh, 0.0)), wide(where(is_unit, dc, 0.0))
+            squares, squares_c = fma(own, own, squares), fma(own_c, own_c, squares_c)
+    return total(squares), total(squares_c)

@@ -1,0 +1,95 @@
+"""Where the numbers of tensors lie, as the kernels go through them: flat arrays and distances."""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rnn_exp.shapes import Float
+
+__all__ = ["Rows", "flat", "room", "row_length", "rows_of", "transposed", "widened"]
+
+_BYTES = 64  # of a vector
+
+
+class Rows(NamedTuple):
+    """The rows of a tensor (time, run, batch, k): of a run, one after the other in time and batch.
+
+    Args:
+        flat: the array, which begins with the first number.
+        row: numbers from one row to the next.
+        run: numbers from one run to the next.
+    """
+
+    flat: Any
+    row: int
+    run: int
+
+
+def row_length(size: int, dtype: torch.dtype) -> int:
+    """Return how many numbers a row has that is filled up to whole vectors.
+
+    Example:
+        >>> row_length(50, torch.float32), row_length(50, torch.float64)
+        (64, 56)
+    """
+    lanes = _BYTES // dtype.itemsize
+    return -(-size // lanes) * lanes
+
+
+def flat(values: Tensor) -> Any:  # noqa: ANN401 - numpy's arrays have no plain type
+    """Return a contiguous tensor's numbers as a flat array on the same memory."""
+    return values.view(-1).numpy()
+
+
+def room(
+    like: Tensor, R: int, T: int, B: int, size: int
+) -> tuple[Float[Tensor, "run time batch row"], Float[Tensor, "time run batch size"]]:
+    """Return room for rows, and what is seen of it: without what fills rows up."""
+    made = like.new_empty(R, T, B, row_length(size, like.dtype))
+    return made, made[..., :size].transpose(0, 1)
+
+
+def rows_of(values: Float[Tensor, "time run batch k"], *, whole_vectors: bool = False) -> Rows:
+    """Return the rows of a tensor; on its own memory, if they lie there as they should.
+
+    Args:
+        values: the tensor.
+        whole_vectors: whether rows must be filled up to whole vectors.
+    """
+    T, R, B, k = values.shape
+    by_time, by_run, by_batch, by_unit = values.stride()
+    row = by_batch if B > 1 else by_time if T > 1 else k
+    wide = row_length(k, values.dtype) if whole_vectors else k
+    fits = (k == 1 or by_unit == 1) and (T == 1 or by_time == B * row)
+    fits = fits and (row == wide if whole_vectors else row >= wide)
+    run = by_run if R > 1 else 0
+    last = values.storage_offset() + (R - 1) * run + (T * B - 1) * row + wide
+    there = last * values.element_size() <= values.untyped_storage().nbytes()
+    if fits and there:
+        end = values.untyped_storage().nbytes() // values.element_size()
+        own = values.as_strided((end - values.storage_offset(),), (1,))
+        return Rows(own.numpy(), row, run)
+    made = values.new_zeros(R, T, B, wide)
+    made[..., :k] = values.transpose(0, 1)
+    return Rows(flat(made), wide, T * B * wide)
+
+
+def widened(matrix: Float[Tensor, "run rows columns"]) -> Float[Tensor, "run rows row"]:
+    """Return matrices whose rows are filled up with zeros to whole vectors."""
+    spare = row_length(matrix.shape[-1], matrix.dtype) - matrix.shape[-1]
+    return torch.nn.functional.pad(matrix, (0, spare)).contiguous()
+
+
+def transposed(matrix: Float[Tensor, "run rows columns"]) -> Float[Tensor, "run columns row"]:
+    """Return transposed matrices whose rows are filled up to whole vectors."""
+    R, rows, columns = matrix.shape
+    made = matrix.new_zeros(R, columns, row_length(rows, matrix.dtype))
+    made[..., :rows] = matrix.transpose(1, 2)
+    return made
+
+
+def stretch_length(B: int, row: int, numbers: int = 1 << 14) -> int:
+    """Return the time steps of a stretch: of so many numbers, and at least one."""
+    return max(1, numbers // math.prod((B, row)))

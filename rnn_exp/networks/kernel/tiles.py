@@ -1,0 +1,207 @@
+"""Products of matrices: by tiles whose sums stay in registers, each in the order of its index.
+
+C = P + A B, where P may be C itself, one row for all (a bias), or zeros. A tile's shape depends on
+how many registers a processor has; it changes the order of no sum, and so no bit.
+"""
+
+from llvmlite import binding, ir
+from numba import config
+from numba.core import types
+from numba.extending import intrinsic
+
+from rnn_exp.networks.kernel.compiling import compiled
+from rnn_exp.networks.kernel.vectors import (
+    BYTES,
+    called,
+    lanes_of,
+    llvm_of,
+    load,
+    splat,
+    store,
+)
+
+__all__ = ["add_rows", "add_to", "move", "product", "product_of"]
+
+
+def _has_wide_registers():
+    """Say whether LLVM compiles for registers of 64 bytes, of which there are 32."""
+    asked = config.CPU_FEATURES
+    features = binding.get_host_cpu_features().flatten() if asked is None else asked
+    return "+avx512f" in features.split(",")
+
+
+@intrinsic
+def _tile(typing, rows, columns, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
+    """Emit C = P + A B for some rows and vectors of C.
+
+    Matrices are given by an array, the place of their first number, and the numbers from one row
+    to the next; of A also those from one column to the next.
+    """
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    vector, place = lanes_of(C), types.intp
+    shape = rows.literal_value, columns.literal_value
+
+    def emit(context, builder, signature, given):
+        _Tile(context, builder, vector, *shape).emit(given, C, P, A, B)
+        return context.get_dummy_value()
+
+    matrices = C, place, place, P, place, place, A, place, place, place, B, place, place
+    return types.void(rows, columns, *matrices, place), emit
+
+
+class _Tile:
+    """The instructions of a tile: load the sums, loop over k, store the sums."""
+
+    def __init__(self, context, builder, vector, rows, columns):
+        self.context, self.builder = context, builder
+        self.vector, self.lanes = llvm_of(vector), vector.lanes
+        self.align, self.rows, self.columns = vector.dtype.bitwidth // 8, rows, columns
+
+    def emit(self, given, C, P, A, B):
+        """Emit all of it."""
+        _, _, C_, c, ldc, P_, p, ldp, A_, a, lda, ka, B_, b, ldb, K = given
+        builder, i64 = self.builder, ir.IntType(64)
+        outs = self._places(self._at(C, C_, c), ldc)
+        first = [self._load(one) for one in self._places(self._at(P, P_, p), ldp)]
+        of_b, of_a = self._at(B, B_, b), self._at(A, A_, a)
+        of_row = [builder.gep(of_a, [builder.mul(i64(i), lda)]) for i in range(self.rows)]
+        head, body = builder.block, builder.append_basic_block("k")
+        end = builder.append_basic_block("end")
+        builder.cbranch(builder.icmp_signed(">", K, i64(0)), body, end)
+        builder.position_at_end(body)
+        k, sums = builder.phi(i64), [builder.phi(self.vector) for _ in outs]
+        new = self._step(sums, of_row, builder.mul(k, ka), of_b, builder.mul(k, ldb))
+        following = builder.add(k, i64(1))
+        starts, ends = [i64(0), *first], [following, *new]
+        for phi, start, then in zip([k, *sums], starts, ends, strict=True):
+            phi.add_incoming(start, head)
+            phi.add_incoming(then, body)
+        builder.cbranch(builder.icmp_signed("<", following, K), body, end)
+        builder.position_at_end(end)
+        self._store(outs, first, new, head, body)
+
+    def _step(self, sums, of_row, of_a, of_b, b):
+        """Emit sums + A[:, k] B[k]."""
+        row = self.builder.gep(of_b, [b])
+        ws = [self._load(self._vector(row, j * self.lanes)) for j in range(self.columns)]
+        new = []
+        for i, one in enumerate(of_row):
+            number = self.builder.load(self.builder.gep(one, [of_a]), align=self.align)
+            x = splat(self.builder, number, self.vector)
+            own = sums[i * self.columns : (i + 1) * self.columns]
+            new += [called(self.builder, "fma", x, w, s) for w, s in zip(ws, own, strict=True)]
+        return new
+
+    def _store(self, outs, first, new, head, body):
+        last = []
+        for start, then in zip(first, new, strict=True):
+            found = self.builder.phi(self.vector)
+            found.add_incoming(start, head)
+            found.add_incoming(then, body)
+            last.append(found)
+        for place, value in zip(outs, last, strict=True):
+            self.builder.store(value, place, align=self.align)
+
+    def _at(self, type_, array, index):
+        data = self.context.make_array(type_)(self.context, self.builder, array).data
+        return self.builder.gep(data, [index])
+
+    def _places(self, start, ld):
+        i64 = ir.IntType(64)
+        rows = [self.builder.gep(start, [self.builder.mul(i64(i), ld)]) for i in range(self.rows)]
+        return [self._vector(row, j * self.lanes) for row in rows for j in range(self.columns)]
+
+    def _vector(self, start, offset):
+        place = self.builder.gep(start, [ir.IntType(64)(offset)])
+        return self.builder.bitcast(place, self.vector.as_pointer())
+
+    def _load(self, place):
+        return self.builder.load(place, align=self.align)
+
+
+def _band(rows, columns):
+    """Return the function that computes so many rows of tiles of up to so many vectors."""
+    two = min(2, columns)
+
+    @compiled
+    def of_one(left, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
+        _tile(rows, 1, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+
+    @compiled
+    def of_several(left, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
+        if left >= columns:
+            _tile(rows, columns, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+        elif left >= two:
+            _tile(rows, two, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+        else:
+            _tile(rows, 1, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+
+    return of_one if columns == 1 else of_several
+
+
+def product_of(rows, columns):
+    """Return what computes products by tiles of so many rows and vectors."""
+    two = min(2, columns)
+    many, pair, single = _band(rows, columns), _band(2, columns), _band(1, columns)
+
+    @compiled
+    def product(C, P, A, B, shape):
+        """Compute C = P + A B.
+
+        Args:
+            C: an array, the place of the first number in it, and numbers from one row to the next.
+            P: the same; 0 numbers from one row to the next: one row for all.
+            A: the same, and numbers from one column to the next.
+            B: as C.
+            shape: rows of C, columns of A, columns of C; the last are whole vectors.
+        """
+        (C, c, ldc), (P, p, ldp), (A, a, lda, ka), (B, b, ldb), (M, K, N) = C, P, A, B, shape
+        lanes = BYTES // C.itemsize
+        j = 0
+        while j < N:
+            left = (N - j) // lanes
+            i = 0
+            while i < M:
+                c0, p0, a0, b0 = c + i * ldc + j, p + i * ldp + j, a + i * lda, b + j
+                if M - i >= rows:
+                    many(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
+                    i += rows
+                elif M - i >= 2:
+                    pair(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
+                    i += 2
+                else:
+                    single(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
+                    i += 1
+            j += lanes * (columns if left >= columns else two if left >= two else 1)
+
+    return product
+
+
+# As many sums as there are registers for.
+product = product_of(4, 4) if _has_wide_registers() else product_of(6, 1)
+
+
+@compiled
+def move(into, i, source, s, count):
+    """Copy so many numbers, whole vectors."""
+    for k in range(0, count, BYTES // into.itemsize):
+        store(into, i + k, load(source, s + k))
+
+
+@compiled
+def add_to(sums, i, part, count, first):
+    """Add so many numbers to sums, or, the first time, put them there."""
+    for k in range(0, count, BYTES // sums.itemsize):
+        own = load(part, k)
+        store(sums, i + k, own if first else load(sums, i + k) + own)
+
+
+@compiled
+def add_rows(sums, i, D, rows, row, first):
+    """Add the sum of rows to a row of sums, or, the first time, put it there."""
+    for k in range(0, row, BYTES // sums.itemsize):
+        own = load(D, k)
+        for b in range(1, rows):
+            own = own + load(D, b * row + k)
+        store(sums, i + k, own if first else load(sums, i + k) + own)

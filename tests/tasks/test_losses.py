@@ -1,0 +1,59 @@
+"""The losses whose gradients are written out have autograd's, to the bit."""
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given
+
+from rnn_exp.networks.readout import differentiated
+from rnn_exp.tasks import Adding, TaskLoss, TemporalOrder
+
+SIZES = st.tuples(*(st.integers(1, most) for most in (4, 6, 30)))
+
+
+def by_autograd(task, outputs, targets):
+    leaf = outputs.clone().requires_grad_()
+    loss = task.loss(leaf, targets)
+    (slope,) = torch.autograd.grad(loss.sum(), leaf)
+    return loss.detach(), slope
+
+
+@given(
+    SIZES,
+    st.integers(0, 10**6),
+    st.sampled_from([torch.float32, torch.float64]),
+    st.sampled_from([1e-3, 1.0, 100.0]),
+    st.booleans(),
+)
+def test_written_out_gradients_are_autograds_to_the_bit(sizes, seed, dtype, scale, of_classes):
+    draws = torch.Generator().manual_seed(seed)
+    task = TemporalOrder(20) if of_classes else Adding(20)
+    outputs = scale * torch.randn(*sizes, task.output_size, generator=draws, dtype=torch.float64)
+    outputs, targets = outputs.to(dtype), torch.randn(sizes, generator=draws)
+    if of_classes:
+        targets = torch.randint(0, task.output_size, sizes, generator=draws)
+
+    loss, slope = TaskLoss(task, targets).and_slope(outputs)
+    wanted, slope_wanted = by_autograd(task, outputs, targets)
+
+    assert torch.equal(loss, wanted)
+    assert torch.equal(slope, slope_wanted)
+
+
+class Doubled(Adding):
+    """A task whose loss replaces that of a built-in one."""
+
+    def loss(self, outputs, targets):
+        return 2 * super().loss(outputs, targets)
+
+
+@pytest.mark.parametrize("task", [Adding(5), Doubled(5)])
+def test_a_loss_that_replaces_a_written_out_one_is_left_to_autograd(task):
+    outputs, targets = torch.ones(2, 1, 4, 1), torch.linspace(0, 1, 8).view(2, 1, 4)
+
+    loss, slope = differentiated(outputs.clone(), TaskLoss(task, targets))
+    wanted, slope_wanted = by_autograd(task, outputs, targets)
+
+    assert torch.equal(loss, wanted)
+    assert torch.equal(slope, slope_wanted.flatten(1, 2))
+    assert (TaskLoss(task, targets).and_slope(outputs) is None) == isinstance(task, Doubled)
