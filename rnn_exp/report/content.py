@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from rnn_exp.fields import as_typed
 from rnn_exp.figures.parts.axes import axes_of, setting_columns, settings_of, varying_settings
 from rnn_exp.figures.parts.carrier import cases, verdict_words
 from rnn_exp.report.paragraphs import statuses_of
 from rnn_exp.schema import RUN_STATUSES
-from rnn_exp.training.labels import as_word
-from rnn_exp.words import counts, half_life, magnitude, number
+from rnn_exp.words import counts, half_life, hydra_word, magnitude, number
 
 
 def divergences(runs: pd.DataFrame) -> list[dict[str, str]]:
@@ -184,8 +184,12 @@ def _typed(value: object) -> str:
         return "null"
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, (list, tuple, np.ndarray)):
-        return f"[{','.join(map(as_word, plain))}]"
-    return as_word(plain)
+        return f"[{','.join(map(_word, plain))}]"
+    return _word(plain)
+
+
+def _word(value: object) -> str:
+    return hydra_word(value) if isinstance(value, str) else as_typed(value)
 
 
 def _result(run: pd.Series, key: str) -> str:

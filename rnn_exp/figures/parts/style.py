@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 
 import matplotlib
 import matplotlib.colors
-import seaborn
 
 from rnn_exp.fields import SettingError
 from rnn_exp.program import printable
@@ -131,7 +130,7 @@ def ordered(count: int) -> list[str]:
     """Colours for an ordered setting: dark to light, the lightest with 3:1 on white."""
     # Equal steps of the ramp are equal steps of lightness, so that grey prints stay readable; its
     # last third is too light for a line on paper.
-    ramp = seaborn.color_palette("inferno", as_cmap=True)
+    ramp = matplotlib.colormaps["inferno"]
     step = (_LIGHT - _DARK) / max(count - 1, 1)
     stops = [0.4] if count == 1 else [_DARK + step * i for i in range(count)]
     return [matplotlib.colors.to_hex(ramp(stop)) for stop in stops]
