@@ -141,7 +141,8 @@ def numbered_carrier_rows(
         for carrier, group in said.groupby("carrier", sort=False)
     ]
     whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS)
-    place = pd.Categorical(whole["run"], list(tables.runs["run"].astype(str))).codes
+    order = list(dict.fromkeys(tables.runs["run"].astype(str)))
+    place = pd.Categorical(whole["run"], order).codes
     if (np.diff(place) >= 0).all():
         return whole
     return whole.take(np.argsort(place, kind="stable")).reset_index(drop=True)

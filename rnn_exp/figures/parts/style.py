@@ -107,7 +107,7 @@ def style_of(file: Path) -> dict[str, object]:
         try:
             found[key] = matplotlib.rcParams.validate[key](value)
         except (ValueError, TypeError) as error:
-            said = " ".join(str(error).split())
+            said = f"what matplotlib takes for {key} ({file}: {' '.join(str(error).split())})"
             raise SettingError("style", printable(f"{key}: {value}"), said) from None
     return found
 
