@@ -7,7 +7,8 @@ import pandas as pd
 
 from rnn_exp.figures.parts.axes import axes_of, settings_of
 from rnn_exp.figures.parts.carrier import cases, verdict_words
-from rnn_exp.report.content import RunTable, spread_of
+from rnn_exp.report.content import spread_of
+from rnn_exp.report.tables import RunTable
 from rnn_exp.words import listing
 
 __all__ = ["Comparison", "compare"]

@@ -3,7 +3,6 @@
 import math
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from rnn_exp.fields import as_typed
 from rnn_exp.figures.parts.axes import axes_of, setting_columns, settings_of, varying_settings
 from rnn_exp.figures.parts.carrier import cases, verdict_words
 from rnn_exp.report.paragraphs import statuses_of
+from rnn_exp.report.tables import RunTable
 from rnn_exp.schema import RUN_STATUSES
 from rnn_exp.words import counts, half_life, hydra_word, magnitude, number
 
@@ -70,17 +70,8 @@ _ALWAYS: Final = ("task.length", "network.cell", "network.activation", "init", "
 """Settings that the table of settings shows wherever they vary."""
 
 
-@dataclass(frozen=True)
-class RunTable:
-    """Headings, one list of cells a row, and what all rows share."""
-
-    headings: list[str]
-    rows: list[list[str]]
-    shared: list[tuple[str, str]]
-
-
 def setting_table(runs: pd.DataFrame) -> RunTable:
-    """A row a setting: verdicts over its seeds, mean rate and change with intervals, theory."""
+    """A row a setting: verdicts over its seeds first, mean rate and change with intervals, theory."""
     text = settings_of(runs)
     # What the columns before it decide, such as the bias of an init, makes no row of its own.
     varying = varying_settings(text, always=_ALWAYS)
@@ -92,14 +83,15 @@ def setting_table(runs: pd.DataFrame) -> RunTable:
     ended = frame.groupby(by, sort=False, dropna=False)
     rows = [
         [
+            verdict_words(case),
             *(str(case[key]) for key in varying),
             *_said(case, _mean(part, "measured_log10_change")),
             counts(statuses_of(part), RUN_STATUSES),
         ]
         for (_, case), (_, part) in zip(cases(frame, by).iterrows(), ended, strict=True)
     ]
-    headings = ["seeds", "gradient", "rate (95 %)", "change (95 %)", "theory's change", "status"]
-    return RunTable([*varying, *headings], rows, [])
+    headings = ["seeds", "rate (95 %)", "change (95 %)", "theory's change", "status"]
+    return RunTable(["gradient", *varying, *headings], rows, [])
 
 
 def _in_order(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -118,7 +110,7 @@ def _mean(part: pd.DataFrame, column: str) -> float:
 
 
 def _said(case: pd.Series, measured: float) -> list[str]:
-    """The cells of one setting: seeds, verdicts, rate, change, theory's change.
+    """The cells of one setting: seeds, rate, change, theory's change.
 
     ``measured``: log10 of the measured change up to the lag to which theory goes.
     """
@@ -129,7 +121,7 @@ def _said(case: pd.Series, measured: float) -> list[str]:
         if case["predicted_lags"] < case["lags"]:
             there = "" if measured != measured else f", measured {magnitude(measured)}"
             theory += f" (to lag {case['predicted_lags']:.0f}{there})"
-    return [str(case["seeds"]), verdict_words(case), spread_of(case), change, theory]
+    return [str(case["seeds"]), spread_of(case), change, theory]
 
 
 def spread_of(case: pd.Series) -> str:

@@ -21,6 +21,7 @@ from rnn_exp.report.comparison import compare
 from rnn_exp.report.content import commands, divergences, run_table, setting_table
 from rnn_exp.report.glossary import words_in
 from rnn_exp.report.paragraphs import done, question, standing
+from rnn_exp.report.tables import narrow_style
 from rnn_exp.storage.files import replace_bytes
 from rnn_exp.storage.study import Study
 from rnn_exp.words import first_sentence
@@ -195,6 +196,7 @@ def _name(folder: Path) -> str:
 def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
     """The page as text. Whatever comes from a configuration is escaped."""
     runs, room = tables.runs, explorer.of_study(tables)
+    settings, table = (setting_table(runs), run_table(runs)) if len(runs) else (None, None)
     drawn, compared = [each for each in pictures if not each.refusal], compare(runs)
     answer = drawn[0].answer if drawn else "No figure could be drawn."
     said = {
@@ -203,11 +205,14 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
         "done": done(runs),
         "standing": standing(runs, tables.broken),
     }
+    shown = {"settings": settings, "runs": table}
+    if compared:
+        shown |= {"differing": compared.settings, "outcomes": compared.outcomes}
     told = [text for each in drawn for text in (each.question, each.caption, each.reading)]
     return template(_TEMPLATE).render(
         **said,
         explorer=room,
-        styles=[room.style] if room else [],
+        styles=[*([room.style] if room else []), narrow_style(shown)],
         scripts=[room.script] if room else [],
         study=study,
         pictures=drawn,
@@ -216,8 +221,8 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
         words=words_in([*said.values(), *told, *(["rate", "change"] if len(runs) else [])]),
         rules=tables.rules,
         divergences=divergences(runs),
-        settings=setting_table(runs) if len(runs) else None,
-        table=run_table(runs) if len(runs) else None,
+        settings=settings,
+        table=table,
         commands=commands(runs),
         compared=compared,
         broken=_broken(tables.broken),

@@ -17,6 +17,7 @@ from rnn_exp.report import page as page_module
 from rnn_exp.report.comparison import compare
 from rnn_exp.report.content import run_table, setting_table
 from rnn_exp.report.paragraphs import done, question, standing
+from rnn_exp.report.tables import RunTable, narrow_style
 from rnn_exp.storage.study import Study as StudySaid
 from rnn_exp.storage.study import StudyPage
 from tests.dose import FULL
@@ -215,8 +216,8 @@ def test_every_setting_has_a_row_with_the_verdicts_of_its_seeds() -> None:
 
     found = setting_table(altered(tables, rows).runs)
 
-    assert found.headings[:5] == ["task.length", "init.gain", "seeds", "gradient", "rate (95 %)"]
-    by_setting = {tuple(row[:2]): row[2:] for row in found.rows}
+    assert found.headings[:5] == ["gradient", "task.length", "init.gain", "seeds", "rate (95 %)"]
+    by_setting = {tuple(row[1:3]): [row[3], row[0], row[4]] for row in found.rows}
     assert len(by_setting) == 4
     assert by_setting["60", "0.5"][:2] == ["4", "vanishing for all 4 seeds"]
     assert by_setting["60", "1"][:2] == ["4", "2 vanishing and 2 exploding (seeds disagree)"]
@@ -261,6 +262,22 @@ def test_a_refused_figure_leaves_its_reason_and_no_stale_file(tmp_path: Path) ->
     written = report.write(study(("tanh",), (0.5,), (10,), 1, (0,)), tmp_path, dpi=40).read_text()
     assert ": Not drawn. Gradients were recorded at fewer than two updates" in written
     assert not (tmp_path / "heatmap.png").exists()
+
+
+def test_a_name_of_a_column_ends_no_style_sheet() -> None:
+    hostile = RunTable(['a</style><script>"}'], [], [])
+    style = narrow_style({"runs": hostile, "none": None})
+    assert "</" not in style
+    assert style.count('"') == 2
+    assert "a\\3c \\2f style\\3e " in style
+
+
+def test_what_is_not_a_figure_is_in_the_list_of_contents_too(page: str) -> None:
+    contents = page[page.index("<nav") : page.index("</nav>")]
+    parts = set(re.findall(r'<section id="([\w-]+)"', page)) - {"explorer-root"}
+    assert parts >= {"decay", "settings", "words", "divergences", "runs", "made", "broken"}
+    assert {part for part in parts if f'href="#{part}"' not in contents} == set()
+    assert 'href="#explorer"' in contents
 
 
 def test_a_study_with_nothing_but_broken_runs_still_has_a_page(tmp_path: Path) -> None:
