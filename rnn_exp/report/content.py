@@ -71,7 +71,7 @@ _ALWAYS: Final = ("task.length", "network.cell", "network.activation", "init", "
 
 
 def setting_table(runs: pd.DataFrame) -> RunTable:
-    """A row a setting: verdicts over its seeds first, mean rate and change with intervals, theory."""
+    """A row a setting: verdicts over its seeds, mean rate and change with intervals, theory."""
     text = settings_of(runs)
     # What the columns before it decide, such as the bias of an init, makes no row of its own.
     varying = varying_settings(text, always=_ALWAYS)
@@ -114,7 +114,7 @@ def _said(case: pd.Series, measured: float) -> list[str]:
 
     ``measured``: log10 of the measured change up to the lag to which theory goes.
     """
-    change = _spread(*(magnitude(float(case[key])) for key in _CHANGE))
+    change = spread(*(magnitude(float(case[key])) for key in _CHANGE))
     theory = _UNKNOWN
     if np.isfinite(case["log10_predicted_change"]):
         theory = magnitude(float(case["log10_predicted_change"]))
@@ -130,16 +130,23 @@ def spread_of(case: pd.Series) -> str:
     Args:
         case: a row of `cases`.
     """
-    return _spread(*(number(float(case[key])) for key in _RATE))
+    return spread(*(number(float(case[key])) for key in RATE))
 
 
 _RATES: Final = ("decay_rate", "decay_rate_low", "decay_rate_high")
-_RATE: Final = ("rate", "rate_low", "rate_high")
+RATE: Final = ("rate", "rate_low", "rate_high")
+"""The columns of `cases` that are the rate and the ends of its interval."""
 _CHANGE: Final = ("log10_change", "log10_change_low", "log10_change_high")
 
 
-def _spread(middle: str, low: str, high: str) -> str:
-    """A number with its interval, where there is one: '0.57 (0.55 to 0.59)'."""
+def spread(middle: str, low: str, high: str) -> str:
+    """A number with its interval, where there is one: '0.57 (0.55 to 0.59)'.
+
+    Args:
+        middle: the number.
+        low: the lower end, "undefined": there is none.
+        high: the upper end.
+    """
     if middle == "undefined":
         return _UNKNOWN
     return middle if "undefined" in (low, high) else f"{middle} ({low} to {high})"
@@ -197,7 +204,7 @@ def _result(run: pd.Series, key: str) -> str:
 
 
 def _rate(run: pd.Series) -> str:
-    return _spread(*(_number(_known(run, key)) for key in _RATES))
+    return spread(*(_number(_known(run, key)) for key in _RATES))
 
 
 def _change(run: pd.Series) -> str:

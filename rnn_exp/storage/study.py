@@ -23,6 +23,7 @@ from rnn_exp.words import listing
 __all__ = ["Study", "StudyPage", "built_in_page", "compared", "study_of"]
 
 _LONGEST: Final = 300
+_LONGEST_NAMES: Final = 200
 _MOST_FIGURES: Final = 30
 _LONGEST_COMMAND: Final = 10_000
 
@@ -131,15 +132,16 @@ def study_of(folder: Path) -> Study:
     )
 
 
-def compared(studies: Sequence[Study]) -> Study:
+def compared(names: Sequence[str]) -> Study:
     """Return what is known of several studies on one page: which are compared.
 
     Args:
-        studies: two or more.
+        names: of two or more (`study_names`).
     """
-    names = listing(study.name for study in studies)
-    page = StudyPage(f"What differs between {names}?"[:_LONGEST])
-    return Study(names, page)
+    said = printable(listing(names))
+    if len(said) > _LONGEST_NAMES:
+        said = f"{len(names)} studies"
+    return Study(said, StudyPage(f"What differs between {said}?"))
 
 
 def _said(path: Path) -> Mapping[str, Any]:

@@ -309,6 +309,8 @@ def test_two_studies_are_compared_in_settings_and_outcomes(tmp_path: Path) -> No
         return Study(*frames, whole.broken.iloc[:0])
 
     one, other = named("one"), named(f"two {EVIL}", **{"training.optimizer": "adam"})
+    for part, losses in ((one, [0.1, 0.2, 0.1, 0.2]), (other, [0.3, 0.4, 0.15, 0.9])):
+        part.runs["final_loss"] = losses
     rows = other.gradients["init.gain"] == 0.5
     changed = other.runs.assign(
         verdict=other.runs["verdict"].where(other.runs["init.gain"] != 0.5, "exploding")
@@ -331,13 +333,31 @@ def test_two_studies_are_compared_in_settings_and_outcomes(tmp_path: Path) -> No
     assert found is not None
     assert found.settings.rows == [["training.optimizer", "sgd", "adam"]]
     assert found.came_out == (
-        "Of the 2 settings that all of them have, the gradient's verdict differs in 1."
+        "Of the 2 settings that both have, some give another result: gradient at update 0 in 1 and "
+        "final loss in 1."
     )
     assert [row[0] for row in found.outcomes.rows] == ["0.5", "2"]  # what differs first
-    assert found.outcomes.rows[0][1:3] == ["vanishing for both seeds", "exploding for both seeds"]
+    [first, _] = found.outcomes.rows
+    assert first[1:3] == ["vanishing for both seeds", "exploding for both seeds"]
+    place = found.outcomes.headings.index("final loss: one")
+    assert first[place : place + 2] == ["0.15 (0.1 to 0.2)", "0.35 (0.3 to 0.4)"]
+    assert found.outcomes.headings[-2:] == ["status: one", f"status: two {EVIL}"]
     page = report.write(both, tmp_path, dpi=40).read_text("utf-8")
     assert "What differs" in page
     assert EVIL not in page
+
+
+def test_values_are_compared_in_the_order_of_numbers_and_seeds_by_their_words() -> None:
+    few, more = (
+        study(("tanh",), gains, (10,), seeds, (0,)).runs.assign(study=name)
+        for name, gains, seeds in (("few", (2.0, 10.0), 2), ("more", (0.5, 2.0, 10.0), 3))
+    )
+    found = compare(pd.concat([few, more], ignore_index=True))
+    assert found is not None
+    assert found.settings.rows == [["init.gain", "2 and 10", "0.5, 2 and 10"]]
+    assert "few has 2 seeds and more has 3 seeds. 1 setting is in one of them alone" in found.said
+    # All of two seeds, all of three: the same word.
+    assert found.came_out == "Of the 2 settings that both have, none gives another result."
 
 
 def test_one_study_is_compared_with_nothing() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from rnn_exp.fields import SettingError
 from rnn_exp.storage.study import StudyPage, compared, study_of
+from rnn_exp.storage.walk import study_names
 
 COURSE = "Is ∂h_T/∂h_{T-n} the product of σ'(z_t) w over n steps, and does w > 1 make it explode?"
 
@@ -62,5 +63,10 @@ def test_a_question_is_one_line_and_figures_are_names():
 
 
 def test_studies_that_are_compared_are_named_in_the_question(tmp_path):
-    both = compared([said(tmp_path / name, command="rnn-exp") for name in ("one", "other")])
-    assert both.page.question == "What differs between one and other?"
+    folders = [tmp_path / name for name in ("x/depth", "y/depth", "y/width")]
+    assert study_names(folders) == ["x/depth", "y/depth", "y/width"]
+    assert study_names(folders[1:]) == ["depth", "width"]
+    assert study_names([folders[0], folders[0]]) == ["depth", "depth"]
+    both = compared(study_names(folders[:2]))
+    assert both.page.question == "What differs between x/depth and y/depth?"
+    assert compared(["x" * 150, "y" * 150]).page.question == "What differs between 2 studies?"
