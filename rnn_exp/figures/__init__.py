@@ -33,6 +33,7 @@ __all__ = [
     "of_page",
     "of_recording",
     "recording_names",
+    "refuse_unknown",
     "study_names",
 ]
 
@@ -64,11 +65,27 @@ def of_page(declared: Sequence[str] | None) -> list[str]:
         SettingError: for a figure that there is not.
     """
     general = names()
-    known = [*general, *study_names()]
+    _refuse_unknown("page.figures", declared, [*general, *study_names()])
+    return general if declared is None else list(dict.fromkeys([*declared, *OWN]))
+
+
+def refuse_unknown(figures: Sequence[str] | None, answer: Sequence[str] | None) -> None:
+    """Refuse what a page cannot show.
+
+    Args:
+        figures: that a study declares, as for `of_page`.
+        answer: those of them that it says answer its question.
+
+    Raises:
+        SettingError: for a figure that there is not, or that is not on the page.
+    """
+    _refuse_unknown("page.answer", answer, of_page(figures))
+
+
+def _refuse_unknown(key: str, declared: Sequence[str] | None, known: list[str]) -> None:
     for name in declared or ():
         if name not in known:
-            raise choice_error("page.figures", name, known, typed=name)
-    return general if declared is None else list(dict.fromkeys([*declared, *OWN]))
+            raise choice_error(key, name, known, typed=name)
 
 
 def figure(name: str) -> FigureModule:

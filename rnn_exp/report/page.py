@@ -23,7 +23,7 @@ from rnn_exp.report.glossary import words_in
 from rnn_exp.report.paragraphs import done, question, standing
 from rnn_exp.report.tables import narrow_style
 from rnn_exp.storage.files import replace_bytes
-from rnn_exp.storage.study import Study
+from rnn_exp.storage.study import Study, StudyPage
 from rnn_exp.words import first_sentence
 
 PICTURES: Final = ("png", "svg", "pdf")
@@ -198,10 +198,9 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
     runs, room = tables.runs, explorer.of_study(tables)
     settings, table = (setting_table(runs), run_table(runs)) if len(runs) else (None, None)
     drawn, compared = [each for each in pictures if not each.refusal], compare(runs)
-    answer = drawn[0].answer if drawn else "No figure could be drawn."
+    answering = _answering(study.page, drawn)
     said = {
         "title": question(study.page.question, runs),
-        "answer": compared.came_out if compared else answer,
         "done": done(runs),
         "standing": standing(runs, tables.broken),
     }
@@ -211,6 +210,8 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
     told = [text for each in drawn for text in (each.question, each.caption, each.reading)]
     return template(_TEMPLATE).render(
         **said,
+        answers=[compared.came_out] if compared else [each.answer for each in answering],
+        partly=not compared and any(each.left_out for each in answering),
         explorer=room,
         styles=[*([room.style] if room else []), narrow_style(shown)],
         scripts=[room.script] if room else [],
@@ -227,6 +228,17 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
         compared=compared,
         broken=_broken(tables.broken),
     )
+
+
+def _answering(page: StudyPage, drawn: list[Picture]) -> list[Picture]:
+    """Return the pictures whose first sentence answers the question of a page.
+
+    A question that nobody declared is that of the first picture. One of a user's own is answered by
+    the figures that the study names, and by none where it names none.
+    """
+    if page.question is None:
+        return drawn[:1]
+    return [each for name in page.answer or () for each in drawn if each.name == name]
 
 
 def _broken(broken: pd.DataFrame) -> list[tuple[str, str]]:

@@ -61,9 +61,12 @@ class StudyPage:
     ``question``: the title of the page (null: a general one).
     ``figures``: the names of its figures, in order (null: the general ones, as far as what was
     swept allows).
+    ``answer``: those whose first sentence answers the question, in bold at the top (null: none of
+    them; the page then says what each figure shows).
 
     Raises:
-        SettingError: for a question of several lines, or figures that are no list of names.
+        SettingError: for a question of several lines, figures that are no list of names, or an
+            answer by a figure that is not there.
     """
 
     question: str | None = _field(
@@ -72,13 +75,21 @@ class StudyPage:
     figures: Sequence[str] | None = _field(
         _Shown(_are_names, "a list of names of figures, such as [decay,learning], or null")
     )
+    answer: Sequence[str] | None = _field(
+        _Shown(_are_names, "a list of names of figures, such as [decay], or null")
+    )
 
     def __post_init__(self) -> None:
         """Refuse what is no declaration; a list becomes a tuple."""
-        given: object = self.figures
-        if isinstance(given, Sequence) and not isinstance(given, str):
-            object.__setattr__(self, "figures", tuple(given))
+        for name in ("figures", "answer"):
+            given: object = getattr(self, name)
+            if isinstance(given, Sequence) and not isinstance(given, str):
+                object.__setattr__(self, name, tuple(given))
         check(self)
+        for name in self.answer or ():
+            if self.figures is not None and name not in self.figures:
+                allowed = f"names of page.figures: {', '.join(self.figures)}"
+                raise SettingError("page.answer", name, allowed)
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> "StudyPage":
@@ -126,7 +137,7 @@ def study_of(folder: Path) -> Study:
     page, command = said.get("page"), said.get("command")
     return Study(
         folder.resolve().name,
-        _page(page) if isinstance(page, dict) else _declared(command),
+        _answered(_page(page), command) if isinstance(page, dict) else _declared(command),
         command if isinstance(command, str) and len(command) <= _LONGEST_COMMAND else "",
         _day(said.get("begun")),
     )
@@ -158,6 +169,13 @@ def _page(said: Mapping[str, Any]) -> StudyPage:
         return StudyPage.of(said)
     except SettingError:
         return StudyPage()
+
+
+def _answered(page: StudyPage, command: object) -> StudyPage:
+    """Return a page with what answers its question, where the folder is older than that setting."""
+    built_in = _declared(command)
+    is_of_before = page.answer is None and page == dataclasses.replace(built_in, answer=None)
+    return built_in if is_of_before else page
 
 
 def _declared(command: object) -> StudyPage:

@@ -59,6 +59,8 @@ WORDS = {
     ("hydra.run.dir=/dev/null/x",): "/dev/null/x: Not a directory",
     ("-m", "hydra.sweep.dir=/dev/null/x", "seed=0,1"): "/dev/null/x",
     ("-m", "page.figures=[decya]", "seed=0,1"): "(did you mean decay?)",
+    ("-m", "page.answer=[decya]", "seed=0,1"): "(did you mean decay?)",
+    ("-m", "page.figures=[decay]", "page.answer=[rates]", "seed=0,1"): "names of page.figures",
     (
         "-m",
         "page.question=a,b",

@@ -184,6 +184,25 @@ def test_a_study_declares_its_question_and_figures_whatever_its_folder_is_called
     assert written.index('id="rates"') < written.index('id="decay"')
 
 
+def test_a_question_of_ones_own_is_answered_by_the_figures_that_are_named(tables: Study) -> None:
+    pictures = [
+        page_module.Picture("decay", "How far?", "Far. And more.", svg=b"<svg/>"),
+        page_module.Picture("rates", "Which?", "This one. And so on.", svg=b"<svg/>"),
+    ]
+    lead = r'<p class="lead"><strong>(.*)</strong></p>'
+
+    def said(answer: tuple[str, ...] | None) -> str:
+        asked = StudyPage("Why?", ("decay", "rates"), answer)
+        return page_module.render(tables, pictures, StudySaid("a", asked))
+
+    assert re.findall(lead, said(("rates",))) == ["This one."]
+    assert re.findall(lead, said(("rates", "decay"))) == ["This one.", "Far."]
+    free = said(None)
+    assert re.findall(lead, free) == []
+    assert "No figure of this page is said to answer this question." in free
+    assert '<li><a href="#rates">Which?</a> This one.</li>' in free
+
+
 def test_only_words_that_the_page_uses_are_explained(tables: Study, tmp_path: Path) -> None:
     shown = StudySaid("a", StudyPage(None, ("decay",)))
     written = report.write(tables, tmp_path, shown, dpi=40).read_text("utf-8")

@@ -26,7 +26,7 @@ def test_a_folder_says_what_its_study_declared(tmp_path):
 
 def test_a_folder_of_before_has_the_declaration_of_the_study_that_its_command_names(tmp_path):
     found = said(tmp_path / "a", command="rnn-exp study=course hydra.sweep.dir=a")
-    assert found.page == StudyPage(COURSE, ("course",))
+    assert found.page == StudyPage(COURSE, ("course",), ("course",))
     assert said(tmp_path / "a", command="rnn-exp study=nothing").page == StudyPage()
     assert said(tmp_path / "a", command="rnn-exp my_study=course").page == StudyPage()
 
@@ -60,6 +60,20 @@ def test_a_question_is_one_line_and_figures_are_names():
     for figures in ([], ["a-b"], "decay"):
         with pytest.raises(SettingError, match=r"page\.figures"):
             StudyPage.of({"figures": figures})
+
+
+def test_a_page_of_before_is_answered_as_the_study_that_it_is_of(tmp_path):
+    of_before = {"question": COURSE, "figures": ["course"]}
+    command = "rnn-exp study=course"
+    assert said(tmp_path / "a", command=command, page=of_before).page.answer == ("course",)
+    own = of_before | {"question": "Why?"}
+    assert said(tmp_path / "b", command=command, page=own).page == StudyPage("Why?", ("course",))
+
+
+def test_an_answer_is_one_of_the_figures():
+    assert StudyPage.of({"answer": ["decay"]}).answer == ("decay",)
+    with pytest.raises(SettingError, match=r"page\.answer=rates .* names of page\.figures: decay"):
+        StudyPage.of({"figures": ["decay"], "answer": ["rates"]})
 
 
 def test_studies_that_are_compared_are_named_in_the_question(tmp_path):
