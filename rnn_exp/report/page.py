@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 
 from rnn_exp import figures
 from rnn_exp.figures import CannotDraw, Tables, of_page
+from rnn_exp.figures.parts.axes import settings_of
 from rnn_exp.figures.parts.drawing import reading_of
 from rnn_exp.figures.parts.style import in_style
 from rnn_exp.report import explorer
 from rnn_exp.report.comparison import compare
 from rnn_exp.report.content import commands, divergences, run_table, setting_table
-from rnn_exp.report.glossary import words_in
+from rnn_exp.report.glossary import task_words, words_in
 from rnn_exp.report.paragraphs import done, question, standing
 from rnn_exp.report.tables import narrow_style
 from rnn_exp.storage.files import replace_bytes
@@ -208,6 +209,7 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
     if compared:
         shown |= {"differing": compared.settings, "outcomes": compared.outcomes}
     told = [text for each in drawn for text in (each.question, each.caption, each.reading)]
+    told += ["rate change half-life theory"] if table else []  # headings of the tables
     return template(_TEMPLATE).render(
         **said,
         answers=[compared.came_out] if compared else [each.answer for each in answering],
@@ -219,7 +221,7 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
         pictures=drawn,
         refused=[picture for picture in pictures if picture.refusal],
         formats=FORMATS,
-        words=words_in([*said.values(), *told, *(["rate", "change"] if len(runs) else [])]),
+        words=[*task_words(_tasks(runs)), *words_in([*said.values(), *told])],
         rules=tables.rules,
         divergences=divergences(runs),
         settings=settings,
@@ -228,6 +230,10 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
         compared=compared,
         broken=_broken(tables.broken),
     )
+
+
+def _tasks(runs: pd.DataFrame) -> list[str]:
+    return [str(name) for name in settings_of(runs).get("task", pd.Series()).unique()]
 
 
 def _answering(page: StudyPage, drawn: list[Picture]) -> list[Picture]:

@@ -16,7 +16,7 @@ import yaml
 
 from rnn_exp.fields import Allowed, SettingError, as_typed, check
 from rnn_exp.program import conf_folder, printable
-from rnn_exp.schema import SWEEP_JSON
+from rnn_exp.schema import RUN_JSON, SWEEP_JSON
 from rnn_exp.storage.trust import read_json
 from rnn_exp.words import listing
 
@@ -25,6 +25,7 @@ __all__ = ["Study", "StudyPage", "built_in_page", "compared", "study_of"]
 _LONGEST: Final = 300
 _LONGEST_NAMES: Final = 200
 _MOST_FIGURES: Final = 30
+_LOG: Final = "run.log"
 _LONGEST_COMMAND: Final = 10_000
 
 
@@ -116,7 +117,8 @@ class Study:
         name: of its folder.
         page: what its page asks and shows.
         command: the command that makes it again; "": it is not known.
-        day: the day on which it was begun, in UTC; "": it is not known.
+        day: the day on which it was begun (of a sweep in UTC, of a single run by the clock of its
+            machine); "": it is not known.
         versions: of what made its runs, in words (`Results.versions`).
     """
 
@@ -134,13 +136,40 @@ def study_of(folder: Path) -> Study:
         folder: of a sweep, of a run, or one above several.
     """
     said = _said(folder / SWEEP_JSON)
+    if not said and (folder / RUN_JSON).exists():
+        return _of_run(folder)
     page, command = said.get("page"), said.get("command")
     return Study(
         folder.resolve().name,
         _answered(_page(page), command) if isinstance(page, dict) else _declared(command),
-        command if isinstance(command, str) and len(command) <= _LONGEST_COMMAND else "",
+        _command(command),
         _day(said.get("begun")),
     )
+
+
+def _of_run(folder: Path) -> Study:
+    """Return what the folder of a single run says of itself: its command, and its log of the day.
+
+    A run of Python has no log: it is in the folder of a sweep, which says when that was begun.
+    """
+    begun = _day(_said(folder.resolve().parent / SWEEP_JSON).get("begun"))
+    day = _day_in_log(folder / _LOG) or begun
+    command = _command(_said(folder / RUN_JSON).get("command"))
+    return Study(folder.resolve().name, command=command, day=day)
+
+
+def _command(said: object) -> str:
+    return said if isinstance(said, str) and len(said) <= _LONGEST_COMMAND else ""
+
+
+def _day_in_log(log: Path) -> str:
+    """Return the day of the first line of a log; "": there is none."""
+    try:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            found = re.match(r"\[(\d{4}-\d\d-\d\d) ", file.readline(_LONGEST))
+    except OSError:
+        return ""
+    return found[1] if found else ""
 
 
 def compared(names: Sequence[str]) -> Study:

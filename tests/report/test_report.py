@@ -16,10 +16,12 @@ from rnn_exp.profiles import RULE
 from rnn_exp.report import page as page_module
 from rnn_exp.report.comparison import compare
 from rnn_exp.report.content import run_table, setting_table
+from rnn_exp.report.glossary import task_words, words_in
 from rnn_exp.report.paragraphs import done, question, standing
 from rnn_exp.report.tables import RunTable, narrow_style
 from rnn_exp.storage.study import Study as StudySaid
 from rnn_exp.storage.study import StudyPage
+from rnn_exp.tasks import TASKS
 from tests.dose import FULL
 from tests.tables import Study, altered, diverged, study
 
@@ -152,11 +154,12 @@ def test_the_page_begins_with_the_question_the_answer_and_what_was_done(page: st
     begin = text.index("What does the gradient do, by gain g and activation?", 2)
     [answer, paragraph] = text[begin + 1 : begin + 3]
     assert answer == figures_of(page)[0]
-    assert paragraph.startswith("8 runs of networks of 64 units (tanh and sigmoid)")
+    networks = "8 runs of networks of 64 units (activations tanh and sigmoid)"
+    assert paragraph.startswith(networks)
     assert "What varies: gain g (0.5 and 2); activation (tanh and sigmoid); 2 seeds of each" in (
         paragraph
     )
-    assert "The runs: 7 finished and 1 diverged." in paragraph
+    assert "How the runs ended: 7 finished and 1 diverged." in paragraph
     assert "1 folder could not be read" in paragraph
 
 
@@ -178,7 +181,7 @@ def test_a_study_declares_its_question_and_figures_whatever_its_folder_is_called
 
     assert EVIL not in written
     assert f"Why {EVIL}?" in Elements(written).text
-    assert "begun on 2026-01-02" in written
+    assert "Begun on 2026-01-02. To make it again:" in written
     assert [*tmp_path.glob("harm/*.svg")] != []
     assert {path.stem for path in tmp_path.glob("harm/*.svg")} == {"rates", "decay"}
     assert written.index('id="rates"') < written.index('id="decay"')
@@ -208,6 +211,26 @@ def test_only_words_that_the_page_uses_are_explained(tables: Study, tmp_path: Pa
     written = report.write(tables, tmp_path, shown, dpi=40).read_text("utf-8")
     assert "<dt>gain g</dt>" in written
     assert "<dt>Lyapunov exponent</dt>" not in written
+
+
+def test_words_of_an_explanation_are_explained_as_well() -> None:
+    found = [each.word for each in words_in(["What the singular-value bound promises."])]
+    assert {"singular-value bound", "W_hh"} <= set(found)
+    assert words_in(["A sentence of other things."]) == []
+
+
+def test_what_each_built_in_task_asks_of_a_network_is_said() -> None:
+    assert [each.word for each in task_words(TASKS)] == [f"task {name}" for name in TASKS]
+    assert task_words(["mine"]) == []
+
+
+def test_a_single_run_is_told_as_one() -> None:
+    runs = study(("tanh",), (4.0,), (60,), 1, (0, 40)).runs
+    assert done(runs).startswith("1 run of a network of 64 units")
+    assert standing(runs.assign(status="diverged"), pd.DataFrame()) == "The run diverged."
+    clipped = runs.assign(clipped_at_start=True)
+    told = "The gradient of the weights is clipped at the first update."
+    assert told in standing(clipped, pd.DataFrame())
 
 
 def test_what_a_figure_leaves_out_is_above_the_picture(tmp_path: Path) -> None:
@@ -314,7 +337,7 @@ def test_runs_made_with_code_from_elsewhere_are_marked() -> None:
 
     text = standing(runs, pd.DataFrame())
 
-    assert "1 of 3 runs made with code from elsewhere: task=mine mine.py abababababab…" in text
+    assert "1 of 3 runs was made with code from elsewhere: task=mine mine.py abababababab…" in text
     assert "elsewhere" not in standing(runs.assign(sources=None), pd.DataFrame())
 
 

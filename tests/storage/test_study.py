@@ -53,6 +53,19 @@ def test_a_folder_without_a_list_of_runs_says_nothing(tmp_path):
     assert study_of(tmp_path).page == StudyPage()
 
 
+def test_a_single_run_says_its_command_and_the_day_of_its_log(tmp_path):
+    run = tmp_path / "sweep" / "run"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text('{"command": "rnn-exp seed=3"}')
+    assert (study_of(run).command, study_of(run).day) == ("rnn-exp seed=3", "")
+    said(tmp_path / "sweep", begun=1.6e9, command="rnn-exp -m seed=3,4")
+    assert study_of(run).day == "2020-09-13"
+    (run / "run.log").write_text("[2026-11-26 18:26:43,475][rnn_exp][INFO] - rnn-exp seed=3\n")
+    assert study_of(run).day == "2026-11-26"
+    (run / "run.log").write_bytes(b"\xff\x00 nothing")
+    assert study_of(run).day == "2020-09-13"
+
+
 def test_a_question_is_one_line_and_figures_are_names():
     for question in ("two\nlines", "", "x" * 301, "${seed}"):
         with pytest.raises(SettingError, match=r"page\.question"):

@@ -38,6 +38,7 @@ BANDS: Final = "Line: median over seeds; band: lowest to highest seed."
 
 _ROWS: Final = ["run", "update", "time", "lag"]
 _PREDICTED: Final = "log10_predicted"
+_TEXTS: Final = {"run": str, "status": object}
 _COLUMNS: Final = [*_ROWS, "log10_norm", "status", _PREDICTED]
 _NUMBERS: Final = (
     "decay_rate",
@@ -89,7 +90,7 @@ def column_rows(
         return pd.DataFrame(columns=_COLUMNS[:-1])
     wanted = [name for name in (column, status) if name in there]
     rows = tables.gradient_rows([*_ROWS, *wanted], runs=runs, updates=updates, layer=-1)
-    rows = _as_text(_with_norms(rows, rows[column].to_numpy(dtype=float), status))
+    rows = _with_norms(rows, rows[column].to_numpy(dtype=float), status).astype(_TEXTS)
     # A run without this column has no number in it; a zero has one, minus infinity.
     return rows[rows.groupby("run")["log10_norm"].transform("count") > 0]
 
@@ -123,16 +124,13 @@ def carrier_rows(tables: Tables, runs: Iterable[str], updates: Collection[int]) 
         Columns: run, update, time, lag, log10_norm (true at any magnitude), status (what training
         saw of it), log10_predicted (NaN where theory says nothing).
     """
-    return _as_text(numbered_carrier_rows(tables, runs, updates))
+    return numbered_carrier_rows(tables, runs, updates).astype(_TEXTS)
 
 
 def numbered_carrier_rows(
     tables: Tables, runs: Iterable[str], updates: Collection[int]
 ) -> pd.DataFrame:
-    """Return what `carrier_rows` does, with names and statuses by number where they are read so.
-
-    Of ten million rows, making text of them takes most of the time.
-    """
+    """Return what `carrier_rows` does, names and statuses by number: text takes time to make."""
     names, there = {str(run) for run in runs}, tables.gradient_columns
     said = tables.runs.reindex(columns=["run", "carrier"]).astype({"run": str})
     said = said[said["run"].isin(names)].assign(carrier=said["carrier"].astype(object).fillna(""))
@@ -172,10 +170,6 @@ def _with_norms(rows: pd.DataFrame, norms: np.ndarray, status: str) -> pd.DataFr
     if missing.any():
         said = said.astype(object).mask(missing, statuses(norms))
     return rows[_ROWS].assign(log10_norm=norms, status=said)
-
-
-def _as_text(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.astype({"run": str, "status": object})
 
 
 def cases(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
