@@ -3,6 +3,8 @@
 import base64
 import html
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -211,6 +213,16 @@ def test_only_words_that_the_page_uses_are_explained(tables: Study, tmp_path: Pa
     written = report.write(tables, tmp_path, shown, dpi=40).read_text("utf-8")
     assert "<dt>gain g</dt>" in written
     assert "<dt>Lyapunov exponent</dt>" not in written
+
+
+def test_a_report_waits_for_neither_torch_nor_statistics_that_it_does_not_use() -> None:
+    code = (
+        "import sys, rnn_exp.report, rnn_exp.storage.loading\n"
+        "from rnn_exp import figures\n"
+        "figures.of_page(None), figures.study_names()\n"
+        "assert not {'torch', 'scipy.stats', 'hydra'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_words_of_an_explanation_are_explained_as_well() -> None:
