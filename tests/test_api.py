@@ -240,7 +240,7 @@ def test_the_page_of_a_folder_is_declared_from_python_and_stays_declared(tmp_pat
     rnn_exp.train([small(0), small(1)], tmp_path)
     assert study_of(tmp_path).page == declared.page
     assert study_of(tmp_path).command == declared.command
-    for wrong in ({"figures": ["decya"]}, {"answer": ["harm"]}, {"question": "two\nlines"}):
+    for wrong in ({"figures": ["decya"]}, {"answer": ["harmm"]}, {"question": "two\nlines"}):
         with pytest.raises(rnn_exp.SettingError, match=r"^page\."):
             rnn_exp.declare_page(tmp_path, **wrong)
     assert study_of(tmp_path).page == declared.page

@@ -64,28 +64,25 @@ def of_page(declared: Sequence[str] | None) -> list[str]:
     Raises:
         SettingError: for a figure that there is not.
     """
-    general = names()
-    _refuse_unknown("page.figures", declared, [*general, *study_names()])
-    return general if declared is None else list(dict.fromkeys([*declared, *OWN]))
+    refuse_unknown(declared, None)
+    return names() if declared is None else list(dict.fromkeys([*declared, *OWN]))
 
 
-def refuse_unknown(figures: Sequence[str] | None, answer: Sequence[str] | None) -> None:
-    """Refuse what a page cannot show.
+def refuse_unknown(declared: Sequence[str] | None, answer: Sequence[str] | None) -> None:
+    """Refuse a figure that there is not, in what a study declares.
 
     Args:
-        figures: that a study declares, as for `of_page`.
-        answer: those of them that it says answer its question.
+        declared: the figures of its page; None: it declares none.
+        answer: those that it says answer its question; None: none.
 
     Raises:
-        SettingError: for a figure that there is not, or that is not on the page.
+        SettingError: for the first figure that there is not.
     """
-    _refuse_unknown("page.answer", answer, of_page(figures))
-
-
-def _refuse_unknown(key: str, declared: Sequence[str] | None, known: list[str]) -> None:
-    for name in declared or ():
-        if name not in known:
-            raise choice_error(key, name, known, typed=name)
+    known = [*names(), *study_names()]
+    for key, figures in (("page.figures", declared), ("page.answer", answer)):
+        for name in figures or ():
+            if name not in known:
+                raise choice_error(key, name, known, typed=name)
 
 
 def figure(name: str) -> FigureModule:

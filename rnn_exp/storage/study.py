@@ -62,12 +62,11 @@ class StudyPage:
     ``question``: the title of the page (null: a general one).
     ``figures``: the names of its figures, in order (null: the general ones, as far as what was
     swept allows).
-    ``answer``: those whose first sentence answers the question, in bold at the top (null: none of
-    them; the page then says what each figure shows).
+    ``answer``: those of them whose first sentence answers the question, in bold at the top (null:
+    none; the page then says what each figure shows).
 
     Raises:
-        SettingError: for a question of several lines, figures that are no list of names, or an
-            answer by a figure that is not there.
+        SettingError: for a question of several lines, or figures that are no list of names.
     """
 
     question: str | None = _field(
@@ -87,10 +86,6 @@ class StudyPage:
             if isinstance(given, Sequence) and not isinstance(given, str):
                 object.__setattr__(self, name, tuple(given))
         check(self)
-        for name in self.answer or ():
-            if self.figures is not None and name not in self.figures:
-                allowed = f"names of page.figures: {', '.join(self.figures)}"
-                raise SettingError("page.answer", name, allowed)
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> "StudyPage":
@@ -203,8 +198,8 @@ def _page(said: Mapping[str, Any]) -> StudyPage:
 def _answered(page: StudyPage, command: object) -> StudyPage:
     """Return a page with what answers its question, where the folder is older than that setting."""
     built_in = _declared(command)
-    is_of_before = page.answer is None and page == dataclasses.replace(built_in, answer=None)
-    return built_in if is_of_before else page
+    is_of_before = page.answer is None and page.question == built_in.question
+    return dataclasses.replace(page, answer=built_in.answer) if is_of_before else page
 
 
 def _declared(command: object) -> StudyPage:

@@ -60,7 +60,6 @@ WORDS = {
     ("-m", "hydra.sweep.dir=/dev/null/x", "seed=0,1"): "/dev/null/x",
     ("-m", "page.figures=[decya]", "seed=0,1"): "(did you mean decay?)",
     ("-m", "page.answer=[decya]", "seed=0,1"): "(did you mean decay?)",
-    ("-m", "page.figures=[decay]", "page.answer=[rates]", "seed=0,1"): "names of page.figures",
     (
         "-m",
         "page.question=a,b",

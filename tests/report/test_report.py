@@ -203,6 +203,7 @@ def test_a_question_of_ones_own_is_answered_by_the_figures_that_are_named(tables
     assert re.findall(lead, said(("rates",))) == ["This one."]
     assert re.findall(lead, said(("rates", "decay"))) == ["This one.", "Far."]
     free = said(None)
+    assert said(("learning",)) == free  # it is not among the figures that are drawn
     assert re.findall(lead, free) == []
     assert "No figure of this page is said to answer this question." in free
     assert '<li><a href="#rates">Which?</a> This one.</li>' in free
