@@ -84,14 +84,15 @@ def setting_table(runs: pd.DataFrame) -> RunTable:
     rows = [
         [
             verdict_words(case),
+            spread_of(case),
             *(str(case[key]) for key in varying),
             *_said(case, _mean(part, "measured_log10_change")),
             counts(statuses_of(part), RUN_STATUSES),
         ]
         for (_, case), (_, part) in zip(cases(frame, by).iterrows(), ended, strict=True)
     ]
-    headings = ["seeds", "rate (95 %)", "change (95 %)", "theory's change", "status"]
-    return RunTable(["gradient", *varying, *headings], rows, [])
+    headings = ["seeds", "change (95 %)", "theory's change", "status"]
+    return RunTable(["gradient", "rate (95 %)", *varying, *headings], rows, [])
 
 
 def _in_order(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -110,7 +111,7 @@ def _mean(part: pd.DataFrame, column: str) -> float:
 
 
 def _said(case: pd.Series, measured: float) -> list[str]:
-    """The cells of one setting: seeds, rate, change, theory's change.
+    """The cells of one setting: seeds, change, theory's change.
 
     ``measured``: log10 of the measured change up to the lag to which theory goes.
     """
@@ -121,7 +122,7 @@ def _said(case: pd.Series, measured: float) -> list[str]:
         if case["predicted_lags"] < case["lags"]:
             there = "" if measured != measured else f", measured {magnitude(measured)}"
             theory += f" (to lag {case['predicted_lags']:.0f}{there})"
-    return [str(case["seeds"]), spread_of(case), change, theory]
+    return [str(case["seeds"]), change, theory]
 
 
 def spread_of(case: pd.Series) -> str:

@@ -271,8 +271,8 @@ def test_every_setting_has_a_row_with_the_verdicts_of_its_seeds() -> None:
 
     found = setting_table(altered(tables, rows).runs)
 
-    assert found.headings[:5] == ["gradient", "task.length", "init.gain", "seeds", "rate (95 %)"]
-    by_setting = {tuple(row[1:3]): [row[3], row[0], row[4]] for row in found.rows}
+    assert found.headings[:5] == ["gradient", "rate (95 %)", "task.length", "init.gain", "seeds"]
+    by_setting = {tuple(row[2:4]): [row[4], row[0], row[1]] for row in found.rows}
     assert len(by_setting) == 4
     assert by_setting["60", "0.5"][:2] == ["4", "vanishing for all 4 seeds"]
     assert by_setting["60", "1"][:2] == ["4", "2 vanishing and 2 exploding (seeds disagree)"]

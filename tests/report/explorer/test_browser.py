@@ -311,7 +311,7 @@ def test_on_a_phone_each_value_of_a_row_is_named(browser: Any, address: str) -> 
     cells = window.part("table").locator("tbody tr").first.locator("td")
     assert cells.nth(0).evaluate(named).startswith('"gradient')
     static = window.page.locator("#table-settings tbody tr").first.locator("td")
-    assert static.nth(1).evaluate(named) == '"task.length: "'
+    assert static.nth(2).evaluate(named) == '"task.length: "'
     rights = window.page.eval_on_selector_all(
         ".rows td", "cells => cells.map(cell => cell.getBoundingClientRect().right)"
     )
