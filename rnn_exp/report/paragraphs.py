@@ -101,13 +101,25 @@ def _training(said: dict[str, list[str]]) -> str:
 
 
 def _what_varies(runs: pd.DataFrame, text: pd.DataFrame) -> str:
-    said = [f"{_name(key)} ({_values(list(text[key].unique()))})" for key in _varying(text)]
-    seeds = sorted(runs["seed"].unique()) if "seed" in runs else []
-    if len(seeds) > 1:
-        said.append(f"{len(seeds)} seeds of each setting" if said else plural(len(seeds), "seed"))
+    varying = [key for key in _varying(text) if key != "study"]  # the title says which
+    said = [f"{_name(key)} ({_values(list(text[key].unique()))})" for key in varying]
+    said += _seeds(runs, text)
     if not said:
         return "One setting, one seed."
     return f"What varies: {'; '.join(said)}."
+
+
+def _seeds(runs: pd.DataFrame, text: pd.DataFrame) -> list[str]:
+    """Say how many seeds a setting has, where any has several."""
+    if "seed" not in runs:
+        return []
+    varying = _varying(text)
+    each = runs["seed"].groupby([text[key] for key in varying]).nunique() if varying else None
+    least, most = (each.min(), each.max()) if each is not None else [runs["seed"].nunique()] * 2
+    if most == 1:
+        return []
+    many = str(most) if least == most else f"{least} to {most}"
+    return [f"{many} seeds of each setting" if varying else f"{many} seeds"]
 
 
 def _varying(text: pd.DataFrame) -> list[str]:

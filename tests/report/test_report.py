@@ -259,6 +259,10 @@ def test_what_varies_is_said_with_its_values_in_order() -> None:
     assert "What varies: length T (10 and 60); gain g (0.5, 2 and 10)." in done(runs)
     assert question(None, runs) == "What does the gradient do, by length T and gain g?"
     assert question("So?", runs) == "So?"
+    more = study(("tanh",), (0.5,), (10,), 3, (0,)).runs
+    some = pd.concat([runs, more[more["seed"] > 0]], ignore_index=True)
+    assert done(some).endswith("; 1 to 3 seeds of each setting.")
+    assert done(more).endswith("What varies: 3 seeds.")
 
 
 def test_every_setting_has_a_row_with_the_verdicts_of_its_seeds() -> None:
