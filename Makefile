@@ -1,4 +1,4 @@
-# make study   train the study `decay` and write its report (everything it needs goes into .venv)
+# make study   train the study `decay` with three seeds, write its report (all it needs goes into .venv)
 # make test    lint, types, import contracts, doctests and the test suite
 # make slow    sweeps killed at sixty random moments (KILLS=60) and started again; clusters that die
 # make recipes the recipes of docs/trackers.md for Lightning and W&B (brings both: 100 MB)
@@ -17,7 +17,7 @@ export OMP_NUM_THREADS = 1
 .PHONY: study test lint types contracts slow recipes results figures bench corpus clean
 
 study: .venv/installed
-	.venv/bin/rnn-exp study=decay
+	.venv/bin/rnn-exp study=decay 'seed=range(3)'
 	@echo "The report:"
 	@.venv/bin/rnn-exp-report outputs/decay
 

@@ -3,8 +3,9 @@
 ``train(grid(length=[10, 30], seed=range(3)))`` trains the runs of a grid and returns their
 `Results`; ``run(…)`` trains one, and ``load(folder)`` reads what runs left behind. A `Run` can be
 made by hand as well: of a task of ``tasks``, a `Network`, an init of ``inits``, `Training` and
-`Recording`. ``theory`` says what to expect, and ``figures`` draws. Everything is imported when it
-is first asked for: ``import rnn_exp`` needs neither torch nor pandas.
+`Recording`. ``theory`` says what to expect, ``figures`` draws, and `declare_page` writes down what
+the page of a folder asks. Everything is imported when it is first asked for: ``import rnn_exp``
+needs neither torch nor pandas.
 """
 
 import importlib
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rnn_exp import tasks as tasks
     from rnn_exp import theory as theory
     from rnn_exp.api import FailedRunsWarning as FailedRunsWarning
+    from rnn_exp.api import declare_page as declare_page
     from rnn_exp.api import grid as grid
     from rnn_exp.api import initial_weights as initial_weights
     from rnn_exp.api import outcomes as outcomes
@@ -58,6 +60,7 @@ __all__ = [
     "Tracker",
     "Training",
     "UnsettledWarning",
+    "declare_page",
     "figures",
     "grid",
     "initial_weights",
@@ -91,6 +94,7 @@ _PLACES: Final = {
     "Tracker": ("rnn_exp.recordings.trackers", "Tracker"),
     "Training": ("rnn_exp.training", "Training"),
     "UnsettledWarning": ("rnn_exp.training.experiment", "UnsettledWarning"),
+    "declare_page": ("rnn_exp.api", "declare_page"),
     "figures": ("rnn_exp.figures", ""),
     "grid": ("rnn_exp.api", "grid"),
     "initial_weights": ("rnn_exp.api", "initial_weights"),

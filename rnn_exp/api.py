@@ -2,7 +2,7 @@
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from rnn_exp.storage import initial
 from rnn_exp.storage.checkpoint import seconds_from
 from rnn_exp.storage.loading import Results, held_in_memory, of_runs
 from rnn_exp.storage.places import RunFolders
+from rnn_exp.storage.study import StudyPage
 from rnn_exp.storage.writing import is_done
 from rnn_exp.sweeps import process
 from rnn_exp.sweeps.jobs import Job
-from rnn_exp.sweeps.run_list import write_run_list
+from rnn_exp.sweeps.run_list import declare, write_run_list
 from rnn_exp.sweeps.sending import (
     Place,
     Sender,
@@ -37,7 +38,15 @@ from rnn_exp.training.run import Run
 from rnn_exp.training.trials import refuse_wrong_parts
 from rnn_exp.words import plural
 
-__all__ = ["FailedRunsWarning", "grid", "initial_weights", "outcomes", "run", "train"]
+__all__ = [
+    "FailedRunsWarning",
+    "declare_page",
+    "grid",
+    "initial_weights",
+    "outcomes",
+    "run",
+    "train",
+]
 
 _MOST_FAILURES = 3
 
@@ -98,6 +107,42 @@ def train(
     with tempfile.TemporaryDirectory(prefix="rnn-exp-", ignore_cleanup_errors=True) as place:
         places = _trained_in(Path(place), asked, processes, checkpoint_seconds, name="")
         return held_in_memory(places)
+
+
+def declare_page(
+    folder: str | Path,
+    *,
+    question: str | None = None,
+    figures: Sequence[str] | None = None,
+    answer: Sequence[str] | None = None,
+) -> None:
+    """Say what the page of a study asks and shows (``rnn-exp-report``); no result changes.
+
+    It is kept in the folder, also when `train` is called with it again.
+
+    Args:
+        folder: that `train` was given, or that of a sweep.
+        question: the title of the page, one line; None: a general one.
+        figures: the names of its figures, in order; None: the general ones.
+        answer: those of them whose first sentence answers the question; it stands in bold below
+            the title. None: the page says what each of its figures shows.
+
+    Raises:
+        SettingError: for a question of several lines, or a figure that there is not.
+        FileNotFoundError: if there is no such folder, or nothing was trained in it.
+        ValueError: if its list of runs is damaged.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     results = train(grid(length=[6, 9], hidden_size=5, updates=2), folder)
+        ...     declare_page(folder, question="Does length matter?", answer=["decay"])
+    """
+    page = StudyPage(question, figures, answer)
+    if page.figures is not None or page.answer is not None:
+        from rnn_exp.figures import refuse_unknown  # two seconds, for who draws
+
+        refuse_unknown(page.figures, page.answer)
+    declare(Path(folder), page)
 
 
 def run(

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+_PLAIN = re.compile(r"[A-Za-z_][\w./:+-]*", re.ASCII)
+_HYDRAS_OWN = ("null", "true", "false", "nan", "inf")
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -221,6 +223,24 @@ def case_name(row: object) -> str:
     """Name the panel and series of a table row: 'sigmoid, g = 0.5, T = 100'."""
     activation, series, length = (getattr(row, k) for k in ("activation", "series", "length"))
     return ", ".join(filter(None, [activation, series, f"T = {length}" if length else ""]))
+
+
+def hydra_word(text: str) -> str:
+    """Return a text as it is typed for Hydra: in quotes where its grammar asks for them.
+
+    Example:
+        >>> hydra_word("cuda:1"), hydra_word("T (°C)"), hydra_word("1e5"), hydra_word("null")
+        ('cuda:1', '"T (°C)"', '"1e5"', '"null"')
+    """
+    is_plain = _PLAIN.fullmatch(text) and text.lower() not in _HYDRAS_OWN
+    return text if is_plain else quoted(text)
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes, as Hydra reads them."""
+    # Hydra reads \" as a quote, and halves the backslashes before one.
+    inside = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' * bool(found[2])), text)
+    return f'"{inside}"'
 
 
 def from_here(path: Path, here: Path | None = None) -> Path:

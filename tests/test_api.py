@@ -15,6 +15,7 @@ from pandas.testing import assert_frame_equal
 import rnn_exp
 from rnn_exp import theory
 from rnn_exp.arithmetic import ask_for_strict_products, was_asked_too_late
+from rnn_exp.storage.study import StudyPage, study_of
 from rnn_exp.sweeps import saving, worker
 from rnn_exp.sweeps.overview import overview
 from rnn_exp.training.experiment import UnsettledWarning, train_runs
@@ -227,6 +228,22 @@ def test_the_folder_of_one_run_is_not_taken_for_that_of_a_sweep(tmp_path):
     results = rnn_exp.train([small()], tmp_path)
     with pytest.raises(FileExistsError, match="the folder of one run"):
         rnn_exp.train([small(1)], tmp_path / results.runs["run"][0])
+
+
+def test_the_page_of_a_folder_is_declared_from_python_and_stays_declared(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no sweep in"):
+        rnn_exp.declare_page(tmp_path, question="Why?")
+    rnn_exp.train(small(0), tmp_path)
+    rnn_exp.declare_page(tmp_path, question="Why?", figures=["decay", "rates"], answer=["rates"])
+    declared = study_of(tmp_path)
+    assert declared.page == StudyPage("Why?", ("decay", "rates"), ("rates",))
+    rnn_exp.train([small(0), small(1)], tmp_path)
+    assert study_of(tmp_path).page == declared.page
+    assert study_of(tmp_path).command == declared.command
+    for wrong in ({"figures": ["decya"]}, {"answer": ["harmm"]}, {"question": "two\nlines"}):
+        with pytest.raises(rnn_exp.SettingError, match=r"^page\."):
+            rnn_exp.declare_page(tmp_path, **wrong)
+    assert study_of(tmp_path).page == declared.page
 
 
 def test_no_runs_have_no_results(tmp_path):

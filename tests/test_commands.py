@@ -88,7 +88,8 @@ def test_the_report_has_a_page_and_every_figure_in_every_format(
     page = (out / "index.html").read_text(encoding="utf-8")
     assert "<h1>What does the gradient do, by gain g?</h1>" in page
     assert page.count("Made with numpy ") == 1  # all runs have the same versions
-    assert "<p>4 runs of networks of 4 units (tanh; rnn) on the task adding. " in page
+    networks = "networks of 4 units (cell rnn; activation tanh) on the task adding. "
+    assert f"<p>4 runs of {networks}" in page
     assert all(name in page for name in figures.names())
 
 
@@ -210,9 +211,9 @@ def test_some_runs_of_several_folders_are_drawn_in_a_width_and_a_style(
         (["--where", "length"], "key=value"),
         (["--where", "init.gain=77"], "init.gain=77"),
         (["--width", "0.1"], "inches from 1 to 50"),
-        (["--style", "none.mplstyle"], "No such file"),
+        (["--style", "none.mplstyle"], "--style none.mplstyle: No such file"),
         (["--style", "bad.mplstyle"], "a key of matplotlib's styles"),
-        (["--style", "worse.mplstyle"], "font.size"),
+        (["--style", "worse.mplstyle"], "allowed is what matplotlib takes for font.size (worse.m"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_a_line(study, tmp_path, monkeypatch, words, why):
@@ -227,6 +228,14 @@ def test_what_cannot_be_drawn_is_refused_in_a_line(study, tmp_path, monkeypatch,
     assert why in left.value.code
     assert "\n" not in left.value.code
     assert not (tmp_path / "picture.png").exists()
+
+
+def test_a_folder_may_come_after_the_settings_of_the_runs(study, tmp_path, monkeypatch):
+    before, after = tmp_path / "before.svg", tmp_path / "after.svg"
+    where = ("--where", "init.gain=2", "seed=0,1")
+    call(monkeypatch, draw_figure, NAME, "decay", study, *where, "-o", before)
+    call(monkeypatch, draw_figure, NAME, "-o", after, "decay", *where, study)
+    assert after.read_bytes() == before.read_bytes()
 
 
 def _tables(study: Path):

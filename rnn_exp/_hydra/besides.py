@@ -64,8 +64,9 @@ def refuse_unknown_figures(page: StudyPage, study: str | None) -> None:
     Raises:
         SettingError: for the first figure that there is not.
     """
-    if page.figures is None or page.figures == built_in_page(study or "").figures:
+    built_in = built_in_page(study or "")
+    if (page.figures, page.answer) in ((None, None), (built_in.figures, built_in.answer)):
         return
-    from rnn_exp.figures import of_page
+    from rnn_exp.figures import refuse_unknown
 
-    of_page(page.figures)
+    refuse_unknown(page.figures, page.answer)

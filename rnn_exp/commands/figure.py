@@ -1,18 +1,22 @@
 """``rnn-exp-figure``: one figure of some results in a file, as wide as a paper wants it."""
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnn_exp.commands.command import add_version, command
 from rnn_exp.commands.reading import add_use, damage_told, load_or_leave, use_given
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rnn_exp.program import Options
 
-__all__ = ["figure"]
+__all__ = ["figure", "one_value_each"]
 
 _NAME = "rnn-exp-figure"
+_WHERE = "--where"
 
 
 def figure() -> None:
@@ -28,12 +32,12 @@ def figure() -> None:
 def _figure() -> None:
     from rnn_exp import figures
     from rnn_exp.figures.parts.drawing import in_width, whole_caption
-    from rnn_exp.figures.parts.style import style_of, styled
+    from rnn_exp.figures.parts.style import styled
     from rnn_exp.program import leave, printable
     from rnn_exp.report.page import PICTURES, rendered
     from rnn_exp.storage.files import replace_bytes
 
-    given = _options().parse_args()
+    given = _options().parse_intermixed_args(one_value_each(sys.argv[1:]))
     use_given(given)
     module = figures.figure(given.name)
     suffix = given.out.suffix.removeprefix(".")
@@ -41,7 +45,7 @@ def _figure() -> None:
         endings = ", ".join(f".{each}" for each in PICTURES)
         leave(_NAME, f"{given.out}: the name of a picture ends with one of {endings}")
     wanted = dict(_wanted(given.where))
-    with styled(style_of(given.style) if given.style else {}), damage_told(_NAME):
+    with styled(_style(given.style)), damage_told(_NAME):
         results = load_or_leave(_NAME, *given.folder)
         plotted = module.table(results.where(wanted) if wanted else results)
         drawn = in_width(module.draw(plotted), given.width)
@@ -73,12 +77,12 @@ def _options() -> "Options":
         "-o", "--out", type=Path, required=True, metavar="FILE", help="a .png, .svg or .pdf"
     )
     options.add_argument(
-        "--where",
-        nargs="+",
-        action="extend",
+        _WHERE,
+        action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="only runs that have this setting, or one of several values: KEY=VALUE,VALUE",
+        help="only runs that have this setting, or one of several values: KEY=VALUE,VALUE; "
+        "several settings may follow",
     )
     options.add_argument(
         "--width", type=float, metavar="INCHES", help="3.4: one column of a paper; 7: the page"
@@ -89,6 +93,38 @@ def _options() -> "Options":
     )
     add_use(options)
     return options
+
+
+def one_value_each(words: Sequence[str]) -> list[str]:
+    """Return the words of a command with ``--where`` before each setting that follows one.
+
+    So a folder may come after settings: it is the first word that is none.
+
+    Args:
+        words: as they were typed.
+
+    Example:
+        >>> one_value_each(["decay", "--where", "seed=0", "init.gain=1", "outputs/mine"])
+        ['decay', '--where', 'seed=0', '--where', 'init.gain=1', 'outputs/mine']
+    """
+    found: list[str] = []
+    for place, word in enumerate(words):
+        follows = len(found) >= 2 and found[-2] == _WHERE and words[place - 1] != _WHERE
+        is_setting = not word.startswith("-") and "=" in word
+        found += [_WHERE, word] if follows and is_setting else [word]
+    return found
+
+
+def _style(file: "Path | None") -> Mapping[str, object]:
+    from rnn_exp.figures.parts.style import style_of
+    from rnn_exp.program import leave
+
+    try:
+        return {} if file is None else style_of(file)
+    except OSError as error:
+        leave(_NAME, f"--style {file}: {error.strerror or error}")
+    except UnicodeDecodeError:
+        leave(_NAME, f"--style {file}: this is no text")
 
 
 def _wanted(words: Iterable[str]) -> Iterable[tuple[str, Any]]:

@@ -41,7 +41,7 @@ def use_given(given: "argparse.Namespace") -> None:
 
 
 def load_or_leave(name: str, *folders: "Path") -> "Results":
-    """Return the results in some folders; what cannot be read of them is told, a line a folder.
+    """Return the results in some folders; what cannot be read is told, a line a folder.
 
     Args:
         name: of the command.
@@ -54,13 +54,14 @@ def load_or_leave(name: str, *folders: "Path") -> "Results":
     from rnn_exp.storage.loading import load
 
     results = load(folders[0] if len(folders) == 1 else folders)
-    broken = results.broken
-    if results.runs.empty:
-        where = " and ".join(map(str, folders))
-        first = "" if broken.empty else f"; {broken['run'].iloc[0]}: {broken['why'].iloc[0]}"
-        leave(name, f"none of {len(broken)} runs in {where} can be read{first}")
+    nothing, broken = results.runs.empty, results.broken
+    said = "cannot be read" if nothing else "is left out"
     for run, why in broken.to_numpy().tolist():
-        print(one_line(f"{name}: {run} is left out: {why}"), file=sys.stderr)
+        print(one_line(f"{name}: {run} {said}: {why}"), file=sys.stderr)
+    if nothing:
+        of = {1: "the only run"}.get(len(broken), f"none of the {len(broken)} runs")
+        can = "cannot" if len(broken) == 1 else "can"
+        leave(name, f"{of} in {' and '.join(map(str, folders))} {can} be read: nothing is written")
     interrupts.interruptible(name, "the same command begins anew")
     return results
 

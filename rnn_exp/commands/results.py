@@ -49,7 +49,7 @@ def _report() -> None:
     use_given(given)
     from rnn_exp import report as reports
     from rnn_exp.storage.study import compared, study_of
-    from rnn_exp.storage.walk import REPORT
+    from rnn_exp.storage.walk import REPORT, study_names
 
     first, *others = given.folder
     if others and given.out is None:
@@ -59,7 +59,7 @@ def _report() -> None:
     results = load_or_leave(options.prog, *given.folder)
     if not others:
         _tell_of_studies(options.prog, first, results)
-    study = compared([study_of(each) for each in given.folder]) if others else study_of(first)
+    study = compared(study_names(given.folder)) if others else study_of(first)
     with damage_told(options.prog):
         study = dataclasses.replace(study, versions=results.versions)
         page = reports.write(results, given.out or first / REPORT, study)

@@ -33,6 +33,7 @@ __all__ = [
     "of_page",
     "of_recording",
     "recording_names",
+    "refuse_unknown",
     "study_names",
 ]
 
@@ -63,12 +64,25 @@ def of_page(declared: Sequence[str] | None) -> list[str]:
     Raises:
         SettingError: for a figure that there is not.
     """
-    general = names()
-    known = [*general, *study_names()]
-    for name in declared or ():
-        if name not in known:
-            raise choice_error("page.figures", name, known, typed=name)
-    return general if declared is None else list(dict.fromkeys([*declared, *OWN]))
+    refuse_unknown(declared, None)
+    return names() if declared is None else list(dict.fromkeys([*declared, *OWN]))
+
+
+def refuse_unknown(declared: Sequence[str] | None, answer: Sequence[str] | None) -> None:
+    """Refuse a figure that there is not, in what a study declares.
+
+    Args:
+        declared: the figures of its page; None: it declares none.
+        answer: those that it says answer its question; None: none.
+
+    Raises:
+        SettingError: for the first figure that there is not.
+    """
+    known = [*names(), *study_names()]
+    for key, figures in (("page.figures", declared), ("page.answer", answer)):
+        for name in figures or ():
+            if name not in known:
+                raise choice_error(key, name, known, typed=name)
 
 
 def figure(name: str) -> FigureModule:

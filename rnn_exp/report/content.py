@@ -3,18 +3,18 @@
 import math
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from rnn_exp.fields import as_typed
 from rnn_exp.figures.parts.axes import axes_of, setting_columns, settings_of, varying_settings
 from rnn_exp.figures.parts.carrier import cases, verdict_words
 from rnn_exp.report.paragraphs import statuses_of
+from rnn_exp.report.tables import RunTable
 from rnn_exp.schema import RUN_STATUSES
-from rnn_exp.training.labels import as_word
-from rnn_exp.words import counts, half_life, magnitude, number
+from rnn_exp.words import counts, half_life, hydra_word, magnitude, number
 
 
 def divergences(runs: pd.DataFrame) -> list[dict[str, str]]:
@@ -70,15 +70,6 @@ _ALWAYS: Final = ("task.length", "network.cell", "network.activation", "init", "
 """Settings that the table of settings shows wherever they vary."""
 
 
-@dataclass(frozen=True)
-class RunTable:
-    """Headings, one list of cells a row, and what all rows share."""
-
-    headings: list[str]
-    rows: list[list[str]]
-    shared: list[tuple[str, str]]
-
-
 def setting_table(runs: pd.DataFrame) -> RunTable:
     """A row a setting: verdicts over its seeds, mean rate and change with intervals, theory."""
     text = settings_of(runs)
@@ -92,14 +83,16 @@ def setting_table(runs: pd.DataFrame) -> RunTable:
     ended = frame.groupby(by, sort=False, dropna=False)
     rows = [
         [
+            verdict_words(case),
+            spread_of(case),
             *(str(case[key]) for key in varying),
             *_said(case, _mean(part, "measured_log10_change")),
             counts(statuses_of(part), RUN_STATUSES),
         ]
         for (_, case), (_, part) in zip(cases(frame, by).iterrows(), ended, strict=True)
     ]
-    headings = ["seeds", "gradient", "rate (95 %)", "change (95 %)", "theory's change", "status"]
-    return RunTable([*varying, *headings], rows, [])
+    headings = ["seeds", "change (95 %)", "theory's change", "status"]
+    return RunTable(["gradient", "rate (95 %)", *varying, *headings], rows, [])
 
 
 def _in_order(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -118,18 +111,18 @@ def _mean(part: pd.DataFrame, column: str) -> float:
 
 
 def _said(case: pd.Series, measured: float) -> list[str]:
-    """The cells of one setting: seeds, verdicts, rate, change, theory's change.
+    """The cells of one setting: seeds, change, theory's change.
 
     ``measured``: log10 of the measured change up to the lag to which theory goes.
     """
-    change = _spread(*(magnitude(float(case[key])) for key in _CHANGE))
+    change = spread(*(magnitude(float(case[key])) for key in _CHANGE))
     theory = _UNKNOWN
     if np.isfinite(case["log10_predicted_change"]):
         theory = magnitude(float(case["log10_predicted_change"]))
         if case["predicted_lags"] < case["lags"]:
             there = "" if measured != measured else f", measured {magnitude(measured)}"
             theory += f" (to lag {case['predicted_lags']:.0f}{there})"
-    return [str(case["seeds"]), verdict_words(case), spread_of(case), change, theory]
+    return [str(case["seeds"]), change, theory]
 
 
 def spread_of(case: pd.Series) -> str:
@@ -138,16 +131,23 @@ def spread_of(case: pd.Series) -> str:
     Args:
         case: a row of `cases`.
     """
-    return _spread(*(number(float(case[key])) for key in _RATE))
+    return spread(*(number(float(case[key])) for key in RATE))
 
 
 _RATES: Final = ("decay_rate", "decay_rate_low", "decay_rate_high")
-_RATE: Final = ("rate", "rate_low", "rate_high")
+RATE: Final = ("rate", "rate_low", "rate_high")
+"""The columns of `cases` that are the rate and the ends of its interval."""
 _CHANGE: Final = ("log10_change", "log10_change_low", "log10_change_high")
 
 
-def _spread(middle: str, low: str, high: str) -> str:
-    """A number with its interval, where there is one: '0.57 (0.55 to 0.59)'."""
+def spread(middle: str, low: str, high: str) -> str:
+    """A number with its interval, where there is one: '0.57 (0.55 to 0.59)'.
+
+    Args:
+        middle: the number.
+        low: the lower end, "undefined": there is none.
+        high: the upper end.
+    """
     if middle == "undefined":
         return _UNKNOWN
     return middle if "undefined" in (low, high) else f"{middle} ({low} to {high})"
@@ -184,8 +184,12 @@ def _typed(value: object) -> str:
         return "null"
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, (list, tuple, np.ndarray)):
-        return f"[{','.join(map(as_word, plain))}]"
-    return as_word(plain)
+        return f"[{','.join(map(_word, plain))}]"
+    return _word(plain)
+
+
+def _word(value: object) -> str:
+    return hydra_word(value) if isinstance(value, str) else as_typed(value)
 
 
 def _result(run: pd.Series, key: str) -> str:
@@ -201,7 +205,7 @@ def _result(run: pd.Series, key: str) -> str:
 
 
 def _rate(run: pd.Series) -> str:
-    return _spread(*(_number(_known(run, key)) for key in _RATES))
+    return spread(*(_number(_known(run, key)) for key in _RATES))
 
 
 def _change(run: pd.Series) -> str:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-__all__ = ["Word", "word", "words_in"]
+__all__ = ["Word", "task_words", "word", "words_in"]
 
 
 class Word(NamedTuple):
@@ -71,11 +71,31 @@ _WORDS: Final = (
         r"half-life|doubling time",
     ),
     Word(
+        "units, layers",
+        "how many numbers the state of a layer has (network.hidden_size), and how many layers lie "
+        "on one another (network.num_layers).",
+        r"\b(units?|layers?)\b",
+    ),
+    Word(
+        "W_hh",
+        Markup(
+            "the recurrent weights: what the state h<sub>t-1</sub> is multiplied by on its way to "
+            "h<sub>t</sub>."
+        ),
+        r"W_hh|\binitial weights\b",
+    ),
+    Word(
         "gain g",
-        "the scale of the initial recurrent weights: their standard deviation is g/√n for n "
-        "hidden units.",
+        "the scale of the initial recurrent weights: their standard deviation is g/√n for n units.",
         r"\bgains?\b|\bg = ",
     ),
+    Word(
+        "singular-value bound",
+        "the largest factor per step that is possible: the largest singular value of W_hh times "
+        "the largest slope of the activation. Where it is below 1 the gradient must vanish.",
+        r"\bbound\b",
+    ),
+    Word("decade", "a factor of ten; two decades are a factor of 100.", r"\bdecades?\b"),
     Word(
         "theory",
         "what mean-field theory expects of networks with such weights and inputs, where its "
@@ -95,6 +115,12 @@ _WORDS: Final = (
         "al. 2013, equation 9).",
         r"Ω|omega",
     ),
+    Word(
+        "clipping",
+        "where the norm of the gradient of all weights is above a threshold, all of it is made "
+        "smaller, so that its norm is the threshold. Clipping binds: the norm is above it.",
+        r"[Cc]lip",
+    ),
     Word("diverged", "a state, the loss or a gradient was no longer finite.", r"diverged"),
     Word(
         "update",
@@ -102,6 +128,32 @@ _WORDS: Final = (
         r"updates?\b",
     ),
 )
+
+
+_TASKS: Final = {
+    "adding": "to add two marked numbers of a sequence, at its end.",
+    "copy": "to say the first symbols again after a delay.",
+    "digits": "to say which digit an image shows that is read one pixel a step.",
+    "hold": "to be at one value at the end of a sequence without inputs.",
+    "images": "to say what an image shows that is read some pixels a step.",
+    "latch": "to say at the end which of two classes the first inputs showed.",
+    "memorization": "to keep a pattern, and to say it again after a sign.",
+    "multiplication": "to multiply two marked numbers of a sequence, at its end.",
+    "noise": "nothing can be learned: the answer has nothing to do with the inputs. It is for "
+    "measurements before training.",
+    "permutation": "to name the first symbol at the end of a random sequence.",
+    "series": "to say the next value, or the label, of a window of a time series.",
+    "temporal_order": "to name at the end, in their order, two or three symbols seen on the way.",
+}
+
+
+def task_words(tasks: Iterable[str]) -> list[Word]:
+    """Return what each task asks of a network; nothing of a user's own.
+
+    Args:
+        tasks: their names.
+    """
+    return [Word(f"task {name}", _TASKS[name], "") for name in tasks if name in _TASKS]
 
 
 def word(name: str) -> Word:
@@ -114,10 +166,14 @@ def word(name: str) -> Word:
 
 
 def words_in(texts: Iterable[str]) -> list[Word]:
-    """Return the words that are used in a page.
+    """Return the words that are used in a page, or where one of these is explained.
 
     Args:
         texts: what the page says, without its explanations.
     """
-    whole = "\n".join(texts)
-    return [each for each in _WORDS if re.search(each.used, whole)]
+    whole, found = "\n".join(texts), list[Word]()
+    while True:
+        more = [each for each in _WORDS if re.search(each.used, whole)]
+        if more == found:
+            return found
+        whole, found = "\n".join([whole, *(each.meaning for each in more)]), more

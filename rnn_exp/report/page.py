@@ -14,15 +14,17 @@ from matplotlib.figure import Figure
 
 from rnn_exp import figures
 from rnn_exp.figures import CannotDraw, Tables, of_page
+from rnn_exp.figures.parts.axes import settings_of
 from rnn_exp.figures.parts.drawing import reading_of
 from rnn_exp.figures.parts.style import in_style
 from rnn_exp.report import explorer
 from rnn_exp.report.comparison import compare
 from rnn_exp.report.content import commands, divergences, run_table, setting_table
-from rnn_exp.report.glossary import words_in
+from rnn_exp.report.glossary import task_words, words_in
 from rnn_exp.report.paragraphs import done, question, standing
+from rnn_exp.report.tables import narrow_style
 from rnn_exp.storage.files import replace_bytes
-from rnn_exp.storage.study import Study
+from rnn_exp.storage.study import Study, StudyPage
 from rnn_exp.words import first_sentence
 
 PICTURES: Final = ("png", "svg", "pdf")
@@ -195,33 +197,54 @@ def _name(folder: Path) -> str:
 def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
     """The page as text. Whatever comes from a configuration is escaped."""
     runs, room = tables.runs, explorer.of_study(tables)
+    settings, table = (setting_table(runs), run_table(runs)) if len(runs) else (None, None)
     drawn, compared = [each for each in pictures if not each.refusal], compare(runs)
-    answer = drawn[0].answer if drawn else "No figure could be drawn."
+    answering = _answering(study.page, drawn)
     said = {
         "title": question(study.page.question, runs),
-        "answer": compared.came_out if compared else answer,
         "done": done(runs),
         "standing": standing(runs, tables.broken),
     }
+    shown = {"settings": settings, "runs": table}
+    if compared:
+        shown |= {"differing": compared.settings, "outcomes": compared.outcomes}
     told = [text for each in drawn for text in (each.question, each.caption, each.reading)]
+    told += ["rate change half-life theory"] if table else []  # headings of the tables
     return template(_TEMPLATE).render(
         **said,
+        answers=[compared.came_out] if compared else [each.answer for each in answering],
+        partly=not compared and any(each.left_out for each in answering),
         explorer=room,
-        styles=[room.style] if room else [],
+        styles=[*([room.style] if room else []), narrow_style(shown)],
         scripts=[room.script] if room else [],
         study=study,
         pictures=drawn,
         refused=[picture for picture in pictures if picture.refusal],
         formats=FORMATS,
-        words=words_in([*said.values(), *told, *(["rate", "change"] if len(runs) else [])]),
+        words=[*task_words(_tasks(runs)), *words_in([*said.values(), *told])],
         rules=tables.rules,
         divergences=divergences(runs),
-        settings=setting_table(runs) if len(runs) else None,
-        table=run_table(runs) if len(runs) else None,
+        settings=settings,
+        table=table,
         commands=commands(runs),
         compared=compared,
         broken=_broken(tables.broken),
     )
+
+
+def _tasks(runs: pd.DataFrame) -> list[str]:
+    return [str(name) for name in settings_of(runs).get("task", pd.Series()).unique()]
+
+
+def _answering(page: StudyPage, drawn: list[Picture]) -> list[Picture]:
+    """Return the pictures whose first sentence answers the question of a page.
+
+    A question that nobody declared is that of the first picture. One of a user's own is answered by
+    the figures that the study names, and by none where it names none.
+    """
+    if page.question is None:
+        return drawn[:1]
+    return [each for name in page.answer or () for each in drawn if each.name == name]
 
 
 def _broken(broken: pd.DataFrame) -> list[tuple[str, str]]:

@@ -19,7 +19,17 @@ _NAMES: Final = {
     "network.num_layers": "layers",
 }
 """Settings by the words of the field; any other by the last part of its key."""
+_KINDS: Final = (
+    ("network.cell", "cell", "cells"),
+    ("network.activation", "activation", "activations"),
+)
 _MOST_VALUES: Final = 8
+_ONE_ENDED: Final = {
+    "solved": "The run solved its task.",
+    "diverged": "The run diverged.",
+    "failed": "The run failed.",
+    "running": "The run has not ended.",
+}
 _LONG_HASH: Final = 64  # hex digits of a SHA-256
 _SHORT_HASH: Final = 12
 
@@ -57,14 +67,15 @@ def _networks(count: int, said: dict[str, list[str]]) -> str:
     parts = [plural(count, "run")]
     units = _one(said, "network.hidden_size")
     kinds = [
-        listing(order_activations(said[key]))
-        for key in ("network.activation", "network.cell")
+        f"{name if len(said[key]) == 1 else names} {listing(order_activations(said[key]))}"
+        for key, name, names in _KINDS
         if key in said and len(said[key]) <= _MOST_VALUES
     ]
     of = f" of {plural(int(units), 'unit')}" if units and units.isdigit() else ""
+    networks = "a network" if count == 1 else "networks"
     layers = _one(said, "network.num_layers")
     deep = f" in each of {layers} layers" if layers not in ("", "1") else ""
-    parts.append(f"of networks{of}{deep}" + (f" ({'; '.join(kinds)})" if kinds else ""))
+    parts.append(f"of {networks}{of}{deep}" + (f" ({'; '.join(kinds)})" if kinds else ""))
     if "task" in said:
         tasks = "task" if len(said["task"]) == 1 else "tasks"
         parts.append(f"on the {tasks} {listing(said['task'])}")
@@ -79,20 +90,36 @@ def _training(said: dict[str, list[str]]) -> str:
     if not updates:
         return ""
     if updates == "1":
-        return "Gradients are those of the network as initialised: one update each."
-    made = f"Each makes {updates} updates" + (f" of {batch} sequences" if batch else "")
-    with_rate = f" (learning rate {rate})" if rate else ""
-    return f"{made}{f' with {optimizer}{with_rate}' if optimizer else ''}."
+        return "Gradients are looked at before training: each run makes one update."
+    parts = [
+        f"{updates} updates",
+        f"{batch} sequences in each" if batch else "",
+        f"optimiser {optimizer}" if optimizer else "",
+        f"learning rate {rate}" if rate else "",
+    ]
+    return f"Training: {', '.join(filter(None, parts))}."
 
 
 def _what_varies(runs: pd.DataFrame, text: pd.DataFrame) -> str:
-    said = [f"{_name(key)} ({_values(list(text[key].unique()))})" for key in _varying(text)]
-    seeds = sorted(runs["seed"].unique()) if "seed" in runs else []
-    if len(seeds) > 1:
-        said.append(f"{len(seeds)} seeds of each setting" if said else plural(len(seeds), "seed"))
+    varying = [key for key in _varying(text) if key != "study"]  # the title says which
+    said = [f"{_name(key)} ({_values(list(text[key].unique()))})" for key in varying]
+    said += _seeds(runs, text)
     if not said:
         return "One setting, one seed."
     return f"What varies: {'; '.join(said)}."
+
+
+def _seeds(runs: pd.DataFrame, text: pd.DataFrame) -> list[str]:
+    """Say how many seeds a setting has, where any has several."""
+    if "seed" not in runs:
+        return []
+    varying = _varying(text)
+    each = runs["seed"].groupby([text[key] for key in varying]).nunique() if varying else None
+    least, most = (each.min(), each.max()) if each is not None else [runs["seed"].nunique()] * 2
+    if most == 1:
+        return []
+    many = str(most) if least == most else f"{least} to {most}"
+    return [f"{many} seeds of each setting" if varying else f"{many} seeds"]
 
 
 def _varying(text: pd.DataFrame) -> list[str]:
@@ -136,7 +163,9 @@ def _ended(runs: pd.DataFrame) -> str:
     words = statuses_of(runs)
     if not words or set(words) == {"finished"}:
         return ""  # all is as one expects
-    return f"The runs: {counts(words, RUN_STATUSES)}."
+    if len(words) == 1:
+        return _ONE_ENDED.get(words[0], f"How the run stands: {words[0]}.")
+    return f"How the runs ended: {counts(words, RUN_STATUSES)}."
 
 
 def statuses_of(runs: pd.DataFrame) -> list[str]:
@@ -150,12 +179,12 @@ def statuses_of(runs: pd.DataFrame) -> list[str]:
 
 
 def clipped(runs: pd.DataFrame) -> str:
-    """Say in how many runs clipping binds from the start on."""
+    """Say in how many runs the first gradient of the weights is clipped."""
     found = runs.reindex(columns=["clipped_at_start"])["clipped_at_start"].eq(True)
     if not found.any():
         return ""
-    of = "" if len(runs) == 1 else f" in {found.sum()} of {plural(len(runs), 'run')}"
-    return f"Clipping binds from the first update{of}."
+    where = "T" if len(runs) == 1 else f"In {found.sum()} of {plural(len(runs), 'run')} t"
+    return f"{where}he gradient of the weights is clipped at the first update."
 
 
 def from_elsewhere(runs: pd.DataFrame) -> str:
@@ -166,4 +195,5 @@ def from_elsewhere(runs: pd.DataFrame) -> str:
     parts = sorted({part for text in sources for part in str(text).split(",")})
     shown = [f"{part[:-_LONG_HASH]}{part[-_LONG_HASH:][:_SHORT_HASH]}…" for part in parts]
     of_all = "Every run" if len(sources) == len(runs) else f"{len(sources)} of {len(runs)} runs"
-    return f"{of_all} made with code from elsewhere: {listing(shown)} (SHA-256)."
+    was = "was" if of_all == "Every run" or len(sources) == 1 else "were"
+    return f"{of_all} {was} made with code from elsewhere: {listing(shown)} (SHA-256)."

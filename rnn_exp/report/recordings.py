@@ -12,9 +12,9 @@ from rnn_exp.figures.parts.drawing import in_width
 from rnn_exp.profiles import RULE
 from rnn_exp.recordings.sentences import answers_of, many_losses, text_of
 from rnn_exp.recordings.summary import Recorded, clipping, summary
-from rnn_exp.report.content import RunTable
 from rnn_exp.report.glossary import word
 from rnn_exp.report.page import Picture, rendered, template
+from rnn_exp.report.tables import RunTable, narrow_style
 from rnn_exp.storage.files import replace_bytes
 from rnn_exp.words import listing, number, plural, sentences
 
@@ -69,12 +69,14 @@ def render(recorded: Recorded) -> str:
         recorded: the tables of a recording.
     """
     said = summary(recorded.frame)
+    table = _table(said) if len(said) else None
     return template(_TEMPLATE).render(
         title=_TITLE,
         recorded=_recorded(recorded),
         answers=answers_of(said),
         notes=many_losses(said),
-        table=_table(said) if len(said) else None,
+        styles=[narrow_style({"layers": table})],
+        table=table,
         pictures=[_picture(name, recorded.frame) for name in recording_names()],
         finite=_finite(recorded),
         clipping=_clipping(recorded.updates),

@@ -1,7 +1,7 @@
 """Loading: the runs of a folder, or of several studies, as tidy tables."""
 
 import glob
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ from rnn_exp.data.parquet_table import reason
 from rnn_exp.storage.results import DamagedWarning, Results
 from rnn_exp.storage.run_json import RunFolder, read
 from rnn_exp.storage.trust import without_place
-from rnn_exp.storage.walk import DEPTH, find, name_in
+from rnn_exp.storage.walk import DEPTH, find, name_in, study_names
 
 __all__ = ["DamagedWarning", "Results", "held_in_memory", "load", "of_runs"]
 
@@ -22,8 +22,8 @@ def load(folder: str | Path | Iterable[str | Path], *, unfinished: bool = False)
 
     Runs are found at any depth below the folder, but for hidden folders and reports; in the column
     ``run`` they have their path below it. So one that holds several studies can be loaded as well.
-    Of several folders all tables have a column ``study`` with the folder's name, which begins the
-    run's name as well.
+    Of several folders all tables have a column ``study`` with the folder's name (and as many
+    folders above it as tell two apart), which begins the run's name as well.
 
     Args:
         folder: of a study or a run, or one that holds several; a list of such folders; or a pattern
@@ -41,7 +41,7 @@ def load(folder: str | Path | Iterable[str | Path], *, unfinished: bool = False)
         raise FileNotFoundError(f"there is no folder {folder if folder else 'in an empty list'}")
     found: list[RunFolder] = []
     broken: list[dict[str, str]] = []
-    for name, place in zip(_names_of(folders), folders, strict=True):
+    for name, place in zip(study_names(folders), folders, strict=True):
         runs, others = _read(place, {"study": name}, unfinished=unfinished)
         found += runs
         broken += others
@@ -74,14 +74,6 @@ def _is_pattern(folder: str | Path) -> bool:
 
 def _matching(pattern: str | Path) -> list[Path]:
     return sorted(path for path in map(Path, glob.glob(str(pattern))) if path.is_dir())  # noqa: PTH207
-
-
-def _names_of(folders: Sequence[Path]) -> list[str]:
-    """Return what studies are called: their folders' names; their whole paths if two are alike."""
-    names = [folder.resolve().name for folder in folders]
-    if len({*names}) == len(names):
-        return names
-    return [folder.as_posix() for folder in folders]
 
 
 def _read(folder: Path, also: Mapping[str, str], *, unfinished: bool) -> _Read:

@@ -16,14 +16,16 @@ import yaml
 
 from rnn_exp.fields import Allowed, SettingError, as_typed, check
 from rnn_exp.program import conf_folder, printable
-from rnn_exp.schema import SWEEP_JSON
+from rnn_exp.schema import RUN_JSON, SWEEP_JSON
 from rnn_exp.storage.trust import read_json
 from rnn_exp.words import listing
 
 __all__ = ["Study", "StudyPage", "built_in_page", "compared", "study_of"]
 
 _LONGEST: Final = 300
+_LONGEST_NAMES: Final = 200
 _MOST_FIGURES: Final = 30
+_LOG: Final = "run.log"
 _LONGEST_COMMAND: Final = 10_000
 
 
@@ -60,6 +62,8 @@ class StudyPage:
     ``question``: the title of the page (null: a general one).
     ``figures``: the names of its figures, in order (null: the general ones, as far as what was
     swept allows).
+    ``answer``: those of them whose first sentence answers the question, in bold at the top (null:
+    none; the page then says what each figure shows).
 
     Raises:
         SettingError: for a question of several lines, or figures that are no list of names.
@@ -71,12 +75,16 @@ class StudyPage:
     figures: Sequence[str] | None = _field(
         _Shown(_are_names, "a list of names of figures, such as [decay,learning], or null")
     )
+    answer: Sequence[str] | None = _field(
+        _Shown(_are_names, "a list of names of figures, such as [decay], or null")
+    )
 
     def __post_init__(self) -> None:
         """Refuse what is no declaration; a list becomes a tuple."""
-        given: object = self.figures
-        if isinstance(given, Sequence) and not isinstance(given, str):
-            object.__setattr__(self, "figures", tuple(given))
+        for name in ("figures", "answer"):
+            given: object = getattr(self, name)
+            if isinstance(given, Sequence) and not isinstance(given, str):
+                object.__setattr__(self, name, tuple(given))
         check(self)
 
     @classmethod
@@ -104,7 +112,8 @@ class Study:
         name: of its folder.
         page: what its page asks and shows.
         command: the command that makes it again; "": it is not known.
-        day: the day on which it was begun, in UTC; "": it is not known.
+        day: the day on which it was begun (of a sweep in UTC, of a single run by the clock of its
+            machine); "": it is not known.
         versions: of what made its runs, in words (`Results.versions`).
     """
 
@@ -122,24 +131,52 @@ def study_of(folder: Path) -> Study:
         folder: of a sweep, of a run, or one above several.
     """
     said = _said(folder / SWEEP_JSON)
+    if not said and (folder / RUN_JSON).exists():
+        return _of_run(folder)
     page, command = said.get("page"), said.get("command")
     return Study(
         folder.resolve().name,
-        _page(page) if isinstance(page, dict) else _declared(command),
-        command if isinstance(command, str) and len(command) <= _LONGEST_COMMAND else "",
+        _answered(_page(page), command) if isinstance(page, dict) else _declared(command),
+        _command(command),
         _day(said.get("begun")),
     )
 
 
-def compared(studies: Sequence[Study]) -> Study:
+def _of_run(folder: Path) -> Study:
+    """Return what the folder of a single run says of itself: its command, and its log of the day.
+
+    A run of Python has no log: it is in the folder of a sweep, which says when that was begun.
+    """
+    begun = _day(_said(folder.resolve().parent / SWEEP_JSON).get("begun"))
+    day = _day_in_log(folder / _LOG) or begun
+    command = _command(_said(folder / RUN_JSON).get("command"))
+    return Study(folder.resolve().name, command=command, day=day)
+
+
+def _command(said: object) -> str:
+    return said if isinstance(said, str) and len(said) <= _LONGEST_COMMAND else ""
+
+
+def _day_in_log(log: Path) -> str:
+    """Return the day of the first line of a log; "": there is none."""
+    try:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            found = re.match(r"\[(\d{4}-\d\d-\d\d) ", file.readline(_LONGEST))
+    except OSError:
+        return ""
+    return found[1] if found else ""
+
+
+def compared(names: Sequence[str]) -> Study:
     """Return what is known of several studies on one page: which are compared.
 
     Args:
-        studies: two or more.
+        names: of two or more (`study_names`).
     """
-    names = listing(study.name for study in studies)
-    page = StudyPage(f"What differs between {names}?"[:_LONGEST])
-    return Study(names, page)
+    said = printable(listing(names))
+    if len(said) > _LONGEST_NAMES:
+        said = f"{len(names)} studies"
+    return Study(said, StudyPage(f"What differs between {said}?"))
 
 
 def _said(path: Path) -> Mapping[str, Any]:
@@ -156,6 +193,13 @@ def _page(said: Mapping[str, Any]) -> StudyPage:
         return StudyPage.of(said)
     except SettingError:
         return StudyPage()
+
+
+def _answered(page: StudyPage, command: object) -> StudyPage:
+    """Return a page with what answers its question, where the folder is older than that setting."""
+    built_in = _declared(command)
+    is_of_before = page.answer is None and page.question == built_in.question
+    return dataclasses.replace(page, answer=built_in.answer) if is_of_before else page
 
 
 def _declared(command: object) -> StudyPage:

@@ -1,7 +1,7 @@
 """What lies below a folder: sweeps and runs, found at any depth; torch is not needed for that."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ __all__ = [
     "is_sweep",
     "name_in",
     "studies_in",
+    "study_names",
     "sweeps_and_runs",
 ]
 
@@ -65,6 +66,20 @@ def studies_in(folder: Path) -> list[str]:
     if _is_sweep_or_run(folder):
         return []
     return [name_in(folder, place) for place in sweeps_and_runs(folder) if is_sweep(place)]
+
+
+def study_names(folders: Sequence[Path]) -> list[str]:
+    """Return what studies are called: as little of the ends of their paths as tells them apart.
+
+    Args:
+        folders: of the studies; one that is there twice has one name.
+    """
+    parts = [folder.resolve().parts for folder in folders]
+    for depth in range(1, max(map(len, parts), default=0) + 1):
+        names = ["/".join(each[-depth:]) for each in parts]
+        if len({*names}) == len({*parts}):
+            return names
+    return [folder.as_posix() for folder in folders]
 
 
 def name_in(folder: Path, place: Path) -> str:

@@ -2,17 +2,17 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import time
-from typing import Final
+from typing import Any, Final
 
 from rnn_exp.schema import SWEEP_JSON
 from rnn_exp.storage.files import replace_bytes
-from rnn_exp.storage.study import StudyPage
+from rnn_exp.storage.study import StudyPage, study_of
 from rnn_exp.storage.trust import read_json
 
-__all__ = ["LAST_SECOND", "read_run_list", "write_run_list"]
+__all__ = ["LAST_SECOND", "declare", "read_run_list", "write_run_list"]
 
 LAST_SECOND: Final = 1e11
 """Beyond it a time was not written by a sweep: a number that no arithmetic is done with."""
@@ -27,13 +27,31 @@ def write_run_list(
         sweep: its folder.
         runs: the names.
         command: that goes on with it.
-        page: what its page asks and shows; None: it declares nothing.
+        page: what its page asks and shows; None: what the folder says already (`declare`).
     """
-    said = {"begun": time(), "command": command, "runs": list(runs)}
-    if page is not None:
-        said["page"] = dataclasses.asdict(page)
-    text = json.dumps(said) + "\n"
-    replace_bytes(sweep / SWEEP_JSON, text.encode())
+    said: dict[str, Any] = {"begun": time(), "command": command, "runs": list(runs)}
+    declared = study_of(sweep).page if page is None else page
+    if page is not None or declared != StudyPage():
+        said["page"] = dataclasses.asdict(declared)
+    _write(sweep, said)
+
+
+def declare(sweep: Path, page: StudyPage) -> None:
+    """Write what the page of a sweep asks and shows, and leave all else in its list of runs.
+
+    Args:
+        sweep: its folder.
+        page: what its page asks and shows.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_run_list` does.
+    """
+    read_run_list(sweep)
+    _write(sweep, read_json(sweep / SWEEP_JSON) | {"page": dataclasses.asdict(page)})
+
+
+def _write(sweep: Path, said: Mapping[str, Any]) -> None:
+    replace_bytes(sweep / SWEEP_JSON, (json.dumps(said) + "\n").encode())
 
 
 def read_run_list(sweep: Path) -> tuple[float, list[str], str]:

@@ -11,14 +11,13 @@ from typing import Any, Final
 
 from rnn_exp.fields import Allowed, SettingError, as_typed
 from rnn_exp.program import printable
+from rnn_exp.words import hydra_word, quoted
 
 __all__ = ["as_word", "label_words", "note", "plain_note", "plain_tags", "tags"]
 
 _LONGEST_NOTE: Final = 500
 _MOST_TAGS: Final = 20
 _TAG: Final = re.compile(r"[\w.:+-]{1,50}")
-_PLAIN: Final = re.compile(r"[A-Za-z_][\w./:+-]*", re.ASCII)
-_HYDRAS_OWN: Final = ("null", "true", "false", "nan", "inf")
 _NOTE_TEXT: Final = f"one line of text of at most {_LONGEST_NOTE} characters, or null"
 _TAGS_TEXT: Final = "a list of words, such as [paper,fig2], or null"
 _NOTE_HINT: Final = "without ${; other numbers than whole ones in quotes: 'note=\"0.5, again\"'"
@@ -69,7 +68,7 @@ def label_words(note: str | None, tags: Sequence[str] | None) -> Iterator[str]:
         ['note="first try"', 'tags=[paper,fig2]']
     """
     if note:
-        yield f"note={_quoted(note)}"
+        yield f"note={quoted(note)}"
     if tags:
         yield f"tags=[{','.join(_word(tag) for tag in tags)}]"
 
@@ -81,16 +80,7 @@ def as_word(value: object) -> str:
         >>> as_word(0.5), as_word("cuda:1"), as_word("T (°C)"), as_word("1e5")
         ('0.5', 'cuda:1', '"T (°C)"', '"1e5"')
     """
-    is_plain = not isinstance(value, str) or (
-        _PLAIN.fullmatch(value) and value.lower() not in _HYDRAS_OWN
-    )
-    return as_typed(value) if is_plain else _quoted(str(value))
-
-
-def _quoted(text: str) -> str:
-    # Hydra reads \" as a quote, and halves the backslashes before one.
-    inside = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' * bool(found[2])), text)
-    return f'"{inside}"'
+    return hydra_word(value) if isinstance(value, str) else as_typed(value)
 
 
 def _word(tag: str) -> str:

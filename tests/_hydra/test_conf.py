@@ -77,6 +77,8 @@ def test_a_study_asks_a_question_and_shows_figures_that_there_are(name):
     assert path.read_text(encoding="utf-8").startswith("# @package _global_\n")
     assert page.question.endswith("?")
     assert set(figures.of_page(page.figures)) <= {*figures.names(), *figures.study_names()}
+    assert page.answer
+    assert set(page.answer) <= set(figures.of_page(page.figures))
     assert name not in figures.study_names() or page.figures[0] == name
 
 

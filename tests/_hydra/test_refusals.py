@@ -59,6 +59,7 @@ WORDS = {
     ("hydra.run.dir=/dev/null/x",): "/dev/null/x: Not a directory",
     ("-m", "hydra.sweep.dir=/dev/null/x", "seed=0,1"): "/dev/null/x",
     ("-m", "page.figures=[decya]", "seed=0,1"): "(did you mean decay?)",
+    ("-m", "page.answer=[decya]", "seed=0,1"): "(did you mean decay?)",
     (
         "-m",
         "page.question=a,b",

@@ -3,6 +3,8 @@
 import base64
 import html
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,9 +18,12 @@ from rnn_exp.profiles import RULE
 from rnn_exp.report import page as page_module
 from rnn_exp.report.comparison import compare
 from rnn_exp.report.content import run_table, setting_table
+from rnn_exp.report.glossary import task_words, words_in
 from rnn_exp.report.paragraphs import done, question, standing
+from rnn_exp.report.tables import RunTable, narrow_style
 from rnn_exp.storage.study import Study as StudySaid
 from rnn_exp.storage.study import StudyPage
+from rnn_exp.tasks import TASKS
 from tests.dose import FULL
 from tests.tables import Study, altered, diverged, study
 
@@ -151,11 +156,12 @@ def test_the_page_begins_with_the_question_the_answer_and_what_was_done(page: st
     begin = text.index("What does the gradient do, by gain g and activation?", 2)
     [answer, paragraph] = text[begin + 1 : begin + 3]
     assert answer == figures_of(page)[0]
-    assert paragraph.startswith("8 runs of networks of 64 units (tanh and sigmoid)")
+    networks = "8 runs of networks of 64 units (activations tanh and sigmoid)"
+    assert paragraph.startswith(networks)
     assert "What varies: gain g (0.5 and 2); activation (tanh and sigmoid); 2 seeds of each" in (
         paragraph
     )
-    assert "The runs: 7 finished and 1 diverged." in paragraph
+    assert "How the runs ended: 7 finished and 1 diverged." in paragraph
     assert "1 folder could not be read" in paragraph
 
 
@@ -177,10 +183,30 @@ def test_a_study_declares_its_question_and_figures_whatever_its_folder_is_called
 
     assert EVIL not in written
     assert f"Why {EVIL}?" in Elements(written).text
-    assert "begun on 2026-01-02" in written
+    assert "Begun on 2026-01-02. To make it again:" in written
     assert [*tmp_path.glob("harm/*.svg")] != []
     assert {path.stem for path in tmp_path.glob("harm/*.svg")} == {"rates", "decay"}
     assert written.index('id="rates"') < written.index('id="decay"')
+
+
+def test_a_question_of_ones_own_is_answered_by_the_figures_that_are_named(tables: Study) -> None:
+    pictures = [
+        page_module.Picture("decay", "How far?", "Far. And more.", svg=b"<svg/>"),
+        page_module.Picture("rates", "Which?", "This one. And so on.", svg=b"<svg/>"),
+    ]
+    lead = r'<p class="lead"><strong>(.*)</strong></p>'
+
+    def said(answer: tuple[str, ...] | None) -> str:
+        asked = StudyPage("Why?", ("decay", "rates"), answer)
+        return page_module.render(tables, pictures, StudySaid("a", asked))
+
+    assert re.findall(lead, said(("rates",))) == ["This one."]
+    assert re.findall(lead, said(("rates", "decay"))) == ["This one.", "Far."]
+    free = said(None)
+    assert said(("learning",)) == free  # it is not among the figures that are drawn
+    assert re.findall(lead, free) == []
+    assert "No figure of this page is said to answer this question." in free
+    assert '<li><a href="#rates">Which?</a> This one.</li>' in free
 
 
 def test_only_words_that_the_page_uses_are_explained(tables: Study, tmp_path: Path) -> None:
@@ -188,6 +214,36 @@ def test_only_words_that_the_page_uses_are_explained(tables: Study, tmp_path: Pa
     written = report.write(tables, tmp_path, shown, dpi=40).read_text("utf-8")
     assert "<dt>gain g</dt>" in written
     assert "<dt>Lyapunov exponent</dt>" not in written
+
+
+def test_a_report_waits_for_neither_torch_nor_statistics_that_it_does_not_use() -> None:
+    code = (
+        "import sys, rnn_exp.report, rnn_exp.storage.loading\n"
+        "from rnn_exp import figures\n"
+        "figures.of_page(None), figures.study_names()\n"
+        "assert not {'torch', 'scipy.stats', 'hydra'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_words_of_an_explanation_are_explained_as_well() -> None:
+    found = [each.word for each in words_in(["What the singular-value bound promises."])]
+    assert {"singular-value bound", "W_hh"} <= set(found)
+    assert words_in(["A sentence of other things."]) == []
+
+
+def test_what_each_built_in_task_asks_of_a_network_is_said() -> None:
+    assert [each.word for each in task_words(TASKS)] == [f"task {name}" for name in TASKS]
+    assert task_words(["mine"]) == []
+
+
+def test_a_single_run_is_told_as_one() -> None:
+    runs = study(("tanh",), (4.0,), (60,), 1, (0, 40)).runs
+    assert done(runs).startswith("1 run of a network of 64 units")
+    assert standing(runs.assign(status="diverged"), pd.DataFrame()) == "The run diverged."
+    clipped = runs.assign(clipped_at_start=True)
+    told = "The gradient of the weights is clipped at the first update."
+    assert told in standing(clipped, pd.DataFrame())
 
 
 def test_what_a_figure_leaves_out_is_above_the_picture(tmp_path: Path) -> None:
@@ -203,6 +259,10 @@ def test_what_varies_is_said_with_its_values_in_order() -> None:
     assert "What varies: length T (10 and 60); gain g (0.5, 2 and 10)." in done(runs)
     assert question(None, runs) == "What does the gradient do, by length T and gain g?"
     assert question("So?", runs) == "So?"
+    more = study(("tanh",), (0.5,), (10,), 3, (0,)).runs
+    some = pd.concat([runs, more[more["seed"] > 0]], ignore_index=True)
+    assert done(some).endswith("; 1 to 3 seeds of each setting.")
+    assert done(more).endswith("What varies: 3 seeds.")
 
 
 def test_every_setting_has_a_row_with_the_verdicts_of_its_seeds() -> None:
@@ -215,8 +275,8 @@ def test_every_setting_has_a_row_with_the_verdicts_of_its_seeds() -> None:
 
     found = setting_table(altered(tables, rows).runs)
 
-    assert found.headings[:5] == ["task.length", "init.gain", "seeds", "gradient", "rate (95 %)"]
-    by_setting = {tuple(row[:2]): row[2:] for row in found.rows}
+    assert found.headings[:5] == ["gradient", "rate (95 %)", "task.length", "init.gain", "seeds"]
+    by_setting = {tuple(row[2:4]): [row[4], row[0], row[1]] for row in found.rows}
     assert len(by_setting) == 4
     assert by_setting["60", "0.5"][:2] == ["4", "vanishing for all 4 seeds"]
     assert by_setting["60", "1"][:2] == ["4", "2 vanishing and 2 exploding (seeds disagree)"]
@@ -263,6 +323,22 @@ def test_a_refused_figure_leaves_its_reason_and_no_stale_file(tmp_path: Path) ->
     assert not (tmp_path / "heatmap.png").exists()
 
 
+def test_a_name_of_a_column_ends_no_style_sheet() -> None:
+    hostile = RunTable(['a</style><script>"}'], [], [])
+    style = narrow_style({"runs": hostile, "none": None})
+    assert "</" not in style
+    assert style.count('"') == 2
+    assert "a\\3c \\2f style\\3e " in style
+
+
+def test_what_is_not_a_figure_is_in_the_list_of_contents_too(page: str) -> None:
+    contents = page[page.index("<nav") : page.index("</nav>")]
+    parts = set(re.findall(r'<section id="([\w-]+)"', page)) - {"explorer-root"}
+    assert parts >= {"decay", "settings", "words", "divergences", "runs", "made", "broken"}
+    assert {part for part in parts if f'href="#{part}"' not in contents} == set()
+    assert 'href="#explorer"' in contents
+
+
 def test_a_study_with_nothing_but_broken_runs_still_has_a_page(tmp_path: Path) -> None:
     nothing = pd.DataFrame()
     broken = pd.DataFrame({"run": [EVIL], "why": ["empty"]})
@@ -278,7 +354,7 @@ def test_runs_made_with_code_from_elsewhere_are_marked() -> None:
 
     text = standing(runs, pd.DataFrame())
 
-    assert "1 of 3 runs made with code from elsewhere: task=mine mine.py abababababab…" in text
+    assert "1 of 3 runs was made with code from elsewhere: task=mine mine.py abababababab…" in text
     assert "elsewhere" not in standing(runs.assign(sources=None), pd.DataFrame())
 
 
@@ -292,6 +368,8 @@ def test_two_studies_are_compared_in_settings_and_outcomes(tmp_path: Path) -> No
         return Study(*frames, whole.broken.iloc[:0])
 
     one, other = named("one"), named(f"two {EVIL}", **{"training.optimizer": "adam"})
+    for part, losses in ((one, [0.1, 0.2, 0.1, 0.2]), (other, [0.3, 0.4, 0.15, 0.9])):
+        part.runs["final_loss"] = losses
     rows = other.gradients["init.gain"] == 0.5
     changed = other.runs.assign(
         verdict=other.runs["verdict"].where(other.runs["init.gain"] != 0.5, "exploding")
@@ -314,13 +392,31 @@ def test_two_studies_are_compared_in_settings_and_outcomes(tmp_path: Path) -> No
     assert found is not None
     assert found.settings.rows == [["training.optimizer", "sgd", "adam"]]
     assert found.came_out == (
-        "Of the 2 settings that all of them have, the gradient's verdict differs in 1."
+        "Of the 2 settings that both have, some give another result: gradient at update 0 in 1 and "
+        "final loss in 1."
     )
     assert [row[0] for row in found.outcomes.rows] == ["0.5", "2"]  # what differs first
-    assert found.outcomes.rows[0][1:3] == ["vanishing for both seeds", "exploding for both seeds"]
+    [first, _] = found.outcomes.rows
+    assert first[1:3] == ["vanishing for both seeds", "exploding for both seeds"]
+    place = found.outcomes.headings.index("final loss: one")
+    assert first[place : place + 2] == ["0.15 (0.1 to 0.2)", "0.35 (0.3 to 0.4)"]
+    assert found.outcomes.headings[-2:] == ["status: one", f"status: two {EVIL}"]
     page = report.write(both, tmp_path, dpi=40).read_text("utf-8")
     assert "What differs" in page
     assert EVIL not in page
+
+
+def test_values_are_compared_in_the_order_of_numbers_and_seeds_by_their_words() -> None:
+    few, more = (
+        study(("tanh",), gains, (10,), seeds, (0,)).runs.assign(study=name)
+        for name, gains, seeds in (("few", (2.0, 10.0), 2), ("more", (0.5, 2.0, 10.0), 3))
+    )
+    found = compare(pd.concat([few, more], ignore_index=True))
+    assert found is not None
+    assert found.settings.rows == [["init.gain", "2 and 10", "0.5, 2 and 10"]]
+    assert "few has 2 seeds and more has 3 seeds. 1 setting is in one of them alone" in found.said
+    # All of two seeds, all of three: the same word.
+    assert found.came_out == "Of the 2 settings that both have, none gives another result."
 
 
 def test_one_study_is_compared_with_nothing() -> None:

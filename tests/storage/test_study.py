@@ -6,6 +6,7 @@ import pytest
 
 from rnn_exp.fields import SettingError
 from rnn_exp.storage.study import StudyPage, compared, study_of
+from rnn_exp.storage.walk import study_names
 
 COURSE = "Is ∂h_T/∂h_{T-n} the product of σ'(z_t) w over n steps, and does w > 1 make it explode?"
 
@@ -25,7 +26,7 @@ def test_a_folder_says_what_its_study_declared(tmp_path):
 
 def test_a_folder_of_before_has_the_declaration_of_the_study_that_its_command_names(tmp_path):
     found = said(tmp_path / "a", command="rnn-exp study=course hydra.sweep.dir=a")
-    assert found.page == StudyPage(COURSE, ("course",))
+    assert found.page == StudyPage(COURSE, ("course",), ("course",))
     assert said(tmp_path / "a", command="rnn-exp study=nothing").page == StudyPage()
     assert said(tmp_path / "a", command="rnn-exp my_study=course").page == StudyPage()
 
@@ -52,6 +53,19 @@ def test_a_folder_without_a_list_of_runs_says_nothing(tmp_path):
     assert study_of(tmp_path).page == StudyPage()
 
 
+def test_a_single_run_says_its_command_and_the_day_of_its_log(tmp_path):
+    run = tmp_path / "sweep" / "run"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text('{"command": "rnn-exp seed=3"}')
+    assert (study_of(run).command, study_of(run).day) == ("rnn-exp seed=3", "")
+    said(tmp_path / "sweep", begun=1.6e9, command="rnn-exp -m seed=3,4")
+    assert study_of(run).day == "2020-09-13"
+    (run / "run.log").write_text("[2026-11-26 18:26:43,475][rnn_exp][INFO] - rnn-exp seed=3\n")
+    assert study_of(run).day == "2026-11-26"
+    (run / "run.log").write_bytes(b"\xff\x00 nothing")
+    assert study_of(run).day == "2020-09-13"
+
+
 def test_a_question_is_one_line_and_figures_are_names():
     for question in ("two\nlines", "", "x" * 301, "${seed}"):
         with pytest.raises(SettingError, match=r"page\.question"):
@@ -61,6 +75,21 @@ def test_a_question_is_one_line_and_figures_are_names():
             StudyPage.of({"figures": figures})
 
 
+def test_a_page_of_before_is_answered_as_the_study_that_it_is_of(tmp_path):
+    of_before = {"question": COURSE, "figures": ["course"]}
+    command = "rnn-exp study=course"
+    assert said(tmp_path / "a", command=command, page=of_before).page.answer == ("course",)
+    fewer = of_before | {"figures": ["decay"]}
+    assert said(tmp_path / "c", command=command, page=fewer).page.answer == ("course",)
+    own = of_before | {"question": "Why?"}
+    assert said(tmp_path / "b", command=command, page=own).page == StudyPage("Why?", ("course",))
+
+
 def test_studies_that_are_compared_are_named_in_the_question(tmp_path):
-    both = compared([said(tmp_path / name, command="rnn-exp") for name in ("one", "other")])
-    assert both.page.question == "What differs between one and other?"
+    folders = [tmp_path / name for name in ("x/depth", "y/depth", "y/width")]
+    assert study_names(folders) == ["x/depth", "y/depth", "y/width"]
+    assert study_names(folders[1:]) == ["depth", "width"]
+    assert study_names([folders[0], folders[0]]) == ["depth", "depth"]
+    both = compared(study_names(folders[:2]))
+    assert both.page.question == "What differs between x/depth and y/depth?"
+    assert compared(["x" * 150, "y" * 150]).page.question == "What differs between 2 studies?"

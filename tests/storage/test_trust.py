@@ -117,22 +117,27 @@ def test_a_hostile_folder_is_listed_and_harms_no_other(good, tmp_path, name):
     assert set(results.gradients["run"]) == {"good"}
 
 
-def test_a_folder_of_broken_runs_is_one_line_of_the_report_and_nothing_is_written(
+def test_of_broken_runs_each_is_a_line_of_the_report_and_nothing_is_written(
     good, tmp_path, monkeypatch, capsys
 ):
     study = tmp_path / "study"
-    shutil.copytree(good, study / "bad")
-    (study / "bad" / "run.json").write_text("{")
+    for name in ("bad", "worse"):
+        shutil.copytree(good, study / name)
+        (study / name / "run.json").write_text("{")
     monkeypatch.setattr(sys, "argv", ["rnn-exp-report", str(study)])
 
     with pytest.raises(SystemExit) as left:
         report()
 
-    assert left.value.code.startswith(
-        f"rnn-exp-report: none of 1 runs in {study} can be read; bad:"
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[2].split(" cannot be read: ")[0] for line in told] == [
+        " bad",
+        " worse",
+    ]
+    assert left.value.code == (
+        f"rnn-exp-report: none of the 2 runs in {study} can be read: nothing is written"
     )
-    assert "\n" not in left.value.code
-    assert [path.name for path in study.iterdir()] == ["bad"]
+    assert sorted(path.name for path in study.iterdir()) == ["bad", "worse"]
 
 
 def test_no_escape_of_a_folder_name_reaches_the_terminal(tmp_path, monkeypatch, capsys):

@@ -25,6 +25,7 @@ __all__ = [
     "cases",
     "column_rows",
     "mean_rate",
+    "numbered_carrier_rows",
     "settled_rates",
     "theory_changes",
     "verdict_words",
@@ -37,6 +38,7 @@ BANDS: Final = "Line: median over seeds; band: lowest to highest seed."
 
 _ROWS: Final = ["run", "update", "time", "lag"]
 _PREDICTED: Final = "log10_predicted"
+_TEXTS: Final = {"run": str, "status": object}
 _COLUMNS: Final = [*_ROWS, "log10_norm", "status", _PREDICTED]
 _NUMBERS: Final = (
     "decay_rate",
@@ -88,7 +90,7 @@ def column_rows(
         return pd.DataFrame(columns=_COLUMNS[:-1])
     wanted = [name for name in (column, status) if name in there]
     rows = tables.gradient_rows([*_ROWS, *wanted], runs=runs, updates=updates, layer=-1)
-    rows = _with_norms(rows, rows[column].to_numpy(dtype=float), status)
+    rows = _with_norms(rows, rows[column].to_numpy(dtype=float), status).astype(_TEXTS)
     # A run without this column has no number in it; a zero has one, minus infinity.
     return rows[rows.groupby("run")["log10_norm"].transform("count") > 0]
 
@@ -122,6 +124,13 @@ def carrier_rows(tables: Tables, runs: Iterable[str], updates: Collection[int]) 
         Columns: run, update, time, lag, log10_norm (true at any magnitude), status (what training
         saw of it), log10_predicted (NaN where theory says nothing).
     """
+    return numbered_carrier_rows(tables, runs, updates).astype(_TEXTS)
+
+
+def numbered_carrier_rows(
+    tables: Tables, runs: Iterable[str], updates: Collection[int]
+) -> pd.DataFrame:
+    """Return what `carrier_rows` does, names and statuses by number: text takes time to make."""
     names, there = {str(run) for run in runs}, tables.gradient_columns
     said = tables.runs.reindex(columns=["run", "carrier"]).astype({"run": str})
     said = said[said["run"].isin(names)].assign(carrier=said["carrier"].astype(object).fillna(""))
@@ -130,9 +139,11 @@ def carrier_rows(tables: Tables, runs: Iterable[str], updates: Collection[int]) 
         for carrier, group in said.groupby("carrier", sort=False)
     ]
     whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS)
-    order = {name: place for place, name in enumerate(tables.runs["run"].astype(str))}
-    place = whole["run"].map(order).sort_values(kind="stable").index
-    return whole.loc[place].reset_index(drop=True)
+    order = list(dict.fromkeys(tables.runs["run"].astype(str)))
+    place = pd.Categorical(whole["run"], order).codes
+    if (np.diff(place) >= 0).all():
+        return whole
+    return whole.take(np.argsort(place, kind="stable")).reset_index(drop=True)
 
 
 def _rows(
@@ -154,11 +165,11 @@ def _rows(
 
 def _with_norms(rows: pd.DataFrame, norms: np.ndarray, status: str) -> pd.DataFrame:
     """Return rows with their norms and statuses; where a study has none they tell of the norms."""
-    said = rows.reindex(columns=[status]).iloc[:, 0].astype(object)
+    said = rows.reindex(columns=[status]).iloc[:, 0]
     missing = said.isna()
     if missing.any():
-        said = said.mask(missing, statuses(norms))
-    return rows[_ROWS].assign(log10_norm=norms, status=said).astype({"run": str})
+        said = said.astype(object).mask(missing, statuses(norms))
+    return rows[_ROWS].assign(log10_norm=norms, status=said)
 
 
 def cases(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 
 import matplotlib
 import matplotlib.colors
-import seaborn
 
 from rnn_exp.fields import SettingError
 from rnn_exp.program import printable
@@ -108,7 +107,7 @@ def style_of(file: Path) -> dict[str, object]:
         try:
             found[key] = matplotlib.rcParams.validate[key](value)
         except (ValueError, TypeError) as error:
-            said = " ".join(str(error).split())
+            said = f"what matplotlib takes for {key} ({file}: {' '.join(str(error).split())})"
             raise SettingError("style", printable(f"{key}: {value}"), said) from None
     return found
 
@@ -131,6 +130,8 @@ def ordered(count: int) -> list[str]:
     """Colours for an ordered setting: dark to light, the lightest with 3:1 on white."""
     # Equal steps of the ramp are equal steps of lightness, so that grey prints stay readable; its
     # last third is too light for a line on paper.
+    import seaborn  # a second to import, and not every figure has an order
+
     ramp = seaborn.color_palette("inferno", as_cmap=True)
     step = (_LIGHT - _DARK) / max(count - 1, 1)
     stops = [0.4] if count == 1 else [_DARK + step * i for i in range(count)]

@@ -46,12 +46,13 @@ const state = {
 const KEYS = ["update", "lag"];
 const CHOICES = { axis: ["lag", "t"], scale: ["log", "linear"], measure: Object.keys(MEASURES) };
 const NAMED = { lines: "lines", mapX: "right", mapY: "up" };
+const ALONE = "none";
 
 function written() {
   const parts = new URLSearchParams({ run: RUNS.name[state.run] });
   for (const key of KEYS) parts.set(key, state[key]);
   for (const key of Object.keys(CHOICES)) parts.set(key, state[key]);
-  for (const [key, name] of Object.entries(NAMED)) if (state[key] >= 0) parts.set(name, SETTINGS[state[key]].key);
+  for (const [key, name] of Object.entries(NAMED)) parts.set(name, state[key] < 0 ? ALONE : SETTINGS[state[key]].key);
   if (state.sort.column >= 0) parts.set("sort", `${state.sort.down ? "-" : ""}${COLUMNS[state.sort.column].name}`);
   if (state.filter) parts.set("filter", state.filter);
   return MARK + parts;
@@ -72,9 +73,10 @@ function read() {
   }
   for (const [key, name] of Object.entries(NAMED)) {
     const found = SETTINGS.findIndex((setting) => setting.key === parts.get(name));
-    if (found >= 0) state[key] = found;
-    else if (key === "lines") state[key] = -1;
+    if (key === "lines" ? found >= 0 || parts.get(name) === ALONE : byValues.includes(found)) state[key] = found;
   }
+  // One setting both ways would be a diagonal.
+  if (state.mapX === state.mapY && byValues.length > 1) state.mapY = byValues.find((k) => k !== state.mapX);
   const sort = parts.get("sort") || "";
   const down = sort.startsWith("-");
   state.sort = { column: COLUMNS.findIndex((column) => column.name === sort.slice(down ? 1 : 0)), down };
@@ -82,8 +84,10 @@ function read() {
   return true;
 }
 
-let waiting = 0;
+let [waiting, touched] = [0, false];
 function keep() {
+  // A page that is only read keeps its address: opened again, it begins at its top.
+  if (!touched) return;
   // Browsers limit how often an address may change: a slider that moves is one change.
   clearTimeout(waiting);
   waiting = setTimeout(() => history.replaceState(null, "", written()), 150);
@@ -225,16 +229,21 @@ function render() {
 
 function start() {
   byId("root").hidden = false;
+  byId("contents").hidden = false;
   byId("map-part").hidden = !byValues.length;
   byId("map-y").parentElement.hidden = byValues.length < 2;
-  const addressed = read();
+  touched = read();
   makeControls();
   makeTable(byId("table"), state);
   arrangeTable(state);
   render();
-  if (addressed) byId("root").scrollIntoView();
+  if (touched) byId("root").scrollIntoView();
+  for (const type of ["input", "change", "click"]) {
+    byId("root").addEventListener(type, () => { touched = true; }, { capture: true });
+  }
   window.addEventListener("hashchange", () => {
     if (read()) {
+      touched = true;
       arrangeTable(state);
       render();
     }

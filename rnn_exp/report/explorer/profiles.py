@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from rnn_exp.figures.parts.carrier import carrier_rows
+from rnn_exp.figures.parts.carrier import numbered_carrier_rows
 from rnn_exp.figures.parts.seeds import limit_updates
 from rnn_exp.figures.parts.selection import Tables
 from rnn_exp.schema import GRADIENT_STATUSES
@@ -97,7 +97,7 @@ def packed_profiles(tables: Tables) -> Profiles:
     found: dict[str, Packed] = {}
     thinned_lags = 0
     for names, updates in _chunks(kept):
-        for run, part in _by_run(carrier_rows(tables, names, updates)):
+        for run, part in _by_run(numbered_carrier_rows(tables, names, updates)):
             found[run], whole = _packed(part)
             thinned_lags += not whole
     order = [str(run) for run in tables.runs["run"] if str(run) in found]

@@ -56,17 +56,32 @@ function makeTable(holder, state) {
 const withRuns = ([verdict, ...others], runs) => [verdict, runs, ...others];
 
 function groupRow(runs, state) {
-  const cells = COLUMNS.map((column) => column.text(runs));
-  const seeds = runs.length > 1;
-  const toggle = seeds && html("button", {
-    type: "button", class: "seeds", "aria-expanded": "false", onclick: () => unfold(row, state),
-  }, `${runs.length} ${SEED < 0 ? "runs" : "seeds"}`);
-  const last = toggle || runButton(runs[0], state, "show");
-  const line = html("tr", {}, withRuns(cells.map((text) => html("td", {}, text)), html("td", {}, last)));
-  const text = [...cells, ...runs.map((run) => `${RUNS.name[run]} ${RUNS.end[run]} ${RUNS.note[run]}`)].join(" ");
-  const pairs = COLUMNS.map((column, k) => `${column.name}=${cells[k]}`.toLowerCase());
-  const row = { runs, pairs, line, toggle, below: null, text: text.toLowerCase(), keys: COLUMNS.map((column, k) => (column.key ? column.key(runs) : cells[k])) };
+  const row = { runs, seen: [], line: html("tr"), toggle: null, below: null };
+  fillRow(row, runs, state);
   return row;
+}
+
+// Show these runs of a setting: all of them, or those with the seeds that are wanted.
+function fillRow(row, seen, state) {
+  const open = row.toggle && row.toggle.getAttribute("aria-expanded") === "true";
+  const cells = COLUMNS.map((column) => column.text(seen));
+  row.seen = seen;
+  row.below = null;
+  row.toggle = seen.length > 1 && html("button", {
+    type: "button", class: "seeds", "aria-expanded": "false", onclick: () => unfold(row, state),
+  }, `${seen.length} ${SEED < 0 ? "runs" : "seeds"}`);
+  row.line.replaceChildren(...labelled(cells, row.toggle || runButton(seen[0], state, "show")));
+  row.text = [...cells, ...seen.map((run) => `${RUNS.name[run]} ${RUNS.end[run]} ${RUNS.note[run]}`)].join(" ").toLowerCase();
+  row.pairs = COLUMNS.map((column, k) => `${column.name}=${cells[k]}`.toLowerCase());
+  row.keys = COLUMNS.map((column, k) => (column.key ? column.key(seen) : cells[k]));
+  row.line.classList.toggle("chosen", seen.includes(state.run));
+  if (open && row.toggle) unfold(row, state);
+}
+
+// The cells of a row, each with the name of its column: a narrow screen shows it beside the value.
+function labelled(cells, button) {
+  const named = cells.map((text, k) => html("td", { "data-label": text && COLUMNS[k].name }, text));
+  return withRuns(named, html("td", {}, button));
 }
 
 function runButton(run, state, text) {
@@ -80,10 +95,10 @@ function runButton(run, state, text) {
 function unfold(row, state, open = row.toggle.getAttribute("aria-expanded") === "false") {
   row.toggle.setAttribute("aria-expanded", String(open));
   if (open && !row.below) {
-    row.below = row.runs.map((run) => {
-      const cells = COLUMNS.map((column) => html("td", {}, OTHERS.some((k) => SETTINGS[k].key === column.name) ? "" : column.text([run])));
+    row.below = row.seen.map((run) => {
+      const cells = COLUMNS.map((column) => (OTHERS.some((k) => SETTINGS[k].key === column.name) ? "" : column.text([run])));
       const name = SEED < 0 ? RUNS.name[run] : `seed ${valueOf(run, SEED)}`;
-      return html("tr", { class: "seed" }, withRuns(cells, html("td", {}, runButton(run, state, name))));
+      return html("tr", { class: "seed" }, labelled(cells, runButton(run, state, name)));
     });
     row.line.after(...row.below);
   }
@@ -102,20 +117,32 @@ function fits(row, word) {
   return row.pairs.some((pair) => pair === word || pair.endsWith(`.${word}`));
 }
 
+// The runs of a setting whose seeds are all wanted; every run where no seed is named.
+function seenOf(runs, seeds) {
+  return runs.filter((run) => seeds.every((word) => word.split(",").includes(valueOf(run, SEED))));
+}
+
 // Sort and filter as the state says, and say how many rows are left.
 function arrangeTable(state) {
   const { column, down } = state.sort;
-  const wanted = state.filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = state.filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const seeds = SEED < 0 ? [] : words.filter((word) => word.startsWith("seed=")).map((word) => word.slice(5));
+  const wanted = words.filter((word) => SEED < 0 || !word.startsWith("seed="));
+  for (const row of table.rows) {
+    const seen = seenOf(row.runs, seeds);
+    if (seen.length && seen.join() !== row.seen.join()) fillRow(row, seen, state);
+    row.none = !seen.length;
+  }
   if (column >= 0) {
     table.rows.sort((a, b) => {
       const [x, y] = [a.keys[column], b.keys[column]];
       return x === null || y === null ? compare(x, y) : (down ? -1 : 1) * compare(x, y);
     });
   }
-  let shown = 0;
+  let [shown, runs] = [0, 0];
   for (const row of table.rows) {
-    row.line.hidden = !wanted.every((word) => fits(row, word));
-    shown += row.line.hidden ? 0 : 1;
+    row.line.hidden = row.none || !wanted.every((word) => fits(row, word));
+    if (!row.line.hidden) [shown, runs] = [shown + 1, runs + row.seen.length];
     if (row.below) unfold(row, state, row.toggle.getAttribute("aria-expanded") === "true");
   }
   table.body.replaceChildren(...table.rows.flatMap((row) => [row.line, ...(row.below || [])]));
@@ -124,13 +151,13 @@ function arrangeTable(state) {
     else head.removeAttribute("aria-sort");
   });
   const noun = GROUPS.length === 1 ? "setting" : "settings";
-  byId("count").textContent = `${shown} of ${GROUPS.length} ${noun} (${COUNT} ${COUNT === 1 ? "run" : "runs"})`;
+  byId("count").textContent = `${shown} of ${GROUPS.length} ${noun} (${runs} of ${COUNT} ${COUNT === 1 ? "run" : "runs"})`;
 }
 
 // Mark the row and the button of the chosen run.
 function markTable(state) {
   for (const row of table.rows) {
-    row.line.classList.toggle("chosen", row.runs.includes(state.run));
+    row.line.classList.toggle("chosen", row.seen.includes(state.run));
     for (const line of [row.line, ...(row.below || [])]) {
       const button = line.querySelector("button.show");
       if (button) button.setAttribute("aria-pressed", String(Number(button.dataset.run) === state.run));

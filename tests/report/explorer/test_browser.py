@@ -284,11 +284,39 @@ def test_the_filter_leaves_rows_that_have_all_words(opened: Opened) -> None:
     opened.part("filter").fill("tanh length=30")
     rows = opened.rows()
     assert {(row[2], row[3]) for row in rows} == {("30", "tanh")}
-    assert opened.text("count") == "3 of 12 settings (24 runs)"
+    assert opened.text("count") == "3 of 12 settings (6 of 24 runs)"
     opened.part("filter").fill("backward")
     assert len(opened.rows()) == 1
     opened.part("filter").fill("")
     assert len(opened.rows()) == 12
+
+
+def test_the_table_shows_the_seeds_alone_that_are_named(opened: Opened, tables: Study) -> None:
+    place = opened.part("table").locator("th").all_text_contents().index("change")
+    opened.part("filter").fill("tanh seed=1 gain=2 length=30")
+    [row] = opened.rows()
+    [change] = tables.runs.loc[tables.runs["run"] == ENDED, "log10_change"]
+    assert row[1] == "show"
+    assert row[place] == magnitude(change)
+    assert opened.text("count") == "1 of 12 settings (1 of 24 runs)"
+    opened.part("filter").fill("seed=0,1")
+    assert opened.text("count") == "12 of 12 settings (24 of 24 runs)"
+    opened.part("filter").fill("seed=7")
+    assert opened.rows() == []
+
+
+def test_on_a_phone_each_value_of_a_row_is_named(browser: Any, address: str) -> None:
+    window = Opened(browser, address, viewport={"width": 390, "height": 800})
+    named = "e => getComputedStyle(e, '::before').content"
+    cells = window.part("table").locator("tbody tr").first.locator("td")
+    assert cells.nth(0).evaluate(named).startswith('"gradient')
+    static = window.page.locator("#table-settings tbody tr").first.locator("td")
+    assert static.nth(2).evaluate(named) == '"task.length: "'
+    rights = window.page.eval_on_selector_all(
+        ".rows td", "cells => cells.map(cell => cell.getBoundingClientRect().right)"
+    )
+    assert max(rights) <= 390
+    window.context.close()
 
 
 def test_the_seeds_of_a_setting_unfold_and_are_chosen(opened: Opened) -> None:
@@ -361,6 +389,25 @@ def test_the_address_keeps_what_is_seen_and_brings_it_back(
     assert again.rows() == opened.rows()
     assert again.said == []
     again.context.close()
+
+
+def test_a_page_that_is_only_looked_at_keeps_its_address(opened: Opened) -> None:
+    assert opened.kept() == {}
+
+
+def test_an_address_of_a_map_that_cannot_be_is_corrected(browser: Any, address: str) -> None:
+    same = "right=init.gain&up=init.gain"
+    window = Opened(browser, address, f"#explorer&{same}")
+    kept = window.kept()
+    assert kept["right"] != kept["up"]
+    assert kept["right"] == "init.gain"
+    window.context.close()
+    window = Opened(browser, address, "#explorer&right=seed&up=seed&lines=none")
+    kept = window.kept()
+    assert "seed" not in {kept["right"], kept["up"]}
+    assert kept["lines"] == "none"
+    assert window.part("map-x").input_value() != ""
+    window.context.close()
 
 
 @pytest.mark.parametrize(
