@@ -251,7 +251,7 @@ def _results(outcome: Outcome) -> dict[str, Any]:
         "prediction": {
             "drive": _finite_or_none(theory.prediction.drive),
             "decay_rate": theory.rate,
-            "bound": _finite_or_none(theory.prediction.bound),
+            "bound": _finite_or_none(theory.bound),
         },
     }
 
