@@ -17,7 +17,7 @@ from rnn_exp.program import conf_folder
 from rnn_exp.registry.loading import NO_PLUGINS
 from rnn_exp.registry.packages import installed
 
-__all__ = ["CATALOGUE", "quick_lines", "words_of_keys"]
+__all__ = ["CATALOGUE", "quick_lines", "settings_of_files", "words_of_keys"]
 
 CATALOGUE: Final = Path(__file__).parent / "choices.json"
 """The words that each setting can be: by key, and by the choice of its group (or "")."""
@@ -50,7 +50,7 @@ def quick_lines(words: Sequence[str], line: str) -> list[str] | None:
 def _help() -> list[str]:
     import yaml
 
-    settings, own = _settings({})
+    settings, own = settings_of_files({})
     text = yaml.safe_dump(settings, default_flow_style=False, allow_unicode=True, sort_keys=False)
     groups = "".join(f"{group}: {', '.join(names)}\n" for group, names in _groups().items())
     said = own["help"]["template"]
@@ -81,7 +81,7 @@ def _completions(line: str) -> list[str] | None:
     chosen = dict(word.split("=", 1) for word in typed if word.partition("=")[0] in groups)
     if any(name not in groups[group] for group, name in chosen.items()):
         return None
-    return _keys(last, _settings(chosen)[0], list(groups))
+    return _keys(last, settings_of_files(chosen)[0], list(groups))
 
 
 def _keys(last: str, settings: Mapping[str, Any], groups: Sequence[str]) -> list[str] | None:
@@ -127,7 +127,7 @@ def _groups() -> dict[str, list[str]]:
     }
 
 
-def _settings(chosen: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def settings_of_files(chosen: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of a run with some choices of groups, and Hydra's own."""
     conf = conf_folder()
     own = _read(conf / "config.yaml")
