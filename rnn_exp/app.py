@@ -19,12 +19,17 @@ def main() -> None:
             130 if it was stopped.
     """
     interrupts.begin(_NAME)
+    import os
     import sys
 
-    from rnn_exp._hydra.help import help_lines
+    from rnn_exp._hydra.quick import quick_lines
 
     try:
-        lines = help_lines(sys.argv[1:])
+        lines = quick_lines(sys.argv[1:], os.environ.get("COMP_LINE", ""))
+        if lines is None:
+            from rnn_exp._hydra.help import help_lines
+
+            lines = help_lines(sys.argv[1:])
     except ValueError as error:  # a file of users that cannot be used
         from rnn_exp.program import leave
 

@@ -24,9 +24,14 @@ from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
 from rnn_exp.sweeps import process
 from rnn_exp.tasks import Adding, TaskLoss
+from rnn_exp.theory.edge import initial_weights
+from rnn_exp.training.batch import RunBatch
 from rnn_exp.training.columns import profile
+from rnn_exp.training.loop import find_divergences
 from rnn_exp.training.optimizers import OPTIMIZERS
-from rnn_exp.training.settings import Training
+from rnn_exp.training.recorder import Recorder, of_step
+from rnn_exp.training.run import Run
+from rnn_exp.training.settings import Recording, Training
 
 Update = Callable[[], object]
 _UPDATES_A_ROUND = 5
@@ -126,6 +131,32 @@ def cell_update(T: int, B: int, H: int) -> Update:
     return update
 
 
+def training_update(T: int, B: int, H: int, runs: int, *, recorded: bool) -> Update:
+    """Return an update as training makes it, with every column but the spectrum, or none."""
+    training, recording = Training(10**6, B, learning_rate=1e-4), Recording(1, spectrum_every=0)
+    network = Network(hidden_size=H)
+    members = [
+        Run(Adding(T), network, Gaussian(0.9), training, recording, seed=seed)
+        for seed in range(runs)
+    ]
+    drawn = [initial_weights(run.network, run.init, run.task, run.seed) for run in members]
+    batch, recorder = RunBatch(members, Parameters.stack(drawn, torch.float32)), Recorder(members)
+
+    def update() -> object:
+        number, data = batch.begin(), batch.draw()
+        gradients = batch.gradients(data)
+        find_divergences(number, batch, data, gradients)
+        found = recorder.measure(max(1, number), batch, data, gradients) if recorded else {}
+        before = batch.packed() if recorded else None
+        batch.step(gradients)
+        if before is not None:
+            found |= of_step(before, batch.packed(), batch.runs, batch.runs)
+        batch.end()
+        return found
+
+    return update
+
+
 def paired(ours: Update, theirs: Update, seconds: float) -> tuple[float, float, float]:
     """Return the median milliseconds of both, and the median of the paired ratios."""
     for update in (ours, theirs):
@@ -191,6 +222,14 @@ def main() -> None:
         report(f"T=100 B=20 H=50, T norms / fused {cell}", 1.0, *paired(ours, theirs, s))
     mine, other, ratio = paired(own_update(100, 16, 32, runs=32), own_update(100, 16, 32), s)
     report("T=100 B=16 H=32, 32 runs, a run / 1 run", 0.5, mine / 32, other, ratio / 32)
+    for H in (32, 64, 128):
+        size = (100, 20, H, 8)
+        recorded, plain = (training_update(*size, recorded=which) for which in (True, False))
+        report(
+            f"T=100 B=20 H={H} in 8, all but spectrum / nothing",
+            1.5,
+            *paired(recorded, plain, s),
+        )
     if not chosen.quick:
         for H in (32, 50, 64, 128, 256):
             for T in (50, 100, 500):

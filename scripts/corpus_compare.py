@@ -154,6 +154,11 @@ def _renamed(text: str) -> str:
     return text
 
 
+def _new_key(key: str) -> str:
+    """Return a dotted key of the base with the new names in it."""
+    return ".".join(RENAMED.get(part, part) for part in key.split("."))
+
+
 def changes(old: Path, new: Path) -> list[Change]:
     """Return what differs between two files, the base's and HEAD's; nothing if all bytes agree."""
     if old.read_bytes() == new.read_bytes():
@@ -262,8 +267,9 @@ def _arrow(old: object, new: object) -> str:
 
 def _json(before: Path, after: Path) -> Iterator[Change]:
     """Tell of keys that were removed or have another value; new ones are no difference."""
-    old = dict(_flat(json.loads(_renamed(before.read_text("utf-8")))))
-    new = dict(_flat(json.loads(after.read_text("utf-8"))))
+    old, new = (dict(_flat(json.loads(file.read_text("utf-8")))) for file in (before, after))
+    # Keys alone: a sentence may have a word that was a name.
+    old = {key if key in new else _new_key(key): value for key, value in old.items()}
     for key in (key for key in new if key not in old):
         yield Change(f"key {key} added", weighs=False)
     for key, value in old.items():

@@ -49,7 +49,14 @@ INITS: Final[Options] = {
 LATER: Final = {
     *("uniform", "softsign", "hard_tanh", "leaky_relu", "elu", "gelu", "bias", "more"),
     *("momentum", "nesterov", "weight_decay", "rmsprop_alpha", "adam_beta1", "adam_beta2"),
-    *("schedule", "schedule_every", "schedule_factor", "warm_up", "jacobian_lags"),
+    *(
+        "schedule",
+        "schedule_every",
+        "schedule_factor",
+        "warm_up",
+        "jacobian_lags",
+        "spectrum_every",
+    ),
 }
 """What the commits of before do not know: no row has it, so that they can be compared with."""
 REMEDIES: Final[Options] = {

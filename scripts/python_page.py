@@ -1,10 +1,11 @@
-"""Write docs/python.md: every public name of the package, from its docstring.
+"""Write docs/python.md, every public name of the package from its docstring, and choices.json.
 
 python scripts/python_page.py
 """
 
 import dataclasses
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from types import ModuleType
 from typing import Any, Protocol
 
 import rnn_exp
+from rnn_exp._hydra.help import catalogue
+from rnn_exp._hydra.quick import CATALOGUE
 from rnn_exp.fields import allowed_of, as_typed
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
@@ -146,4 +149,5 @@ def _as_code(found: "re.Match[str]") -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
-    print(PAGE)
+    CATALOGUE.write_text(json.dumps(catalogue(), indent=1) + "\n", encoding="utf-8")
+    print(PAGE, CATALOGUE, sep="\n")

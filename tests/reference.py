@@ -90,6 +90,29 @@ def fractions_of(tensor):
     return [Fraction(v) ** 2 for v in tensor.flatten().tolist()]
 
 
+def of_product(left, right):
+    """Return log10 ‖Σ_b left_b right_bᵀ‖ and κ = Σ_b ‖left_b‖‖right_b‖ over that norm, exactly."""
+    from fractions import Fraction
+
+    rows, columns = (
+        [[Fraction(v) for v in row] for row in side.tolist()] for side in (left, right)
+    )
+    total = sum(
+        sum(row[i] * column[j] for row, column in zip(rows, columns, strict=True)) ** 2
+        for i in range(left.shape[1])
+        for j in range(right.shape[1])
+    )
+    if not total:
+        return -math.inf, math.nan
+    log10 = float(_log10_fraction(total)) / 2
+    most = sum(
+        10 ** (log10_norm(row) + log10_norm(column) - log10)
+        for row, column in zip(left, right, strict=True)
+        if row.any() and column.any()
+    )
+    return log10, most
+
+
 def _log10_fraction(value):
     import decimal
 

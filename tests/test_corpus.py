@@ -453,3 +453,16 @@ def test_what_is_not_there_is_refused_in_one_line(repository, capsys, words, tol
     assert printed.err.startswith("corpus.py: ")
     assert told in printed.err
     assert printed.err.count("\n") == 1
+
+
+def test_a_sentence_of_a_run_keeps_its_words_and_a_key_gets_its_new_name(tmp_path):
+    for name, said in (
+        ("base", {"rule": "measured. Rate: the ratio.", "theory": {"measured": 1}, "n": 1}),
+        ("head", {"rule": "measured. Rate: the ratio.", "theory": {"log10_measured": 1}, "n": 2}),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(json.dumps(said), encoding="utf-8")
+
+    found = corpus_compare.changes(tmp_path / "base/run.json", tmp_path / "head/run.json")
+
+    assert [change.what for change in found] == ["key n: other values"]

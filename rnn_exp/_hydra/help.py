@@ -20,7 +20,7 @@ from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.study import StudyPage
 from rnn_exp.words import versions_line
 
-__all__ = ["choices", "completions", "help_lines", "settings_lines"]
+__all__ = ["catalogue", "choices", "completions", "help_lines", "settings_lines"]
 
 _WIDTH = 100
 _LAUNCHER = "hydra.launcher"
@@ -142,6 +142,24 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
     ]
     options = [option for each in allowed if each is not None for option in each.options or ()]
     return list(dict.fromkeys(options)) or None
+
+
+def catalogue() -> dict[str, dict[str, list[str]]]:
+    """Return the words that each setting can be, by the choice of its group: `quick.CATALOGUE`."""
+    from rnn_exp.sweeps.pool import Pool
+    from rnn_exp.training.keys import groups
+
+    beside = {kind.__name__: kind for kind in _NOT_OF_A_RUN}
+    every: dict[str, Mapping[str, type]] = {"": beside, _LAUNCHER: {"": Pool}, **groups()}
+    found: dict[str, dict[str, list[str]]] = {}
+    for group, kinds in every.items():
+        for name, kind in kinds.items():
+            for field in dataclasses.fields(kind):
+                allowed = allowed_of(field)
+                if allowed is not None and allowed.options:
+                    key = f"{group}.{field.name}" if group else field.name
+                    found.setdefault(key, {})[name] = list(allowed.options)
+    return found
 
 
 def _fields(kind: type) -> dict[str, "dataclasses.Field[Any]"]:

@@ -27,6 +27,7 @@ from rnn_exp._hydra.grids import PAIRED, PARAMS
 from rnn_exp._hydra.hydra_settings import check_run, check_sweep
 from rnn_exp._hydra.refusals import GO_ON, RunError, refuse
 from rnn_exp._hydra.results import message_of, next_line, run_line
+from rnn_exp._hydra.there import known_to_be_there
 from rnn_exp.fields import SettingError
 from rnn_exp.program import printable
 from rnn_exp.sweeps import process
@@ -118,6 +119,12 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     Raises:
         SettingError, OSError, …: if the run is not possible, or its folder is not.
     """
+    check_run(config)
+    objective_from_config(config)
+    page_from_config(config)
+    tracking_from_config(config)
+    if (there := known_to_be_there(config)) is not None:
+        return there, True, False
     from rnn_exp.storage.writing import is_done, relabel
     from rnn_exp.sweeps.available import available
     from rnn_exp.theory.edge import initial_weights
@@ -125,13 +132,9 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     from rnn_exp.training.memory import refuse_too_large
     from rnn_exp.training.trials import refuse_wrong_parts
 
-    check_run(config)
     run = run_from_config(config)
     torch_device(run.device)
     checkpoint_seconds(config.hydra)
-    objective_from_config(config)
-    page_from_config(config)
-    tracking_from_config(config)
     folder = Path(config.hydra.run.dir)
     done = is_done(folder, run)
     if not done:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.norms import log10_norm, norm, norm_statuses
+from rnn_exp.networks.norms import log10_norm, log10_norm_of_product, norm, norm_statuses
 from rnn_exp.networks.scaled import LOG10_OF_2, Scaled
 from rnn_exp.probe.adjoints import ADJOINTS, Adjoint
 from rnn_exp.probe.backward import Direct, Totals, backward, rescaled_backward
@@ -28,7 +28,6 @@ from rnn_exp.schema import GRADIENT_STATUSES, status_of
 
 __all__ = ["Gradients", "Profile", "profiles_of", "states_of"]
 
-_MOST_NUMBERS: Final = 1 << 20
 _MARGIN: Final = 3.0  # decades above the smallest normal number, for norms are sums of many
 _WIDE_MARGIN: Final = 100.0  # likewise in float64, where what is made of norms has room below them
 _OK: Final = GRADIENT_STATUSES.index("ok")
@@ -264,9 +263,7 @@ def _log10_contributions(totals: Totals, previous: Tensor, lengths: Lengths) -> 
     if totals.exponents is not None:
         exponents = lengths.exponents_by_lag(totals.exponents)
         deltas, powers = Scaled(deltas, exponents).aligned()
-    steps = max(1, _MOST_NUMBERS // (deltas.shape[-1] * states.shape[-1]))
-    pieces = zip(torch.split(deltas, steps), torch.split(states, steps), strict=True)
-    norms = torch.cat([log10_norm(delta.mT @ state) for delta, state in pieces])
+    norms = log10_norm_of_product(deltas, states)
     return norms if powers is None else norms + powers * LOG10_OF_2
 
 

@@ -19,6 +19,7 @@ ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
         "init.readout_scale": 1.0,
         "network.bias": True,
         "recording.jacobian_lags": 0,
+        "recording.spectrum_every": None,
         "task.label": None,
         "task.lengths": "batch",
         "task.longest": None,

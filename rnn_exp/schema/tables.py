@@ -129,8 +129,19 @@ _UPDATES = Table(
         Column("grad_norm", "real", "1", "gradient norm over all parameters, before clipping"),
         Column("clipped", "truth", "", "whether the gradient was clipped, by norm or by value"),
         Column("recurrent_grad_norm", "real", "1", "norm of ∂L/∂W_hh of the top layer"),
-        Column("spectral_radius", "real", "1", "largest modulus of an eigenvalue of W_hh (top)"),
-        Column("largest_singular_value", "real", "1", "largest singular value of W_hh (top)"),
+        Column(
+            "spectral_radius",
+            "real",
+            "1",
+            "largest modulus of an eigenvalue of W_hh (top); NaN: recording.spectrum_every leaves "
+            "the update out",
+        ),
+        Column(
+            "largest_singular_value",
+            "real",
+            "1",
+            "largest singular value of W_hh (top); NaN: likewise, but never at update 0",
+        ),
         Column("omega", "real", "1", "the regulariser Ω of the top layer; NaN where it is unused"),
         Column(
             "weight_change", "real", "1", "‖W_hh − W_0‖ / ‖W_0‖ of the top layer, W_0 at the start"

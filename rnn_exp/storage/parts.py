@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,7 +21,7 @@ from rnn_exp.storage.hashes import Entry, damage, entry_of
 if TYPE_CHECKING:  # loading, which reads parts, needs no torch
     from rnn_exp.training.outcome import Tables
 
-__all__ = ["ROWS_OF_A_GROUP", "ROWS_OF_A_PART", "Part", "Parts", "write_table"]
+__all__ = ["ROWS_OF_A_GROUP", "ROWS_OF_A_PART", "Part", "Parts", "arrow_table", "write_table"]
 
 ROWS_OF_A_PART: Final = 1 << 15
 """Rows of the table of gradients from which on a part grows no further."""
@@ -113,7 +114,9 @@ class Parts:
             pieces = [
                 _read(part.path(self.folder, name), part.entries.get(name)) for part in before
             ]
-            table = pa.concat_tables([*pieces, *(pa.table(each[name]) for each in self._waiting)])
+            table = pa.concat_tables(
+                [*pieces, *(arrow_table(each[name]) for each in self._waiting)]
+            )
             path = part.path(self.folder, name)
             _write(path, [table])
             part.entries[name] = entry_of(path)
@@ -131,7 +134,7 @@ class Parts:
             if table == name:
                 yield _read(path, entry)
         for tables in self._waiting:
-            yield pa.table(tables[name])
+            yield arrow_table(tables[name])
 
     def damage(self) -> str | None:
         """Say which part is not as it was written; None: all are."""
@@ -157,6 +160,31 @@ def _read(path: Path, entry: object) -> pa.Table:
     if wrong := damage(path, entry):
         raise OSError(f"{path}: {wrong}")
     return pq.read_table(path, use_threads=False, page_checksum_verification=True)
+
+
+def arrow_table(columns: Mapping[str, np.ndarray]) -> pa.Table:
+    """Return a table as arrow has it.
+
+    `pyarrow.table` would import pandas, which takes longer than a small run does.
+
+    Args:
+        columns: numbers, truths or words by name.
+    """
+    return pa.table({name: _arrow(np.ascontiguousarray(own)) for name, own in columns.items()})
+
+
+def _arrow(values: np.ndarray) -> pa.Array:
+    kind, count = values.dtype.kind, len(values)
+    if kind == "U":
+        ends = np.concatenate([[0], np.cumsum(np.char.str_len(values), dtype=np.int64)])
+        offsets, text = ends.astype(np.int32), "".join(values.tolist())
+        if not text.isascii():
+            raise ValueError("words of a table are ASCII: a letter is a byte")
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text.encode())]
+        return pa.Array.from_buffers(pa.string(), count, buffers)
+    bits = np.packbits(values, bitorder="little") if kind == "b" else values
+    stored = pa.bool_() if kind == "b" else pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(stored, count, [None, pa.py_buffer(bits)])
 
 
 def write_table(path: Path, pieces: Iterable[pa.Table]) -> None:

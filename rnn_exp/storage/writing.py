@@ -29,7 +29,7 @@ from rnn_exp.schema import DONE, FORMAT, HASHES_SINCE, RUN_JSON, TABLES, WEIGHTS
 from rnn_exp.storage.files import LOCK_SECONDS, held, put_aside, replace_bytes
 from rnn_exp.storage.hashes import damage, entry_of, is_unbroken, sealed
 from rnn_exp.storage.labels import described, relabelled, with_label
-from rnn_exp.storage.parts import Parts, write_table
+from rnn_exp.storage.parts import Parts, arrow_table, write_table
 from rnn_exp.storage.trust import read_json
 from rnn_exp.training.devices import resolve_auto
 from rnn_exp.training.outcome import Outcome, in_words
@@ -113,7 +113,7 @@ def write(
     for name in tables_of(outcome.run.settings()):
         earlier = parts.pieces(name) if parts is not None else ()
         table = TABLES[name].file
-        write_table(folder / table, itertools.chain(earlier, [pa.table(outcome.tables[name])]))
+        write_table(folder / table, itertools.chain(earlier, [arrow_table(outcome.tables[name])]))
         files.append(table)
     weights = {name: tensor.cpu().contiguous() for name, tensor in outcome.weights.items()}
     replace_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
@@ -251,7 +251,7 @@ def _results(outcome: Outcome) -> dict[str, Any]:
         "prediction": {
             "drive": _finite_or_none(theory.prediction.drive),
             "decay_rate": theory.rate,
-            "bound": _finite_or_none(theory.prediction.bound),
+            "bound": _finite_or_none(theory.bound),
         },
     }
 

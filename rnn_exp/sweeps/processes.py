@@ -29,8 +29,8 @@ __all__ = ["NoProcess", "ProcessEnded", "Processes"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# What every worker needs, soon or, as the two last, at its end: they import it once for all.
-_IMPORTED = ["rnn_exp.sweeps.worker", "scipy.special", "pyarrow.pandas_compat"]
+# What every worker needs, soon or, as the last, at its end: they import it once for all.
+_IMPORTED = ["rnn_exp.sweeps.worker", "scipy.special"]
 _MOST_STARTS = 10  # how often a process is started, one time after the other, before it is given up
 _SECONDS_BETWEEN_STARTS = 0.2
 _SECONDS_TO_END = 1.0  # until how a process ended is known

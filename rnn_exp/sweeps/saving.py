@@ -9,9 +9,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from rnn_exp.recordings.curves import curves_of
 from rnn_exp.recordings.trackers import Tracker
 from rnn_exp.schema import tables_of
 from rnn_exp.storage import checkpoint, unfinished, writing
@@ -232,6 +229,10 @@ class _Curves:
         updates = tables["updates"]
         if run not in self._trackers or updates["update"][-1] < self._next[run]:
             return
+        import pandas as pd  # here: a worker without trackers does without it
+
+        from rnn_exp.recordings.curves import curves_of
+
         gradients = pd.DataFrame(tables["gradients"])
         for place, number in enumerate(map(int, updates["update"])):
             if number < self._next[run]:

@@ -60,7 +60,9 @@ def train_assignment(
             on_update()
 
     with _ONE_CHUNK_AT_A_TIME, closing(heartbeat):
-        return train_jobs(jobs, write_heartbeat, assignment.checkpoint_seconds)
+        results = train_jobs(jobs, write_heartbeat, assignment.checkpoint_seconds)
+        process.return_memory()
+        return results
 
 
 def train_jobs(

@@ -9,7 +9,6 @@ import dataclasses
 import math
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from rnn_exp.networks.inits import Init
@@ -41,9 +40,6 @@ class Prediction:
     Args:
         drive: s², the mean square of what inputs and biases give a unit of the top layer.
         rate: the asymptotic factor a step back in time; None: no theory holds.
-        bound: the largest factor that a step back can have where only the last step has a direct
-            part (below 1 it is sufficient for vanishing, above 1 only necessary for exploding);
-            None: no such bound is known.
         form: which theory it is, ``mean field`` or ``two-time``; None: none holds.
         because: every premise that fails, in one clause; None: none does.
         log10_steps: log10 of the factors of the steps back from the last, as far as theory speaks.
@@ -51,7 +47,6 @@ class Prediction:
 
     drive: float
     rate: float | None
-    bound: float | None
     form: str | None = None
     because: str | None = None
     log10_steps: tuple[float, ...] = ()
@@ -76,7 +71,7 @@ class Prediction:
             As many numbers, or fewer: none beyond `lags`, and none at all where no theory holds.
 
         Example:
-            >>> Prediction(0.0, 0.1, None, "mean field", None, (-1.0, -1.0)).profile(9).tolist()
+            >>> Prediction(0.0, 0.1, "mean field", None, (-1.0, -1.0)).profile(9).tolist()
             [0.0, -1.0, -2.0]
         """
         if not self.holds:
@@ -98,7 +93,7 @@ def predict(
     """
     top, W = network.num_layers - 1, weights[network.top_weight]
     x = inputs_of_layer(network, task, seed, weights, top)
-    drive, bound = mean_drive(x, weights, top), _bound(network, W)
+    drive = mean_drive(x, weights, top)
     gains, (jacobian, finite) = (
         gains_of(network, init, W),
         jacobian_of_layer(network, x, weights, top),
@@ -111,7 +106,7 @@ def predict(
     if len(x) < 2 and not network.kind.is_plain:
         failed.append("its sequences have a single time step")
     if failed or jacobian is None or gains is None:
-        return Prediction(drive, None, bound, because="; ".join(failed))
+        return Prediction(drive, None, because="; ".join(failed))
     speaks_to = lags(network, jacobian, gains)
     if network.kind.is_plain:
         form, rate = "mean field", mean_field(network.activation, gains[0], drive).rate
@@ -123,22 +118,12 @@ def predict(
         form, rate = "two-time", rate_of(keep, pairs)
         steps = _differences(log_sizes(keep[:speaks_to], pairs[:speaks_to, :speaks_to]))
     if not math.isfinite(rate) or np.isnan(steps).any():
-        return Prediction(drive, None, bound, because="its states are too large to be resolved")
+        return Prediction(drive, None, because="its states are too large to be resolved")
     log10_steps = steps[:speaks_to] / math.log(10)
-    return Prediction(drive, rate, bound, form, log10_steps=tuple(log10_steps.tolist()))
+    return Prediction(drive, rate, form, log10_steps=tuple(log10_steps.tolist()))
 
 
 def _differences(sizes: Float[np.ndarray, " lag_and_one"]) -> Float[np.ndarray, " lag"]:
     """Return the steps between logarithms; what is 0 stays so."""
     gone = np.isneginf(sizes)
     return np.where(gone[1:], -math.inf, np.diff(np.where(gone, 0.0, sizes)))
-
-
-def _bound(network: Network, W: Tensor) -> float | None:
-    """Return the largest factor that a step back can have (`Cell.step_bound`)."""
-    cell = network.make_cell()
-    if cell.step_bound(1.0) is None:
-        return None
-    if not W.isfinite().all():
-        return math.inf
-    return cell.step_bound(float(torch.linalg.svdvals(W.double())[0]))

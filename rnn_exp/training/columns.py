@@ -21,7 +21,7 @@ without a floor (`networks.rescaled`).
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,7 +29,13 @@ from torch import Tensor
 from rnn_exp.networks.cells import Cell, LayerWeights, OwnContributions, Totals, Trace
 from rnn_exp.networks.ends import ByLag
 from rnn_exp.networks.gradients import Gradients
-from rnn_exp.networks.norms import log10_norm, norm, quick_log10_norm
+from rnn_exp.networks.norms import (
+    MOST_NUMBERS,
+    log10_norm,
+    log10_norm_of_product,
+    norm,
+    quick_log10_norm,
+)
 from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.networks.rescaled import LayerGradients
 from rnn_exp.networks.scaled import LOG10_OF_2
@@ -37,16 +43,11 @@ from rnn_exp.networks.truncation import SummedTotals
 from rnn_exp.shapes import Float
 
 __all__ = [
-    "MOST_NUMBERS",
-    "contributions",
     "log10_contributions",
     "profile",
     "rescaled_late",
     "rescaled_profile",
 ]
-
-MOST_NUMBERS: Final = 1 << 20
-"""Numbers of all C_t that are held at a time: they are many, and only norms are wanted."""
 
 
 class _Recurrent(NamedTuple):
@@ -235,11 +236,12 @@ def _rescaled_layer(
         own, part = layer.totals(start, stop), layer.trace.between(start, stop).double()
         if isinstance(cell, OwnContributions):
             added = _as_rows(cell.contributions(part, own, layer.weights, name))
+            of_added = quick_log10_norm(added)
         else:
-            added = contributions(part, cell.deltas(part, own))
+            of_added = log10_contributions(part, cell.deltas(part, own))
         piece = {
             "log10_total": _log10_scaled(own.total, own.exponents),
-            "log10_contribution": quick_log10_norm(added) + own.exponents * LOG10_OF_2,
+            "log10_contribution": of_added + own.exponents * LOG10_OF_2,
         }
         if own.memory is not None:
             piece["log10_memory"] = _log10_scaled(own.memory, own.exponents)
@@ -267,13 +269,6 @@ def _from_the_end(norms: Tensor, T: int) -> Tensor:
     return torch.nn.functional.pad(norms, (0, 0, T - len(norms), 0), value=-math.inf)
 
 
-def contributions(
-    trace: Trace, deltas: Float[Tensor, "time run batch gates_hidden"]
-) -> Float[Tensor, "time run gates_hidden hidden"]:
-    """Return C_t of every time step; their sum over time is ∂L/∂W_hh."""
-    return deltas.mT @ trace.previous_states
-
-
 def _as_rows(weights: Float[Tensor, "time run ..."]) -> Float[Tensor, "time run one k"]:
     """Return any parameter's gradient as a matrix of one row."""
     return weights.flatten(2).unsqueeze(2)
@@ -299,12 +294,4 @@ def log10_contributions(
     trace: Trace, deltas: Float[Tensor, "time run batch gates_hidden"]
 ) -> Float[Tensor, "time run"]:
     """Return log10 ‖C_t‖ (Frobenius) of every time step."""
-    T, R, _, G = deltas.shape
-    steps = max(1, MOST_NUMBERS // (R * G * trace.previous_states.shape[-1]))
-    # One place for all results, had before the first piece: small blocks of memory that are asked
-    # for between large ones keep those from being used again, and the heap grows with every step.
-    found = deltas.new_empty(T, R, dtype=torch.float64)
-    for start in range(0, T, steps):
-        part = trace.between(start, start + steps), deltas[start : start + steps]
-        found[start : start + steps] = log10_norm(contributions(*part))
-    return found
+    return log10_norm_of_product(deltas, trace.previous_states)

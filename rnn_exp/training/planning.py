@@ -91,8 +91,8 @@ def seconds(run: Run) -> float:
     H, L = run.network.hidden_size, run.network.num_layers
     units = H * run.network.kind.gates
     operations = T * L * B * units * (6 * (H + run.task.input_size) + _BESIDE)
-    recorded = 1 + run.training.updates // run.recording.every
-    return (run.training.updates * operations + recorded * _SPECTRUM * H**3) / _SPEED
+    spectra = run.recording.spectra(run.training.updates)
+    return (run.training.updates * operations + spectra * _SPECTRUM * H**3) / _SPEED
 
 
 def processes_for(runs: Iterable[Run], cores: int, memory: Memory | None = None) -> int:

@@ -22,7 +22,7 @@ from rnn_exp.training.columns import profile
 from rnn_exp.training.evaluation import score, test_sequences, test_task
 from rnn_exp.training.lost import with_statuses
 from rnn_exp.training.run import Run
-from rnn_exp.training.spectra import candidate_spectrum, exponents, singular_values
+from rnn_exp.training.spectra import exponents, sigma_max, singular_values, spectral_radius
 from rnn_exp.training.steps import rate_at
 
 __all__ = [
@@ -78,9 +78,10 @@ class Recorder:
             Jacobians.
         """
         network, found = batch.network, gradients.network
-        radius, largest = candidate_spectrum(batch.top_weight, network)
+        W, wants_spectrum = batch.top_weight, self._recording.spectrum_wanted(number, self._updates)
         of_recurrent = found.parameters[network.top_weight]
         unused = torch.full_like(found.loss, math.nan)
+        no_spectrum = unused.double()
         lags = (
             None if data.ends is None else ByLag(data.ends.to(found.loss.device), len(data.inputs))
         )
@@ -93,8 +94,11 @@ class Recorder:
             "grad_norm": gradients.norm,
             "clipped": batch.clipped(gradients),
             "recurrent_grad_norm": norm_of_parameter(of_recurrent),
-            "spectral_radius": radius,
-            "largest_singular_value": largest,
+            "spectral_radius": spectral_radius(W, network) if wants_spectrum else no_spectrum,
+            # At update 0 theory's bound is made of it.
+            "largest_singular_value": (
+                sigma_max(W, network) if wants_spectrum or not number else no_spectrum
+            ),
             "omega": gradients.penalties.get("omega", unused),
             "weight_change": batch.weight_change(),
             "learning_rate": torch.full_like(

@@ -168,18 +168,27 @@ class Recording:
         jacobian_lags: the largest k for which the singular values of ∂h_T/∂h_{T−k} are recorded, of
             the top layer and the first sequence, beside k = 1, 2, 4, … (0: none). Of a cell with a
             memory c they are of h and c side by side.
+        spectrum_every: updates from one spectrum of W_hh (spectral radius and largest singular
+            value) to the next, a multiple of ``every`` (null: at every recorded update; 0: never,
+            but for the largest singular value at update 0). Eigenvalues take n³ operations: of wide
+            networks they are most of what recording costs.
 
     Raises:
-        SettingError: if ``every`` is below 1, or one of the others below 0.
+        SettingError: if ``every`` is below 1, one of the others below 0, or ``spectrum_every`` no
+            multiple.
     """
 
     every: int = whole(10, least=1, short="record")
     exponents: int = whole(0)
     jacobian_lags: int = whole(0)
+    spectrum_every: int | None = whole(None)
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be."""
         check(self)
+        if (self.spectrum_every or 0) % self.every:
+            allowed = f"null, 0 or a multiple of every={self.every}: a spectrum is part of a row"
+            raise SettingError("spectrum_every", as_typed(self.spectrum_every), allowed)
 
     def refusals(self, network: Network, shortest: int) -> Iterator[Refusal]:
         """Yield what cannot be recorded of a run, with the reason.
@@ -214,6 +223,28 @@ class Recording:
     def wanted(self, update: int, updates: int) -> bool:
         """Say whether an update, by its number from 0, is recorded of so many."""
         return update % self.every == 0 or update == updates - 1
+
+    def spectrum_wanted(self, update: int, updates: int) -> bool:
+        """Say whether the spectrum of W_hh is part of what is recorded of an update.
+
+        Args:
+            update: its number, from 0; one that is recorded.
+            updates: how many there are.
+
+        Example:
+            >>> recording = Recording(every=10, spectrum_every=100)
+            >>> [number for number in range(0, 260, 10) if recording.spectrum_wanted(number, 251)]
+            [0, 100, 200, 250]
+        """
+        if not self.spectrum_every:
+            return self.spectrum_every is None
+        return update % self.spectrum_every == 0 or update == updates - 1
+
+    def spectra(self, updates: int) -> int:
+        """Return about how many spectra are recorded of so many updates."""
+        if self.spectrum_every == 0:
+            return 0
+        return 1 + updates // (self.spectrum_every or self.every)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
+from rnn_exp.networks.norms import largest_singular_value
 from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch
@@ -16,32 +17,47 @@ from rnn_exp.theory.directions import log10_singular_values, log10_singular_valu
 from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import RunBatch
 
-__all__ = ["candidate_spectrum", "exponents", "singular_values"]
+__all__ = ["exponents", "sigma_max", "singular_values", "spectral_radius"]
 
 
-def candidate_spectrum(
-    weight_hh: Float[Tensor, "run ..."], network: Network
-) -> tuple[Float[Tensor, " run"], Float[Tensor, " run"]]:
-    """Return the spectral radius and the largest singular value of W_hh.
+def spectral_radius(weight_hh: Float[Tensor, "run ..."], network: Network) -> Float[Tensor, " run"]:
+    """Return the largest modulus of an eigenvalue of W_hh.
 
-    Of a gated cell they are those of the block that makes the candidate for the new state. NaN: it
-    is not finite, or the cell has recurrent weights that are no such matrix.
+    Of a gated cell it is that of the block that makes the candidate for the new state. NaN: it is
+    not finite, or the cell has recurrent weights that are no such matrix.
 
     Args:
         weight_hh: of one layer.
         network: what the network is.
     """
+    return _of_candidate(weight_hh, network, _largest_modulus)
+
+
+def sigma_max(weight_hh: Float[Tensor, "run ..."], network: Network) -> Float[Tensor, " run"]:
+    """Return the largest singular value of W_hh, of the same block; NaN as in `spectral_radius`.
+
+    Args:
+        weight_hh: of one layer.
+        network: what the network is.
+    """
+    return _of_candidate(weight_hh, network, largest_singular_value)
+
+
+def _of_candidate(
+    weight_hh: Tensor, network: Network, measure: Callable[[Tensor], Tensor]
+) -> Float[Tensor, " run"]:
+    """Return what is measured of the block that makes the candidate, in float64."""
     if not network.kind.has_matrix:
-        none = weight_hh.new_full(weight_hh.shape[:1], math.nan, dtype=torch.float64)
-        return none, none
+        return weight_hh.new_full(weight_hh.shape[:1], math.nan, dtype=torch.float64)
     W = network.kind.candidate_block(weight_hh)
     sane = W.isfinite().all(-1).all(-1)
-    safe = torch.where(sane[:, None, None], W, 0.0).double()
+    found = measure(torch.where(sane[:, None, None], W, 0.0).double())
+    return torch.where(sane, found, torch.full_like(found, math.nan))
+
+
+def _largest_modulus(W: Float[Tensor, "run n n"]) -> Float[Tensor, " run"]:
     # Not abs(): that of complex numbers rounds the last few of a block in another way.
-    radius = torch.view_as_real(torch.linalg.eigvals(safe)).square().sum(-1).amax(-1).sqrt()
-    nothing = torch.full_like(sane, math.nan, dtype=torch.float64)
-    largest = torch.linalg.svdvals(safe)[:, 0]
-    return torch.where(sane, radius, nothing), torch.where(sane, largest, nothing)
+    return torch.view_as_real(torch.linalg.eigvals(W)).square().sum(-1).amax(-1).sqrt()
 
 
 def exponents(

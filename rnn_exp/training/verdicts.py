@@ -58,6 +58,9 @@ class Theory(NamedTuple):
         log10_profile: the predicted norm at lags 0, 1, … relative to lag 0; empty: no theory.
         log10_measured: the measured norm at the last of these lags, relative to lag 0.
         is_whole: whether theory speaks of every lag of the sequence.
+        bound: the largest factor that a step back can have where only the last step has a direct
+            part (below 1 it is sufficient for vanishing, above 1 only necessary for exploding),
+            from the largest singular value of that update; None: no such bound is known.
     """
 
     prediction: Prediction
@@ -65,6 +68,7 @@ class Theory(NamedTuple):
     log10_profile: np.ndarray
     log10_measured: float
     is_whole: bool
+    bound: float | None
 
     @property
     def holds(self) -> bool:
@@ -146,7 +150,9 @@ def theory_of(run: Run, prediction: Prediction, carrier: str, rows: Rows) -> The
     by_lag = rows[carrier][0, -1, :length][::-1]
     known = len(profile) > 1 and np.isfinite(by_lag[[0, len(profile) - 1]]).all()
     measured = float(by_lag[len(profile) - 1] - by_lag[0]) if known else math.nan
-    return Theory(prediction, because, profile, measured, is_whole=len(profile) == length)
+    bound = run.network.make_cell().step_bound(float(rows["largest_singular_value"][0]))
+    is_whole = len(profile) == length
+    return Theory(prediction, because, profile, measured, is_whole, bound)
 
 
 def _rate_in_words(summary: Summary) -> str:

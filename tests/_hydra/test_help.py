@@ -1,6 +1,7 @@
 """Help made from the code: every column, every setting, and the values a shell completes."""
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from importlib.metadata import version
 import pytest
 
 from rnn_exp import schema
-from rnn_exp._hydra.help import choices, completions, help_lines, settings_lines
+from rnn_exp._hydra.help import catalogue, choices, completions, help_lines, settings_lines
+from rnn_exp._hydra.quick import CATALOGUE, quick_lines, words_of_keys
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.networks.inits import INITS
 from rnn_exp.networks.network import CELLS
@@ -164,10 +166,8 @@ def test_choices_are_completed_without_hydra():
     assert printed == [f"network.cell={name}" for name in CELLS]
 
 
-def test_groups_are_completed_by_hydra_without_torch():
-    [printed] = without(["torch"], "-sc", "query=bash", COMP_LINE="rnn-exp init=")
-
-    assert printed.split() == sorted(f"init={name}" for name in INITS)
+def test_groups_are_completed_with_every_init():
+    assert quick_lines(QUERY, "rnn-exp init=") == sorted(f"init={name}" for name in INITS)
 
 
 def test_a_reader_that_has_enough_ends_the_list_quietly():
@@ -180,3 +180,70 @@ def test_a_reader_that_has_enough_ends_the_list_quietly():
     )
 
     assert done.stderr == ""
+
+
+QUERY = ["-sc", "query=bash"]
+LINES = [
+    "rnn-exp ",
+    "rnn-exp ta",
+    "rnn-exp task=co",
+    "rnn-exp task=copy task.",
+    "rnn-exp -m seed=1 network.",
+    "rnn-exp nothing",
+]
+
+
+def test_the_words_that_complete_at_once_are_those_of_the_registries():
+    assert json.loads(CATALOGUE.read_text()) == catalogue(), "python scripts/python_page.py"
+    for key in catalogue():
+        assert words_of_keys(key) == choices(key)
+    for task in TASKS:
+        typed = [f"task={task}"]
+        assert words_of_keys("task.convention", typed) == choices("task.convention", typed)
+
+
+def test_help_and_completion_are_what_hydra_says_and_import_neither_hydra_nor_torch():
+    program = f"""
+import contextlib, io, os, sys
+from rnn_exp import app
+
+def said(*words, line=""):
+    os.environ["COMP_LINE"], sys.argv[1:], out = line, words, io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        app.main()
+    return out.getvalue().split()
+
+quick = [said("--help"), *(said(*{QUERY}, line=line) for line in {LINES})]
+print([name for name in ("torch", "hydra", "omegaconf", "numpy", "pandas") if name in sys.modules])
+os.environ["RNN_EXP_PLUGINS"] = "1"
+import rnn_exp._hydra.quick
+rnn_exp._hydra.quick.quick_lines = lambda words, line: None
+for mine, words, line in zip(quick, [["--help"], *[{QUERY}] * 9], ["", *{LINES}]):
+    its = said(*words, line=line)
+    print(bool(mine or "nothing" in line) and mine == its or (line, mine, its))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["[]", *["True"] * (1 + len(LINES))], done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rnn-exp use=[mine.py] task=",
+        "rnn-exp study=decay task.",
+        "rnn-exp --config-dir own study=",
+        "rnn-exp hydra.laun",
+        "rnn-exp task=adding,co",
+        "rnn-exp task=mine task.",
+        "rnn-exp 'hydra.sweeper.params={",
+    ],
+)
+def test_what_files_of_users_or_hydra_have_a_part_in_is_left_to_hydra(line):
+    assert quick_lines(QUERY, line) is None
+
+
+def test_where_packages_bring_parts_of_their_own_nothing_is_answered_at_once(monkeypatch):
+    monkeypatch.setattr("rnn_exp._hydra.quick.installed", lambda: ["something"])
+    assert quick_lines(["--help"], "") is None
+    monkeypatch.setenv("RNN_EXP_PLUGINS", "0")
+    assert quick_lines(["--help"], "") is not None

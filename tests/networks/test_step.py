@@ -241,7 +241,8 @@ def test_norms_that_are_measured_a_piece_of_time_at_a_time_are_the_same(twins, n
         return {key: value for key, value in outcome.gradients.items() if key.startswith("log10")}
 
     whole = norms()
-    monkeypatch.setattr("rnn_exp.training.columns.MOST_NUMBERS", 64)
+    for module in ("networks.norms", "training.columns"):
+        monkeypatch.setattr(f"rnn_exp.{module}.MOST_NUMBERS", 64)
 
     for column, values in norms().items():
         np.testing.assert_allclose(values, whole[column], rtol=1e-12, err_msg=column)

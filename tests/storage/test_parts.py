@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ import rnn_exp
 from rnn_exp.networks.network import Network
 from rnn_exp.storage import checkpoint, unfinished
 from rnn_exp.storage import parts as parts_module
-from rnn_exp.storage.parts import Parts, write_table
+from rnn_exp.storage.parts import Parts, arrow_table, write_table
 from rnn_exp.sweeps import saving
 from rnn_exp.sweeps.jobs import Job
 from rnn_exp.sweeps.worker import train_jobs
@@ -169,3 +170,25 @@ def test_a_part_that_changed_on_disk_is_found_when_it_is_read(tmp_path):
     assert "was written" in parts.damage()
     with pytest.raises(OSError, match="changed after it was written"):
         list(parts.pieces("gradients"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([1.5, math.nan, -math.inf]),
+        np.arange(10)[::3],
+        np.array([True, False] * 9)[1:],
+        np.array(["ok", "underflow", ""]),
+        np.array([]),
+        np.array([], dtype="U9"),
+        np.array([], dtype=bool),
+    ],
+    ids=lambda values: f"{values.dtype} {len(values)}",
+)
+def test_a_table_is_to_the_byte_that_which_arrow_makes_itself(values, tmp_path):
+    mine, its = arrow_table({"x": values}), pa.table({"x": values})
+    mine.validate(full=True)
+    assert mine.schema == its.schema
+    for name, table in (("mine", mine), ("its", its)):
+        pq.write_table(table, tmp_path / name)
+    assert (tmp_path / "mine").read_bytes() == (tmp_path / "its").read_bytes()

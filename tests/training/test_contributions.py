@@ -3,14 +3,17 @@
 import math
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 
+from rnn_exp.networks import norms as module
 from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.network import Network
-from rnn_exp.training import columns as module
-from rnn_exp.training.columns import contributions, log10_contributions
+from rnn_exp.networks.norms import log10_norm_of_product
+from rnn_exp.training.columns import log10_contributions
+from tests import reference
 from tests.builders import asked_for, normal, random_network
 
 
@@ -44,10 +47,10 @@ def test_their_sum_over_time_is_the_gradient_of_the_recurrent_weights(
 ):
     found, deltas = found_of(sizes, num_layers, seed, activation, answers)
     for number, delta in enumerate(deltas):
-        summed = contributions(found.traces[number], delta).sum(0)
+        each = delta.mT @ found.traces[number].previous_states
         expected = found.parameters[f"weight_hh_l{number}"]
-        scale = float(contributions(found.traces[number], delta).abs().sum(0).max())
-        torch.testing.assert_close(summed, expected, rtol=1e-12, atol=1e-12 * scale)
+        scale = float(each.abs().sum(0).max())
+        torch.testing.assert_close(each.sum(0), expected, rtol=1e-12, atol=1e-12 * scale)
 
 
 @given(SIZES, st.integers(1, 2), st.sampled_from([1, 7, 1 << 20]), st.integers(0, 10**6))
@@ -71,6 +74,83 @@ def test_their_norms_equal_a_loop_however_many_are_held_at_a_time(sizes, num_lay
                     assert mine == -math.inf
                 else:
                     assert mine == pytest.approx(math.log10(expected), abs=1e-11)
+
+
+def sides(seed, B, G, H, dtype, size=1.0, rest=None):
+    """δ and h of one step; a rest: the last product takes the others away but for so much."""
+    left, right = normal(seed, B, G), normal(seed + 1, B, H)
+    if rest is not None:
+        left[-1], right[-1] = -left[0] * (1 + rest), right[0]
+        left[1:-1] *= rest
+    return (size * left).to(dtype), right.to(dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rest", [None, 1e-1, 1e-2, 1e-4, 1e-8, 0.0])
+@pytest.mark.parametrize(("size", "seed"), [(1e-30, 0), (1.0, 1), (1e30, 2)])
+def test_their_norms_are_exact_to_the_stated_bound_however_much_cancels(dtype, rest, size, seed):
+    """Against exact rational arithmetic: n κ² 2^-53 up to κ = 100, as if multiplied out beyond."""
+    left, right = sides(seed, 2 + seed, 16 + seed, 17, dtype, size, rest)
+    expected, kappa = reference.of_product(left, right)
+
+    found = float(log10_norm_of_product(left.unsqueeze(0), right.unsqueeze(0)))
+
+    if expected == -math.inf:
+        nothing = reference.log10_norm(left) + reference.log10_norm(right) - 14
+        assert found < (nothing if dtype == torch.float64 else -1e300)
+        return
+    bound = 20 * min(kappa, 101) ** 2 * 2**-53
+    if kappa > 99:
+        bound += torch.finfo(dtype).eps + 20 * kappa * 2**-53
+    assert abs(found - expected) * math.log(10) <= bound + 1e-15 * abs(expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "of_left", "of_right"),
+    [
+        (torch.float32, 1e-45, 1e-45),
+        (torch.float32, 3e38, 1e-38),
+        (torch.float64, 1e-300, 1e-300),
+        (torch.float64, 5e-324, 1.0),
+        (torch.float64, 1e300, 1e-300),
+        (torch.float64, 1e150, 1e-200),
+    ],
+)
+def test_their_norms_are_right_where_squares_would_not_be(dtype, of_left, of_right):
+    left, right = (torch.full((1, 2, 16), one, dtype=dtype) for one in (of_left, of_right))
+    expected = math.log10(2 * 16) + sum(math.log10(float(side[0, 0, 0])) for side in (left, right))
+    assert float(log10_norm_of_product(left, right)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_of_products_of_very_different_sizes_none_is_left_out():
+    """Squares of the first row of δ are beyond float64's range, and so is what h makes up for."""
+    left = torch.zeros(1, 2, 16, dtype=torch.float64)
+    right = torch.zeros(1, 2, 16, dtype=torch.float64)
+    left[0, 0, 0], right[0, 0, 0] = 1e-170, 1e170
+    left[0, 1, 1], right[0, 1, 1] = 1.0, 1e-3
+    assert float(log10_norm_of_product(left, right)) == pytest.approx(0.5 * math.log10(1 + 1e-6))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        (1e20, 1e20, math.inf),
+        (math.inf, 1.0, math.inf),
+        (math.nan, 1.0, math.nan),
+        (0.0, 1.0, -math.inf),
+    ],
+)
+def test_what_overflows_in_training_is_infinite_and_what_is_nothing_is_nothing(
+    left, right, expected
+):
+    """In float32; the step beside it is as it would be alone."""
+    first, second = torch.ones(2, 2, 16), torch.ones(2, 2, 16)
+    first[0], second[0] = left, right
+
+    found = log10_norm_of_product(first, second)
+
+    np.testing.assert_equal(float(found[0]), expected)
+    assert torch.equal(found[1:], log10_norm_of_product(first[1:], second[1:]))
 
 
 @given(

@@ -252,7 +252,7 @@ def test_prediction_uses_the_drive_of_the_runs_own_inputs_and_weights():
 def test_identity_init_has_a_bound_but_no_prediction():
     [outcome] = train_runs([Run(Adding(5), Network(hidden_size=4), Identity(0.9), Training(1))])
     assert outcome.theory.prediction.rate is None
-    assert outcome.theory.prediction.bound == pytest.approx(0.9)
+    assert outcome.theory.bound == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("gain", [0.5, 1.2])

@@ -8,12 +8,13 @@ import pytest
 import torch
 from hypothesis import given
 
+from rnn_exp.fields import SettingError
 from rnn_exp.networks.cells import CELLS
 from rnn_exp.networks.forward import grid_of
 from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.inits import Gaussian, TorchDefault
 from rnn_exp.networks.network import Network, shapes
-from rnn_exp.networks.norms import log10_norm, norm
+from rnn_exp.networks.norms import largest_singular_value, log10_norm, norm
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
 from rnn_exp.schema import TABLES
@@ -22,7 +23,7 @@ from rnn_exp.training.columns import profile
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
-from rnn_exp.training.spectra import candidate_spectrum
+from rnn_exp.training.spectra import sigma_max, spectral_radius
 from tests import reference
 
 
@@ -135,7 +136,7 @@ def test_recorded_spectra_do_not_depend_on_the_runs_beside(H):
     network = Network(hidden_size=H)
 
     def spectra(weights):
-        return candidate_spectrum(weights, network)
+        return spectral_radius(weights, network), sigma_max(weights, network)
 
     for start in range(0, 200, 13):
         together = spectra(W[start : start + 13])
@@ -155,7 +156,8 @@ def test_the_spectrum_of_a_cell_is_that_of_the_block_that_makes_its_candidate(ce
     blocks = [torch.zeros(1, 4, 4) for _ in range(kind.gates)]
     blocks[place] = 0.5 * torch.eye(4).unsqueeze(0)
 
-    radius, largest = candidate_spectrum(torch.cat(blocks, dim=1), network)
+    W = torch.cat(blocks, dim=1)
+    radius, largest = spectral_radius(W, network), sigma_max(W, network)
 
     assert (radius.item(), largest.item()) == (0.5, 0.5)
 
@@ -227,3 +229,46 @@ def test_what_is_recorded_in_stretches_of_time_is_that_of_the_whole_sequence(
                     assert (mine[name] == values).all(), name
                 else:
                     np.testing.assert_allclose(mine[name], values, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spectrum_every", "radius_at", "largest_at"),
+    [
+        (None, [0, 2, 4, 6, 8, 9], [0, 2, 4, 6, 8, 9]),
+        (4, [0, 4, 8, 9], [0, 4, 8, 9]),
+        (0, [], [0]),
+    ],
+)
+def test_a_spectrum_is_recorded_at_its_own_updates_and_changes_nothing_else(
+    spectrum_every, radius_at, largest_at
+):
+    def updates(recording):
+        [outcome] = train_runs(
+            [Run(Adding(6), Network(hidden_size=3), training=Training(10), recording=recording)]
+        )
+        return outcome.updates, outcome.theory.bound
+
+    usual, bound = updates(Recording(2))
+    found, own_bound = updates(Recording(2, spectrum_every=spectrum_every))
+
+    assert own_bound == bound
+    for name, there in (("spectral_radius", radius_at), ("largest_singular_value", largest_at)):
+        expected = np.where(np.isin(usual["update"], there), usual[name], math.nan)
+        np.testing.assert_array_equal(found[name], expected)
+        assert found[name].dtype == usual[name].dtype
+    for name in set(usual) - {"spectral_radius", "largest_singular_value"}:
+        np.testing.assert_array_equal(found[name], usual[name])
+
+
+def test_a_spectrum_between_two_recorded_updates_is_refused():
+    with pytest.raises(SettingError, match=r"spectrum_every=15 .* null, 0 or a multiple of every"):
+        Recording(10, spectrum_every=15)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_the_largest_singular_value_is_that_of_a_decomposition(dtype, size):
+    W = (size * torch.randn(3, 5, 5, generator=torch.Generator().manual_seed(1))).to(dtype)
+    expected = torch.linalg.svdvals(W.double() / size)[:, 0] * size
+    torch.testing.assert_close(largest_singular_value(W), expected, rtol=1e-14, atol=0)
+    assert largest_singular_value(torch.zeros(1, 2, 2)).item() == 0

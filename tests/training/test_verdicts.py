@@ -31,7 +31,7 @@ def test_of_the_copy_task_the_last_answer_speaks_and_keeps_its_norm_with_the_ide
     found = outcome(task=Copy(30, symbols=5), network=network, init=Identity())
     assert found.first.carrier == "log10_late"
     assert found.first.summary.rate == pytest.approx(1, abs=1e-12)
-    assert found.first.summary.rate <= found.theory.prediction.bound * (1 + 1e-9)
+    assert found.first.summary.rate <= found.theory.bound * (1 + 1e-9)
     assert found.first.summary.half_life == math.inf
     assert found.first.summary.verdict == "stable"
     assert "half-life" not in in_words(found)
