@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnn_exp._hydra.besides import BESIDES
 from rnn_exp.registry.loading import NO_PLUGINS
 from rnn_exp.registry.packages import installed
-from rnn_exp.schema import DONE, RUN_JSON, with_added
+from rnn_exp.schema import DONE, KERNEL, RUN_JSON, decided_engine, with_added
 from rnn_exp.storage.hashes import is_unbroken
 from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.verifying import verify
@@ -43,6 +43,8 @@ def known_to_be_there(config: DictConfig) -> Path | None:
     if others != [None] * 3 or content.get("device") != "cpu" or seconds != 60:
         return None
     wanted = _flat({key: own for key, own in content.items() if key not in _NOT_OF_A_RUN})
+    engine, cell, phi = (str(wanted[f"network.{key}"]) for key in ("engine", "cell", "activation"))
+    wanted["network.engine"] = decided_engine(engine, cell, phi, "cpu")
     folders = _folders(str(content["hydra"]["run"]["dir"]))
     found = [folder for folder in folders if _is_done(folder, wanted)]
     return found[0] if len(found) == 1 else None
@@ -89,9 +91,17 @@ def _is_done(folder: Path, wanted: Mapping[str, Any]) -> bool:
     settings = with_added(settings)
     if settings.keys() != wanted.keys():
         return False
+    if settings["network.engine"] == KERNEL.engine and _kernel_of(said) != KERNEL.version:
+        return False
     if not all(_is_same(wanted[key], own) for key, own in settings.items()):
         return False
     return not any(run.bad or run.without_hashes for run in verify(folder))
+
+
+def _kernel_of(said: Mapping[str, Any]) -> object:
+    """Return the version of the kernels that a run.json tells."""
+    network = said.get("network")
+    return network.get("kernel") if isinstance(network, dict) else None
 
 
 def _is_same(typed: object, stored: object) -> bool:

@@ -17,12 +17,12 @@ from torch import Tensor
 from rnn_exp.networks.backward import Piece, WindowedPieces, backward, read_top
 from rnn_exp.networks.cells import LayerWeights, Trace
 from rnn_exp.networks.forward import ForwardPass, Grid
-from rnn_exp.networks.kernel.cells import ACTIVATION_CODES, KERNEL_CELLS
 from rnn_exp.networks.network import ENGINES, Engine, Network, Refusal
 from rnn_exp.networks.reading import read_along
 from rnn_exp.networks.readout import Objective, onto_time
 from rnn_exp.networks.torch_modules import empty_module, states_of, torch_refusals
 from rnn_exp.networks.truncation import Truncation
+from rnn_exp.schema import ACTIVATION_CODES, KERNEL_CELLS
 from rnn_exp.shapes import Float
 
 __all__ = ["Gradients", "scan_engine", "torch_engine"]

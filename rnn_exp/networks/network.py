@@ -5,7 +5,7 @@ Engines, which compute such networks, are described here and do their work in `g
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 import torch
 
@@ -21,12 +21,12 @@ from rnn_exp.fields import (
     whole,
 )
 from rnn_exp.networks.cells import ACTIVATIONS, CELLS, Activation, Cell, CellKind
-from rnn_exp.networks.kernel.cells import ACTIVATION_CODES, KERNEL, KERNEL_CELLS, kernel_cell
+from rnn_exp.networks.kernel.cells import kernel_cell
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.registry import Registry
+from rnn_exp.schema import AUTO, KERNEL, decided_engine
 
 __all__ = [
-    "AUTO",
     "DTYPES",
     "ENGINES",
     "Engine",
@@ -62,9 +62,6 @@ class Engine:
 
 ENGINES: Registry[Engine] = Registry("engine")
 """Filled by `gradients`."""
-
-AUTO: Final = "auto"
-"""The word for the engine that `Network.decided` chooses."""
 
 
 class _EngineWords(Collection[str]):
@@ -193,15 +190,8 @@ class Network:
             >>> Network().decided("cpu").engine, Network(cell="gru").decided("cpu").engine
             ('kernel', 'scan')
         """
-        if self.engine != AUTO:
-            return self
-        able = device == "cpu" and self.has_kernel
-        return dataclasses.replace(self, engine=KERNEL.engine if able else "scan")
-
-    @property
-    def has_kernel(self) -> bool:
-        """Whether there are kernels for its cell and activation."""
-        return self.cell in KERNEL_CELLS and self.activation in ACTIVATION_CODES
+        engine = decided_engine(self.engine, self.cell, self.activation, device)
+        return self if engine == self.engine else dataclasses.replace(self, engine=engine)
 
 
 def shapes(network: Network, input_size: int, output_size: int) -> dict[str, tuple[int, ...]]:

@@ -5,6 +5,7 @@ package needs nothing but the standard library, so that a list of columns costs 
 """
 
 from rnn_exp.schema.added import ADDED_SETTINGS, OF_TASKS, decisive, with_added
+from rnn_exp.schema.kernels import ACTIVATION_CODES, AUTO, KERNEL, KERNEL_CELLS, decided_engine
 from rnn_exp.schema.run_keys import RUN_KEYS, Key, column_lines
 from rnn_exp.schema.tables import (
     CARRIERS,
@@ -28,13 +29,17 @@ from rnn_exp.schema.tables import (
 )
 
 __all__ = [
+    "ACTIVATION_CODES",
     "ADDED_SETTINGS",
+    "AUTO",
     "CARRIERS",
     "DONE",
     "FORMAT",
     "FORMER_NAMES",
     "GRADIENT_STATUSES",
     "HASHES_SINCE",
+    "KERNEL",
+    "KERNEL_CELLS",
     "OF_TASKS",
     "RUN_JSON",
     "RUN_KEYS",
@@ -49,6 +54,7 @@ __all__ = [
     "Key",
     "Table",
     "column_lines",
+    "decided_engine",
     "decisive",
     "status_of",
     "tables_of",

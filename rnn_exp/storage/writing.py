@@ -25,7 +25,7 @@ import torch
 
 from rnn_exp.arithmetic import arithmetic
 from rnn_exp.profiles import RULE, Summary
-from rnn_exp.schema import DONE, FORMAT, HASHES_SINCE, RUN_JSON, TABLES, WEIGHTS, tables_of
+from rnn_exp.schema import DONE, FORMAT, HASHES_SINCE, KERNEL, RUN_JSON, TABLES, WEIGHTS, tables_of
 from rnn_exp.storage.files import LOCK_SECONDS, held, put_aside, replace_bytes
 from rnn_exp.storage.hashes import damage, entry_of, is_unbroken, sealed
 from rnn_exp.storage.labels import described, relabelled, with_label
@@ -62,6 +62,7 @@ def describe(run: Run) -> dict[str, Any]:
         "network": {
             "recurrent_weights": network.kind.recurrent_size(network.hidden_size),
             "largest_slope": network.phi.largest_slope,
+            "kernel": KERNEL.version if network.engine == KERNEL.engine else None,
         },
         "versions": versions(),
         "arithmetic": arithmetic(),
@@ -78,6 +79,7 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
+        "numba": version("numba"),
         "rnn-exp": version("rnn-exp"),
     }
 

@@ -17,10 +17,9 @@ from typing import Any
 from rnn_exp.fields import SettingError, as_typed, check, choice_error, settings_of, whole
 from rnn_exp.networks import ENGINES, INITS, PARAMETRIZATIONS, Init, Network
 from rnn_exp.networks.inits import Gaussian
-from rnn_exp.networks.kernel.cells import KERNEL
-from rnn_exp.networks.network import AUTO, Refusal
+from rnn_exp.networks.network import Refusal
 from rnn_exp.registry import Source, SourceText, load_plugins
-from rnn_exp.schema import decisive
+from rnn_exp.schema import AUTO, KERNEL, decisive
 from rnn_exp.tasks import TASKS, Adding, Task
 from rnn_exp.tasks.files import FileTask
 from rnn_exp.training import labels

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from rnn_exp.networks.cells.step import StepCell
 from rnn_exp.networks.forward import grid_of
-from rnn_exp.networks.kernel.cells import KERNEL
 from rnn_exp.networks.kernel.memory import row_length
 from rnn_exp.networks.network import ENGINES, Network
 from rnn_exp.networks.norms import MOST_NUMBERS
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
+from rnn_exp.schema import KERNEL
 from rnn_exp.tasks.lengths import has_own_ends
 from rnn_exp.theory.drive import FEW, SAMPLE
 from rnn_exp.training.evaluation import TESTED_TOGETHER, test_task

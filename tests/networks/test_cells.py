@@ -14,11 +14,12 @@ from rnn_exp.networks.cells import CELLS, GRU, LSTM, Elman, LayerWeights, Normed
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.inits import Gaussian, TorchDefault
-from rnn_exp.networks.kernel.cells import KERNEL_CELLS, kernel_cell
+from rnn_exp.networks.kernel.cells import kernel_cell
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
 from rnn_exp.networks.torch_modules import to_torch
+from rnn_exp.schema import KERNEL_CELLS
 from rnn_exp.tasks import Adding, TemporalOrder
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run

@@ -12,12 +12,13 @@ from hypothesis import given
 
 from rnn_exp.networks.cells import ACTIVATIONS, Elman, LayerWeights, Skip
 from rnn_exp.networks.gradients import scan_engine
-from rnn_exp.networks.kernel.cells import ACTIVATION_CODES, kernel_cell
+from rnn_exp.networks.kernel.cells import kernel_cell
 from rnn_exp.networks.kernel.functions import activate, make_deltas
 from rnn_exp.networks.kernel.tiles import product_of
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.readout import Objective
 from rnn_exp.networks.truncation import Truncation
+from rnn_exp.schema import ACTIVATION_CODES
 
 PRECISIONS = {torch.float32: 3e-5, torch.float64: 1e-12}
 WORDS = st.sampled_from(list(ACTIVATION_CODES))

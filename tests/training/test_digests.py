@@ -6,8 +6,7 @@ import json
 import pytest
 
 from rnn_exp.networks import INITS, Network
-from rnn_exp.networks.kernel.cells import KERNEL
-from rnn_exp.schema import ADDED_SETTINGS, OF_TASKS
+from rnn_exp.schema import ADDED_SETTINGS, KERNEL, OF_TASKS
 from rnn_exp.storage.loading import load
 from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.writing import is_done, write

@@ -1,12 +1,10 @@
 """Cells whose two passes are kernels; all else is inherited from the cells in torch.
 
-What has a kernel is told here, without compiling anything.
+Which networks have kernels is told in `schema`; nothing is compiled before the first pass.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,47 +13,13 @@ from rnn_exp.networks.cells.elman import Elman
 from rnn_exp.networks.cells.lstm import LSTM, Kept
 from rnn_exp.networks.cells.skip import Skip
 from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Trace
+from rnn_exp.schema import ACTIVATION_CODES
 from rnn_exp.shapes import Float
 
 if TYPE_CHECKING:
     from rnn_exp.networks.cells.base import Cell
 
-__all__ = [
-    "ACTIVATION_CODES",
-    "KERNEL",
-    "KERNEL_CELLS",
-    "KernelElman",
-    "KernelLSTM",
-    "KernelSkip",
-    "kernel_cell",
-    "kernels_of",
-]
-
-ACTIVATION_CODES: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        "tanh": 0,
-        "sigmoid": 1,
-        "relu": 2,
-        "identity": 3,
-        "leaky_relu": 4,
-        "hard_tanh": 5,
-        "softsign": 6,
-        "elu": 7,
-    }
-)
-"""The activations that kernels have (`functions.activate`), and their numbers there."""
-KERNEL_CELLS: Final = ("rnn", "leaky", "residual", "lstm")
-"""The cells that have kernels."""
-
-
-class KernelVersion(NamedTuple):
-    """The word of ``network.engine``, and what is counted up when kernels give other bits."""
-
-    engine: str
-    version: int
-
-
-KERNEL: Final = KernelVersion("kernel", 1)
+__all__ = ["KernelElman", "KernelLSTM", "KernelSkip", "kernel_cell", "kernels_of"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,8 +17,9 @@ from pathlib import Path
 import torch
 
 from rnn_exp.arithmetic import processor
-from rnn_exp.networks.kernel.cells import KERNEL, kernels_of
+from rnn_exp.networks.kernel.cells import kernels_of
 from rnn_exp.networks.network import Network
+from rnn_exp.schema import KERNEL
 
 __all__ = ["compile_for", "folder"]
 
