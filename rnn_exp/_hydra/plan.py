@@ -22,6 +22,7 @@ from rnn_exp.fields import SettingError, choice_error
 from rnn_exp.recordings.trackers import Tracking
 from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.places import RunFolders
+from rnn_exp.storage.walk import refuse_hidden
 from rnn_exp.storage.writing import is_done
 from rnn_exp.sweeps.sending import refuse_other_label
 from rnn_exp.training.run import Run, run_from
@@ -89,6 +90,7 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
         result.append(PlannedJob(number, overrides, run, folder, done, objective, tracking))
     _refuse_several_pages(jobs)
     _refuse_shared_folders(result)
+    refuse_hidden(job.folder for job in result if not job.done)
     refuse_wrong_parts(job.run for job in result if not job.done)
     return result
 

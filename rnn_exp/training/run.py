@@ -276,13 +276,13 @@ def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of th
         name = given.pop("name", None)
         if name not in list(_NAMED[group]):
             raise choice_error(f"{group}.name", name, list(_NAMED[group]))
-        kind = _NAMED[group][name]
+        kind, chosen = _NAMED[group][name], f" with {group}={name}"
     else:
-        kind = _FIXED[group]
+        kind, chosen = _FIXED[group], ""
     names = [field.name for field in dataclasses.fields(kind) if field.name != "more"]
     own = own_defaults(group)
     more = {key: given.pop(key) for key in own if key in given}
-    _refuse_unknown(f"{group}.", given, [*names, *own])
+    _refuse_unknown(f"{group}.", given, [*names, *own], chosen)
     if own:
         given["more"] = {key: value for key, value in more.items() if value is not None}
     try:
@@ -291,11 +291,14 @@ def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of th
         raise error.under(group) from None
 
 
-def _refuse_unknown(prefix: str, given: Mapping[str, Any], known: list[str]) -> None:
+def _refuse_unknown(
+    prefix: str, given: Mapping[str, Any], known: list[str], chosen: str = ""
+) -> None:
     for key, value in given.items():
         if key not in known:
             full, options = f"{prefix}{key}", [f"{prefix}{name}" for name in known]
-            raise choice_error(full, value, options, typed=full)
+            allowed = choice_error(full, value, options, typed=full).allowed
+            raise SettingError(full, value, f"{allowed}{chosen}")
 
 
 def _flat(parts: dict[str, Any]) -> dict[str, Any]:
