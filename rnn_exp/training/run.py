@@ -113,8 +113,9 @@ class Run:
         if kind.has_matrix:
             return
         if self.init.needs_matrix:
-            able = " or ".join(INITS.where(lambda init: not init.needs_matrix))
-            yield "init", self.init.name, f"{able} {given}: its {kind.not_square}"
+            others = INITS.where(lambda init: not init.needs_matrix)
+            able = [name for name in others if not any(INITS[name]().refusals(self.network, 1))]
+            yield "init", self.init.name, f"{' or '.join(able)} {given}: its {kind.not_square}"
 
     def _about_loss(self) -> Iterator[Refusal]:
         task, training = self.task, self.training
@@ -216,7 +217,7 @@ def run_from(config: Mapping[str, Any]) -> Run:
     """
     load_plugins()
     groups = [*_NAMED, *_FIXED]
-    _refuse_unknown("", config, [*groups, *_PLAIN])
+    _refuse_unknown("", config, [*groups, *_PLAIN], "")
     parts: dict[str, Any] = {}
     for group in groups:
         given = config.get(group, _MISSING.get(group))
@@ -291,14 +292,12 @@ def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of th
         raise error.under(group) from None
 
 
-def _refuse_unknown(
-    prefix: str, given: Mapping[str, Any], known: list[str], chosen: str = ""
-) -> None:
+def _refuse_unknown(prefix: str, given: Mapping[str, Any], known: list[str], end: str) -> None:
     for key, value in given.items():
         if key not in known:
             full, options = f"{prefix}{key}", [f"{prefix}{name}" for name in known]
             allowed = choice_error(full, value, options, typed=full).allowed
-            raise SettingError(full, value, f"{allowed}{chosen}")
+            raise SettingError(full, value, f"{allowed}{end}")
 
 
 def _flat(parts: dict[str, Any]) -> dict[str, Any]:
