@@ -297,9 +297,7 @@ def _refuse_unknown(prefix: str, given: Mapping[str, Any], known: list[str], end
         if key not in known:
             full, options = f"{prefix}{key}", [f"{prefix}{name}" for name in known]
             allowed = choice_error(full, value, options, typed=full).allowed
-            raise SettingError(
-                full, value, allowed if "did you mean" in allowed else f"{allowed}{end}"
-            )
+            raise SettingError(full, value, allowed + ("" if "did you mean" in allowed else end))
 
 
 def _flat(parts: dict[str, Any]) -> dict[str, Any]:
