@@ -5,6 +5,7 @@ studies that are sweeps by what they hold, settings that only some choices of a 
 `use_own_loader` lets Hydra use them.
 """
 
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -170,6 +171,10 @@ class CheckedLoader(ConfigLoaderImpl):
             if self.found.group_exists(key) and not isinstance(value, str):
                 options = self.found.get_group_options(key)
                 raise SettingError(key, typed, f"one of {', '.join(options)}")
+            if key == GROUP and isinstance(value, str) and re.search(r"\.yaml$|\.\.", value):
+                # The sweep's folder is called so: outputs/decay.yaml.
+                name = value.removesuffix(".yaml").rpartition("/")[2]
+                raise SettingError(GROUP, typed, f"a name without a path: {GROUP}={name}")
             if key in _SECTIONS:
                 from rnn_exp.training.keys import section_error
 

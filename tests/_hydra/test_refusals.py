@@ -78,6 +78,10 @@ WORDS = {
     ("--run", "hydra.mode=MULTIRUN"): "hydra.mode=MULTIRUN: --run asks for one run",
     ("--run", "study=decay"): "hydra.mode=RUN is not possible: allowed is MULTIRUN, since there is",
     ("study=decay", "study=phase"): "study=decay,phase is not possible: allowed is one study",
+    (
+        "study=decay.yaml",
+    ): "study=decay.yaml is not possible: allowed is a name without a path: study=",
+    ("study=../study/decay",): "allowed is a name without a path: study=decay\n",
     ("study=decay", "hydra.sweeper.params={}"): "allowed is null, which takes the grid away",
     ("-m", "hydra.sweeper.paired=[{use: [x.py]}]"): "use=[…] outside of its grid",
     ("-m", "hydra.sweeper.paired=[{seed: range(3)}]"): 'in quotes: {seed: "range(3)"}',
