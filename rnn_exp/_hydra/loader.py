@@ -37,7 +37,8 @@ from rnn_exp.registry import load_plugins, use_files
 from rnn_exp.words import from_here
 
 _SECTIONS = ("network", "training", "recording", "evaluation", "page")
-_CHECK = "check_before_start"  # the callback
+# For a primary file that is not made of this package's, such as the one in a run's .hydra.
+_CHECK = "+hydra.callbacks.check_before_start._target_=rnn_exp._hydra.job.CheckBeforeStart"
 
 __all__ = ["CheckedLoader", "StudyHydra", "use_own_loader"]
 
@@ -247,19 +248,6 @@ class StudyHydra(Hydra):
         GlobalHydra.instance().initialize(hydra)
         return hydra
 
-    def compose_config(self, config_name: str | None, *words: Any, **rest: Any) -> DictConfig:  # noqa: ANN401
-        """Return a configuration.
-
-        Raises:
-            SettingError: for a primary file that is not made of this package's, so that nothing
-                would check the run before its folder is made.
-        """
-        config = super().compose_config(config_name, *words, **rest)
-        if config_name is not None and _CHECK not in (config.hydra.callbacks or {}):
-            mend = f"a file that begins with 'defaults: [config, _self_]' and keeps {_CHECK}"
-            raise SettingError("--config-name", config_name, mend)
-        return config
-
     def get_mode(self, config_name: str | None, overrides: list[str]) -> RunMode | None:
         """Return the mode that the configuration asks for; None: what the command line says.
 
@@ -282,6 +270,8 @@ class StudyHydra(Hydra):
             raise
         except Exception:  # Hydra composes once more, and raises it then
             return None
+        if "check_before_start" not in (config.hydra.callbacks or {}):
+            overrides.append(_CHECK)
         mode: RunMode | None = config.hydra.mode
         grids = [key for key in (PARAMS, PAIRED) if OmegaConf.select(config, key)]
         if not grids or mode == RunMode.MULTIRUN:

@@ -88,7 +88,6 @@ WORDS = {
     ("hydra.searchpath=[nowhere]",): "hydra.searchpath=file://nowhere is not possible: allowed is",
     ("+hydra.nope=1",): "hydra.nope=1 is not possible: allowed is one of hydra.",
     ("+hydra.job.nope=1",): "(did you mean hydra.job.name?)",
-    ("~hydra.callbacks.check_before_start",): "and keeps check_before_start",
     (
         "-m",
         "hydra.launcher.address=tcp://h:1",
@@ -137,13 +136,13 @@ def test_a_study_file_is_refused_in_one_line_that_says_where(tmp_path, text):
     assert FILES[text] in ended.err
 
 
-def test_a_primary_file_that_would_check_nothing_is_refused(tmp_path):
+def test_a_run_of_any_primary_file_is_checked_before_anything_is_written(tmp_path):
     (tmp_path / "mine.yaml").write_text("task:\n  length: 12\n")
 
     ended = command(tmp_path, "--config-dir", ".", "--config-name", "mine")
 
     assert ended.is_refusal, ended
-    assert "--config-name=mine is not possible: allowed is a file that begins with" in ended.err
+    assert "task.name=null is not possible: allowed is one of" in ended.err
 
 
 def test_a_dictionary_that_is_typed_wins_over_the_study(tmp_path):
