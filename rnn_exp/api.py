@@ -18,6 +18,7 @@ from rnn_exp.storage.checkpoint import seconds_from
 from rnn_exp.storage.loading import Results, held_in_memory, of_runs
 from rnn_exp.storage.places import RunFolders
 from rnn_exp.storage.study import StudyPage
+from rnn_exp.storage.walk import refuse_hidden
 from rnn_exp.storage.writing import is_done
 from rnn_exp.sweeps import process
 from rnn_exp.sweeps.jobs import Job
@@ -265,6 +266,7 @@ def _trained_in(
     there = {each: names.of(folder, each) for each in runs}
     places = {each: Place(place, is_done(place, each)) for each, place in there.items()}
     left = [each for each, place in places.items() if not place.done]
+    refuse_hidden(places[each].folder for each in left)
     memory = memory_for(left)
     with process.settled():
         refuse_wrong_parts(left)

@@ -83,6 +83,8 @@ class Allowed:
         """Return the refusal of a value, with the nearest option where there are options."""
         if self.options is not None:
             return choice_error(key, value, list(self.options))
+        if isinstance(value, str) and value.lstrip("+-").replace(".", "", 1).isdigit():
+            return SettingError(key, repr(value), self.words)  # a text
         if self.most is not None and isinstance(value, int) and value > self.most:
             return SettingError(key, value, f"{self.words}, and of at most {self.most}")
         return SettingError(key, value, self.words)

@@ -58,7 +58,8 @@ def test_a_number_that_is_not_finite_or_no_number_is_refused(key, value):
         Example(**{key: value})
 
     assert str(refused.value).endswith(f" is not possible: allowed is a number {allowed}")
-    assert str(refused.value).startswith(f"{key}={str(value)[:40]}")
+    shown = repr(value) if isinstance(value, str) else str(value)
+    assert str(refused.value).startswith(f"{key}={shown[:40]}")
 
 
 @given(value=st.floats(max_value=0) | st.integers(max_value=0))
@@ -154,3 +155,9 @@ def test_the_word_that_was_meant_to_be_an_option_is_compared_with_the_options():
         "training.updates (did you mean training.learning_rate?)"
     )
     assert "did you mean" not in str(choice_error("training.lerning_rate", 1, options))
+
+
+@pytest.mark.parametrize(("key", "value"), [("count", "12"), ("rate", "0.5"), ("count", "007")])
+def test_a_number_that_came_as_a_text_is_shown_as_one(key, value):
+    with pytest.raises(SettingError, match=rf"^{key}='{value}' is not possible: "):
+        Example(**{key: value})

@@ -8,7 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,6 +20,7 @@ from rnn_exp.program import Options
 __all__ = ["CommandLineError", "in_hydras_order", "likely_word", "quoted"]
 
 _EXAMPLE: Final = "a setting is written key=value, such as task.length=100"
+_ONE_RUN: Final = "hydra.mode=RUN"
 _LONGEST: Final = 100_000
 _LONGEST_QUOTED: Final = 200
 _MOST_DIGITS: Final = 4300  # of a whole number that Python reads
@@ -53,11 +54,32 @@ def in_hydras_order(words: Sequence[str], conf: Path) -> list[str]:
         raise CommandLineError(
             "--experimental-rerun: a run is made again by the command in its run.json"
         )
+    _refuse_contradictions(given)
     if not given.shell_completion:
         _refuse_slips(settings, conf)
     left = list(settings)
     options = [word for word in words if word != "--" and not _taken(word, left)]
-    return [*settings, *options]
+    # Where there is a grid, Hydra would take --run for nothing; its mode is refused by name.
+    mode = [_ONE_RUN] if given.run and _ONE_RUN not in settings else []
+    return [*settings, *mode, *options]
+
+
+def _refuse_contradictions(given: Any) -> None:  # noqa: ANN401 - argparse's
+    """Refuse an option that would be passed over beside the other words.
+
+    Raises:
+        CommandLineError: naming both.
+    """
+    if given.package is not None and not given.cfg:
+        raise CommandLineError(f"--package {given.package}: that is for --cfg, which prints it")
+    for word in given.overrides:
+        key, _, mode = word.partition("=")
+        if key.lstrip("+") != "hydra.mode":
+            continue
+        if given.multirun and mode != "MULTIRUN":
+            raise CommandLineError(f"{word}: -m asks for a sweep; leave one of the two out")
+        if given.run and mode != "RUN":
+            raise CommandLineError(f"{word}: --run asks for one run; leave one of the two out")
 
 
 def likely_word(typed: str) -> str:

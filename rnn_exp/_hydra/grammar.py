@@ -15,7 +15,7 @@ from typing import Optional, Union
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
-from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, Sweep
 from hydra.errors import OverrideParseException
 
 from rnn_exp.fields import SettingError, allowed_of, as_typed
@@ -51,11 +51,11 @@ class Parser(OverridesParser):
         """Return the words as Hydra parses them.
 
         Raises:
-            SettingError: for a range that has no values.
+            SettingError: for a range that has no values, or stands within a list.
             OverrideParseException: for what Hydra refuses.
         """
         try:
-            return super().parse_overrides(overrides)
+            words = super().parse_overrides(overrides)
         except OverrideParseException as error:
             key, _, value = error.override.partition("=")
             if isinstance(error.__cause__, _NoValuesError):
@@ -63,6 +63,18 @@ class Parser(OverridesParser):
             if isinstance(error.__cause__, TypeError) and "logspace(" in value:
                 raise SettingError(key, value, _LOGSPACE) from None
             raise
+        for word in words:
+            if not word.is_sweep_override() and not word.is_delete() and _holds_sweep(word.value()):
+                mend = 'a range within a list or a grid in quotes: {seed: "range(3)"}'
+                raise SettingError(word.get_key_element(), word.get_value_string(), mend)
+        return words
+
+
+def _holds_sweep(value: object) -> bool:
+    """Whether several values stand within a list or a mapping, where Hydra would store them."""
+    if isinstance(value, dict):
+        return any(map(_holds_sweep, value.values()))
+    return isinstance(value, Sweep) or (isinstance(value, list) and any(map(_holds_sweep, value)))
 
 
 class _NoValuesError(ValueError):

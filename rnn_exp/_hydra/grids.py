@@ -112,6 +112,10 @@ def _refuse_typed_twice(
     """Refuse a key that one command gives both as a word and in a grid: which one is meant?"""
     typed, given = {bare_key(word) for word in hydra_words}, {bare_key(word) for word in words}
     pairs = paired if isinstance(paired, list) else []
+    for word in Parser().parse_overrides([*hydra_words]) if params else ():
+        if word.key_or_group == PARAMS and word.value() == {}:
+            mend = "null, which takes the grid away, or a grid; {} adds nothing to it"
+            raise SettingError(PARAMS, "{}", mend)
     grids = [(PARAMS, params), *((PAIRED, pair) for pair in pairs)]
     for name, grid in grids:
         twice = given & {bare_key(str(key)) for key in grid} if isinstance(grid, Mapping) else set()
@@ -166,6 +170,9 @@ def _axes(parser: Parser, where: str, content: object) -> Axes:
     for key in axes:
         if bare_key(key) == "study":
             raise SettingError(f"{where}.study", axes[key], "no study: it has one grid itself")
+        if bare_key(key) == "use":
+            mend = "what the whole sweep uses: use=[…] outside of its grid"
+            raise SettingError(f"{where}.use", ",".join(axes[key]), mend)
         if bare_key(key).partition(".")[0].partition("/")[0] == "hydra":
             raise SettingError(f"{where}.{key}", axes[key], "keys of settings, not of Hydra's own")
     return axes

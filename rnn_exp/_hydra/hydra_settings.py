@@ -4,6 +4,7 @@ Runs of a sweep share processes, and a single run needs neither launcher nor swe
 settings could have no effect; what was said and would be passed over is refused here.
 """
 
+import dataclasses
 import inspect
 import re
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
+from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
@@ -146,6 +148,7 @@ def _refuse_common(config: DictConfig, said: Mapping[str, Any]) -> None:
     for key in said:
         if key.startswith(_MADE_BY_HYDRA):
             raise SettingError(key, said[key], "what Hydra finds out itself; leave it out")
+    _refuse_unknown(config)
     for name, option in (("launcher", "rnn_exp"), ("sweeper", "rnn_exp")):
         node = config.hydra.get(name)
         target = node.get("_target_") if isinstance(node, DictConfig) else None
@@ -163,6 +166,23 @@ def _refuse_common(config: DictConfig, said: Mapping[str, Any]) -> None:
     if folder is not None and not may_lie_in_a_run(PurePath(str(folder))):
         mend = "null, or a path within a run's folder, not one that the run itself uses"
         raise SettingError("hydra.output_subdir", folder, mend)
+
+
+def _refuse_unknown(config: DictConfig) -> None:
+    """Refuse a setting that ``+`` adds where Hydra has none of that name."""
+    known: Any = OmegaConf.structured(HydraConf)
+    for word in _words(config, "hydra"):
+        parent, _, last = bare_key(word).partition("hydra.")[2].rpartition(".")
+        node = OmegaConf.select(known, parent) if parent else known
+        kind = OmegaConf.get_type(node) if isinstance(node, DictConfig) else None
+        if kind is None or not dataclasses.is_dataclass(kind):
+            continue
+        options = [field.name for field in dataclasses.fields(kind)]
+        if last and "/" not in last and last not in options:
+            key = bare_key(word)
+            before = key.removesuffix(last)
+            typed = word.partition("=")[2]
+            raise choice_error(key, typed, [f"{before}{each}" for each in options], typed=key)
 
 
 def may_be_a_run(path: PurePath) -> bool:

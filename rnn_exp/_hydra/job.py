@@ -125,6 +125,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     tracking_from_config(config)
     if (there := known_to_be_there(config)) is not None:
         return there, True, False
+    from rnn_exp.storage.walk import refuse_hidden
     from rnn_exp.storage.writing import is_done, relabel
     from rnn_exp.sweeps.available import available
     from rnn_exp.theory.edge import initial_weights
@@ -138,6 +139,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     folder = Path(config.hydra.run.dir)
     done = is_done(folder, run)
     if not done:
+        refuse_hidden([folder])
         refuse_too_large([run], available())
         refuse_wrong_parts([run])
     if not done and run.init.critical_scale is not None:

@@ -5,6 +5,8 @@ studies that are sweeps by what they hold, settings that only some choices of a 
 `use_own_loader` lets Hydra use them.
 """
 
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,6 @@ from hydra._internal.config_repository import (
     ConfigRepository,
     IConfigRepository,
 )
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.hydra import Hydra
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import ResultDefault
@@ -30,10 +31,14 @@ from omegaconf import DictConfig, OmegaConf
 from rnn_exp._hydra.grammar import Parser, bare_key, values_of
 from rnn_exp._hydra.grids import PAIRED, PARAMS
 from rnn_exp._hydra.own_parts import RegistrySource, files_named, with_own_settings
-from rnn_exp._hydra.study_files import GROUP, LoadedFile, refuse_lost, refuse_unknown
+from rnn_exp._hydra.study_files import GROUP, FileSource, LoadedFile, refuse_lost, refuse_unknown
 from rnn_exp.fields import SettingError
 from rnn_exp.registry import load_plugins, use_files
 from rnn_exp.words import from_here
+
+_SECTIONS = ("network", "training", "recording", "evaluation", "page")
+# For a primary file that is not made of this package's, such as the one in a run's .hydra.
+_CHECK = "+hydra.callbacks.check_before_start._target_=rnn_exp._hydra.job.CheckBeforeStart"
 
 __all__ = ["CheckedLoader", "StudyHydra", "use_own_loader"]
 
@@ -41,30 +46,6 @@ __all__ = ["CheckedLoader", "StudyHydra", "use_own_loader"]
 def use_own_loader() -> None:
     """Let Hydra's command line use the classes of this module."""
     hydra_module.Hydra = StudyHydra  # type: ignore[misc]
-
-
-class FileSource(FileConfigSource):
-    """Hydra's folder of files, where a file may begin with a byte-order mark."""
-
-    def file(self, config_path: str) -> Path:
-        """Return the path of a file."""
-        return Path(self.path) / self._normalize_file_name(config_path)
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        """Return the content of a file and its header.
-
-        Raises:
-            OSError: with the file's name, if it is no text.
-        """
-        try:
-            result = super().load_config(config_path)
-        except UnicodeDecodeError as error:
-            where = from_here(self.file(config_path))
-            raise OSError(f"{where} is not UTF-8: {error.reason} at byte {error.start}") from None
-        if result.header["package"] is None:
-            with self.file(config_path).open(encoding="utf-8-sig") as text:
-                result.header = self._get_header_dict(text.read(512))
-        return result
 
 
 class Repository(ConfigRepository):
@@ -136,6 +117,7 @@ class CheckedLoader(ConfigLoaderImpl):
         # The command line may add folders to the search path.
         self.found = self._parse_overrides_and_create_caching_repo(config_name, overrides)[1]
         words = Parser(self).parse_overrides(overrides)
+        self._refuse_no_choices(words)
         self._refuse_several_studies(words)
         self._use_files(words)
         rest = (run_mode, from_shell, validate_sweep_overrides)
@@ -158,8 +140,12 @@ class CheckedLoader(ConfigLoaderImpl):
         self.files = []
         config = super().load_configuration(config_name, words, *rest)
         refuse_unknown(self.files)
-        values = [word for word in words if not self.found.group_exists(bare_key(word))]
-        refuse_lost(config, self.files, map(bare_key, values))
+        given = [
+            word.key_or_group
+            for word in Parser(self).parse_overrides(words)
+            if not self.found.group_exists(word.key_or_group) or isinstance(word.value(), dict)
+        ]
+        refuse_lost(config, self.files, given)
         return config
 
     def _is_of_a_choice(self, word: str) -> bool:
@@ -176,16 +162,38 @@ class CheckedLoader(ConfigLoaderImpl):
             own, naming.exclude_keys, naming.item_sep, naming.kv_sep
         )
 
+    def _refuse_no_choices(self, words: Sequence[Override]) -> None:
+        """Refuse a value where a group has a name, and where a section has settings."""
+        for word in words:
+            key, value = word.key_or_group, word.value()
+            if word.is_delete() or word.is_sweep_override() or isinstance(value, (dict, list)):
+                continue
+            typed = word.get_value_string()
+            if self.found.group_exists(key) and not isinstance(value, str):
+                options = self.found.get_group_options(key)
+                raise SettingError(key, typed, f"one of {', '.join(options)}")
+            if key == GROUP and isinstance(value, str) and re.search(r"\.yaml$|\.\.", value):
+                # The sweep's folder is called so: outputs/decay.yaml.
+                name = value.removesuffix(".yaml").rpartition("/")[2]
+                raise SettingError(GROUP, typed, f"a name without a path: {GROUP}={name}")
+            if key in _SECTIONS:
+                from rnn_exp.training.keys import section_error
+
+                raise section_error(key, typed)
+
     def _refuse_several_studies(self, words: Sequence[Override]) -> None:
         """Refuse several studies at once, if they have grids or other settings of Hydra's."""
-        for word in words:
-            names, contents = self._studies(word)
-            own = [found for found in contents if "hydra" in found]
-            if len(names) > 1 and (own or isinstance(word.value(), list)):
-                each = " && ".join(f"rnn-exp {GROUP}={name}" for name in names)
-                raise SettingError(
-                    GROUP, ",".join(names), f"one study, since each has its own grid: {each}"
-                )
+        chosen = [self._studies(word) for word in words]
+        names = list(dict.fromkeys(name for named, _ in chosen for name in named))
+        own = [found for _, contents in chosen for found in contents if "hydra" in found]
+        is_list = any(
+            word.key_or_group == GROUP and isinstance(word.value(), list) for word in words
+        )
+        if len(names) > 1 and (own or is_list):
+            each = " && ".join(f"rnn-exp {GROUP}={name}" for name in names)
+            raise SettingError(
+                GROUP, ",".join(names), f"one study, since each has its own grid: {each}"
+            )
 
     def _studies(self, word: Override) -> tuple[list[str], list[Any]]:
         """Return the names of the studies that a word chooses, and what those say that there are.
@@ -219,7 +227,12 @@ class CheckedLoader(ConfigLoaderImpl):
     ) -> tuple[list[Override], CachingConfigRepository]:
         parsed = Parser().parse_overrides(overrides)
         repository = CachingConfigRepository(self.repository)
-        self._process_config_searchpath(config_name, parsed, repository)
+        with warnings.catch_warnings():  # Hydra warns of a folder that is not there
+            warnings.simplefilter("ignore", UserWarning)
+            self._process_config_searchpath(config_name, parsed, repository)
+        for source in repository.get_sources():
+            if not source.available():
+                raise SettingError("hydra.searchpath", source.full_path(), "folders that there are")
         return parsed, repository
 
 
@@ -257,6 +270,8 @@ class StudyHydra(Hydra):
             raise
         except Exception:  # Hydra composes once more, and raises it then
             return None
+        if "check_before_start" not in (config.hydra.callbacks or {}):
+            overrides.append(_CHECK)
         mode: RunMode | None = config.hydra.mode
         grids = [key for key in (PARAMS, PAIRED) if OmegaConf.select(config, key)]
         if not grids or mode == RunMode.MULTIRUN:

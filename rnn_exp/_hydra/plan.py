@@ -22,6 +22,7 @@ from rnn_exp.fields import SettingError, choice_error
 from rnn_exp.recordings.trackers import Tracking
 from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.places import RunFolders
+from rnn_exp.storage.walk import refuse_hidden
 from rnn_exp.storage.writing import is_done
 from rnn_exp.sweeps.sending import refuse_other_label
 from rnn_exp.training.run import Run, run_from
@@ -72,7 +73,7 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
         FileExistsError: if a folder has another run, or two runs would have the same folder.
     """
     sweep, settings_of_choices = Path(composer.master.hydra.sweep.dir), _PlainSettings(composer)
-    result, folders = [], RunFolders()
+    result, folders, first_places = [], RunFolders(), dict[Run, Path]()
     for number, overrides in enumerate(jobs, start=first):
         settings = settings_of_choices.with_values(overrides)
         if settings is None:
@@ -85,10 +86,13 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
             tracking = Tracking(settings.pop(_TRACKING))
             run = run_from(settings)
             folder = folders.of(sweep, run)
+        # A run may be asked for twice under two names: 1 and 1.0, or two paths of one file.
+        folder = first_places.setdefault(run, folder)
         done = is_done(folder, run)
         result.append(PlannedJob(number, overrides, run, folder, done, objective, tracking))
     _refuse_several_pages(jobs)
     _refuse_shared_folders(result)
+    refuse_hidden(job.folder for job in result if not job.done)
     refuse_wrong_parts(job.run for job in result if not job.done)
     return result
 

@@ -111,6 +111,15 @@ def _unparsable(error: OverrideParseException) -> str:
     )
     if colon:
         return f"{error.override}: write {colon[1]}={colon[2]}({colon[3].replace(':', ',')})"
+    key, _, value = error.override.partition("=")
+    function = re.fullmatch(r"([A-Za-z_]\w*)\(.*\)", value)
+    if function and f"Unknown function '{function[1]}'" in str(error):
+        return (
+            f"{_short(error.override)}: there is no {function[1]}; several values are "
+            f"{key}=1,2, range(start,stop,step), logspace(first,last,count) or glob(pattern)"
+        )
+    if re.fullmatch(r"[\w.+-]*(,[\w.+-]*)+", value) and "" in value.split(","):
+        return f"{_short(error.override)}: a value is missing between commas; write {key}=1,2"
     word = quoted(error.override)
     if word is None:
         return f"{_short(error.override)}: this is not key=value as Hydra reads it"

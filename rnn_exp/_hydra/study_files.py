@@ -4,10 +4,13 @@ Hydra merges the files of a configuration in silence: a file without a package l
 name of its group, an unknown section is a new one, and a later file overwrites an earlier one.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.default_element import ResultDefault
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
@@ -16,13 +19,40 @@ from omegaconf.base import Container
 from rnn_exp.fields import SettingError, as_typed, choice_error
 from rnn_exp.words import from_here
 
-__all__ = ["GROUP", "LoadedFile", "refuse_lost", "refuse_unknown"]
+__all__ = ["GROUP", "FileSource", "LoadedFile", "refuse_lost", "refuse_unknown"]
 
 GROUP = "study"
 FIRST_LINE = "# @package _global_"
 _NOTHING = object()
+# With zeros before it a number is octal, and with colons it counts in sixties.
+_OTHER_NUMBERS = re.compile(r"[-+]?(?:0[0-7_]*[0-7]|[1-9][\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?)")
 
 Place = tuple[str, ...]  # of a setting: ("task", "length")
+
+
+class FileSource(FileConfigSource):
+    """Hydra's folder of files, where a file may begin with a byte-order mark."""
+
+    def file(self, config_path: str) -> Path:
+        """Return the path of a file."""
+        return Path(self.path) / self._normalize_file_name(config_path)
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return the content of a file and its header.
+
+        Raises:
+            OSError: with the file's name, if it is no text.
+        """
+        try:
+            result = super().load_config(config_path)
+        except UnicodeDecodeError as error:
+            where = from_here(self.file(config_path))
+            raise OSError(f"{where} is not UTF-8: {error.reason} at byte {error.start}") from None
+        _refuse_other_numbers(self.file(config_path))
+        if result.header["package"] is None:
+            with self.file(config_path).open(encoding="utf-8-sig") as text:
+                result.header = self._get_header_dict(text.read(512))
+        return result
 
 
 class LoadedFile(NamedTuple):
@@ -94,6 +124,28 @@ class LoadedFile(NamedTuple):
                     f"a file with sections, {sections[0]}: {nested}, where {self.shown} has "
                     f"{'.'.join(place)}"
                 )
+
+
+def _refuse_other_numbers(file: Path) -> None:
+    """Refuse digits that YAML takes for another number: 012 for 10, and 1:30 for 90.
+
+    Args:
+        file: one that YAML has read.
+
+    Raises:
+        yaml.MarkedYAMLError: with the place of the first one.
+    """
+    text = file.read_text(encoding="utf-8-sig")
+    if not _OTHER_NUMBERS.search(text):  # to scan a file takes long
+        return
+    with file.open(encoding="utf-8-sig") as stream:
+        for token in yaml.scan(stream):
+            if isinstance(token, yaml.ScalarToken) and token.plain:
+                number = _OTHER_NUMBERS.fullmatch(token.value)
+                if number:
+                    meant = yaml.safe_load(token.value)
+                    why = f"{token.value} is {meant} to YAML; write {meant}, or '{token.value}'"
+                    raise yaml.MarkedYAMLError(problem=why, problem_mark=token.start_mark)
 
 
 def refuse_unknown(files: Sequence[LoadedFile]) -> None:

@@ -77,6 +77,7 @@ def _verify(folder: "Path") -> None:
     """
     from rnn_exp.program import printable
     from rnn_exp.storage.verifying import verify
+    from rnn_exp.words import plural
 
     runs = list(verify(folder))
     bad = {path: why for run in runs for path, why in run.bad.items()}
@@ -85,7 +86,7 @@ def _verify(folder: "Path") -> None:
     old = sum(run.without_hashes for run in runs)
     about_old = f"; {old} of the runs have no hashes, from an earlier version" if old else ""
     files = sum(run.files for run in runs)
-    counts = f"{len(runs)} runs, {files} files, {len(bad)} not as written"
+    counts = f"{plural(len(runs), 'run')}, {plural(files, 'file')}, {len(bad)} not as written"
     print(printable(f"{folder}: {counts}{about_old}"))
     if bad:
         sys.exit(1)

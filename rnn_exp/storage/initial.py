@@ -54,7 +54,10 @@ def run_of(folder: Path) -> Run:
     path = folder / RUN_JSON
     if not path.exists():
         raise FileNotFoundError(f"{folder} is no run's folder (no {RUN_JSON})")
-    said: Any = read_json(path)
+    try:
+        said: Any = read_json(path)
+    except (OSError, ValueError) as error:
+        raise OSError(f"{path} cannot be read: {error}") from None
     try:
         run, digest = run_from(nested(dict(said["settings"]))), said["digest"]
     except (LookupError, TypeError, ValueError, AttributeError, SettingError) as error:

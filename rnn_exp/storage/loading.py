@@ -26,8 +26,8 @@ def load(folder: str | Path | Iterable[str | Path], *, unfinished: bool = False)
     folders above it as tell two apart), which begins the run's name as well.
 
     Args:
-        folder: of a study or a run, or one that holds several; a list of such folders; or a pattern
-            such as ``"outputs/*"``, which stands for the folders that fit it.
+        folder: of a study or a run, or one that holds several; a list of such folders (each counts
+            once); or a pattern such as ``"outputs/*"``, which stands for the folders that fit it.
         unfinished: whether the tables have the rows so far of runs that have not ended, up to their
             last checkpoint.
 
@@ -37,11 +37,14 @@ def load(folder: str | Path | Iterable[str | Path], *, unfinished: bool = False)
     if isinstance(folder, str | Path) and not _is_pattern(folder):
         return Results(*_read(Path(folder), {}, unfinished=unfinished))
     folders = _matching(folder) if isinstance(folder, str | Path) else [*map(Path, folder)]
+    once: dict[Path, Path] = {}
+    for each in folders:
+        once.setdefault(each.resolve(), each)
     if not folders:
         raise FileNotFoundError(f"there is no folder {folder if folder else 'in an empty list'}")
     found: list[RunFolder] = []
     broken: list[dict[str, str]] = []
-    for name, place in zip(study_names(folders), folders, strict=True):
+    for name, place in zip(study_names([*once.values()]), once.values(), strict=True):
         runs, others = _read(place, {"study": name}, unfinished=unfinished)
         found += runs
         broken += others

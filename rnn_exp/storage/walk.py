@@ -1,12 +1,13 @@
 """What lies below a folder: sweeps and runs, found at any depth; torch is not needed for that."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from rnn_exp.schema import RUN_JSON, SWEEP_JSON
+from rnn_exp.storage.files import ASIDE
 
 __all__ = [
     "DEPTH",
@@ -15,6 +16,7 @@ __all__ = [
     "is_run",
     "is_sweep",
     "name_in",
+    "refuse_hidden",
     "studies_in",
     "study_names",
     "sweeps_and_runs",
@@ -43,6 +45,43 @@ def find(folder: Path) -> list[Path]:
     if (folder / RUN_JSON).exists():
         return [folder.absolute()]
     return list(_below(folder, is_run, {_identity(folder)}, DEPTH))
+
+
+def refuse_hidden(folders: Iterable[Path]) -> None:
+    """Refuse to put runs where `find` would hide one: inside of a run, or around other runs.
+
+    Args:
+        folders: those of runs that are to be trained. Of a relative path the current folder and
+            what lies above it are not looked at.
+
+    Raises:
+        FileExistsError: naming both folders.
+    """
+    empty = {Path()}  # folders that are no run's
+    for folder in folders:
+        for above in folder.parents:
+            if above in empty:
+                continue
+            if (above / RUN_JSON).exists():
+                raise FileExistsError(
+                    f"{folder} lies in {above}, the folder of a run, in which no other run is "
+                    "looked for; choose another folder"
+                )
+            empty.add(above)
+        held = None if (folder / RUN_JSON).exists() else _first_below(folder)
+        if held is not None:
+            raise FileExistsError(
+                f"{folder} holds other runs ({held.relative_to(folder)}), which are not looked for "
+                "in the folder of a run; choose another folder"
+            )
+
+
+def _first_below(folder: Path) -> Path | None:
+    """Return the first run below a folder, but for what was put aside there; None: none is."""
+    if not folder.is_dir():
+        return None
+    found = _below(folder, is_run, {_identity(folder)}, DEPTH)
+    return next((p for p in found if not p.relative_to(folder).parts[0].startswith(ASIDE)), None)
 
 
 def sweeps_and_runs(folder: Path) -> list[Path]:

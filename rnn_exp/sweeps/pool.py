@@ -114,6 +114,9 @@ class Pool:
         check(self)
         if not isinstance(self.address, str | None):
             raise SettingError("address", self.address, "a text such as tcp://host:8786, or null")
+        if self.backend == "processes" and self.address is not None:
+            mend = "null with backend=processes, which are of this machine; or backend=dask or ray"
+            raise SettingError("address", self.address, mend)
         if self.backend == "dask" and self.address is None:
             raise SettingError(
                 "address", "null", "the address of a Dask scheduler, tcp://host:8786"

@@ -77,5 +77,6 @@ def read_run_list(sweep: Path) -> tuple[float, list[str], str]:
         names = [str(name) for name in found["runs"]]
         return begun, names, str(found.get("command", ""))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        why = f"{path} is damaged ({error}); the same command writes it anew"
+        what = f"no {error}" if isinstance(error, KeyError) else error
+        why = f"{path} is damaged ({what}); the same command writes it anew"
         raise ValueError(why) from None

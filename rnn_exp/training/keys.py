@@ -11,13 +11,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rnn_exp.fields import SettingError
+from rnn_exp.fields import SettingError, allowed_of
 from rnn_exp.networks.inits import INITS
 from rnn_exp.tasks import TASKS
 from rnn_exp.training.origins import own_kinds
 from rnn_exp.training.run import Run
 
-__all__ = ["groups", "key_of", "keys_like", "meaning", "names_of", "plain_fields"]
+__all__ = ["groups", "key_of", "keys_like", "meaning", "names_of", "plain_fields", "section_error"]
 
 _FEW = 3
 _NEAR = 0.75
@@ -132,6 +132,26 @@ def keys_like(name: str) -> list[str]:
     found = ([key for key in symbols if rule(key)] for rule in rules)
     first = _first(next((keys for keys in found if keys), []))
     return first if len(first) <= _FEW else []
+
+
+def section_error(group: str, typed: str) -> SettingError:
+    """Return the refusal of a value that was given to a group of settings.
+
+    Args:
+        group: its name.
+        typed: the value, as it was typed.
+
+    Example:
+        >>> print(section_error("network", "gru"))
+        network=gru is not possible: allowed is a group of settings (did you mean network.cell=gru?)
+    """
+    fields = [
+        field for kind in groups().get(group, {}).values() for field in dataclasses.fields(kind)
+    ]
+    allowed = [(field.name, allowed_of(field)) for field in fields]
+    meant = [name for name, each in allowed if each and each.options and typed in each.options]
+    hint = f" (did you mean {group}.{meant[0]}={typed}?)" if meant else ""
+    return SettingError(group, typed, f"a group of settings{hint}")
 
 
 def meaning(kind: type, name: str) -> str:

@@ -117,8 +117,9 @@ class Run:
         if kind.has_matrix:
             return
         if self.init.needs_matrix:
-            able = " or ".join(INITS.where(lambda init: not init.needs_matrix))
-            yield "init", self.init.name, f"{able} {given}: its {kind.not_square}"
+            others = INITS.where(lambda init: not init.needs_matrix)
+            able = [name for name in others if not any(INITS[name]().refusals(self.network, 1))]
+            yield "init", self.init.name, f"{' or '.join(able)} {given}: its {kind.not_square}"
 
     def _about_loss(self) -> Iterator[Refusal]:
         task, training = self.task, self.training
@@ -230,7 +231,7 @@ def run_from(config: Mapping[str, Any]) -> Run:
     """
     load_plugins()
     groups = [*_NAMED, *_FIXED]
-    _refuse_unknown("", config, [*groups, *_PLAIN])
+    _refuse_unknown("", config, [*groups, *_PLAIN], "")
     parts: dict[str, Any] = {}
     for group in groups:
         given = config.get(group, _MISSING.get(group))
@@ -290,13 +291,13 @@ def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of th
         name = given.pop("name", None)
         if name not in list(_NAMED[group]):
             raise choice_error(f"{group}.name", name, list(_NAMED[group]))
-        kind = _NAMED[group][name]
+        kind, chosen = _NAMED[group][name], f" with {group}={name}"
     else:
-        kind = _FIXED[group]
+        kind, chosen = _FIXED[group], ""
     names = [field.name for field in dataclasses.fields(kind) if field.name != "more"]
     own = own_defaults(group)
     more = {key: given.pop(key) for key in own if key in given}
-    _refuse_unknown(f"{group}.", given, [*names, *own])
+    _refuse_unknown(f"{group}.", given, [*names, *own], chosen)
     if own:
         given["more"] = {key: value for key, value in more.items() if value is not None}
     try:
@@ -305,11 +306,12 @@ def _part(group: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - any of th
         raise error.under(group) from None
 
 
-def _refuse_unknown(prefix: str, given: Mapping[str, Any], known: list[str]) -> None:
+def _refuse_unknown(prefix: str, given: Mapping[str, Any], known: list[str], end: str) -> None:
     for key, value in given.items():
         if key not in known:
             full, options = f"{prefix}{key}", [f"{prefix}{name}" for name in known]
-            raise choice_error(full, value, options, typed=full)
+            allowed = choice_error(full, value, options, typed=full).allowed
+            raise SettingError(full, value, allowed + ("" if "did you mean" in allowed else end))
 
 
 def _flat(parts: dict[str, Any]) -> dict[str, Any]:

@@ -193,3 +193,13 @@ def test_folders_that_hydra_is_told_to_name_are_hydras(hydra, tmp_path):
     folders = [job.folder.name for job in plan(composer, [["seed=5"], ["seed=6"]], first=3)]
 
     assert folders == ["3-5", "4-6"]
+
+
+def test_a_run_that_is_asked_for_twice_has_one_folder(hydra, tmp_path):
+    """A run is trained once; the sweep failed where its second folder was looked for."""
+    words = [f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${hydra.job.num}"]
+    composer = Composer(hydra.config_loader, master_of(hydra, words))
+
+    planned = plan(composer, [["init.gain=1"], ["init.gain=2"], ["init.gain=1.0"]])
+
+    assert [job.folder.name for job in planned] == ["0", "1", "0"]

@@ -33,7 +33,15 @@ WORDS = {
     ("task.length=10,20",): "task.length=10,20: several values are a sweep, which needs -m",
     ("task.length=range(3,5)",): "several values are a sweep, which needs -m",
     ("hydra.run.dir=梯度",): "'hydra.run.dir=\"梯度\"'",
+    ("-m", "init.gain=linspace(0,1,5)"): "there is no linspace; several values are",
+    ("-m", "seed=1,,2"): "a value is missing between commas; write seed=1,2",
+    ("network=gru", "network.hidden_size=8"): "(did you mean network.cell=gru?)",
+    ("page=x",): "page=x is not possible: allowed is a group of settings\n",
+    ("task=5",): "task=5 is not possible: allowed is one of adding,",
+    ("study=null",): "study=null is not possible: allowed is one of adding,",
+    ("task.name=latch",): "task.noise, task.longest, task.lengths with task=latch\n",
     # options
+    ("--package", "task"): "--package task: that is for --cfg",
     ("--nope",): "there is no option --nope",
     ("--config-dri", "x"): "(did you mean --config-dir?)",
     ("--cfg", "nope"): "choose from 'job', 'hydra', 'all'",
@@ -66,6 +74,26 @@ WORDS = {
         "seed=0,1",
     ): "page.question=a,b is not possible: allowed is one for",
     ("-m", "page.question=${seed}", "seed=0,1"): "page.question",
+    # what would be passed over
+    ("-m", "hydra.mode=RUN", "seed=0,1"): "hydra.mode=RUN: -m asks for a sweep",
+    ("--run", "hydra.mode=MULTIRUN"): "hydra.mode=MULTIRUN: --run asks for one run",
+    ("--run", "study=decay"): "hydra.mode=RUN is not possible: allowed is MULTIRUN, since there is",
+    ("study=decay", "study=phase"): "study=decay,phase is not possible: allowed is one study",
+    (
+        "study=decay.yaml",
+    ): "study=decay.yaml is not possible: allowed is a name without a path: study=",
+    ("study=../study/decay",): "allowed is a name without a path: study=decay\n",
+    ("study=decay", "hydra.sweeper.params={}"): "allowed is null, which takes the grid away",
+    ("-m", "hydra.sweeper.paired=[{use: [x.py]}]"): "use=[…] outside of its grid",
+    ("-m", "hydra.sweeper.paired=[{seed: range(3)}]"): 'in quotes: {seed: "range(3)"}',
+    ("hydra.searchpath=[nowhere]",): "hydra.searchpath=file://nowhere is not possible: allowed is",
+    ("+hydra.nope=1",): "hydra.nope=1 is not possible: allowed is one of hydra.",
+    ("+hydra.job.nope=1",): "(did you mean hydra.job.name?)",
+    (
+        "-m",
+        "hydra.launcher.address=tcp://h:1",
+        "seed=0,1",
+    ): "allowed is null with backend=processes",
     (
         "-m",
         "+hydra.launcher.nope=1",
@@ -86,6 +114,8 @@ FILES = {
     HEAD + "training:\n\tupdates: 3\n": "line 3, column 1: found character '\\t' that cannot start",
     HEAD + "training:\n  updates: 3\n  updates: 4\n": "line 4, column 3: found duplicate key",
     HEAD + "a: b: c\n": "my/study/mine.yaml, line 2, column 5: mapping values are not allowed",
+    HEAD + "seed: 012\n": "line 2, column 7: 012 is 10 to YAML; write 10, or '012'",
+    HEAD + "training: {updates: 1:30}\n": "1:30 is 90 to YAML; write 90, or '1:30'",
     HEAD + "seed: *nope\n": "line 2, column 7: found undefined alias 'nope'",
     HEAD + "seed: \0\n": "my/study/mine.yaml: a sign that YAML does not allow",
     HEAD + "seed: \udcff\n": "my/study/mine.yaml is not UTF-8",
@@ -105,6 +135,25 @@ def test_a_study_file_is_refused_in_one_line_that_says_where(tmp_path, text):
 
     assert ended.is_refusal, ended
     assert FILES[text] in ended.err
+
+
+def test_a_run_of_any_primary_file_is_checked_before_anything_is_written(tmp_path):
+    (tmp_path / "mine.yaml").write_text("task:\n  length: 12\n")
+
+    ended = command(tmp_path, "--config-dir", ".", "--config-name", "mine")
+
+    assert ended.is_refusal, ended
+    assert "task.name=null is not possible: allowed is one of" in ended.err
+
+
+def test_a_dictionary_that_is_typed_wins_over_the_study(tmp_path):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "mine.yaml").write_text(f"{HEAD}task: {{length: 12}}\n")
+
+    ended = command(tmp_path, "--config-dir", ".", "study=mine", "task={length: 13}")
+
+    assert ended.code == 0, ended
+    assert "adding-T13-" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def test_the_gradient_of_a_linear_unit_falls_by_its_eigenvalue_below_every_floor
 def test_what_makes_no_sense_without_a_matrix_is_refused_by_name(load):
     load("indrnn")
     load("lru")
-    with pytest.raises(SettingError, match=r"init=gaussian .*allowed is torch or .*u, no matrix"):
+    with pytest.raises(SettingError, match=r"init=gaussian .*allowed is torch with .*u, no matrix"):
         Run(network=network_of("indrnn"))
     with pytest.raises(SettingError, match=r"parametrization=orthogonal .*no matrix W_hh"):
         network_of("indrnn", parametrization="orthogonal")

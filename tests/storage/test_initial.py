@@ -85,6 +85,14 @@ def test_a_folder_that_describes_no_run_is_refused(tmp_path, change, why):
         rnn_exp.initial_weights(tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"NaN"])
+def test_a_run_json_that_cannot_be_read_is_named_with_its_folder(tmp_path, content):
+    (tmp_path / "run.json").write_bytes(content)
+
+    with pytest.raises(OSError, match=rf"^{tmp_path}/run.json cannot be read: "):
+        rnn_exp.initial_weights(tmp_path)
+
+
 def test_a_folder_of_other_versions_is_warned_of(tmp_path):
     write(tmp_path, train_runs([KINDS["gaussian"]])[0])
     path = tmp_path / "run.json"

@@ -164,6 +164,13 @@ def test_several_studies_have_a_column_that_names_them(study, tmp_path):
     assert one.gradients["log10_total"].tolist() == load(study).gradients["log10_total"].tolist()
 
 
+def test_a_study_that_is_named_twice_is_read_once(study):
+    twice = load([study, study / ".." / study.name])
+
+    assert len(twice.runs) == len(RUNS)
+    assert {*twice.runs["study"]} == {study.name}
+
+
 def test_a_single_folder_has_the_columns_of_before(study):
     assert "study" not in load(study).runs
     assert "study" not in load(str(study)).gradients

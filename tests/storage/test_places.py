@@ -9,12 +9,13 @@ import pytest
 import rnn_exp
 from rnn_exp.networks import Network
 from rnn_exp.storage.places import RunFolders
-from rnn_exp.storage.walk import DEPTH, find, name_in, studies_in
+from rnn_exp.storage.walk import DEPTH, find, name_in, refuse_hidden, studies_in
 from rnn_exp.storage.writing import write, write_status
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
+from tests.in_process import command
 
 RUN, OTHER = (Run(Adding(5), Network(hidden_size=4), training=Training(2), seed=s) for s in (0, 1))
 OLD = f"adding-T5-tanh-gaussian0.8-seed0-{RUN.digest[:8]}"
@@ -176,3 +177,43 @@ def test_a_folder_is_listed_once_for_all_its_runs(tmp_path, monkeypatch):
         folders.of(tmp_path, run)
 
     assert listed == [tmp_path]
+
+
+def test_no_run_is_put_where_it_would_hide_another_one(tmp_path):
+    fake(tmp_path / "sweep" / "T5" / "s0")
+    (tmp_path / "sweep" / "T5" / "s0" / "aside-1").mkdir()
+    fake(tmp_path / "started" / "aside-1")
+
+    with pytest.raises(FileExistsError, match=r"lies in .*/sweep/T5/s0, the folder of a run"):
+        refuse_hidden([tmp_path / "sweep" / "T5" / "s0" / "more" / "s1"])
+    for above in (tmp_path / "sweep", tmp_path / "sweep" / "T5"):
+        with pytest.raises(FileExistsError, match=r"holds other runs \(.*s0\)"):
+            refuse_hidden([above])
+    refuse_hidden([tmp_path / "sweep" / "T5" / "s0", tmp_path / "sweep" / "T5" / "s1"])
+    refuse_hidden([tmp_path / "started"])  # what was put aside there is its own
+
+
+def test_the_folder_above_the_current_one_hides_nothing(tmp_path, monkeypatch):
+    fake(tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run")
+
+    refuse_hidden([Path("outputs/another")])
+
+
+@pytest.mark.parametrize("words", [["hydra.run.dir=d"], ["hydra.run.dir=d/s0/more"]])
+def test_a_single_run_that_would_hide_others_is_refused(tmp_path, words):
+    fake(tmp_path / "d" / "s0")
+
+    ended = command(tmp_path, "training.updates=2", "seed=9", *words)
+
+    assert ended.is_refusal, ended
+    assert "choose another folder" in ended.err
+
+
+def test_a_sweep_in_the_folder_of_a_run_is_refused(tmp_path):
+    fake(tmp_path / "d")
+
+    ended = command(tmp_path, "-m", "training.updates=2", "seed=0,1", "hydra.sweep.dir=d")
+
+    assert ended.is_refusal, ended
+    assert "lies in d, the folder of a run" in ended.err

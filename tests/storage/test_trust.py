@@ -163,8 +163,10 @@ def test_an_odd_list_of_runs_is_one_line_of_the_status(tmp_path, monkeypatch, te
     with pytest.raises(
         SystemExit,
         match=r"^rnn-exp-status: .*sweep.json is damaged \(.*\); the same command writes it anew$",
-    ):
+    ) as left:
         status()
+    if text == "{}":
+        assert "(no 'begun')" in str(left.value)
 
 
 @pytest.mark.parametrize("part", ["Infinity", "NaN", "-1", "1e999", "[]", "{}", "true and"])
