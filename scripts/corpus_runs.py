@@ -56,6 +56,8 @@ LATER: Final = {
         "warm_up",
         "jacobian_lags",
         "spectrum_every",
+        "auto",
+        "kernel",
     ),
 }
 """What the commits of before do not know: no row has it, so that they can be compared with."""

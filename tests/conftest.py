@@ -13,6 +13,8 @@ import torch
 
 import rnn_exp
 import tests.typecheck  # noqa: F401 - before the package, whose functions it checks
+from rnn_exp.networks import Network
+from rnn_exp.networks.kernel.keeping import compile_for
 from rnn_exp.sweeps import process
 from tests import read_once
 from tests.attempts import HELD, TRIED, Attempts, summary
@@ -26,6 +28,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 process.settle()
 process.use_one_thread()
 read_once.start()
+# Kernels are compiled once for a processor, before a test looks at what a command says meanwhile.
+compile_for(
+    [
+        Network(cell=cell, dtype=dtype).decided("cpu")
+        for cell in ("rnn", "lstm")
+        for dtype in ("float32", "float64")
+    ],
+    print,
+)
 # Hydra looks for plugins once in a process, whichever test is the first to compose something.
 sys.path.append(str(Path(rnn_exp.__file__).parent / "_hydra"))
 matplotlib.use("agg")

@@ -216,7 +216,12 @@ def test_a_cell_is_one_class_and_its_kind(monkeypatch):
     monkeypatch.setitem(CELLS._things, "twin", kind)
     training, recording = Training(4, omega=0.3), Recording(1, exponents=2)
     usual, twin = (
-        Run(Adding(9), Network(hidden_size=5, cell=cell), training=training, recording=recording)
+        Run(
+            Adding(9),
+            Network(hidden_size=5, cell=cell, engine="scan"),
+            training=training,
+            recording=recording,
+        )
         for cell in ("rnn", "twin")
     )
 

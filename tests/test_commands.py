@@ -87,7 +87,7 @@ def test_the_report_has_a_page_and_every_figure_in_every_format(
             assert len(content) > 20
     page = (out / "index.html").read_text(encoding="utf-8")
     assert "<h1>What does the gradient do, by gain g?</h1>" in page
-    assert page.count("Made with numpy ") == 1  # all runs have the same versions
+    assert page.count("Made with numba ") == 1  # all runs have the same versions
     networks = "networks of 4 units (cell rnn; activation tanh) on the task adding. "
     assert f"<p>4 runs of {networks}" in page
     assert all(name in page for name in figures.names())

@@ -127,7 +127,8 @@ def test_the_gradient_of_one_unit_is_the_product_of_slopes_and_weights(activatio
     slopes = outcome.gradients["saturation"]
     product = np.cumprod((slopes * abs(weight))[::-1])
     measured = 10.0 ** (outcome.gradients["log10_total"] - outcome.gradients["log10_total"][-1])
-    np.testing.assert_allclose(measured[::-1][1:], product[:-1], rtol=1e-9)
+    np.testing.assert_allclose(measured[::-1][1:], product[:-1], rtol=1e-8)
+    # 2e-16 of a saturated state are 1e-10 of its slope of 1e-6, at each of 29 steps.
 
 
 def test_the_product_formula_is_the_derivative_of_the_last_state_by_the_first():

@@ -5,7 +5,15 @@ package needs nothing but the standard library, so that a list of columns costs 
 """
 
 from rnn_exp.schema.added import ADDED_SETTINGS, OF_TASKS, decisive, with_added
-from rnn_exp.schema.kernels import ACTIVATION_CODES, AUTO, KERNEL, KERNEL_CELLS, decided_engine
+from rnn_exp.schema.kernels import (
+    ACTIVATION_CODES,
+    AUTO,
+    ENGINE,
+    KERNEL,
+    KERNEL_CELLS,
+    decided_engine,
+    engines_are_decided,
+)
 from rnn_exp.schema.run_keys import RUN_KEYS, Key, column_lines
 from rnn_exp.schema.tables import (
     CARRIERS,
@@ -34,6 +42,7 @@ __all__ = [
     "AUTO",
     "CARRIERS",
     "DONE",
+    "ENGINE",
     "FORMAT",
     "FORMER_NAMES",
     "GRADIENT_STATUSES",
@@ -56,6 +65,7 @@ __all__ = [
     "column_lines",
     "decided_engine",
     "decisive",
+    "engines_are_decided",
     "status_of",
     "tables_of",
     "with_added",

@@ -2,10 +2,21 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-__all__ = ["ACTIVATION_CODES", "AUTO", "KERNEL", "KERNEL_CELLS", "KernelVersion", "decided_engine"]
+__all__ = [
+    "ACTIVATION_CODES",
+    "AUTO",
+    "ENGINE",
+    "KERNEL",
+    "KERNEL_CELLS",
+    "KernelVersion",
+    "decided_engine",
+    "engines_are_decided",
+]
 
+ENGINE: Final = "network.engine"
+"""The setting of what computes a network."""
 AUTO: Final = "auto"
 """The word of ``network.engine`` that is decided when a run is planned."""
 
@@ -52,3 +63,21 @@ def decided_engine(engine: str, cell: str, activation: str, device: str) -> str:
         return engine
     able = device == "cpu" and cell in KERNEL_CELLS and activation in ACTIVATION_CODES
     return KERNEL.engine if able else "scan"
+
+
+def engines_are_decided(runs: Any) -> bool:  # noqa: ANN401 - a mapping, or a table of pandas
+    """Say whether every run has the engine that ``auto`` decides on for it.
+
+    Args:
+        runs: the columns of a table of runs.
+
+    Example:
+        >>> runs = {"network.engine": ["kernel", "scan"], "network.cell": ["rnn", "gru"]}
+        >>> engines_are_decided(runs | {"network.activation": ["tanh"] * 2, "device": ["cpu"] * 2})
+        True
+    """
+    keys = (ENGINE, "network.cell", "network.activation", "device")
+    if not all(key in runs for key in keys):
+        return False
+    found = {tuple(map(str, each)) for each in zip(*(runs[key] for key in keys), strict=True)}
+    return all(decided_engine(AUTO, *others) == engine for engine, *others in found)

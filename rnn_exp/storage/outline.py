@@ -12,7 +12,7 @@ import pandas as pd
 
 from rnn_exp.fields import SettingError, as_typed, suggestion
 from rnn_exp.program import one_line, printable
-from rnn_exp.schema import RUN_STATUSES
+from rnn_exp.schema import ENGINE, RUN_STATUSES, engines_are_decided
 from rnn_exp.storage.run_json import RESULTS
 from rnn_exp.words import plural
 
@@ -61,7 +61,8 @@ def varying(runs: pd.DataFrame) -> dict[str, list[Any]]:
         By configuration key: numbers sorted, words in the order of the runs; None last, where a run
         has no such setting.
     """
-    found = {str(name): _values(runs[name]) for name in runs if name not in RESULTS}
+    besides = {*RESULTS, ENGINE} if engines_are_decided(runs) else RESULTS
+    found = {str(name): _values(runs[name]) for name in runs if name not in besides}
     return {name: values for name, values in found.items() if len(values) > 1}
 
 

@@ -9,29 +9,24 @@ import dataclasses
 import functools
 import hashlib
 import json
-import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnn_exp.fields import SettingError, as_typed, check, choice_error, settings_of, whole
-from rnn_exp.networks import ENGINES, INITS, PARAMETRIZATIONS, Init, Network
+from rnn_exp.networks import INITS, Init, Network
 from rnn_exp.networks.inits import Gaussian
-from rnn_exp.networks.network import Refusal
 from rnn_exp.registry import Source, SourceText, load_plugins
 from rnn_exp.schema import AUTO, KERNEL, decisive
 from rnn_exp.tasks import TASKS, Adding, Task
 from rnn_exp.tasks.files import FileTask
 from rnn_exp.training import labels
-from rnn_exp.training.evaluation import refusals as evaluation_refusals
 from rnn_exp.training.naming import run_name
 from rnn_exp.training.origins import defaults_of, own_defaults, sources_of, use_words, usual_of
-from rnn_exp.training.penalties import PENALTIES
-from rnn_exp.training.settings import Evaluation, Recording, Training, beyond_precision
+from rnn_exp.training.refusals import refusals_of
+from rnn_exp.training.settings import Evaluation, Recording, Training
 
 __all__ = ["Run", "nested", "run_from"]
-
-_DEVICES = re.compile(r"cpu|auto|cuda(:\d+)?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,69 +69,9 @@ class Run:
         check(self)
         object.__setattr__(self, "init", self.init.for_length(self.task.length))
         object.__setattr__(self, "network", self.network.decided(self.device))
-        for key, value, reason in self._refusals():
+        for key, value, reason in refusals_of(self):
             raise SettingError(key, value, reason)
         _ = self.sources  # those of now: a file may be run again later
-
-    def _refusals(self) -> Iterator[Refusal]:
-        """Yield the settings that exclude others, with the reason."""
-        network, training = self.network, self.training
-        yield from self._about_weights()
-        yield from self.init.refusals(network, self.task.output_size)
-        if PARAMETRIZATIONS[network.parametrization].is_orthogonal and not self.init.is_orthogonal:
-            able = " or ".join(INITS.where(lambda init: init.is_orthogonal))
-            yield (
-                "network.parametrization",
-                network.parametrization,
-                f"free with init={self.init.name}: W_hh stays orthogonal only if it is so at "
-                f"the start (use init={able})",
-            )
-        for penalty in PENALTIES.values():
-            if penalty.weight(training):
-                yield from penalty.refusals(network, training)
-                if not network.kind.has_matrix:
-                    reason = f"the penalty {penalty.name} speaks of W_hh"
-                    allowed = f"another cell: its {network.kind.not_square}, and {reason}"
-                    yield "network.cell", network.cell, allowed
-        for own in training.own_penalties:
-            yield from own.refusals(network)
-        yield from self._about_loss()
-        yield from self.recording.refusals(network, self.task.shortest)
-        yield from evaluation_refusals(self.task, self.evaluation, self.recording)
-        fixed = {group: getattr(self, group) for group in _FIXED}
-        yield from beyond_precision(fixed, network)  # task and init are used in double precision
-        if not _DEVICES.fullmatch(self.device):
-            yield "device", self.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
-        if network.engine == KERNEL.engine and self.device != "cpu":
-            reason = f"scan with device={self.device}: kernels are of the processor"
-            yield "network.engine", network.engine, reason
-
-    def _about_weights(self) -> Iterator[Refusal]:
-        """Yield that a cell has no W_hh, where an init or a penalty is about that."""
-        kind, given = self.network.kind, f"with network.cell={self.network.cell}"
-        if kind.has_matrix:
-            return
-        if self.init.needs_matrix:
-            others = INITS.where(lambda init: not init.needs_matrix)
-            able = [name for name in others if not any(INITS[name]().refusals(self.network, 1))]
-            yield "init", self.init.name, f"{' or '.join(able)} {given}: its {kind.not_square}"
-
-    def _about_loss(self) -> Iterator[Refusal]:
-        task, training = self.task, self.training
-        if training.loss_at == "every" and task.shortest < task.steps:
-            reason = f"the sequences of task={task.name} are of several lengths"
-            yield "training.loss_at", "every", f"task: {reason}"
-        if training.loss_at == "every" and task.answers > 1:
-            reason = f"task={task.name} has an answer at every time step already"
-            yield "training.loss_at", "every", f"task: {reason}"
-        if training.truncation is not None and not ENGINES[self.network.engine].truncates:
-            able = " or ".join(ENGINES.where(lambda engine: engine.truncates))
-            yield (
-                "training.truncate_every",
-                training.truncate_every,
-                f"null with network.engine={self.network.engine}, whose module goes back to the "
-                f"start; use network.engine={able}",
-            )
 
     def settings(self) -> dict[str, Any]:
         """Return every setting under its configuration key: ``{"task.length": 50, …}``."""

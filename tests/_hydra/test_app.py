@@ -184,7 +184,7 @@ def test_run_json_says_what_ran_and_how_it_ended(trained):
     assert len(found["digest"]) == 16
     assert found["seed"] == 0
     assert found["device"] == "cpu"
-    assert set(found["versions"]) == {"python", "torch", "numpy", "rnn-exp"}
+    assert set(found["versions"]) == {"python", "torch", "numpy", "numba", "rnn-exp"}
     assert found["settings"]["task.length"] == 10
     assert found["settings"]["init.gain"] == 0.7
     assert found["settings"]["training.clip_norm"] is None

@@ -106,7 +106,7 @@ def test_a_worker_interrupted_in_the_middle_of_an_update_goes_on_to_the_same_bit
     tmp_path, monkeypatch, expected, draw
 ):
     [job] = jobs_in(tmp_path, RUNS[:1])
-    engine, calls = ENGINES["scan"], []
+    engine, calls = ENGINES["kernel"], []
 
     def interrupted(*given):
         calls.append(1)
@@ -115,7 +115,7 @@ def test_a_worker_interrupted_in_the_middle_of_an_update_goes_on_to_the_same_bit
         return engine.run(*given)
 
     replaced = dataclasses.replace(engine, run=interrupted)
-    monkeypatch.setitem(ENGINES._things, "scan", replaced)
+    monkeypatch.setitem(ENGINES._things, "kernel", replaced)
     with pytest.raises(KeyboardInterrupt):
         train_jobs([job], checkpoint_seconds=0)
 

@@ -11,6 +11,8 @@ from typing import Final
 
 import pandas as pd
 
+from rnn_exp.schema import ENGINE, engines_are_decided
+
 __all__ = [
     "AXES",
     "KEYS",
@@ -39,8 +41,13 @@ _NUMBERS: Final = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
 
 
 def setting_columns(runs: pd.DataFrame) -> list[str]:
-    """Return the columns that are settings, not results: dotted keys, names of groups; no seed."""
-    return [c for c in runs.columns if "." in c or c in _GROUPS]
+    """Return the columns that are settings, not results: dotted keys, names of groups; no seed.
+
+    An engine that is everywhere the one that ``auto`` decides on is none: cell, activation and
+    device say which.
+    """
+    found = [c for c in runs.columns if "." in c or c in _GROUPS]
+    return [c for c in found if c != ENGINE] if engines_are_decided(runs) else found
 
 
 def settings_of(runs: pd.DataFrame) -> pd.DataFrame:

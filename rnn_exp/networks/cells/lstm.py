@@ -45,9 +45,9 @@ from rnn_exp.networks.cells.layout import (
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["LSTM", "LSTM_KIND", "Kept", "in_torchs_order", "inside"]
+__all__ = ["LSTM", "LSTM_KIND", "TORCHS_ORDER", "Kept", "inside", "ordered"]
 
-_INSIDE, _TORCHS = (3, 0, 1, 2), (1, 2, 3, 0)
+_INSIDE, TORCHS_ORDER = (3, 0, 1, 2), (1, 2, 3, 0)
 
 
 class Kept(NamedTuple):
@@ -133,9 +133,9 @@ class LSTM:
             of_V.baddbmm_(flatten_time_batch(x1[chunk]).transpose(1, 2), by_run)
             if of_inputs is not None:
                 of_inputs[chunk] = input_gradient(by_run, V[..., :-1], B)
-        of_V = in_torchs_order(of_V.transpose(1, 2))
+        of_V = ordered(of_V.transpose(1, 2), TORCHS_ORDER)
         bias = of_V[..., -1]
-        gradients = LayerWeights(of_V[..., :-1], in_torchs_order(of_W), bias, bias)
+        gradients = LayerWeights(of_V[..., :-1], ordered(of_W, TORCHS_ORDER), bias, bias)
         return Adjoint(total, memory, gradients, of_inputs, tuple(part.clone() for part in passed))
 
     @torch.inference_mode()
@@ -154,7 +154,7 @@ class LSTM:
         onto_c = torch.addcmul(kept.o, trace.states, kept.tanh_c, value=-1)
         memory = torch.addcmul(carried, total, onto_c)
         delta = self._scaled_factors(trace, total, memory)
-        by_run = flatten_time_batch(delta[..., _TORCHS, :].flatten(-2))
+        by_run = flatten_time_batch(delta[..., TORCHS_ORDER, :].flatten(-2))
         of_inputs = input_gradient(by_run, weights.weight_ih, B) if with_inputs else None
         before = onto_previous(by_run, weights.weight_hh, B)
         return StepBack(before, delta[..., 4, :], memory, of_inputs)
@@ -165,7 +165,7 @@ class LSTM:
         if adjoint.memory is None:
             raise ValueError("the adjoint is of another cell: an LSTM's has ∂L/∂c_t")
         delta = self._scaled_factors(trace, adjoint.total, adjoint.memory)
-        return delta[..., _TORCHS, :].flatten(-2)
+        return delta[..., TORCHS_ORDER, :].flatten(-2)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch, units and gates."""
@@ -244,14 +244,7 @@ LSTM_KIND = CellKind(
 )
 
 
-def in_torchs_order(
-    blocks: Float[Tensor, "run gates_hidden *any"],
-) -> Float[Tensor, "run gates_hidden *any"]:
-    """Put blocks of rows that are in the inner order, o, i, f, g, into torch's."""
-    return _ordered(blocks, _TORCHS)
-
-
-def _ordered(
+def ordered(
     blocks: Float[Tensor, "run gates_hidden *any"], order: tuple[int, ...]
 ) -> Float[Tensor, "run gates_hidden *any"]:
     """Put the gates' blocks of rows into another order."""
@@ -265,7 +258,7 @@ def inside(
 ]:
     """Return V with the bias as its last column, and W, gates in the inner order."""
     V = weights.input_weights_with_bias()
-    return _ordered(V, _INSIDE), _ordered(weights.weight_hh, _INSIDE)
+    return ordered(V, _INSIDE), ordered(weights.weight_hh, _INSIDE)
 
 
 def _doubled(blocks: Float[Tensor, "run gates_hidden k"]) -> Float[Tensor, "run gates_hidden k"]:

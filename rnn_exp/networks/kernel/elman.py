@@ -44,28 +44,23 @@ def elman_forward(x, matrices, S, U, kind, sizes):
 
 @kept
 def elman_adjoint(x, before, source, matrices, G, later, spare, found, kind, sizes):
-    """Fill G with ∂L/∂h_t, and ``found`` with the gradients of weights and inputs.
-
-    Those of the weights are sums over stretches of time, and then of these.
+    """Fill G with ∂L/∂h_t, and ``found`` with the gradients of weights (by stretches) and inputs.
 
     Args:
         x: inputs, numbers from one row to the next, and from one run to the next.
         before: h_{t-1}, and numbers from one run to the next.
         source: φ(u_t), from which φ' comes, and numbers from one run to the next.
-        matrices: W (run, unit, row), V (run, unit, row of inputs), and the length of such a row; 0:
-            the gradient of the inputs is not wanted.
+        matrices: W (run, unit, row), V (run, unit, row of inputs), length of such a row; 0: no dx.
         G: (run, T, batch, row), with the direct parts from step ``known`` on, nothing before.
-        later: δ and ∂L/∂h of the step after the last, (run, batch, row) each; those of the first
-            step are left there.
+        later: δ and ∂L/∂h of the step after the last, (run, batch, row); then of the first.
         spare: room for δ (chunk + 1, batch, row) and a product; zeros; 1 for each unit, then 0.
-        found: dW (run, unit, row), dV (run, input, row), db (run, row), dx (run, T, batch, row of
-            inputs), and Σ g² (run, T).
+        found: dW (run, unit, row), dV (run, input, row), db (run, row), dx as V, Σ g² (run, T).
         kind: the activation's code, whether the cell skips φ, k, a.
         sizes: R, T, B, inputs, units, row, known, and the steps of a stretch.
     """
     (x, x_row, x_run), (before, b_run), (source, s_run) = x, before, source
     (W, V, in_row), (after, ahead), (D, part, zeros, ones) = matrices, later, spare
-    (dW, dV, db, dx, squares), (code, skips, keep, add) = found, kind
+    (_, _, _, dx, squares), (code, skips, keep, add) = found, kind
     R, T, B, inputs, units, row, known, chunk = sizes
     step = B * row
     for r in range(R):
@@ -87,14 +82,10 @@ def elman_adjoint(x, before, source, matrices, G, later, spare, found, kind, siz
                 s = r * s_run + t * step
                 squares[r * T + t] = make_deltas(code, source, s, G, g, D, now, ones, add, B, row)
                 last = now
-            rows, is_first = (stop - start) * B, stop == T
-            h, nothing = (before, r * b_run + start * step, row), (zeros, 0, 0)
-            product((part, 0, row), nothing, (D, 0, 1, row), h, (units, rows, row))
-            add_to(dW, r * units * row, part, units * row, is_first)
-            of_x = x, r * x_run + start * B * x_row, 1, x_row
-            product((part, 0, row), nothing, of_x, (D, 0, row), (inputs, rows, row))
-            add_to(dV, r * inputs * row, part, inputs * row, is_first)
-            add_rows(db, r * row, D, rows, row, is_first)
+            rows, is_first, nothing = (stop - start) * B, stop == T, (zeros, 0, 0)
+            h, of_x = (before, r * b_run + start * step), (x, r * x_run + start * B * x_row, x_row)
+            shape = units, inputs, rows, row
+            _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first)
             if in_row:
                 into, of_V = (dx, (r * T + start) * B * in_row, in_row), r * units * in_row
                 product(into, nothing, (D, 0, row, 1), (V, of_V, in_row), (rows, units, in_row))
@@ -109,3 +100,14 @@ def _add_kept(out, o, values, v, add, kept_values, k, keep, count):
     for i in range(0, count, BYTES // out.itemsize):
         own = load(kept_values, k + i) * keep
         store(out, o + i, fma(load(values, v + i), add, own))
+
+
+@compiled
+def _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first):
+    """Add what a stretch of time gives to the gradients of the weights of a run."""
+    (dW, dV, db, _, _), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
+    product((part, 0, row), nothing, (D, 0, 1, row), (*h, row), (units, rows, row))
+    add_to(dW, r * units * row, part, units * row, is_first)
+    product((part, 0, row), nothing, (x, at, 1, x_row), (D, 0, row), (inputs, rows, row))
+    add_to(dV, r * inputs * row, part, inputs * row, is_first)
+    add_rows(db, r * row, D, rows, row, is_first)

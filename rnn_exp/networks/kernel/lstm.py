@@ -67,20 +67,16 @@ def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
         x: inputs, numbers from one row to the next, and from one run to the next.
         trace: h_{t-1}, c_{t-1}, gates and tanh c.
         runs: numbers from one run to the next of each of them.
-        matrices: W (run, gate, unit, row), V (run, gate, unit, row of inputs), and the length of
-            such a row; 0: the gradient of the inputs is not wanted.
-        G: (run, T, batch, row), with the direct parts from step ``known`` on, nothing before.
-        M: (run, T, batch, row).
-        later: δ (run, batch, 4 row) and what ∂L/∂c hands on (run, batch, row), of the step after
-            the last; those of the first step are left there.
+        matrices: W (run, gate, unit, row), V (the same of inputs), length of its row; 0: no dx.
+        G: (run, T, batch, row) as M; with the direct parts from ``known`` on, nothing before.
+        later: δ (run, batch, 4 row), f ∂L/∂c of the step after the last; then of the first.
         spare: room for δ (chunk + 1, batch, 4 row) and a product; zeros; 1 for each unit, then 0.
-        found: dW (run, gate, unit, row), dV (run, input, 4 row), db (run, 4 row), dx (run, T,
-            batch, row of inputs), and Σ (∂L/∂h)² and Σ (∂L/∂c)² (run, T).
+        found: dW as W, dV (run, input, 4 row), db (run, 4 row), dx, Σ (∂L/∂h)², Σ (∂L/∂c)².
         sizes: R, T, B, inputs, units, row, known, and the steps of a stretch.
     """
     (x, x_row, x_run), (W, V, in_row), (after, carried) = x, matrices, later
     (h, c, U, squashed), (h_run, c_run, u_run, s_run) = trace, runs
-    (D, part, zeros_, ones), (dW, dV, db, dx, squares, squares_c) = spare, found
+    (D, part, zeros_, ones), (_, _, _, dx, squares, squares_c) = spare, found
     R, T, B, inputs, units, row, known, chunk = sizes
     step, gates, matrix = B * row, 4 * row, units * row
     for r in range(R):
@@ -105,16 +101,9 @@ def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
                 squares[r * T + t], squares_c[r * T + t] = sums
                 last = now
             rows, is_first, nothing = (stop - start) * B, stop == T, (zeros_, 0, 0)
-            before = h, r * h_run + start * step, row
-            for gate in range(4):
-                product(
-                    (part, 0, row), nothing, (D, gate * row, 1, gates), before, (units, rows, row)
-                )
-                add_to(dW, (4 * r + gate) * matrix, part, matrix, is_first)
-            of_x = x, r * x_run + start * B * x_row, 1, x_row
-            product((part, 0, gates), nothing, of_x, (D, 0, gates), (inputs, rows, gates))
-            add_to(dV, r * inputs * gates, part, inputs * gates, is_first)
-            add_rows(db, r * gates, D, rows, gates, is_first)
+            before, of_x = (h, r * h_run + start * step), (x, r * x_run + start * B * x_row, x_row)
+            shape = units, inputs, rows, row
+            _sum_up(r, found, D, part, nothing, before, of_x, shape, is_first)
             for gate in range(4 if in_row else 0):
                 into = dx, (r * T + start) * B * in_row, in_row
                 of_V = V, (4 * r + gate) * units * in_row, in_row
@@ -122,6 +111,20 @@ def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
                 product(into, into if gate else nothing, d, of_V, (rows, units, in_row))
             stop = start
         move(after, 4 * r * step, D, 0, 4 * step)
+
+
+@compiled
+def _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first):
+    """Add what a stretch of time gives to the gradients of the weights of a run."""
+    (dW, dV, db, _, _, _), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
+    gates, matrix = 4 * row, units * row
+    for gate in range(4):
+        delta = D, gate * row, 1, gates
+        product((part, 0, row), nothing, delta, (*h, row), (units, rows, row))
+        add_to(dW, (4 * r + gate) * matrix, part, matrix, is_first)
+    product((part, 0, gates), nothing, (x, at, 1, x_row), (D, 0, gates), (inputs, rows, gates))
+    add_to(dV, r * inputs * gates, part, inputs * gates, is_first)
+    add_rows(db, r * gates, D, rows, gates, is_first)
 
 
 @compiled

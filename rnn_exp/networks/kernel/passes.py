@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells.lstm import Kept, in_torchs_order, inside
+from rnn_exp.networks.cells.lstm import TORCHS_ORDER, Kept, inside, ordered
 from rnn_exp.networks.cells.skip import Skip
 from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Trace
 from rnn_exp.networks.kernel import lstm as kernel
@@ -79,15 +79,14 @@ def adjoint(
     D, squares = direct.new_empty(stretch + 1, B, row), torch.empty(R, T, dtype=torch.float64)
     of_W, of_V = direct.new_empty(R, H, row), direct.new_empty(R, inputs, row)
     of_b = direct.new_empty(R, row)
-    given, before = rows_of(x), rows_of(trace.previous_states, whole_vectors=True)
+    before = rows_of(trace.previous_states, whole_vectors=True)
     source = rows_of(trace.states if skip is None else trace.kept[0], whole_vectors=True)
     keep, add = (0.0, 1.0) if skip is None else (skip.keep, skip.add)
-    in_row = of_x.shape[-1] if with_inputs else 0
     elman_adjoint(
-        tuple(given),
+        tuple(rows_of(x)),
         (before.flat, before.run),
         (source.flat, source.run),
-        (flat(widened(weights.weight_hh)), flat(V), in_row),
+        (flat(widened(weights.weight_hh)), flat(V), of_x.shape[-1] if with_inputs else 0),
         flat(made),
         (flat(passed), flat(ahead)),
         tuple(map(flat, (D, part, zeros, units))),
@@ -95,9 +94,9 @@ def adjoint(
         (code, skip is not None, keep, add),
         (R, T, B, inputs, H, row, known, stretch),
     )
-    bias = of_b[:, :H]
-    gradients = LayerWeights(of_V[..., :H].transpose(1, 2), of_W[..., :H], bias, bias)
-    earlier = tuple(one[..., :H] for one in (passed, ahead))
+    of_V, of_W, of_b = of_V[..., :H].transpose(1, 2), of_W[..., :H], of_b[:, :H]
+    earlier = passed[..., :H], ahead[..., :H]
+    gradients = LayerWeights(of_V, of_W, of_b, of_b)
     return Adjoint(total, None, gradients, of_inputs if with_inputs else None, earlier)
 
 
@@ -173,9 +172,9 @@ def lstm_adjoint(
         tuple(map(flat, (of_W, of_V, of_b, of_x, *squares))),
         (R, T, B, inputs, H, row, known, stretch),
     )
-    bias = in_torchs_order(of_b[..., :H].flatten(1))
-    own_V = in_torchs_order(of_V[..., :H].flatten(2).transpose(1, 2))
-    gradients = LayerWeights(own_V, in_torchs_order(of_W[..., :H]), bias, bias)
+    bias = ordered(of_b[..., :H].flatten(1), TORCHS_ORDER)
+    own_V = ordered(of_V[..., :H].flatten(2).transpose(1, 2), TORCHS_ORDER)
+    gradients = LayerWeights(own_V, ordered(of_W[..., :H], TORCHS_ORDER), bias, bias)
     return Adjoint(total, memory, gradients, of_inputs if with_inputs else None, (after, carried))
 
 

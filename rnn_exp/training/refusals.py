@@ -1,0 +1,88 @@
+"""Settings of a run that are each possible, but make no sense together."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from rnn_exp.networks import ENGINES, INITS, PARAMETRIZATIONS
+from rnn_exp.networks.network import Refusal
+from rnn_exp.schema import KERNEL
+from rnn_exp.training.evaluation import refusals as evaluation_refusals
+from rnn_exp.training.penalties import PENALTIES
+from rnn_exp.training.settings import beyond_precision
+
+if TYPE_CHECKING:
+    from rnn_exp.training.run import Run
+
+__all__ = ["refusals_of"]
+
+_DEVICES: Final = re.compile(r"cpu|auto|cuda(:\d+)?")
+_FIXED: Final = ("network", "training", "recording", "evaluation")
+
+
+def refusals_of(run: "Run") -> Iterator[Refusal]:
+    """Yield the settings of a run that exclude others: the key, its value, what is allowed and why.
+
+    Args:
+        run: the run, each setting of which is possible.
+    """
+    network, training = run.network, run.training
+    yield from _about_weights(run)
+    yield from run.init.refusals(network, run.task.output_size)
+    if PARAMETRIZATIONS[network.parametrization].is_orthogonal and not run.init.is_orthogonal:
+        able = " or ".join(INITS.where(lambda init: init.is_orthogonal))
+        yield (
+            "network.parametrization",
+            network.parametrization,
+            f"free with init={run.init.name}: W_hh stays orthogonal only if it is so at "
+            f"the start (use init={able})",
+        )
+    for penalty in PENALTIES.values():
+        if penalty.weight(training):
+            yield from penalty.refusals(network, training)
+            if not network.kind.has_matrix:
+                reason = f"the penalty {penalty.name} speaks of W_hh"
+                allowed = f"another cell: its {network.kind.not_square}, and {reason}"
+                yield "network.cell", network.cell, allowed
+    for own in training.own_penalties:
+        yield from own.refusals(network)
+    yield from _about_loss(run)
+    yield from run.recording.refusals(network, run.task.shortest)
+    yield from evaluation_refusals(run.task, run.evaluation, run.recording)
+    fixed = {group: getattr(run, group) for group in _FIXED}
+    yield from beyond_precision(fixed, network)  # task and init are used in double precision
+    if not _DEVICES.fullmatch(run.device):
+        yield "device", run.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
+    if network.engine == KERNEL.engine and run.device != "cpu":
+        reason = f"scan with device={run.device}: kernels are of the processor"
+        yield "network.engine", network.engine, reason
+
+
+def _about_weights(run: "Run") -> Iterator[Refusal]:
+    """Yield that a cell has no W_hh, where an init or a penalty is about that."""
+    kind, given = run.network.kind, f"with network.cell={run.network.cell}"
+    if kind.has_matrix:
+        return
+    if run.init.needs_matrix:
+        others = INITS.where(lambda init: not init.needs_matrix)
+        able = [name for name in others if not any(INITS[name]().refusals(run.network, 1))]
+        yield "init", run.init.name, f"{' or '.join(able)} {given}: its {kind.not_square}"
+
+
+def _about_loss(run: "Run") -> Iterator[Refusal]:
+    """Yield that the task or the engine cannot give the loss, or the gradient, that is wanted."""
+    task, training = run.task, run.training
+    if training.loss_at == "every" and task.shortest < task.steps:
+        reason = f"the sequences of task={task.name} are of several lengths"
+        yield "training.loss_at", "every", f"task: {reason}"
+    if training.loss_at == "every" and task.answers > 1:
+        reason = f"task={task.name} has an answer at every time step already"
+        yield "training.loss_at", "every", f"task: {reason}"
+    if training.truncation is not None and not ENGINES[run.network.engine].truncates:
+        able = " or ".join(ENGINES.where(lambda engine: engine.truncates))
+        yield (
+            "training.truncate_every",
+            training.truncate_every,
+            f"null with network.engine={run.network.engine}, whose module goes back to the "
+            f"start; use network.engine={able}",
+        )
