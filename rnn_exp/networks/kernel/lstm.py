@@ -95,11 +95,10 @@ def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
                     d, of_W = (D, last + gate * row, gates, 1), (W, (4 * r + gate) * matrix, row)
                     product((G, g, row), given, d, of_W, (B, units, row))
                     given = (G, g, row)
-                u, c_1, s = r * u_run + 4 * t * step, r * c_run + t * step, r * s_run + t * step
-                places = D, now, U, u, c, c_1, squashed, s
+                u, k, s = r * u_run + 4 * t * step, r * c_run + t * step, r * s_run + t * step
+                places = D, now, U, u, c, k, squashed, s
                 sums = _make_deltas(G, M, g, carried, r * step, *places, ones, B, row)
-                squares[r * T + t], squares_c[r * T + t] = sums
-                last = now
+                (squares[r * T + t], squares_c[r * T + t]), last = sums, now
             rows, is_first, nothing = (stop - start) * B, stop == T, (zeros_, 0, 0)
             before, of_x = (h, r * h_run + start * step), (x, r * x_run + start * B * x_row, x_row)
             shape = units, inputs, rows, row
