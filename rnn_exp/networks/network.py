@@ -92,10 +92,11 @@ class Network:
         initial_state: h_0 of every unit.
         parametrization: with ``orthogonal`` W_hh stays orthogonal in training (times the init's
             gain).
-        engine: ``kernel`` (compiled loops, many runs at once), ``scan`` (the same in torch, for
-            every cell, activation and device) or ``torch`` (the genuine module, one run at a time).
-            All give the same tables, but for rounding. ``auto`` is ``kernel`` where there is one
-            and the device is the processor, else ``scan``; it is decided when a run is planned.
+        engine: ``auto`` (decided when a run is planned: ``kernel`` where its cell and activation
+            have one and the device is the processor, else ``scan``), ``kernel`` (compiled loops,
+            many runs at once), ``scan`` (the same in torch, of every cell, on every device) or
+            ``torch`` (the genuine module, one run at a time). All give the same tables, but for
+            rounding.
         dtype: the precision of states and weights.
         bias: whether layers and read-out have biases; without them they are 0 and stay 0.
         more: the settings that the cell itself brings, where it is one of your own.
