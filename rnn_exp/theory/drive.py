@@ -18,7 +18,6 @@ from rnn_exp.tasks import Task
 from rnn_exp.tasks.lengths import with_one_length
 
 __all__ = [
-    "FEW",
     "SAMPLE",
     "drives_of",
     "inputs_of_layer",
@@ -26,12 +25,15 @@ __all__ = [
     "layer_drive",
     "layer_drives",
     "mean_drive",
+    "sequences_for_jacobians",
 ]
 
 SAMPLE: Final = 256
 """How many sequences are drawn to find what drives a layer."""
-FEW: Final = 8
-"""How many of them are enough for Jacobians."""
+_FEW: Final = 8
+# Of very long sequences fewer are enough, which have as many time steps: so many numbers of a layer
+# are held then, and no more than those of one sequence.
+_NUMBERS: Final = 1 << 23
 # Rows that are widened at a time: whole parts of those that a matrix product adds up at a time, so
 # that the sum over blocks has the bits of one product.
 _ROWS = 85 * 3072
@@ -48,6 +50,20 @@ def inputs_of_layer(
     below = dataclasses.replace(network, num_layers=number)
     own = {name: value.unsqueeze(0).to(x) for name, value in parameters.items()}
     return forward(own, x, below)[-1].states
+
+
+def sequences_for_jacobians(T: int, H: int) -> int:
+    """Return of how many sequences Jacobians are looked at: 8, or fewer of very long ones.
+
+    Args:
+        T: time steps of a sequence.
+        H: units of a layer.
+
+    Example:
+        >>> sequences_for_jacobians(1000, 128), sequences_for_jacobians(100_000, 64)
+        (8, 1)
+    """
+    return max(1, min(_FEW, _NUMBERS // (T * H)))
 
 
 def layer_drive(
@@ -141,10 +157,10 @@ def jacobian_of_layer(
         number: the layer, from 0.
 
     Returns:
-        Its Jacobians on 8 sequences (None: theory has nothing to go by with this cell), and
+        Its Jacobians on a few sequences (None: theory has nothing to go by with this cell), and
         whether all states were finite.
     """
-    cell, few = network.make_cell(), x[:, :, :FEW]
+    cell, few = network.make_cell(), x[:, :, : sequences_for_jacobians(len(x), network.hidden_size)]
     own = {name: value.unsqueeze(0).to(few) for name, value in parameters.items()}
     start = few.new_full((1, few.shape[2], network.hidden_size), network.initial_state)
     trace = cell.forward(few, layer_weights(own, number), start)

@@ -17,7 +17,7 @@ from rnn_exp.networks.norms import MOST_NUMBERS
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.schema import KERNEL
 from rnn_exp.tasks.lengths import has_own_ends
-from rnn_exp.theory.drive import FEW, SAMPLE
+from rnn_exp.theory.drive import SAMPLE, sequences_for_jacobians
 from rnn_exp.training.evaluation import TESTED_TOGETHER, test_task
 from rnn_exp.training.loop import TEST_BATCH
 from rnn_exp.training.optimizers import OPTIMIZERS
@@ -223,7 +223,8 @@ def _theory(s: Sizes) -> int:
     else:
         below = s.hidden * s.item * (1 + s.kept) * (s.layers - 1)
         read = SAMPLE * max(below, s.hidden * (s.item + 3 * _DOUBLE))
-    return s.steps * (read + FEW * s.hidden * s.item * (2 + s.kept + 3 * s.gates))
+    few = sequences_for_jacobians(s.steps, s.hidden)
+    return s.steps * (read + few * s.hidden * s.item * (2 + s.kept + 3 * s.gates))
 
 
 def _test(s: Sizes, sequences: int, steps: int) -> int:
