@@ -62,9 +62,12 @@ class ByLag:
         """How many sequences have a step at this lag; 1 where there is none."""
         return self.there.sum(-1).clamp(min=1)
 
-    def moved(self, values: Float[Tensor, "time run batch k"]) -> Float[Tensor, "time run batch k"]:
+    def moved(
+        self, values: Float[Tensor, "time run batch ..."]
+    ) -> Float[Tensor, "time run batch ..."]:
         """Return numbers of time steps moved; where a sequence has no step, those of its first."""
-        return values.gather(0, self._step.unsqueeze(-1).expand(values.shape))
+        step = self._step.view(*self._step.shape, *(1,) * (values.ndim - 3))
+        return values.gather(0, step.expand(values.shape))
 
     def gradient(self, values: Float[Tensor, "some run batch k"]) -> Tensor:
         """Return a gradient moved, that of the last time steps with 0 before them."""

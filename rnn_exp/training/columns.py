@@ -156,7 +156,7 @@ def _of_states(
         return {"saturation": cell.saturation(trace).double(), "state_rms": rms}
     there = lags.there
     # Each sequence as a run of its own: what has no step at a lag has no part in the mean.
-    alone = (part.reshape(T, R * B, 1, -1) for part in (*trace[:2], *trace.kept))
+    alone = (part.reshape(T, R * B, 1, *part.shape[3:]) for part in (*trace[:2], *trace.kept))
     states, before, *kept = alone
     each = cell.saturation(Trace(states, before, tuple(kept))).double().view(T, R, B)
     own = torch.where(there.unsqueeze(-1), trace.states, 0.0)
