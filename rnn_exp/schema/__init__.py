@@ -5,7 +5,14 @@ package needs nothing but the standard library, so that a list of columns costs 
 """
 
 from rnn_exp.schema.added import ADDED_SETTINGS, OF_TASKS, decisive, with_added
-from rnn_exp.schema.kernels import ACTIVATION_CODES, AUTO, KERNEL, KERNEL_CELLS, decided_engine
+from rnn_exp.schema.kernels import (
+    ACTIVATION_CODES,
+    AUTO,
+    KERNEL,
+    KERNEL_CELLS,
+    decided_engine,
+    with_its_engine,
+)
 from rnn_exp.schema.run_keys import RUN_KEYS, Key, column_lines
 from rnn_exp.schema.tables import (
     CARRIERS,
@@ -59,4 +66,5 @@ __all__ = [
     "status_of",
     "tables_of",
     "with_added",
+    "with_its_engine",
 ]

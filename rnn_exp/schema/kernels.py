@@ -1,10 +1,19 @@
 """Which networks have kernels, and what ``network.engine=auto`` stands for."""
 
+import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-__all__ = ["ACTIVATION_CODES", "AUTO", "KERNEL", "KERNEL_CELLS", "KernelVersion", "decided_engine"]
+__all__ = [
+    "ACTIVATION_CODES",
+    "AUTO",
+    "KERNEL",
+    "KERNEL_CELLS",
+    "KernelVersion",
+    "decided_engine",
+    "with_its_engine",
+]
 
 AUTO: Final = "auto"
 """The word of ``network.engine`` that is decided when a run is planned."""
@@ -52,3 +61,29 @@ def decided_engine(engine: str, cell: str, activation: str, device: str) -> str:
         return engine
     able = device == "cpu" and cell in KERNEL_CELLS and activation in ACTIVATION_CODES
     return KERNEL.engine if able else "scan"
+
+
+def with_its_engine(command: str, settings: object) -> str:
+    """Return a run's command with its engine, where without it the command means another now.
+
+    Before there were kernels ``scan`` was the default, and commands do not name it.
+
+    Args:
+        command: as the run has it.
+        settings: of the run, under their keys.
+
+    Example:
+        >>> settings = {"network.cell": "rnn", "network.activation": "tanh", "device": "cpu"}
+        >>> with_its_engine("rnn-exp seed=1", settings | {"network.engine": "scan"})
+        'rnn-exp seed=1 network.engine=scan'
+        >>> with_its_engine("rnn-exp seed=1", settings | {"network.engine": "kernel"})
+        'rnn-exp seed=1'
+    """
+    if not isinstance(settings, Mapping) or not command.startswith("rnn-exp"):
+        return command
+    keys = ("network.cell", "network.activation", "device", "network.engine")
+    cell, activation, device, engine = (str(settings.get(key)) for key in keys)
+    if engine in ("None", decided_engine(AUTO, cell, activation, device)):
+        return command
+    named = "network.engine=" in command
+    return command if named else f"{command} network.engine={shlex.quote(engine)}"
