@@ -138,9 +138,9 @@ def _in_order(
     in another way where a run is alone. The two are rounded otherwise, and so is a product that is
     the only one.
     """
-    kept, count = factors.shape[:-2], math.prod(factors.shape[:-2])
+    count = math.prod(factors.shape[:-2])
     made = factors.new_empty((max(2, count), *factors.shape[-2:]), dtype=dtype)
-    made[:count].unflatten(0, kept).copy_(factors)
+    made[:count].view(factors.shape).copy_(factors)
     made[count:] = made[:1]
     return made
 
@@ -153,14 +153,15 @@ def _products(
     """Return leftᵀ right in a precision, to the same bits alone and in company."""
     kept, count = left.shape[:-2], math.prod(left.shape[:-2])
     made = torch.bmm(_in_order(left, dtype).mT, _in_order(right, dtype))
-    return made[:count].unflatten(0, kept)
+    return made[:count].view(*kept, *made.shape[-2:])
 
 
 def _gram(part: Float[Tensor, "*kept batch k"]) -> Float[Tensor, "*kept batch batch"]:
     """Return part partᵀ in float64, to the same bits alone and in company."""
     kept, count = part.shape[:-2], math.prod(part.shape[:-2])
     own = _in_order(part, torch.float64)
-    return torch.bmm(own, own.mT)[:count].unflatten(0, kept)
+    made = torch.bmm(own, own.mT)
+    return made[:count].view(*kept, *made.shape[-2:])
 
 
 def _log10_by_gram(
