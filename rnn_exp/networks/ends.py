@@ -63,8 +63,8 @@ class ByLag:
         return self.there.sum(-1).clamp(min=1)
 
     def moved(
-        self, values: Float[Tensor, "time run batch ..."]
-    ) -> Float[Tensor, "time run batch ..."]:
+        self, values: Float[Tensor, "time run batch *k"]
+    ) -> Float[Tensor, "time run batch *k"]:
         """Return numbers of time steps moved; where a sequence has no step, those of its first."""
         step = self._step.view(*self._step.shape, *(1,) * (values.ndim - 3))
         return values.gather(0, step.expand(values.shape))
