@@ -109,7 +109,7 @@ def log10_norm_of_product(
     *kept, batch, rows = left.shape
     columns = right.shape[-1]
     by_gram = batch * (rows + columns) <= _GRAM_PAYS.get(left.dtype, 0.0) * rows * columns
-    held = batch * (rows + columns + 2 * batch) if by_gram else rows * columns
+    held = batch * (rows + columns) + (2 * batch * batch if by_gram else rows * columns)
     steps = max(1, MOST_NUMBERS // max(1, math.prod(kept[1:]) * held))
     # One place for all results, had before the first piece: small blocks of memory that are asked
     # for between large ones keep those from being used again, and the heap grows with every step.
@@ -120,13 +120,48 @@ def log10_norm_of_product(
         if by_gram:
             found[piece], sure[piece] = _log10_by_gram(left[piece], right[piece])
         else:
-            found[piece] = _log10_norm_of(left[piece].mT @ right[piece])
+            found[piece] = _log10_norm_of(_products(left[piece], right[piece], left.dtype))
     if by_gram and not bool(sure.all()):
         for places in torch.split((~sure).nonzero(), max(1, MOST_NUMBERS // (rows * columns))):
             lost = tuple(places.T)
-            product = left[lost].double().mT @ right[lost].double()
+            product = _products(left[lost], right[lost], torch.float64)
             found[lost] = _log10_norm_of(product.to(left.dtype))
     return found
+
+
+def _in_order(
+    factors: Float[Tensor, "*kept rows columns"], dtype: torch.dtype
+) -> Float[Tensor, "count rows columns"]:
+    """Return matrices in a precision, one behind the other in new memory, and at least two.
+
+    ``@`` copies a factor, or transposes it as it multiplies, by how what is kept lies in memory:
+    in another way where a run is alone. The two are rounded otherwise, and so is a product that is
+    the only one.
+    """
+    count = math.prod(factors.shape[:-2])
+    made = factors.new_empty((max(2, count), *factors.shape[-2:]), dtype=dtype)
+    made[:count].view(factors.shape).copy_(factors)
+    made[count:] = made[:1]
+    return made
+
+
+def _products(
+    left: Float[Tensor, "*kept batch rows"],
+    right: Float[Tensor, "*kept batch columns"],
+    dtype: torch.dtype,
+) -> Float[Tensor, "*kept rows columns"]:
+    """Return leftᵀ right in a precision, to the same bits alone and in company."""
+    kept, count = left.shape[:-2], math.prod(left.shape[:-2])
+    made = torch.bmm(_in_order(left, dtype).mT, _in_order(right, dtype))
+    return made[:count].view(*kept, *made.shape[-2:])
+
+
+def _gram(part: Float[Tensor, "*kept batch k"]) -> Float[Tensor, "*kept batch batch"]:
+    """Return part partᵀ in float64, to the same bits alone and in company."""
+    kept, count = part.shape[:-2], math.prod(part.shape[:-2])
+    own = _in_order(part, torch.float64)
+    made = torch.bmm(own, own.mT)
+    return made[:count].view(*kept, *made.shape[-2:])
 
 
 def _log10_by_gram(
@@ -138,7 +173,7 @@ def _log10_by_gram(
     if is_wide:
         (left, of_left), (right, of_right) = _scaled(left), _scaled(right)
         log10_scale = of_left.log10() + of_right.log10()
-    grams = [part @ part.mT for part in (left.double(), right.double())]
+    grams = [_gram(part) for part in (left, right)]
     own, other = (gram.diagonal(dim1=-2, dim2=-1) for gram in grams)
     most = (own * other).sqrt().sum(-1)
     square = grams[0].mul_(grams[1]).sum((-2, -1))

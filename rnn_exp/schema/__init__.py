@@ -13,6 +13,7 @@ from rnn_exp.schema.kernels import (
     KERNEL_CELLS,
     decided_engine,
     engines_are_decided,
+    with_its_engine,
 )
 from rnn_exp.schema.run_keys import RUN_KEYS, Key, column_lines
 from rnn_exp.schema.tables import (
@@ -69,4 +70,5 @@ __all__ = [
     "status_of",
     "tables_of",
     "with_added",
+    "with_its_engine",
 ]

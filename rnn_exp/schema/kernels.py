@@ -1,5 +1,6 @@
 """Which networks have kernels, and what ``network.engine=auto`` stands for."""
 
+import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -13,6 +14,7 @@ __all__ = [
     "KernelVersion",
     "decided_engine",
     "engines_are_decided",
+    "with_its_engine",
 ]
 
 ENGINE: Final = "network.engine"
@@ -81,3 +83,29 @@ def engines_are_decided(runs: Any) -> bool:  # noqa: ANN401 - a mapping, or a ta
         return False
     found = {tuple(map(str, each)) for each in zip(*(runs[key] for key in keys), strict=True)}
     return all(decided_engine(AUTO, *others) == engine for engine, *others in found)
+
+
+def with_its_engine(command: str, settings: object) -> str:
+    """Return a run's command with its engine, where without it the command means another now.
+
+    Before there were kernels ``scan`` was the default, and commands do not name it.
+
+    Args:
+        command: as the run has it.
+        settings: of the run, under their keys.
+
+    Example:
+        >>> settings = {"network.cell": "rnn", "network.activation": "tanh", "device": "cpu"}
+        >>> with_its_engine("rnn-exp seed=1", settings | {"network.engine": "scan"})
+        'rnn-exp seed=1 network.engine=scan'
+        >>> with_its_engine("rnn-exp seed=1", settings | {"network.engine": "kernel"})
+        'rnn-exp seed=1'
+    """
+    if not isinstance(settings, Mapping) or not command.startswith("rnn-exp"):
+        return command
+    keys = ("network.cell", "network.activation", "device", "network.engine")
+    cell, activation, device, engine = (str(settings.get(key)) for key in keys)
+    if engine in ("None", decided_engine(AUTO, cell, activation, device)):
+        return command
+    named = "network.engine=" in command
+    return command if named else f"{command} network.engine={shlex.quote(engine)}"

@@ -16,6 +16,7 @@ from rnn_exp.schema import (
     WITHOUT_RESULTS,
     tables_of,
     with_added,
+    with_its_engine,
 )
 from rnn_exp.storage.hashes import damage_of, is_unbroken
 from rnn_exp.storage.parquet import Source, promised
@@ -180,6 +181,7 @@ def _row(said: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     check_settings(settings)
     if row["carrier"] not in _CARRIERS:
         raise ValueError(f"run.json: carrier is no column of gradients: {row['carrier']}")
+    row["command"] = row["command"] and with_its_engine(row["command"], settings)
     return row | with_added(settings)
 
 

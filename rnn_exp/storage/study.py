@@ -16,16 +16,17 @@ import yaml
 
 from rnn_exp.fields import Allowed, SettingError, as_typed, check
 from rnn_exp.program import conf_folder, printable
-from rnn_exp.schema import RUN_JSON, SWEEP_JSON
+from rnn_exp.schema import RUN_JSON, SWEEP_JSON, with_its_engine
 from rnn_exp.storage.trust import read_json
 from rnn_exp.words import listing
 
-__all__ = ["Study", "StudyPage", "built_in_page", "compared", "study_of"]
+__all__ = ["Study", "StudyPage", "built_in_page", "command_of_sweep", "compared", "study_of"]
 
 _LONGEST: Final = 300
 _LONGEST_NAMES: Final = 200
 _MOST_FIGURES: Final = 30
 _LOG: Final = "run.log"
+_NAMED: Final = re.compile("sweep-[0-9a-f]{8}")
 _LONGEST_COMMAND: Final = 10_000
 
 
@@ -137,8 +138,33 @@ def study_of(folder: Path) -> Study:
     return Study(
         folder.resolve().name,
         _answered(_page(page), command) if isinstance(page, dict) else _declared(command),
-        _command(command),
+        command_of_sweep(folder, said),
         _day(said.get("begun")),
+    )
+
+
+def command_of_sweep(folder: Path, said: Mapping[str, Any]) -> str:
+    """Return the command that makes a sweep again, with the engine that its runs have.
+
+    Args:
+        folder: of the sweep.
+        said: its list of runs.
+    """
+    command, names = _command(said.get("command")), said.get("runs")
+    if "network.engine=" in command or not isinstance(names, list):
+        return command
+    found = command
+    for name in names:
+        run = _said(folder / str(name) / RUN_JSON)
+        found = with_its_engine(command, run.get("settings"))
+        network = run.get("network")
+        if found != command or (isinstance(network, dict) and "kernel" in network):
+            break  # it was made before there were kernels, or after
+    if found == command or "hydra.sweep.dir=" in command:
+        return found
+    # The name of a folder may follow from the words of its command.
+    return (
+        f"{found} hydra.sweep.dir=outputs/{folder.name}" if _NAMED.fullmatch(folder.name) else found
     )
 
 
@@ -149,7 +175,8 @@ def _of_run(folder: Path) -> Study:
     """
     begun = _day(_said(folder.resolve().parent / SWEEP_JSON).get("begun"))
     day = _day_in_log(folder / _LOG) or begun
-    command = _command(_said(folder / RUN_JSON).get("command"))
+    said = _said(folder / RUN_JSON)
+    command = with_its_engine(_command(said.get("command")), said.get("settings"))
     return Study(folder.resolve().name, command=command, day=day)
 
 

@@ -16,7 +16,7 @@ from time import sleep, time
 from typing import Any, NamedTuple
 
 from rnn_exp.program import printable
-from rnn_exp.schema import DONE, RUN_JSON, SWEEP_JSON
+from rnn_exp.schema import DONE, RUN_JSON, SWEEP_JSON, with_its_engine
 from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.walk import find, is_sweep, sweeps_and_runs
 from rnn_exp.sweeps.line import Line
@@ -174,7 +174,8 @@ def _of_run(folder: Path) -> FolderStatus:
         status, updates = str(said["status"]), int(said["settings"]["training.updates"])
         if status in DONE:
             return FolderStatus(folder, (str(said.get("message", status)),), counts=_DONE)
-        again = f"start the same command again: {said['command']}{_place(folder)}"
+        command = with_its_engine(str(said["command"]), said["settings"])
+        again = f"start the same command again: {command}{_place(folder)}"
         if status == "failed":
             parts = (f"failed: {said.get('failure', 'it is not known why')}; {again}",)
             return FolderStatus(folder, parts, counts=("failed",))

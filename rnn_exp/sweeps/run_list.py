@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rnn_exp.schema import SWEEP_JSON
 from rnn_exp.storage.files import replace_bytes
-from rnn_exp.storage.study import StudyPage, study_of
+from rnn_exp.storage.study import StudyPage, command_of_sweep, study_of
 from rnn_exp.storage.trust import read_json
 
 __all__ = ["LAST_SECOND", "declare", "read_run_list", "write_run_list"]
@@ -75,7 +75,7 @@ def read_run_list(sweep: Path) -> tuple[float, list[str], str]:
         if not 0 <= begun < LAST_SECOND:
             raise ValueError("no time at which a sweep can have begun")
         names = [str(name) for name in found["runs"]]
-        return begun, names, str(found.get("command", ""))
+        return begun, names, command_of_sweep(sweep, found)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else error
         why = f"{path} is damaged ({what}); the same command writes it anew"

@@ -169,17 +169,19 @@ class FixedLength:
         return 1
 
 
-def with_slope(slope: Callable[..., tuple[Tensor, Tensor]]) -> Callable[[_Loss], _Loss]:
+def with_slope(slope: Callable[..., tuple[Tensor, Tensor] | None]) -> Callable[[_Loss], _Loss]:
     """Mark a loss as one whose gradient by the outputs is written out.
 
-    The mark is on the function, so that a loss that replaces it has none.
+    The mark is on the function and names it, so that a loss that replaces it has none, not even
+    one that is given what belongs to the other (`functools.wraps`).
 
     Args:
-        slope: a method that returns the same loss, and the gradient of their sum by the outputs.
+        slope: a method that returns the same loss, and the gradient of their sum by the outputs;
+            None: it does not know this one.
     """
 
     def marked(loss: _Loss) -> _Loss:
-        vars(loss)["and_slope"] = slope
+        vars(loss)["and_slope"] = loss, slope
         return loss
 
     return marked
@@ -205,8 +207,9 @@ class TaskLoss:
         self, outputs: Float[Tensor, "run answer batch output"]
     ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run answer batch output"]] | None:
         """Return each run's loss and its gradient by the outputs; None: autograd is to find it."""
-        slope = getattr(type(self.task).loss, "and_slope", None)
-        return None if slope is None else slope(self.task, outputs, self.targets)
+        loss = getattr(self.task.loss, "__func__", None)  # that of this task, not of its class
+        mark: Any = getattr(loss, "and_slope", None)
+        return mark[1](self.task, outputs, self.targets) if mark and mark[0] is loss else None
 
 
 class Regression(FixedLength):
@@ -257,8 +260,13 @@ class Classification(FixedLength):
         self,
         outputs: Float[Tensor, "run answer batch output"],
         targets: Shaped[Tensor, "run answer batch"],
-    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run answer batch output"]]:
-        """Return `loss` and (softmax(y) − one-hot of the target) / N, to autograd's bits."""
+    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run answer batch output"]] | None:
+        """Return `loss` and (softmax(y) − one-hot of the target) / N, to autograd's bits.
+
+        None where an answer is of no class: −100 is torch's word for one that is not scored.
+        """
+        if targets.min() < 0:
+            return None
         logs, right = torch.log_softmax(outputs.flatten(0, 2), -1), targets.flatten().unsqueeze(-1)
         share = 1 / logs.new_full((), targets[0].numel())
         by_log = torch.zeros_like(logs).scatter_(-1, right, (-share).expand(right.shape))

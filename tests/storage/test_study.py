@@ -1,5 +1,6 @@
 """What a sweep's folder says of its study: its page, and the command that makes it again."""
 
+import functools
 import json
 
 import pytest
@@ -64,6 +65,38 @@ def test_a_single_run_says_its_command_and_the_day_of_its_log(tmp_path):
     assert study_of(run).day == "2026-11-26"
     (run / "run.log").write_bytes(b"\xff\x00 nothing")
     assert study_of(run).day == "2020-09-13"
+
+
+OF_BEFORE = {
+    "network.engine": "scan",
+    "network.cell": "rnn",
+    "network.activation": "tanh",
+    "device": "cpu",
+}
+
+
+def test_a_run_from_before_there_were_kernels_says_the_engine_that_made_it(tmp_path):
+    for seed, kernels in ((3, {}), (4, {"kernel": 1})):
+        run = tmp_path / f"{seed}"
+        run.mkdir()
+        engine = {"network.engine": "kernel"} if kernels else {}
+        content = {"settings": OF_BEFORE | engine, "network": kernels}
+        content |= {"command": f"rnn-exp seed={seed}"}
+        (run / "run.json").write_text(json.dumps(content))
+    assert study_of(tmp_path / "3").command == "rnn-exp seed=3 network.engine=scan"
+    assert study_of(tmp_path / "4").command == "rnn-exp seed=4"
+    listed = functools.partial(said, tmp_path, command="rnn-exp -m seed=3,4")
+    assert listed(runs=["none", "3"]).command == "rnn-exp -m seed=3,4 network.engine=scan"
+    assert listed(runs=["none", "4", "3"]).command == "rnn-exp -m seed=3,4"
+    assert listed(runs=["none", "\0", 7]).command == "rnn-exp -m seed=3,4"
+
+
+def test_a_sweep_of_before_is_made_again_in_the_folder_that_its_words_named(tmp_path):
+    folder = tmp_path / "sweep-0123abcd"
+    (folder / "3").mkdir(parents=True)
+    (folder / "3" / "run.json").write_text(json.dumps({"settings": OF_BEFORE}))
+    found = said(folder, command="rnn-exp -m seed=3", runs=["3"]).command
+    assert found == "rnn-exp -m seed=3 network.engine=scan hydra.sweep.dir=outputs/sweep-0123abcd"
 
 
 def test_a_question_is_one_line_and_figures_are_names():

@@ -1,5 +1,7 @@
 """The losses whose gradients are written out have autograd's, to the bit."""
 
+import functools
+
 import hypothesis.strategies as st
 import pytest
 import torch
@@ -47,7 +49,23 @@ class Doubled(Adding):
         return 2 * super().loss(outputs, targets)
 
 
-@pytest.mark.parametrize("task", [Adding(5), Doubled(5)])
+class Wrapped(Adding):
+    """The same, by a function that has all attributes of the loss in whose place it is."""
+
+    @functools.wraps(Adding.loss)
+    def loss(self, outputs, targets):
+        return 2 * super().loss(outputs, targets)
+
+
+class Given(Adding):
+    """The same, by a function that one task is given, and not its class."""
+
+    def __init__(self, length):
+        super().__init__(length)
+        object.__setattr__(self, "loss", lambda *given: 3 * Adding.loss(self, *given))
+
+
+@pytest.mark.parametrize("task", [Adding(5), Doubled(5), Wrapped(5), Given(5)])
 def test_a_loss_that_replaces_a_written_out_one_is_left_to_autograd(task):
     outputs, targets = torch.ones(2, 1, 4, 1), torch.linspace(0, 1, 8).view(2, 1, 4)
 
@@ -56,4 +74,14 @@ def test_a_loss_that_replaces_a_written_out_one_is_left_to_autograd(task):
 
     assert torch.equal(loss, wanted)
     assert torch.equal(slope, slope_wanted.flatten(1, 2))
-    assert (TaskLoss(task, targets).and_slope(outputs) is None) == isinstance(task, Doubled)
+    assert (TaskLoss(task, targets).and_slope(outputs) is None) == (type(task) is not Adding)
+
+
+def test_an_answer_that_is_not_scored_has_no_gradient():
+    task, outputs = TemporalOrder(20), torch.linspace(-1, 1, 24).view(1, 2, 3, 4)
+    targets = torch.tensor([[[0, -100, 2], [3, 1, -100]]])
+
+    _, slope = differentiated(outputs.clone(), TaskLoss(task, targets))
+
+    assert torch.equal(slope, by_autograd(task, outputs, targets)[1].flatten(1, 2))
+    assert (slope[0].norm(dim=-1) == 0).tolist() == (targets < 0).flatten().tolist()

@@ -122,6 +122,23 @@ def test_their_norms_are_right_where_squares_would_not_be(dtype, of_left, of_rig
     assert float(log10_norm_of_product(left, right)) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("T", "B", "H", "inputs"), [(40, 6, 20, 20), (3, 5, 64, 64), (1, 20, 64, 1), (38, 1, 100, 400)]
+)
+def test_a_run_has_the_same_bits_alone_wherever_its_numbers_lie(T, B, H, inputs, dtype):
+    """Runs lie behind one another in filled-up rows, as kernels leave them."""
+    left, right = (
+        normal(seed, 5, T, B, row).to(dtype)[..., :size].transpose(0, 1)
+        for seed, row, size in ((1, H + 12, H), (2, inputs + 12, inputs))
+    )
+    together = log10_norm_of_product(left, right)
+    for run in range(5):
+        alone = left[:, run : run + 1], right[:, run : run + 1]
+        for own in (alone, [part.contiguous() for part in alone]):
+            assert torch.equal(log10_norm_of_product(*own), together[:, run : run + 1])
+
+
 def test_of_products_of_very_different_sizes_none_is_left_out():
     """Squares of the first row of δ are beyond float64's range, and so is what h makes up for."""
     left = torch.zeros(1, 2, 16, dtype=torch.float64)

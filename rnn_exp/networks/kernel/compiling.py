@@ -1,11 +1,13 @@
 """How kernels are compiled: without liberties, and kept for later processes."""
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from numba import config, njit
+from numba.core.caching import FunctionCache, NullCache
 
 from rnn_exp.networks.kernel.keeping import folder
 
@@ -22,11 +24,47 @@ def kept(function: Any) -> Any:  # noqa: ANN401
 
     Where no folder can be written it is compiled in every process.
     """
-    place = folder()
-    if place is None:
-        return compiled(function)
-    with _keeping_in(place):
-        return njit(function, nogil=True, error_model="numpy", boundscheck=False, cache=True)
+    made, place = compiled(function), folder()
+    if place is not None:
+        made._cache = _Kept(function, place)  # noqa: SLF001 - numba has no other place to say so
+    return made
+
+
+class _Kept(NullCache):
+    """What is kept of a function, in a folder for each precision and kind of processor.
+
+    numba's own cache has one index for all of these. Two processes that write it at once (machines
+    may share a home) can give one file to two of them: the index is then wrong for ever.
+
+    Args:
+        function: in Python.
+        place: the folder for all kernels.
+    """
+
+    def __init__(self, function: Any, place: Path) -> None:  # noqa: ANN401
+        self._function, self._place = function, place
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:  # noqa: ANN401
+        """Return what is kept; None: nothing is, or it cannot be read and is to be written anew."""
+        try:
+            return self._of(sig, target_context.codegen()).load_overload(sig, target_context)
+        except Exception:  # a file that ends early raises whatever it breaks off at
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:  # noqa: ANN401
+        """Keep what was compiled, if the disk takes it: else it is compiled again next time."""
+        with contextlib.suppress(OSError, RuntimeError):  # full, or of somebody else
+            own = self._of(sig, data.codegen)
+            own.flush()  # without reading an index, which may end early
+            own.save_overload(sig, data)
+
+    def _of(self, sig: Any, target: Any) -> Any:  # noqa: ANN401
+        what = f"{sig} {target.magic_tuple()}"
+        own = self._place / hashlib.sha256(what.encode()).hexdigest()[:16]
+        own.mkdir(parents=True, exist_ok=True)  # else numba goes beside the source
+        of_numba: Any = FunctionCache  # without types
+        with _keeping_in(own):
+            return of_numba(self._function)
 
 
 @contextlib.contextmanager
