@@ -37,6 +37,8 @@ _COLOURS = 256
 """A thumbnail of so many colours has half of the bytes and looks the same."""
 _OF_THE_PLACE = ("hydra.sweep.dir=", "hydra.launcher.", "study=")
 """Words of a command that change no result."""
+_OF_ROUNDING = "network.engine="
+"""The word of a command that changes no setting of a study but what computes it."""
 _INTRODUCTION = """\
 # The figures
 
@@ -85,7 +87,8 @@ def refusal(folder: Path) -> str:
     words = shlex.split(study_of(folder).command)[1:]
     if f"study={folder.resolve().name}" not in words:
         return f"{folder}: not made by rnn-exp study={folder.resolve().name}"
-    changed = [word for word in words if not word.startswith(_OF_THE_PLACE) and word != "-m"]
+    same = (*_OF_THE_PLACE, _OF_ROUNDING)
+    changed = [word for word in words if not word.startswith(same) and word != "-m"]
     return f"{folder}: changed by {' '.join(changed)}" if changed else ""
 
 
@@ -158,7 +161,10 @@ def _section(part: Part) -> list[str]:
         part.study.name,
         part.study.page.question or built_in_page(part.study.name).question,
     )
-    lines = [f"## {name}", "", f"{asked} `rnn-exp study={name}` ({plural(part.runs, 'run')})", ""]
+    words = shlex.split(part.study.command)[1:]
+    study = [f"study={name}", *(word for word in words if word.startswith(_OF_ROUNDING))]
+    made = f"`rnn-exp {' '.join(study)}` ({plural(part.runs, 'run')})"
+    lines = [f"## {name}", "", f"{asked} {made}", ""]
     for one in part.thumbnails:
         command = f"rnn-exp-figure {one.name} outputs/{name} -o {one.name}.png"
         lines += [f"### `{one.name}`: {one.question}", ""]
