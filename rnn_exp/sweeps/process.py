@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["compile_kernels", "cores", "return_memory", "settle", "settled", "use_one_thread"]
 
-# Parameters of glibc's mallopt: how much free memory may stay at the end of the heap (-1: any), how
-# many blocks may be mapped on their own, and from which size on (32 MiB is the most it accepts).
-_M_TRIM_THRESHOLD, _ANY = -1, -1
-_M_MMAP_MAX, _NONE = -4, 0
+# Parameters of glibc's mallopt, and their values in bytes: how much free memory may stay at the
+# end of the heap, and from which size on a block is mapped on its own. 32 MiB is the most that
+# glibc accepts for the second.
+_M_TRIM_THRESHOLD, _FREE_AT_END = -1, 512 * 1024**2
 _M_MMAP_THRESHOLD, _MAPPED_FROM = -3, 32 * 1024**2
-# With this torch lets blocks from 2 MiB on begin at a page, in pages of 2 MiB where the system has
-# them. It is read when torch first asks for memory.
-_WHOLE_PAGES = "THP_MEM_ALLOC_ENABLE"
 # How many new objects make Python look for reference cycles; its own default is 700.
 _OBJECTS_PER_COLLECTION = 100_000
 
@@ -39,25 +36,17 @@ def settle() -> None:
     on the runs beside it. So MKL's strict reproducibility is asked for (``MKL_CBWR``), unless the
     user has set something else; a variable that is set but empty is as one that is not set.
 
-    Memory that one update frees is kept for the next one, large blocks as well, until
+    Memory that one update frees is kept for the next one, but for blocks above 32 MiB, until
     `return_memory`: to return it to the system and ask for it again takes up to a third of an
-    update of 32 runs. Python looks for reference cycles less
-    often: torch and the configurations have so many objects that this takes an eighth of a
-    sweep's time otherwise.
+    update of 32 runs. Python looks for reference cycles less often: torch and the configurations
+    have so many objects that this takes an eighth of a sweep's time otherwise.
     """
     ask_for_strict_products()
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
     if _has_glibc():
         libc = ctypes.CDLL(None)
-        libc.mallopt(_M_TRIM_THRESHOLD, _ANY)
-        if "torch" not in sys.modules:
-            os.environ.setdefault(_WHOLE_PAGES, "1")
-        if os.environ.get(_WHOLE_PAGES) == "1":
-            libc.mallopt(_M_MMAP_MAX, _NONE)
-        else:
-            # A block that begins at no page leaves a crumb in front of it when it is freed, is then
-            # too small for the next one of its size, and the heap would grow with every update.
-            libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
+        libc.mallopt(_M_TRIM_THRESHOLD, _FREE_AT_END)
+        libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
 
 
 def return_memory() -> None:

@@ -10,12 +10,13 @@ from rnn_exp.tasks.digits import Digits
 from rnn_exp.tasks.images import Images
 from rnn_exp.tasks.latch import Latch
 from rnn_exp.tasks.lengths import LengthRange, at_length, lengths_field, longest_field
+from rnn_exp.tasks.loss import TaskLoss
 from rnn_exp.tasks.memoryless import Hold, Noise
 from rnn_exp.tasks.order import TemporalOrder
 from rnn_exp.tasks.recall import Copy, Memorization, Permutation
 from rnn_exp.tasks.series import Series
 from rnn_exp.tasks.stream import SequenceBatch, Stream
-from rnn_exp.tasks.task import TASKS, Batch, HoldsOut, Task, TaskLoss
+from rnn_exp.tasks.task import TASKS, Batch, HoldsOut, Task
 
 __all__ = [
     "TASKS",

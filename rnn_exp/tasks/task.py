@@ -5,7 +5,6 @@ task is registered in `TASKS`. `Regression` and `Classification` score answers t
 classes.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -23,7 +22,6 @@ __all__ = [
     "HoldsOut",
     "Regression",
     "Task",
-    "TaskLoss",
     "one_hot",
     "with_slope",
 ]
@@ -185,31 +183,6 @@ def with_slope(slope: Callable[..., tuple[Tensor, Tensor] | None]) -> Callable[[
         return loss
 
     return marked
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskLoss:
-    """The loss of a task as a function of the outputs.
-
-    Args:
-        task: the task.
-        targets: the right answers.
-    """
-
-    task: Task
-    targets: Shaped[Tensor, "run answer batch"]
-
-    def __call__(self, outputs: Float[Tensor, "run answer batch output"]) -> Float[Tensor, " run"]:
-        """Return each run's loss."""
-        return self.task.loss(outputs, self.targets)
-
-    def and_slope(
-        self, outputs: Float[Tensor, "run answer batch output"]
-    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run answer batch output"]] | None:
-        """Return each run's loss and its gradient by the outputs; None: autograd is to find it."""
-        loss = getattr(self.task.loss, "__func__", None)  # that of this task, not of its class
-        mark: Any = getattr(loss, "and_slope", None)
-        return mark[1](self.task, outputs, self.targets) if mark and mark[0] is loss else None
 
 
 class Regression(FixedLength):

@@ -288,7 +288,7 @@ def test_a_run_that_needs_more_memory_than_there_is_is_refused_before_anything(t
 
     assert (code, out) == (1, "")
     [line] = err.splitlines()
-    assert re.match(r"rnn-exp: (network\.hidden_size=1000000000|task\.length=20{9}) ", line)
+    assert re.match(r"rnn-exp: (network\.hidden_size=1000000000|task\.length=20{9})[, ]", line)
     assert re.search(r"needs (more than a million|about [\d,]+) GB of memory, there are ", line)
     assert not [*tmp_path.iterdir()]
 

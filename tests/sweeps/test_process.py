@@ -1,7 +1,6 @@
 """The process is settled by its entry points, never at import."""
 
 import os
-import platform
 import subprocess
 import sys
 
@@ -53,36 +52,6 @@ def test_settling_asks_for_reproducible_products_but_leaves_the_users_choice(tol
 
 def test_a_worker_imports_neither_pandas_nor_what_torch_calculates_with_symbols_with(told):
     assert told[3] == "finished []"  # most of a second of every process
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone is asked for it")
-def test_a_large_block_is_kept_for_the_next_update_and_returned_between_chunks():
-    program = """
-import os, resource
-from rnn_exp.sweeps import process
-process.settle()
-import torch
-
-kept = []
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    block = torch.ones(2**25)  # 128 MiB
-    kept.append(bytes(40))  # behind it, and stays
-    del block
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
-faults()
-print(sum(faults() for _ in range(5)))
-held = resident()
-process.return_memory()
-print(held - resident())
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={})
-    faults, returned = map(float, done.stdout.split())
-    assert faults < 32, "64 of the largest pages, 32,768 of the usual ones are 128 MiB"
-    assert 100 < returned < 200
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""The loss of a task as networks take it: a function of the outputs that knows its gradient."""
+
+import dataclasses
+from typing import Any
+
+from torch import Tensor
+
+from rnn_exp.shapes import Float, Shaped
+from rnn_exp.tasks.task import Task
+
+__all__ = ["TaskLoss"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskLoss:
+    """The loss of a task as a function of the outputs.
+
+    Args:
+        task: the task.
+        targets: the right answers.
+    """
+
+    task: Task
+    targets: Shaped[Tensor, "run answer batch"]
+
+    def __call__(self, outputs: Float[Tensor, "run answer batch output"]) -> Float[Tensor, " run"]:
+        """Return each run's loss."""
+        return self.task.loss(outputs, self.targets)
+
+    def and_slope(
+        self, outputs: Float[Tensor, "run answer batch output"]
+    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run answer batch output"]] | None:
+        """Return each run's loss and its gradient by the outputs; None: autograd is to find it."""
+        loss = getattr(self.task.loss, "__func__", None)  # that of this task, not of its class
+        mark: Any = getattr(loss, "and_slope", None)
+        return mark[1](self.task, outputs, self.targets) if mark and mark[0] is loss else None
