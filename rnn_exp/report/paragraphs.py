@@ -4,7 +4,14 @@ from typing import Final
 
 import pandas as pd
 
-from rnn_exp.figures.parts.axes import order_activations, settings_of, size_of, varying_settings
+from rnn_exp.figures.parts.axes import (
+    NAMES,
+    order_activations,
+    setting_name,
+    settings_of,
+    size_of,
+    varying_settings,
+)
 from rnn_exp.schema import RUN_STATUSES
 from rnn_exp.words import counts, listing, plural, sentences
 
@@ -15,10 +22,9 @@ _NAMES: Final = {
     "init.gain": "gain g",
     "training.clip_norm": "clipping by norm",
     "training.omega": "regulariser Ω",
-    "network.hidden_size": "units",
-    "network.num_layers": "layers",
+    **NAMES,
 }
-"""Settings by the words of the field; any other by the last part of its key."""
+"""Settings by the words of the field; any other is called as figures call it."""
 _KINDS: Final = (
     ("network.cell", "cell", "cells"),
     ("network.activation", "activation", "activations"),
@@ -143,7 +149,7 @@ def _one(said: dict[str, list[str]], key: str) -> str:
 
 
 def _name(key: str) -> str:
-    return _NAMES.get(key, key.split(".")[-1].replace("_", " "))
+    return _NAMES.get(key) or setting_name(key)
 
 
 def standing(runs: pd.DataFrame, broken: pd.DataFrame) -> str:

@@ -19,6 +19,7 @@ __all__ = [
 
 ENGINE: Final = "network.engine"
 """The setting of what computes a network."""
+_DECIDING: Final = ("network.cell", "network.activation", "device")
 AUTO: Final = "auto"
 """The word of ``network.engine`` that is decided when a run is planned."""
 
@@ -31,8 +32,10 @@ class KernelVersion(NamedTuple):
 
 
 KERNEL: Final = KernelVersion("kernel", 1)
-KERNEL_CELLS: Final = ("rnn", "leaky", "residual", "lstm")
-"""The cells that have kernels."""
+KERNEL_CELLS: Final[Mapping[str, str]] = MappingProxyType(
+    {"rnn": "rnn", "leaky": "rnn", "residual": "rnn", "lstm": "lstm"}
+)
+"""The cells that have kernels, and which."""
 ACTIVATION_CODES: Final[Mapping[str, int]] = MappingProxyType(
     {
         "tanh": 0,
@@ -78,7 +81,7 @@ def engines_are_decided(runs: Any) -> bool:  # noqa: ANN401 - a mapping, or a ta
         >>> engines_are_decided(runs | {"network.activation": ["tanh"] * 2, "device": ["cpu"] * 2})
         True
     """
-    keys = (ENGINE, "network.cell", "network.activation", "device")
+    keys = (ENGINE, *_DECIDING)
     if not all(key in runs for key in keys):
         return False
     found = {tuple(map(str, each)) for each in zip(*(runs[key] for key in keys), strict=True)}
@@ -103,9 +106,7 @@ def with_its_engine(command: str, settings: object) -> str:
     """
     if not isinstance(settings, Mapping) or not command.startswith("rnn-exp"):
         return command
-    keys = ("network.cell", "network.activation", "device", "network.engine")
-    cell, activation, device, engine = (str(settings.get(key)) for key in keys)
-    if engine in ("None", decided_engine(AUTO, cell, activation, device)):
+    engine, *others = (str(settings.get(key)) for key in (ENGINE, *_DECIDING))
+    if engine in ("None", decided_engine(AUTO, *others)) or f"{ENGINE}=" in command:
         return command
-    named = "network.engine=" in command
-    return command if named else f"{command} network.engine={shlex.quote(engine)}"
+    return f"{command} {ENGINE}={shlex.quote(engine)}"

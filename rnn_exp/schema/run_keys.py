@@ -143,7 +143,7 @@ RUN_KEYS: Final = (
     Key("chance.loss", "number", "loss of the best guess that has seen no input", "chance_loss"),
     Key("chance.error", "number", "error of that guess", "chance_error"),
     Key("network.recurrent_weights", "number", "numbers in W_hh of a layer", "recurrent_weights"),
-    Key("network.kernel", "number", "version of the kernels that computed it; none: none did"),
+    Key("network.kernel", "number", "version of the kernels; none: it was computed without"),
     Key("network.largest_slope", "number", "γ = sup φ'", "largest_slope"),
     Key("diverged.update", "number", "update of the first NaN or infinity", "diverged_update"),
     Key("diverged.time", "number", "time step of it", "diverged_time"),

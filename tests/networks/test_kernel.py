@@ -156,7 +156,7 @@ def test_slopes_of_saturated_units_are_as_good_as_torchs(phi, dtype):
     h = u.clone().numpy()
     activate(ACTIVATION_CODES[phi], h, 0, len(h))
     ones, D = np.ones_like(h), np.empty_like(h)
-    make_deltas(ACTIVATION_CODES[phi], h, 0, ones, 0, D, 0, ones, 1.0, 1, len(h))
+    make_deltas(ACTIVATION_CODES[phi], h, 0, ones, 0, D, 0, 1.0, len(h))
     torchs = ACTIVATIONS[phi].slopes(ACTIVATIONS[phi](u)).numpy()
     e = np.exp(-np.abs(u.numpy().astype(np.longdouble)) * (2 if phi == "tanh" else 1))
     exact = (4 if phi == "tanh" else 1) * e / (1 + e) ** 2
@@ -212,13 +212,18 @@ def test_a_tiles_shape_changes_no_bit(seed, dtype, sizes, shape):
 
 
 PROGRAM = """
-import hashlib, sys, torch
+import hashlib, torch
 from rnn_exp import Run, Training, outcomes
 from rnn_exp.networks import Network
+from rnn_exp.tasks import Adding
+from tests.networks.test_kernel import drawn, ACTIVATIONS, Elman, kernel_cell
 found = hashlib.sha256()
 for dtype in ("float32", "float64"):
-    network = Network("sigmoid", 20, num_layers=2, dtype=dtype, engine="kernel")
-    from tests.networks.test_kernel import drawn, ACTIVATIONS, Elman, kernel_cell
+    for network in (Network(hidden_size=20, num_layers=2, dtype=dtype),
+                    Network(hidden_size=9, cell="lstm", dtype=dtype)):
+        [run] = outcomes([Run(Adding(12), network, training=Training(updates=4))])
+        for name in sorted(run.weights):
+            found.update(run.weights[name].numpy().tobytes())
     x, weights, start, direct = drawn(1, 30, 2, 5, 3, 20, getattr(torch, dtype))
     for phi in ("tanh", "sigmoid", "elu"):
         cell = kernel_cell(Elman(ACTIVATIONS[phi]))

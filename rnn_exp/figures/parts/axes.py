@@ -16,6 +16,7 @@ from rnn_exp.schema import ENGINE, engines_are_decided
 __all__ = [
     "AXES",
     "KEYS",
+    "NAMES",
     "axes_of",
     "by_size",
     "in_order",
@@ -36,7 +37,8 @@ KEYS: Final = [*AXES, "value"]
 """`AXES`, and the number behind the name of a series."""
 _GROUPS: Final = frozenset({"task", "init", "device", "study"})
 _ACTIVATIONS: Final = ("tanh", "sigmoid", "relu", "identity")
-_NAMES: Final = {"network.hidden_size": "units", "network.num_layers": "layers"}
+NAMES: Final = {"network.hidden_size": "units", "network.num_layers": "layers"}
+"""Settings that are called otherwise than by the last part of their key."""
 _NUMBERS: Final = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
 
 
@@ -158,7 +160,7 @@ def setting_name(key: str) -> str:
         >>> setting_name("network.hidden_size"), setting_name("training.learning_rate")
         ('units', 'learning rate')
     """
-    return _NAMES.get(key, key.split(".")[-1].replace("_", " "))
+    return NAMES.get(key, key.split(".")[-1].replace("_", " "))
 
 
 def series_key(settings: pd.DataFrame) -> str | None:

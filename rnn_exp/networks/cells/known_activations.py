@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from rnn_exp.networks.cells.activations import Activation, TorchForm
 
-__all__ = ["KNOWN"]
+__all__ = ["KNOWN", "LEAK"]
 
-_LEAK = 0.01  # the slope of leaky relu below 0
+LEAK = 0.01
+"""The slope of leaky relu below 0."""
 _NOTHING_BEYOND = 40.0  # there the density of N(0, 1) is 0 in float64
 
 
@@ -49,15 +50,15 @@ def _hard_tanh_slope(h: Tensor) -> Tensor:
 
 
 def _leaky_relu(u: Tensor) -> Tensor:
-    return functional.leaky_relu(u, _LEAK)
+    return functional.leaky_relu(u, LEAK)
 
 
 def _leaky_relu_(u: Tensor) -> Tensor:
-    return functional.leaky_relu_(u, _LEAK)
+    return functional.leaky_relu_(u, LEAK)
 
 
 def _leaky_relu_slope(h: Tensor) -> Tensor:
-    return torch.where(h > 0, torch.ones_like(h), _LEAK)  # of two numbers it would be float32
+    return torch.where(h > 0, torch.ones_like(h), LEAK)  # of two numbers it would be float32
 
 
 def _gelu_slope_at(u: Tensor) -> Tensor:
@@ -145,7 +146,7 @@ KNOWN: tuple[Activation, ...] = (
         _leaky_relu,
         _leaky_relu_slope,
         largest_slope=1.0,
-        halves=(_LEAK, 1.0),
+        halves=(LEAK, 1.0),
         rounds_tails=False,
         breaks=(0.0,),
         subhomogeneous=True,

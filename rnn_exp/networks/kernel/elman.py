@@ -53,14 +53,14 @@ def elman_adjoint(x, before, source, matrices, G, later, spare, found, kind, siz
         matrices: W (run, unit, row), V (run, unit, row of inputs), length of such a row; 0: no dx.
         G: (run, T, batch, row), with the direct parts from step ``known`` on, nothing before.
         later: δ and ∂L/∂h of the step after the last, (run, batch, row); then of the first.
-        spare: room for δ (chunk + 1, batch, row) and a product; zeros; 1 for each unit, then 0.
-        found: dW (run, unit, row), dV (run, input, row), db (run, row), dx as V, Σ g² (run, T).
+        spare: room for δ (chunk + 1, batch, row) and a product; zeros.
+        found: dW (run, unit, row), dV (run, input, row), db (run, row), dx as V.
         kind: the activation's code, whether the cell skips φ, k, a.
         sizes: R, T, B, inputs, units, row, known, and the steps of a stretch.
     """
     (x, x_row, x_run), (before, b_run), (source, s_run) = x, before, source
-    (W, V, in_row), (after, ahead), (D, part, zeros, ones) = matrices, later, spare
-    (_, _, _, dx, squares), (code, skips, keep, add) = found, kind
+    (W, V, in_row), (after, ahead), (D, part, zeros) = matrices, later, spare
+    (_, _, _, dx), (code, skips, keep, add) = found, kind
     R, T, B, inputs, units, row, known, chunk = sizes
     step = B * row
     for r in range(R):
@@ -80,7 +80,7 @@ def elman_adjoint(x, before, source, matrices, G, later, spare, found, kind, siz
                     next_, n = (G, g + step) if t + 1 < T else (ahead, r * step)
                     _add_kept(G, g, next_, n, keep, G, g, 1.0, step)
                 s = r * s_run + t * step
-                squares[r * T + t] = make_deltas(code, source, s, G, g, D, now, ones, add, B, row)
+                make_deltas(code, source, s, G, g, D, now, add, step)
                 last = now
             rows, is_first, nothing = (stop - start) * B, stop == T, (zeros, 0, 0)
             h, of_x = (before, r * b_run + start * step), (x, r * x_run + start * B * x_row, x_row)
@@ -105,7 +105,7 @@ def _add_kept(out, o, values, v, add, kept_values, k, keep, count):
 @compiled
 def _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first):
     """Add what a stretch of time gives to the gradients of the weights of a run."""
-    (dW, dV, db, _, _), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
+    (dW, dV, db, _), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
     product((part, 0, row), nothing, (D, 0, 1, row), (*h, row), (units, rows, row))
     add_to(dW, r * units * row, part, units * row, is_first)
     product((part, 0, row), nothing, (x, at, 1, x_row), (D, 0, row), (inputs, rows, row))

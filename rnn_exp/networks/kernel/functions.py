@@ -7,6 +7,7 @@ their slopes come from the output as in `known_activations`. A NaN stays one.
 from numba.core import types
 from numba.extending import overload
 
+from rnn_exp.networks.cells.known_activations import LEAK
 from rnn_exp.networks.kernel.compiling import compiled
 from rnn_exp.networks.kernel.vectors import (
     BYTES,
@@ -17,15 +18,16 @@ from rnn_exp.networks.kernel.vectors import (
     load,
     power_of_two,
     store,
-    total,
     where,
-    wide,
-    zeros,
 )
+from rnn_exp.schema import ACTIVATION_CODES
 
 __all__ = ["activate", "make_deltas", "sigmoid", "tanh"]
 
-_LEAK = 0.01
+_TANH, _SIGMOID, _RELU, _LEAKY_RELU, _HARD_TANH, _SOFTSIGN, _ELU = (
+    ACTIVATION_CODES[name]
+    for name in ("tanh", "sigmoid", "relu", "leaky_relu", "hard_tanh", "softsign", "elu")
+)
 
 
 def _exponential(x):
@@ -114,56 +116,49 @@ def activate(code, block, start, count):
     """Replace u by φ(u) in a block of whole vectors."""
     for i in range(start, start + count, BYTES // block.itemsize):
         x = load(block, i)
-        if code == 0:
+        if code == _TANH:
             x = tanh(x)
-        elif code == 1:
+        elif code == _SIGMOID:
             x = sigmoid(x)
-        elif code == 2:
+        elif code == _RELU:
             x = where(x < 0.0, 0.0, x)
-        elif code == 4:
-            x = where(x < 0.0, x * _LEAK, x)
-        elif code == 5:
+        elif code == _LEAKY_RELU:
+            x = where(x < 0.0, x * LEAK, x)
+        elif code == _HARD_TANH:
             x = where(x > 1.0, 1.0, x)
             x = where(x < -1.0, -1.0, x)
-        elif code == 6:
+        elif code == _SOFTSIGN:
             x = x / (absolute(x) + 1.0)
-        elif code == 7:
+        elif code == _ELU:
             x = _elu(x)
         store(block, i, x)
 
 
 @compiled
-def make_deltas(code, source, s, G, g, D, d, units, add, rows, row):
-    """Put δ = a φ' g of one time step into D, φ' from h = φ(u) in ``source``; return Σ g².
+def make_deltas(code, source, s, G, g, D, d, add, count):
+    """Put δ = a φ' g into D, so many numbers, whole vectors.
 
     Args:
         code: of the activation.
-        source: h, from index s on, ``rows`` rows of ``row`` numbers; so G and D, from g and d on.
-        units: 1 for a unit, 0 for what fills the last vector of a row up: it is no part of Σ g².
+        source: h = φ(u), from which φ' comes, from index s on; so G and D, from g and d on.
         add: a.
-        rows: sequences.
-        row: numbers of a row, whole vectors.
+        count: how many numbers.
     """
-    squares = zeros(G)
-    for start in range(0, rows * row, row):
-        for i in range(start, start + row, BYTES // G.itemsize):
-            h, one = load(source, s + i), load(G, g + i)
-            slope = filled(h, 1.0)
-            if code == 0:
-                slope = fma(0.0 - h, h, 1.0)
-            elif code == 1:
-                slope = h * (1.0 - h)
-            elif code == 2:
-                slope = where(h > 0.0, 1.0, filled(h, 0.0))
-            elif code == 4:
-                slope = where(h > 0.0, 1.0, filled(h, _LEAK))
-            elif code == 5:
-                slope = where(absolute(h) < 1.0, 1.0, filled(h, 0.0))
-            elif code == 6:
-                slope = (1.0 - absolute(h)) * (1.0 - absolute(h))
-            elif code == 7:
-                slope = where(h > 0.0, 1.0, h + 1.0)
-            store(D, d + i, slope * one * add)
-            own = wide(where(load(units, i - start) > 0.0, one, 0.0))
-            squares = fma(own, own, squares)
-    return total(squares)
+    for i in range(0, count, BYTES // G.itemsize):
+        h = load(source, s + i)
+        slope = filled(h, 1.0)
+        if code == _TANH:
+            slope = fma(0.0 - h, h, 1.0)
+        elif code == _SIGMOID:
+            slope = h * (1.0 - h)
+        elif code == _RELU:
+            slope = where(h > 0.0, 1.0, filled(h, 0.0))
+        elif code == _LEAKY_RELU:
+            slope = where(h > 0.0, 1.0, filled(h, LEAK))
+        elif code == _HARD_TANH:
+            slope = where(absolute(h) < 1.0, 1.0, filled(h, 0.0))
+        elif code == _SOFTSIGN:
+            slope = (1.0 - absolute(h)) * (1.0 - absolute(h))
+        elif code == _ELU:
+            slope = where(h > 0.0, 1.0, h + 1.0)
+        store(D, d + i, slope * load(G, g + i) * add)

@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 
 from rnn_exp.arithmetic import processor
-from rnn_exp.networks.kernel.cells import kernels_of
+from rnn_exp.networks.cells.values import LayerWeights
 from rnn_exp.networks.network import Network
-from rnn_exp.schema import KERNEL
+from rnn_exp.schema import KERNEL, KERNEL_CELLS
 
 __all__ = ["compile_for", "folder"]
 
@@ -50,25 +50,23 @@ def compile_for(networks: Iterable[Network], tell: Callable[[str], object]) -> N
         tell: is called with a line before it takes a while.
     """
     wanted = {
-        (kernels_of(one.cell), one.dtype): one.torch_dtype
-        for one in networks
-        if one.engine == KERNEL.engine
+        (KERNEL_CELLS[one.cell], one.dtype): one for one in networks if one.engine == KERNEL.engine
     }
-    for (kernels, precision), dtype in sorted(wanted.items(), key=lambda item: item[0]):
+    for (kernels, precision), network in sorted(wanted.items(), key=lambda item: item[0]):
         mark = _mark(f"{kernels}-{precision}")
         if mark is None or not mark.exists():
             kept = "they are kept" if mark else "they cannot be kept: no folder can be written"
             tell(f"compiling the {kernels} kernels in {precision}, some seconds; {kept}")
-            _compile(kernels, dtype)
+            _compile(network)
             if mark is not None:
                 mark.touch()
 
 
-def _compile(kernels: str, dtype: torch.dtype) -> None:
-    """Compile passes, by computing one of the smallest size."""
-    from rnn_exp.networks.kernel import passes
-
-    passes.warm_up(kernels, dtype)
+def _compile(network: Network) -> None:
+    """Compile both passes of a network's cell, by going through one step of one unit."""
+    one, cell = torch.ones(1, 1, 1, 1, dtype=network.torch_dtype), network.make_cell()
+    weights = LayerWeights(*(one.new_ones(1, *size) for size in network.kind.shapes(1, 1).values()))
+    cell.adjoint(one, cell.forward(one, weights, one[0]), one, weights)
 
 
 def _mark(what: str) -> Path | None:

@@ -7,7 +7,7 @@ vectors.
 from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.functions import sigmoid, tanh
 from rnn_exp.networks.kernel.tiles import add_rows, add_to, move, product
-from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store, total, where, wide, zeros
+from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
 
 __all__ = ["lstm_adjoint", "lstm_forward"]
 
@@ -70,13 +70,13 @@ def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
         matrices: W (run, gate, unit, row), V (the same of inputs), length of its row; 0: no dx.
         G: (run, T, batch, row) as M; with the direct parts from ``known`` on, nothing before.
         later: δ (run, batch, 4 row), f ∂L/∂c of the step after the last; then of the first.
-        spare: room for δ (chunk + 1, batch, 4 row) and a product; zeros; 1 for each unit, then 0.
-        found: dW as W, dV (run, input, 4 row), db (run, 4 row), dx, Σ (∂L/∂h)², Σ (∂L/∂c)².
+        spare: room for δ (chunk + 1, batch, 4 row) and a product; zeros.
+        found: dW as W, dV (run, input, 4 row), db (run, 4 row), dx (run, T, batch, row).
         sizes: R, T, B, inputs, units, row, known, and the steps of a stretch.
     """
     (x, x_row, x_run), (W, V, in_row), (after, carried) = x, matrices, later
     (h, c, U, squashed), (h_run, c_run, u_run, s_run) = trace, runs
-    (D, part, zeros_, ones), (_, _, _, dx, squares, squares_c) = spare, found
+    (D, part, zeros), (_, _, _, dx) = spare, found
     R, T, B, inputs, units, row, known, chunk = sizes
     step, gates, matrix = B * row, 4 * row, units * row
     for r in range(R):
@@ -88,7 +88,7 @@ def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
                 last = chunk * 4 * step
                 move(D, last, D, 0, 4 * step)
             for t in range(stop - 1, start - 1, -1):
-                g, now, given = (r * T + t) * step, (t - start) * 4 * step, (zeros_, 0, 0)
+                g, now, given = (r * T + t) * step, (t - start) * 4 * step, (zeros, 0, 0)
                 if t >= known:
                     given = (G, (r * T + t) * step, row)
                 for gate in range(4):
@@ -97,9 +97,9 @@ def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
                     given = (G, g, row)
                 u, k, s = r * u_run + 4 * t * step, r * c_run + t * step, r * s_run + t * step
                 places = D, now, U, u, c, k, squashed, s
-                sums = _make_deltas(G, M, g, carried, r * step, *places, ones, B, row)
-                (squares[r * T + t], squares_c[r * T + t]), last = sums, now
-            rows, is_first, nothing = (stop - start) * B, stop == T, (zeros_, 0, 0)
+                _make_deltas(G, M, g, carried, r * step, *places, B, row)
+                last = now
+            rows, is_first, nothing = (stop - start) * B, stop == T, (zeros, 0, 0)
             before, of_x = (h, r * h_run + start * step), (x, r * x_run + start * B * x_row, x_row)
             shape = units, inputs, rows, row
             _sum_up(r, found, D, part, nothing, before, of_x, shape, is_first)
@@ -115,7 +115,7 @@ def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
 @compiled
 def _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first):
     """Add what a stretch of time gives to the gradients of the weights of a run."""
-    (dW, dV, db, _, _, _), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
+    (dW, dV, db, _), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
     gates, matrix = 4 * row, units * row
     for gate in range(4):
         delta = D, gate * row, 1, gates
@@ -127,12 +127,8 @@ def _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first):
 
 
 @compiled
-def _make_deltas(G, M, g, carried, at, D, d, U, u, C, c, squashed, s, ones, B, row):
-    """Put δ of the gates into D, ∂L/∂c into M, and what it hands on into ``carried``.
-
-    Returns Σ (∂L/∂h)² and Σ (∂L/∂c)² of the step.
-    """
-    squares, squares_c = zeros(G), zeros(G)
+def _make_deltas(G, M, g, carried, at, D, d, U, u, C, c, squashed, s, B, row):
+    """Put δ of the gates into D, ∂L/∂c into M, and what it hands on into ``carried``."""
     for b in range(B):
         for j in range(0, row, BYTES // G.itemsize):
             k, q, p = b * row + j, u + 4 * b * row + j, d + 4 * b * row + j
@@ -145,7 +141,3 @@ def _make_deltas(G, M, g, carried, at, D, d, U, u, C, c, squashed, s, ones, B, r
             store(D, p + row, dc * candidate * fma(0.0 - i, i, i))
             store(D, p + 2 * row, dc * load(C, c + k) * fma(0.0 - f, f, f))
             store(D, p + 3 * row, dc * i * fma(0.0 - candidate, candidate, 1.0))
-            is_unit = load(ones, j) > 0.0
-            own, own_c = wide(where(is_unit, dh, 0.0)), wide(where(is_unit, dc, 0.0))
-            squares, squares_c = fma(own, own, squares), fma(own_c, own_c, squares_c)
-    return total(squares), total(squares_c)

@@ -1,16 +1,27 @@
 """Where the numbers of tensors lie, as the kernels go through them: flat arrays and distances."""
 
-import math
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
 
 from rnn_exp.shapes import Float
 
-__all__ = ["Rows", "flat", "room", "row_length", "rows_of", "transposed", "widened"]
+__all__ = [
+    "BYTES",
+    "Rows",
+    "flat",
+    "room",
+    "row_length",
+    "rows_of",
+    "stretch_length",
+    "transposed",
+    "widened",
+]
 
-_BYTES = 64  # of a vector
+BYTES: Final = 64
+"""Of a vector, on every processor: 16 numbers of float32, 8 of float64."""
+_STRETCH: Final = 1 << 14  # numbers of a layer and run whose part in ∂L/∂W is one sum
 
 
 class Rows(NamedTuple):
@@ -34,7 +45,7 @@ def row_length(size: int, dtype: torch.dtype) -> int:
         >>> row_length(50, torch.float32), row_length(50, torch.float64)
         (64, 56)
     """
-    lanes = _BYTES // dtype.itemsize
+    lanes = BYTES // dtype.itemsize
     return -(-size // lanes) * lanes
 
 
@@ -90,6 +101,6 @@ def transposed(matrix: Float[Tensor, "run rows columns"]) -> Float[Tensor, "run 
     return made
 
 
-def stretch_length(B: int, row: int, numbers: int = 1 << 14) -> int:
-    """Return the time steps of a stretch: of so many numbers, and at least one."""
-    return max(1, numbers // math.prod((B, row)))
+def stretch_length(T: int, B: int, row: int) -> int:
+    """Return of how many time steps what they give to ∂L/∂W is one sum."""
+    return min(T, max(1, _STRETCH // (B * row)))

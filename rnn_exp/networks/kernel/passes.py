@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells.lstm import TORCHS_ORDER, Kept, inside, ordered
+from rnn_exp.networks.cells.elman import Elman
+from rnn_exp.networks.cells.lstm import LSTM, TORCHS_ORDER, Kept, inside, ordered
 from rnn_exp.networks.cells.skip import Skip
 from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Trace
-from rnn_exp.networks.kernel import lstm as kernel
 from rnn_exp.networks.kernel.elman import elman_adjoint, elman_forward
+from rnn_exp.networks.kernel.lstm import lstm_adjoint, lstm_forward
 from rnn_exp.networks.kernel.memory import (
     flat,
     room,
@@ -18,102 +19,89 @@ from rnn_exp.networks.kernel.memory import (
     transposed,
     widened,
 )
+from rnn_exp.schema import ACTIVATION_CODES
 from rnn_exp.shapes import Float
 
-__all__ = ["adjoint", "forward", "lstm_adjoint", "lstm_forward", "warm_up"]
+__all__ = ["adjoint", "forward"]
+
+KernelCell = Elman | Skip | LSTM
+_Room = tuple[Tensor, Tensor]
+"""Room for rows that are filled up, and what is seen of it (`memory.room`)."""
 
 
 @torch.inference_mode()
 def forward(
-    x: Tensor, weights: LayerWeights, initial: Tensor, code: int, skip: Skip | None
-) -> tuple[Tensor, Tensor]:
-    """Return h_0…h_T, and φ(u_1)…φ(u_T) where the cell skips φ."""
+    cell: KernelCell,
+    x: Float[Tensor, "time run batch input"],
+    weights: LayerWeights,
+    initial: Float[Tensor, "run batch hidden"],
+    before: Trace | None,
+) -> Trace:
+    """Return what `Cell.forward` does; the arguments are the same."""
+    if isinstance(cell, LSTM):
+        return _lstm_forward(x, weights, initial, before)
     (T, R, B, inputs), H = x.shape, weights.weight_hh.shape[-1]
-    made, states = room(initial, R, T + 1, B, H)
-    made[:, 0] = 0
-    states[0] = initial
-    of_values, values = room(initial, R, T if skip else 0, B, H)
-    given, row = rows_of(x), made.shape[-1]
-    V, bias = (
-        transposed(weights.weight_ih),
-        widened((weights.bias_ih + weights.bias_hh).unsqueeze(1)),
-    )
-    W = transposed(weights.weight_hh)
-    keep, add = (0.0, 1.0) if skip is None else (skip.keep, skip.add)
-    kind, sizes = (code, skip is not None, keep, add), (R, T, B, inputs, H, row)
-    elman_forward(
-        tuple(given), tuple(map(flat, (V, bias, W))), *map(flat, (made, of_values)), kind, sizes
-    )
-    return states, values
+    _, skips, _, _ = kind = _kind_of(cell)
+    made, states = _begun(initial, T)
+    of_values, values = room(initial, R, T if skips else 0, B, H)
+    bias = widened((weights.bias_ih + weights.bias_hh).unsqueeze(1))
+    matrices = transposed(weights.weight_ih), bias, transposed(weights.weight_hh)
+    sizes = R, T, B, inputs, H, made.shape[-1]
+    arrays = flat(made), flat(of_values)
+    elman_forward(tuple(rows_of(x)), tuple(map(flat, matrices)), *arrays, kind, sizes)
+    return Trace(states[1:], states[:-1], (values,) if skips else ())
 
 
 @torch.inference_mode()
 def adjoint(
-    direct: Tensor,
+    cell: KernelCell,
+    direct: Float[Tensor, "last run batch hidden"],
     trace: Trace,
-    x: Tensor,
+    x: Float[Tensor, "time run batch input"],
     weights: LayerWeights,
-    code: int,
-    skip: Skip | None,
     with_inputs: bool,
     later: Sequence[Tensor],
 ) -> Adjoint:
-    """Return the adjoint, which hands on δ and ∂L/∂h of the first step."""
+    """Return what `Cell.adjoint` does; the arguments are the same."""
+    if isinstance(cell, LSTM):
+        return _lstm_adjoint(direct, trace, x, weights, with_inputs, later)
     (T, R, B, H), inputs = trace.states.shape, x.shape[-1]
-    made, total = room(direct, R, T, B, H)
-    row, known = made.shape[-1], T - len(direct)
-    made[:, known:, :, H:] = 0
-    total[known:] = direct
-    of_later, handed_on = room(direct, R, 2, B, H)
-    of_later.zero_()
-    for step, one in zip(handed_on, later, strict=False):
-        step.copy_(one)
-    passed, ahead = (part.contiguous() for part in of_later.unbind(1))
+    _, skips, _, _ = kind = _kind_of(cell)
+    made, total = _with_direct(direct, T)
+    row, known, stretch = made.shape[-1], T - len(direct), stretch_length(T, B, made.shape[-1])
+    handed_on = [direct.new_zeros(R, B, row) for _ in range(2)]  # δ, and ∂L/∂h where it skips φ
+    for mine, given in zip(handed_on, later, strict=False):
+        mine[..., :H] = given
     of_x, of_inputs = room(direct, R, T if with_inputs else 0, B, inputs)
     V = widened(weights.weight_ih) if with_inputs else of_x
-    part = direct.new_empty(max(H, inputs), row)
-    zeros = direct.new_zeros(max(row, of_x.shape[-1]))
-    units = zeros.new_zeros(row)
-    units[:H] = 1
-    stretch = min(T, stretch_length(B, row))
-    D, squares = direct.new_empty(stretch + 1, B, row), torch.empty(R, T, dtype=torch.float64)
+    spare = _spare(direct, (stretch + 1, B, row), (max(H, inputs), row), of_x)
     of_W, of_V = direct.new_empty(R, H, row), direct.new_empty(R, inputs, row)
     of_b = direct.new_empty(R, row)
     before = rows_of(trace.previous_states, whole_vectors=True)
-    source = rows_of(trace.states if skip is None else trace.kept[0], whole_vectors=True)
-    keep, add = (0.0, 1.0) if skip is None else (skip.keep, skip.add)
+    source = rows_of(trace.kept[0] if skips else trace.states, whole_vectors=True)
     elman_adjoint(
         tuple(rows_of(x)),
         (before.flat, before.run),
         (source.flat, source.run),
         (flat(widened(weights.weight_hh)), flat(V), of_x.shape[-1] if with_inputs else 0),
         flat(made),
-        (flat(passed), flat(ahead)),
-        tuple(map(flat, (D, part, zeros, units))),
-        tuple(map(flat, (of_W, of_V, of_b, of_x, squares))),
-        (code, skip is not None, keep, add),
+        tuple(map(flat, handed_on)),
+        tuple(map(flat, spare)),
+        tuple(map(flat, (of_W, of_V, of_b, of_x))),
+        kind,
         (R, T, B, inputs, H, row, known, stretch),
     )
-    of_V, of_W, of_b = of_V[..., :H].transpose(1, 2), of_W[..., :H], of_b[:, :H]
-    earlier = passed[..., :H], ahead[..., :H]
-    gradients = LayerWeights(of_V, of_W, of_b, of_b)
+    bias = of_b[:, :H]
+    gradients = LayerWeights(of_V[..., :H].transpose(1, 2), of_W[..., :H], bias, bias)
+    earlier = tuple(one[..., :H] for one in handed_on[: 1 + skips])
     return Adjoint(total, None, gradients, of_inputs if with_inputs else None, earlier)
 
 
-@torch.inference_mode()
-def lstm_forward(
-    x: Float[Tensor, "time run batch input"],
-    weights: LayerWeights,
-    initial: Float[Tensor, "run batch hidden"],
-    c_0: Float[Tensor, "run batch hidden"],
-) -> tuple[Tensor, Kept]:
-    """Return h_0…h_T of an LSTM, and what is kept of its steps."""
+def _lstm_forward(x: Tensor, weights: LayerWeights, initial: Tensor, before: Trace | None) -> Trace:
+    """Return the trace of an LSTM, of whose last gate the candidate itself is kept."""
     (T, R, B, inputs), H = x.shape, weights.weight_hh.shape[-1]
-    starts = [room(initial, R, T + 1, B, H) for _ in range(2)]
-    for (made, values), start in zip(starts, (initial, c_0), strict=True):
-        made[:, 0] = 0
-        values[0] = start
-    (S, states), (C, cells) = starts
+    c_0 = torch.zeros_like(initial) if before is None else Kept(*before.kept).c[-1]
+    (S, states), (C, cells) = _begun(initial, T), _begun(c_0, T)
     squashed, tanh_c = room(initial, R, T, B, H)
     row = S.shape[-1]
     U = initial.new_empty(R, T, B, 4, row)
@@ -122,60 +110,83 @@ def lstm_forward(
     matrices = of_x[:, :-1].contiguous(), of_x[:, -1].contiguous(), _transposed_gates(W, row)
     sizes = R, T, B, inputs, H, row
     arrays = map(flat, (S, C, U, squashed))
-    kernel.lstm_forward(tuple(rows_of(x)), tuple(map(flat, matrices)), *arrays, sizes)
-    gates = U[..., :H].transpose(0, 1)
-    return states, Kept(gates, cells[1:], cells[:-1], tanh_c)
+    lstm_forward(tuple(rows_of(x)), tuple(map(flat, matrices)), *arrays, sizes)
+    kept = Kept(U[..., :H].transpose(0, 1), cells[1:], cells[:-1], tanh_c)
+    return Trace(states[1:], states[:-1], kept)
 
 
-@torch.inference_mode()
-def lstm_adjoint(
-    direct: Float[Tensor, "last run batch hidden"],
+def _lstm_adjoint(
+    direct: Tensor,
     trace: Trace,
-    x: Float[Tensor, "time run batch input"],
+    x: Tensor,
     weights: LayerWeights,
     with_inputs: bool,
     later: Sequence[Tensor],
 ) -> Adjoint:
     """Return the adjoint of an LSTM, which hands on δ (run, batch, gate, row) and f ∂L/∂c."""
     (T, R, B, H), inputs, kept = trace.states.shape, x.shape[-1], Kept(*trace.kept)
-    (G, total), (M, memory) = (room(direct, R, T, B, H) for _ in range(2))
-    row, known = G.shape[-1], T - len(direct)
-    G[:, known:, :, H:] = 0
-    total[known:] = direct
-    after, carried = direct.new_zeros(R, B, 4, row), direct.new_zeros(R, B, row)
-    for mine, given in zip((after, carried), later, strict=False):
+    (G, total), (M, memory) = _with_direct(direct, T), room(direct, R, T, B, H)
+    row, known, stretch = G.shape[-1], T - len(direct), stretch_length(T, B, G.shape[-1])
+    handed_on = direct.new_zeros(R, B, 4, row), direct.new_zeros(R, B, row)
+    for mine, given in zip(handed_on, later, strict=False):
         mine.copy_(given)
     of_x, of_inputs = room(direct, R, T if with_inputs else 0, B, inputs)
     V, W = inside(weights)
-    in_row = of_x.shape[-1] if with_inputs else 0
-    matrices = flat(widened(W)), flat(widened(V[..., :-1])), in_row
-    stretch = min(T, stretch_length(B, row))
-    zeros = direct.new_zeros(max(4 * row, of_x.shape[-1]))
-    units = zeros.new_zeros(row)
-    units[:H] = 1
-    D, part = direct.new_empty(stretch + 1, B, 4, row), direct.new_empty(max(H, 4 * inputs), row)
+    spare = _spare(direct, (stretch + 1, B, 4 * row), (max(H, 4 * inputs), row), of_x)
     of_W, of_V = direct.new_empty(R, 4 * H, row), direct.new_empty(R, inputs, 4, row)
-    of_b, squares = direct.new_empty(R, 4, row), torch.empty(2, R, T, dtype=torch.float64)
+    of_b = direct.new_empty(R, 4, row)
     steps = [
         rows_of(one, whole_vectors=True)
         for one in (trace.previous_states, kept.c_before, _whole(kept.gates, row), kept.tanh_c)
     ]
-    kernel.lstm_adjoint(
+    lstm_adjoint(
         tuple(rows_of(x)),
         tuple(one.flat for one in steps),
         tuple(one.run for one in steps),
-        matrices,
+        (flat(widened(W)), flat(widened(V[..., :-1])), of_x.shape[-1] if with_inputs else 0),
         flat(G),
         flat(M),
-        (flat(after), flat(carried)),
-        tuple(map(flat, (D, part, zeros, units))),
-        tuple(map(flat, (of_W, of_V, of_b, of_x, *squares))),
+        tuple(map(flat, handed_on)),
+        tuple(map(flat, spare)),
+        tuple(map(flat, (of_W, of_V, of_b, of_x))),
         (R, T, B, inputs, H, row, known, stretch),
     )
     bias = ordered(of_b[..., :H].flatten(1), TORCHS_ORDER)
     own_V = ordered(of_V[..., :H].flatten(2).transpose(1, 2), TORCHS_ORDER)
     gradients = LayerWeights(own_V, ordered(of_W[..., :H], TORCHS_ORDER), bias, bias)
-    return Adjoint(total, memory, gradients, of_inputs if with_inputs else None, (after, carried))
+    return Adjoint(total, memory, gradients, of_inputs if with_inputs else None, handed_on)
+
+
+def _kind_of(cell: Elman | Skip) -> tuple[int, bool, float, float]:
+    """Return the activation's code, whether the cell skips φ, k and a."""
+    code = ACTIVATION_CODES[cell.activation.name]
+    return (code, True, cell.keep, cell.add) if isinstance(cell, Skip) else (code, False, 0.0, 1.0)
+
+
+def _begun(initial: Float[Tensor, "run batch hidden"], T: int) -> _Room:
+    """Return room for a state before the first step and after each of T, the first one there."""
+    R, B, H = initial.shape
+    made, states = room(initial, R, T + 1, B, H)
+    made[:, 0] = 0
+    states[0] = initial
+    return made, states
+
+
+def _with_direct(direct: Float[Tensor, "last run batch hidden"], T: int) -> _Room:
+    """Return room for ∂L/∂h_t of T steps, with the direct parts of the last ones in it."""
+    known, R, B, H = direct.shape
+    made, total = room(direct, R, T, B, H)
+    made[:, T - known :, :, H:] = 0
+    total[T - known :] = direct
+    return made, total
+
+
+def _spare(
+    like: Tensor, deltas: tuple[int, ...], part: tuple[int, int], of_x: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return room for δ of a stretch and for a product, and zeros, as many as the longest row."""
+    zeros = like.new_zeros(max(deltas[-1], of_x.shape[-1]))
+    return like.new_empty(*deltas), like.new_empty(*part), zeros
 
 
 def _transposed_gates(blocks: Tensor, row: int) -> Float[Tensor, "run columns 4 row"]:
@@ -192,17 +203,3 @@ def _whole(gates: Float[Tensor, "time run batch 4 hidden"], row: int) -> Tensor:
     if gates.stride()[-2:] == (row, 1):
         return gates.as_strided((T, R, B, 4 * row), (*gates.stride()[:3], 1))
     return torch.nn.functional.pad(gates, (0, row - H)).flatten(-2)
-
-
-def warm_up(cell: str, dtype: torch.dtype) -> None:
-    """Go through one step of one unit in a precision, so that the passes are compiled."""
-    one = torch.ones(1, 1, 1, 1, dtype=dtype)
-    if cell == "lstm":
-        W, b = one[0].expand(1, 4, 1), one[0, 0].expand(1, 4)
-        weights = LayerWeights(W, W, b, b)
-        states, kept = lstm_forward(one, weights, one[0], one[0])
-        lstm_adjoint(one, Trace(states[1:], states[:-1], kept), one, weights, False, ())
-        return
-    weights = LayerWeights(one[0], one[0], one[0, 0], one[0, 0])
-    states, _ = forward(one, weights, one[0], 0, None)
-    adjoint(one, Trace(states[1:], states[:-1]), one, weights, 0, None, False, ())

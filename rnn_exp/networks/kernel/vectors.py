@@ -10,6 +10,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
 
+from rnn_exp.networks.kernel.memory import BYTES
+
 __all__ = [
     "BYTES",
     "Vector",
@@ -24,14 +26,8 @@ __all__ = [
     "power_of_two",
     "splat",
     "store",
-    "total",
     "where",
-    "wide",
-    "zeros",
 ]
-
-BYTES = 64
-"""Of a vector, on every processor: 16 numbers of float32, 8 of float64."""
 
 _I32 = ir.IntType(32)
 
@@ -228,17 +224,6 @@ def power_of_two(typing, t):
 
 
 @intrinsic
-def wide(typing, x):
-    """Return the same numbers in float64."""
-    double = Vector(types.float64, x.lanes)
-
-    def emit(context, builder, signature, given):
-        return given[0] if x == double else builder.fpext(given[0], llvm_of(double))
-
-    return double(x), emit
-
-
-@intrinsic
 def filled(typing, x, number):
     """Return a vector like another with a number in every lane."""
 
@@ -246,33 +231,3 @@ def filled(typing, x, number):
         return _as_vector(context, builder, given[1], number, x)
 
     return x(x, number), emit
-
-
-@intrinsic
-def zeros(typing, array):
-    """Return a vector of float64 zeros, with a lane for each of a vector of the array."""
-    double = Vector(types.float64, lanes_of(array).lanes)
-
-    def emit(context, builder, signature, given):
-        return ir.Constant(llvm_of(double), [0.0] * double.lanes)
-
-    return double(array), emit
-
-
-@intrinsic
-def total(typing, x):
-    """Return the sum of the lanes, by halves."""
-
-    def emit(context, builder, signature, given):
-        found, count = given[0], x.lanes
-        while count > 1:
-            count //= 2
-            halves = [
-                ir.Constant(ir.VectorType(_I32, count), list(range(first, first + count)))
-                for first in (0, count)
-            ]
-            left, right = (builder.shuffle_vector(found, found, half) for half in halves)
-            found = builder.fadd(left, right)
-        return builder.extract_element(found, _I32(0))
-
-    return x.dtype(x), emit
