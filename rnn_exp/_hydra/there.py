@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnn_exp._hydra.besides import BESIDES
 from rnn_exp.registry.loading import NO_PLUGINS
 from rnn_exp.registry.packages import installed
-from rnn_exp.schema import DONE, KERNEL, RUN_JSON, decided_engine, with_added
+from rnn_exp.schema import DONE, ENGINE, KERNEL, RUN_JSON, decided_engine, with_added
 from rnn_exp.storage.hashes import is_unbroken
 from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.verifying import verify
@@ -44,7 +44,7 @@ def known_to_be_there(config: DictConfig) -> Path | None:
         return None
     wanted = _flat({key: own for key, own in content.items() if key not in _NOT_OF_A_RUN})
     engine, cell, phi = (str(wanted[f"network.{key}"]) for key in ("engine", "cell", "activation"))
-    wanted["network.engine"] = decided_engine(engine, cell, phi, "cpu")
+    wanted[ENGINE] = decided_engine(engine, cell, phi, "cpu")
     folders = _folders(str(content["hydra"]["run"]["dir"]))
     found = [folder for folder in folders if _is_done(folder, wanted)]
     return found[0] if len(found) == 1 else None
@@ -91,7 +91,7 @@ def _is_done(folder: Path, wanted: Mapping[str, Any]) -> bool:
     settings = with_added(settings)
     if settings.keys() != wanted.keys():
         return False
-    if settings["network.engine"] == KERNEL.engine and _kernel_of(said) != KERNEL.version:
+    if settings[ENGINE] == KERNEL.engine and _kernel_of(said) != KERNEL.version:
         return False
     if not all(_is_same(wanted[key], own) for key, own in settings.items()):
         return False

@@ -16,7 +16,7 @@ import yaml
 
 from rnn_exp.fields import Allowed, SettingError, as_typed, check
 from rnn_exp.program import conf_folder, printable
-from rnn_exp.schema import RUN_JSON, SWEEP_JSON, with_its_engine
+from rnn_exp.schema import ENGINE, RUN_JSON, SWEEP_JSON, with_its_engine
 from rnn_exp.storage.trust import read_json
 from rnn_exp.words import listing
 
@@ -151,7 +151,7 @@ def command_of_sweep(folder: Path, said: Mapping[str, Any]) -> str:
         said: its list of runs.
     """
     command, names = _command(said.get("command")), said.get("runs")
-    if "network.engine=" in command or not isinstance(names, list):
+    if f"{ENGINE}=" in command or not isinstance(names, list):
         return command
     found = command
     for name in names:

@@ -17,7 +17,7 @@ from rnn_exp.fields import SettingError, as_typed, check, choice_error, settings
 from rnn_exp.networks import INITS, Init, Network
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.registry import Source, SourceText, load_plugins
-from rnn_exp.schema import AUTO, KERNEL, decisive
+from rnn_exp.schema import AUTO, ENGINE, KERNEL, decisive
 from rnn_exp.tasks import TASKS, Adding, Task
 from rnn_exp.tasks.files import FileTask
 from rnn_exp.training import labels
@@ -142,8 +142,8 @@ class Run:
         for group in _FIXED:
             own = usual_of(getattr(self, group))
             usual |= {f"{group}.{name}": value for name, value in own.items()}
-        settings |= {"network.engine": self._as_planned.engine}
-        usual |= {"network.engine": AUTO}
+        settings |= {ENGINE: self._as_planned.engine}
+        usual |= {ENGINE: AUTO}
         changed = [
             f"{key}={labels.as_word(value)}"
             for key, value in settings.items()
