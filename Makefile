@@ -1,9 +1,10 @@
 # make study   train the study `decay` with three seeds, write its report (all it needs goes into .venv)
 # make test    lint, types, import contracts, doctests and the test suite
 # make slow    sweeps killed at sixty random moments (KILLS=60) and started again; clusters that die
-# make recipes the recipes of docs/trackers.md for Lightning and W&B (brings both: 100 MB)
+# make recipes the recipes of docs/how-to/trackers.md for Lightning and W&B (brings both: 100 MB)
 # make results published results made again, as a table (DOSE=--quick: three minutes)
-# make figures the page of all figures (docs/figures.md), from the studies that are in outputs
+# make figures the page of all figures (docs/gallery.md), from the studies that are in outputs
+# make docs    the documentation as pages, docs/_build/html/index.html (every block of code is run)
 # make bench   recorded updates and a whole sweep beside the usual way; a study of 1,000 runs
 # make corpus  the files as they are against a commit (BASE=HEAD~1): the same results to the last bit?
 PYTHON ?= python3
@@ -14,7 +15,7 @@ INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint
 # One thread a process: two spinning threads on a busy machine are many times slower than one.
 export OMP_NUM_THREADS = 1
 
-.PHONY: study test lint types contracts slow recipes results figures bench corpus clean
+.PHONY: study test lint types contracts slow recipes results figures docs links bench corpus clean
 
 study: .venv/installed
 	.venv/bin/rnn-exp study=decay 'seed=range(3)'
@@ -47,6 +48,13 @@ results: .venv/installed
 figures: .venv/installed
 	.venv/bin/python scripts/contact_sheet.py outputs
 
+docs: .venv/installed-for-docs
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sphinx-build -W --keep-going -n -q -j 2 docs docs/_build/html
+	@echo "The documentation: docs/_build/html/index.html"
+
+links: .venv/installed-for-docs
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sphinx-build -W -q -b linkcheck docs docs/_build/links
+
 bench: .venv/installed
 	.venv/bin/python -m pip install -q -e .[bench]
 	.venv/bin/python scripts/benchmark.py
@@ -70,5 +78,9 @@ corpus: .venv/installed-for-tests
 	$(INSTALL) --editable '.[test,dask,ray,optuna,tensorboard]'
 	touch $@
 
+.venv/installed-for-docs: .venv/installed
+	$(INSTALL) --editable '.[docs,digits]'
+	touch $@
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,4 +1,4 @@
-"""Write docs/figures.md: every figure of every study, small, with its question and its command.
+"""Write docs/gallery.md: every figure of every study, small, with its question and its command.
 
 python scripts/contact_sheet.py outputs/decay outputs/course   # these studies
 python scripts/contact_sheet.py outputs                        # all that are there (make figures)
@@ -173,7 +173,7 @@ def _section(part: Part) -> list[str]:
             continue
         picture = f"{THUMBNAILS}/{name}-{one.name}.png"
         lines += [f"![{one.name} of the study {name}]({picture})", "", one.answer, ""]
-        lines += ["```sh", command, "```", ""]
+        lines += ["```sh not-run", command, "```", ""]
     return lines
 
 
@@ -195,7 +195,7 @@ def write(parts: Sequence[Part], docs: Path) -> None:
         for one in part.thumbnails:
             if one.png:
                 replace_bytes(docs / THUMBNAILS / f"{part.study.name}-{one.name}.png", one.png)
-    replace_bytes(docs / "figures.md", page(parts).encode())
+    replace_bytes(docs / "gallery.md", page(parts).encode())
 
 
 def main() -> None:
@@ -211,7 +211,7 @@ def main() -> None:
     if refused:
         sys.exit("\n".join([*refused, "Nothing was written."]))
     write([part_of(folder) for folder in folders], given.docs)
-    print(given.docs / "figures.md")
+    print(given.docs / "gallery.md")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write docs/python.md, every public name of the package from its docstring, and choices.json.
+"""Write docs/reference/python.md, every public name from its docstring, and choices.json.
 
 python scripts/python_page.py
 """
@@ -18,7 +18,7 @@ from rnn_exp._hydra.help import catalogue
 from rnn_exp._hydra.quick import CATALOGUE
 from rnn_exp.fields import allowed_of, as_typed
 
-PAGE = Path(__file__).parents[1] / "docs" / "python.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "python.md"
 MODULES = ("tasks", "inits", "theory", "figures")
 _SECTION = re.compile(r"(Args|Returns|Raises|Yields|Warns|Attributes|Example|References):")
 _LISTS = ("Args", "Raises", "Warns", "Attributes")

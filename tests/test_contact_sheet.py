@@ -76,7 +76,7 @@ def test_a_page_has_each_figure_with_its_question_and_command_and_names_what_is_
     study = Study("harm", StudyPage("What harms?", ("decay", "rates")))
     sheet.write([sheet.Part(study, 2, [thumbnail, refused])], tmp_path)
 
-    written = (tmp_path / "figures.md").read_text("utf-8")
+    written = (tmp_path / "gallery.md").read_text("utf-8")
     assert "What harms? `rnn-exp study=harm` (2 runs)" in written
     assert f"### `decay`: {figures.figure('decay').QUESTION}" in written
     assert "rnn-exp-figure decay outputs/harm -o decay.png" in written
@@ -88,7 +88,7 @@ def test_a_page_has_each_figure_with_its_question_and_command_and_names_what_is_
 
 
 def test_the_page_in_the_docs_has_every_figure_of_every_study_that_it_does_not_call_missing(sheet):
-    written = (DOCS / "figures.md").read_text("utf-8")
+    written = (DOCS / "gallery.md").read_text("utf-8")
     missing = [line for line in written.splitlines() if line.startswith("Not drawn yet: ")]
     pictures = {path.name for path in (DOCS / "figures").iterdir()}
     for name in sheet.studies():

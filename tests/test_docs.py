@@ -22,16 +22,18 @@ from tests.in_process import run
 from tests.using import forget_used_files
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = [DOCS / "own-parts.md", *sorted((DOCS / "own").glob("*.md"))]
+PAGES = [DOCS / "how-to" / "own-parts.md", *sorted((DOCS / "how-to" / "own").glob("*.md"))]
 COMMANDS = {
     "rnn-exp": main,
     "rnn-exp-new": new,
     "rnn-exp-report": report,
     "rnn-exp-verify": verify,
 }
-TRACKERS = DOCS / "trackers.md"
-MODELS = [DOCS / "own-model.md", DOCS / "visualizing-gradients.md"]
-BLOCK = re.compile(r"(?:^`([\w/.]+)`:\n\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+TRACKERS = DOCS / "how-to" / "trackers.md"
+MODELS = [DOCS / "how-to" / "own-model.md", DOCS / "background" / "visualizing-gradients.md"]
+BLOCK = re.compile(
+    r"(?:^`([\w/.]+)`:\n\n)?^```(\w+)(?: not-run)?\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 VARIES = re.compile(r"(…|\b[0-9a-f]{8}\b|-?\d+(?:\.\d+)?(?:e-?\d+)?)")
 PROGRESS = re.compile(r"^.*\d+/\d+ (?:done|updates).*\n", re.MULTILINE)  # where it takes long
 ANYTHING = {"…": ".*"}
@@ -104,7 +106,7 @@ def test_a_page_about_models_runs_from_top_to_bottom_and_prints_what_it_shows(
     page, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    Path("README.md").symlink_to(DOCS.parent / "README.md")  # the text that a model reads
+    Path("examples").symlink_to(DOCS.parent / "examples")  # the text that a model reads
     names = {"__name__": "page"}
     with torch.random.fork_rng(devices=[]):
         for _, kind, text in BLOCK.findall(page.read_text("utf-8")):
@@ -116,7 +118,7 @@ def test_a_page_about_models_runs_from_top_to_bottom_and_prints_what_it_shows(
                 told = capsys.readouterr().out
                 assert re.fullmatch(pattern(text), told), told
     written = [] if page.stem != "own-model" else ["gradients.html"]
-    assert [file.name for file in tmp_path.iterdir() if file.name != "README.md"] == written
+    assert [file.name for file in tmp_path.iterdir() if file.name != "examples"] == written
 
 
 SECTIONS = re.split(r"^## (.+)\n", TRACKERS.read_text("utf-8"), flags=re.MULTILINE)
@@ -213,6 +215,12 @@ CHECKS = {
 
 
 def test_every_link_between_the_pages_leads_somewhere():
-    for page in [*PAGES, *MODELS, TRACKERS, DOCS.parent / "README.md", DOCS / "architecture.md"]:
+    for page in [
+        *PAGES,
+        *MODELS,
+        TRACKERS,
+        DOCS.parent / "README.md",
+        DOCS / "developers" / "architecture.md",
+    ]:
         for place in re.findall(r"\]\(([^)#:]*)(?:#[\w-]+)?\)", page.read_text("utf-8")):
             assert (page.parent / place).exists(), (page.name, place)

@@ -19,12 +19,15 @@ def test_the_page_is_what_the_docstrings_say_now():
     made = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT / "scripts", check=True, capture_output=True
     )
-    assert made.stdout.decode() == (ROOT / "docs" / "python.md").read_text("utf-8")
+    assert made.stdout.decode() == (ROOT / "docs" / "reference" / "python.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", rnn_exp.__all__)
 def test_every_public_name_is_on_the_page_and_says_what_it_is(name):
-    thing, page = getattr(rnn_exp, name), (ROOT / "docs" / "python.md").read_text("utf-8")
+    thing, page = (
+        getattr(rnn_exp, name),
+        (ROOT / "docs" / "reference" / "python.md").read_text("utf-8"),
+    )
 
     assert inspect.getdoc(thing)
     assert any(line.startswith(f"## rnn_exp.{name}") for line in page.splitlines())

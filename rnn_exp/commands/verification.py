@@ -36,6 +36,9 @@ def _verify() -> None:
     add_config_dir(options)
     add_version(options)
     given = options.parse_intermixed_args()
+    from rnn_exp.sweeps import process
+
+    process.settle()  # before a file multiplies matrices, an activation for its largest slope say
     from rnn_exp.registry import files_in
     from rnn_exp.verification import verify as findings
     from rnn_exp.words import plural

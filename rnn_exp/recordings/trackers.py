@@ -26,7 +26,7 @@ class Tracker(Protocol):
     """What takes curves while a model trains: anything with a method ``log(step, values)``.
 
     It is called once for every recorded update, with the number of the update and a number for each
-    curve, by its name (docs/trackers.md has the names).
+    curve, by its name (docs/how-to/trackers.md has the names).
 
     Example:
         >>> class Printed:

@@ -226,7 +226,7 @@ def test_what_is_no_series_is_refused_in_one_line(
 
 def test_the_example_of_the_page_about_own_data_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs/own/data.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs/how-to/own/data.md").read_text("utf-8")
     [section] = re.findall(r"\n## An example to try\n(.*?)\n## ", page, flags=re.DOTALL)
     [block] = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
     exec(compile(block, "data.md", "exec"), {})

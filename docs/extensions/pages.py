@@ -1,0 +1,128 @@
+"""Plain Markdown in, pages whose code has run out: every block of `sh` and `python` is executed.
+
+A page is read as it is, and what its blocks print or draw comes from the build. Blocks:
+
+* `sh`: run by bash, which stops at the first command that fails; so does the build. A picture that
+  `rnn-exp-figure … -o NAME.png` writes is shown below.
+* `python`: run one after the other; the value of the last line is shown, also a figure.
+* below a line that is a file's name in backquotes and a colon: written to that file.
+* `sh not-run`, `python not-run`: shown only (needs a cluster, a GPU, hours, an account).
+* any other language: shown only.
+
+A page has a folder of its own, with `examples/` in it, that goes when the page is done.
+"""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docutils import nodes
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(
+    r"(?:^`([\w./-]+)`:\n\n)?^```(\w+)( not-run)?\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
+DRAWN = re.compile(r"^rnn-exp-figure (\w+) .*-o (\S+\.png)\b", re.MULTILINE)
+NOTEBOOK = """\
+---
+file_format: mystnb
+kernelspec:
+  name: python3
+---
+
+"""
+BEGIN = f"""\
+import os
+import subprocess
+import sys
+
+from IPython.core.magic import register_cell_magic
+
+os.symlink({str(ROOT / "examples")!r}, "examples")
+sys.path.insert(0, os.getcwd())
+%config InlineBackend.figure_formats = ["retina"]
+
+
+@register_cell_magic
+def typed(line, commands):
+    bash = ["bash", "-e", "-o", "pipefail", "-c", commands]
+    done = subprocess.run(bash, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print(done.stdout, end="")
+    done.check_returncode()"""
+SHELL, FILE = "%%typed\n", "%%writefile "
+
+
+def cell(text: str, *options: str) -> str:
+    """Return a block that is executed."""
+    return "\n".join(["```{code-cell}", *options, text.rstrip("\n"), "```"])
+
+
+def executed(block: re.Match[str]) -> str:
+    """Return what becomes of a block of a page."""
+    file, language, not_run, text = block.groups()
+    if not_run or (language not in ("sh", "python") and not file):
+        shown = f"```{language}\n{text}```"
+        return f"`{file}`:\n\n{shown}" if file else shown
+    if file:
+        return cell(f"{FILE}{file}\n{text}", ":tags: [remove-output]")
+    if language == "python":
+        return cell(text)
+    pictures = [
+        cell(
+            f"from IPython.display import Image\nImage({name!r}, retina=True)",
+            ":tags: [remove-input]",
+            ":mystnb:",
+            f":  image: {{alt: the figure {figure}}}",
+        )
+        for figure, name in DRAWN.findall(text)
+    ]
+    return "\n\n".join([cell(SHELL + text), *pictures])
+
+
+def page(source: str) -> str:
+    """Return the source of a page as a notebook, if any of its blocks is to run."""
+    made = BLOCK.sub(executed, re.sub(r"\]\((?:\.\./)+README\.md", "](/index.md", source))
+    if "```{code-cell}" not in made:
+        return made
+    heading, newline, rest = made.partition("\n")
+    return NOTEBOOK + heading + newline + "\n" + cell(BEGIN, ":tags: [remove-cell]") + rest
+
+
+def front_page(source: str) -> str:
+    """Return the README as the first page: its links lead from docs/, and nothing of it is run."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    text = re.sub(r"\]\((?!https?:|#|docs/)", "](../", text).replace("](docs/", "](")
+    text = text.replace("](../conf/study)", "](gallery.md)")  # a folder is no page
+    return text + "\n" + source
+
+
+def read(app: "Sphinx", name: str, source: list[str]) -> None:
+    """Change what Sphinx has read of a page."""
+    if app.env.doc2path(name).suffix != ".md":
+        return
+    source[0] = front_page(source[0]) if name == "index" else page(source[0])
+
+
+def as_typed(app: "Sphinx", doctree: nodes.document) -> None:
+    """Show commands and files as they are in the page, without the words that run them."""
+    for block in list(doctree.findall(nodes.literal_block)):
+        text = block.astext()
+        if text.startswith(SHELL):
+            shown = text.removeprefix(SHELL)
+            block.replace_self(nodes.literal_block(shown, shown, language="sh"))
+        elif text.startswith(FILE):
+            line, _, shown = text.partition("\n")
+            name = line.removeprefix(FILE)
+            language = {".py": "python", ".toml": "toml", ".yaml": "yaml"}[Path(name).suffix]
+            above = nodes.paragraph("", "", nodes.literal(name, name), nodes.Text(":"))
+            block.replace_self([above, nodes.literal_block(shown, shown, language=language)])
+
+
+def setup(app: "Sphinx") -> dict[str, bool]:
+    """Tell Sphinx what is done with a page."""
+    app.connect("source-read", read)
+    app.connect("doctree-read", as_typed)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
