@@ -1,12 +1,15 @@
 """What is kept of compiled kernels: one index for each precision, and files that may be damaged."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rnn_exp.networks.kernel import compiling
+from rnn_exp.networks.kernel.tiles import product_of
 
 
 def doubled(values):
@@ -46,3 +49,49 @@ def test_a_folder_that_takes_no_file_stops_nothing(tmp_path, monkeypatch):
     place.touch()
     assert kept_in(place, monkeypatch)(np.ones(1)) == 2
     assert not files(Path(__file__).parent, "nbi")
+
+
+def names_of(kernel, found):
+    """Add the names of a kernel, and of those it calls, with what each closes over."""
+    inside = [cell.cell_contents for cell in kernel.py_func.__closure__ or ()]
+    others = [one for one in inside if hasattr(one, "py_func")]
+    told = tuple(one.py_func.__qualname__ if one in others else one for one in inside)
+    assert found.setdefault(kernel.py_func.__qualname__, told) == told
+    for one in others:
+        names_of(one, found)
+
+
+def test_kernels_of_one_source_that_close_over_other_things_have_other_names():
+    found: dict[str, tuple[object, ...]] = {}
+    for shape in [(4, 4), (6, 1), (4, 2), (1, 1)]:
+        names_of(product_of(*shape), found)
+    assert len(found) > 10
+
+
+ONE_AFTER_THE_OTHER = """
+import hashlib, sys, torch
+from rnn_exp import Run, Training, outcomes
+from rnn_exp.networks import Network
+from rnn_exp.tasks import Adding
+for cell in sys.argv[1:]:
+    network = Network(hidden_size=32, cell=cell, engine="kernel")
+    [run] = outcomes([Run(Adding(50), network, training=Training(updates=3))])
+    weights = b"".join(run.weights[name].numpy().tobytes() for name in sorted(run.weights))
+    print(cell, hashlib.sha256(weights).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_kernels_that_two_processes_compiled_work_side_by_side_in_a_third_one(tmp_path):
+    def said(*cells):
+        ran = subprocess.run(
+            [sys.executable, "-c", ONE_AFTER_THE_OTHER, *cells],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return sorted(ran.stdout.splitlines())
+
+    alone = said("rnn") + said("lstm")
+    assert said("lstm", "rnn") == said("rnn", "lstm") == sorted(alone)

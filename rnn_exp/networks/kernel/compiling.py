@@ -15,8 +15,21 @@ __all__ = ["compiled", "kept"]
 
 
 def compiled(function: Any) -> Any:  # noqa: ANN401 - what numba makes of a function
-    """Return a function that is compiled into those that call it."""
+    """Return a function that is compiled into those that call it.
+
+    numba names machine code by the function's name and by how many functions a process had before
+    it. Two functions that one function makes (tiles of several shapes) share their name, and where
+    kernels that two processes compiled are loaded into a third one, these counts meet: what is
+    loaded first is then called in the place of the other. So a name tells what is closed over, too.
+    """
+    names = [_named(cell.cell_contents) for cell in function.__closure__ or ()]
+    function.__qualname__ = "_".join([function.__qualname__, *names])
     return njit(function, nogil=True, error_model="numpy", boundscheck=False)
+
+
+def _named(value: Any) -> str:  # noqa: ANN401
+    """Return what tells a value apart that a kernel closes over: a number, or another kernel."""
+    return str(value.py_func.__qualname__ if hasattr(value, "py_func") else value)
 
 
 def kept(function: Any) -> Any:  # noqa: ANN401
