@@ -14,7 +14,7 @@ from rnn_exp.networks.forward import ForwardPass
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.networks.reading import TimeReading
-from rnn_exp.networks.readout import LossOf, Objective, Reading, read, states_read
+from rnn_exp.networks.readout import LossOf, Objective, Reading, read, reader_of, states_read
 from rnn_exp.networks.truncation import Region, Sums, WeightSums, Window, regions
 from rnn_exp.shapes import Float
 
@@ -158,7 +158,8 @@ def adjoints_of_last(
         traces, x = forward.between(start, stop), forward.x[start:stop]
         if stop == len(forward.x):
             top, objective = traces[-1].states, Objective(last_loss_of)
-            direct = read_top(top, forward.parameters, objective).states.transpose(0, 1)
+            reading = read_top(top, forward.parameters, objective, forward.network)
+            direct = reading.states.transpose(0, 1)
         else:
             direct = traces[-1].states[:0]
         _, adjoints = backward(forward.parameters, x, forward.network, traces, direct, later)
@@ -166,8 +167,10 @@ def adjoints_of_last(
         yield start, adjoints
 
 
-def read_top(top: Tensor, parameters: dict[str, Tensor], objective: Objective) -> Reading:
+def read_top(
+    top: Tensor, parameters: dict[str, Tensor], objective: Objective, network: Network
+) -> Reading:
     """Read what an objective asks for from all states of the top layer."""
     states = states_read(top, objective.answers, objective.ends)
-    weight, bias = parameters["readout.weight"], parameters["readout.bias"]
-    return read(states, weight, bias, objective.loss_of)
+    reader = reader_of(network, parameters["readout.weight"], parameters["readout.bias"])
+    return read(states, reader, objective.loss_of)

@@ -16,7 +16,8 @@ from rnn_exp.networks.cells.layout import chunk_length
 from rnn_exp.networks.ends import clear_after
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.parameters import layer_weights
-from rnn_exp.networks.readout import states_read
+from rnn_exp.networks.readout import reader_of, states_read
+from rnn_exp.schema import KERNEL
 from rnn_exp.shapes import Float, Shaped
 
 __all__ = ["ForwardPass", "Grid", "forward", "grid_of", "outputs"]
@@ -214,6 +215,10 @@ def outputs(
     They are those of the last ``answers`` time steps, or, if there are ``ends``, one at each end.
     """
     h = states_read(forward(parameters, x, network, ends)[-1].states, answers, ends)
-    bias = parameters["readout.bias"].unsqueeze(1)
-    y = torch.baddbmm(bias, h.flatten(1, 2), parameters["readout.weight"].transpose(1, 2))
+    weight, bias = parameters["readout.weight"], parameters["readout.bias"]
+    if network.engine == KERNEL.engine:
+        reader = reader_of(network, weight, bias)
+        y = reader.outputs(reader.rows(h))
+    else:
+        y = torch.baddbmm(bias.unsqueeze(1), h.flatten(1, 2), weight.transpose(1, 2))
     return y.view(*h.shape[:3], -1)

@@ -140,7 +140,7 @@ def torch_engine(
     own = {name: leaf[0] for name, leaf in leaves.items()}
     top = states_of(module, own, x[:end, 0], network).unsqueeze(1)
     first = objective.first(len(x))
-    reading = read_top(top.detach(), parameters, objective)
+    reading = read_top(top.detach(), parameters, objective, network)
     direct = onto_time(reading.states, objective, len(x), first, len(x))
     by_weight = torch.autograd.grad(
         top[first:],

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells import Trace
-from rnn_exp.networks.cells.layout import flatten_time_batch, with_ones
+from rnn_exp.networks.cells.layout import flatten_time_batch
 from rnn_exp.networks.forward import ForwardPass
 from rnn_exp.networks.readout import (
     Objective,
@@ -21,6 +21,7 @@ from rnn_exp.networks.readout import (
     differentiated,
     onto_time,
     read,
+    reader_of,
     states_read,
 )
 from rnn_exp.shapes import Float
@@ -69,7 +70,7 @@ def read_along(
     walk = _from(along, objective.first(len(along.x))) if again else along.walk()
     few = objective.ends is not None or objective.answers <= along.grid.stretch
     kind = ReadAtOnce if along.is_whole or few else ReadInBlocks
-    return kind(walk, len(along.x), objective, weight, bias)
+    return kind(walk, len(along.x), objective, reader_of(along.network, weight, bias), weight.dtype)
 
 
 def _from(along: ForwardPass, first: int) -> Iterator[tuple[int, int, list[Trace]]]:
@@ -86,8 +87,8 @@ class ReadAtOnce:
         walk: the stretches of the forward pass.
         T: time steps.
         objective: which of them are read, and the loss of what is read.
-        weight: C.
-        bias: c.
+        reader: of the network.
+        dtype: the precision to read in.
     """
 
     def __init__(
@@ -95,12 +96,12 @@ class ReadAtOnce:
         walk: Iterable[tuple[int, int, list[Trace]]],
         T: int,
         objective: Objective,
-        weight: Float[Tensor, "run output hidden"],
-        bias: Float[Tensor, "run output"],
+        reader: Reader,
+        dtype: torch.dtype,
     ) -> None:
         self._objective, self._T = objective, T
-        states = self._states_read(walk).to(weight.dtype)
-        self._found = read(states, weight, bias, objective.loss_of)
+        states = self._states_read(walk).to(dtype)
+        self._found = read(states, reader, objective.loss_of)
         self.outputs, self.loss = self._found.outputs, self._found.loss
 
     def _states_read(self, walk: Iterable[tuple[int, int, list[Trace]]]) -> Tensor:
@@ -141,25 +142,25 @@ class ReadInBlocks:
         walk: Iterable[tuple[int, int, list[Trace]]],
         T: int,
         objective: Objective,
-        weight: Float[Tensor, "run output hidden"],
-        bias: Float[Tensor, "run output"],
+        reader: Reader,
+        dtype: torch.dtype,
     ) -> None:
-        self._first, self._T = objective.first(T), T
-        self._reader, self._rows, found = Reader(weight, bias), _Rows(), list[Tensor]()
-        self._batch = 0
+        self._first, self._T, self._reader, self._dtype = objective.first(T), T, reader, dtype
+        self._rows, self._batch, found = _Rows(), 0, list[Tensor]()
         for start, stop, traces in walk:
             top = traces[-1].states
             self._batch = top.shape[2]
-            rows = self._rows_of(start, stop, top).to(weight.dtype)
-            found += map(self._reader.outputs, self._rows.add(rows, last=stop == T))
-        y = torch.cat(found, dim=1).view(len(weight), objective.answers, self._batch, -1)
-        self.loss, of_y = differentiated(y, objective.loss_of)
-        self.outputs, self._of_y = y.detach(), self._reader.padded(of_y)
-        self._of_matrix, self._done = weight.new_zeros(()), 0
+            rows = self._rows_of(start, stop, top)
+            found += map(reader.outputs, self._rows.add(rows, last=stop == T))
+        y = torch.cat(found, dim=1)
+        y = y.view(len(y), objective.answers, self._batch, -1)
+        self.loss, self._of_y = differentiated(y, objective.loss_of)
+        self.outputs, self._done = y.detach(), 0
 
     def _rows_of(self, start: int, stop: int, top: Tensor) -> Tensor:
         """Return the states that are read, a row a time step and sequence."""
-        return with_ones(flatten_time_batch(top[min(max(self._first, start), stop) - start :]))
+        own = flatten_time_batch(top[min(max(self._first, start), stop) - start :])
+        return self._reader.rows(own.unsqueeze(2).to(self._dtype))
 
     def direct(self, start: int, stop: int) -> Float[Tensor, "some run batch hidden"]:
         """Return the direct gradient of steps start + 1 … stop, all of which have a loss."""
@@ -170,16 +171,12 @@ class ReadInBlocks:
     def add(self, start: int, stop: int, top: Float[Tensor, "time run batch hidden"]) -> None:
         """Take the top layer's states of steps start + 1 … stop, in the order of time."""
         for rows in self._rows.add(self._rows_of(start, stop, top), last=stop == self._T):
-            of_y = self._of_y[:, self._done : self._done + rows.shape[1]].transpose(1, 2)
-            if not self._done:
-                self._of_matrix = torch.bmm(of_y, rows)
-            else:
-                self._of_matrix.baddbmm_(of_y, rows)
+            self._reader.add(self._of_y[:, self._done : self._done + rows.shape[1]], rows)
             self._done += rows.shape[1]
 
     def of_weights(self) -> dict[str, Tensor]:
-        """Return the gradients of C and c, when `add` has had all states."""
-        weight, bias = self._reader.of_weights(self._of_matrix)
+        """Return the gradients of C and c."""
+        weight, bias = self._reader.of_weights()
         return {"readout.weight": weight, "readout.bias": bias}
 
 

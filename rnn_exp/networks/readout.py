@@ -1,16 +1,19 @@
 r"""The read-out y = C h + c, and the gradient of a loss of y by C, c and the states that were read.
 
 Autograd sees the loss alone, and only where its gradient is not written out: ∂L/∂C = Σ (∂L/∂y) hᵀ
-and ∂L/∂h = Cᵀ ∂L/∂y are two GEMMs, whether one time step is read or all of them.
+and ∂L/∂h = Cᵀ ∂L/∂y are two products, whether one time step is read or all of them. They are those
+of kernels where the passes are, else torch's.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.layout import flatten_time_batch, with_ones
+from rnn_exp.networks.network import Network
+from rnn_exp.schema import KERNEL
 from rnn_exp.shapes import Float, Shaped
 
 __all__ = [
@@ -18,10 +21,12 @@ __all__ = [
     "Objective",
     "Reader",
     "Reading",
+    "TorchReader",
     "at_ends",
     "differentiated",
     "onto_time",
     "read",
+    "reader_of",
     "states_read",
 ]
 
@@ -126,8 +131,52 @@ def onto_time(
     return direct
 
 
-class Reader:
-    """The read-out as one matrix, and what is computed with it from rows of states.
+@runtime_checkable
+class Reader(Protocol):
+    """The read-out of many runs, and what is computed with it from rows of states."""
+
+    def rows(
+        self, states: Float[Tensor, "run answer batch hidden"]
+    ) -> Float[Tensor, "run row more"]:
+        """Return states as the rows that the other methods take."""
+        ...
+
+    def outputs(self, h: Float[Tensor, "run row more"]) -> Float[Tensor, "run row out"]:
+        """Return the outputs of rows of states."""
+        ...
+
+    def of_states(self, of_y: Float[Tensor, "run row out"]) -> Float[Tensor, "run row hidden"]:
+        """Return the gradient by the states, from that by the outputs."""
+        ...
+
+    def add(self, of_y: Float[Tensor, "run row out"], h: Float[Tensor, "run row more"]) -> None:
+        """Add what some rows give to the gradients of C and c."""
+        ...
+
+    def of_weights(self) -> tuple[Float[Tensor, "run out hidden"], Float[Tensor, "run out"]]:
+        """Return the gradients of C and c, when `add` has had all rows."""
+        ...
+
+
+def reader_of(
+    network: Network, weight: Float[Tensor, "run output hidden"], bias: Float[Tensor, "run output"]
+) -> Reader:
+    """Return what reads a network's states: by kernels, where its passes are kernels.
+
+    Args:
+        network: what the network is.
+        weight: C, in the network's precision, or any.
+        bias: c.
+    """
+    if network.engine == KERNEL.engine and weight.dtype == network.torch_dtype:
+        from rnn_exp.networks.kernel.reader import KernelReader
+
+        return KernelReader(weight, bias)
+    return TorchReader(weight, bias)
+
+
+class TorchReader:
+    """The read-out as one matrix, by torch's products.
 
     The bias is the weight of a unit that is always 1. A read-out of one output is computed as one
     of two: matrix–vector products round differently for one run than for many.
@@ -144,25 +193,45 @@ class Reader:
         self._spare = max(0, 2 - self._outputs)
         joined = torch.cat([weight, bias.unsqueeze(-1)], dim=-1)
         self._matrix = torch.nn.functional.pad(joined, (0, 0, 0, self._spare))
+        self._of_matrix: Tensor | None = None
+
+    def rows(
+        self, states: Float[Tensor, "run answer batch hidden"]
+    ) -> Float[Tensor, "run row hidden_and_one"]:
+        """Return states `with_ones`."""
+        return with_ones(states.flatten(1, 2))
 
     def outputs(self, h: Float[Tensor, "run row hidden_and_one"]) -> Float[Tensor, "run row out"]:
-        """Return the outputs of states `with_ones`."""
+        """Return the outputs of rows of states."""
         return torch.bmm(h, self._matrix.transpose(1, 2))[..., : self._outputs].contiguous()
 
-    def padded(self, of_y: Float[Tensor, "run row out"]) -> Float[Tensor, "run row padded"]:
-        """Return the loss's gradient by the outputs, as the two methods below take it."""
-        return torch.nn.functional.pad(of_y, (0, self._spare))
+    def of_states(self, of_y: Float[Tensor, "run row out"]) -> Float[Tensor, "run row hidden"]:
+        """Return the gradient by the states, from that by the outputs."""
+        return torch.bmm(self._padded(of_y), self._matrix)[..., :-1]
 
-    def of_states(self, of_y: Float[Tensor, "run row padded"]) -> Float[Tensor, "run row hidden"]:
-        """Return the gradient by the states."""
-        return torch.bmm(of_y, self._matrix)[..., :-1]
+    def add(
+        self, of_y: Float[Tensor, "run row out"], h: Float[Tensor, "run row hidden_and_one"]
+    ) -> None:
+        """Add what some rows give to the gradients of C and c."""
+        left = self._padded(of_y).transpose(1, 2)
+        if self._of_matrix is None:
+            self._of_matrix = torch.bmm(left, h)
+        else:
+            self._of_matrix.baddbmm_(left, h)
 
-    def of_weights(
-        self, of_matrix: Float[Tensor, "run padded hidden_and_one"]
-    ) -> tuple[Float[Tensor, "run out hidden"], Float[Tensor, "run out"]]:
-        """Return the gradients of C and c from that of the one matrix."""
-        own = of_matrix[:, : self._outputs]
+    def of_weights(self) -> tuple[Float[Tensor, "run out hidden"], Float[Tensor, "run out"]]:
+        """Return the gradients of C and c, when `add` has had all rows.
+
+        Raises:
+            ValueError: if it had none.
+        """
+        if self._of_matrix is None:
+            raise ValueError("no rows were read, so there is no gradient of the read-out")
+        own = self._of_matrix[:, : self._outputs]
         return own[..., :-1], own[..., -1]
+
+    def _padded(self, of_y: Float[Tensor, "run row out"]) -> Float[Tensor, "run row padded"]:
+        return torch.nn.functional.pad(of_y, (0, self._spare))
 
 
 def differentiated(
@@ -182,16 +251,18 @@ def differentiated(
 
 
 def read(
-    states: Float[Tensor, "run answer batch hidden"],
-    weight: Float[Tensor, "run output hidden"],
-    bias: Float[Tensor, "run output"],
-    loss_of: LossOf,
+    states: Float[Tensor, "run answer batch hidden"], reader: Reader, loss_of: LossOf
 ) -> Reading:
-    """Read the states out, take the loss of the outputs, and differentiate it."""
-    reader, h = Reader(weight, bias), with_ones(states.flatten(1, 2))
+    """Read states out, take the loss of the outputs, and differentiate it.
+
+    Args:
+        states: as `states_read` returns them.
+        reader: of the network; it has read nothing before.
+        loss_of: the loss of the outputs.
+    """
+    h = reader.rows(states)
     y = reader.outputs(h).view(*states.shape[:3], -1)
     loss, of_y = differentiated(y, loss_of)
-    of_y = reader.padded(of_y)
-    of_weight, of_bias = reader.of_weights(torch.bmm(of_y.transpose(1, 2), h))
+    reader.add(of_y, h)
     of_states = reader.of_states(of_y).reshape(states.shape)
-    return Reading(y.detach(), loss, of_weight, of_bias, of_states)
+    return Reading(y.detach(), loss, *reader.of_weights(), of_states)

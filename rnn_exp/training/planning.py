@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from rnn_exp.networks.network import ENGINES
+from rnn_exp.schema import KERNEL
 from rnn_exp.training.devices import is_gpu
 from rnn_exp.training.memory import Memory, most_runs, needed
 from rnn_exp.training.run import Run
@@ -28,9 +29,9 @@ def chunks(
 ) -> list[list[Run]]:
     """Group runs that can train together; the chunk with most work comes first.
 
-    They share all but init and seed, and have ``made`` as many updates. Networks of one unit go
-    alone (their matrix products are dot products, which round differently in company), and so do
-    those of an engine that trains one run at a time.
+    They share all but init and seed, and have ``made`` as many updates. Those of an engine that
+    trains one run at a time go alone, and so do networks of one unit without kernels: their matrix
+    products are dot products, which torch rounds differently in company.
 
     Args:
         runs: any runs.
@@ -52,7 +53,10 @@ def chunks(
 
 def _chunk_size(run: Run, members: int, processes: int, memory: int | None) -> int:
     """Return how many runs like this one make a chunk."""
-    if not ENGINES[run.network.engine].many_runs or run.network.hidden_size == 1:
+    network = run.network
+    if not ENGINES[network.engine].many_runs:
+        return 1
+    if network.hidden_size == 1 and network.engine != KERNEL.engine:
         return 1
     if is_gpu(run.device):
         return members  # what does not fit the device's memory is halved when that shows

@@ -1,10 +1,12 @@
 """The read-out: which states are read, and the gradient of a loss by them, against autograd."""
 
 import hypothesis.strategies as st
+import pytest
 import torch
 from hypothesis import given
 
-from rnn_exp.networks.readout import Objective, onto_time, read, states_read
+from rnn_exp.networks.kernel.reader import KernelReader
+from rnn_exp.networks.readout import Objective, TorchReader, onto_time, read, states_read
 from tests.builders import asked_for, ends_of, normal, squares
 
 SIZES = st.tuples(
@@ -12,8 +14,12 @@ SIZES = st.tuples(
 )  # T, R, B, H, outputs
 
 
+READERS = pytest.mark.parametrize("reader", [TorchReader, KernelReader])
+
+
+@READERS
 @given(SIZES, st.data(), st.integers(0, 10**6))
-def test_gradients_of_several_answers_equal_autograd(sizes, data, seed):
+def test_gradients_of_several_answers_equal_autograd(reader, sizes, data, seed):
     T, R, B, H, outputs = sizes
     own = st.lists(st.integers(2, T + 1), min_size=B, max_size=B)
     ends = data.draw(st.none() | st.lists(own, min_size=R, max_size=R))
@@ -23,7 +29,7 @@ def test_gradients_of_several_answers_equal_autograd(sizes, data, seed):
     wanted = normal(seed + 3, R, answers, B, outputs)
 
     asked = asked_for(wanted, ends, shortest=2)
-    found = read(states_read(h, asked.answers, asked.ends), C, c, asked.loss_of)
+    found = read(states_read(h, asked.answers, asked.ends), reader(C, c), asked.loss_of)
     direct = onto_time(found.states, asked, T + 1, asked.first(T + 1), T + 1)
 
     for run in range(R):
@@ -43,6 +49,7 @@ def test_gradients_of_several_answers_equal_autograd(sizes, data, seed):
         assert not by_h[: T + 1 - len(direct)].any()
 
 
+@READERS
 @given(
     st.tuples(
         st.integers(1, 70),
@@ -55,7 +62,7 @@ def test_gradients_of_several_answers_equal_autograd(sizes, data, seed):
     st.sampled_from([torch.float32, torch.float64]),
     st.integers(0, 10**6),
 )
-def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, by_ends, dtype, seed):
+def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(reader, sizes, by_ends, dtype, seed):
     T, R, B, H, outputs = sizes
     answers = 1 if by_ends else 1 + seed % T
     ends = [1 + (seed + 3 * run) % T for run in range(R)] if by_ends else None
@@ -68,8 +75,7 @@ def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, by_ends, dtype, 
         asked = Objective(squares(wanted[which].clone()), answers, own, 1)
         found = read(
             states_read(h[:, which].clone(), answers, own),
-            C[which].clone(),
-            c[which].clone(),
+            reader(C[which].clone(), c[which].clone()),
             asked.loss_of,
         )
         direct = onto_time(found.states, asked, T, asked.first(T), T)

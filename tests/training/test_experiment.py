@@ -127,9 +127,16 @@ def test_runs_that_differ_in_init_and_seed_alone_train_together():
     assert {run for chunk in found for run in chunk} == set(runs)
 
 
-@pytest.mark.parametrize("network", [Network(hidden_size=1), Network(engine="torch")])
-def test_dot_products_and_the_genuine_module_go_alone(network):
-    assert len(chunks(Run(network=network, seed=seed) for seed in range(3))) == 3
+@pytest.mark.parametrize(
+    ("network", "count"),
+    [
+        (Network(hidden_size=1, engine="scan"), 3),
+        (Network(engine="torch"), 3),
+        (Network(hidden_size=1, engine="kernel"), 1),
+    ],
+)
+def test_dot_products_of_torch_and_the_genuine_module_go_alone(network, count):
+    assert len(chunks(Run(network=network, seed=seed) for seed in range(3))) == count
 
 
 def test_tables_have_a_row_for_every_recorded_update_layer_and_time():
