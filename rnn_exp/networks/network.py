@@ -188,7 +188,7 @@ class Network:
             device: where it is to be computed: kernels are of the processor, ``cpu``.
 
         Example:
-            >>> Network().decided("cpu").engine, Network(cell="gru").decided("cpu").engine
+            >>> Network().decided("cpu").engine, Network(cell="normed").decided("cpu").engine
             ('kernel', 'scan')
         """
         engine = decided_engine(self.engine, self.cell, self.activation, device)

@@ -33,7 +33,7 @@ class KernelVersion(NamedTuple):
 
 KERNEL: Final = KernelVersion("kernel", 2)
 KERNEL_CELLS: Final[Mapping[str, str]] = MappingProxyType(
-    {"rnn": "rnn", "leaky": "rnn", "residual": "rnn", "lstm": "lstm"}
+    {"rnn": "rnn", "leaky": "rnn", "residual": "rnn", "gru": "gru", "lstm": "lstm"}
 )
 """The cells that have kernels, and which."""
 ACTIVATION_CODES: Final[Mapping[str, int]] = MappingProxyType(
@@ -61,7 +61,7 @@ def decided_engine(engine: str, cell: str, activation: str, device: str) -> str:
         device: where it is to be computed: kernels are of the processor, ``cpu``.
 
     Example:
-        >>> [decided_engine("auto", cell, "tanh", "cpu") for cell in ("rnn", "gru")]
+        >>> [decided_engine("auto", cell, "tanh", "cpu") for cell in ("rnn", "normed")]
         ['kernel', 'scan']
     """
     if engine != AUTO:
@@ -77,7 +77,7 @@ def engines_are_decided(runs: Any) -> bool:  # noqa: ANN401 - a mapping, or a ta
         runs: the columns of a table of runs.
 
     Example:
-        >>> runs = {"network.engine": ["kernel", "scan"], "network.cell": ["rnn", "gru"]}
+        >>> runs = {"network.engine": ["kernel", "scan"], "network.cell": ["rnn", "normed"]}
         >>> engines_are_decided(runs | {"network.activation": ["tanh"] * 2, "device": ["cpu"] * 2})
         True
     """

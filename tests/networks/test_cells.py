@@ -60,7 +60,7 @@ PAIRS = {
 }
 PAIRS |= {
     f"{kind}-kernel": by_kernels(PAIRS[kind])
-    for kind in ("rnn", "leaky", "leaky-sigmoid", "residual-relu", "lstm")
+    for kind in ("rnn", "leaky", "leaky-sigmoid", "residual-relu", "gru", "lstm")
 }
 KINDS = st.sampled_from(list(PAIRS))
 EVERY = pytest.mark.parametrize("kind", list(PAIRS))

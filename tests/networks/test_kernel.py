@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from rnn_exp.networks.cells import ACTIVATIONS, Elman, LayerWeights, Skip
+from rnn_exp.networks.cells import ACTIVATIONS, GRU, LSTM, Elman, LayerWeights, Skip
 from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.kernel.cells import kernel_cell
 from rnn_exp.networks.kernel.functions import activate, make_deltas
@@ -22,13 +22,14 @@ from rnn_exp.schema import ACTIVATION_CODES
 
 PRECISIONS = {torch.float32: 3e-5, torch.float64: 1e-12}
 WORDS = st.sampled_from(list(ACTIVATION_CODES))
+GATED = {GRU(): 3, LSTM(): 4}
 
 
-def drawn(seed, T, R, B, inputs, H, dtype, gain=0.9):
+def drawn(seed, T, R, B, inputs, H, dtype, gates=1):
     made = torch.Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=made, dtype=torch.float64).to(dtype)  # noqa: E731
-    W = draw(R, H, H) * (gain / H**0.5)
-    weights = LayerWeights(draw(R, H, inputs), W, draw(R, H) * 0.1, draw(R, H) * 0.1)
+    W, rows = draw(R, gates * H, H) * (0.9 / H**0.5), gates * H
+    weights = LayerWeights(draw(R, rows, inputs), W, draw(R, rows) * 0.1, draw(R, rows) * 0.1)
     return draw(T, R, B, inputs), weights, draw(R, B, H) * 0.1, draw(T, R, B, H)
 
 
@@ -70,15 +71,58 @@ def test_passes_are_those_of_the_cell_in_torch(seed, phi, skips, dtype, sizes, d
 
 @given(
     st.integers(0, 10**6),
+    st.sampled_from(list(GATED)),
+    st.sampled_from(list(PRECISIONS)),
+    st.tuples(*(st.integers(1, most) for most in (50, 3, 6, 4, 40))),
+    st.data(),
+)
+def test_passes_of_gated_cells_are_those_in_torch_whole_and_in_pieces(
+    seed, cell, dtype, sizes, data
+):
+    T, R, B, inputs, H = sizes
+    x, weights, start, direct = drawn(seed, T, R, B, inputs, H, dtype, GATED[cell])
+    cut = data.draw(st.integers(0, T - 1))
+    known = direct[data.draw(st.integers(0, T)) :]
+
+    def passes(cell, cut):
+        first = cell.forward(x[:cut], weights, start) if cut else None
+        initial = first.states[-1] if cut else start
+        second = cell.forward(x[cut:], weights, initial, first)
+        late = known[-(T - cut) :] if len(known) else known
+        found = [cell.adjoint(late, second, x[cut:], weights, with_inputs=True)]
+        if cut:
+            early, later = known[: max(0, len(known) - (T - cut))], found[0].earlier
+            more = {"with_inputs": True, "later": later}
+            found.insert(0, cell.adjoint(early, first, x[:cut], weights, **more))
+        over_time = [
+            torch.cat([one.total for one in found]),
+            torch.cat([one.inputs for one in found]),
+            torch.cat([one.states for one in (first, second) if one is not None]),
+            *([] if found[0].memory is None else [torch.cat([one.memory for one in found])]),
+        ]
+        return [
+            *over_time,
+            *(sum(parts) for parts in zip(*(f.weights for f in found), strict=True)),
+        ]
+
+    theirs = passes(cell, 0)
+    for ours in (passes(kernel_cell(cell), 0), passes(kernel_cell(cell), cut)):
+        for a, b in zip(ours, theirs, strict=True):
+            assert apart(a, b) < 10 * PRECISIONS[dtype]
+
+
+@given(
+    st.integers(0, 10**6),
     WORDS,
-    st.booleans(),
+    st.sampled_from(["plain", "skip", *GATED]),
     st.sampled_from(list(PRECISIONS)),
     st.tuples(*(st.integers(1, most) for most in (40, 5, 6, 4, 40))),
 )
-def test_a_run_has_the_same_bits_alone_and_in_company(seed, phi, skips, dtype, sizes):
+def test_a_run_has_the_same_bits_alone_and_in_company(seed, phi, kind, dtype, sizes):
     T, R, B, inputs, H = sizes
-    x, weights, start, direct = drawn(seed, T, R, B, inputs, H, dtype)
-    cell = kernel_cell(Skip(ACTIVATIONS[phi], 0.8, 0.2) if skips else Elman(ACTIVATIONS[phi]))
+    x, weights, start, direct = drawn(seed, T, R, B, inputs, H, dtype, GATED.get(kind, 1))
+    plain = {"plain": Elman(ACTIVATIONS[phi]), "skip": Skip(ACTIVATIONS[phi], 0.8, 0.2)}
+    cell = kernel_cell(plain.get(kind, kind))
 
     def passes(x, weights, start, direct):
         trace = cell.forward(x, weights, start)
@@ -95,11 +139,12 @@ def test_a_run_has_the_same_bits_alone_and_in_company(seed, phi, skips, dtype, s
 
 @pytest.mark.parametrize("truncation", [None, Truncation(3, 7), Truncation(5, 5)])
 @pytest.mark.parametrize("layers", [1, 3])
-def test_a_network_of_several_layers_has_the_gradients_of_the_scan(layers, truncation):
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_a_network_of_several_layers_has_the_gradients_of_the_scan(cell, layers, truncation):
     T, R, B, H = 23, 2, 3, 7
     made = torch.Generator().manual_seed(3)
     networks = [
-        Network(hidden_size=H, num_layers=layers, engine=engine, dtype="float64")
+        Network(hidden_size=H, num_layers=layers, cell=cell, engine=engine, dtype="float64")
         for engine in ("scan", "kernel")
     ]
     parameters = {
@@ -165,13 +210,13 @@ def test_slopes_of_saturated_units_are_as_good_as_torchs(phi, dtype):
     assert off <= 1.1 * usual
 
 
-@pytest.mark.parametrize("phi", list(ACTIVATION_CODES))
-def test_what_is_not_finite_is_so_in_the_same_places_and_stays_with_its_run(phi):
-    x, weights, start, direct = drawn(5, 9, 3, 4, 2, 10, torch.float32)
+@pytest.mark.parametrize("kind", [*ACTIVATION_CODES, *GATED], ids=str)
+def test_what_is_not_finite_is_so_in_the_same_places_and_stays_with_its_run(kind):
+    x, weights, start, direct = drawn(5, 9, 3, 4, 2, 10, torch.float32, GATED.get(kind, 1))
     bad = x.clone()
     bad[3, 1, 2, 0] = torch.nan
     bad[5, 1, 0, 1] = torch.inf
-    cell = Elman(ACTIVATIONS[phi])
+    cell = kind if kind in GATED else Elman(ACTIVATIONS[kind])
     clean, theirs, ours = [], [], []
     for one, inputs, into in (
         (kernel_cell(cell), x, clean),
@@ -220,7 +265,8 @@ from tests.networks.test_kernel import drawn, ACTIVATIONS, Elman, kernel_cell
 found = hashlib.sha256()
 for dtype in ("float32", "float64"):
     for network in (Network(hidden_size=20, num_layers=2, dtype=dtype),
-                    Network(hidden_size=9, cell="lstm", dtype=dtype)):
+                    Network(hidden_size=9, cell="lstm", dtype=dtype),
+                    Network(hidden_size=9, num_layers=2, cell="gru", dtype=dtype)):
         [run] = outcomes([Run(Adding(12), network, training=Training(updates=4))])
         for name in sorted(run.weights):
             found.update(run.weights[name].numpy().tobytes())

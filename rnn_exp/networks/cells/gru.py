@@ -41,20 +41,20 @@ from rnn_exp.networks.cells.layout import (
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["GRU", "GRU_KIND"]
+__all__ = ["GRU", "GRU_KIND", "Kept"]
 
 
-class _Kept(NamedTuple):
+class Kept(NamedTuple):
     """The gates r and z, the hidden part m of the candidate, and the candidate n."""
 
-    gates: Float[Tensor, "time run batch gates_hidden"]
+    gates: Float[Tensor, "time run batch 2 hidden"]
     m: Float[Tensor, "time run batch hidden"]
     n: Float[Tensor, "time run batch hidden"]
 
-    def split(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return r, z, m, n."""
-        r, z = self.gates.chunk(2, dim=-1)
-        return r, z, self.m, self.n
+    @property
+    def z(self) -> Float[Tensor, "time run batch hidden"]:
+        """The gate that keeps the state."""
+        return self.gates[..., 1, :]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,7 @@ class GRU:
             n_t.addcmul_(r_t, m_t).tanh_()
             torch.sub(h, n_t, out=h_next).mul_(z_t).add_(n_t)
             h = h_next
-        return Trace(states[1:], states[:-1], _Kept(gates, m, n))
+        return Trace(states[1:], states[:-1], Kept(gates.view(T, R, B, 2, H), m, n))
 
     @torch.inference_mode()
     def adjoint(
@@ -115,7 +115,7 @@ class GRU:
         x1, before1 = with_ones(x), with_ones(trace.previous_states)
         passed = later or (W.new_zeros(R, B, 3 * H), torch.zeros_like(total[0]))
         for chunk in reversed(time_chunks(T, B, H)):
-            kept = _Kept(*(part[chunk] for part in trace.kept))
+            kept = Kept(*(part[chunk] for part in self._kept(trace)))
             deltas, of_n = _factors(kept, trace.previous_states[chunk])
             passed = _step_back(total[chunk], deltas, kept, passed, W, known - chunk.start)
             of_n *= total[chunk]
@@ -141,10 +141,10 @@ class GRU:
     ) -> StepBack:
         """Return Wᵀ δ_t + z_t ∂L/∂h_t and the gradient of the inputs."""
         del carried
-        kept, B, H = _Kept(*trace.kept), total.shape[2], total.shape[-1]
+        kept, B, H = self._kept(trace), total.shape[2], total.shape[-1]
         factors, of_n = _factors(kept, trace.previous_states)
         by_run = flatten_time_batch(factors * total.repeat(1, 1, 1, 3))
-        before = onto_previous(by_run, weights.weight_hh, B).addcmul(kept.gates[..., H:], total)
+        before = onto_previous(by_run, weights.weight_hh, B).addcmul(kept.z, total)
         if not with_inputs:
             return StepBack(before, None, None, None)
         by_input = torch.cat([by_run[..., : 2 * H], flatten_time_batch(of_n * total)], dim=-1)
@@ -153,24 +153,28 @@ class GRU:
     @torch.inference_mode()
     def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch gates_hidden"]:
         """Return ∂L/∂(W h_{t-1} + b'), in torch's order r, z, n."""
-        factors, _ = _factors(_Kept(*trace.kept), trace.previous_states)
+        factors, _ = _factors(self._kept(trace), trace.previous_states)
         return factors * adjoint.total.repeat(1, 1, 1, 3)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch, units and gates."""
-        kept = _Kept(*trace.kept)
-        slopes = (kept.gates * (1 - kept.gates)).mean((-2, -1)) * 2
+        kept = self._kept(trace)
+        slopes = (kept.gates * (1 - kept.gates)).flatten(-2).mean((-2, -1)) * 2
         return (slopes + (1 - kept.n * kept.n).mean((-2, -1))) / 3
 
     @torch.inference_mode()
     def jacobian(self, trace: Trace) -> Jacobian:
         """Return J_t = diag(z) + Σ diag(factor) W over r, z and n: the factors of the adjoint."""
-        factors, _ = _factors(_Kept(*trace.kept), trace.previous_states)
-        return Jacobian(trace.kept[0].chunk(2, dim=-1)[1], factors.chunk(3, dim=-1))
+        factors, _ = _factors(self._kept(trace), trace.previous_states)
+        return Jacobian(self._kept(trace).z, factors.chunk(3, dim=-1))
 
     def step_bound(self, largest_singular_value: float) -> None:
         """Return None: the gates multiply the gradient by what the inputs make of them."""
         del largest_singular_value
+
+    def _kept(self, trace: Trace) -> Kept:
+        """Return what a trace has kept."""
+        return Kept(*trace.kept)
 
 
 def _build(activation: Activation, leak: float | None) -> GRU:
@@ -200,10 +204,10 @@ def _with_bias(weights: LayerWeights) -> Float[Tensor, "run gates_hidden inputs_
 
 
 def _factors(
-    kept: _Kept, before: Float[Tensor, "time run batch hidden"]
+    kept: Kept, before: Float[Tensor, "time run batch hidden"]
 ) -> tuple[Float[Tensor, "time run batch gates_hidden"], Float[Tensor, "time run batch hidden"]]:
     """Return δ_r, δ_z, δ_m over ∂h, in memory run by run, and δ_n over ∂h."""
-    r, z, m, n = kept.split()
+    (r, z), m, n = kept.gates.unbind(-2), kept.m, kept.n
     result = allocate_by_run(n, 3 * n.shape[-1])
     of_r, of_z, of_m = result.chunk(3, dim=-1)
     slope = torch.addcmul(n.new_ones(()), n, n, value=-1)
@@ -217,7 +221,7 @@ def _factors(
 
 
 def _step_back(
-    total: Tensor, deltas: Tensor, kept: _Kept, later: tuple[Tensor, ...], W: Tensor, known: int
+    total: Tensor, deltas: Tensor, kept: Kept, later: tuple[Tensor, ...], W: Tensor, known: int
 ) -> tuple[Tensor, ...]:
     """Go back through a chunk of time in place: d_t becomes ∂L/∂h_t, and the factors become δ_t.
 
@@ -232,7 +236,7 @@ def _step_back(
         total.unsqueeze(-2).unbind(),
         thirds,
         deltas.unbind(),
-        kept.gates[..., H:].unbind(),
+        kept.z.unbind(),
         strict=True,
     )
     delta, carried = later

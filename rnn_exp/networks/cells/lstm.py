@@ -248,7 +248,8 @@ def ordered(
     blocks: Float[Tensor, "run gates_hidden *any"], order: tuple[int, ...]
 ) -> Float[Tensor, "run gates_hidden *any"]:
     """Put the gates' blocks of rows into another order."""
-    return torch.cat([blocks.chunk(4, dim=1)[gate] for gate in order], dim=1)
+    parts = blocks.chunk(len(order), dim=1)
+    return torch.cat([parts[gate] for gate in order], dim=1)
 
 
 def inside(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from rnn_exp.networks.cells.elman import Elman
+from rnn_exp.networks.cells.gru import GRU, Kept
 from rnn_exp.networks.cells.lstm import LSTM
 from rnn_exp.networks.cells.skip import Skip
 from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Trace
@@ -17,7 +18,7 @@ from rnn_exp.shapes import Float
 if TYPE_CHECKING:
     from rnn_exp.networks.cells.base import Cell
 
-__all__ = ["KernelElman", "KernelLSTM", "KernelSkip", "kernel_cell"]
+__all__ = ["KernelElman", "KernelGRU", "KernelLSTM", "KernelSkip", "kernel_cell"]
 
 
 class _ByKernels:
@@ -72,6 +73,15 @@ class KernelLSTM(_ByKernels, LSTM):
         return last
 
 
+@dataclasses.dataclass(frozen=True)
+class KernelGRU(_ByKernels, GRU):
+    """`GRU` by kernels; one tensor is kept, with n, r, z and m."""
+
+    def _kept(self, trace: Trace) -> Kept:
+        [gates] = trace.kept
+        return Kept(gates[..., 1:3, :], gates[..., 3, :], gates[..., 0, :])
+
+
 def kernel_cell(cell: "Cell") -> "Cell":
     """Return the cell that computes as another does, by kernels.
 
@@ -84,4 +94,6 @@ def kernel_cell(cell: "Cell") -> "Cell":
         return KernelSkip(cell.activation, cell.keep, cell.add)
     if isinstance(cell, LSTM):
         return KernelLSTM()
+    if isinstance(cell, GRU):
+        return KernelGRU()
     raise ValueError(f"{cell} has no kernel")

@@ -9,18 +9,24 @@ from rnn_exp.shapes import Float
 
 __all__ = [
     "BYTES",
+    "Room",
     "Rows",
+    "begun",
     "flat",
     "room",
     "row_length",
     "rows_of",
+    "spare_room",
     "stretch_length",
     "transposed",
     "widened",
+    "with_direct",
 ]
 
 BYTES: Final = 64
 """Of a vector, on every processor: 16 numbers of float32, 8 of float64."""
+Room = tuple[Tensor, Tensor]
+"""Room for rows that are filled up, and what is seen of it (`room`)."""
 _STRETCH: Final = 1 << 14  # numbers of a layer and run whose part in ∂L/∂W is one sum
 
 
@@ -54,9 +60,7 @@ def flat(values: Tensor) -> Any:  # noqa: ANN401 - numpy's arrays have no plain 
     return values.view(-1).numpy()
 
 
-def room(
-    like: Tensor, R: int, T: int, B: int, size: int
-) -> tuple[Float[Tensor, "run time batch row"], Float[Tensor, "time run batch size"]]:
+def room(like: Tensor, R: int, T: int, B: int, size: int) -> Room:
     """Return room for rows, and what is seen of it: without what fills rows up."""
     made = like.new_empty(R, T, B, row_length(size, like.dtype))
     return made, made[..., :size].transpose(0, 1)
@@ -104,3 +108,29 @@ def transposed(matrix: Float[Tensor, "run rows columns"]) -> Float[Tensor, "run 
 def stretch_length(T: int, B: int, row: int) -> int:
     """Return of how many time steps what they give to ∂L/∂W is one sum."""
     return min(T, max(1, _STRETCH // (B * row)))
+
+
+def begun(initial: Float[Tensor, "run batch hidden"], T: int) -> Room:
+    """Return room for a state before the first step and after each of T, the first one there."""
+    R, B, H = initial.shape
+    made, states = room(initial, R, T + 1, B, H)
+    made[:, 0] = 0
+    states[0] = initial
+    return made, states
+
+
+def with_direct(direct: Float[Tensor, "last run batch hidden"], T: int) -> Room:
+    """Return room for ∂L/∂h_t of T steps, with the direct parts of the last ones in it."""
+    known, R, B, H = direct.shape
+    made, total = room(direct, R, T, B, H)
+    made[:, T - known :, :, H:] = 0
+    total[T - known :] = direct
+    return made, total
+
+
+def spare_room(
+    like: Tensor, deltas: tuple[int, ...], part: tuple[int, int], of_x: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return room for δ of a stretch and for a product, and zeros, as many as the longest row."""
+    zeros = like.new_zeros(max(deltas[-1], of_x.shape[-1]))
+    return like.new_empty(*deltas), like.new_empty(*part), zeros

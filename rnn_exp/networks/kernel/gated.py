@@ -1,0 +1,161 @@
+"""The passes of cells with gates by kernels: tensors in, tensors out (see `passes`)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rnn_exp.networks.cells.lstm import TORCHS_ORDER, Kept, inside, ordered
+from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.kernel.gru import gru_adjoint, gru_forward
+from rnn_exp.networks.kernel.lstm import lstm_adjoint, lstm_forward
+from rnn_exp.networks.kernel.memory import (
+    begun,
+    flat,
+    room,
+    rows_of,
+    spare_room,
+    stretch_length,
+    widened,
+    with_direct,
+)
+from rnn_exp.shapes import Float
+
+__all__ = ["gru_back", "gru_states", "lstm_back", "lstm_states"]
+
+_N_FIRST, _TORCHS = (2, 0, 1), (1, 2, 0)
+"""The order of a GRU's gates that read the inputs: in the kernel n, r, z; in torch r, z, n."""
+
+
+def lstm_states(x: Tensor, weights: LayerWeights, initial: Tensor, before: Trace | None) -> Trace:
+    """Return the trace of an LSTM, of whose last gate the candidate itself is kept."""
+    (T, R, B, inputs), H = x.shape, weights.weight_hh.shape[-1]
+    c_0 = torch.zeros_like(initial) if before is None else Kept(*before.kept).c[-1]
+    (S, states), (C, cells) = begun(initial, T), begun(c_0, T)
+    squashed, tanh_c = room(initial, R, T, B, H)
+    row = S.shape[-1]
+    U = initial.new_empty(R, T, B, 4, row)
+    V, W = inside(weights)
+    of_x = _transposed_gates(V, row, 4)
+    matrices = of_x[:, :-1].contiguous(), of_x[:, -1].contiguous(), _transposed_gates(W, row, 4)
+    sizes = R, T, B, inputs, H, row
+    arrays = map(flat, (S, C, U, squashed))
+    lstm_forward(tuple(rows_of(x)), tuple(map(flat, matrices)), *arrays, sizes)
+    kept = Kept(U[..., :H].transpose(0, 1), cells[1:], cells[:-1], tanh_c)
+    return Trace(states[1:], states[:-1], kept)
+
+
+def lstm_back(
+    direct: Tensor,
+    trace: Trace,
+    x: Tensor,
+    weights: LayerWeights,
+    with_inputs: bool,
+    later: Sequence[Tensor],
+) -> Adjoint:
+    """Return the adjoint of an LSTM, which hands on δ (run, batch, gate, row) and f ∂L/∂c."""
+    (T, R, B, H), inputs, kept = trace.states.shape, x.shape[-1], Kept(*trace.kept)
+    (G, total), (M, memory) = with_direct(direct, T), room(direct, R, T, B, H)
+    row, known, stretch = G.shape[-1], T - len(direct), stretch_length(T, B, G.shape[-1])
+    handed_on = direct.new_zeros(R, B, 4, row), direct.new_zeros(R, B, row)
+    for mine, given in zip(handed_on, later, strict=False):
+        mine.copy_(given)
+    of_x, of_inputs = room(direct, R, T if with_inputs else 0, B, inputs)
+    V, W = inside(weights)
+    spare = spare_room(direct, (stretch + 1, B, 4 * row), (max(H, 4 * inputs), row), of_x)
+    of_W, of_V = direct.new_empty(R, 4 * H, row), direct.new_empty(R, inputs, 4, row)
+    of_b = direct.new_empty(R, 4, row)
+    steps = [
+        rows_of(one, whole_vectors=True)
+        for one in (trace.previous_states, kept.c_before, _whole(kept.gates, row), kept.tanh_c)
+    ]
+    lstm_adjoint(
+        tuple(rows_of(x)),
+        tuple(one.flat for one in steps),
+        tuple(one.run for one in steps),
+        (flat(widened(W)), flat(widened(V[..., :-1])), of_x.shape[-1] if with_inputs else 0),
+        flat(G),
+        flat(M),
+        tuple(map(flat, handed_on)),
+        tuple(map(flat, spare)),
+        tuple(map(flat, (of_W, of_V, of_b, of_x))),
+        (R, T, B, inputs, H, row, known, stretch),
+    )
+    bias = ordered(of_b[..., :H].flatten(1), TORCHS_ORDER)
+    own_V = ordered(of_V[..., :H].flatten(2).transpose(1, 2), TORCHS_ORDER)
+    gradients = LayerWeights(own_V, ordered(of_W[..., :H], TORCHS_ORDER), bias, bias)
+    return Adjoint(total, memory, gradients, of_inputs if with_inputs else None, handed_on)
+
+
+def gru_states(x: Tensor, weights: LayerWeights, initial: Tensor) -> Trace:
+    """Return the trace of a GRU; one tensor is kept: n, r, z, m."""
+    (T, R, B, inputs), H = x.shape, weights.weight_hh.shape[-1]
+    S, states = begun(initial, T)
+    row = S.shape[-1]
+    U = initial.new_empty(R, T, B, 4, row)
+    of_x = _transposed_gates(ordered(weights.weight_ih, _N_FIRST), row, 3)
+    before_n, of_m = weights.bias_ih + weights.bias_hh, weights.bias_hh[:, 2 * H :]
+    before_n[:, 2 * H :] = weights.bias_ih[:, 2 * H :]
+    bias = torch.cat([ordered(before_n, _N_FIRST), of_m], dim=1).unsqueeze(-1)
+    matrices = of_x, _transposed_gates(bias, row, 4), _transposed_gates(weights.weight_hh, row, 3)
+    sizes = R, T, B, inputs, H, row
+    gru_forward(tuple(rows_of(x)), tuple(map(flat, matrices)), flat(S), flat(U), sizes)
+    return Trace(states[1:], states[:-1], (U[..., :H].transpose(0, 1),))
+
+
+def gru_back(
+    direct: Tensor,
+    trace: Trace,
+    x: Tensor,
+    weights: LayerWeights,
+    with_inputs: bool,
+    later: Sequence[Tensor],
+) -> Adjoint:
+    """Return the adjoint of a GRU, which hands on δ (run, batch, 4, row) and z ∂L/∂h."""
+    (T, R, B, H), inputs = trace.states.shape, x.shape[-1]
+    G, total = with_direct(direct, T)
+    row, known, stretch = G.shape[-1], T - len(direct), stretch_length(T, B, G.shape[-1])
+    handed_on = direct.new_zeros(R, B, 4, row), direct.new_zeros(R, B, row)
+    for mine, given in zip(handed_on, later, strict=False):
+        mine.copy_(given)
+    of_x, of_inputs = room(direct, R, T if with_inputs else 0, B, inputs)
+    V = widened(ordered(weights.weight_ih, _N_FIRST)) if with_inputs else of_x
+    spare = spare_room(direct, (stretch + 1, B, 4 * row), (max(H, 3 * inputs), row), of_x)
+    of_W, of_V = direct.new_empty(R, 3 * H, row), direct.new_empty(R, inputs, 3, row)
+    of_b = direct.new_empty(R, 4, row)
+    before = rows_of(trace.previous_states, whole_vectors=True)
+    gates = rows_of(_whole(trace.kept[0], row), whole_vectors=True)
+    gru_adjoint(
+        tuple(rows_of(x)),
+        (before.flat, before.run),
+        (gates.flat, gates.run),
+        (flat(widened(weights.weight_hh)), flat(V), of_x.shape[-1] if with_inputs else 0),
+        flat(G),
+        tuple(map(flat, handed_on)),
+        tuple(map(flat, spare)),
+        tuple(map(flat, (of_W, of_V, of_b, of_x))),
+        (R, T, B, inputs, H, row, known, stretch),
+    )
+    own_V = ordered(of_V[..., :H].flatten(2).transpose(1, 2), _TORCHS)
+    biases = (of_b[:, gates, :H].flatten(1) for gates in ([1, 2, 0], [1, 2, 3]))
+    gradients = LayerWeights(own_V, of_W[..., :H], *biases)
+    return Adjoint(total, None, gradients, of_inputs if with_inputs else None, handed_on)
+
+
+def _transposed_gates(
+    blocks: Tensor, row: int, gates: int
+) -> Float[Tensor, "run columns gates row"]:
+    """Return the transposed blocks of gates side by side, each filled up to a row."""
+    R, rows, columns = blocks.shape
+    made = blocks.new_zeros(R, columns, gates, row)
+    own = blocks.reshape(R, gates, rows // gates, columns)
+    made[..., : rows // gates] = own.permute(0, 3, 1, 2)
+    return made
+
+
+def _whole(gates: Float[Tensor, "time run batch 4 hidden"], row: int) -> Tensor:
+    """Return gates as rows with what fills them up; a view, if they lie in a kernel's memory."""
+    T, R, B, _, H = gates.shape
+    if gates.stride()[-2:] == (row, 1):
+        return gates.as_strided((T, R, B, 4 * row), (*gates.stride()[:3], 1))
+    return torch.nn.functional.pad(gates, (0, row - H)).flatten(-2)

@@ -1,0 +1,139 @@
+"""The passes of a GRU: h_t = n + z (h_{t-1} − n), n = tanh(u_n + r m), m = W_n h_{t-1} + b'_n.
+
+Arrays are flat, as in `elman`; a row of gates is four rows of units, each filled up to whole
+vectors, in the order n, r, z, m: the first three read the inputs, the last three the state.
+"""
+
+from rnn_exp.networks.kernel.compiling import compiled, kept
+from rnn_exp.networks.kernel.functions import sigmoid, tanh
+from rnn_exp.networks.kernel.tiles import add_rows, add_to, move, product
+from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
+
+__all__ = ["gru_adjoint", "gru_forward"]
+
+
+@kept
+def gru_forward(x, matrices, S, U, sizes):
+    """Fill the states of all runs.
+
+    Args:
+        x: inputs, numbers from one row to the next, and from one run to the next.
+        matrices: V (run, input, 3 row) of n, r, z, bias (run, 4 row), W (run, unit, 3 row) of
+            r, z, m; transposed.
+        S: (run, T + 1, batch, row), h_0 is there.
+        U: (run, T, batch, 4 row) for n, r, z, m.
+        sizes: R, T, B, inputs, units, row.
+    """
+    (V, bias, W), (R, T, B, inputs, units, row) = matrices, sizes
+    x, x_row, x_run = x
+    step, gates, three = B * row, 4 * row, 3 * row
+    for r in range(R):
+        of_bias, of_W = r * gates, r * units * three
+        for t in range(T):
+            before, u = (r * (T + 1) + t) * step, 4 * (r * T + t) * step
+            of_x, of_V = (x, r * x_run + t * B * x_row, x_row, 1), (V, r * inputs * three, three)
+            product((U, u, gates), (bias, of_bias, 0), of_x, of_V, (B, inputs, three))
+            h, of_gates = (S, before, row, 1), (U, u + row, gates)
+            product(of_gates, of_gates, h, (W, of_W, three), (B, units, 2 * row))
+            of_m, start = (U, u + three, gates), (bias, of_bias + three, 0)
+            product(of_m, start, h, (W, of_W + 2 * row, three), (B, units, row))
+            _open_gates(U, u, S, before, step, B, row)
+
+
+@compiled
+def _open_gates(U, u, S, before, step, B, row):
+    """Make gates of pre-activations, and h of the step, which lies behind that before it."""
+    for b in range(B):
+        for j in range(0, row, BYTES // S.itemsize):
+            q, k = u + 4 * b * row + j, before + b * row + j
+            r, z = sigmoid(load(U, q + row)), sigmoid(load(U, q + 2 * row))
+            n = tanh(fma(r, load(U, q + 3 * row), load(U, q)))
+            store(U, q, n)
+            store(U, q + row, r)
+            store(U, q + 2 * row, z)
+            store(S, k + step, fma(z, load(S, k) - n, n))
+
+
+@kept
+def gru_adjoint(x, before, gates, matrices, G, later, spare, found, sizes):
+    """Fill G with ∂L/∂h_t, and ``found`` with the rest, as in `elman`.
+
+    Args:
+        x: inputs, numbers from one row to the next, and from one run to the next.
+        before: h_{t-1}, and numbers from one run to the next.
+        gates: n, r, z, m, and numbers from one run to the next.
+        matrices: W (run, gate, unit, row) of r, z, m, V (the same of inputs, of n, r, z), length of
+            its row; 0: no dx.
+        G: (run, T, batch, row), with the direct parts from step ``known`` on, nothing before.
+        later: δ (run, batch, 4 row), z ∂L/∂h of the step after the last; then of the first.
+        spare: room for δ (chunk + 1, batch, 4 row) and a product; zeros.
+        found: dW as W, dV (run, input, 3 row), db (run, 4 row), dx (run, T, batch, row).
+        sizes: R, T, B, inputs, units, row, known, and the steps of a stretch.
+    """
+    (x, x_row, x_run), (h, h_run), (U, u_run) = x, before, gates
+    (W, V, in_row), (after, carried), (D, part, zeros) = matrices, later, spare
+    (_, _, _, dx), (R, T, B, inputs, units, row, known, chunk) = found, sizes
+    step, wide, matrix, nothing = B * row, 4 * row, units * row, (zeros, 0, 0)
+    for r in range(R):
+        last, stop = chunk * 4 * step, T
+        move(D, last, after, 4 * r * step, 4 * step)
+        while stop > 0:
+            start = (stop - 1) // chunk * chunk
+            if stop < T:
+                last = chunk * 4 * step
+                move(D, last, D, 0, 4 * step)
+            for t in range(stop - 1, start - 1, -1):
+                g, now, given = (r * T + t) * step, (t - start) * 4 * step, nothing
+                if t >= known:
+                    given = (G, (r * T + t) * step, row)
+                for gate in range(3):
+                    d, of_W = (D, last + (gate + 1) * row, wide, 1), (3 * r + gate) * matrix
+                    product((G, g, row), given, d, (W, of_W, row), (B, units, row))
+                    given = (G, g, row)
+                u, k = r * u_run + 4 * t * step, r * h_run + t * step
+                _make_deltas(G, g, carried, r * step, D, now, U, u, h, k, B, row)
+                last = now
+            rows, is_first = (stop - start) * B, stop == T
+            of_h, of_x = (h, r * h_run + start * step), (x, r * x_run + start * B * x_row, x_row)
+            shape = units, inputs, rows, row
+            _sum_up(r, found, D, part, nothing, of_h, of_x, shape, is_first)
+            for gate in range(3 if in_row else 0):
+                into = dx, (r * T + start) * B * in_row, in_row
+                of_V = V, (3 * r + gate) * units * in_row, in_row
+                d = D, gate * row, wide, 1
+                product(into, into if gate else nothing, d, of_V, (rows, units, in_row))
+            stop = start
+        move(after, 4 * r * step, D, 0, 4 * step)
+
+
+@compiled
+def _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first):
+    """Add what a stretch of time gives to the gradients of the weights of a run."""
+    (dW, dV, db, _), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
+    wide, three, matrix = 4 * row, 3 * row, units * row
+    for gate in range(3):
+        delta = D, (gate + 1) * row, 1, wide
+        product((part, 0, row), nothing, delta, (*h, row), (units, rows, row))
+        add_to(dW, (3 * r + gate) * matrix, part, matrix, is_first)
+    product((part, 0, three), nothing, (x, at, 1, x_row), (D, 0, wide), (inputs, rows, three))
+    add_to(dV, r * inputs * three, part, inputs * three, is_first)
+    add_rows(db, r * wide, D, rows, wide, is_first)
+
+
+@compiled
+def _make_deltas(G, g, carried, at, D, d, U, u, S, s, B, row):
+    """Complete ∂L/∂h in G, put δ of n, r, z, m into D, and what ∂L/∂h hands on into ``carried``."""
+    for b in range(B):
+        for j in range(0, row, BYTES // G.itemsize):
+            k, q, p = b * row + j, u + 4 * b * row + j, d + 4 * b * row + j
+            n, r, z, m = load(U, q), load(U, q + row), load(U, q + 2 * row), load(U, q + 3 * row)
+            dh = load(G, g + k) + load(carried, at + k)
+            store(G, g + k, dh)
+            store(carried, at + k, z * dh)
+            slope = fma(0.0 - n, n, 1.0)
+            dn = dh * fma(0.0 - z, slope, slope)
+            dm = r * dn
+            store(D, p, dn)
+            store(D, p + row, dm * m * (1.0 - r))
+            store(D, p + 2 * row, dh * (load(S, s + k) - n) * fma(0.0 - z, z, z))
+            store(D, p + 3 * row, dm)
