@@ -49,9 +49,7 @@ def test_every_task_is_on_its_page_with_its_chance_level_and_its_settings():
     for name in TASKS:
         own = text.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
         [section] = [section for section in sections() if section.title == f"task={name}"]
-        assert re.findall(r"`(task\.\w+)` = ", own) == [
-            each.key for each in section.settings
-        ]
+        assert re.findall(r"`(task\.\w+)` = ", own) == [each.key for each in section.settings]
     assert "| 0.1667 | 0.9216 |" in text  # of adding
 
 
