@@ -11,7 +11,15 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 project = "rnn-exp"
 author = "the authors of rnn-exp"
-extensions = ["myst_nb", "sphinx_copybutton", "formulas", "pages"]
+extensions = [
+    "myst_nb",
+    "sphinx_copybutton",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "formulas",
+    "from_program",
+    "pages",
+]
 exclude_patterns = ["extensions", "_build"]
 
 html_theme = "furo"
@@ -23,6 +31,12 @@ html_show_copyright = False
 html_copy_source = False
 html_search_language = "zh"  # divides Chinese into words, and takes the endings off English ones
 
+default_role = "code"  # in docstrings
+autodoc_typehints = "none"  # shapes are said in words
+add_module_names = False
+autodoc_preserve_defaults = True
+nitpick_ignore_regex = [("py:.*", ".*")]  # docstrings name what is not on the page, too
+
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 4
 
@@ -31,3 +45,4 @@ nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 900
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress bars; what commands print is shown

@@ -55,6 +55,7 @@ def test_the_wheel_has_configuration_page_and_plugins(wheel):
 
     plugins = "rnn_exp/_hydra/hydra_plugins/rnn_exp_plugins"
     assert "rnn_exp/report/page.html.jinja" in names
+    assert {"rnn_exp/_hydra/choices.json", "rnn_exp/_hydra/settings.txt"} <= names
     explorer = ROOT / "rnn_exp/report/explorer"
     for path in [p for suffix in ("js", "css", "jinja") for p in explorer.glob(f"*.{suffix}")]:
         assert str(path.relative_to(ROOT)) in names

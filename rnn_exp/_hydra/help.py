@@ -9,46 +9,61 @@ import os
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from rnn_exp import schema
-from rnn_exp._hydra.besides import PAGE
-from rnn_exp.fields import allowed_of, as_typed
-from rnn_exp.recordings.trackers import Tracking
+from rnn_exp._hydra.described import LAUNCHER, NOT_OF_A_RUN, Setting, chosen_sections, sections
+from rnn_exp._hydra.quick import HELP, help_text
+from rnn_exp.fields import allowed_of
 from rnn_exp.registry import files_in, folders_in, load_plugins, use_files
-from rnn_exp.storage.objective import Objective
-from rnn_exp.storage.study import StudyPage
 from rnn_exp.words import versions_line
 
-__all__ = ["catalogue", "choices", "completions", "help_lines", "settings_lines"]
+__all__ = ["catalogue", "choices", "completions", "help_lines", "plain_help", "settings_lines"]
 
 _WIDTH = 100
-_LAUNCHER = "hydra.launcher"
-_NOT_OF_A_RUN: tuple[type, ...] = (Objective, Tracking)
+_NARROW = 80  # of --help: a terminal as it opens
+_COLUMN = 30  # where what a setting is begins
+_MANY = 12  # words of a choice, which are then not shown in --help
+_DEFAULTS = {"task": "adding", "init": "gaussian"}
 
 
 def help_lines(words: Sequence[str]) -> list[str] | None:
     """Return the lines that answer a command line without Hydra, or None if Hydra is needed.
 
     Args:
-        words: the command line without the program's name. ``--columns``, ``--settings`` and
-            ``--version`` are answered, and shell completion (``-sc query=…``) of a value that has
-            choices.
+        words: the command line without the program's name. A plain ``--help``, ``--columns``,
+            ``--settings`` (with the settings that are meant, or none) and ``--version`` are
+            answered, and shell completion (``-sc query=…``) of a value that has choices.
+
+    Raises:
+        SettingError: if settings are asked for that there are not.
     """
-    asks = {"--settings", "-sc", "--shell-completion"} & set(words)
-    if asks:
+    is_help = list(words) in HELP
+    if is_help or {"--settings", "-sc", "--shell-completion"} & set(words):
         load_plugins()
         every = [*words, *_words_of(os.environ.get("COMP_LINE", ""))]
         use_files(files_in(every), folders_in(every))
+    if is_help:
+        return help_text(plain_help())
     if "--columns" in words:
         return list(schema.column_lines())
     if "--settings" in words:
-        return list(settings_lines())
+        return list(settings_lines(_asked(words)))
     if "--version" in words:
         return [versions_line()]
     if {"-sc", "--shell-completion"} & set(words) and any(w.startswith("query=") for w in words):
         return completions(os.environ.get("COMP_LINE", ""))
     return None
+
+
+def _asked(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line that say which settings are asked for."""
+    folders = {"-cd", "--config-dir"}
+    before = ["", *words[:-1]]
+    return [
+        word
+        for word, last in zip(words, before, strict=True)
+        if not word.startswith(("-", "use=")) and last not in folders
+    ]
 
 
 def _words_of(line: str) -> list[str]:
@@ -59,36 +74,64 @@ def _words_of(line: str) -> list[str]:
         return line.split()
 
 
-def settings_lines() -> Iterator[str]:
-    """Yield the lines of a text that lists every setting of a run.
+def settings_lines(words: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the lines of a text that lists settings: key, default, what is allowed, what it means.
 
-    A setting has its key, its default, what is allowed and, if the dataclass documents it, what it
-    means.
+    Args:
+        words: which settings, as in `described.chosen_sections`; none: every one.
+
+    Raises:
+        SettingError: for a word that means no setting.
     """
-    from rnn_exp.training.keys import groups, plain_fields
-    from rnn_exp.training.origins import own_kinds
-    from rnn_exp.training.run import Run
+    found = chosen_sections(words)
+    if not words:
+        yield "Every setting of a run: its key, its default, what is allowed."
+    for number, section in enumerate(found):
+        if number or not words:
+            yield ""
+        if section.title:
+            yield from _wrapped(f"{section.title}: {section.about}", 0)
+        for each in section.settings:
+            line = f"  {each.key:26}  {each.default:10}  {each.allowed}"
+            yield from textwrap.wrap(line, _WIDTH, subsequent_indent=" " * 30)
+            if each.meaning:
+                yield from _wrapped(each.meaning, 6)
 
-    yield "Every setting of a run: its key, its default, what is allowed."
-    yield ""
-    yield from _field_lines(Run, plain_fields())
-    for kind in _NOT_OF_A_RUN:
-        yield from _field_lines(kind, _fields(kind))
-    page = {f"{PAGE}.{name}": field for name, field in _fields(StudyPage).items()}
-    yield from _field_lines(StudyPage, page)
-    for group, kinds in groups().items():
-        for name, kind in kinds.items():
-            yield ""
-            title = f"{group}={name}" if name else group
-            yield from _wrapped(f"{title}: {_summary(kind)}", 0)
-            fields = dataclasses.fields(kind)
-            plain = {f"{group}.{field.name}": field for field in fields if field.name != "more"}
-            yield from _field_lines(kind, plain)
-        for name, kind in own_kinds(group).items():
-            yield ""
-            yield from _wrapped(f"{group}, {name}: {_summary(kind)}", 0)
-            fields = dataclasses.fields(kind)
-            yield from _field_lines(kind, {f"{group}.{field.name}": field for field in fields})
+
+def plain_help() -> str:
+    """Return the settings of a run as ``--help`` shows them: `quick.SETTINGS`, made from the code.
+
+    Of tasks and inits the ones that are the default are shown. A line has at most 80 characters.
+    """
+    lines = list[str]()
+    for section in sections():
+        group, equals, name = section.title.partition("=")
+        if equals and name != _DEFAULTS[group]:
+            continue
+        if section.title:
+            lines += ["", *_wrapped(f"{section.title}: {section.about}", 0, _NARROW)]
+        if equals:
+            lines += [f"  (another {group} has settings of its own: rnn-exp --settings {group})"]
+        for each in section.settings:
+            lines += _help_of(each)
+    return "\n".join(lines) + "\n"
+
+
+def _help_of(setting: Setting) -> Iterator[str]:
+    """Yield the lines of a setting in two columns: as it is typed, and what it is."""
+    typed, allowed = f"  {setting.key}={setting.default}", setting.allowed
+    if len(setting.options) > _MANY and setting.key != "study":
+        allowed = f"one of {len(setting.options)} words: rnn-exp --settings {setting.key}"
+    said = f"{setting.meaning} [{allowed}]" if allowed else setting.meaning
+    beside, *below = textwrap.wrap(
+        said, _NARROW - _COLUMN, break_long_words=False, break_on_hyphens=False
+    )
+    if len(typed) > _COLUMN - 2:
+        yield typed
+        yield " " * _COLUMN + beside
+    else:
+        yield f"{typed:{_COLUMN}}{beside}"
+    yield from (" " * _COLUMN + line for line in below)
 
 
 def completions(line: str) -> list[str] | None:
@@ -120,10 +163,10 @@ def choices(key: str, words: Iterable[str] = ()) -> list[str] | None:
     """
     group, _, name = key.rpartition(".")
     kinds: Mapping[str, type] = {}
-    beside = [kind for kind in _NOT_OF_A_RUN if key in _fields(kind)]
+    beside = [kind for kind in NOT_OF_A_RUN if key in _names(kind)]
     if beside:
         kinds = {"": beside[0]}
-    elif group == _LAUNCHER:
+    elif group == LAUNCHER:
         from rnn_exp.sweeps.pool import Pool
 
         kinds = {"": Pool}
@@ -149,8 +192,8 @@ def catalogue() -> dict[str, dict[str, list[str]]]:
     from rnn_exp.sweeps.pool import Pool
     from rnn_exp.training.keys import groups
 
-    beside = {kind.__name__: kind for kind in _NOT_OF_A_RUN}
-    every: dict[str, Mapping[str, type]] = {"": beside, _LAUNCHER: {"": Pool}, **groups()}
+    beside = {kind.__name__: kind for kind in NOT_OF_A_RUN}
+    every: dict[str, Mapping[str, type]] = {"": beside, LAUNCHER: {"": Pool}, **groups()}
     found: dict[str, dict[str, list[str]]] = {}
     for group, kinds in every.items():
         for name, kind in kinds.items():
@@ -162,35 +205,16 @@ def catalogue() -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def _fields(kind: type) -> dict[str, "dataclasses.Field[Any]"]:
-    """Return the field of a setting that is none of a run, under its key."""
-    return {field.name: field for field in dataclasses.fields(kind)}
+def _names(kind: type) -> list[str]:
+    """Return the keys of settings that are none of a run."""
+    return [field.name for field in dataclasses.fields(kind)]
 
 
-def _field_lines(kind: type, fields: Mapping[str, "dataclasses.Field[Any]"]) -> Iterator[str]:
-    """Yield the lines of fields that are given under their keys."""
-    from rnn_exp.training.keys import meaning
-
-    defaults = {key: as_typed(field.default) for key, field in fields.items()}
-    for key, field in fields.items():
-        allowed = allowed_of(field)
-        line = f"  {key:26}  {defaults[key]:10}  {allowed.words if allowed else ''}"
-        yield from textwrap.wrap(line, _WIDTH, subsequent_indent=" " * 30)
-        meant = meaning(kind, field.name)
-        if meant:
-            yield from _wrapped(meant, 6)
-
-
-def _summary(kind: type) -> str:
-    """Return the first line of a class's docstring."""
-    return (kind.__doc__ or "").partition("\n")[0].replace("``", "")
-
-
-def _wrapped(text: str, indent: int) -> list[str]:
+def _wrapped(text: str, indent: int, width: int = _WIDTH) -> list[str]:
     """Return a text as lines that fit the width."""
     return textwrap.wrap(
         text,
-        _WIDTH,
+        width,
         initial_indent=" " * indent,
         subsequent_indent=" " * max(indent, 2),
         break_long_words=False,

@@ -1,14 +1,16 @@
 """Help and completion at once: neither Hydra nor torch is imported.
 
-A plain ``--help`` is what Hydra would print, read from the files of settings. Of a command line
-that is being typed, keys and choices are completed from the same files, and words from a list that
-is made from the registries (`choices.json`, by scripts/python_page.py). Where own parts or other
-folders come in, or Hydra's own settings, all this is left to Hydra.
+A plain ``--help`` has its frame and the choices of every group from the files of settings, and what
+each setting means and can be from `settings.txt`. Of a command line that is being typed, keys and
+choices are completed from the files of settings, and words from `choices.json`. Both files are made
+from the dataclasses and registries (scripts/help_files.py). Where own parts or other folders come
+in, or Hydra's own settings, all this is left to `help` and to Hydra.
 """
 
 import json
 import os
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +19,25 @@ from rnn_exp.program import conf_folder
 from rnn_exp.registry.loading import NO_PLUGINS
 from rnn_exp.registry.packages import installed
 
-__all__ = ["CATALOGUE", "quick_lines", "settings_of_files", "words_of_keys"]
+__all__ = [
+    "CATALOGUE",
+    "HELP",
+    "SETTINGS",
+    "choices_of_groups",
+    "help_text",
+    "quick_lines",
+    "settings_of_files",
+    "words_of_keys",
+]
 
 CATALOGUE: Final = Path(__file__).parent / "choices.json"
 """The words that each setting can be: by key, and by the choice of its group (or "")."""
 
-_HELP: Final = (["--help"], ["-h"])
+SETTINGS: Final = Path(__file__).parent / "settings.txt"
+"""What ``--help`` says of each setting."""
+HELP: Final = (["--help"], ["-h"])
+"""The command lines that ask for help alone."""
+
 _COMPLETION: Final = frozenset({"-sc", "--shell-completion"})
 _FOOTER: Final = (
     "Powered by Hydra (https://hydra.cc)\nUse --hydra-help to view Hydra specific help\n"
@@ -40,28 +55,36 @@ def quick_lines(words: Sequence[str], line: str) -> list[str] | None:
     """
     words = list(words)
     completes = len(words) == 2 and words[0] in _COMPLETION and words[1].startswith("query=")
-    if not (completes or words in _HELP):
+    if not (completes or words in HELP):
         return None
     if os.environ.get(NO_PLUGINS) != "0" and installed():
         return None
-    return _completions(line) if completes else _help()
+    return _completions(line) if completes else help_text(SETTINGS.read_text("utf-8"))
 
 
-def _help() -> list[str]:
-    import yaml
+def help_text(settings: str) -> list[str]:
+    """Return the lines of ``--help``: its frame, with the choices of all groups and settings.
 
-    settings, own = settings_of_files({})
-    text = yaml.safe_dump(settings, default_flow_style=False, allow_unicode=True, sort_keys=False)
-    groups = "".join(f"{group}: {', '.join(names)}\n" for group, names in _groups().items())
+    Args:
+        settings: what is said of each setting.
+    """
+    own = settings_of_files({})[1]
     said = own["help"]["template"]
     for mark, stands_for in (
         ("${hydra.help.header}", own["help"]["header"]),
         ("${hydra.help.footer}", _FOOTER),
-        ("$APP_CONFIG_GROUPS", groups),
-        ("$CONFIG", text),
+        ("$APP_CONFIG_GROUPS", _choices_text()),
+        ("$CONFIG", settings),
     ):
         said = said.replace(mark, stands_for)
-    return [*said.splitlines(), ""]
+    return said.rstrip().splitlines()
+
+
+def _choices_text() -> str:
+    return "".join(
+        "\n".join(textwrap.wrap(f"{group}: {', '.join(names)}", 80, subsequent_indent="  ")) + "\n"
+        for group, names in choices_of_groups().items()
+    )
 
 
 def _completions(line: str) -> list[str] | None:
@@ -71,7 +94,7 @@ def _completions(line: str) -> list[str] | None:
     if _NOT_HERE.search(line):
         return None
     key, is_value, value = last.partition("=")
-    groups = _groups()
+    groups = choices_of_groups()
     if is_value and key in groups:
         return None if "," in value else _beginning(last, (f"{key}={n}" for n in groups[key]))
     if is_value:
@@ -112,12 +135,12 @@ def words_of_keys(key: str, typed: Sequence[str] = ()) -> list[str] | None:
         return None
     group = key.rpartition(".")[0]
     chosen = {word.partition("=")[2] for word in typed if word.startswith(f"{group}=")}
-    chosen &= {*_groups().get(group, ())}
+    chosen &= {*choices_of_groups().get(group, ())}
     found = [own for kind, own in of_kinds.items() if not chosen or kind in chosen]
     return list(dict.fromkeys(word for own in found for word in own)) or None
 
 
-def _groups() -> dict[str, list[str]]:
+def choices_of_groups() -> dict[str, list[str]]:
     """Return the choices of every group of settings."""
     folders = sorted(path for path in conf_folder().iterdir() if path.is_dir())
     return {

@@ -82,7 +82,7 @@ class Network:
     """A stack of recurrent layers, from h_0 = ``initial_state``, and a linear read-out.
 
     Args:
-        activation: φ.
+        activation: φ, the nonlinearity of every unit.
         hidden_size: n, units of a layer.
         num_layers: how many layers; the top one is read out.
         cell: ``rnn`` is h_t = φ(u_t), u_t = W_hh h_{t-1} + b_hh + W_ih x_t + b_ih; ``leaky`` is

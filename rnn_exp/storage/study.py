@@ -61,10 +61,10 @@ class StudyPage:
     """What the page of a study asks and shows; it decides no result.
 
     ``question``: the title of the page (null: a general one).
-    ``figures``: the names of its figures, in order (null: the general ones, as far as what was
-    swept allows).
-    ``answer``: those of them whose first sentence answers the question, in bold at the top (null:
-    none; the page then says what each figure shows).
+    ``figures``: names of the figures on the page, in order (null: the general ones, as far as what
+    was swept allows).
+    ``answer``: names of those figures whose first sentence answers the question, in bold at the top
+    (null: none; the page then says what each figure shows).
 
     Raises:
         SettingError: for a question of several lines, or figures that are no list of names.

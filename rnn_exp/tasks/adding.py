@@ -155,7 +155,7 @@ class Adding(LengthRange, Regression):
 
     Args:
         length: L, in time steps.
-        convention: ``arjovsky``, ``pascanu`` or ``hochreiter``.
+        convention: which paper says where the markers stand and what the answer is.
         longest: where it is given, each batch has a length of its own, from L to this (null: none).
         lengths: with ``sequence``, each sequence of a batch has one, in place of the ``batch``.
 

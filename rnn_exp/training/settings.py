@@ -63,10 +63,10 @@ class Training:
         schedule: how the learning rate goes on: ``constant``; ``step`` multiplies it by
             ``schedule_factor`` after every ``schedule_every`` updates; ``cosine`` lets it fall
             towards 0 at the end of the updates, as half a period of a cosine.
-        schedule_every: updates between two steps of ``step``.
-        schedule_factor: what ``step`` multiplies by.
-        warm_up: in how many updates (W) it first rises, in equal steps from η / (W + 1) to η; the
-            schedule begins after that.
+        schedule_every: updates between two steps of the schedule ``step``.
+        schedule_factor: what each of them multiplies the learning rate by.
+        warm_up: in how many updates (W) the learning rate first rises, in equal steps from
+            η / (W + 1) to η; the schedule begins after that.
         more: the settings of an optimiser and of penalties of your own.
 
     Raises:

@@ -8,17 +8,29 @@ import sys
 from importlib.metadata import version
 
 import pytest
+import yaml
 
 from rnn_exp import schema
-from rnn_exp._hydra.help import catalogue, choices, completions, help_lines, settings_lines
-from rnn_exp._hydra.quick import CATALOGUE, quick_lines, words_of_keys
+from rnn_exp._hydra.described import LAUNCHER, sections
+from rnn_exp._hydra.help import (
+    catalogue,
+    choices,
+    completions,
+    help_lines,
+    plain_help,
+    settings_lines,
+)
+from rnn_exp._hydra.quick import CATALOGUE, SETTINGS, help_text, quick_lines, words_of_keys
+from rnn_exp.fields import SettingError, as_typed
 from rnn_exp.networks.cells.activations import ACTIVATIONS
 from rnn_exp.networks.inits import INITS
 from rnn_exp.networks.network import CELLS
+from rnn_exp.program import conf_folder
 from rnn_exp.storage.run_json import NUMBERS
 from rnn_exp.tasks import TASKS
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.run import Run
+from rnn_exp.training.settings import Recording
 from tests._hydra.test_app import files, start
 from tests.task_files import example, needs
 
@@ -146,7 +158,7 @@ def test_what_is_no_choice_is_left_to_hydra(line):
 
 
 def test_no_other_command_line_is_answered():
-    for words in ([], ["--help"], ["seed=1"], ["-sc", "install=bash"], ["-m", "query=1"]):
+    for words in ([], ["--help", "seed=1"], ["seed=1"], ["-sc", "install=bash"], ["-m", "query=1"]):
         assert help_lines(words) is None
 
 
@@ -194,7 +206,7 @@ LINES = [
 
 
 def test_the_words_that_complete_at_once_are_those_of_the_registries():
-    assert json.loads(CATALOGUE.read_text()) == catalogue(), "python scripts/python_page.py"
+    assert json.loads(CATALOGUE.read_text()) == catalogue(), "python scripts/help_files.py"
     for key in catalogue():
         assert words_of_keys(key) == choices(key)
     for task in TASKS:
@@ -202,7 +214,74 @@ def test_the_words_that_complete_at_once_are_those_of_the_registries():
         assert words_of_keys("task.convention", typed) == choices("task.convention", typed)
 
 
-def test_help_and_completion_are_what_hydra_says_and_import_neither_hydra_nor_torch():
+HELP = ["--help"]
+RECORDING = [field.name for field in dataclasses.fields(Recording)]
+
+
+def test_what_help_says_of_settings_is_what_the_dataclasses_say():
+    assert SETTINGS.read_text("utf-8") == plain_help(), "python scripts/help_files.py"
+
+
+def test_help_shows_the_meaning_of_every_setting_and_what_is_allowed():
+    shown = " ".join(" ".join(quick_lines(HELP, "")).split())
+    every = [each for section in sections() for each in section.settings]
+
+    assert [each.key for each in every if not each.meaning] == []
+    assert [each.key for each in every if not each.allowed] == ["device", "task.length"]
+    asked = {*Run().settings(), "objective", "use", f"{LAUNCHER}.backend"} - {"task", "init"}
+    for each in every:
+        if each.key in asked and f" {each.key}={each.default} {each.meaning}" in shown:
+            is_long = len(each.options) > 12
+            assert is_long or not each.allowed or f"{each.meaning} [{each.allowed}]" in shown
+            asked.remove(each.key)
+    assert asked == set()
+    assert "objective=final_loss what a job returns" in shown
+    assert "[one of 34 words: rnn-exp --settings objective]" in shown
+
+
+def test_help_fits_a_terminal_as_it_opens():
+    lines = quick_lines(HELP, "")
+
+    assert max(map(len, lines)) <= 80
+    assert all("``" not in line for line in lines)
+
+
+def test_the_settings_of_workers_are_those_of_the_launcher():
+    [workers] = [section for section in sections() if section.title == LAUNCHER]
+    file = conf_folder() / "hydra" / "launcher" / "rnn_exp.yaml"
+    own = yaml.safe_load(file.read_text("utf-8"))
+
+    assert {each.key.removeprefix(f"{LAUNCHER}."): each.default for each in workers.settings} == {
+        key: as_typed(value) for key, value in own.items() if key != "_target_"
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (["omega"], ["training.omega"]),
+        (["training.omega"], ["training.omega"]),
+        (["training.omega=2"], ["training.omega"]),
+        (["task=copy"], ["task.length", "task.symbols", "task.values"]),
+        (["recording", "seed"], [f"recording.{name}" for name in RECORDING] + ["seed"]),
+    ],
+)
+def test_some_settings_alone_are_shown(words, keys):
+    lines = help_lines(["--settings", *words])
+    shown = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
+
+    assert shown == keys
+
+
+def test_a_setting_that_there_is_not_is_refused_with_the_nearest(tmp_path):
+    with pytest.raises(SettingError, match=r"did you mean learning_rate\?"):
+        help_lines(["--settings", "lerning_rate"])
+    ended = start(tmp_path, "--settings", "omga")
+    assert ended.code == 1
+    assert ended.err.endswith("(did you mean omega?)\n")
+
+
+def test_completion_is_what_hydra_says_and_import_neither_hydra_nor_torch():
     program = f"""
 import contextlib, io, os, sys
 from rnn_exp import app
@@ -213,17 +292,18 @@ def said(*words, line=""):
         app.main()
     return out.getvalue().split()
 
-quick = [said("--help"), *(said(*{QUERY}, line=line) for line in {LINES})]
+said("--help")
+quick = [said(*{QUERY}, line=line) for line in {LINES}]
 print([name for name in ("torch", "hydra", "omegaconf", "numpy", "pandas") if name in sys.modules])
 os.environ["RNN_EXP_PLUGINS"] = "1"
 import rnn_exp._hydra.quick
 rnn_exp._hydra.quick.quick_lines = lambda words, line: None
-for mine, words, line in zip(quick, [["--help"], *[{QUERY}] * 9], ["", *{LINES}]):
-    its = said(*words, line=line)
+for mine, line in zip(quick, {LINES}, strict=True):
+    its = said(*{QUERY}, line=line)
     print(bool(mine or "nothing" in line) and mine == its or (line, mine, its))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["[]", *["True"] * (1 + len(LINES))], done.stderr
+    assert done.stdout.splitlines() == ["[]", *["True"] * len(LINES)], done.stderr
 
 
 @pytest.mark.parametrize(
@@ -244,6 +324,7 @@ def test_what_files_of_users_or_hydra_have_a_part_in_is_left_to_hydra(line):
 
 def test_where_packages_bring_parts_of_their_own_nothing_is_answered_at_once(monkeypatch):
     monkeypatch.setattr("rnn_exp._hydra.quick.installed", lambda: ["something"])
-    assert quick_lines(["--help"], "") is None
+    assert quick_lines(HELP, "") is None
+    assert help_lines(HELP) == help_text(plain_help())
     monkeypatch.setenv("RNN_EXP_PLUGINS", "0")
-    assert quick_lines(["--help"], "") is not None
+    assert quick_lines(HELP, "") == help_text(plain_help())

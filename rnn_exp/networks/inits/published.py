@@ -67,7 +67,11 @@ class _ForGates(Init):
 
 @dataclasses.dataclass(frozen=True)
 class ForgetBias(_ForGates):
-    """torch's default with the bias of the gate that forgets at ``bias`` (Gers et al. 2000)."""
+    """torch's default with the bias of the gate that forgets at ``bias`` (Gers et al. 2000).
+
+    Args:
+        bias: of the gate that forgets; the larger it is, the longer a cell remembers.
+    """
 
     bias: float = number(1.0)
     name: ClassVar[str] = "forget_bias"
@@ -86,8 +90,10 @@ class ForgetBias(_ForGates):
 class Chrono(_ForGates):
     """torch's default with gates that forget at all time scales (Tallec & Ollivier 2018, eq. 16).
 
-    b_f = ln U(1, T − 1), and where there is an input gate b_i = −b_f; T is ``longest``, the longest
-    dependency there may be (null: the length of the task).
+    b_f = ln U(1, T − 1), and where there is an input gate b_i = −b_f.
+
+    Args:
+        longest: T there, the longest dependency that there may be (null: the length of the task).
     """
 
     least: ClassVar[int] = 3
@@ -136,6 +142,9 @@ class Pascanu(Init):
 
     ``sigmoid``: s = 0.01. ``basic_tanh``: s = 0.1. ``smart_tanh``: s = 0.01, with 15 weights a row
     of W_hh that are not zero, scaled to the spectral radius 0.95.
+
+    Args:
+        variant: which of the three.
     """
 
     variant: str = choice("basic_tanh", list(_DEVIATIONS))
@@ -184,6 +193,10 @@ class Unit(Init):
     """A network of one unit, all of it given: h_t = φ(w h_{t-1} + b), and the output is h itself.
 
     Inputs have no weight. (Pascanu, Mikolov & Bengio 2013, fig. 6, with its two dials.)
+
+    Args:
+        weight: w.
+        bias: b.
     """
 
     weight: float = number(5.0)

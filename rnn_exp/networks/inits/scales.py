@@ -55,6 +55,10 @@ class TorchDefault(Init):
 class Gaussian(Init):
     """W_hh ~ N(0, g²/n); W_ih as torch's default times ``input_scale``; biases 0.
 
+    Args:
+        gain: g, the standard deviation of the entries of W_hh, times √n.
+        input_scale: what torch's default of W_ih is multiplied by.
+
     Raises:
         SettingError: for a gain or a scale below 0.
     """
@@ -99,6 +103,9 @@ class Orthogonal(Gaussian):
     exact. Measured over 50 steps with n = 64, 10 seeds, the predicted change is off by .1 ± .1
     decades (tanh .9 under weak inputs), .1 ± .2 (tanh 2), .4 ± .8 (relu 1.4), .4 ± 1.2 (sigmoid 8);
     with Gaussian weights by .9 ± 1.1, .1 ± .4, .4 ± 1.8, .4 ± 1.4.
+
+    Args:
+        gain: g, every singular value of W_hh.
     """
 
     gain: float = number(1.0, least=0)
@@ -113,7 +120,11 @@ class Orthogonal(Gaussian):
 
 @dataclasses.dataclass(frozen=True)
 class Identity(Gaussian):
-    """W_hh = g I (IRNN with relu: Le, Jaitly & Hinton 2015); the rest as `Gaussian`."""
+    """W_hh = g I (IRNN with relu: Le, Jaitly & Hinton 2015); the rest as `Gaussian`.
+
+    Args:
+        gain: g, the weight of every unit on itself.
+    """
 
     gain: float = number(1.0, least=0)
     name: ClassVar[str] = "identity"
@@ -132,7 +143,11 @@ class Identity(Gaussian):
 
 @dataclasses.dataclass(frozen=True)
 class SpectralRadius(Gaussian):
-    """W_hh Gaussian, scaled so that its largest eigenvalue has modulus ``gain``, exactly."""
+    """W_hh Gaussian, scaled so that its largest eigenvalue has modulus ``gain``, exactly.
+
+    Args:
+        gain: the spectral radius of W_hh.
+    """
 
     gain: float = number(1.0, least=0)
     name: ClassVar[str] = "spectral_radius"
@@ -154,6 +169,9 @@ class Critical(Gaussian):
     With gain 1 theory says that the gradient of the first state is as large as that of the last.
     What drives each time step is measured on the run's task, layer by layer (`initial_weights`);
     `draw` gives g = 1.
+
+    Args:
+        gain: the multiple of the critical gain.
     """
 
     gain: float = number(1.0, least=0)
