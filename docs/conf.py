@@ -11,7 +11,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 project = "rnn-exp"
 author = "the authors of rnn-exp"
-extensions = ["myst_nb", "sphinx_copybutton", "formulas", "pages"]
+extensions = ["myst_nb", "sphinx_copybutton", "formulas", "pages", "searching"]
 exclude_patterns = ["extensions", "_build"]
 
 html_theme = "furo"
@@ -21,13 +21,14 @@ html_css_files = ["pages.css"]
 html_math_renderer = "mathml"
 html_show_copyright = False
 html_copy_source = False
-html_search_language = "zh"  # divides Chinese into words, and takes the endings off English ones
+html_search_language = "english-and-chinese"  # extensions/searching.py
+html_show_search_summary = False  # a summary is fetched, which pages from disk may not
 
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 4
 
 nb_execution_mode = "cache"
 nb_execution_in_temp = True
-nb_execution_raise_on_error = True
+nb_execution_show_tb = True  # a page that fails is a warning, and with -W the build fails
 nb_execution_timeout = 900
 nb_merge_streams = True
