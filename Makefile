@@ -5,6 +5,7 @@
 # make results published results made again, as a table (DOSE=--quick: three minutes)
 # make figures the page of all figures (docs/gallery.md), from the studies that are in outputs
 # make docs    the documentation as pages, docs/_build/html/index.html (every block of code is run)
+# make links   do the links of the documentation to other sites still lead somewhere?
 # make bench   recorded updates and a whole sweep beside the usual way; a study of 1,000 runs
 # make corpus  the files as they are against a commit (BASE=HEAD~1): the same results to the last bit?
 PYTHON ?= python3
@@ -40,7 +41,7 @@ slow: .venv/installed-for-tests
 
 recipes: .venv/installed-for-tests
 	$(INSTALL) lightning wandb
-	.venv/bin/pytest -n 0 -q tests/test_docs.py -k trackers
+	.venv/bin/pytest -n 0 -q tests/test_docs.py -k tracker
 
 results: .venv/installed
 	.venv/bin/python scripts/reproduce.py $(DOSE)
@@ -75,11 +76,11 @@ corpus: .venv/installed-for-tests
 	touch $@
 
 .venv/installed-for-tests: .venv/installed
-	$(INSTALL) --editable '.[test,dask,ray,optuna,tensorboard]'
+	$(INSTALL) --editable '.[test,docs,dask,ray,optuna,tensorboard]'
 	touch $@
 
 .venv/installed-for-docs: .venv/installed
-	$(INSTALL) --editable '.[docs,digits]'
+	$(INSTALL) --editable '.[docs,digits,tensorboard]'
 	touch $@
 
 clean:

@@ -19,6 +19,7 @@ extensions = [
     "formulas",
     "from_program",
     "pages",
+    "searching",
 ]
 exclude_patterns = ["extensions", "_build"]
 
@@ -29,7 +30,8 @@ html_css_files = ["pages.css"]
 html_math_renderer = "mathml"
 html_show_copyright = False
 html_copy_source = False
-html_search_language = "zh"  # divides Chinese into words, and takes the endings off English ones
+html_search_language = "english-and-chinese"  # extensions/searching.py
+html_show_search_summary = False  # a summary is fetched, which pages from disk may not
 
 default_role = "code"  # in docstrings
 autodoc_typehints = "none"  # shapes are said in words
@@ -42,7 +44,7 @@ myst_heading_anchors = 4
 
 nb_execution_mode = "cache"
 nb_execution_in_temp = True
-nb_execution_raise_on_error = True
+nb_execution_show_tb = True  # a page that fails is a warning, and with -W the build fails
 nb_execution_timeout = 900
 nb_merge_streams = True
 nb_output_stderr = "remove"  # progress bars; what commands print is shown

@@ -1,124 +1,30 @@
-"""The pages about own parts: what they tell to type works, and gives what they show."""
+"""The recipes of the documentation, in which trackers get what is recorded; its links and blocks.
+
+What a page tells to type is run when it is built (make docs), and fails the build.
+"""
 
 import json
 import re
 import shlex
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas
 import pytest
 import torch
-from matplotlib import pyplot
 
-from rnn_exp import figures
 from rnn_exp.app import main
-from rnn_exp.commands import new, report, verify
-from rnn_exp.networks import ACTIVATIONS
-from rnn_exp.registry.packages import GROUP
 from tests.event_files import points_in
 from tests.in_process import run
-from tests.using import forget_used_files
 
-DOCS = Path(__file__).parents[1] / "docs"
-PAGES = [DOCS / "how-to" / "own-parts.md", *sorted((DOCS / "how-to" / "own").glob("*.md"))]
-COMMANDS = {
-    "rnn-exp": main,
-    "rnn-exp-new": new,
-    "rnn-exp-report": report,
-    "rnn-exp-verify": verify,
-}
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts]
 TRACKERS = DOCS / "how-to" / "trackers.md"
-MODELS = [DOCS / "how-to" / "own-model.md", DOCS / "background" / "visualizing-gradients.md"]
-BLOCK = re.compile(
-    r"(?:^`([\w/.]+)`:\n\n)?^```(\w+)(?: not-run)?\n(.*?)^```$", re.DOTALL | re.MULTILINE
-)
-VARIES = re.compile(r"(…|\b[0-9a-f]{8}\b|-?\d+(?:\.\d+)?(?:e-?\d+)?)")
-PROGRESS = re.compile(r"^.*\d+/\d+ (?:done|updates).*\n", re.MULTILINE)  # where it takes long
-ANYTHING = {"…": ".*"}
-LEFT_OUT = re.compile(r"^…$", re.MULTILINE)
-
-
-@pytest.fixture(autouse=True)
-def forgotten():
-    """What a page registers is gone after its test."""
-    yield
-    forget_used_files()
-    if (source := ACTIVATIONS.source_of("sine")) is not None:
-        ACTIVATIONS._remove("sine", source)
-    pyplot.close("all")
-
-
-def pattern(shown: str) -> str:
-    """A pattern for what a page shows: numbers and digests may be others, … is anything.
-
-    A line of … alone stands for one or more lines.
-    """
-    return r".*(?:\n.*)*".join(map(pattern_of_lines, LEFT_OUT.split(shown)))
-
-
-def pattern_of_lines(shown: str) -> str:
-    """The same of a text in which no line is left out."""
-    parts = VARIES.split(shown)
-    return "".join(
-        re.escape(part) if place % 2 == 0 else ANYTHING.get(part, r"[-+.\w]+")
-        for place, part in enumerate(parts)
-    )
-
-
-def type_lines(folder: Path, lines: str) -> str:
-    """Type the lines of a block, and return what they print."""
-    told = ""
-    for line in lines.splitlines():
-        program, *words = shlex.split(line, comments=True)
-        ended = run(folder, *words, function=COMMANDS[program], program=program)
-        assert (ended.code, PROGRESS.sub("", ended.err)) == (0, ""), line
-        told += ended.out
-    return told
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_a_page_tells_to_type_gives_what_it_shows(page, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    # To draw all figures of the package takes seconds: there is one that a page names.
-    few = {"general": {"decay": figures.figure("decay")}}
-    monkeypatch.setattr(figures, "_found", lambda room: few.get(room, {}))
-    told, names = "", {"__name__": "page"}
-    for file, kind, text in BLOCK.findall(page.read_text("utf-8")):
-        if file and Path(file).exists():
-            assert Path(file).read_text("utf-8") == text  # what rnn-exp-new has written
-        elif file:
-            Path(file).write_text(text, "utf-8")
-        elif kind == "sh":
-            told = type_lines(tmp_path, text)
-        elif kind == "text":
-            assert re.fullmatch(pattern(text), told), told
-        elif kind == "python":
-            exec(compile(text, page.name, "exec"), names)
-        else:
-            assert kind == "toml"
-            assert list(tomllib.loads(text)["project"]["entry-points"]) == [GROUP]
-
-
-@pytest.mark.parametrize("page", MODELS, ids=lambda page: page.stem)
-def test_a_page_about_models_runs_from_top_to_bottom_and_prints_what_it_shows(
-    page, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.chdir(tmp_path)
-    Path("examples").symlink_to(DOCS.parent / "examples")  # the text that a model reads
-    names = {"__name__": "page"}
-    with torch.random.fork_rng(devices=[]):
-        for _, kind, text in BLOCK.findall(page.read_text("utf-8")):
-            if kind == "python":
-                capsys.readouterr()
-                exec(compile(text, page.name, "exec"), names)
-            else:
-                assert kind == "text"
-                told = capsys.readouterr().out
-                assert re.fullmatch(pattern(text), told), told
-    written = [] if page.stem != "own-model" else ["gradients.html"]
-    assert [file.name for file in tmp_path.iterdir() if file.name != "examples"] == written
+BLOCK = re.compile(r"^```(\w+)(?: [\w-]+)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^(?:```(?P<kind>.+)|#+ .*|```)$", re.MULTILINE)
+SHOWN, EXECUTED = {"text", "toml", "yaml", "json", "pycon"}, {"sh", "python", "python hidden"}
+KINDS = {*SHOWN, *EXECUTED, "sh not-run", "python not-run"}
 
 
 SECTIONS = re.split(r"^## (.+)\n", TRACKERS.read_text("utf-8"), flags=re.MULTILINE)
@@ -126,28 +32,18 @@ BY_TITLE = dict(zip(SECTIONS[1::2], SECTIONS[2::2], strict=True))
 NEEDED = {"TensorBoard": "tensorboard", "Lightning": "lightning", "Weights & Biases": "wandb"}
 
 
-@pytest.mark.filterwarnings("default")  # those of Lightning are its own
-@pytest.mark.parametrize("title", BY_TITLE)
-def test_a_section_about_trackers_runs_and_prints_what_it_shows(
-    title, tmp_path, monkeypatch, capsys
-):
-    if package := NEEDED.get(title):
-        pytest.importorskip(package, reason=f"{package} is not installed: make recipes brings it")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_SILENT", "true")
+def run_section(text: str, folder: Path) -> None:
+    """Run all blocks of a part of a page, those that a build shows only too."""
     names = {"__name__": "page"}
     with torch.random.fork_rng(devices=[]):
-        for _, kind, text in BLOCK.findall(SECTIONS[0] + BY_TITLE[title]):
+        for kind, block in BLOCK.findall(text):
             if kind == "python":
-                capsys.readouterr()
-                exec(compile(text, TRACKERS.name, "exec"), names)
-            elif kind == "sh":
-                type_lines(tmp_path, text)
-            else:
-                assert kind == "text"
-                told = capsys.readouterr().out
-                assert re.fullmatch(pattern(text), told), told
-    CHECKS.get(title, lambda folder: None)(tmp_path)
+                exec(compile(block, TRACKERS.name, "exec"), names)
+                continue
+            for line in block.splitlines():
+                program, *words = shlex.split(line, comments=True)
+                assert program == "rnn-exp"
+                assert run(folder, *words, function=main, program=program).code == 0, line
 
 
 def check_tensorboard(folder: Path) -> None:
@@ -214,13 +110,34 @@ CHECKS = {
 }
 
 
-def test_every_link_between_the_pages_leads_somewhere():
-    for page in [
-        *PAGES,
-        *MODELS,
-        TRACKERS,
-        DOCS.parent / "README.md",
-        DOCS / "developers" / "architecture.md",
-    ]:
-        for place in re.findall(r"\]\(([^)#:]*)(?:#[\w-]+)?\)", page.read_text("utf-8")):
-            assert (page.parent / place).exists(), (page.name, place)
+@pytest.mark.filterwarnings("default")  # those of Lightning are its own
+@pytest.mark.parametrize("title", CHECKS)
+def test_a_tracker_of_the_page_gets_the_curves(title, tmp_path, monkeypatch):
+    if package := NEEDED.get(title):
+        pytest.importorskip(package, reason=f"{package} is not installed: make recipes brings it")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    run_section(SECTIONS[0] + BY_TITLE[title], tmp_path)
+    CHECKS[title](tmp_path)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+def test_every_link_to_a_file_leads_somewhere(page):
+    for place in re.findall(r"\]\(([^)#:\s]+)(?:#[\w-]+)?\)", page.read_text("utf-8")):
+        assert (page.parent / place).exists(), place
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_block_of_a_page_is_of_an_unknown_kind_and_none_is_pasted_output(page):
+    before, inside = None, False
+    for line in FENCE.finditer(page.read_text("utf-8")):
+        kind = line["kind"]
+        if inside:
+            inside = line[0] != "```"
+        elif kind is None:
+            before = None  # a heading
+        else:
+            inside = True
+            assert kind in KINDS or kind.startswith("{"), line[0]
+            assert (before, kind) not in {(one, "text") for one in EXECUTED}
+            before = kind

@@ -5,14 +5,20 @@ A page is read as it is, and what its blocks print or draw comes from the build.
 * `sh`: run by bash, which stops at the first command that fails; so does the build. A picture that
   `rnn-exp-figure … -o NAME.png` writes is shown below.
 * `python`: run one after the other; the value of the last line is shown, also a figure.
-* below a line that is a file's name in backquotes and a colon: written to that file.
+* below a line that is a file's name in backquotes and a colon: written to that file. If a command
+  has written that file before, the page must show what is in it, to the letter.
 * `sh not-run`, `python not-run`: shown only (needs a cluster, a GPU, hours, an account).
+* `python hidden`: run, and not shown: asserts what the text says of what was printed. ``told`` is
+  what the last `sh` block printed.
 * any other language: shown only.
 
 A page has a folder of its own, with `examples/` in it, that goes when the page is done.
 """
 
+import functools
+import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
-    r"(?:^`([\w./-]+)`:\n\n)?^```(\w+)( not-run)?\n(.*?)^```$", re.DOTALL | re.MULTILINE
+    r"(?:^`([\w./-]+)`:\n\n)?^```(\w+)(?: (not-run|hidden))?\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
 DRAWN = re.compile(r"^rnn-exp-figure (\w+) .*-o (\S+\.png)\b", re.MULTILINE)
 NOTEBOOK = """\
@@ -34,8 +40,10 @@ kernelspec:
 ---
 
 """
+SHELL, FILE = "%%typed\n", "%%written "
 BEGIN = f"""\
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -44,15 +52,26 @@ from IPython.core.magic import register_cell_magic
 os.symlink({str(ROOT / "examples")!r}, "examples")
 sys.path.insert(0, os.getcwd())
 %config InlineBackend.figure_formats = ["retina"]
+told, _by_the_page = "", set()
 
 
 @register_cell_magic
 def typed(line, commands):
+    global told
     bash = ["bash", "-e", "-o", "pipefail", "-c", commands]
     done = subprocess.run(bash, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    print(done.stdout, end="")
-    done.check_returncode()"""
-SHELL, FILE = "%%typed\n", "%%writefile "
+    told = done.stdout
+    print(told, end="")
+    done.check_returncode()
+
+
+@register_cell_magic
+def written(line, text):
+    file = pathlib.Path(line)
+    if file.exists() and line not in _by_the_page:
+        assert file.read_text("utf-8") == text, f"a command has written another {{line}}"
+    file.write_text(text, "utf-8")
+    _by_the_page.add(line)"""
 
 
 def cell(text: str, *options: str) -> str:
@@ -62,8 +81,10 @@ def cell(text: str, *options: str) -> str:
 
 def executed(block: re.Match[str]) -> str:
     """Return what becomes of a block of a page."""
-    file, language, not_run, text = block.groups()
-    if not_run or (language not in ("sh", "python") and not file):
+    file, language, how, text = block.groups()
+    if how == "hidden":
+        return cell(text, ":tags: [remove-cell]")
+    if how == "not-run" or (language not in ("sh", "python") and not file):
         shown = f"```{language}\n{text}```"
         return f"`{file}`:\n\n{shown}" if file else shown
     if file:
@@ -82,13 +103,32 @@ def executed(block: re.Match[str]) -> str:
     return "\n\n".join([cell(SHELL + text), *pictures])
 
 
+def sources(files: Iterable[Path]) -> str:
+    """Return a line that changes with any of these files: pages run anew when the package does."""
+    text = b"".join(file.read_bytes() for file in sorted(files))
+    return f"# sources {hashlib.sha256(text).hexdigest()[:16]}"
+
+
+@functools.cache
+def _sources_of_the_package() -> str:
+    """Return the line for all that a page may run."""
+    folders = ("rnn_exp", "conf", "examples")
+    return sources(
+        file
+        for folder in folders
+        for file in (ROOT / folder).rglob("*")
+        if file.suffix in (".py", ".yaml", ".txt", ".json", ".html", ".js", ".css")
+    )
+
+
 def page(source: str) -> str:
     """Return the source of a page as a notebook, if any of its blocks is to run."""
     made = BLOCK.sub(executed, re.sub(r"\]\((?:\.\./)+README\.md", "](/index.md", source))
     if "```{code-cell}" not in made:
         return made
     heading, newline, rest = made.partition("\n")
-    return NOTEBOOK + heading + newline + "\n" + cell(BEGIN, ":tags: [remove-cell]") + rest
+    begin = cell(f"{_sources_of_the_package()}\n{BEGIN}", ":tags: [remove-cell]")
+    return f"{NOTEBOOK}{heading}{newline}\n{begin}{rest}"
 
 
 def front_page(source: str) -> str:

@@ -1,0 +1,75 @@
+"""The built pages in a real browser, from disk: found by the search, as wide as the window."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.report.explorer.browser import chromium
+
+ROOT = Path(__file__).parents[1]
+BUILT = ROOT / "docs" / "_build" / "html"
+PAGES = sorted(page for page in BUILT.rglob("*.html") if "_static" not in page.parts)
+TOO_WIDE = """() => {
+  const root = document.documentElement;
+  if (root.scrollWidth <= window.innerWidth) return "";
+  const wide = [...document.querySelectorAll("body *")].filter(
+    (one) => one.getBoundingClientRect().right > window.innerWidth + 1
+  );
+  return `${root.scrollWidth} of ${window.innerWidth}: ` + wide.slice(0, 5).map(
+    (one) => `${one.tagName}.${one.className}`).join(", ");
+}"""
+
+pytestmark = pytest.mark.skipif(not PAGES, reason="there are no built pages: make docs builds them")
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Any]:
+    with chromium() as browser:
+        opened = browser.new_page()
+        opened.set_default_timeout(10_000)
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("retain_grad", "background/visualizing-gradients.html"),
+        ("vanishing", "background/what-is-said.html"),
+        ("optimisers", "how-to/own/optimizer.html"),  # another ending than on the page
+        ("梯度", "lesson/zh.html"),
+        ("梯度去了哪里", "lesson/zh.html"),
+    ],
+)
+def test_the_search_finds_a_page_from_disk(page, words, found):
+    said = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto((BUILT / "index.html").as_uri())
+    page.fill("input.sidebar-search", words)
+    page.press("input.sidebar-search", "Enter")
+    page.wait_for_selector("#search-results li a")
+    page.wait_for_function(
+        "() => !/Searching/.test(document.querySelector('#search-results').innerText)"
+    )
+    links = page.eval_on_selector_all("#search-results li a", "all => all.map((one) => one.href)")
+    assert any(found in link for link in links), links
+    assert said == []
+
+
+def test_a_search_for_what_is_nowhere_finds_nothing(page):
+    page.goto(
+        (BUILT / "search.html").as_uri() + "?q=梯失"
+    )  # both characters are there, not the pair
+    page.wait_for_function(
+        "() => /did not match/.test(document.querySelector('#search-results').innerText)"
+    )
+    assert page.locator("#search-results li").count() == 0
+
+
+@pytest.mark.parametrize("place", PAGES, ids=lambda place: str(place.relative_to(BUILT)))
+def test_no_page_is_wider_than_the_window(page, place):
+    for width in (1200, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(place.as_uri())
+        assert page.evaluate(TOO_WIDE) == "", width
