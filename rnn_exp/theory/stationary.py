@@ -7,8 +7,9 @@ Length map (Sompolinsky, Crisanti & Sommers 1988; Poole et al. 2016, eq. 3, for 
 
 Going back one time step multiplies ‖∂L/∂h_t‖ by √χ. Valid for wide networks with independent
 random weights in their stationary state, for lags well below n. At the *critical* gain χ = 1: there
-‖∂L/∂h_t‖ neither shrinks nor grows on average. The singular-value bound γ σ_max(W) → 2 γ g guarantees
-vanishing up to the *bound* gain 1/(2γ) alone. What lies between vanishes, and no bound says so.
+‖∂L/∂h_t‖ neither shrinks nor grows on average. The singular-value bound γ σ_max(W) → 2 γ g
+guarantees vanishing up to the *bound* gain 1/(2γ) alone. What lies between vanishes, and no bound
+says so.
 """
 
 import functools

@@ -150,7 +150,8 @@ def test_the_caption_gives_thresholds_and_the_largest_gaps():
 
     # The median seed is e^0.01 above the prediction, everywhere.
     assert (
-        "With relu the bound guarantees vanishing below g = 0.5; theory first rises above 1 at 1.41; "
+        "With relu the bound guarantees vanishing below g = 0.5; theory first rises above 1 "
+        "at 1.41; "
         "the mean measured rate first rises above 1 at 1.4 (its 95 % interval holds 1 from "
         "1.37 to 1.44)."
     ) in caption
