@@ -1,4 +1,4 @@
-"""Write docs/gallery.md: every figure of every study, small, with its question and its command.
+"""Write docs/gallery.md: the question, command, figures and answer of every study.
 
 python scripts/contact_sheet.py outputs/decay outputs/course   # these studies
 python scripts/contact_sheet.py outputs                        # all that are there (make figures)
@@ -10,6 +10,7 @@ studies are missing.
 
 import argparse
 import io
+import re
 import shlex
 import shutil
 import sys
@@ -40,14 +41,14 @@ _OF_THE_PLACE = ("hydra.sweep.dir=", "hydra.launcher.", "study=")
 _OF_ROUNDING = "network.engine="
 """The word of a command that changes no setting of a study but what computes it."""
 _INTRODUCTION = """\
-# The figures
+# Gallery
 
-{drawn} figures of {studies} studies, each with its question, the first sentence of its caption and
-the command that draws it. `rnn-exp study=NAME` trains a study into `outputs/NAME`;
-`rnn-exp-report outputs/NAME` draws all its figures, with their captions in full. Any figure can be
-drawn of any results in which its question can be asked: `rnn-exp-figure NAME DIR -o FILE`, with
-`--where` for some of the runs, and with `--width 3.4` for a column of a paper.
-
+{studies} studies: question, command, figure, answer. An answer is the first sentence of a figure's
+caption, and its numbers are those of the runs that are drawn. `rnn-exp study=NAME` trains a study
+into `outputs/NAME`, and `rnn-exp-report outputs/NAME` draws all its figures on one page, with their
+captions in full. Every setting of a study can be changed on the command line. Any of the {drawn}
+figures can be drawn of results of your own: `rnn-exp-figure NAME DIR -o FILE`."""
+_END = """\
 This page is made by `make figures` from studies at their whole dose
 (`python scripts/contact_sheet.py DIR…`)."""
 
@@ -151,30 +152,57 @@ def page(parts: Sequence[Part]) -> str:
     lines = [*_INTRODUCTION.format(drawn=drawn, studies=len(parts)).splitlines(), ""]
     if missing:
         lines += [f"Not drawn yet: {listing(f'`{name}`' for name in missing)}.", ""]
-    for name in (name for name in studies() if name in known):
-        lines += _section(known[name])
-    return "\n".join(lines).rstrip() + "\n"
+    shown = [known[name] for name in studies() if name in known]
+    lines += ["| study | question |", "|---|---|"]
+    for part in shown:
+        asked = _question(part.study)
+        lines += [f"| `{part.study.name}` | [{asked}](#{_anchor(asked)}) |"]
+    lines += [""]
+    for part in shown:
+        lines += _section(part)
+    return "\n".join([*lines, *_END.splitlines()]) + "\n"
+
+
+def _question(study: Study) -> str:
+    return study.page.question or built_in_page(study.name).question or study.name
+
+
+def _anchor(heading: str) -> str:
+    """Return the anchor that a heading has in Markdown."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _section(part: Part) -> list[str]:
-    name, asked = (
-        part.study.name,
-        part.study.page.question or built_in_page(part.study.name).question,
+    """Return the lines of a study: first the figures that answer its question, then the others."""
+    study = part.study
+    made = [word for word in shlex.split(study.command)[1:] if word.startswith(_OF_ROUNDING)]
+    answering = study.page.answer or built_in_page(study.name).answer or ()
+    first = [one for one in part.thumbnails if one.name in answering]
+    lines = [f"## {_question(study)}", ""]
+    lines += _block(
+        f"rnn-exp {' '.join([f'study={study.name}', *made])}  # {plural(part.runs, 'run')}"
     )
-    words = shlex.split(part.study.command)[1:]
-    study = [f"study={name}", *(word for word in words if word.startswith(_OF_ROUNDING))]
-    made = f"`rnn-exp {' '.join(study)}` ({plural(part.runs, 'run')})"
-    lines = [f"## {name}", "", f"{asked} {made}", ""]
+    for one in first:
+        lines += _figure(study.name, one, "**", [])
     for one in part.thumbnails:
-        command = f"rnn-exp-figure {one.name} outputs/{name} -o {one.name}.png"
-        lines += [f"### `{one.name}`: {one.question}", ""]
-        if one.refusal:
-            lines += [f"Not drawn for this study: {one.refusal}", ""]
-            continue
-        picture = f"{THUMBNAILS}/{name}-{one.name}.png"
-        lines += [f"![{one.name} of the study {name}]({picture})", "", one.answer, ""]
-        lines += ["```sh not-run", command, "```", ""]
+        if one not in first:
+            command = f"rnn-exp-figure {one.name} outputs/{study.name} -o {one.name}.png"
+            lines += [f"### {one.question}", "", *_figure(study.name, one, "", _block(command))]
     return lines
+
+
+def _figure(study: str, one: Thumbnail, mark: str, command: list[str]) -> list[str]:
+    """Return the lines of a figure, with its sentence between two marks."""
+    if one.refusal:
+        return [f"Not drawn for this study: {one.refusal}", ""]
+    picture = f"{THUMBNAILS}/{study}-{one.name}.png"
+    alt = f"{one.name} of the study {study}"
+    return [f"![{alt}]({picture})", "", f"{mark}{one.answer}{mark}", "", *command]
+
+
+def _block(command: str) -> list[str]:
+    """Return a command that takes too long for the build of the documentation."""
+    return ["```sh not-run", command, "```", ""]
 
 
 def studies() -> list[str]:

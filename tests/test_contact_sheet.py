@@ -73,14 +73,14 @@ def test_a_page_has_each_figure_with_its_question_and_command_and_names_what_is_
 ):
     thumbnail = sheet._thumbnail("decay", rnn_exp.load(folder))
     refused = sheet.Thumbnail("rates", "Where?", refusal="No run has a rate.")
-    study = Study("harm", StudyPage("What harms?", ("decay", "rates")))
+    study = Study("harm", StudyPage("What harms?", ("decay", "rates"), ("decay",)))
     sheet.write([sheet.Part(study, 2, [thumbnail, refused])], tmp_path)
 
     written = (tmp_path / "gallery.md").read_text("utf-8")
-    assert "What harms? `rnn-exp study=harm` (2 runs)" in written
-    assert f"### `decay`: {figures.figure('decay').QUESTION}" in written
-    assert "rnn-exp-figure decay outputs/harm -o decay.png" in written
-    assert "Not drawn for this study: No run has a rate." in written
+    assert "| `harm` | [What harms?](#what-harms) |" in written
+    assert "## What harms?\n\n```sh not-run\nrnn-exp study=harm  # 2 runs\n```\n" in written
+    assert f"\n**{thumbnail.answer}**\n" in written  # the study says that this figure answers
+    assert "### Where?\n\nNot drawn for this study" in written
     [missing] = [line for line in written.splitlines() if line.startswith("Not drawn yet: ")]
     assert "`decay`" in missing
     assert "`harm`" not in missing
@@ -94,9 +94,12 @@ def test_the_page_in_the_docs_has_every_figure_of_every_study_that_it_does_not_c
     for name in sheet.studies():
         if any(f"`{name}`" in line for line in missing):
             continue
-        for figure in figures.of_page(built_in_page(name).figures):
-            assert f"rnn-exp-figure {figure} outputs/{name} " in written
+        page = built_in_page(name)
+        assert f"## {page.question}" in written
+        assert f"rnn-exp study={name} " in written
+        for figure in figures.of_page(page.figures):
             assert f"{name}-{figure}.png" in pictures
-            assert figures.figure(figure).QUESTION in written
+            if figure not in (page.answer or ()):
+                assert f"rnn-exp-figure {figure} outputs/{name} " in written
     assert all(f"figures/{picture}" in written for picture in pictures)
     assert sum(path.stat().st_size for path in (DOCS / "figures").iterdir()) < 1_500_000

@@ -170,7 +170,7 @@ def _ended(runs: pd.DataFrame) -> str:
     if not words or set(words) == {"finished"}:
         return ""  # all is as one expects
     if len(words) == 1:
-        return _ONE_ENDED.get(words[0], f"How the run stands: {words[0]}.")
+        return _ONE_ENDED.get(words[0], f"Status of the run: {words[0]}.")
     return f"How the runs ended: {counts(words, RUN_STATUSES)}."
 
 

@@ -40,7 +40,7 @@ RUN_KEYS: Final = (
     Key("format", "number", "version of this format"),
     Key("run", "text", "the run's name; in the table the path of its folder", "run", needed=True),
     Key("digest", "text", "16 hex digits of what decides the results", "digest", needed=True),
-    Key("status", "text", "how the run stands", "status", needed=True),
+    Key("status", "text", "what became of the run", "status", needed=True),
     Key(
         "clipped_at_start",
         "truth",

@@ -7,8 +7,9 @@ Length map (Sompolinsky, Crisanti & Sommers 1988; Poole et al. 2016, eq. 3, for 
 
 Going back one time step multiplies ‖∂L/∂h_t‖ by √χ. Valid for wide networks with independent
 random weights in their stationary state, for lags well below n. At the *critical* gain χ = 1: there
-‖∂L/∂h_t‖ neither shrinks nor grows on average. The singular-value bound γ σ_max(W) → 2 γ g promises
-vanishing up to the *bound* gain 1/(2γ) alone. What lies between vanishes with no promise.
+‖∂L/∂h_t‖ neither shrinks nor grows on average. The singular-value bound γ σ_max(W) → 2 γ g
+guarantees vanishing up to the *bound* gain 1/(2γ) alone. What lies between vanishes, and no bound
+says so.
 """
 
 import functools
@@ -214,7 +215,7 @@ def no_gain(activation: str, drive: float) -> str:
 
 
 def bound_gain(activation: str) -> float:
-    """Return 1/(2γ): below it the largest singular value promises vanishing (n → ∞).
+    """Return 1/(2γ): below it the largest singular value guarantees vanishing (n → ∞).
 
     σ_max(W) → 2g for W_ij ~ N(0, g²/n) (Geman 1980), and γ σ_max(W) < 1 is sufficient for
     vanishing whatever the input (Pascanu, Mikolov & Bengio 2013, §2.1).

@@ -126,7 +126,7 @@ def test_no_region_goes_on_where_nothing_was_measured():
     of_one = table["activation"] == "tanh"
     one = figures.Plotted(table.assign(measured=table["measured"].where(of_one)))
 
-    # relu: the bound promises vanishing up to 0.5, and the last gain that is measured is 0.25.
+    # relu: the bound guarantees vanishing up to 0.5, and the last gain that is measured is 0.25.
     assert regions(thresholds.draw(some).axes[1])[1:] == [0.5, 0.5, 0.5]
     assert regions(thresholds.draw(one).axes[1])[1:] == [0.5, 0.5, 0.5]
 
@@ -150,14 +150,15 @@ def test_the_caption_gives_thresholds_and_the_largest_gaps():
 
     # The median seed is e^0.01 above the prediction, everywhere.
     assert (
-        "With relu the bound promises vanishing below g = 0.5; theory first rises above 1 at 1.41; "
+        "With relu the bound guarantees vanishing below g = 0.5; theory first rises above 1 "
+        "at 1.41; "
         "the mean measured rate first rises above 1 at 1.4 (its 95 % interval holds 1 from "
         "1.37 to 1.44)."
     ) in caption
     # ln of half the interval is 4.303 · 0.01 / sqrt 3: 2.5 % of the gain of relu, twice of tanh
     assert caption.startswith(
         "The gradient explodes from g = 1.21 (tanh) and 1.4 (relu) on (95 %: within 5.1 %); the "
-        "bound promises vanishing only up to 36 to 41 % of that gain."
+        "bound guarantees vanishing only up to 36 to 41 % of that gain."
     )
     assert "differ by at most 0.195 (tanh, g = " in caption  # 45 lags of .01 nats
     assert "Mean rates above the bound: 0. The bound holds where only the last step has" in caption

@@ -18,7 +18,9 @@ from rnn_exp.figures.parts.style import THEORY, in_style
 from rnn_exp.theory import fixed_points
 from rnn_exp.words import magnitude, number, plural, sentences
 
-QUESTION: Final = "Where is the wall in the error of one unit, and what stands behind it?"
+QUESTION: Final = (
+    "Where does the error of one unit rise like a wall, and how large is the gradient there?"
+)
 
 _PLACE: Final = {"init.weight": "weight", "init.bias": "bias", "network.initial_state": "start"}
 _GRADIENT: Final = r"gradient $|\partial E/\partial w|$"

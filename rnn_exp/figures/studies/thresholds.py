@@ -35,8 +35,8 @@ _THEORY: Final = ["predicted", "asymptotic", "bound"]
 _MOST: Final = 3  # panels in a row
 # Light enough for black lines on them; in grey, too, the middle one is the lightest.
 _REGIONS: Final = (
-    (BLUE, 0.2, "vanishes, as the bound promises"),
-    ("0.5", 0.06, "vanishes (measured), no promise"),
+    (BLUE, 0.2, "vanishes, as the bound guarantees"),
+    ("0.5", 0.06, "vanishes (measured), not guaranteed"),
     (VERMILLION, 0.2, "explodes (measured)"),
 )
 _EDGES: Final = {"measured": "measured", "predicted": "theory"}
@@ -261,7 +261,7 @@ def _answer(parts: dict[str, pd.DataFrame]) -> str:
     parts_of = [100 * at["bound"] / at["measured"] for at in found.values()]
     promised = [f"{part:.2g}" for part in sorted(parts_of) if math.isfinite(part)]
     span = " to ".join(dict.fromkeys([*promised[:1], *promised[-1:]]))
-    bound = f"; the bound promises vanishing only up to {span} % of that gain" if span else ""
+    bound = f"; the bound guarantees vanishing only up to {span} % of that gain" if span else ""
     return f"The gradient explodes from g = {explodes} on{within}{bound}.".replace(" ()", "")
 
 
@@ -270,7 +270,7 @@ def _thresholds(name: str, part: pd.DataFrame) -> str:
     promise, edge, seen = (number(at[key]) for key in ("bound", "predicted", "measured"))
     said = []
     if math.isfinite(at["bound"]):
-        said.append(f"the bound promises vanishing below g = {promise}")
+        said.append(f"the bound guarantees vanishing below g = {promise}")
     elif part["bound"].notna().any():
         said.append(f"the bound stays {_side(part['bound'])} 1")
     else:
