@@ -18,6 +18,8 @@ BLOCK = re.compile(r"^```from-program\n(\w+)\n```$", re.MULTILINE)
 MODULES = ("tasks", "inits", "theory", "figures")
 KINDS = {"whole": "whole number", "real": "number", "truth": "true or false", "status": "status"}
 
+_SECTIONS = r"\n\n(?:Args|Attributes|Returns|Raises|Example):\n"
+
 
 def plain(text: str) -> str:
     """Return a text in which Markdown finds no marks, nor a formula."""
@@ -59,7 +61,7 @@ def settings() -> Iterator[str]:
 
 def _prose(thing: Any) -> str:  # noqa: ANN401 - anything with a docstring
     """Return what a docstring says before its sections (Args and so on), in its own markup."""
-    text = re.split(r"\n\n(?:Args|Attributes|Returns|Raises|Example):\n", inspect.getdoc(thing))[0]
+    text = re.split(_SECTIONS, inspect.getdoc(thing) or "")[0]
     return f"```{{eval-rst}}\n{text}\n```\n"
 
 
