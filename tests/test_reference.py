@@ -92,3 +92,10 @@ def test_marks_in_docstrings_are_meant_as_they_are_typed(line, shown):
     from_program.without_marks(None, "", "", None, None, lines)
 
     assert lines == ["A block::", "", "    a | b", "", shown]
+
+
+@pytest.mark.parametrize("name", rnn_exp.theory.__all__)
+def test_every_formula_in_theory_has_its_place_on_the_page(name):
+    page = REFERENCE.parent / "background" / "theory.md"
+
+    assert f"`theory.{name}`" in page.read_text("utf-8")
