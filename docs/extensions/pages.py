@@ -51,8 +51,16 @@ def typed(line, commands):
     bash = ["bash", "-e", "-o", "pipefail", "-c", commands]
     done = subprocess.run(bash, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     print(done.stdout, end="")
-    done.check_returncode()"""
+    done.check_returncode()
+
+
+@register_cell_magic
+def writefile(line, text):
+    os.makedirs(os.path.dirname(line) or ".", exist_ok=True)
+    with open(line, "w", encoding="utf-8") as file:
+        file.write(text)"""
 SHELL, FILE = "%%typed\n", "%%writefile "
+LANGUAGES = {".py": "python", ".toml": "toml", ".yaml": "yaml"}
 
 
 def cell(text: str, *options: str) -> str:
@@ -116,7 +124,7 @@ def as_typed(app: "Sphinx", doctree: nodes.document) -> None:
         elif text.startswith(FILE):
             line, _, shown = text.partition("\n")
             name = line.removeprefix(FILE)
-            language = {".py": "python", ".toml": "toml", ".yaml": "yaml"}[Path(name).suffix]
+            language = LANGUAGES.get(Path(name).suffix, "text")
             above = nodes.paragraph("", "", nodes.literal(name, name), nodes.Text(":"))
             block.replace_self([above, nodes.literal_block(shown, shown, language=language)])
 
