@@ -68,7 +68,7 @@ def record_gradients(
         stop_on_nonfinite: record every update; stop with a `NonFiniteError` that says where.
         path: of a folder to which rows go as they come; None: they stay in memory.
         live: show the latest recorded update (`GradientRecording.line`) on stderr, now and then.
-        tracker: such as `TensorBoard`; gets the curves of recorded updates (how-to/trackers.md).
+        tracker: gets the curves of every recorded update (docs/how-to/trackers.md).
 
     Returns:
         A recording, to be used in a ``with`` statement.

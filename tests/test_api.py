@@ -284,19 +284,21 @@ def test_what_cannot_be_settled_is_a_warning(monkeypatch):
         rnn_exp.train([small()])
 
 
-def test_the_lines_of_the_readme_from_python_run(capsys, tmp_path, monkeypatch):
+def test_the_lines_of_the_page_about_python_run(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    [section] = re.findall(r"\n## From Python\n(.*?)\n## ", text, flags=re.DOTALL)
-    shorter = {"seed=range(3)": "seed=range(3), updates=2, hidden_size=16"}
-    names: dict[str, object] = {"__name__": "readme"}
+    page = Path(__file__).parents[1] / "docs" / "how-to" / "python.md"
+    names: dict[str, object] = {"__name__": "page"}
 
-    for block in re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL):
-        for typed, instead in shorter.items():
-            block = block.replace(typed, instead)
-        exec(compile(block, "README.md", "exec"), names)
+    for file, block in re.findall(
+        r"(?:^`([\w.]+)`:\n\n)?^```python\n(.*?)^```$",
+        page.read_text("utf-8"),
+        re.DOTALL | re.MULTILINE,
+    ):
+        if not file:  # a file is run by the command below it
+            exec(compile(block, page.name, "exec"), names)
 
     assert len(names["results"]) == 36
+    assert len(names["long"]) == 18
     assert names["figure"].get_figwidth() == 3.4
     assert "MeanField(" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {"outputs", "decay.pdf"}

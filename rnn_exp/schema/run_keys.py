@@ -187,4 +187,4 @@ def column_lines() -> Iterator[str]:
     yield f"{RUN_JSON} (what is a column of the table of runs is called so there)"
     for key in RUN_KEYS:
         called = f" (column {key.column})" if key.column not in ("", key.path) else ""
-        yield f"  {key.path:28}{key.type:8}{key.meaning}{called}"
+        yield f"  {key.path:30}{key.type:8}{key.meaning}{called}"

@@ -342,8 +342,9 @@ def test_a_union_of_grids_on_the_command_line(words):
     assert len(planned(*words, union).runs) == 3
 
 
-def test_the_study_in_the_readme_is_what_the_readme_says():
-    [text] = re.findall(r"```yaml\n(.*?)```", (CONF.parent / "README.md").read_text(), re.S)
+def test_the_study_in_the_page_about_studies_is_what_the_page_says():
+    page = CONF.parent / "docs" / "how-to" / "study.md"
+    [text] = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.S)
     study(text)
 
     found = planned("study=mine")
