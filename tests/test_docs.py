@@ -24,7 +24,7 @@ TRACKERS = DOCS / "how-to" / "trackers.md"
 BLOCK = re.compile(r"^```(\w+)(?: [\w-]+)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(r"^(?:```(?P<kind>.+)|#+ .*|```)$", re.MULTILINE)
 SHOWN, EXECUTED = {"text", "toml", "yaml", "json", "pycon"}, {"sh", "python", "python hidden"}
-KINDS = {*SHOWN, *EXECUTED, "sh not-run", "python not-run"}
+KINDS = {*SHOWN, *EXECUTED, "sh not-run", "python not-run", "from-program"}
 
 
 SECTIONS = re.split(r"^## (.+)\n", TRACKERS.read_text("utf-8"), flags=re.MULTILINE)
