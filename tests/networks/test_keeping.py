@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnn_exp.networks.kernel import compiling
+from rnn_exp.networks.kernel import compiling, tiles
 
 
 def doubled(values):
@@ -46,3 +46,10 @@ def test_a_folder_that_takes_no_file_stops_nothing(tmp_path, monkeypatch):
     place.touch()
     assert kept_in(place, monkeypatch)(np.ones(1)) == 2
     assert not files(Path(__file__).parent, "nbi")
+
+
+def test_functions_that_are_made_in_one_place_have_names_of_their_own():
+    """Machine code of several processes comes together: a name must mean one function."""
+    shapes = [(6, 1), (4, 4), (2, 4), (1, 4), (2, 1), (1, 1)]
+    for make in (tiles._band, tiles.product_of):
+        assert len({make(*shape).py_func.__qualname__ for shape in shapes}) == len(shapes)

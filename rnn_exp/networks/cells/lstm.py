@@ -248,8 +248,7 @@ def ordered(
     blocks: Float[Tensor, "run gates_hidden *any"], order: tuple[int, ...]
 ) -> Float[Tensor, "run gates_hidden *any"]:
     """Put the gates' blocks of rows into another order."""
-    parts = blocks.chunk(len(order), dim=1)
-    return torch.cat([parts[gate] for gate in order], dim=1)
+    return torch.cat([blocks.chunk(len(order), dim=1)[gate] for gate in order], dim=1)
 
 
 def inside(

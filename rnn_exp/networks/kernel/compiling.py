@@ -11,7 +11,22 @@ from numba.core.caching import FunctionCache, NullCache
 
 from rnn_exp.networks.kernel.keeping import folder
 
-__all__ = ["compiled", "kept"]
+__all__ = ["compiled", "kept", "named"]
+
+
+def named(function: Any, *of: object) -> Any:  # noqa: ANN401 - any function
+    """Return a function under a name that tells it from others that are defined in the same place.
+
+    In machine code a function has the name it has in Python, the types of its arguments and a
+    number, counted in the process that compiles it. What is kept comes from several processes:
+    there two functions of one name can have one number, and one would be called for the other.
+
+    Args:
+        function: in Python; changed.
+        of: what it was made for.
+    """
+    function.__qualname__ = "_".join([function.__name__, *map(str, of)])
+    return function
 
 
 def compiled(function: Any) -> Any:  # noqa: ANN401 - what numba makes of a function

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from rnn_exp.arithmetic import processor
-from rnn_exp.networks.cells.values import LayerWeights
+from rnn_exp.networks.cells.base import LayerWeights, Measures
 from rnn_exp.networks.network import Network
 from rnn_exp.schema import KERNEL, KERNEL_CELLS
 
@@ -63,10 +63,13 @@ def compile_for(networks: Iterable[Network], tell: Callable[[str], object]) -> N
 
 
 def _compile(network: Network) -> None:
-    """Compile both passes of a network's cell, by going through one step of one unit."""
+    """Compile the passes of a network's cell, and what records them, by one step of one unit."""
     one, cell = torch.ones(1, 1, 1, 1, dtype=network.torch_dtype), network.make_cell()
     weights = LayerWeights(*(one.new_ones(1, *size) for size in network.kind.shapes(1, 1).values()))
-    cell.adjoint(one, cell.forward(one, weights, one[0]), one, weights)
+    trace = cell.forward(one, weights, one[0])
+    found = cell.adjoint(one, trace, one, weights)
+    if isinstance(cell, Measures):
+        cell.measured(trace, found)
 
 
 def _mark(what: str) -> Path | None:

@@ -9,7 +9,7 @@ from numba import config
 from numba.core import types
 from numba.extending import intrinsic
 
-from rnn_exp.networks.kernel.compiling import compiled
+from rnn_exp.networks.kernel.compiling import compiled, named
 from rnn_exp.networks.kernel.vectors import (
     BYTES,
     called,
@@ -124,11 +124,9 @@ def _band(rows, columns):
     """Return the function that computes so many rows of tiles of up to so many vectors."""
     two = min(2, columns)
 
-    @compiled
     def of_one(left, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
         _tile(rows, 1, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
 
-    @compiled
     def of_several(left, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
         if left >= columns:
             _tile(rows, columns, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
@@ -137,7 +135,7 @@ def _band(rows, columns):
         else:
             _tile(rows, 1, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
 
-    return of_one if columns == 1 else of_several
+    return compiled(named(of_one if columns == 1 else of_several, rows, columns))
 
 
 def product_of(rows, columns):
@@ -145,7 +143,6 @@ def product_of(rows, columns):
     two = min(2, columns)
     many, pair, single = _band(rows, columns), _band(2, columns), _band(1, columns)
 
-    @compiled
     def product(C, P, A, B, shape):
         """Compute C = P + A B.
 
@@ -175,7 +172,7 @@ def product_of(rows, columns):
                     i += 1
             j += lanes * (columns if left >= columns else two if left >= two else 1)
 
-    return product
+    return compiled(named(product, rows, columns))
 
 
 # As many sums as there are registers for.
