@@ -28,6 +28,7 @@ __all__ = [
     "largest_singular_value",
     "log10_norm",
     "log10_norm_of_product",
+    "log10_of_norms",
     "norm",
     "norm_of_parameter",
     "norm_statuses",
@@ -88,6 +89,26 @@ def quick_log10_norm(values: Float[Tensor, "*kept rows columns"]) -> Float[Tenso
     if bool(moderate.all()):
         return found.log10()
     return torch.where(moderate, found.log10(), log10_norm(values))
+
+
+def log10_of_norms(
+    norms: Float[Tensor, "*kept"], dtype: torch.dtype
+) -> Float[Tensor, "*kept"] | None:
+    """Return log10 of roots of sums of squares; None: one did not fit, and it is no norm.
+
+    Args:
+        norms: √(Σ v²), in float64; 0 where all v are.
+        dtype: of the numbers v; squares of float32 all fit float64.
+
+    Example:
+        >>> log10_of_norms(torch.tensor([100.0], dtype=torch.float64), torch.float64).item()
+        2.0
+    """
+    if dtype == torch.float64:
+        fits = (norms == 0) | ((norms > 1 / _MODERATE) & (norms < _MODERATE))
+        if not bool(fits.all()):
+            return None
+    return norms.log10()
 
 
 def log10_norm_of_product(
@@ -252,5 +273,5 @@ def norm_statuses(
         ("inf", seen == math.inf),
         ("nan", seen.isnan()),
     ):
-        status[where] = GRADIENT_STATUSES.index(word)
+        status.masked_fill_(where, GRADIENT_STATUSES.index(word))
     return status

@@ -119,6 +119,7 @@ class RunBatch:
         self._trained, self._memory = Parameters(flat, self._stored.shapes), memory
         self._views = self._trained.views()
         self.weights = self._parametrization.network(self._views)
+        self._first = self._first_weight[self._stored_rows]
 
     @property
     def top_weight(self) -> Float[Tensor, "run ..."]:
@@ -250,7 +251,7 @@ class RunBatch:
 
     def weight_change(self) -> Float[Tensor, " run"]:
         """Return ‖W_hh − W_0‖ / ‖W_0‖ of the top layer, W_0 as it was at first; NaN: W_0 is 0."""
-        first = self._first_weight[self._stored_rows]
+        first = self._first
         return norm_of_parameter(self.top_weight - first) / norm_of_parameter(first)
 
     def remove(self, ended: Container[Run], gradients: BatchGradients) -> BatchGradients:
@@ -275,8 +276,8 @@ class RunBatch:
         Args:
             gradients: of the runs that are left; ``flat`` is changed.
         """
-        flat, memory = self._trained.flat, self._memory
-        self._steps.make(flat, gradients.flat, gradients.norm, memory, self.made)
+        given = self._trained.flat, gradients.flat, gradients.norm, self._memory
+        self._steps.make(*given, self.made)
         self.weights = self._parametrization.network(self._views)
 
     def end(self) -> None:

@@ -21,18 +21,16 @@ without a floor (`networks.rescaled`).
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells import Cell, LayerWeights, OwnContributions, Totals, Trace
+from rnn_exp.networks.cells import Cell, Measured, OwnContributions, Totals, Trace
 from rnn_exp.networks.ends import ByLag
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.norms import (
     MOST_NUMBERS,
     log10_norm,
-    log10_norm_of_product,
     norm,
     quick_log10_norm,
 )
@@ -41,6 +39,7 @@ from rnn_exp.networks.rescaled import LayerGradients
 from rnn_exp.networks.scaled import LOG10_OF_2
 from rnn_exp.networks.truncation import SummedTotals
 from rnn_exp.shapes import Float
+from rnn_exp.training.measured import Recurrent, as_rows, log10_contributions, measured
 
 __all__ = [
     "log10_contributions",
@@ -48,13 +47,6 @@ __all__ = [
     "rescaled_late",
     "rescaled_profile",
 ]
-
-
-class _Recurrent(NamedTuple):
-    """The weights of a layer, and the name of those through which h_{t-1} comes in."""
-
-    weights: LayerWeights
-    name: str
 
 
 def profile(
@@ -85,7 +77,7 @@ def profile(
         (
             piece.start,
             [
-                _layer_profile(trace, direct, totals, cell, _Recurrent(own, name), lags)
+                _layer_profile(trace, direct, totals, cell, Recurrent(own, name), lags)
                 for trace, direct, totals, own in zip(*piece[1:], weights, strict=True)
             ],
         )
@@ -105,11 +97,14 @@ def joined(
     """
     ordered = [layers for _, layers in sorted(pieces, key=lambda piece: piece[0])]
     return {
-        name: torch.stack(
-            [torch.cat([row[name] for row in own]) for own in zip(*ordered, strict=True)]
-        )
+        name: torch.stack([_one([row[name] for row in own]) for own in zip(*ordered, strict=True)])
         for name in ordered[0][0]
     }
+
+
+def _one(parts: Sequence[Tensor]) -> Tensor:
+    """Return pieces of time as one."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def _layer_late(totals: Totals) -> dict[str, Float[Tensor, "time run"]]:
@@ -124,36 +119,32 @@ def _layer_profile(
     direct: Tensor,
     totals: Totals,
     cell: Cell,
-    recurrent: _Recurrent,
+    recurrent: Recurrent,
     lags: ByLag | None,
 ) -> dict[str, Float[Tensor, "time run"]]:
     if lags is not None:
         trace, direct = lags.trace(trace), lags.gradient(direct)
         memory = None if totals.memory is None else lags.gradient(totals.memory)
         totals = SummedTotals(lags.gradient(totals.total), memory)
-    more = _for_fewer(lags)
+    by_batch, more = 0.5 * math.log10(direct.shape[-2]), _for_fewer(lags)
+    found = measured(trace, totals, cell, recurrent, alike=lags is None)
     row = {
-        "log10_total": _log10_per_sequence(totals.total) + more,
+        "log10_total": found.total + by_batch + more,
         "log10_direct": _from_the_end(_log10_per_sequence(direct), len(trace.states)) + more,
-        "log10_contribution": (
-            _log10_own_contributions(trace, totals, cell, recurrent)
-            if isinstance(cell, OwnContributions)
-            else log10_contributions(trace, cell.deltas(trace, totals))
-        ),
-        **_of_states(trace, cell, lags),
+        "log10_contribution": found.contribution,
+        **_of_states(trace, found, cell, lags),
     }
-    if totals.memory is not None:
-        row["log10_memory"] = _log10_per_sequence(totals.memory) + more
+    if found.memory is not None:
+        row["log10_memory"] = found.memory + by_batch + more
     return row
 
 
 def _of_states(
-    trace: Trace, cell: Cell, lags: ByLag | None
+    trace: Trace, found: Measured, cell: Cell, lags: ByLag | None
 ) -> dict[str, Float[Tensor, "time run"]]:
     T, R, B, H = trace.states.shape
     if lags is None:
-        rms = norm(trace.states) / math.sqrt(B * H)
-        return {"saturation": cell.saturation(trace).double(), "state_rms": rms}
+        return {"saturation": found.saturation, "state_rms": found.states / math.sqrt(B * H)}
     there = lags.there
     # Each sequence as a run of its own: what has no step at a lag has no part in the mean.
     alone = (part.reshape(T, R * B, 1, *part.shape[3:]) for part in (*trace[:2], *trace.kept))
@@ -235,7 +226,7 @@ def _rescaled_layer(
         stop = min(start + steps, until)
         own, part = layer.totals(start, stop), layer.trace.between(start, stop).double()
         if isinstance(cell, OwnContributions):
-            added = _as_rows(cell.contributions(part, own, layer.weights, name))
+            added = as_rows(cell.contributions(part, own, layer.weights, name))
             of_added = quick_log10_norm(added)
         else:
             of_added = log10_contributions(part, cell.deltas(part, own))
@@ -267,31 +258,3 @@ def _log10_per_sequence(gradient: Tensor) -> Tensor:
 def _from_the_end(norms: Tensor, T: int) -> Tensor:
     """Put −∞, the log of nothing, in front of the norms of the last steps."""
     return torch.nn.functional.pad(norms, (0, 0, T - len(norms), 0), value=-math.inf)
-
-
-def _as_rows(weights: Float[Tensor, "time run ..."]) -> Float[Tensor, "time run one k"]:
-    """Return any parameter's gradient as a matrix of one row."""
-    return weights.flatten(2).unsqueeze(2)
-
-
-def _log10_own_contributions(
-    trace: Trace, totals: Totals, cell: OwnContributions, recurrent: _Recurrent
-) -> Float[Tensor, "time run"]:
-    """Return log10 ‖C_t‖ of every time step, in a cell that gives the C_t itself."""
-    T, R = trace.states.shape[:2]
-    steps = max(1, MOST_NUMBERS // (R * recurrent.weights.named()[recurrent.name][0].numel()))
-    found = trace.states.new_empty(T, R, dtype=torch.float64)
-    for start in range(0, T, steps):
-        own = slice(start, start + steps)
-        memory = None if totals.memory is None else totals.memory[own]
-        part = SummedTotals(totals.total[own], memory)
-        added = cell.contributions(trace.between(start, start + steps), part, *recurrent)
-        found[own] = log10_norm(_as_rows(added))
-    return found
-
-
-def log10_contributions(
-    trace: Trace, deltas: Float[Tensor, "time run batch gates_hidden"]
-) -> Float[Tensor, "time run"]:
-    """Return log10 ‖C_t‖ (Frobenius) of every time step."""
-    return log10_norm_of_product(deltas, trace.previous_states)

@@ -59,10 +59,10 @@ def with_statuses(
     beyond = _beyond_the_cut(batch, data, time) & there
     floors = _floors(batch.network, batch.training.batch_size)
     small = {name: values < floors[name] for name, values in norms.items()}
+    odd = {name: small[name] | ~(values < math.inf) for name, values in norms.items()}
+    plain = _plain(odd)
     lost = {
-        name: (small[name] | ~(values < math.inf))
-        & there
-        & ~_zero_by_construction(name, batch, time, beyond)
+        name: odd[name] & there & ~_zero_by_construction(name, batch, time, beyond)
         for name, values in norms.items()
     }
     true = norms | _second_pass(norms, lost, batch, data, gradients.network, lags)
@@ -74,10 +74,21 @@ def with_statuses(
             top = torch.arange(len(values), device=device) == len(values) - 1
             cut = beyond & ~top.view(-1, 1, 1)
         spoilt = passed[_LATE if late else _TOTAL]
+        if name in plain:
+            result[_STATUS_OF[name]] = torch.full_like(values, _OK, dtype=torch.int8)
+            continue
         status = norm_statuses(values, true[name], small[name], spoilt, cut)
         result[name] = torch.where(status == _OK, values, true[name])
         result[_STATUS_OF[name]] = status
     return result
+
+
+def _plain(odd: Mapping[str, Tensor]) -> set[str]:
+    """Return of which columns every norm is ok: none is odd, nor any that it has come through."""
+    none = {name for name, where in odd.items() if not bool(where.any())}
+    totals = {_TOTAL, _MEMORY} & odd.keys()
+    lates = set(_LATE_PASS) & odd.keys()
+    return {name for name in none if (lates if name in _LATE_PASS else totals) <= none}
 
 
 def _second_pass(

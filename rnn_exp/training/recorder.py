@@ -184,7 +184,10 @@ def of_step(
     moved = torch.full((len(runs),), math.nan, dtype=torch.float64, device=after.device)
     ratio = moved.clone()
     places = [runs.index(run) for run in left]
-    if places:
+    if places == list(range(len(runs))):
+        moved, of_before = norm((after - before).unsqueeze(1)), norm(before.unsqueeze(1))
+        ratio = moved / of_before
+    elif places:
         moved[places] = norm((after - before).unsqueeze(1))
         ratio[places] = moved[places] / norm(before.unsqueeze(1))
     return {"update_norm": moved, "update_ratio": ratio}

@@ -241,7 +241,7 @@ def test_norms_that_are_measured_a_piece_of_time_at_a_time_are_the_same(twins, n
         return {key: value for key, value in outcome.gradients.items() if key.startswith("log10")}
 
     whole = norms()
-    for module in ("networks.norms", "training.columns"):
+    for module in ("networks.norms", "training.columns", "training.measured"):
         monkeypatch.setattr(f"rnn_exp.{module}.MOST_NUMBERS", 64)
 
     for column, values in norms().items():

@@ -6,6 +6,7 @@ a stack of one (hidden, hidden) block a gate, in torch's order.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -19,6 +20,7 @@ from rnn_exp.networks.cells.values import (
     Adjoint,
     Jacobian,
     LayerWeights,
+    Measured,
     StepBack,
     Totals,
     Trace,
@@ -34,6 +36,8 @@ __all__ = [
     "CellKind",
     "Jacobian",
     "LayerWeights",
+    "Measured",
+    "Measures",
     "OwnContributions",
     "StepBack",
     "Totals",
@@ -154,6 +158,19 @@ class OwnContributions(Protocol):
             name: of the parameter.
         """
         ...
+
+
+class Measures(ABC):
+    """A cell that has a quicker way to what is recorded of its passes."""
+
+    @abstractmethod
+    def measured(self, trace: Trace, totals: Totals) -> Measured:
+        """Return what is recorded of a layer's passes.
+
+        Args:
+            trace: what the forward pass has left.
+            totals: the gradients by its states.
+        """
 
 
 Shape = tuple[int, ...]

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from rnn_exp.networks.cells.base import Measures
 from rnn_exp.networks.cells.elman import Elman
 from rnn_exp.networks.cells.gru import GRU, Kept
 from rnn_exp.networks.cells.lstm import LSTM
 from rnn_exp.networks.cells.skip import Skip
-from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Measured, Totals, Trace
 from rnn_exp.shapes import Float
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["KernelElman", "KernelGRU", "KernelLSTM", "KernelSkip", "kernel_cell"]
 
 
-class _ByKernels:
+class _ByKernels(Measures):
     """The passes of a cell as kernels, with the arguments that `Cell` gives them."""
 
     def forward(
@@ -52,6 +53,13 @@ class _ByKernels:
 
         cell: Any = self
         return passes.adjoint(cell, direct, trace, x, weights, with_inputs, later)
+
+    def measured(self, trace: Trace, totals: Totals) -> Measured:
+        """Return what is recorded of a layer's passes."""
+        from rnn_exp.networks.kernel import recording
+
+        cell: Any = self
+        return recording.measured(cell, trace, totals)
 
 
 @dataclasses.dataclass(frozen=True)

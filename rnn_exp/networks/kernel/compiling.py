@@ -11,25 +11,30 @@ from numba.core.caching import FunctionCache, NullCache
 
 from rnn_exp.networks.kernel.keeping import folder
 
-__all__ = ["compiled", "kept"]
+__all__ = ["compiled", "kept", "named"]
+
+
+def named(function: Any, *of: object) -> Any:  # noqa: ANN401 - any function
+    """Return a function under a name that tells it from others that are defined in the same place.
+
+    numba names machine code by the function's name, the types of its arguments, and by how many
+    functions the process had compiled before. Kernels that two processes compiled may be loaded
+    into a third one, where these counts meet: of two functions of one name (tiles of two shapes)
+    the one that is loaded first would be called in the place of the other.
+
+    Args:
+        function: in Python; changed.
+        of: what it was made for.
+    """
+    function.__qualname__ = "_".join([function.__qualname__, *map(str, of)])
+    return function
 
 
 def compiled(function: Any) -> Any:  # noqa: ANN401 - what numba makes of a function
-    """Return a function that is compiled into those that call it.
-
-    numba names machine code by the function's name and by how many functions a process had before
-    it. Two functions that one function makes (tiles of several shapes) share their name, and where
-    kernels that two processes compiled are loaded into a third one, these counts meet: what is
-    loaded first is then called in the place of the other. So a name tells what is closed over, too.
-    """
-    names = [_named(cell.cell_contents) for cell in function.__closure__ or ()]
-    function.__qualname__ = "_".join([function.__qualname__, *names])
-    return njit(function, nogil=True, error_model="numpy", boundscheck=False)
-
-
-def _named(value: Any) -> str:  # noqa: ANN401
-    """Return what tells a value apart that a kernel closes over: a number, or another kernel."""
-    return str(value.py_func.__qualname__ if hasattr(value, "py_func") else value)
+    """Return a function that is compiled into those that call it, named by what it closes over."""
+    inside = [cell.cell_contents for cell in function.__closure__ or ()]
+    names = [one.py_func.__qualname__ if hasattr(one, "py_func") else one for one in inside]
+    return njit(named(function, *names), nogil=True, error_model="numpy", boundscheck=False)
 
 
 def kept(function: Any) -> Any:  # noqa: ANN401

@@ -22,7 +22,7 @@ from rnn_exp.networks.kernel.vectors import (
 )
 from rnn_exp.schema import ACTIVATION_CODES
 
-__all__ = ["activate", "make_deltas", "sigmoid", "tanh"]
+__all__ = ["activate", "make_deltas", "sigmoid", "slope_at", "tanh"]
 
 _TANH, _SIGMOID, _RELU, _LEAKY_RELU, _HARD_TANH, _SOFTSIGN, _ELU = (
     ACTIVATION_CODES[name]
@@ -135,6 +135,27 @@ def activate(code, block, start, count):
 
 
 @compiled
+def slope_at(code, h):
+    """Return φ' from h = φ(u)."""
+    slope = filled(h, 1.0)
+    if code == _TANH:
+        slope = fma(0.0 - h, h, 1.0)
+    elif code == _SIGMOID:
+        slope = h * (1.0 - h)
+    elif code == _RELU:
+        slope = where(h > 0.0, 1.0, filled(h, 0.0))
+    elif code == _LEAKY_RELU:
+        slope = where(h > 0.0, 1.0, filled(h, LEAK))
+    elif code == _HARD_TANH:
+        slope = where(absolute(h) < 1.0, 1.0, filled(h, 0.0))
+    elif code == _SOFTSIGN:
+        slope = (1.0 - absolute(h)) * (1.0 - absolute(h))
+    elif code == _ELU:
+        slope = where(h > 0.0, 1.0, h + 1.0)
+    return slope
+
+
+@compiled
 def make_deltas(code, source, s, G, g, D, d, add, count):
     """Put δ = a φ' g into D, so many numbers, whole vectors.
 
@@ -145,20 +166,5 @@ def make_deltas(code, source, s, G, g, D, d, add, count):
         count: how many numbers.
     """
     for i in range(0, count, BYTES // G.itemsize):
-        h = load(source, s + i)
-        slope = filled(h, 1.0)
-        if code == _TANH:
-            slope = fma(0.0 - h, h, 1.0)
-        elif code == _SIGMOID:
-            slope = h * (1.0 - h)
-        elif code == _RELU:
-            slope = where(h > 0.0, 1.0, filled(h, 0.0))
-        elif code == _LEAKY_RELU:
-            slope = where(h > 0.0, 1.0, filled(h, LEAK))
-        elif code == _HARD_TANH:
-            slope = where(absolute(h) < 1.0, 1.0, filled(h, 0.0))
-        elif code == _SOFTSIGN:
-            slope = (1.0 - absolute(h)) * (1.0 - absolute(h))
-        elif code == _ELU:
-            slope = where(h > 0.0, 1.0, h + 1.0)
+        slope = slope_at(code, load(source, s + i))
         store(D, d + i, slope * load(G, g + i) * add)

@@ -21,7 +21,7 @@ from rnn_exp.networks.kernel.memory import (
 )
 from rnn_exp.shapes import Float
 
-__all__ = ["gru_back", "gru_states", "lstm_back", "lstm_states"]
+__all__ = ["gru_back", "gru_states", "lstm_back", "lstm_states", "whole_gates"]
 
 _N_FIRST, _TORCHS = (2, 0, 1), (1, 2, 0)
 """The order of a GRU's gates that read the inputs: in the kernel n, r, z; in torch r, z, n."""
@@ -67,7 +67,7 @@ def lstm_back(
     of_b = direct.new_empty(R, 4, row)
     steps = [
         rows_of(one, whole_vectors=True)
-        for one in (trace.previous_states, kept.c_before, _whole(kept.gates, row), kept.tanh_c)
+        for one in (trace.previous_states, kept.c_before, whole_gates(kept.gates, row), kept.tanh_c)
     ]
     lstm_adjoint(
         tuple(rows_of(x)),
@@ -124,7 +124,7 @@ def gru_back(
     of_W, of_V = direct.new_empty(R, 3 * H, row), direct.new_empty(R, inputs, 3, row)
     of_b = direct.new_empty(R, 4, row)
     before = rows_of(trace.previous_states, whole_vectors=True)
-    gates = rows_of(_whole(trace.kept[0], row), whole_vectors=True)
+    gates = rows_of(whole_gates(trace.kept[0], row), whole_vectors=True)
     gru_adjoint(
         tuple(rows_of(x)),
         (before.flat, before.run),
@@ -153,7 +153,7 @@ def _transposed_gates(
     return made
 
 
-def _whole(gates: Float[Tensor, "time run batch 4 hidden"], row: int) -> Tensor:
+def whole_gates(gates: Float[Tensor, "time run batch 4 hidden"], row: int) -> Tensor:
     """Return gates as rows with what fills them up; a view, if they lie in a kernel's memory."""
     T, R, B, _, H = gates.shape
     if gates.stride()[-2:] == (row, 1):

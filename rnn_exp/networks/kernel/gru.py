@@ -9,7 +9,7 @@ from rnn_exp.networks.kernel.functions import sigmoid, tanh
 from rnn_exp.networks.kernel.tiles import add_rows, add_to, move, product
 from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
 
-__all__ = ["gru_adjoint", "gru_forward"]
+__all__ = ["gru_adjoint", "gru_deltas", "gru_forward"]
 
 
 @kept
@@ -130,10 +130,17 @@ def _make_deltas(G, g, carried, at, D, d, U, u, S, s, B, row):
             dh = load(G, g + k) + load(carried, at + k)
             store(G, g + k, dh)
             store(carried, at + k, z * dh)
-            slope = fma(0.0 - n, n, 1.0)
-            dn = dh * fma(0.0 - z, slope, slope)
-            dm = r * dn
+            dn, dr, dz, dm = gru_deltas(dh, n, r, z, m, load(S, s + k))
             store(D, p, dn)
-            store(D, p + row, dm * m * (1.0 - r))
-            store(D, p + 2 * row, dh * (load(S, s + k) - n) * fma(0.0 - z, z, z))
+            store(D, p + row, dr)
+            store(D, p + 2 * row, dz)
             store(D, p + 3 * row, dm)
+
+
+@compiled
+def gru_deltas(dh, n, r, z, m, h):
+    """Return δ of n, r, z, m from ∂L/∂h, and h of the step before."""
+    slope = fma(0.0 - n, n, 1.0)
+    dn = dh * fma(0.0 - z, slope, slope)
+    dm = r * dn
+    return dn, dm * m * (1.0 - r), dh * (h - n) * fma(0.0 - z, z, z), dm

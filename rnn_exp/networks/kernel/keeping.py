@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from rnn_exp.arithmetic import processor
-from rnn_exp.networks.cells.values import LayerWeights
+from rnn_exp.networks.cells.base import LayerWeights, Measures
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.readout import reader_of
 from rnn_exp.schema import KERNEL, KERNEL_CELLS
@@ -64,11 +64,13 @@ def compile_for(networks: Iterable[Network], tell: Callable[[str], object]) -> N
 
 
 def _compile(network: Network) -> None:
-    """Compile both passes of a network's cell and its read-out, by one step of one unit."""
+    """Compile the passes of a network's cell, its read-out and its measures, by a step of one unit."""
     one, cell = torch.ones(1, 1, 1, 1, dtype=network.torch_dtype), network.make_cell()
     weights = LayerWeights(*(one.new_ones(1, *size) for size in network.kind.shapes(1, 1).values()))
     trace = cell.forward(one, weights, one[0])
-    cell.adjoint(one, trace, one, weights)
+    found = cell.adjoint(one, trace, one, weights)
+    if isinstance(cell, Measures):
+        cell.measured(trace, found)
     reader, rows = reader_of(network, one[0], one[0, 0]), trace.states[0]
     reader.add(reader.outputs(rows), rows)
 

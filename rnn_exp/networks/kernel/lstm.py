@@ -9,7 +9,7 @@ from rnn_exp.networks.kernel.functions import sigmoid, tanh
 from rnn_exp.networks.kernel.tiles import add_rows, add_to, move, product
 from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
 
-__all__ = ["lstm_adjoint", "lstm_forward"]
+__all__ = ["lstm_adjoint", "lstm_deltas", "lstm_forward"]
 
 
 @kept
@@ -137,7 +137,19 @@ def _make_deltas(G, M, g, carried, at, D, d, U, u, C, c, squashed, s, B, row):
             dc = fma(dh * o, fma(0.0 - tanh_c, tanh_c, 1.0), load(carried, at + k))
             store(M, g + k, dc)
             store(carried, at + k, f * dc)
-            store(D, p, dh * tanh_c * fma(0.0 - o, o, o))
-            store(D, p + row, dc * candidate * fma(0.0 - i, i, i))
-            store(D, p + 2 * row, dc * load(C, c + k) * fma(0.0 - f, f, f))
-            store(D, p + 3 * row, dc * i * fma(0.0 - candidate, candidate, 1.0))
+            gates = o, i, f, candidate
+            of_o, of_i, of_f, of_g = lstm_deltas(dh, dc, gates, load(C, c + k), tanh_c)
+            store(D, p, of_o)
+            store(D, p + row, of_i)
+            store(D, p + 2 * row, of_f)
+            store(D, p + 3 * row, of_g)
+
+
+@compiled
+def lstm_deltas(dh, dc, gates, c, tanh_c):
+    """Return δ of o, i, f, g from ∂L/∂h and ∂L/∂c, c of the step before, and tanh c."""
+    o, i, f, g = gates
+    of_o = dh * tanh_c * fma(0.0 - o, o, o)
+    of_i = dc * g * fma(0.0 - i, i, i)
+    of_f = dc * c * fma(0.0 - f, f, f)
+    return of_o, of_i, of_f, dc * i * fma(0.0 - g, g, 1.0)

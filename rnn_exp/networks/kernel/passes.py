@@ -26,7 +26,7 @@ from rnn_exp.networks.kernel.memory import (
 from rnn_exp.schema import ACTIVATION_CODES
 from rnn_exp.shapes import Float
 
-__all__ = ["adjoint", "forward"]
+__all__ = ["KernelCell", "adjoint", "forward", "kind_of"]
 
 KernelCell = Elman | Skip | LSTM | GRU
 
@@ -45,7 +45,7 @@ def forward(
     if isinstance(cell, GRU):
         return gru_states(x, weights, initial)
     (T, R, B, inputs), H = x.shape, weights.weight_hh.shape[-1]
-    _, skips, _, _ = kind = _kind_of(cell)
+    _, skips, _, _ = kind = kind_of(cell)
     made, states = begun(initial, T)
     of_values, values = room(initial, R, T if skips else 0, B, H)
     bias = widened((weights.bias_ih + weights.bias_hh).unsqueeze(1))
@@ -72,7 +72,7 @@ def adjoint(
     if isinstance(cell, GRU):
         return gru_back(direct, trace, x, weights, with_inputs, later)
     (T, R, B, H), inputs = trace.states.shape, x.shape[-1]
-    _, skips, _, _ = kind = _kind_of(cell)
+    _, skips, _, _ = kind = kind_of(cell)
     made, total = with_direct(direct, T)
     row, known, stretch = made.shape[-1], T - len(direct), stretch_length(T, B, made.shape[-1])
     handed_on = [direct.new_zeros(R, B, row) for _ in range(2)]  # δ, and ∂L/∂h where it skips φ
@@ -103,7 +103,7 @@ def adjoint(
     return Adjoint(total, None, gradients, of_inputs if with_inputs else None, earlier)
 
 
-def _kind_of(cell: Elman | Skip) -> tuple[int, bool, float, float]:
+def kind_of(cell: Elman | Skip) -> tuple[int, bool, float, float]:
     """Return the activation's code, whether the cell skips φ, k and a."""
     code = ACTIVATION_CODES[cell.activation.name]
     return (code, True, cell.keep, cell.add) if isinstance(cell, Skip) else (code, False, 0.0, 1.0)

@@ -10,6 +10,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
 
+from rnn_exp.networks.kernel.compiling import named
 from rnn_exp.networks.kernel.memory import BYTES
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "called",
     "copysign",
     "filled",
+    "first_lanes",
     "fma",
+    "lane_sum",
     "lanes_of",
     "llvm_of",
     "load",
@@ -27,6 +30,7 @@ __all__ = [
     "splat",
     "store",
     "where",
+    "wide",
 ]
 
 _I32 = ir.IntType(32)
@@ -160,9 +164,11 @@ def _of_two(emit_lanes, result=lambda vector: vector):
 def _as_operator(symbol, function):
     @overload(symbol)
     def of_vectors(x, y):
-        if isinstance(x, Vector) or isinstance(y, Vector):
-            return lambda x, y: function(x, y)
-        return None
+        def called_by(x, y):
+            return function(x, y)
+
+        given = isinstance(x, Vector) or isinstance(y, Vector)
+        return named(called_by, symbol.__name__) if given else None
 
 
 def _to_mask(vector):
@@ -231,3 +237,40 @@ def filled(typing, x, number):
         return _as_vector(context, builder, given[1], number, x)
 
     return x(x, number), emit
+
+
+@intrinsic
+def wide(typing, x):
+    """Return the numbers of a vector in float64."""
+    doubled = Vector(types.float64, x.lanes)
+
+    def emit(context, builder, signature, given):
+        return given[0] if x == doubled else builder.fpext(given[0], llvm_of(doubled))
+
+    return doubled(x), emit
+
+
+@intrinsic
+def first_lanes(typing, x, count):
+    """Return the first lanes of a vector, and 0 in the others, whatever they hold."""
+
+    def emit(context, builder, signature, given):
+        whole = ir.VectorType(ir.IntType(64), x.lanes)
+        places = ir.Constant(whole, list(range(x.lanes)))
+        wanted = builder.icmp_signed("<", places, splat(builder, given[1], whole))
+        return builder.select(wanted, given[0], ir.Constant(llvm_of(x), [0.0] * x.lanes))
+
+    return x(x, types.int64), emit
+
+
+@intrinsic
+def lane_sum(typing, x):
+    """Return the sum of a vector's lanes, in their order."""
+
+    def emit(context, builder, signature, given):
+        found = builder.extract_element(given[0], _I32(0))
+        for lane in range(1, x.lanes):
+            found = builder.fadd(found, builder.extract_element(given[0], _I32(lane)))
+        return found
+
+    return x.dtype(x), emit
