@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnn_exp.networks.kernel import compiling
+from rnn_exp.networks.kernel import compiling, keeping
+from rnn_exp.networks.network import Network
 
 
 def doubled(values):
@@ -46,3 +47,15 @@ def test_a_folder_that_takes_no_file_stops_nothing(tmp_path, monkeypatch):
     place.touch()
     assert kept_in(place, monkeypatch)(np.ones(1)) == 2
     assert not files(Path(__file__).parent, "nbi")
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_process_says_once_that_it_compiles(is_kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(keeping, "folder", lambda: tmp_path if is_kept else None)
+    keeping._compiled_here.cache_clear()
+    said = []
+    for _ in range(2):
+        keeping.compile_for([Network(hidden_size=3, engine="kernel")] * 2, said.append)
+    [line] = said
+    assert line.startswith("compiling the rnn kernels in float32, some seconds; they ")
+    assert line.endswith("they are kept") == is_kept
