@@ -129,12 +129,13 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     from rnn_exp.storage.writing import is_done, relabel
     from rnn_exp.sweeps.available import available
     from rnn_exp.theory.edge import initial_weights
-    from rnn_exp.training.devices import torch_device
+    from rnn_exp.training.devices import refuse_without_compiler, torch_device
     from rnn_exp.training.memory import refuse_too_large
     from rnn_exp.training.trials import refuse_wrong_parts
 
     run = run_from_config(config)
     torch_device(run.device)
+    refuse_without_compiler(run.network.engine)
     checkpoint_seconds(config.hydra)
     folder = Path(config.hydra.run.dir)
     done = is_done(folder, run)

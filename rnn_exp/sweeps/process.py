@@ -101,7 +101,8 @@ def use_one_thread() -> None:
 def compile_kernels(runs: "Iterable[Run]") -> None:
     """Have the kernels compiled that some runs need, and say so on stderr if that takes a while.
 
-    Call it before processes are started: each of them would compile its own.
+    Call it before processes are started, each of which would compile its own; and where nobody has
+    called it before, as on a machine of a cluster.
     """
     from rnn_exp.networks.kernel.keeping import compile_for
 

@@ -20,7 +20,7 @@ from rnn_exp.sweeps.pool import LostWorker, Pool, Workers, map_unordered
 from rnn_exp.sweeps.progress import SweepBar
 from rnn_exp.sweeps.worker import mark_lost, remove_leftovers, train_assignment
 from rnn_exp.training import planning
-from rnn_exp.training.devices import torch_device
+from rnn_exp.training.devices import refuse_without_compiler, torch_device
 from rnn_exp.training.memory import Memory, refuse_too_large
 from rnn_exp.training.run import Run
 
@@ -47,7 +47,7 @@ def memory_for(left: Sequence[Run], backend: str = "processes") -> Memory | None
         The memory; None: it is not known.
 
     Raises:
-        SettingError: for a device that this machine does not have.
+        SettingError: for a device or a compiler that this machine does not have.
         NotEnoughMemory: for a run that is too large.
     """
     if backend != "processes":
@@ -55,6 +55,8 @@ def memory_for(left: Sequence[Run], backend: str = "processes") -> Memory | None
     memory = available()
     for device in {run.device for run in left}:
         torch_device(device)
+    for engine in {run.network.engine for run in left}:
+        refuse_without_compiler(engine)
     refuse_too_large(left, memory)
     return memory
 

@@ -52,6 +52,7 @@ def train_assignment(
     process.settle()
     process.use_one_thread()
     jobs = assignment.jobs
+    process.compile_kernels(job.run for job in jobs)  # a cluster's processor may be another
     heartbeat = Heartbeat(assignment.sweep, assignment.name, jobs[0].run.training.updates)
 
     def write_heartbeat(update: Update) -> None:

@@ -1,10 +1,15 @@
-"""Devices: what the word of a run, ``cpu``, ``cuda:1`` or ``auto``, means on this machine."""
+"""What a machine has for a run: its device (``cpu``, ``cuda:1`` or ``auto``), and a compiler."""
+
+import os
 
 import torch
 
 from rnn_exp.fields import SettingError
+from rnn_exp.schema import KERNEL
 
-__all__ = ["is_gpu", "resolve_auto", "torch_device"]
+__all__ = ["is_gpu", "refuse_without_compiler", "resolve_auto", "torch_device"]
+
+_NO_COMPILER = "NUMBA_DISABLE_JIT"
 
 
 def torch_device(word: str) -> torch.device:
@@ -39,3 +44,19 @@ def is_gpu(word: str) -> bool:
         (False, True)
     """
     return resolve_auto(word) != "cpu"
+
+
+def refuse_without_compiler(engine: str) -> None:
+    """Refuse kernels where numba is told to compile nothing.
+
+    Args:
+        engine: of a run's network, decided.
+
+    Raises:
+        SettingError: naming the variable of the environment that says so.
+    """
+    said = os.environ.get(_NO_COMPILER, "").strip()
+    if engine == KERNEL.engine and said not in ("", "0"):
+        forbidden = f"{_NO_COMPILER}={said} in the environment forbids to compile kernels"
+        allowed = f"scan or torch: {forbidden}"
+        raise SettingError("network.engine", engine, allowed)

@@ -20,7 +20,7 @@ from rnn_exp.randomness import OutsideDraws
 from rnn_exp.theory.edge import initial_weights
 from rnn_exp.theory.prediction import predict
 from rnn_exp.training.batch import RunBatch
-from rnn_exp.training.devices import torch_device
+from rnn_exp.training.devices import refuse_without_compiler, torch_device
 from rnn_exp.training.loop import Update, train
 from rnn_exp.training.outcome import Outcome, Tables, curve_tables, outcome_of, tables_from
 from rnn_exp.training.planning import chunks
@@ -66,13 +66,14 @@ class Chunk:
         snapshots: where each goes on from, all after the same number of updates; none: all begin.
 
     Raises:
-        SettingError: for a device that this machine does not have.
+        SettingError: for a device or a compiler that this machine does not have.
         ValueError: if an own part draws random numbers from a generator that is not the run's.
     """
 
     def __init__(self, runs: Sequence[Run], snapshots: Sequence[Snapshot] = ()) -> None:
         self.runs, first = list(runs), runs[0]
         device, made = torch_device(first.device), snapshots[0].updates if snapshots else 0
+        refuse_without_compiler(first.network.engine)
         _warn_if_unsettled(device)
         outside = OutsideDraws({what: None for run in runs for what in run.sources})
         self._outside = outside

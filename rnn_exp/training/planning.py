@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from rnn_exp.networks.network import ENGINES
 from rnn_exp.schema import KERNEL
@@ -13,10 +14,10 @@ __all__ = ["chunks", "processes_for", "seconds", "stages"]
 
 # 8–32 runs of usual sizes keep an update's working set in the cache; more are slower, not faster.
 _MOST, _FEWEST = 32, 8
-# Operations a second of one core, and operations a state beside the matrix products, as measured:
-# good to a factor of three, which is all that the order of chunks and the number of processes need.
-_SPEED, _BESIDE = 15e9, 50
-_SPECTRUM = 40  # times n³: the eigenvalues and singular values of W_hh at a recorded update
+_SPECTRUM = 2.7e-9  # seconds for n³: the eigenvalues and singular values of W_hh
+_A_RUN = 0.03  # seconds for its weights, theory and files, however few its updates are
+_AN_UPDATE = 1.5e-4  # seconds a run, besides what follows; and as many where it is recorded
+_RECORDED = 6.5e7  # states of gates that are recorded a second
 # A process has to import torch before it can help: this many seconds of work are worth that.
 _WORTH_A_PROCESS = 6.0
 
@@ -89,14 +90,35 @@ def stages(
     return [(min(count, processes), found[count]) for count in sorted(found, reverse=True)]
 
 
+class _Speed(NamedTuple):
+    """What one core does a second in company, without recording.
+
+    Measured with 8 to 256 units, good to a factor of two: more than the order of chunks and the
+    number of processes need.
+
+    Args:
+        operations: multiplications and additions of matrix products.
+        states: numbers of gates, for all else that is computed of them.
+    """
+
+    operations: float
+    states: float
+
+
+_KERNELS, _IN_TORCH = _Speed(1e11, 2e8), _Speed(4.5e10, 8e7)
+
+
 def seconds(run: Run) -> float:
     """Estimate how long a run trains on one core in company; a rough guess, never a result."""
-    T, B = run.task.steps, run.training.batch_size
-    H, L = run.network.hidden_size, run.network.num_layers
-    units = H * run.network.kind.gates
-    operations = T * L * B * units * (6 * (H + run.task.input_size) + _BESIDE)
-    spectra = run.recording.spectra(run.training.updates)
-    return (run.training.updates * operations + spectra * _SPECTRUM * H**3) / _SPEED
+    updates, H = run.training.updates, run.network.hidden_size
+    states = run.task.steps * run.training.batch_size * run.network.num_layers * H
+    states *= run.network.kind.gates
+    speed = _KERNELS if run.network.engine == KERNEL.engine else _IN_TORCH
+    operations = 6 * states * (H + run.task.input_size)
+    an_update = _AN_UPDATE + operations / speed.operations + states / speed.states
+    recorded = run.recording.records(updates) * (_AN_UPDATE + states / _RECORDED)
+    spectra = run.recording.spectra(updates) * _SPECTRUM * H**3
+    return _A_RUN + updates * an_update + recorded + spectra
 
 
 def processes_for(runs: Iterable[Run], cores: int, memory: Memory | None = None) -> int:

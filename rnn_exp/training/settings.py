@@ -240,6 +240,10 @@ class Recording:
             return self.spectrum_every is None
         return update % self.spectrum_every == 0 or update == updates - 1
 
+    def records(self, updates: int) -> int:
+        """Return about how many of so many updates are recorded."""
+        return 1 + updates // self.every
+
     def spectra(self, updates: int) -> int:
         """Return about how many spectra are recorded of so many updates."""
         if self.spectrum_every == 0:

@@ -639,3 +639,12 @@ def test_an_interrupted_run_says_so_and_is_not_taken_for_finished(tmp_path):
     assert ended.err == "rnn-exp: stopped; the same command goes on from there\n"
     assert json.loads((tmp_path / "own" / "run.json").read_text())["status"] == "running"
     assert start(tmp_path, *SMALL, "hydra.run.dir=own").out.startswith("finished; at update 0 ")
+
+
+@pytest.mark.parametrize("words", [("seed=1",), ("-m", "seed=0,1")])
+def test_kernels_that_may_not_be_compiled_are_refused_in_one_line(tmp_path, monkeypatch, words):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    ended = command(tmp_path, *words)
+    assert ended.err.count("\n") == 1
+    assert "allowed is scan or torch: NUMBA_DISABLE_JIT=1 in the environment" in ended.err
+    assert list(tmp_path.iterdir()) == []

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnn_exp.networks.kernel import compiling
+from rnn_exp.networks.kernel import compiling, keeping
 from rnn_exp.networks.kernel.tiles import product_of
+from rnn_exp.networks.network import Network
 
 
 def doubled(values):
@@ -95,3 +96,15 @@ def test_kernels_that_two_processes_compiled_work_side_by_side_in_a_third_one(tm
 
     alone = said("rnn") + said("lstm")
     assert said("lstm", "rnn") == said("rnn", "lstm") == sorted(alone)
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_process_says_once_that_it_compiles(is_kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(keeping, "folder", lambda: tmp_path if is_kept else None)
+    keeping._compiled_here.cache_clear()
+    said = []
+    for _ in range(2):
+        keeping.compile_for([Network(hidden_size=3, engine="kernel")] * 2, said.append)
+    [line] = said
+    assert line.startswith("compiling the rnn kernels in float32, some seconds; they ")
+    assert line.endswith("they are kept") == is_kept

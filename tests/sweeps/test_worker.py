@@ -66,6 +66,14 @@ def test_every_job_ends_with_the_files_of_its_run_and_nothing_else(tmp_path, exp
         assert {path.name for path in job.folder.iterdir()} == set(expected[job.run])
 
 
+def test_kernels_are_compiled_before_a_chunk_trains_wherever_that_is(tmp_path, monkeypatch):
+    order = []
+    monkeypatch.setattr(worker.process, "compile_kernels", lambda runs: order.append(list(runs)))
+    jobs = jobs_in(tmp_path)
+    train_assignment(Assignment("chunk", jobs, tmp_path, 60.0), lambda: order.append("update"))
+    assert order[:2] == [RUNS, "update"]
+
+
 def test_a_run_is_written_when_it_ends_and_not_when_its_chunk_does(tmp_path):
     jobs, seen = jobs_in(tmp_path), []
 

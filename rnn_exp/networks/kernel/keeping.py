@@ -44,7 +44,7 @@ def folder() -> Path | None:
 
 
 def compile_for(networks: Iterable[Network], tell: Callable[[str], object]) -> None:
-    """Compile the kernels of some networks, unless they are there.
+    """Compile the kernels of some networks, unless they are there or this process has done so.
 
     Args:
         networks: any networks; those of other engines need nothing.
@@ -54,17 +54,25 @@ def compile_for(networks: Iterable[Network], tell: Callable[[str], object]) -> N
         (KERNEL_CELLS[one.cell], one.dtype): one for one in networks if one.engine == KERNEL.engine
     }
     for (kernels, precision), network in sorted(wanted.items(), key=lambda item: item[0]):
-        mark = _mark(f"{kernels}-{precision}")
-        if mark is None or not mark.exists():
+        what, here = f"{kernels}-{precision}", _compiled_here()
+        mark = _mark(what)
+        if what not in here and (mark is None or not mark.exists()):
             kept = "they are kept" if mark else "they cannot be kept: no folder can be written"
             tell(f"compiling the {kernels} kernels in {precision}, some seconds; {kept}")
             _compile(network)
             if mark is not None:
                 mark.touch()
+            here.add(what)
+
+
+@functools.cache
+def _compiled_here() -> set[str]:
+    """Return what `compile_for` has compiled in this process, which it fills in."""
+    return set()
 
 
 def _compile(network: Network) -> None:
-    """Compile the passes of a network's cell, its read-out and its measures, by a step of one unit."""
+    """Compile a network's passes, its read-out and what measures them, by a step of one unit."""
     one, cell = torch.ones(1, 1, 1, 1, dtype=network.torch_dtype), network.make_cell()
     weights = LayerWeights(*(one.new_ones(1, *size) for size in network.kind.shapes(1, 1).values()))
     trace = cell.forward(one, weights, one[0])
