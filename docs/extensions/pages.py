@@ -7,6 +7,8 @@ A page is read as it is, and what its blocks print or draw comes from the build.
 * `python`: run one after the other; the value of the last line is shown, also a figure.
 * below a line that is a file's name in backquotes and a colon: written to that file.
 * `sh not-run`, `python not-run`: shown only (needs a cluster, a GPU, hours, an account).
+* a comment that begins with `<!-- python`: run like a block, not shown. A page asserts there what
+  its text says of numbers, so that the build fails where that is no longer true.
 * any other language: shown only.
 
 A page has a folder of its own, with `examples/` in it, that goes when the page is done.
@@ -25,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
     r"(?:^`([\w./-]+)`:\n\n)?^```(\w+)( not-run)?\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
+HIDDEN = re.compile(r"^<!-- python\n(.*?)^-->$", re.DOTALL | re.MULTILINE)
 DRAWN = re.compile(r"^rnn-exp-figure (\w+) .*-o (\S+\.png)\b", re.MULTILINE)
 NOTEBOOK = """\
 ---
@@ -85,6 +88,7 @@ def executed(block: re.Match[str]) -> str:
 def page(source: str) -> str:
     """Return the source of a page as a notebook, if any of its blocks is to run."""
     made = BLOCK.sub(executed, re.sub(r"\]\((?:\.\./)+README\.md", "](/index.md", source))
+    made = HIDDEN.sub(lambda block: cell(block[1], ":tags: [remove-cell]"), made)
     if "```{code-cell}" not in made:
         return made
     heading, newline, rest = made.partition("\n")
