@@ -23,7 +23,7 @@ PAGES = [page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.par
 TRACKERS = DOCS / "how-to" / "trackers.md"
 BLOCK = re.compile(r"^```(\w+)(?: [\w-]+)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(r"^(?:```(?P<kind>.+)|#+ .*|```)$", re.MULTILINE)
-SHOWN, EXECUTED = {"text", "toml", "yaml", "json", "pycon"}, {"sh", "python", "python hidden"}
+SHOWN, EXECUTED = {"text", "toml", "yaml", "json", "pycon"}, {"sh", "python"}
 KINDS = {*SHOWN, *EXECUTED, "sh not-run", "python not-run", "from-program"}
 
 

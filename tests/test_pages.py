@@ -32,7 +32,7 @@ def test_a_page_with_code_is_a_notebook_that_begins_below_its_title():
     [
         ("```sh\ntrue\n```", ["%%typed\ntrue"]),
         ("```python\n1 + 1\n```", ["1 + 1"]),
-        ("```python hidden\nassert told\n```", [":tags: [remove-cell]\nassert told"]),
+        ("<!-- python\nassert told\n-->", [":tags: [remove-cell]\nassert told"]),
         ("`a.py`:\n\n```python\nx = 1\n```", [":tags: [remove-output]\n%%written a.py\nx = 1"]),
         (
             "`a/b.toml`:\n\n```toml\nx = 1\n```",
@@ -42,12 +42,12 @@ def test_a_page_with_code_is_a_notebook_that_begins_below_its_title():
     ],
 )
 def test_what_becomes_of_a_block(block, cells):
-    made = pages.BLOCK.sub(pages.executed, f"{block}\n")
+    made = pages.blocks(f"{block}\n")
     assert [part.split("\n```")[0] for part in made.split("```{code-cell}\n")[1:]] == cells
 
 
 def test_below_a_command_that_draws_is_what_it_drew():
-    made = pages.BLOCK.sub(pages.executed, "```sh\nrnn-exp-figure decay out -o d.png\n```\n")
+    made = pages.blocks("```sh\nrnn-exp-figure decay out -o d.png\n```\n")
     assert "Image('d.png', retina=True)" in made
     assert "alt: the figure decay" in made
 
@@ -70,7 +70,7 @@ FAILING = {
     "command": ("```sh\ntrue\nexit 7\n```\n", "exit status 7"),
     "pipe": ("```sh\n(exit 8) | cat\n```\n", "exit status 8"),
     "sentence": (
-        "```sh\necho 5\n```\n\n```python hidden\nassert int(told) == 6, 'it is five'\n```\n",
+        "```sh\necho 5\n```\n\n<!-- python\nassert int(told) == 6, 'it is five'\n-->\n",
         "it is five",
     ),
     "file": (
@@ -89,9 +89,9 @@ print(6 * 7)
 python a.py  # a question
 ```
 
-```python hidden
+<!-- python
 assert told == '42\\n'
-```
+-->
 """
 
 

@@ -8,8 +8,9 @@ A page is read as it is, and what its blocks print or draw comes from the build.
 * below a line that is a file's name in backquotes and a colon: written to that file. If a command
   has written that file before, the page must show what is in it, to the letter.
 * `sh not-run`, `python not-run`: shown only (needs a cluster, a GPU, hours, an account).
-* `python hidden`: run, and not shown: asserts what the text says of what was printed. ``told`` is
-  what the last `sh` block printed.
+* a comment that begins with `<!-- python`: run like a block, not shown. A page asserts there what
+  its text says of numbers, so that the build fails where that is no longer true. ``told`` is what
+  the last `sh` block printed.
 * any other language: shown only.
 
 A page has a folder of its own, with `examples/` in it, that goes when the page is done.
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
-    r"(?:^`([\w./-]+)`:\n\n)?^```(\w+)(?: (not-run|hidden))?\n(.*?)^```$", re.DOTALL | re.MULTILINE
+    r"(?:^`([\w./-]+)`:\n\n)?^```(\w+)( not-run)?\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
+HIDDEN = re.compile(r"^<!-- python\n(.*?)^-->$", re.DOTALL | re.MULTILINE)
 DRAWN = re.compile(r"^rnn-exp-figure (\w+) .*-o (\S+\.png)\b", re.MULTILINE)
 NOTEBOOK = """\
 ---
@@ -83,10 +85,8 @@ def cell(text: str, *options: str) -> str:
 
 def executed(block: re.Match[str]) -> str:
     """Return what becomes of a block of a page."""
-    file, language, how, text = block.groups()
-    if how == "hidden":
-        return cell(text, ":tags: [remove-cell]")
-    if how == "not-run" or (language not in ("sh", "python") and not file):
+    file, language, not_run, text = block.groups()
+    if not_run or (language not in ("sh", "python") and not file):
         shown = f"```{language}\n{text}```"
         return f"`{file}`:\n\n{shown}" if file else shown
     if file:
@@ -123,9 +123,15 @@ def _sources_of_the_package() -> str:
     )
 
 
+def blocks(source: str) -> str:
+    """Return the source of a page with all its blocks as they are executed or shown."""
+    made = BLOCK.sub(executed, source)
+    return HIDDEN.sub(lambda block: cell(block[1], ":tags: [remove-cell]"), made)
+
+
 def page(source: str) -> str:
     """Return the source of a page as a notebook, if any of its blocks is to run."""
-    made = BLOCK.sub(executed, re.sub(r"\]\((?:\.\./)+README\.md", "](/index.md", source))
+    made = blocks(re.sub(r"\]\((?:\.\./)+README\.md", "](/index.md", source))
     if "```{code-cell}" not in made:
         return made
     heading, newline, rest = made.partition("\n")
