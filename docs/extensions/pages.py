@@ -41,6 +41,7 @@ kernelspec:
 
 """
 SHELL, FILE = "%%typed\n", "%%written "
+LANGUAGES = {".py": "python", ".toml": "toml", ".yaml": "yaml"}
 BEGIN = f"""\
 import os
 import pathlib
@@ -70,6 +71,7 @@ def written(line, text):
     file = pathlib.Path(line)
     if file.exists() and line not in _by_the_page:
         assert file.read_text("utf-8") == text, f"a command has written another {{line}}"
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, "utf-8")
     _by_the_page.add(line)"""
 
@@ -156,7 +158,7 @@ def as_typed(app: "Sphinx", doctree: nodes.document) -> None:
         elif text.startswith(FILE):
             line, _, shown = text.partition("\n")
             name = line.removeprefix(FILE)
-            language = {".py": "python", ".toml": "toml", ".yaml": "yaml"}[Path(name).suffix]
+            language = LANGUAGES.get(Path(name).suffix, "text")
             above = nodes.paragraph("", "", nodes.literal(name, name), nodes.Text(":"))
             block.replace_self([above, nodes.literal_block(shown, shown, language=language)])
 
