@@ -79,14 +79,14 @@ FAILING = {
     ),
 }
 FINE = """\
-`a.py`:
+`folder/a.py`:
 
 ```python
 print(6 * 7)
 ```
 
 ```sh
-python a.py  # a question
+python folder/a.py  # a question
 ```
 
 <!-- python
