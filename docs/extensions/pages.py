@@ -9,7 +9,8 @@ A page is read as it is, and what its blocks print or draw comes from the build.
 * `sh not-run`, `python not-run`: shown only (needs a cluster, a GPU, hours, an account).
 * any other language: shown only.
 
-A page has a folder of its own, with `examples/` in it, that goes when the page is done.
+What a busy machine shows while a sweep trains is left out. A page has a folder of its own, with
+`examples/` in it, that goes when the page is done.
 """
 
 import re
@@ -25,7 +26,9 @@ ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
     r"(?:^`([\w./-]+)`:\n\n)?^```(\w+)( not-run)?\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
-DRAWN = re.compile(r"^rnn-exp-figure (\w+) .*-o (\S+\.png)\b", re.MULTILINE)
+DRAWN = re.compile(r"^rnn-exp-figure (\w+) (?:.*\\\n)*.*-o (\S+\.png)\b", re.MULTILINE)
+PROGRESS = r"(?m)^(?:\S+: )?\d+/\d+ (?:done|updates), .*\n"
+BAR = re.compile(r"(?:.*\| \d+/\d+ (?:done|updates).*|\s*)")
 NOTEBOOK = """\
 ---
 file_format: mystnb
@@ -36,6 +39,7 @@ kernelspec:
 """
 BEGIN = f"""\
 import os
+import re
 import subprocess
 import sys
 
@@ -50,7 +54,7 @@ sys.path.insert(0, os.getcwd())
 def typed(line, commands):
     bash = ["bash", "-e", "-o", "pipefail", "-c", commands]
     done = subprocess.run(bash, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    print(done.stdout, end="")
+    print(re.sub({PROGRESS!r}, "", done.stdout), end="")
     done.check_returncode()
 
 
@@ -115,10 +119,12 @@ def read(app: "Sphinx", name: str, source: list[str]) -> None:
 
 
 def as_typed(app: "Sphinx", doctree: nodes.document) -> None:
-    """Show commands and files as they are in the page, without the words that run them."""
+    """Show commands and files as they are in the page, and no bars of progress."""
     for block in list(doctree.findall(nodes.literal_block)):
         text = block.astext()
-        if text.startswith(SHELL):
+        if "stderr" in block["classes"] and all(map(BAR.fullmatch, text.splitlines())):
+            block.parent.remove(block)
+        elif text.startswith(SHELL):
             shown = text.removeprefix(SHELL)
             block.replace_self(nodes.literal_block(shown, shown, language="sh"))
         elif text.startswith(FILE):
