@@ -13,7 +13,8 @@ A page is read as it is, and what its blocks print or draw comes from the build.
   the last `sh` block printed.
 * any other language: shown only.
 
-A page has a folder of its own, with `examples/` in it, that goes when the page is done.
+What a busy machine shows while a sweep trains is left out. A page has a folder of its own, with
+`examples/` in it, that goes when the page is done.
 """
 
 import functools
@@ -33,7 +34,9 @@ BLOCK = re.compile(
     r"(?:^`([\w./-]+)`:\n\n)?^```(\w+)( not-run)?\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
 HIDDEN = re.compile(r"^<!-- python\n(.*?)^-->$", re.DOTALL | re.MULTILINE)
-DRAWN = re.compile(r"^rnn-exp-figure (\w+) .*-o (\S+\.png)\b", re.MULTILINE)
+DRAWN = re.compile(r"^rnn-exp-figure (\w+) (?:.*\\\n)*.*-o (\S+\.png)\b", re.MULTILINE)
+PROGRESS = r"(?m)^(?:\S+: )?\d+/\d+ (?:done|updates), .*\n"
+BAR = re.compile(r"(?:.*\| \d+/\d+ (?:done|updates).*|\s*)")
 NOTEBOOK = """\
 ---
 file_format: mystnb
@@ -47,6 +50,7 @@ LANGUAGES = {".py": "python", ".toml": "toml", ".yaml": "yaml"}
 BEGIN = f"""\
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -63,7 +67,7 @@ def typed(line, commands):
     global told
     bash = ["bash", "-e", "-o", "pipefail", "-c", commands]
     done = subprocess.run(bash, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    told = done.stdout
+    told = re.sub({PROGRESS!r}, "", done.stdout)
     print(told, end="")
     done.check_returncode()
 
@@ -155,10 +159,12 @@ def read(app: "Sphinx", name: str, source: list[str]) -> None:
 
 
 def as_typed(app: "Sphinx", doctree: nodes.document) -> None:
-    """Show commands and files as they are in the page, without the words that run them."""
+    """Show commands and files as they are in the page, and no bars of progress."""
     for block in list(doctree.findall(nodes.literal_block)):
         text = block.astext()
-        if text.startswith(SHELL):
+        if "stderr" in block["classes"] and all(map(BAR.fullmatch, text.splitlines())):
+            block.parent.remove(block)
+        elif text.startswith(SHELL):
             shown = text.removeprefix(SHELL)
             block.replace_self(nodes.literal_block(shown, shown, language="sh"))
         elif text.startswith(FILE):
