@@ -36,7 +36,6 @@ BLOCK = re.compile(
 HIDDEN = re.compile(r"^<!-- python\n(.*?)^-->$", re.DOTALL | re.MULTILINE)
 DRAWN = re.compile(r"^rnn-exp-figure (\w+) (?:.*\\\n)*.*-o (\S+\.png)\b", re.MULTILINE)
 PROGRESS = r"(?m)^(?:\S+: )?\d+/\d+ (?:done|updates), .*\n"
-BAR = re.compile(r"(?:.*\| \d+/\d+ (?:done|updates).*|\s*)")
 NOTEBOOK = """\
 ---
 file_format: mystnb
@@ -159,12 +158,10 @@ def read(app: "Sphinx", name: str, source: list[str]) -> None:
 
 
 def as_typed(app: "Sphinx", doctree: nodes.document) -> None:
-    """Show commands and files as they are in the page, and no bars of progress."""
+    """Show commands and files as they are in the page, without the words that run them."""
     for block in list(doctree.findall(nodes.literal_block)):
         text = block.astext()
-        if "stderr" in block["classes"] and all(map(BAR.fullmatch, text.splitlines())):
-            block.parent.remove(block)
-        elif text.startswith(SHELL):
+        if text.startswith(SHELL):
             shown = text.removeprefix(SHELL)
             block.replace_self(nodes.literal_block(shown, shown, language="sh"))
         elif text.startswith(FILE):
