@@ -4,7 +4,7 @@
 # make recipes the recipes of docs/trackers.md for Lightning and W&B (brings both: 100 MB)
 # make results published results made again, as a table (DOSE=--quick: three minutes)
 # make figures the page of all figures (docs/figures.md), from the studies that are in outputs
-# make bench   recorded updates and a whole sweep beside the usual way; a study of 1,000 runs
+# make bench   updates and a whole sweep beside torch, NumPy, JAX and the usual way: docs/benchmarks.md, ten minutes
 # make corpus  the files as they are against a commit (BASE=HEAD~1): the same results to the last bit?
 PYTHON ?= python3
 KILLS ?= 60
@@ -48,13 +48,8 @@ figures: .venv/installed
 	.venv/bin/python scripts/contact_sheet.py outputs
 
 bench: .venv/installed
-	.venv/bin/python -m pip install -q -e .[bench]
-	.venv/bin/python scripts/benchmark.py
-	.venv/bin/python scripts/benchmark_peers.py
-	.venv/bin/python scripts/benchmark_cells.py
-	.venv/bin/python scripts/benchmark_recorder.py
-	.venv/bin/python scripts/benchmark_load.py
-	.venv/bin/python scripts/benchmark_sweep.py
+	$(INSTALL) --editable '.[bench]'
+	.venv/bin/python scripts/benchmark_page.py docs/benchmarks.md
 
 corpus: .venv/installed-for-tests
 	.venv/bin/python scripts/corpus.py $(BASE)
