@@ -6,7 +6,7 @@
 # make figures the page of all figures (docs/gallery.md), from the studies that are in outputs
 # make docs    the documentation as pages, docs/_build/html/index.html (every block of code is run)
 # make links   do the links of the documentation to other sites still lead somewhere?
-# make bench   recorded updates and a whole sweep beside the usual way; a study of 1,000 runs
+# make bench   updates and a whole sweep beside torch, NumPy, JAX and the usual way: docs/background/benchmarks.md, ten minutes
 # make corpus  the files as they are against a commit (BASE=HEAD~1): the same results to the last bit?
 PYTHON ?= python3
 KILLS ?= 60
@@ -57,13 +57,8 @@ links: .venv/installed-for-docs
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sphinx-build -W -q -b linkcheck docs docs/_build/links
 
 bench: .venv/installed
-	.venv/bin/python -m pip install -q -e .[bench]
-	.venv/bin/python scripts/benchmark.py
-	.venv/bin/python scripts/benchmark_peers.py
-	.venv/bin/python scripts/benchmark_cells.py
-	.venv/bin/python scripts/benchmark_recorder.py
-	.venv/bin/python scripts/benchmark_load.py
-	.venv/bin/python scripts/benchmark_sweep.py
+	$(INSTALL) --editable '.[bench]'
+	.venv/bin/python scripts/benchmark_page.py docs/background/benchmarks.md
 
 corpus: .venv/installed-for-tests
 	.venv/bin/python scripts/corpus.py $(BASE)

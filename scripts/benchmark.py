@@ -1,11 +1,12 @@
 """Time a recorded update against torch's own, side by side in one process on one thread.
 
-    python scripts/benchmark.py            all ratios (a few minutes)
-    python scripts/benchmark.py --quick    the main ones
+    python scripts/benchmark.py
+
+Other sizes, precisions and cells are in `benchmark_grid`.
 
 Every number is the median of paired rounds: a round times a few updates of one rival, then as many
 of the other, so that a change in the machine's speed hits both and each works in its own cache, as
-it does in training. Ratios are taken round by round.
+it does in training. Ratios are taken round by round. What is counted is the processor's time.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from torch import nn
 
 from rnn_exp.networks.gradients import Gradients, scan_engine
 from rnn_exp.networks.inits import Gaussian
-from rnn_exp.networks.network import Network, shapes
+from rnn_exp.networks.network import DTYPES, Network, shapes
 from rnn_exp.networks.norms import log10_norm
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
@@ -50,20 +51,22 @@ def own_update(
     everything: bool = False,
     cell: str = "rnn",
     engine: str = "auto",
+    dtype: str = "float32",
 ) -> Update:
     """Return one recorded update of this package: all T norms (of c too), and Adam."""
-    network, task = Network(hidden_size=H, cell=cell, engine=engine).decided("cpu"), Adding(T)
+    network = Network(hidden_size=H, cell=cell, engine=engine, dtype=dtype).decided("cpu")
+    task = Adding(T)
     sizes = shapes(network, task.input_size, task.output_size)
     drawn = [Gaussian(0.9).draw(sizes, seed) for seed in range(runs)]
-    parameters = Parameters.stack(drawn, torch.float32)
+    parameters = Parameters.stack(drawn, network.torch_dtype)
     optimizer = OPTIMIZERS["adam"]
     training = Training(optimizer="adam")
     memory = optimizer.memory(parameters.flat, training)
     own = optimizer.arguments(training, parameters.layout)
     views = parameters.views()
     batch = task.draw(B, torch.Generator().manual_seed(0))
-    x = batch.inputs.unsqueeze(1).expand(-1, runs, -1, -1).contiguous()
-    y = batch.targets.expand(runs, 1, -1)
+    x = batch.inputs.unsqueeze(1).expand(-1, runs, -1, -1).contiguous().to(network.torch_dtype)
+    y = batch.targets.expand(runs, 1, -1).to(network.torch_dtype)
 
     def update() -> object:
         asked = Objective(TaskLoss(task, y))
@@ -94,15 +97,16 @@ class _Fused(nn.Module):
         return self.readout(self.recurrent(x)[0][-1])
 
 
-def fused_update(T: int, B: int, H: int, cell: str = "rnn") -> Update:
+def fused_update(T: int, B: int, H: int, cell: str = "rnn", dtype: str = "float32") -> Update:
     """Return the same update on torch's fused module, nothing recorded."""
-    model, task = _Fused(cell, H), Adding(T)
+    model, task = _Fused(cell, H).to(DTYPES[dtype]), Adding(T)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     batch = task.draw(B, torch.Generator().manual_seed(0))
+    x, y = batch.inputs.to(DTYPES[dtype]), batch.targets[0].to(DTYPES[dtype])
 
     def update() -> object:
         optimizer.zero_grad()
-        loss = (model(batch.inputs).squeeze(-1) - batch.targets[0]).square().mean()
+        loss = (model(x).squeeze(-1) - y).square().mean()
         loss.backward()
         optimizer.step()
         return loss
@@ -166,10 +170,10 @@ def paired(ours: Update, theirs: Update, seconds: float) -> tuple[float, float, 
     while time.perf_counter() < end or len(times) < 5:
         pair = []
         for update in (ours, theirs):
-            start = time.perf_counter()
+            start = time.process_time()
             for _ in range(_UPDATES_A_ROUND):
                 update()
-            pair.append((time.perf_counter() - start) / _UPDATES_A_ROUND)
+            pair.append((time.process_time() - start) / _UPDATES_A_ROUND)
         times.append((pair[0], pair[1]))
     mine, other = (1e3 * statistics.median(column) for column in zip(*times, strict=True))
     return mine, other, statistics.median(a / b for a, b in times)
@@ -186,7 +190,6 @@ def report(name: str, goal: float, mine: float, other: float, ratio: float) -> b
 def main() -> None:
     """Run the benchmark and print its table."""
     options = argparse.ArgumentParser(description="recorded updates against torch's own")
-    options.add_argument("--quick", action="store_true", help="only the main ratios")
     options.add_argument("--seconds", type=float, default=2.0, help="time for each ratio")
     chosen = options.parse_args()
     process.settle()
@@ -230,12 +233,6 @@ def main() -> None:
             1.5,
             *paired(recorded, plain, s),
         )
-    if not chosen.quick:
-        for H in (32, 50, 64, 128, 256):
-            for T in (50, 100, 500):
-                ours, theirs = own_update(T, 20, H), fused_update(T, 20, H)
-                name = f"T={T} B=20 H={H}, T norms / fused nn.RNN, none"
-                report(name, 0.5, *paired(ours, theirs, s))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@
     python scripts/benchmark_sweep.py --quick    8 of them
 
 The usual way is ``plain_sweep.py``: Hydra's own launcher and sweeper with a plain nn.RNN loop that
-records nothing. A round times each command once, one after the other; ratios are taken round by
-round, and what is printed is the median.
+records nothing. Where JAX is installed ``jax_sweep.py`` is another rival: ``vmap`` over seeds, and
+nothing recorded. A round times each command once, one after the other; ratios are taken round by
+round, and what is printed is the median. Compiled kernels are there before the first round.
 """
 
 import argparse
+import importlib.util
 import os
 import resource
 import statistics
@@ -31,6 +33,8 @@ PLAIN = (
     "hydra/sweeper=basic",
     "hydra.sweep.subdir=${hydra.job.num}",
     "hydra.sweep.dir=usual",
+    "~hydra.callbacks.check_before_start",  # they look for what this package writes
+    "~hydra.callbacks.say_results",
 )
 COMMAND = "import sys; from rnn_exp.app import main; sys.argv[0] = 'rnn-exp'; main()"
 HELP = f"import sys; sys.argv.append('--help'); {COMMAND}"
@@ -86,11 +90,14 @@ def main() -> None:
     gains, seeds = ("0.5,1", 4) if chosen.quick else ("0.5,0.8,1,1.5", 24)
     runs = (gains.count(",") + 1) * seeds
     sweep = ("-m", *SIZES, f"init.gain={gains}", f"seed=range({seeds})")
-    ours, usual, bare = [], [], []
+    run(["-c", COMMAND, *SIZES])  # kernels are compiled once for a machine
+    ours, usual, bare, in_jax = [], [], [], []
     for _ in range(1 if chosen.quick else chosen.rounds):
         ours.append(run(["-c", COMMAND, *sweep]))
         usual.append(run([str(HERE / "plain_sweep.py"), *sweep, *PLAIN]))
         bare.append(run(["-c", WITHOUT, gains, str(seeds)]))
+        if importlib.util.find_spec("jax") is not None:
+            in_jax.append(run([str(HERE / "jax_sweep.py"), gains, str(seeds)]))
     middle = statistics.median
     walls = [middle(wall for wall, _ in each) for each in (ours, usual, bare)]
     print(
@@ -100,6 +107,13 @@ def main() -> None:
     print(f"{'':58s} {'found':>8s}     {'goal':>8s}")
     ratio = middle(a / b for (a, _), (b, _) in zip(ours, usual, strict=True))
     report("a sweep / the usual way, wall time", "", ratio, 0.25)
+    ratio = middle(a / b for (_, a), (_, b) in zip(ours, usual, strict=True))
+    report("a sweep / the usual way, time of a core", "", ratio, 0.25)
+    if in_jax:
+        ratio = middle(a / b for (a, _), (b, _) in zip(ours, in_jax, strict=True))
+        report("a sweep / JAX with vmap over seeds, wall time", "", ratio, 1.0)
+        ratio = middle(a / b for (_, a), (_, b) in zip(ours, in_jax, strict=True))
+        report("a sweep / JAX with vmap over seeds, time of a core", "", ratio, 1.0)
     share = middle(1e3 * (a - b) / runs for (_, a), (_, b) in zip(ours, bare, strict=True))
     report("Hydra's share of a run, time of a core", "ms", share, 15.0)
     started, imported = (
