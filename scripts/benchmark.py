@@ -19,10 +19,12 @@ from torch import nn
 
 from rnn_exp.networks.gradients import Gradients, scan_engine
 from rnn_exp.networks.inits import Gaussian
+from rnn_exp.networks.kernel.recording import log10_norms
 from rnn_exp.networks.network import DTYPES, Network, shapes
 from rnn_exp.networks.norms import log10_norm
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
+from rnn_exp.schema import KERNEL
 from rnn_exp.sweeps import process
 from rnn_exp.tasks import Adding, TaskLoss
 from rnn_exp.theory.edge import initial_weights
@@ -81,9 +83,10 @@ def own_update(
 
 def norms_of(gradients: Gradients) -> list[torch.Tensor]:
     """Return log10 of the norms of ∂L/∂h_t and, of an LSTM, of ∂L/∂c_t; of one layer."""
-    [totals] = gradients.whole.totals
+    [totals], engine = gradients.whole.totals, gradients.forward.network.engine
     recorded = [totals.total] if totals.memory is None else [totals.total, totals.memory]
-    return [log10_norm(tensor) for tensor in recorded]
+    measure = log10_norms if engine == KERNEL.engine else log10_norm
+    return [measure(tensor) for tensor in recorded]
 
 
 class _Fused(nn.Module):

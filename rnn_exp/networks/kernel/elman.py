@@ -7,65 +7,82 @@ another row.
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.functions import activate, make_deltas
-from rnn_exp.networks.kernel.tiles import add_rows, add_to, move, product
+from rnn_exp.networks.kernel.tiles import (
+    add_rows,
+    add_to,
+    clear,
+    move,
+    pack,
+    pack_transposed,
+    product,
+)
 from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
 
 __all__ = ["elman_adjoint", "elman_forward"]
 
 
 @kept
-def elman_forward(x, matrices, S, U, kind, sizes):
+def elman_forward(x, weights, packed, S, U, kind, sizes):
     """Fill the states of all runs.
 
     Args:
         x: inputs, numbers from one row to the next, and from one run to the next.
-        matrices: V (run, input, row), bias (run, row), W (run, unit, row), transposed.
+        weights: V, W and both biases, each with the numbers from one run to the next.
+        packed: room for V (input, row), W (unit, row), transposed, and the bias.
         S: (run, T + 1, batch, row), h_0 is there.
         U: (run, T, batch, row) for φ(u), which is no state where the cell skips φ; else not used.
         kind: the activation's code, whether the cell skips φ, k, a.
         sizes: R, T, B, inputs, units, row.
     """
-    (V, bias, W), (code, skips, keep, add), (R, T, B, inputs, units, row) = matrices, kind, sizes
-    x, x_row, x_run = x
-    step = B * row
+    (x, x_row, x_run), (code, skips, keep, add), (R, T, B, inputs, units, row) = x, kind, sizes
+    (V, V_run), (W, W_run), (b, b_run), (c, c_run) = weights
+    step, of_V, of_W = B * row, (packed, 0, row), (packed, inputs * row, row)
+    of_b = packed, (inputs + units) * row, 0
     for r in range(R):
+        pack_transposed(packed, 0, row, V, r * V_run, units, inputs)
+        pack_transposed(packed, inputs * row, row, W, r * W_run, units, units)
+        for j in range(units):
+            packed[(inputs + units) * row + j] = b[r * b_run + j] + c[r * c_run + j]
+        clear(packed, (inputs + units) * row, 1, units, row)
+        clear(S, r * (T + 1) * step, B, units, row)
         for t in range(T):
             before = (r * (T + 1) + t) * step
             out, o = (U, (r * T + t) * step) if skips else (S, before + step)
             of_x = x, r * x_run + t * B * x_row, x_row, 1
-            of_V, of_b = (V, r * inputs * row, row), (bias, r * row, 0)
             product((out, o, row), of_b, of_x, of_V, (B, inputs, row))
-            h, of_W = (S, before, row, 1), (W, r * units * row, row)
-            product((out, o, row), (out, o, row), h, of_W, (B, units, row))
+            product((out, o, row), (out, o, row), (S, before, row, 1), of_W, (B, units, row))
             activate(code, out, o, step)
             if skips:
                 _add_kept(S, before + step, out, o, add, S, before, keep, step)
 
 
 @kept
-def elman_adjoint(x, before, source, matrices, G, later, spare, found, kind, sizes):
-    """Fill G with ∂L/∂h_t, and ``found`` with the gradients of weights (by stretches) and inputs.
+def elman_adjoint(x, before, source, weights, G, later, spare, found, dx, kind, sizes):
+    """Fill G with ∂L/∂h_t, ``found`` with the gradients of weights (by stretches), dx of inputs.
 
     Args:
         x: inputs, numbers from one row to the next, and from one run to the next.
         before: h_{t-1}, and numbers from one run to the next.
         source: φ(u_t), from which φ' comes, and numbers from one run to the next.
-        matrices: W (run, unit, row), V (run, unit, row of inputs), length of such a row; 0: no dx.
+        weights: W and V, with numbers from one run to the next; length of a row of dx, 0: no dx.
         G: (run, T, batch, row), with the direct parts from step ``known`` on, nothing before.
-        later: δ and ∂L/∂h of the step after the last, (run, batch, row); then of the first.
-        spare: room for δ (chunk + 1, batch, row) and a product; zeros.
-        found: dW (run, unit, row), dV (run, input, row), db (run, row), dx as V.
+        later: δ and then ∂L/∂h of the step after the last, (run, batch, row); then of the first.
+        spare: room for δ (chunk + 1, batch, row), and for what `_laid_out` puts behind it.
+        found: dW (run, unit, row), dV (run, input, row), db (run, row).
+        dx: (run, T, batch, row of dx).
         kind: the activation's code, whether the cell skips φ, k, a.
         sizes: R, T, B, inputs, units, row, known, and the steps of a stretch.
     """
     (x, x_row, x_run), (before, b_run), (source, s_run) = x, before, source
-    (W, V, in_row), (after, ahead), (D, part, zeros) = matrices, later, spare
-    (_, _, _, dx), (code, skips, keep, add) = found, kind
+    in_row, (code, skips, keep, add) = weights[2], kind
     R, T, B, inputs, units, row, known, chunk = sizes
-    step = B * row
+    step, D, ahead = B * row, spare, R * B * row
+    part, own_W, own_V, nothing = _laid_out(spare, (chunk + 1) * step, units, inputs, row, in_row)
     for r in range(R):
+        _pack_both(own_W, own_V, weights, r, units, inputs)
+        clear(G, (r * T + known) * step, (T - known) * B, units, row)
         last, stop = chunk * step, T
-        move(D, last, after, r * step, step)
+        move(D, last, later, r * step, step)
         while stop > 0:
             start = (stop - 1) // chunk * chunk
             if stop < T:
@@ -73,25 +90,42 @@ def elman_adjoint(x, before, source, matrices, G, later, spare, found, kind, siz
                 move(D, last, D, 0, step)
             for t in range(stop - 1, start - 1, -1):
                 g, now = (r * T + t) * step, (t - start) * step
-                direct = (G, g, row) if t >= known else (zeros, 0, 0)
-                of_W = W, r * units * row, row
-                product((G, g, row), direct, (D, last, row, 1), of_W, (B, units, row))
+                direct = (G, g, row) if t >= known else nothing
+                product((G, g, row), direct, (D, last, row, 1), own_W, (B, units, row))
                 if skips:
-                    next_, n = (G, g + step) if t + 1 < T else (ahead, r * step)
+                    next_, n = (G, g + step) if t + 1 < T else (later, ahead + r * step)
                     _add_kept(G, g, next_, n, keep, G, g, 1.0, step)
-                s = r * s_run + t * step
-                make_deltas(code, source, s, G, g, D, now, add, step)
+                make_deltas(code, source, r * s_run + t * step, G, g, D, now, add, step)
                 last = now
-            rows, is_first, nothing = (stop - start) * B, stop == T, (zeros, 0, 0)
+            rows = (stop - start) * B
             h, of_x = (before, r * b_run + start * step), (x, r * x_run + start * B * x_row, x_row)
             shape = units, inputs, rows, row
-            _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first)
+            _sum_up((found, R, r), D, part, nothing, h, of_x, shape, stop == T)
             if in_row:
-                into, of_V = (dx, (r * T + start) * B * in_row, in_row), r * units * in_row
-                product(into, nothing, (D, 0, row, 1), (V, of_V, in_row), (rows, units, in_row))
+                into, shape = (dx, (r * T + start) * B * in_row, in_row), (rows, units, in_row)
+                product(into, nothing, (D, 0, row, 1), own_V, shape)
             stop = start
-        move(after, r * step, D, 0, step)
-        move(ahead, r * step, G, r * T * step, step)
+        move(later, r * step, D, 0, step)
+        move(later, ahead + r * step, G, r * T * step, step)
+
+
+@compiled
+def _laid_out(spare, part, units, inputs, row, in_row):
+    """Return where a product lies (the more of units and inputs, row), W, V, and a row of zeros."""
+    of_W = part + max(units, inputs) * row
+    of_V = of_W + units * row
+    zeros = of_V + units * in_row
+    clear(spare, zeros, 1, 0, max(row, in_row))
+    return part, (spare, of_W, row), (spare, of_V, in_row), (spare, zeros, 0)
+
+
+@compiled
+def _pack_both(own_W, own_V, weights, r, units, inputs):
+    """Copy W of a run, and V where dx is wanted."""
+    (W, W_run), (V, V_run), in_row = weights
+    pack(own_W, W, r * W_run, units, units)
+    if in_row:
+        pack(own_V, V, r * V_run, units, inputs)
 
 
 @compiled
@@ -103,11 +137,12 @@ def _add_kept(out, o, values, v, add, kept_values, k, keep, count):
 
 
 @compiled
-def _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first):
+def _sum_up(sums, D, part, nothing, h, of_x, shape, is_first):
     """Add what a stretch of time gives to the gradients of the weights of a run."""
-    (dW, dV, db, _), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
-    product((part, 0, row), nothing, (D, 0, 1, row), (*h, row), (units, rows, row))
-    add_to(dW, r * units * row, part, units * row, is_first)
-    product((part, 0, row), nothing, (x, at, 1, x_row), (D, 0, row), (inputs, rows, row))
-    add_to(dV, r * inputs * row, part, inputs * row, is_first)
-    add_rows(db, r * row, D, rows, row, is_first)
+    (found, R, r), (units, inputs, rows, row), (x, at, x_row) = sums, shape, of_x
+    dV, db = R * units * row, R * (units + inputs) * row
+    product((D, part, row), nothing, (D, 0, 1, row), (*h, row), (units, rows, row))
+    add_to(found, r * units * row, D, part, units * row, is_first)
+    product((D, part, row), nothing, (x, at, 1, x_row), (D, 0, row), (inputs, rows, row))
+    add_to(found, dV + r * inputs * row, D, part, inputs * row, is_first)
+    add_rows(found, db + r * row, D, rows, row, is_first)

@@ -114,9 +114,9 @@ def _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first):
     for gate in range(3):
         delta = D, (gate + 1) * row, 1, wide
         product((part, 0, row), nothing, delta, (*h, row), (units, rows, row))
-        add_to(dW, (3 * r + gate) * matrix, part, matrix, is_first)
+        add_to(dW, (3 * r + gate) * matrix, part, 0, matrix, is_first)
     product((part, 0, three), nothing, (x, at, 1, x_row), (D, 0, wide), (inputs, rows, three))
-    add_to(dV, r * inputs * three, part, inputs * three, is_first)
+    add_to(dV, r * inputs * three, part, 0, inputs * three, is_first)
     add_rows(db, r * wide, D, rows, wide, is_first)
 
 

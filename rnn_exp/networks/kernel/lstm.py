@@ -120,9 +120,9 @@ def _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first):
     for gate in range(4):
         delta = D, gate * row, 1, gates
         product((part, 0, row), nothing, delta, (*h, row), (units, rows, row))
-        add_to(dW, (4 * r + gate) * matrix, part, matrix, is_first)
+        add_to(dW, (4 * r + gate) * matrix, part, 0, matrix, is_first)
     product((part, 0, gates), nothing, (x, at, 1, x_row), (D, 0, gates), (inputs, rows, gates))
-    add_to(dV, r * inputs * gates, part, inputs * gates, is_first)
+    add_to(dV, r * inputs * gates, part, 0, inputs * gates, is_first)
     add_rows(db, r * gates, D, rows, gates, is_first)
 
 

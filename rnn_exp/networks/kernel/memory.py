@@ -16,9 +16,9 @@ __all__ = [
     "room",
     "row_length",
     "rows_of",
+    "side_by_side",
     "spare_room",
     "stretch_length",
-    "transposed",
     "widened",
     "with_direct",
 ]
@@ -91,18 +91,21 @@ def rows_of(values: Float[Tensor, "time run batch k"], *, whole_vectors: bool = 
     return Rows(flat(made), wide, T * B * wide)
 
 
+def side_by_side(values: Float[Tensor, "run ..."]) -> tuple[Any, int]:
+    """Return the numbers of a parameter, and how many lie from one run to the next."""
+    inner = values.stride()[1:]
+    size = values[0].numel()
+    wanted = (values.shape[2], 1) if values.ndim == 3 else (1,)
+    fits = all(a == b or n == 1 for a, b, n in zip(inner, wanted, values.shape[1:], strict=True))
+    own = values if fits else values.contiguous()
+    run = own.stride(0) if len(own) > 1 else size
+    return own.as_strided(((len(own) - 1) * run + size,), (1,)).numpy(), run
+
+
 def widened(matrix: Float[Tensor, "run rows columns"]) -> Float[Tensor, "run rows row"]:
     """Return matrices whose rows are filled up with zeros to whole vectors."""
     spare = row_length(matrix.shape[-1], matrix.dtype) - matrix.shape[-1]
     return torch.nn.functional.pad(matrix, (0, spare)).contiguous()
-
-
-def transposed(matrix: Float[Tensor, "run rows columns"]) -> Float[Tensor, "run columns row"]:
-    """Return transposed matrices whose rows are filled up to whole vectors."""
-    R, rows, columns = matrix.shape
-    made = matrix.new_zeros(R, columns, row_length(rows, matrix.dtype))
-    made[..., :rows] = matrix.transpose(1, 2)
-    return made
 
 
 def stretch_length(T: int, B: int, row: int) -> int:

@@ -13,15 +13,11 @@ from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Trace
 from rnn_exp.networks.kernel.elman import elman_adjoint, elman_forward
 from rnn_exp.networks.kernel.gated import gru_back, gru_states, lstm_back, lstm_states
 from rnn_exp.networks.kernel.memory import (
-    begun,
     flat,
     room,
     rows_of,
-    spare_room,
+    side_by_side,
     stretch_length,
-    transposed,
-    widened,
-    with_direct,
 )
 from rnn_exp.schema import ACTIVATION_CODES
 from rnn_exp.shapes import Float
@@ -46,13 +42,17 @@ def forward(
         return gru_states(x, weights, initial)
     (T, R, B, inputs), H = x.shape, weights.weight_hh.shape[-1]
     _, skips, _, _ = kind = kind_of(cell)
-    made, states = begun(initial, T)
-    of_values, values = room(initial, R, T if skips else 0, B, H)
-    bias = widened((weights.bias_ih + weights.bias_hh).unsqueeze(1))
-    matrices = transposed(weights.weight_ih), bias, transposed(weights.weight_hh)
-    sizes = R, T, B, inputs, H, made.shape[-1]
-    arrays = flat(made), flat(of_values)
-    elman_forward(tuple(rows_of(x)), tuple(map(flat, matrices)), *arrays, kind, sizes)
+    made, states = room(initial, R, T + 1, B, H)
+    states[0] = initial
+    row, values = made.shape[-1], states[:0]
+    arrays = flat(made), flat(made)
+    if skips:
+        of_values, values = room(initial, R, T, B, H)
+        arrays = flat(made), flat(of_values)
+    packed = flat(initial.new_empty((inputs + H + 1) * row))
+    named = weights.weight_ih, weights.weight_hh, weights.bias_ih, weights.bias_hh
+    own, sizes = tuple(map(side_by_side, named)), (R, T, B, inputs, H, row)
+    elman_forward(tuple(rows_of(x)), own, packed, *arrays, kind, sizes)
     return Trace(states[1:], states[:-1], (values,) if skips else ())
 
 
@@ -73,34 +73,38 @@ def adjoint(
         return gru_back(direct, trace, x, weights, with_inputs, later)
     (T, R, B, H), inputs = trace.states.shape, x.shape[-1]
     _, skips, _, _ = kind = kind_of(cell)
-    made, total = with_direct(direct, T)
-    row, known, stretch = made.shape[-1], T - len(direct), stretch_length(T, B, made.shape[-1])
-    handed_on = [direct.new_zeros(R, B, row) for _ in range(2)]  # δ, and ∂L/∂h where it skips φ
-    for mine, given in zip(handed_on, later, strict=False):
+    made, total = room(direct, R, T, B, H)
+    row, known = made.shape[-1], T - len(direct)
+    total[known:] = direct
+    handed_on, stretch = direct.new_zeros(2, R, B, row), stretch_length(T, B, row)
+    for mine, given in zip(handed_on, later, strict=False):  # δ, and ∂L/∂h where it skips φ
         mine[..., :H] = given
-    of_x, of_inputs = room(direct, R, T if with_inputs else 0, B, inputs)
-    V = widened(weights.weight_ih) if with_inputs else of_x
-    spare = spare_room(direct, (stretch + 1, B, row), (max(H, inputs), row), of_x)
-    of_W, of_V = direct.new_empty(R, H, row), direct.new_empty(R, inputs, row)
-    of_b = direct.new_empty(R, row)
+    of_x, of_inputs = room(direct, R, T, B, inputs) if with_inputs else (handed_on, None)
+    in_row, found = of_x.shape[-1] * with_inputs, direct.new_empty(R * (H + inputs + 1) * row)
+    most, longest = max(H, inputs), max(row, in_row)
+    packed = (most + H) * row + H * in_row + longest
     before = rows_of(trace.previous_states, whole_vectors=True)
     source = rows_of(trace.kept[0] if skips else trace.states, whole_vectors=True)
     elman_adjoint(
         tuple(rows_of(x)),
         (before.flat, before.run),
         (source.flat, source.run),
-        (flat(widened(weights.weight_hh)), flat(V), of_x.shape[-1] if with_inputs else 0),
+        (side_by_side(weights.weight_hh), side_by_side(weights.weight_ih), in_row),
         flat(made),
-        tuple(map(flat, handed_on)),
-        tuple(map(flat, spare)),
-        tuple(map(flat, (of_W, of_V, of_b, of_x))),
+        flat(handed_on),
+        flat(direct.new_empty((stretch + 1) * B * row + packed)),
+        flat(found),
+        flat(of_x),
         kind,
         (R, T, B, inputs, H, row, known, stretch),
     )
-    bias = of_b[:, :H]
-    gradients = LayerWeights(of_V[..., :H].transpose(1, 2), of_W[..., :H], bias, bias)
-    earlier = tuple(one[..., :H] for one in handed_on[: 1 + skips])
-    return Adjoint(total, None, gradients, of_inputs if with_inputs else None, earlier)
+    of_V, of_b = R * H * row, R * (H + inputs) * row
+    bias = found.as_strided((R, H), (row, 1), of_b)
+    own_V = found.as_strided((R, H, inputs), (inputs * row, 1, row), of_V)
+    own_W = found.as_strided((R, H, H), (H * row, row, 1))
+    gradients = LayerWeights(own_V, own_W, bias, bias)
+    earlier = tuple(handed_on[: 1 + skips, ..., :H])
+    return Adjoint(total, None, gradients, of_inputs, earlier)
 
 
 def kind_of(cell: Elman | Skip) -> tuple[int, bool, float, float]:

@@ -20,7 +20,16 @@ from rnn_exp.networks.kernel.vectors import (
     store,
 )
 
-__all__ = ["add_rows", "add_to", "move", "product", "product_of"]
+__all__ = [
+    "add_rows",
+    "add_to",
+    "clear",
+    "move",
+    "pack",
+    "pack_transposed",
+    "product",
+    "product_of",
+]
 
 
 def _has_wide_registers():
@@ -190,10 +199,37 @@ def move(into, i, source, s, count):
 
 
 @compiled
-def add_to(sums, i, part, count, first):
+def clear(values, start, rows, size, row):
+    """Put 0 behind the first numbers of each row."""
+    for b in range(rows):
+        for j in range(start + b * row + size, start + (b + 1) * row):
+            values[j] = 0.0
+
+
+@compiled
+def pack(place, matrix, m, rows, columns):
+    """Copy a matrix whose rows lie side by side; rows are filled up with zeros."""
+    into, i, row = place
+    for k in range(rows):
+        for j in range(columns):
+            into[i + k * row + j] = matrix[m + k * columns + j]
+    clear(into, i, rows, columns, row)
+
+
+@compiled
+def pack_transposed(into, i, row, matrix, m, rows, columns):
+    """Copy the transpose of a matrix whose rows lie side by side, as `pack` does."""
+    for k in range(columns):
+        for j in range(rows):
+            into[i + k * row + j] = matrix[m + j * columns + k]
+    clear(into, i, columns, rows, row)
+
+
+@compiled
+def add_to(sums, i, part, p, count, first):
     """Add so many numbers to sums, or, the first time, put them there."""
     for k in range(0, count, BYTES // sums.itemsize):
-        own = load(part, k)
+        own = load(part, p + k)
         store(sums, i + k, own if first else load(sums, i + k) + own)
 
 
