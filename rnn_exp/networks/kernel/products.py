@@ -26,4 +26,4 @@ def add_products(C, spare, A, B, sizes):
             of_b = B, r * b_run + k * b_row, b_row
             shape = M, min(stretch, K - k), N
             product((spare, 0, N), (spare, M * N, 0), of_a, of_b, shape)
-            add_to(C, r * M * N, spare, M * N, False)
+            add_to(C, r * M * N, spare, 0, M * N, False)

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from rnn_exp.networks.kernel.memory import flat, row_length, rows_of, transposed, widened
+from rnn_exp.networks.kernel.memory import flat, row_length, rows_of, widened
 from rnn_exp.networks.kernel.products import add_products
 from rnn_exp.shapes import Float
 
@@ -39,7 +39,7 @@ class KernelReader:
     def outputs(self, h: Float[Tensor, "run row hidden"]) -> Float[Tensor, "run row out"]:
         """Return the outputs of rows of states."""
         (_, outputs, H), own = self._sizes, rows_of(h.unsqueeze(0))
-        C = transposed(self._weight)
+        C = widened(self._weight.transpose(1, 2))
         made = widened(self._bias.unsqueeze(1)).expand(-1, h.shape[1], -1).contiguous()
         _add_products(made, (own.flat, own.run, own.row, 1), _matrix(C), H)
         return made[..., :outputs].contiguous()
