@@ -318,7 +318,7 @@ def test_auto_is_the_kernel_where_there_is_one():
     kernels = {key for key, engine in found.items() if engine == "kernel"}
     assert kernels == {
         *((cell, phi) for cell in ("rnn", "leaky", "residual") for phi in ("tanh", "sigmoid")),
-        ("lstm", "tanh"),
+        *((cell, "tanh") for cell in ("gru", "lstm")),
     }
 
 

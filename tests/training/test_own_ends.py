@@ -206,6 +206,8 @@ def test_sequences_that_happen_to_end_together_leave_the_numbers_of_a_batch_of_o
             found = getattr(own, table)[name]
             if name == "saturation":
                 np.testing.assert_allclose(found, values, rtol=1e-6)
+            elif name == "state_rms":  # kernels add the squares of a step in another order
+                np.testing.assert_allclose(found, values, rtol=1e-14)
             elif name != "log10_predicted":  # theory looks at the longest sequences
                 np.testing.assert_array_equal(found, values, name)
 
