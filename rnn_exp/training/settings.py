@@ -50,9 +50,9 @@ class Training:
             that is 0 where each step back keeps the gradient's norm.
         omega_form: ``ratio`` (their eq. 9) or ``squared`` (eq. 10, and their code).
         orthogonality: weight of ‖W_hhᵀ W_hh − I‖² (Vorontsov et al. 2017, eq. 7).
-        truncate_every: k1 of truncated backpropagation: the losses of each k1 time steps go back
-            together (null: not truncated).
-        truncate_back: k2, how many time steps they go back, at least k1.
+        truncate_every: k1 of truncated backpropagation: after every k1 time steps the losses of
+            these steps go back (null: not truncated).
+        truncate_back: k2: how many time steps the gradient then goes back, at least k1.
         stop_when_solved: end a run at the first recorded update at which its task is solved: fewer
             than 1 % of 10,000 fresh sequences are answered wrong.
         momentum: μ of sgd (v ← μ v + g, and w ← w − η v) and of rmsprop, where g is the
