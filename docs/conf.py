@@ -33,6 +33,7 @@ html_css_files = ["pages.css"]
 html_math_renderer = "mathml"
 html_show_copyright = False
 html_copy_source = False
+html_use_index = False  # names are found by the search
 html_search_language = "english-and-chinese"  # extensions/searching.py
 html_show_search_summary = False  # a summary is fetched, which pages from disk may not
 
