@@ -96,10 +96,16 @@ def chosen_sections(words: Sequence[str]) -> list[Section]:
 
 def _hint(word: str, every: Sequence[Section]) -> str:
     """Return what is allowed in the place of a word that means nothing."""
-    keys = [each.key for section in every for each in section.settings]
-    names = [key.rpartition(".")[2] for key in keys]
-    titles = [word for section in every for word in (section.title, section.group)]
-    near = suggestion(word, dict.fromkeys([*titles, *names, *keys]))
+    settings = [each for section in every for each in section.settings]
+    titles = [title for section in every for title in (section.title, section.group)]
+    chosen = [title for title in titles if title.endswith(f"={word}")]
+    chosen += [f"{each.key}={word}" for each in settings if word in each.options]
+    if chosen:
+        near = f" (did you mean {' or '.join(dict.fromkeys(chosen))}?)"
+    else:
+        names = [each.key.rpartition(".")[2] for each in settings]
+        keys = [each.key for each in settings]
+        near = suggestion(word, dict.fromkeys([*titles, *names, *keys]))
     return f"a setting, a group or a choice; rnn-exp --settings lists all{near}"
 
 
@@ -113,7 +119,8 @@ def _meant(word: str, every: Sequence[Section]) -> list[Section]:
 
 
 def _is_meant(word: str, section: Section, setting: Setting) -> bool:
-    return word in (section.title, section.group, setting.key, setting.key.rpartition(".")[2])
+    meant = section.title, section.group, setting.key, setting.key.rpartition(".")[2]
+    return word != "" and word in meant  # what has no group has an empty title
 
 
 def _keys(kind: type, group: str = "") -> dict[str, "dataclasses.Field[Any]"]:

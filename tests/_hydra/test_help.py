@@ -281,6 +281,22 @@ def test_a_setting_that_there_is_not_is_refused_with_the_nearest(tmp_path):
     assert ended.err.endswith("(did you mean omega?)\n")
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("copy", "task=copy"), ("lstm", "network.cell=lstm"), ("decay", "study=decay")],
+)
+def test_a_choice_without_its_group_is_refused_with_it(word, meant):
+    with pytest.raises(SettingError, match=rf"\(did you mean {meant}\?\)"):
+        help_lines(["--settings", word])
+    assert help_lines(["--settings", meant])
+
+
+@pytest.mark.parametrize("word", ["", "=", "=copy"])
+def test_no_word_is_not_the_settings_without_a_group(word):
+    with pytest.raises(SettingError, match="allowed is a setting, a group or a choice"):
+        help_lines(["--settings", word])
+
+
 def test_completion_is_what_hydra_says_and_import_neither_hydra_nor_torch():
     program = f"""
 import contextlib, io, os, sys

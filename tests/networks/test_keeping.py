@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core.caching import FunctionCache
 
 from rnn_exp.networks.kernel import compiling, keeping
 from rnn_exp.networks.kernel.tiles import product_of
@@ -43,6 +44,21 @@ def test_a_kept_file_that_ends_early_is_written_anew(ending, left, tmp_path, mon
     os.truncate(damaged, left)
     assert kept_in(tmp_path, monkeypatch)(np.ones(1)) == 2
     assert damaged.stat().st_size == pytest.approx(whole, rel=0.1)
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+def test_a_kept_file_with_a_wrong_byte_is_not_read_and_written_anew(ending, tmp_path, monkeypatch):
+    assert kept_in(tmp_path, monkeypatch)(np.ones(1)) == 2
+    [damaged] = files(tmp_path, ending)
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    monkeypatch.setattr(FunctionCache, "load_overload", lambda *_: pytest.fail("it was read"))
+    assert kept_in(tmp_path, monkeypatch)(np.ones(1)) == 2
+    monkeypatch.undo()
+    read = kept_in(tmp_path, monkeypatch)
+    assert read(np.ones(1)) == 2
+    assert read._cache_hits.total() == 1
 
 
 def test_a_folder_that_takes_no_file_stops_nothing(tmp_path, monkeypatch):

@@ -13,6 +13,8 @@ from rnn_exp.networks.kernel.keeping import folder
 
 __all__ = ["compiled", "kept", "named"]
 
+_SUM = "sha256"
+
 
 def named(function: Any, *of: object) -> Any:  # noqa: ANN401 - any function
     """Return a function under a name that tells it from others that are defined in the same place.
@@ -52,7 +54,9 @@ class _Kept(NullCache):
     """What is kept of a function, in a folder for each precision and kind of processor.
 
     numba's own cache has one index for all of these. Two processes that write it at once (machines
-    may share a home) can give one file to two of them: the index is then wrong for ever.
+    may share a home) can give one file to two of them: the index is then wrong for ever. And it
+    trusts its files, while machine code with a wrong byte can stop a process: files are read only
+    if their SHA-256 is the one that was written when they were.
 
     Args:
         function: in Python.
@@ -64,25 +68,52 @@ class _Kept(NullCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:  # noqa: ANN401
         """Return what is kept; None: nothing is, or it cannot be read and is to be written anew."""
+        place = self._folder_of(sig, target_context.codegen())
+        if not _is_as_written(place):
+            return None
         try:
-            return self._of(sig, target_context.codegen()).load_overload(sig, target_context)
-        except Exception:  # a file that ends early raises whatever it breaks off at
+            return self._of(place).load_overload(sig, target_context)
+        except Exception:  # of another numba, say: it raises whatever it breaks off at
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:  # noqa: ANN401
         """Keep what was compiled, if the disk takes it: else it is compiled again next time."""
         with contextlib.suppress(OSError, RuntimeError):  # full, or of somebody else
-            own = self._of(sig, data.codegen)
+            place = self._folder_of(sig, data.codegen)
+            own = self._of(place)
             own.flush()  # without reading an index, which may end early
             own.save_overload(sig, data)
+            _written(place)
 
-    def _of(self, sig: Any, target: Any) -> Any:  # noqa: ANN401
+    def _folder_of(self, sig: Any, target: Any) -> Path:  # noqa: ANN401
         what = f"{sig} {target.magic_tuple()}"
-        own = self._place / hashlib.sha256(what.encode()).hexdigest()[:16]
-        own.mkdir(parents=True, exist_ok=True)  # else numba goes beside the source
+        return self._place / hashlib.sha256(what.encode()).hexdigest()[:16]
+
+    def _of(self, place: Path) -> Any:  # noqa: ANN401
+        place.mkdir(parents=True, exist_ok=True)  # else numba goes beside the source
         of_numba: Any = FunctionCache  # without types
-        with _keeping_in(own):
+        with _keeping_in(place):
             return of_numba(self._function)
+
+
+def _hash_of(place: Path) -> str:
+    """Return the SHA-256 of the names and contents of all that numba keeps in a folder."""
+    files = sorted(file for file in place.rglob("*.nb?") if file.is_file())
+    found = (f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files)
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+
+def _written(place: Path) -> None:
+    """Write down what a folder holds. Another process may write now: then it is compiled anew."""
+    (place / _SUM).write_text(_hash_of(place), "utf-8")
+
+
+def _is_as_written(place: Path) -> bool:
+    """Whether a folder holds what was written into it."""
+    try:
+        return (place / _SUM).read_text("utf-8") == _hash_of(place)
+    except (OSError, ValueError):  # nothing is kept, or another process tidies it
+        return False
 
 
 @contextlib.contextmanager
