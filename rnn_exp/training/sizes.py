@@ -191,14 +191,18 @@ def _states(s: Sizes, runs: int) -> int:
 
 
 def _in_an_update(s: Sizes, runs: int) -> int:
-    """Return the bytes of the busiest moment: factors of δ of a layer, or the loss's own."""
+    """Return the bytes of the busiest moment: factors of δ of a layer, or the loss's own.
+
+    Kernels hold factors of a few steps alone, and rows of what a layer gets.
+    """
     one = _layer_states(s, runs)
     at_answers = 4 * one * min(s.answers, s.held) // s.held
     graph = 4 * s.gates * s.layers * one if s.has_graph else 0
     # Of a cell by its step: states and gradients with sequences behind them, and what the step has
     # made of them beforehand and leaves behind, as measured.
     step = (5 + s.gates) * one if s.is_step else 0
-    return max(3 * s.gates * one, step, at_answers, graph, 6 * one if s.penalties else 0)
+    factors = one if s.has_kernels else 3 * s.gates * one
+    return max(factors, step, at_answers, graph, 6 * one if s.penalties else 0)
 
 
 def _second_pass(s: Sizes, runs: int) -> int:
