@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not PAGES, reason="there are no built pages: mak
 def page() -> Iterator[Any]:
     with chromium() as browser:
         opened = browser.new_page()
-        opened.set_default_timeout(10_000)
+        opened.set_default_timeout(120_000)
         yield opened
 
 

@@ -54,7 +54,7 @@ class Opened:
         """Open it and wait for nothing: its script runs before it is loaded."""
         self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **window})
         self.page = self.context.new_page()
-        self.page.set_default_timeout(5000)
+        self.page.set_default_timeout(120_000)
         self.said: list[str] = []
         self.asked: list[str] = []
         self.page.on("console", lambda message: self.said.append(message.text))
