@@ -22,7 +22,15 @@ from rnn_exp.networks.kernel.vectors import (
 )
 from rnn_exp.schema import ACTIVATION_CODES
 
-__all__ = ["activate", "make_deltas", "sigmoid", "slope_at", "tanh"]
+__all__ = [
+    "activate",
+    "gate_slope",
+    "make_deltas",
+    "sigmoid",
+    "slope_at",
+    "tanh",
+    "tanh_slope",
+]
 
 _TANH, _SIGMOID, _RELU, _LEAKY_RELU, _HARD_TANH, _SOFTSIGN, _ELU = (
     ACTIVATION_CODES[name]
@@ -135,11 +143,23 @@ def activate(code, block, start, count):
 
 
 @compiled
+def tanh_slope(h):
+    """Return tanh' u = 1 − h² from h = tanh u."""
+    return fma(0.0 - h, h, 1.0)
+
+
+@compiled
+def gate_slope(s):
+    """Return σ'(u) = s − s² from s = σ(u), as cells with gates have it: rounded once."""
+    return fma(0.0 - s, s, s)
+
+
+@compiled
 def slope_at(code, h):
     """Return φ' from h = φ(u)."""
     slope = filled(h, 1.0)
     if code == _TANH:
-        slope = fma(0.0 - h, h, 1.0)
+        slope = tanh_slope(h)
     elif code == _SIGMOID:
         slope = h * (1.0 - h)
     elif code == _RELU:

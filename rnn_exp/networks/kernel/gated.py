@@ -1,6 +1,7 @@
 """The passes of cells with gates by kernels: tensors in, tensors out (see `passes`)."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,6 +26,47 @@ __all__ = ["gru_back", "gru_states", "lstm_back", "lstm_states", "whole_gates"]
 
 _N_FIRST, _TORCHS = (2, 0, 1), (1, 2, 0)
 """The order of a GRU's gates that read the inputs: in the kernel n, r, z; in torch r, z, n."""
+_Sizes = tuple[int, int, int, int, int, int, int, int]
+"""R, T, B, inputs, units, row, the first step with a direct part, and the steps of a stretch."""
+
+
+class _Rooms(NamedTuple):
+    """Room for what the adjoint of a layer with gates finds, and for what it works with.
+
+    Args:
+        handed_on: δ of four gates, and what skips W, of the step after the last; then of the first.
+        of_x: rows for the gradient of the inputs; none: it is not wanted.
+        of_inputs: what is seen of it.
+        spare: room for δ of a stretch and for a product, and zeros.
+        found: ∂L/∂W by gates, ∂L/∂V by inputs, ∂L/∂b of four gates.
+    """
+
+    handed_on: tuple[Tensor, Tensor]
+    of_x: Tensor
+    of_inputs: Tensor | None
+    spare: tuple[Tensor, Tensor, Tensor]
+    found: tuple[Tensor, Tensor, Tensor]
+
+    @classmethod
+    def of(
+        cls, like: Tensor, later: Sequence[Tensor], sizes: _Sizes, gates: int, with_inputs: bool
+    ) -> "_Rooms":
+        """Return room for an adjoint of so many gates that read the inputs."""
+        R, T, B, inputs, H, row, _, stretch = sizes
+        handed_on = like.new_zeros(R, B, 4, row), like.new_zeros(R, B, row)
+        for mine, given in zip(handed_on, later, strict=False):
+            mine.copy_(given)
+        of_x, of_inputs = room(like, R, T if with_inputs else 0, B, inputs)
+        spare = spare_room(like, (stretch + 1, B, 4 * row), (max(H, gates * inputs), row), of_x)
+        shapes = (R, gates * H, row), (R, inputs, gates, row), (R, 4, row)
+        of_W, of_V, of_b = (like.new_empty(*shape) for shape in shapes)
+        own = of_inputs if with_inputs else None
+        return cls(handed_on, of_x, own, spare, (of_W, of_V, of_b))
+
+    def arrays(self) -> tuple[tuple[Any, ...], ...]:
+        """Return the arrays of what is handed on, of the spare room, and of what is found."""
+        parts = self.handed_on, self.spare, (*self.found, self.of_x)
+        return tuple(tuple(map(flat, part)) for part in parts)
 
 
 def lstm_states(x: Tensor, weights: LayerWeights, initial: Tensor, before: Trace | None) -> Trace:
@@ -56,15 +98,9 @@ def lstm_back(
     """Return the adjoint of an LSTM, which hands on δ (run, batch, gate, row) and f ∂L/∂c."""
     (T, R, B, H), inputs, kept = trace.states.shape, x.shape[-1], Kept(*trace.kept)
     (G, total), (M, memory) = with_direct(direct, T), room(direct, R, T, B, H)
-    row, known, stretch = G.shape[-1], T - len(direct), stretch_length(T, B, G.shape[-1])
-    handed_on = direct.new_zeros(R, B, 4, row), direct.new_zeros(R, B, row)
-    for mine, given in zip(handed_on, later, strict=False):
-        mine.copy_(given)
-    of_x, of_inputs = room(direct, R, T if with_inputs else 0, B, inputs)
-    V, W = inside(weights)
-    spare = spare_room(direct, (stretch + 1, B, 4 * row), (max(H, 4 * inputs), row), of_x)
-    of_W, of_V = direct.new_empty(R, 4 * H, row), direct.new_empty(R, inputs, 4, row)
-    of_b = direct.new_empty(R, 4, row)
+    row = G.shape[-1]
+    sizes = R, T, B, inputs, H, row, T - len(direct), stretch_length(T, B, row)
+    rooms, (V, W) = _Rooms.of(direct, later, sizes, 4, with_inputs), inside(weights)
     steps = [
         rows_of(one, whole_vectors=True)
         for one in (trace.previous_states, kept.c_before, whole_gates(kept.gates, row), kept.tanh_c)
@@ -73,18 +109,17 @@ def lstm_back(
         tuple(rows_of(x)),
         tuple(one.flat for one in steps),
         tuple(one.run for one in steps),
-        (flat(widened(W)), flat(widened(V[..., :-1])), of_x.shape[-1] if with_inputs else 0),
+        (flat(widened(W)), flat(widened(V[..., :-1])), rooms.of_x.shape[-1] * with_inputs),
         flat(G),
         flat(M),
-        tuple(map(flat, handed_on)),
-        tuple(map(flat, spare)),
-        tuple(map(flat, (of_W, of_V, of_b, of_x))),
-        (R, T, B, inputs, H, row, known, stretch),
+        *rooms.arrays(),
+        sizes,
     )
+    of_W, of_V, of_b = rooms.found
     bias = ordered(of_b[..., :H].flatten(1), TORCHS_ORDER)
     own_V = ordered(of_V[..., :H].flatten(2).transpose(1, 2), TORCHS_ORDER)
     gradients = LayerWeights(own_V, ordered(of_W[..., :H], TORCHS_ORDER), bias, bias)
-    return Adjoint(total, memory, gradients, of_inputs if with_inputs else None, handed_on)
+    return Adjoint(total, memory, gradients, rooms.of_inputs, rooms.handed_on)
 
 
 def gru_states(x: Tensor, weights: LayerWeights, initial: Tensor) -> Trace:
@@ -114,32 +149,26 @@ def gru_back(
     """Return the adjoint of a GRU, which hands on δ (run, batch, 4, row) and z ∂L/∂h."""
     (T, R, B, H), inputs = trace.states.shape, x.shape[-1]
     G, total = with_direct(direct, T)
-    row, known, stretch = G.shape[-1], T - len(direct), stretch_length(T, B, G.shape[-1])
-    handed_on = direct.new_zeros(R, B, 4, row), direct.new_zeros(R, B, row)
-    for mine, given in zip(handed_on, later, strict=False):
-        mine.copy_(given)
-    of_x, of_inputs = room(direct, R, T if with_inputs else 0, B, inputs)
-    V = widened(ordered(weights.weight_ih, _N_FIRST)) if with_inputs else of_x
-    spare = spare_room(direct, (stretch + 1, B, 4 * row), (max(H, 3 * inputs), row), of_x)
-    of_W, of_V = direct.new_empty(R, 3 * H, row), direct.new_empty(R, inputs, 3, row)
-    of_b = direct.new_empty(R, 4, row)
+    row = G.shape[-1]
+    sizes = R, T, B, inputs, H, row, T - len(direct), stretch_length(T, B, row)
+    rooms = _Rooms.of(direct, later, sizes, 3, with_inputs)
+    V = widened(ordered(weights.weight_ih, _N_FIRST)) if with_inputs else rooms.of_x
     before = rows_of(trace.previous_states, whole_vectors=True)
     gates = rows_of(whole_gates(trace.kept[0], row), whole_vectors=True)
     gru_adjoint(
         tuple(rows_of(x)),
         (before.flat, before.run),
         (gates.flat, gates.run),
-        (flat(widened(weights.weight_hh)), flat(V), of_x.shape[-1] if with_inputs else 0),
+        (flat(widened(weights.weight_hh)), flat(V), rooms.of_x.shape[-1] * with_inputs),
         flat(G),
-        tuple(map(flat, handed_on)),
-        tuple(map(flat, spare)),
-        tuple(map(flat, (of_W, of_V, of_b, of_x))),
-        (R, T, B, inputs, H, row, known, stretch),
+        *rooms.arrays(),
+        sizes,
     )
+    of_W, of_V, of_b = rooms.found
     own_V = ordered(of_V[..., :H].flatten(2).transpose(1, 2), _TORCHS)
     biases = (of_b[:, gates, :H].flatten(1) for gates in ([1, 2, 0], [1, 2, 3]))
     gradients = LayerWeights(own_V, of_W[..., :H], *biases)
-    return Adjoint(total, None, gradients, of_inputs if with_inputs else None, handed_on)
+    return Adjoint(total, None, gradients, rooms.of_inputs, rooms.handed_on)
 
 
 def _transposed_gates(

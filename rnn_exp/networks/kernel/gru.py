@@ -5,8 +5,8 @@ vectors, in the order n, r, z, m: the first three read the inputs, the last thre
 """
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
-from rnn_exp.networks.kernel.functions import sigmoid, tanh
-from rnn_exp.networks.kernel.tiles import add_rows, add_to, move, product
+from rnn_exp.networks.kernel.functions import gate_slope, sigmoid, tanh, tanh_slope
+from rnn_exp.networks.kernel.tiles import move, product, sum_gates, through_gates
 from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
 
 __all__ = ["gru_adjoint", "gru_deltas", "gru_forward"]
@@ -86,38 +86,21 @@ def gru_adjoint(x, before, gates, matrices, G, later, spare, found, sizes):
                 g, now, given = (r * T + t) * step, (t - start) * 4 * step, nothing
                 if t >= known:
                     given = (G, (r * T + t) * step, row)
-                for gate in range(3):
-                    d, of_W = (D, last + (gate + 1) * row, wide, 1), (3 * r + gate) * matrix
-                    product((G, g, row), given, d, (W, of_W, row), (B, units, row))
-                    given = (G, g, row)
+                deltas, of_W = (D, last + row, row, wide), (W, 3 * r * matrix, matrix, row)
+                through_gates((G, g, row), given, deltas, of_W, 3, (B, units, row))
                 u, k = r * u_run + 4 * t * step, r * h_run + t * step
                 _make_deltas(G, g, carried, r * step, D, now, U, u, h, k, B, row)
                 last = now
             rows, is_first = (stop - start) * B, stop == T
             of_h, of_x = (h, r * h_run + start * step), (x, r * x_run + start * B * x_row, x_row)
             shape = units, inputs, rows, row
-            _sum_up(r, found, D, part, nothing, of_h, of_x, shape, is_first)
-            for gate in range(3 if in_row else 0):
-                into = dx, (r * T + start) * B * in_row, in_row
-                of_V = V, (3 * r + gate) * units * in_row, in_row
-                d = D, gate * row, wide, 1
-                product(into, into if gate else nothing, d, of_V, (rows, units, in_row))
+            sum_gates(r, found, D, part, nothing, of_h, of_x, shape, (3, 1), is_first)
+            if in_row:
+                into, size = (dx, (r * T + start) * B * in_row, in_row), units * in_row
+                deltas, of_V = (D, 0, row, wide), (V, 3 * r * size, size, in_row)
+                through_gates(into, nothing, deltas, of_V, 3, (rows, units, in_row))
             stop = start
         move(after, 4 * r * step, D, 0, 4 * step)
-
-
-@compiled
-def _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first):
-    """Add what a stretch of time gives to the gradients of the weights of a run."""
-    (dW, dV, db, _), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
-    wide, three, matrix = 4 * row, 3 * row, units * row
-    for gate in range(3):
-        delta = D, (gate + 1) * row, 1, wide
-        product((part, 0, row), nothing, delta, (*h, row), (units, rows, row))
-        add_to(dW, (3 * r + gate) * matrix, part, 0, matrix, is_first)
-    product((part, 0, three), nothing, (x, at, 1, x_row), (D, 0, wide), (inputs, rows, three))
-    add_to(dV, r * inputs * three, part, 0, inputs * three, is_first)
-    add_rows(db, r * wide, D, rows, wide, is_first)
 
 
 @compiled
@@ -140,7 +123,7 @@ def _make_deltas(G, g, carried, at, D, d, U, u, S, s, B, row):
 @compiled
 def gru_deltas(dh, n, r, z, m, h):
     """Return δ of n, r, z, m from ∂L/∂h, and h of the step before."""
-    slope = fma(0.0 - n, n, 1.0)
+    slope = tanh_slope(n)
     dn = dh * fma(0.0 - z, slope, slope)
     dm = r * dn
-    return dn, dm * m * (1.0 - r), dh * (h - n) * fma(0.0 - z, z, z), dm
+    return dn, dm * m * (1.0 - r), dh * (h - n) * gate_slope(z), dm

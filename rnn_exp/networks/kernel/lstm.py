@@ -5,8 +5,8 @@ vectors.
 """
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
-from rnn_exp.networks.kernel.functions import sigmoid, tanh
-from rnn_exp.networks.kernel.tiles import add_rows, add_to, move, product
+from rnn_exp.networks.kernel.functions import gate_slope, sigmoid, tanh, tanh_slope
+from rnn_exp.networks.kernel.tiles import move, product, sum_gates, through_gates
 from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
 
 __all__ = ["lstm_adjoint", "lstm_deltas", "lstm_forward"]
@@ -91,10 +91,8 @@ def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
                 g, now, given = (r * T + t) * step, (t - start) * 4 * step, (zeros, 0, 0)
                 if t >= known:
                     given = (G, (r * T + t) * step, row)
-                for gate in range(4):
-                    d, of_W = (D, last + gate * row, gates, 1), (W, (4 * r + gate) * matrix, row)
-                    product((G, g, row), given, d, of_W, (B, units, row))
-                    given = (G, g, row)
+                deltas, of_W = (D, last, row, gates), (W, 4 * r * matrix, matrix, row)
+                through_gates((G, g, row), given, deltas, of_W, 4, (B, units, row))
                 u, k, s = r * u_run + 4 * t * step, r * c_run + t * step, r * s_run + t * step
                 places = D, now, U, u, c, k, squashed, s
                 _make_deltas(G, M, g, carried, r * step, *places, B, row)
@@ -102,28 +100,13 @@ def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
             rows, is_first, nothing = (stop - start) * B, stop == T, (zeros, 0, 0)
             before, of_x = (h, r * h_run + start * step), (x, r * x_run + start * B * x_row, x_row)
             shape = units, inputs, rows, row
-            _sum_up(r, found, D, part, nothing, before, of_x, shape, is_first)
-            for gate in range(4 if in_row else 0):
-                into = dx, (r * T + start) * B * in_row, in_row
-                of_V = V, (4 * r + gate) * units * in_row, in_row
-                d = D, gate * row, gates, 1
-                product(into, into if gate else nothing, d, of_V, (rows, units, in_row))
+            sum_gates(r, found, D, part, nothing, before, of_x, shape, (4, 0), is_first)
+            if in_row:
+                into, size = (dx, (r * T + start) * B * in_row, in_row), units * in_row
+                deltas, of_V = (D, 0, row, gates), (V, 4 * r * size, size, in_row)
+                through_gates(into, nothing, deltas, of_V, 4, (rows, units, in_row))
             stop = start
         move(after, 4 * r * step, D, 0, 4 * step)
-
-
-@compiled
-def _sum_up(r, found, D, part, nothing, h, of_x, shape, is_first):
-    """Add what a stretch of time gives to the gradients of the weights of a run."""
-    (dW, dV, db, _), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
-    gates, matrix = 4 * row, units * row
-    for gate in range(4):
-        delta = D, gate * row, 1, gates
-        product((part, 0, row), nothing, delta, (*h, row), (units, rows, row))
-        add_to(dW, (4 * r + gate) * matrix, part, 0, matrix, is_first)
-    product((part, 0, gates), nothing, (x, at, 1, x_row), (D, 0, gates), (inputs, rows, gates))
-    add_to(dV, r * inputs * gates, part, 0, inputs * gates, is_first)
-    add_rows(db, r * gates, D, rows, gates, is_first)
 
 
 @compiled
@@ -134,7 +117,7 @@ def _make_deltas(G, M, g, carried, at, D, d, U, u, C, c, squashed, s, B, row):
             k, q, p = b * row + j, u + 4 * b * row + j, d + 4 * b * row + j
             o, i, f = load(U, q), load(U, q + row), load(U, q + 2 * row)
             candidate, tanh_c, dh = load(U, q + 3 * row), load(squashed, s + k), load(G, g + k)
-            dc = fma(dh * o, fma(0.0 - tanh_c, tanh_c, 1.0), load(carried, at + k))
+            dc = fma(dh * o, tanh_slope(tanh_c), load(carried, at + k))
             store(M, g + k, dc)
             store(carried, at + k, f * dc)
             gates = o, i, f, candidate
@@ -149,7 +132,7 @@ def _make_deltas(G, M, g, carried, at, D, d, U, u, C, c, squashed, s, B, row):
 def lstm_deltas(dh, dc, gates, c, tanh_c):
     """Return δ of o, i, f, g from ∂L/∂h and ∂L/∂c, c of the step before, and tanh c."""
     o, i, f, g = gates
-    of_o = dh * tanh_c * fma(0.0 - o, o, o)
-    of_i = dc * g * fma(0.0 - i, i, i)
-    of_f = dc * c * fma(0.0 - f, f, f)
-    return of_o, of_i, of_f, dc * i * fma(0.0 - g, g, 1.0)
+    of_o = dh * tanh_c * gate_slope(o)
+    of_i = dc * g * gate_slope(i)
+    of_f = dc * c * gate_slope(f)
+    return of_o, of_i, of_f, dc * i * tanh_slope(g)

@@ -5,7 +5,7 @@ what fills rows up nothing is counted.
 """
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
-from rnn_exp.networks.kernel.functions import make_deltas, slope_at
+from rnn_exp.networks.kernel.functions import gate_slope, make_deltas, slope_at, tanh_slope
 from rnn_exp.networks.kernel.gru import gru_deltas
 from rnn_exp.networks.kernel.lstm import lstm_deltas
 from rnn_exp.networks.kernel.tiles import product
@@ -64,7 +64,7 @@ def elman_measures(states, before, source, totals, spare, kind, sizes, found):
             found[2 * some + at] = _slopes(code, source, o, *rows)
             make_deltas(code, source, o, G, g, D, 0, add, step)
             of_h = h, r * h_run + t * step, row
-            found[3 * some + at] = _products(part, zeros, D, 0, row, of_h, rows)
+            found[3 * some + at] = _products(part, zeros, D, 1, of_h, rows)
 
 
 @kept
@@ -93,18 +93,14 @@ def gru_measures(states, before, gates, totals, spare, sizes, found):
                 u = r * u_run + 4 * (t * step + j // row * row) + j % row
                 n, of_r, z = load(U, u), load(U, u + row), load(U, u + 2 * row)
                 dh, m, own = load(G, g + j), load(U, u + 3 * row), units - j % row
-                of_n = fma(0.0 - n, n, 1.0)
-                slope = fma(0.0 - of_r, of_r, of_r) + fma(0.0 - z, z, z) + of_n
+                slope = gate_slope(of_r) + gate_slope(z) + tanh_slope(n)
                 slopes = slopes + wide(first_lanes(slope, own))
                 _, dr, dz, dm = gru_deltas(dh, n, of_r, z, m, load(h, k + j))
                 store(D, j, dr)
                 store(D, step + j, dz)
                 store(D, 2 * step + j, dm)
             found[2 * some + at] = lane_sum(slopes)
-            of_h, product_ = (h, k, row), 0.0
-            for gate in range(3):
-                product_ += _products(part, zeros, D, gate * step, row, of_h, rows)
-            found[3 * some + at] = product_
+            found[3 * some + at] = _products(part, zeros, D, 3, (h, k, row), rows)
 
 
 @kept
@@ -133,8 +129,7 @@ def lstm_measures(trace, runs, totals, spare, sizes, found):
                 u = r * u_run + 4 * (first + j // row * row) + j % row
                 o, i, f = load(U, u), load(U, u + row), load(U, u + 2 * row)
                 of_g, own = load(U, u + 3 * row), units - j % row
-                slope = fma(0.0 - o, o, o) + fma(0.0 - i, i, i)
-                slope = slope + fma(0.0 - f, f, f) + fma(0.0 - of_g, of_g, 1.0)
+                slope = gate_slope(o) + gate_slope(i) + gate_slope(f) + tanh_slope(of_g)
                 slopes = slopes + wide(first_lanes(slope, own))
                 c_before = load(c, r * c_run + first + j)
                 tanh_c = load(squashed, r * q_run + first + j)
@@ -146,10 +141,7 @@ def lstm_measures(trace, runs, totals, spare, sizes, found):
                 store(D, 2 * step + j, of_f)
                 store(D, 3 * step + j, of_g)
             found[2 * some + at] = lane_sum(slopes)
-            of_h, product_ = (h, k, row), 0.0
-            for gate in range(4):
-                product_ += _products(part, zeros, D, gate * step, row, of_h, rows)
-            found[3 * some + at] = product_
+            found[3 * some + at] = _products(part, zeros, D, 4, (h, k, row), rows)
 
 
 @compiled
@@ -196,10 +188,13 @@ def _slopes(code, source, start, rows, units, row):
 
 
 @compiled
-def _products(part, zeros, D, d, d_row, h, rows):
-    """Return ‖Σ_b δ_b h_bᵀ‖² of a block of δ; 0, where there is no room for a product."""
-    B, units, row = rows
+def _products(part, zeros, D, gates, h, rows):
+    """Return Σ ‖Σ_b δ_b h_bᵀ‖² of the blocks of δ of gates; 0: there is no room for a product."""
+    (B, units, row), found = rows, 0.0
     if part.size == 0:
         return 0.0
-    product((part, 0, row), (zeros, 0, 0), (D, d, 1, d_row), h, (units, B, row))
-    return _squares(part, 0, units, units, row)
+    for gate in range(gates):
+        delta = D, gate * B * row, 1, row
+        product((part, 0, row), (zeros, 0, 0), delta, h, (units, B, row))
+        found += _squares(part, 0, units, units, row)
+    return found
