@@ -181,16 +181,11 @@ def of_step(
         left: these runs.
         runs: all runs of the update.
     """
-    moved = torch.full((len(runs),), math.nan, dtype=torch.float64, device=after.device)
-    ratio = moved.clone()
-    places = [runs.index(run) for run in left]
-    if places == list(range(len(runs))):
-        moved, of_before = norm((after - before).unsqueeze(1)), norm(before.unsqueeze(1))
-        ratio = moved / of_before
-    elif places:
-        moved[places] = norm((after - before).unsqueeze(1))
-        ratio[places] = moved[places] / norm(before.unsqueeze(1))
-    return {"update_norm": moved, "update_ratio": ratio}
+    found = after.new_full((2, len(runs)), math.nan, dtype=torch.float64)
+    if places := [runs.index(run) for run in left]:
+        moved = norm((after - before).unsqueeze(1))
+        found[:, places] = torch.stack([moved, moved / norm(before.unsqueeze(1))])
+    return dict(zip(("update_norm", "update_ratio"), found, strict=True))
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> Rows:
