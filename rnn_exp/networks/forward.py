@@ -90,10 +90,9 @@ def forward(
         inputs, weights = traces[-1].states if traces else x, layer_weights(parameters, number)
         own = before[number] if before else None
         traces.append(cell.forward(inputs, weights, start if own is None else own.states[-1], own))
-        with torch.inference_mode():  # what comes after the end may overflow, and means nothing
-            trace = traces[-1]
-            clear = network.kind.clears_kept and not network.phi.bounded
-            if ends is not None:
+        if ends is not None:  # what comes after the end may overflow, and means nothing
+            trace, clear = traces[-1], network.kind.clears_kept and not network.phi.bounded
+            with torch.inference_mode():
                 clear_after(ends, (trace.states, *(trace.kept if clear else ())))
     return traces
 

@@ -51,6 +51,9 @@ def settle() -> None:
 
 def return_memory() -> None:
     """Return to the system what updates have left free; called between chunks of runs."""
+    from rnn_exp.networks.kernel.blocks import return_blocks
+
+    return_blocks()
     if _has_glibc():
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -5,6 +5,7 @@ task is registered in `TASKS`. `Regression` and `Classification` score answers t
 classes.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -203,8 +204,7 @@ class Regression(FixedLength):
     ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run answer batch 1"]]:
         """Return `loss` and 2 (y − target) / N, N the number of answers, to autograd's bits."""
         off = outputs.squeeze(-1) - targets
-        share = torch.ones((), dtype=off.dtype, device=off.device) / off[0].numel()
-        slope = (off * (2 * share)).to(outputs.dtype).unsqueeze(-1)
+        slope = (off * (2 / math.prod(off.shape[1:]))).to(outputs.dtype).unsqueeze(-1)
         return off.square().flatten(1).mean(-1), slope
 
     @with_slope(loss_and_slope)

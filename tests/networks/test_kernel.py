@@ -306,3 +306,12 @@ def test_two_kinds_of_processors_give_the_same_bits():
         )
         found.add(ran.stdout.strip())
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("cell", [Elman(ACTIVATIONS["tanh"]), LSTM(), GRU()])
+def test_weights_of_another_precision_are_refused_where_their_memory_would_be_read(cell):
+    gates = GATED.get(cell, 1)
+    x, _, start, _ = drawn(0, 3, 1, 2, 2, 4, torch.float32, gates)
+    weights = drawn(0, 3, 1, 2, 2, 4, torch.float64, gates)[1]
+    with pytest.raises(TypeError, match=r"torch\.float32 .* cannot read torch\.float64"):
+        kernel_cell(cell).forward(x, weights, start)

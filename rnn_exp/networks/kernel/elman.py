@@ -16,26 +16,28 @@ from rnn_exp.networks.kernel.tiles import (
     pack_transposed,
     product,
 )
-from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
+from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
 __all__ = ["elman_adjoint", "elman_forward"]
 
 
 @kept
-def elman_forward(x, weights, packed, S, U, kind, sizes):
+def elman_forward(like, addresses, distances, kind, sizes):
     """Fill the states of all runs.
 
     Args:
-        x: inputs, numbers from one row to the next, and from one run to the next.
-        weights: V, W and both biases, each with the numbers from one run to the next.
-        packed: room for V (input, row), W (unit, row), transposed, and the bias.
-        S: (run, T + 1, batch, row), h_0 is there.
-        U: (run, T, batch, row) for φ(u), which is no state where the cell skips φ; else not used.
+        like: an array of the precision.
+        addresses: of inputs x, of V, W and both biases; of room for V (input, row), W (unit, row),
+            transposed, and the bias; of S (run, T + 1, batch, row), h_0 is there; of U (run, T,
+            batch, row) for φ(u), which is no state where the cell skips φ, else it is not used.
+        distances: numbers from one run to the next of x, V, W and both biases; from one row of x to
+            the next.
         kind: the activation's code, whether the cell skips φ, k, a.
         sizes: R, T, B, inputs, units, row.
     """
-    (x, x_row, x_run), (code, skips, keep, add), (R, T, B, inputs, units, row) = x, kind, sizes
-    (V, V_run), (W, W_run), (b, b_run), (c, c_run) = weights
+    x, V, W, b, c, packed, S, U = arrays_at(like, addresses)
+    x_run, V_run, W_run, b_run, c_run, x_row = distances
+    (code, skips, keep, add), (R, T, B, inputs, units, row) = kind, sizes
     step, of_V, of_W = B * row, (packed, 0, row), (packed, inputs * row, row)
     of_b = packed, (inputs + units) * row, 0
     for r in range(R):
@@ -57,24 +59,24 @@ def elman_forward(x, weights, packed, S, U, kind, sizes):
 
 
 @kept
-def elman_adjoint(x, before, source, weights, G, later, spare, found, dx, kind, sizes):
-    """Fill G with ∂L/∂h_t, ``found`` with the gradients of weights (by stretches), dx of inputs.
+def elman_adjoint(like, addresses, distances, kind, sizes):
+    """Fill G with ∂L/∂h_t, the places of gradients of weights (by stretches), dx of inputs.
 
     Args:
-        x: inputs, numbers from one row to the next, and from one run to the next.
-        before: h_{t-1}, and numbers from one run to the next.
-        source: φ(u_t), from which φ' comes, and numbers from one run to the next.
-        weights: W and V, with numbers from one run to the next; length of a row of dx, 0: no dx.
-        G: (run, T, batch, row), with the direct parts from step ``known`` on, nothing before.
-        later: δ and then ∂L/∂h of the step after the last, (run, batch, row); then of the first.
-        spare: room for δ (chunk + 1, batch, row), and for what `_laid_out` puts behind it.
-        found: dW (run, unit, row), dV (run, input, row), db (run, row).
-        dx: (run, T, batch, row of dx).
+        like: an array of the precision.
+        addresses: of inputs x, of h_{t-1}, of φ(u_t), from which φ' comes, of W and V; of G (run,
+            T, batch, row), with the direct parts from step ``known`` on, nothing before; of δ and
+            then ∂L/∂h of the step after the last, (run, batch, row), then of the first; of room
+            for δ (chunk + 1, batch, row), and for what `_laid_out` puts behind it; of dW (run,
+            unit, row), dV (run, input, row), db (run, row); of dx (run, T, batch, row of dx).
+        distances: numbers from one run to the next of x, h, φ(u), W, V; from one row of x to the
+            next; length of a row of dx, 0: no dx.
         kind: the activation's code, whether the cell skips φ, k, a.
         sizes: R, T, B, inputs, units, row, known, and the steps of a stretch.
     """
-    (x, x_row, x_run), (before, b_run), (source, s_run) = x, before, source
-    in_row, (code, skips, keep, add) = weights[2], kind
+    x, before, source, W, V, G, later, spare, found, dx = arrays_at(like, addresses)
+    x_run, b_run, s_run, W_run, V_run, x_row, in_row = distances
+    weights, (code, skips, keep, add) = (W, W_run, V, V_run, in_row), kind
     R, T, B, inputs, units, row, known, chunk = sizes
     step, D, ahead = B * row, spare, R * B * row
     part, own_W, own_V, nothing = _laid_out(spare, (chunk + 1) * step, units, inputs, row, in_row)
@@ -122,7 +124,7 @@ def _laid_out(spare, part, units, inputs, row, in_row):
 @compiled
 def _pack_both(own_W, own_V, weights, r, units, inputs):
     """Copy W of a run, and V where dx is wanted."""
-    (W, W_run), (V, V_run), in_row = weights
+    W, W_run, V, V_run, in_row = weights
     pack(own_W, W, r * W_run, units, units)
     if in_row:
         pack(own_V, V, r * V_run, units, inputs)

@@ -1,18 +1,20 @@
 """The passes of cells with gates by kernels: tensors in, tensors out (see `passes`)."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.lstm import TORCHS_ORDER, Kept, inside, ordered
 from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Trace
+from rnn_exp.networks.kernel.blocks import empty
 from rnn_exp.networks.kernel.gru import gru_adjoint, gru_forward
 from rnn_exp.networks.kernel.lstm import lstm_adjoint, lstm_forward
 from rnn_exp.networks.kernel.memory import (
+    addresses,
+    array_like,
     begun,
-    flat,
     room,
     rows_of,
     spare_room,
@@ -63,10 +65,9 @@ class _Rooms(NamedTuple):
         own = of_inputs if with_inputs else None
         return cls(handed_on, of_x, own, spare, (of_W, of_V, of_b))
 
-    def arrays(self) -> tuple[tuple[Any, ...], ...]:
-        """Return the arrays of what is handed on, of the spare room, and of what is found."""
-        parts = self.handed_on, self.spare, (*self.found, self.of_x)
-        return tuple(tuple(map(flat, part)) for part in parts)
+    def all(self) -> tuple[Tensor, ...]:
+        """Return what is handed on, the spare room, and what is found, as kernels take them."""
+        return *self.handed_on, *self.spare, *self.found, self.of_x
 
 
 def lstm_states(x: Tensor, weights: LayerWeights, initial: Tensor, before: Trace | None) -> Trace:
@@ -76,13 +77,14 @@ def lstm_states(x: Tensor, weights: LayerWeights, initial: Tensor, before: Trace
     (S, states), (C, cells) = begun(initial, T), begun(c_0, T)
     squashed, tanh_c = room(initial, R, T, B, H)
     row = S.shape[-1]
-    U = initial.new_empty(R, T, B, 4, row)
+    U = empty(initial, R, T, B, 4, row)
     V, W = inside(weights)
     of_x = _transposed_gates(V, row, 4)
     matrices = of_x[:, :-1].contiguous(), of_x[:, -1].contiguous(), _transposed_gates(W, row, 4)
     sizes = R, T, B, inputs, H, row
-    arrays = map(flat, (S, C, U, squashed))
-    lstm_forward(tuple(rows_of(x)), tuple(map(flat, matrices)), *arrays, sizes)
+    own = rows_of(x)
+    given = addresses(x.dtype, own.values, *matrices, S, C, U, squashed)
+    lstm_forward(array_like(x.dtype), given, (own.run, own.row), sizes)
     kept = Kept(U[..., :H].transpose(0, 1), cells[1:], cells[:-1], tanh_c)
     return Trace(states[1:], states[:-1], kept)
 
@@ -101,18 +103,14 @@ def lstm_back(
     row = G.shape[-1]
     sizes = R, T, B, inputs, H, row, T - len(direct), stretch_length(T, B, row)
     rooms, (V, W) = _Rooms.of(direct, later, sizes, 4, with_inputs), inside(weights)
-    steps = [
-        rows_of(one, whole_vectors=True)
-        for one in (trace.previous_states, kept.c_before, whole_gates(kept.gates, row), kept.tanh_c)
-    ]
+    whole = trace.previous_states, kept.c_before, whole_gates(kept.gates, row), kept.tanh_c
+    steps = rows_of(x), *(rows_of(one, whole_vectors=True) for one in whole)
+    in_row = rooms.of_x.shape[-1] * with_inputs
+    read = *(one.values for one in steps), widened(W), widened(V[..., :-1])
     lstm_adjoint(
-        tuple(rows_of(x)),
-        tuple(one.flat for one in steps),
-        tuple(one.run for one in steps),
-        (flat(widened(W)), flat(widened(V[..., :-1])), rooms.of_x.shape[-1] * with_inputs),
-        flat(G),
-        flat(M),
-        *rooms.arrays(),
+        array_like(G.dtype),
+        addresses(G.dtype, *read, G, M, *rooms.all()),
+        (*(one.run for one in steps), steps[0].row, in_row),
         sizes,
     )
     of_W, of_V, of_b = rooms.found
@@ -127,14 +125,16 @@ def gru_states(x: Tensor, weights: LayerWeights, initial: Tensor) -> Trace:
     (T, R, B, inputs), H = x.shape, weights.weight_hh.shape[-1]
     S, states = begun(initial, T)
     row = S.shape[-1]
-    U = initial.new_empty(R, T, B, 4, row)
+    U = empty(initial, R, T, B, 4, row)
     of_x = _transposed_gates(ordered(weights.weight_ih, _N_FIRST), row, 3)
     before_n, of_m = weights.bias_ih + weights.bias_hh, weights.bias_hh[:, 2 * H :]
     before_n[:, 2 * H :] = weights.bias_ih[:, 2 * H :]
     bias = torch.cat([ordered(before_n, _N_FIRST), of_m], dim=1).unsqueeze(-1)
     matrices = of_x, _transposed_gates(bias, row, 4), _transposed_gates(weights.weight_hh, row, 3)
     sizes = R, T, B, inputs, H, row
-    gru_forward(tuple(rows_of(x)), tuple(map(flat, matrices)), flat(S), flat(U), sizes)
+    own = rows_of(x)
+    given = addresses(x.dtype, own.values, *matrices, S, U)
+    gru_forward(array_like(x.dtype), given, (own.run, own.row), sizes)
     return Trace(states[1:], states[:-1], (U[..., :H].transpose(0, 1),))
 
 
@@ -153,15 +153,14 @@ def gru_back(
     sizes = R, T, B, inputs, H, row, T - len(direct), stretch_length(T, B, row)
     rooms = _Rooms.of(direct, later, sizes, 3, with_inputs)
     V = widened(ordered(weights.weight_ih, _N_FIRST)) if with_inputs else rooms.of_x
-    before = rows_of(trace.previous_states, whole_vectors=True)
-    gates = rows_of(whole_gates(trace.kept[0], row), whole_vectors=True)
+    whole = trace.previous_states, whole_gates(trace.kept[0], row)
+    steps = rows_of(x), *(rows_of(one, whole_vectors=True) for one in whole)
+    in_row = rooms.of_x.shape[-1] * with_inputs
+    read = *(one.values for one in steps), widened(weights.weight_hh), V
     gru_adjoint(
-        tuple(rows_of(x)),
-        (before.flat, before.run),
-        (gates.flat, gates.run),
-        (flat(widened(weights.weight_hh)), flat(V), rooms.of_x.shape[-1] * with_inputs),
-        flat(G),
-        *rooms.arrays(),
+        array_like(G.dtype),
+        addresses(G.dtype, *read, G, *rooms.all()),
+        (*(one.run for one in steps), steps[0].row, in_row),
         sizes,
     )
     of_W, of_V, of_b = rooms.found

@@ -7,25 +7,25 @@ vectors, in the order n, r, z, m: the first three read the inputs, the last thre
 from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.functions import gate_slope, sigmoid, tanh, tanh_slope
 from rnn_exp.networks.kernel.tiles import move, product, sum_gates, through_gates
-from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
+from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
 __all__ = ["gru_adjoint", "gru_deltas", "gru_forward"]
 
 
 @kept
-def gru_forward(x, matrices, S, U, sizes):
+def gru_forward(like, addresses, distances, sizes):
     """Fill the states of all runs.
 
     Args:
-        x: inputs, numbers from one row to the next, and from one run to the next.
-        matrices: V (run, input, 3 row) of n, r, z, bias (run, 4 row), W (run, unit, 3 row) of
-            r, z, m; transposed.
-        S: (run, T + 1, batch, row), h_0 is there.
-        U: (run, T, batch, 4 row) for n, r, z, m.
+        like: an array of the precision.
+        addresses: of inputs x; of V (run, input, 3 row) of n, r, z, bias (run, 4 row), W (run,
+            unit, 3 row) of r, z, m, transposed; of h (run, T + 1, batch, row), h_0 is there; of
+            n, r, z, m (run, T, batch, 4 row).
+        distances: numbers from one run to the next of x, and from one row to the next.
         sizes: R, T, B, inputs, units, row.
     """
-    (V, bias, W), (R, T, B, inputs, units, row) = matrices, sizes
-    x, x_row, x_run = x
+    x, V, bias, W, S, U = arrays_at(like, addresses)
+    (x_run, x_row), (R, T, B, inputs, units, row) = distances, sizes
     step, gates, three = B * row, 4 * row, 3 * row
     for r in range(R):
         of_bias, of_W = r * gates, r * units * three
@@ -55,24 +55,24 @@ def _open_gates(U, u, S, before, step, B, row):
 
 
 @kept
-def gru_adjoint(x, before, gates, matrices, G, later, spare, found, sizes):
-    """Fill G with ∂L/∂h_t, and ``found`` with the rest, as in `elman`.
+def gru_adjoint(like, addresses, distances, sizes):
+    """Fill the places of ∂L/∂h_t, of gradients of weights and inputs, as in `elman`.
 
     Args:
-        x: inputs, numbers from one row to the next, and from one run to the next.
-        before: h_{t-1}, and numbers from one run to the next.
-        gates: n, r, z, m, and numbers from one run to the next.
-        matrices: W (run, gate, unit, row) of r, z, m, V (the same of inputs, of n, r, z), length of
-            its row; 0: no dx.
-        G: (run, T, batch, row), with the direct parts from step ``known`` on, nothing before.
-        later: δ (run, batch, 4 row), z ∂L/∂h of the step after the last; then of the first.
-        spare: room for δ (chunk + 1, batch, 4 row) and a product; zeros.
-        found: dW as W, dV (run, input, 3 row), db (run, 4 row), dx (run, T, batch, row).
+        like: an array of the precision.
+        addresses: of inputs x, h_{t-1}, gates n, r, z, m; of W (run, gate, unit, row) of r, z, m
+            and V (the same of inputs, of n, r, z); of ∂L/∂h (run, T, batch, row), with the direct
+            parts from ``known`` on, nothing before; of δ (run, batch, 4 row) and z ∂L/∂h of the
+            step after the last, then of the first; of room for δ (chunk + 1, batch, 4 row), for a
+            product, and of zeros; of dW as W, dV (run, input, 3 row), db (run, 4 row) and dx (run,
+            T, batch, row of dx).
+        distances: numbers from one run to the next of x, h and gates; from one row of x to the
+            next; length of a row of V and dx, 0: no dx.
         sizes: R, T, B, inputs, units, row, known, and the steps of a stretch.
     """
-    (x, x_row, x_run), (h, h_run), (U, u_run) = x, before, gates
-    (W, V, in_row), (after, carried), (D, part, zeros) = matrices, later, spare
-    (_, _, _, dx), (R, T, B, inputs, units, row, known, chunk) = found, sizes
+    x, h, U, W, V, G, after, carried, D, part, zeros, dW, dV, db, dx = arrays_at(like, addresses)
+    x_run, h_run, u_run, x_row, in_row = distances
+    R, T, B, inputs, units, row, known, chunk = sizes
     step, wide, matrix, nothing = B * row, 4 * row, units * row, (zeros, 0, 0)
     for r in range(R):
         last, stop = chunk * 4 * step, T
@@ -94,7 +94,7 @@ def gru_adjoint(x, before, gates, matrices, G, later, spare, found, sizes):
             rows, is_first = (stop - start) * B, stop == T
             of_h, of_x = (h, r * h_run + start * step), (x, r * x_run + start * B * x_row, x_row)
             shape = units, inputs, rows, row
-            sum_gates(r, found, D, part, nothing, of_h, of_x, shape, (3, 1), is_first)
+            sum_gates(r, (dW, dV, db), D, part, nothing, of_h, of_x, shape, (3, 1), is_first)
             if in_row:
                 into, size = (dx, (r * T + start) * B * in_row, in_row), units * in_row
                 deltas, of_V = (D, 0, row, wide), (V, 3 * r * size, size, in_row)

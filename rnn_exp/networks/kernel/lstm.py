@@ -7,26 +7,25 @@ vectors.
 from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.functions import gate_slope, sigmoid, tanh, tanh_slope
 from rnn_exp.networks.kernel.tiles import move, product, sum_gates, through_gates
-from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
+from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
 __all__ = ["lstm_adjoint", "lstm_deltas", "lstm_forward"]
 
 
 @kept
-def lstm_forward(x, matrices, S, C, U, squashed, sizes):
+def lstm_forward(like, addresses, distances, sizes):
     """Fill the states of all runs.
 
     Args:
-        x: inputs, numbers from one row to the next, and from one run to the next.
-        matrices: V (run, input, 4 row), bias (run, 4 row), W (run, unit, 4 row), transposed.
-        S: h (run, T + 1, batch, row), h_0 is there.
-        C: c in the same way.
-        U: (run, T, batch, 4 row) for the gates.
-        squashed: (run, T, batch, row) for tanh c.
+        like: an array of the precision.
+        addresses: of inputs x; of V (run, input, 4 row), bias (run, 4 row), W (run, unit, 4 row),
+            transposed; of h (run, T + 1, batch, row), h_0 is there; of c in the same way; of gates
+            (run, T, batch, 4 row) and tanh c (run, T, batch, row).
+        distances: numbers from one run to the next of x, and from one row to the next.
         sizes: R, T, B, inputs, units, row.
     """
-    (V, bias, W), (R, T, B, inputs, units, row) = matrices, sizes
-    x, x_row, x_run = x
+    x, V, bias, W, S, C, U, squashed = arrays_at(like, addresses)
+    (x_run, x_row), (R, T, B, inputs, units, row) = distances, sizes
     step, gates = B * row, 4 * row
     for r in range(R):
         for t in range(T):
@@ -60,23 +59,25 @@ def _open_gates(U, u, S, C, before, step, squashed, now, B, row):
 
 
 @kept
-def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
-    """Fill G and M with ∂L/∂h_t and ∂L/∂c_t, and ``found`` with the rest, as in `elman`.
+def lstm_adjoint(like, addresses, distances, sizes):
+    """Fill the places of ∂L/∂h_t and ∂L/∂c_t, of gradients of weights and inputs, as in `elman`.
 
     Args:
-        x: inputs, numbers from one row to the next, and from one run to the next.
-        trace: h_{t-1}, c_{t-1}, gates and tanh c.
-        runs: numbers from one run to the next of each of them.
-        matrices: W (run, gate, unit, row), V (the same of inputs), length of its row; 0: no dx.
-        G: (run, T, batch, row) as M; with the direct parts from ``known`` on, nothing before.
-        later: δ (run, batch, 4 row), f ∂L/∂c of the step after the last; then of the first.
-        spare: room for δ (chunk + 1, batch, 4 row) and a product; zeros.
-        found: dW as W, dV (run, input, 4 row), db (run, 4 row), dx (run, T, batch, row).
+        like: an array of the precision.
+        addresses: of inputs x, h_{t-1}, c_{t-1}, gates and tanh c; of W (run, gate, unit, row) and
+            V (the same of inputs); of ∂L/∂h (run, T, batch, row), with the direct parts from
+            ``known`` on, nothing before, and of ∂L/∂c; of δ (run, batch, 4 row) and f ∂L/∂c of the
+            step after the last, then of the first; of room for δ (chunk + 1, batch, 4 row), for a
+            product, and of zeros; of dW as W, dV (run, input, 4 row), db (run, 4 row) and dx (run,
+            T, batch, row of dx).
+        distances: numbers from one run to the next of x, h, c, gates, tanh c; from one row of x to
+            the next; length of a row of V and dx, 0: no dx.
         sizes: R, T, B, inputs, units, row, known, and the steps of a stretch.
     """
-    (x, x_row, x_run), (W, V, in_row), (after, carried) = x, matrices, later
-    (h, c, U, squashed), (h_run, c_run, u_run, s_run) = trace, runs
-    (D, part, zeros), (_, _, _, dx) = spare, found
+    x, h, c, U, squashed, W, V, G, M, after, carried, D, part, zeros, dW, dV, db, dx = arrays_at(
+        like, addresses
+    )
+    x_run, h_run, c_run, u_run, s_run, x_row, in_row = distances
     R, T, B, inputs, units, row, known, chunk = sizes
     step, gates, matrix = B * row, 4 * row, units * row
     for r in range(R):
@@ -100,7 +101,7 @@ def lstm_adjoint(x, trace, runs, matrices, G, M, later, spare, found, sizes):
             rows, is_first, nothing = (stop - start) * B, stop == T, (zeros, 0, 0)
             before, of_x = (h, r * h_run + start * step), (x, r * x_run + start * B * x_row, x_row)
             shape = units, inputs, rows, row
-            sum_gates(r, found, D, part, nothing, before, of_x, shape, (4, 0), is_first)
+            sum_gates(r, (dW, dV, db), D, part, nothing, before, of_x, shape, (4, 0), is_first)
             if in_row:
                 into, size = (dx, (r * T + start) * B * in_row, in_row), units * in_row
                 deltas, of_V = (D, 0, row, gates), (V, 4 * r * size, size, in_row)

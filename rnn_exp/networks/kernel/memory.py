@@ -1,16 +1,20 @@
-"""Where the numbers of tensors lie, as the kernels go through them: flat arrays and distances."""
+"""Where the numbers of tensors lie, as the kernels go through them: addresses and distances."""
 
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from rnn_exp.networks.kernel.blocks import empty
 from rnn_exp.shapes import Float
 
 __all__ = [
     "BYTES",
     "Room",
     "Rows",
+    "addresses",
+    "array_like",
     "begun",
     "flat",
     "room",
@@ -30,18 +34,52 @@ Room = tuple[Tensor, Tensor]
 _STRETCH: Final = 1 << 14  # numbers of a layer and run whose part in ∂L/∂W is one sum
 
 
+_ARRAYS: Final = {
+    torch.float32: np.zeros(0, np.float32),
+    torch.float64: np.zeros(0, np.float64),
+}
+
+
 class Rows(NamedTuple):
     """The rows of a tensor (time, run, batch, k): of a run, one after the other in time and batch.
 
     Args:
-        flat: the array, which begins with the first number.
+        values: a tensor that begins with the first number of the first row.
         row: numbers from one row to the next.
         run: numbers from one run to the next.
     """
 
-    flat: Any
+    values: Tensor
     row: int
     run: int
+
+    @property
+    def flat(self) -> Any:  # noqa: ANN401 - numpy's arrays have no plain type
+        """The numbers from the first one to the end of the memory, as a flat array on it."""
+        values = self.values
+        end = values.untyped_storage().nbytes() // values.element_size()
+        return values.as_strided((end - values.storage_offset(),), (1,)).numpy()
+
+
+def array_like(dtype: torch.dtype) -> Any:  # noqa: ANN401 - numpy's arrays have no plain type
+    """Return an array of a precision, by which kernels know it."""
+    return _ARRAYS[dtype]
+
+
+def addresses(dtype: torch.dtype, *values: Tensor) -> tuple[int, ...]:
+    """Return where the first numbers of tensors lie; the caller keeps the tensors alive.
+
+    An address costs a tenth of what an array does: torch makes a tensor for every array.
+
+    Raises:
+        TypeError: for a tensor that is not on the processor, or of another precision.
+    """
+    for one in values:
+        if one.dtype is not dtype or not one.is_cpu:
+            raise TypeError(
+                f"a kernel in {dtype} on the processor cannot read {one.dtype}, {one.device}"
+            )
+    return tuple([one.data_ptr() for one in values])
 
 
 def row_length(size: int, dtype: torch.dtype) -> int:
@@ -62,7 +100,7 @@ def flat(values: Tensor) -> Any:  # noqa: ANN401 - numpy's arrays have no plain 
 
 def room(like: Tensor, R: int, T: int, B: int, size: int) -> Room:
     """Return room for rows, and what is seen of it: without what fills rows up."""
-    made = like.new_empty(R, T, B, row_length(size, like.dtype))
+    made = empty(like, R, T, B, row_length(size, like.dtype))
     return made, made[..., :size].transpose(0, 1)
 
 
@@ -81,25 +119,20 @@ def rows_of(values: Float[Tensor, "time run batch k"], *, whole_vectors: bool = 
     fits = fits and (row == wide if whole_vectors else row >= wide)
     run = by_run if R > 1 else 0
     last = values.storage_offset() + (R - 1) * run + (T * B - 1) * row + wide
-    there = last * values.element_size() <= values.untyped_storage().nbytes()
-    if fits and there:
-        end = values.untyped_storage().nbytes() // values.element_size()
-        own = values.as_strided((end - values.storage_offset(),), (1,))
-        return Rows(own.numpy(), row, run)
+    if fits and last * values.element_size() <= values.untyped_storage().nbytes():
+        return Rows(values, row, run)
     made = values.new_zeros(R, T, B, wide)
     made[..., :k] = values.transpose(0, 1)
-    return Rows(flat(made), wide, T * B * wide)
+    return Rows(made, wide, T * B * wide)
 
 
-def side_by_side(values: Float[Tensor, "run ..."]) -> tuple[Any, int]:
-    """Return the numbers of a parameter, and how many lie from one run to the next."""
-    inner = values.stride()[1:]
-    size = values[0].numel()
-    wanted = (values.shape[2], 1) if values.ndim == 3 else (1,)
-    fits = all(a == b or n == 1 for a, b, n in zip(inner, wanted, values.shape[1:], strict=True))
+def side_by_side(values: Float[Tensor, "run ..."]) -> tuple[Tensor, int]:
+    """Return a parameter of which the numbers of a run lie side by side, and those between runs."""
+    shape, strides = values.shape, values.stride()
+    wanted = (shape[2], 1) if len(shape) == 3 else (1,)
+    fits = all(a == b or n == 1 for a, b, n in zip(strides[1:], wanted, shape[1:], strict=True))
     own = values if fits else values.contiguous()
-    run = own.stride(0) if len(own) > 1 else size
-    return own.as_strided(((len(own) - 1) * run + size,), (1,)).numpy(), run
+    return own, own.stride(0)
 
 
 def widened(matrix: Float[Tensor, "run rows columns"]) -> Float[Tensor, "run rows row"]:

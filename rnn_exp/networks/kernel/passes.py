@@ -13,7 +13,8 @@ from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Trace
 from rnn_exp.networks.kernel.elman import elman_adjoint, elman_forward
 from rnn_exp.networks.kernel.gated import gru_back, gru_states, lstm_back, lstm_states
 from rnn_exp.networks.kernel.memory import (
-    flat,
+    addresses,
+    array_like,
     room,
     rows_of,
     side_by_side,
@@ -40,19 +41,17 @@ def forward(
         return lstm_states(x, weights, initial, before)
     if isinstance(cell, GRU):
         return gru_states(x, weights, initial)
-    (T, R, B, inputs), H = x.shape, weights.weight_hh.shape[-1]
+    (T, R, B, inputs), H, dtype = x.shape, weights.weight_hh.shape[-1], x.dtype
     _, skips, _, _ = kind = kind_of(cell)
     made, states = room(initial, R, T + 1, B, H)
     states[0] = initial
-    row, values = made.shape[-1], states[:0]
-    arrays = flat(made), flat(made)
-    if skips:
-        of_values, values = room(initial, R, T, B, H)
-        arrays = flat(made), flat(of_values)
-    packed = flat(initial.new_empty((inputs + H + 1) * row))
-    named = weights.weight_ih, weights.weight_hh, weights.bias_ih, weights.bias_hh
-    own, sizes = tuple(map(side_by_side, named)), (R, T, B, inputs, H, row)
-    elman_forward(tuple(rows_of(x)), own, packed, *arrays, kind, sizes)
+    of_values, values = room(initial, R, T, B, H) if skips else (made, made)
+    row, own = made.shape[-1], rows_of(x)
+    packed = initial.new_empty((inputs + H + 1) * row)
+    named, between = zip(*map(side_by_side, weights), strict=True)
+    given = addresses(dtype, own.values, *named, packed, made, of_values)
+    sizes = R, T, B, inputs, H, row
+    elman_forward(array_like(dtype), given, (own.run, *between, own.row), kind, sizes)
     return Trace(states[1:], states[:-1], (values,) if skips else ())
 
 
@@ -71,7 +70,7 @@ def adjoint(
         return lstm_back(direct, trace, x, weights, with_inputs, later)
     if isinstance(cell, GRU):
         return gru_back(direct, trace, x, weights, with_inputs, later)
-    (T, R, B, H), inputs = trace.states.shape, x.shape[-1]
+    (T, R, B, H), inputs, dtype = trace.states.shape, x.shape[-1], direct.dtype
     _, skips, _, _ = kind = kind_of(cell)
     made, total = room(direct, R, T, B, H)
     row, known = made.shape[-1], T - len(direct)
@@ -82,19 +81,15 @@ def adjoint(
     of_x, of_inputs = room(direct, R, T, B, inputs) if with_inputs else (handed_on, None)
     in_row, found = of_x.shape[-1] * with_inputs, direct.new_empty(R * (H + inputs + 1) * row)
     most, longest = max(H, inputs), max(row, in_row)
-    packed = (most + H) * row + H * in_row + longest
-    before = rows_of(trace.previous_states, whole_vectors=True)
+    spare = direct.new_empty((stretch + 1) * B * row + (most + H) * row + H * in_row + longest)
+    own, before = rows_of(x), rows_of(trace.previous_states, whole_vectors=True)
     source = rows_of(trace.kept[0] if skips else trace.states, whole_vectors=True)
+    (W, W_run), (V, V_run) = side_by_side(weights.weight_hh), side_by_side(weights.weight_ih)
+    read = own.values, before.values, source.values, W, V
     elman_adjoint(
-        tuple(rows_of(x)),
-        (before.flat, before.run),
-        (source.flat, source.run),
-        (side_by_side(weights.weight_hh), side_by_side(weights.weight_ih), in_row),
-        flat(made),
-        flat(handed_on),
-        flat(direct.new_empty((stretch + 1) * B * row + packed)),
-        flat(found),
-        flat(of_x),
+        array_like(dtype),
+        addresses(dtype, *read, made, handed_on, spare, found, of_x),
+        (own.run, before.run, source.run, W_run, V_run, own.row, in_row),
         kind,
         (R, T, B, inputs, H, row, known, stretch),
     )

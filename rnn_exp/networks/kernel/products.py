@@ -1,29 +1,107 @@
-"""The product of two matrices of every run, a run after the other. Arrays are flat."""
+"""The three products of a read-out, of a run after the other: y = C h + c, ∂L/∂h and ∂L/∂C.
 
-from rnn_exp.networks.kernel.compiling import kept
-from rnn_exp.networks.kernel.tiles import add_to, product
+Sums over k are sums of stretches, one stretch after the other. Tensors are given by addresses
+(`memory.addresses`).
+"""
 
-__all__ = ["add_products"]
+from rnn_exp.networks.kernel.compiling import compiled, kept
+from rnn_exp.networks.kernel.tiles import add_to, clear, pack, pack_transposed, product
+from rnn_exp.networks.kernel.vectors import arrays_at
+
+__all__ = ["add_to_weights", "read_rows", "states_of_rows"]
+
+_STRETCH = 1024  # rows whose part in ∂L/∂C is one sum; blocks of rows are whole numbers of these
 
 
 @kept
-def add_products(C, spare, A, B, sizes):
-    """Add A B to C: sums over stretches of k, one stretch after the other.
+def read_rows(like, addresses, distances, sizes):
+    """Fill y with C h + c.
 
     Args:
-        C: (run, M, N), rows of whole vectors.
-        spare: room for a product (M, N), then a row of zeros (N).
-        A: an array, and the numbers in it from one run, one row and one column to the next.
-        B: an array, rows of whole vectors, and the numbers from one run and one row to the next.
-        sizes: R, M, K, N, and the length of a stretch.
+        like: an array of the precision.
+        addresses: of y (run, row, width), whose rows are whole vectors; of h, C and c; of room for
+            C transposed (unit, width), a product (row, width) and zeros (width).
+        distances: numbers from one run to the next of h, C and c; from one row of h to the next.
+        sizes: R, rows, units, outputs, width.
     """
-    R, M, K, N, stretch = sizes
-    A, a_run, a_row, a_column = A
-    B, b_run, b_row = B
+    (h_run, C_run, c_run, h_row), (R, rows, units, outputs, width) = distances, sizes
+    y, h, C, c, spare = arrays_at(like, addresses)
+    part, zeros = units * width, (units + rows) * width
+    clear(spare, zeros, 1, 0, width)
     for r in range(R):
-        for k in range(0, K, stretch):
-            of_a = A, r * a_run + k * a_column, a_row, a_column
-            of_b = B, r * b_run + k * b_row, b_row
-            shape = M, min(stretch, K - k), N
-            product((spare, 0, N), (spare, M * N, 0), of_a, of_b, shape)
-            add_to(C, r * M * N, spare, 0, M * N, False)
+        pack_transposed(spare, 0, width, C, r * C_run, outputs, units)
+        own = r * rows * width
+        for i in range(own, own + rows * width, width):
+            for j in range(outputs):
+                y[i + j] = c[r * c_run + j]
+        clear(y, own, rows, outputs, width)
+        left, right = (h, r * h_run, h_row, 1), (spare, 0, width)
+        _add((y, own), (spare, part, zeros), left, right, (rows, units, width))
+
+
+@kept
+def states_of_rows(like, addresses, distances, sizes):
+    """Fill ∂L/∂h with Cᵀ ∂L/∂y.
+
+    Args:
+        like: an array of the precision.
+        addresses: of ∂L/∂h (run, row, unit), whose rows are whole vectors; of ∂L/∂y and C; of room
+            for C (output, length of a row), for a product as ∂L/∂h of a run, and for zeros (row).
+        distances: numbers from one run to the next of ∂L/∂y and C.
+        sizes: R, rows, units, outputs, length of a row.
+    """
+    (y_run, C_run), (R, rows, units, outputs, row) = distances, sizes
+    found, of_y, C, spare = arrays_at(like, addresses)
+    part, zeros = outputs * row, (outputs + rows) * row
+    clear(spare, zeros, 1, 0, row)
+    clear(found, 0, R * rows, 0, row)
+    for r in range(R):
+        pack((spare, 0, row), C, r * C_run, outputs, units)
+        left, into = (of_y, r * y_run, outputs, 1), (found, r * rows * row)
+        _add(into, (spare, part, zeros), left, (spare, 0, row), (rows, outputs, row))
+
+
+@kept
+def add_to_weights(like, addresses, distances, sizes):
+    """Add what rows give to ∂L/∂C and ∂L/∂c.
+
+    Args:
+        like: an array of the precision.
+        addresses: of ∂L/∂C (run, output, row) and of ∂L/∂c (run, output, a vector); of ∂L/∂y, and
+            of h, whose rows are whole vectors; of room for a product as ∂L/∂C of a run, for zeros
+            and for ones (a row each).
+        distances: numbers from one run to the next of ∂L/∂y and h, and from one row of h to the
+            next.
+        sizes: R, rows, outputs, length of a row, numbers of a vector.
+    """
+    (y_run, h_run, h_row), (R, rows, outputs, row, lanes) = distances, sizes
+    of_C, of_c, of_y, h, spare = arrays_at(like, addresses)
+    zeros, ones = outputs * row, (outputs + 1) * row
+    clear(spare, zeros, 1, 0, row)
+    for j in range(ones, ones + lanes):
+        spare[j] = 1.0
+    for r in range(R):
+        left, room = (of_y, r * y_run, 1, outputs), (spare, 0, zeros)
+        own, right = (of_C, r * outputs * row), (h, r * h_run, h_row)
+        _add(own, room, left, right, (outputs, rows, row))
+        own, right = (of_c, r * outputs * lanes), (spare, ones, 0)
+        _add(own, room, left, right, (outputs, rows, lanes))
+
+
+@compiled
+def _add(C, spare, A, B, shape):
+    """Add A B to C.
+
+    Args:
+        C: an array and the place of its first number; (M, N), rows of whole vectors.
+        spare: an array, where in it there is room for a product, and where zeros are.
+        A: as in `product`.
+        B: as in `product`.
+        shape: M, K, N.
+    """
+    (A, a, a_row, a_column), (B, b, b_row), (M, K, N), (part, p, zeros) = A, B, shape, spare
+    (C, first) = C
+    for k in range(0, K, _STRETCH):
+        of_a, of_b = (A, a + k * a_column, a_row, a_column), (B, b + k * b_row, b_row)
+        product((part, p, N), (part, zeros, 0), of_a, of_b, (M, min(_STRETCH, K - k), N))
+        add_to(C, first, part, p, M * N, False)

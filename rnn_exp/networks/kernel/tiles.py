@@ -251,7 +251,7 @@ def sum_gates(r, found, D, part, nothing, h, of_x, shape, gates, is_first):
 
     Args:
         r: the run.
-        found: dW (run, gate, unit, row), dV (run, input, gate, row), db (run, 4 row), dx.
+        found: dW (run, gate, unit, row), dV (run, input, gate, row), db (run, 4 row).
         D: δ, rows of four gates.
         part: room for a product.
         nothing: a row of zeros, as P of `product`.
@@ -261,7 +261,7 @@ def sum_gates(r, found, D, part, nothing, h, of_x, shape, gates, is_first):
         gates: how many read inputs, the first ones, and as many states; the first of these.
         is_first: whether the stretch is the first to be added.
     """
-    (dW, dV, db, _), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
+    (dW, dV, db), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
     (count, first), wide, matrix = gates, 4 * row, units * row
     columns = count * row
     for gate in range(count):

@@ -17,6 +17,7 @@ __all__ = [
     "BYTES",
     "Vector",
     "absolute",
+    "arrays_at",
     "called",
     "copysign",
     "filled",
@@ -93,6 +94,24 @@ def _as_vector(context, builder, value, type_, vector):
 def _place(context, builder, type_, array, index, vector):
     data = context.make_array(type_)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+
+
+@intrinsic
+def arrays_at(typing, like, addresses):
+    """Return what lies at some addresses as arrays of the type of another, of no length."""
+    made = types.UniTuple(like, len(addresses))
+
+    def emit(context, builder, signature, given):
+        found = []
+        for address in cgutils.unpack_tuple(builder, given[1], len(addresses)):
+            array = context.make_array(like)(context, builder, value=given[0])
+            array.data = builder.inttoptr(address, array.data.type)
+            array.meminfo = cgutils.get_null_value(array.meminfo.type)  # it owns nothing
+            array.parent = cgutils.get_null_value(array.parent.type)
+            found.append(array._getvalue())  # noqa: SLF001 - numba's name
+        return context.make_tuple(builder, made, found)
+
+    return made(like, addresses), emit
 
 
 @intrinsic
