@@ -10,6 +10,6 @@ So a run has the same bits alone, in company and resumed, by construction.
 (φ and φ'), ``elman``, ``gru`` and ``lstm`` (the passes), ``products`` and ``measures`` (what is
 recorded of the passes) are compiled by numba (``compiling``) and kept (``keeping``). ``memory``
 says where numbers lie, ``passes`` (of cells with gates: ``gated``) and ``recording`` put tensors in
-and take them out, ``cells`` are the cells that do so, and ``reader`` is the read-out. numba is
-imported when something is to be trained.
+and take them out, ``cells`` are the cells that do so, ``reader`` is the read-out, and ``matrices``
+computes penalties and rotations. numba is imported when something is to be trained.
 """

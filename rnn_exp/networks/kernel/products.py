@@ -1,9 +1,10 @@
-"""The product of two matrices of every run, a run after the other. Arrays are flat."""
+"""Products and inverses of matrices of every run, a run after the other. Arrays are flat."""
 
 from rnn_exp.networks.kernel.compiling import kept
 from rnn_exp.networks.kernel.tiles import add_to, product
+from rnn_exp.networks.kernel.vectors import BYTES, fma, load, store
 
-__all__ = ["add_products"]
+__all__ = ["add_products", "invert"]
 
 
 @kept
@@ -27,3 +28,29 @@ def add_products(C, spare, A, B, sizes):
             shape = M, min(stretch, K - k), N
             product((spare, 0, N), (spare, M * N, 0), of_a, of_b, shape)
             add_to(C, r * M * N, spare, 0, M * N, False)
+
+
+@kept
+def invert(M, sizes):
+    """Put M⁻¹ in the place of M = 1 + S, Sᵀ = −S, by elimination (Gauss and Jordan).
+
+    What is left of such a matrix at any time is 1 + S of fewer rows and a matrix whose symmetric
+    part is not negative: no pivot is below 1, and rows need not be exchanged.
+
+    Args:
+        M: (run, n, row), rows of whole vectors.
+        sizes: R, n, row.
+    """
+    R, n, row = sizes
+    lanes = BYTES // M.itemsize
+    for start in range(0, R * n * row, n * row):
+        for k in range(start, start + n * row, row):
+            column = (k - start) // row
+            pivot, M[k + column] = 1.0 / M[k + column], 1.0
+            for j in range(0, row, lanes):
+                store(M, k + j, load(M, k + j) * pivot)
+            for i in range(start, start + n * row, row):
+                if i != k:
+                    share, M[i + column] = -M[i + column], 0.0
+                    for j in range(0, row, lanes):
+                        store(M, i + j, fma(load(M, k + j), share, load(M, i + j)))
