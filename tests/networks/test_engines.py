@@ -1,4 +1,4 @@
-"""The scan engine and the genuine torch.nn.RNN give the same tables."""
+"""The scan in torch, its kernels and the genuine torch.nn.RNN give the same tables."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -33,7 +33,7 @@ WITHOUT_BIASES = [
 @pytest.mark.dosed
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
-def test_both_engines_give_the_same_tables_over_many_updates(activation, num_layers):
+def test_all_engines_give_the_same_tables_over_many_updates(activation, num_layers):
     training = Training(updates=dose(20, 50), batch_size=5, optimizer="adam", clip_norm=1.0)
     outcomes = [
         train_runs(
@@ -46,15 +46,16 @@ def test_both_engines_give_the_same_tables_over_many_updates(activation, num_lay
                 )
             ]
         )[0]
-        for engine in ("scan", "torch")
+        for engine in ("scan", "kernel", "torch")
     ]
-    assert_close(*outcomes)
+    for other in outcomes[1:]:
+        assert_close(outcomes[0], other)
 
 
 @pytest.mark.parametrize("network", WITHOUT_BIASES, ids=str)
-def test_without_biases_both_engines_train_the_same_network_and_biases_stay_zero(network):
+def test_without_biases_all_engines_train_the_same_network_and_biases_stay_zero(network):
     training = Training(12, 5, "adam", clip_norm=0.1, weight_decay=0.01)
-    scan, genuine = (
+    scan, kernel, genuine = (
         train_runs(
             [
                 Run(
@@ -65,9 +66,10 @@ def test_without_biases_both_engines_train_the_same_network_and_biases_stay_zero
                 )
             ]
         )[0]
-        for engine in ("scan", "torch")
+        for engine in ("scan", "kernel", "torch")
     )
 
+    assert_close(scan, kernel)
     assert_close(scan, genuine)
     for name, value in scan.weights.items():
         assert bool(value.any()) == ("bias" not in name)
@@ -210,7 +212,7 @@ def test_every_gradient_equals_autograd_through_the_unrolled_network(activation,
     ],
     ids=["every", "memorization", "lengths", "penalties"],
 )
-def test_both_engines_agree_with_several_answers_lengths_and_penalties(activation, task, more):
+def test_all_engines_agree_with_several_answers_lengths_and_penalties(activation, task, more):
     training = Training(updates=dose(8, 20), batch_size=4, clip_norm=1.0, **more)
     outcomes = [
         train_runs(
@@ -223,9 +225,10 @@ def test_both_engines_agree_with_several_answers_lengths_and_penalties(activatio
                 )
             ]
         )[0]
-        for engine in ("scan", "torch")
+        for engine in ("scan", "kernel", "torch")
     ]
-    assert_close(*outcomes)
+    for other in outcomes[1:]:
+        assert_close(outcomes[0], other)
 
 
 SIZES = st.tuples(st.integers(1, 10), st.integers(1, 3), st.integers(1, 4), st.integers(1, 5))
