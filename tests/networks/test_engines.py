@@ -1,5 +1,8 @@
 """The scan in torch, its kernels and the genuine torch.nn.RNN give the same tables."""
 
+import dataclasses
+
+import corpus_runs
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -14,9 +17,13 @@ from rnn_exp.networks.network import ENGINES, Network, shapes
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
 from rnn_exp.randomness import generator
+from rnn_exp.schema import KERNEL_CELLS
 from rnn_exp.tasks import Adding, Memorization, TemporalOrder
+from rnn_exp.theory.edge import initial_weights
+from rnn_exp.training.batch import RunBatch
 from rnn_exp.training.experiment import train_runs
-from rnn_exp.training.run import Run
+from rnn_exp.training.recorder import Recorder
+from rnn_exp.training.run import Run, run_from
 from rnn_exp.training.settings import Recording, Training
 from tests import reference
 from tests.builders import asked_for, normal, random_network, squares
@@ -399,3 +406,40 @@ def test_what_overflows_after_the_end_of_a_sequence_reaches_nothing(engine):
         torch.testing.assert_close(gradient, cut.parameters[name], rtol=1e-6, atol=1e-9)
     assert all(states.isfinite().all() for states in found.states)
     assert all((total[6:] == 0).all() for total in found.total)
+
+
+def first_update(run, weights, **network):
+    """What is recorded of a run's first update with some weights, in float64."""
+    run = dataclasses.replace(run, network=dataclasses.replace(run.network, **network))
+    batch = RunBatch([run], Parameters.stack([weights], run.network.torch_dtype))
+    number, data = batch.begin(), batch.draw()
+    found = Recorder([run]).measure(number, batch, data, batch.gradients(data))
+    return {name: values.double() for name, values in found.items() if values.is_floating_point()}
+
+
+def off(found, exact, name):
+    """The largest relative error of a column, where float32 has whole numbers for the gradient."""
+    logs = name.startswith("log10")
+    counted = found.isfinite() & exact.isfinite() & (exact > -30 if logs else True)
+    apart = (found - exact).abs()[counted]
+    most = 10**apart - 1 if logs else apart / exact[counted].abs().clamp(min=1e-30)
+    return float(most.max()) if len(most) else 0.0
+
+
+@pytest.mark.dosed
+def test_of_a_first_update_kernels_record_what_is_as_near_to_float64_as_torchs_numbers():
+    rows = [
+        row
+        for row in map(corpus_runs.settings, corpus_runs.rows().values())
+        if row["network"]["dtype"] == "float32" and row["network"]["cell"] in KERNEL_CELLS
+    ]
+    assert len(rows) > 100
+    for row in rows[:: dose(12, 1)]:
+        run = run_from({**row, "network": {**row["network"], "engine": "scan"}, "device": "cpu"})
+        drawn = initial_weights(run.network, run.init, run.task, run.seed)
+        weights = {name: value.float() for name, value in drawn.items()}
+        exact = first_update(run, weights, dtype="float64")
+        scan, kernel = (first_update(run, weights, engine=engine) for engine in ("scan", "kernel"))
+        for name, values in exact.items():
+            limit = max(1e-5, 4 * off(scan[name], values, name))
+            assert off(kernel[name], values, name) < limit, (row, name)
