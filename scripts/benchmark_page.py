@@ -1,6 +1,6 @@
 """Run the benchmarks and write what they print as a page, with the machine, the day, the versions.
 
-    python scripts/benchmark_page.py docs/background/benchmarks.md   all (ten minutes)
+    python scripts/benchmark_page.py docs/background/benchmarks.md   all (twelve minutes)
     python scripts/benchmark_page.py docs/background/benchmarks.md --quick  small ones
 
 It needs JAX (the extra ``bench``). What misses its goal is printed as MISSED, and counted.

@@ -22,7 +22,9 @@ from rnn_exp.fields import (
 )
 from rnn_exp.networks.cells import ACTIVATIONS, CELLS, Activation, Cell, CellKind
 from rnn_exp.networks.kernel.cells import kernel_cell
-from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
+from rnn_exp.networks.matrices import matrices_of
+from rnn_exp.networks.parameters import Parameters
+from rnn_exp.networks.parametrizations import PARAMETRIZATIONS, Parametrization
 from rnn_exp.registry import Registry
 from rnn_exp.schema import AUTO, KERNEL, decided_engine
 
@@ -180,6 +182,14 @@ class Network:
         own = self.kind.options
         made = self.kind.build(self.phi, self.leak if own is None else own(**dict(self.more)))
         return kernel_cell(made) if self.engine == KERNEL.engine else made
+
+    def parametrized(self, given: Parameters) -> Parametrization:
+        """Return what is between the weights and what is trained.
+
+        Args:
+            given: the weights that training starts from.
+        """
+        return PARAMETRIZATIONS[self.parametrization](given, matrices_of(self.engine))
 
     def decided(self, device: str) -> "Network":
         """Return the network with an engine that is not ``auto``.

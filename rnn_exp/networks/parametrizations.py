@@ -11,9 +11,9 @@ transform, with W_0 in the place of their signs).
 from collections.abc import Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor
 
+from rnn_exp.networks.matrices import Matrices
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.registry import Registry
 from rnn_exp.shapes import Float
@@ -27,14 +27,14 @@ Named = dict[str, Tensor]
 class Parametrization(Protocol):
     """What turns the trained numbers into the network's, and gradients back.
 
-    It is made from the parameters that training starts from. ``is_orthogonal``: whether W_hh stays
-    orthogonal.
+    It is made from the parameters that training starts from, and what computes with matrices.
+    ``is_orthogonal``: whether W_hh stays orthogonal.
     """
 
     name: ClassVar[str]
     is_orthogonal: ClassVar[bool]
 
-    def __init__(self, given: Parameters) -> None: ...
+    def __init__(self, given: Parameters, matrices: Matrices) -> None: ...
 
     def start(self, given: Float[Tensor, "run size"]) -> Float[Tensor, "run size"]:
         """Return the numbers to be trained of which the given parameters are made."""
@@ -59,8 +59,8 @@ class Free:
     name: ClassVar[str] = "free"
     is_orthogonal: ClassVar[bool] = False
 
-    def __init__(self, given: Parameters) -> None:
-        del given
+    def __init__(self, given: Parameters, matrices: Matrices) -> None:
+        del given, matrices
 
     def start(self, given: Float[Tensor, "run size"]) -> Float[Tensor, "run size"]:
         """Return a copy."""
@@ -86,8 +86,8 @@ class Orthogonal:
     name: ClassVar[str] = "orthogonal"
     is_orthogonal: ClassVar[bool] = True
 
-    def __init__(self, given: Parameters) -> None:
-        self.shapes = given.shapes
+    def __init__(self, given: Parameters, matrices: Matrices) -> None:
+        self.shapes, self.matrices = given.shapes, matrices
         self.first = {
             name: view.clone()
             for name, view in given.views().items()
@@ -105,29 +105,21 @@ class Orthogonal:
     def network(self, trained: Named) -> Named:
         """Return the parameters with W made of A."""
         return trained | {
-            name: torch.bmm(first, _cayley(trained[name])) for name, first in self.first.items()
+            name: self.matrices.product(first, self.matrices.cayley(trained[name]))
+            for name, first in self.first.items()
         }
 
     def pull_back(self, trained: Named, gradients: Named) -> Named:
         """Return the gradients with ∂L/∂A in the place of ∂L/∂W."""
         result = dict(gradients)
         for name, first in self.first.items():
-            with torch.enable_grad():
-                A = trained[name].detach().requires_grad_()
-                of_Q = torch.bmm(first.mT, gradients[name])
-                (result[name],) = torch.autograd.grad(_cayley(A), A, of_Q)
+            of_Q = self.matrices.product(first.mT, gradients[name])
+            result[name] = self.matrices.before_cayley(trained[name], of_Q)
         return result
 
     def keep(self, places: Sequence[int]) -> None:
         """Keep the first weights of the runs that stay."""
         self.first = {name: first[list(places)] for name, first in self.first.items()}
-
-
-def _cayley(A: Float[Tensor, "run hidden hidden"]) -> Float[Tensor, "run hidden hidden"]:
-    one = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
-    S = A - A.mT
-    # 1 + S is singular only where S is so large that the 1 is rounded off: no number, no error.
-    return torch.linalg.solve_ex(one + S, one - S).result
 
 
 PARAMETRIZATIONS: Registry[type[Parametrization]] = Registry("parametrization")

@@ -17,7 +17,6 @@ from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import ENGINES
 from rnn_exp.networks.norms import norm, norm_of_parameter
 from rnn_exp.networks.parameters import Parameters
-from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.networks.readout import LossOf, Objective
 from rnn_exp.networks.rescaled import LayerGradients, rescaled
 from rnn_exp.networks.truncation import Window
@@ -88,7 +87,7 @@ class RunBatch:
         seeds = [run.seed for run in runs]
         self._stream = Stream(self.task, seeds, self.training.batch_size, parameters.flat)
         self._first_weight = parameters.views()[self.network.top_weight].clone()
-        self._parametrization = PARAMETRIZATIONS[self.network.parametrization](parameters)
+        self._parametrization = self.network.parametrized(parameters)
         self._steps = Steps(self.training, parameters.layout)
         trained = self._parametrization.start(parameters.flat)
         memory = self._steps.memory(trained)

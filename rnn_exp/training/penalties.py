@@ -21,6 +21,7 @@ from torch import Tensor
 from rnn_exp.networks.cells import Cell, Totals, Trace
 from rnn_exp.networks.cells.layout import flatten_time_batch
 from rnn_exp.networks.gradients import Gradients
+from rnn_exp.networks.matrices import Matrices, matrices_of
 from rnn_exp.networks.network import Network, Refusal
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
 from rnn_exp.registry import Registry
@@ -66,6 +67,11 @@ class Layer(NamedTuple):
         """The gradients by the layer's states."""
         return self.gradients.whole.totals[self.number]
 
+    @property
+    def matrices(self) -> Matrices:
+        """What computes products, as the network's passes are computed."""
+        return matrices_of(self.gradients.forward.network.engine)
+
 
 @runtime_checkable
 class Penalty(Protocol):
@@ -110,7 +116,8 @@ class Omega:
     def of_layer(self, layer: Layer, training: Training) -> PenaltyValue:
         """Return Ω and its immediate gradient."""
         deltas = layer.cell.deltas(layer.trace, layer.totals)
-        return omega(layer.totals.total, deltas, layer.weight_hh, training.omega_form)
+        given = layer.totals.total, deltas, layer.weight_hh
+        return omega(*given, training.omega_form, layer.matrices)
 
 
 class Orthogonality:
@@ -136,7 +143,7 @@ class Orthogonality:
     def of_layer(self, layer: Layer, training: Training) -> PenaltyValue:
         """Return ‖WᵀW − 1‖² and its gradient."""
         del training
-        return orthogonality(layer.weight_hh)
+        return orthogonality(layer.weight_hh, layer.matrices)
 
 
 PENALTIES: Registry[Penalty] = Registry("penalty")
@@ -187,6 +194,7 @@ def omega(
     deltas: Float[Tensor, "time run batch hidden"],
     weight_hh: Float[Tensor, "run hidden hidden"],
     form: str,
+    matrices: Matrices,
 ) -> PenaltyValue:
     """Return Ω and its immediate gradient.
 
@@ -198,12 +206,13 @@ def omega(
         deltas: φ'(u_t) ⊙ δ_t.
         weight_hh: W.
         form: ``ratio`` or ``squared``.
+        matrices: what computes products.
     """
     size = torch.linalg.vector_norm(flatten_time_batch(total[1:]), dim=-1, dtype=torch.float64)
     valid = size >= _VALID
     unit = torch.where(valid, size, 1.0).to(weight_hh.dtype).unsqueeze(-1)
     a = flatten_time_batch(deltas[1:]) / unit
-    after = torch.bmm(a, weight_hh)
+    after = matrices.product(a, weight_hh)
     ratio = after.square().sum(-1)
     if form == "squared":
         missed, slope = ratio - 1, torch.full_like(ratio, 2.0)
@@ -212,17 +221,26 @@ def omega(
         missed, slope = root - 1, torch.where(root > 0, 1 / root, 0.0)
     counted = valid.to(ratio.dtype) / valid.sum(-1, keepdim=True).clamp(min=1)
     share = (2 * counted * missed * slope).unsqueeze(-1)
-    return PenaltyValue((counted * missed.square()).sum(-1), torch.bmm((share * a).mT, after))
+    slope_of_W = matrices.product((share * a).mT, after)
+    return PenaltyValue((counted * missed.square()).sum(-1), slope_of_W)
 
 
 @torch.inference_mode()
-def orthogonality(weight_hh: Float[Tensor, "run hidden hidden"]) -> PenaltyValue:
+def orthogonality(
+    weight_hh: Float[Tensor, "run hidden hidden"], matrices: Matrices
+) -> PenaltyValue:
     """Return ‖WᵀW − 1‖² and its gradient.
 
+    Args:
+        weight_hh: W.
+        matrices: what computes products.
+
     Example:
-        >>> orthogonality(2 * torch.eye(2).unsqueeze(0)).value.item()
+        >>> from rnn_exp.networks.matrices import TorchMatrices
+        >>> orthogonality(2 * torch.eye(2).unsqueeze(0), TorchMatrices()).value.item()
         18.0
     """
     W = weight_hh
-    missed = torch.bmm(W.mT, W) - torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
-    return PenaltyValue(missed.square().flatten(1).sum(-1), 4 * torch.bmm(W, missed))
+    one = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
+    missed = matrices.product(W.mT, W) - one
+    return PenaltyValue(missed.square().flatten(1).sum(-1), 4 * matrices.product(W, missed))

@@ -1,5 +1,8 @@
-"""The scan engine and the genuine torch.nn.RNN give the same tables."""
+"""The scan in torch, its kernels and the genuine torch.nn.RNN give the same tables."""
 
+import dataclasses
+
+import corpus_runs
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -14,9 +17,13 @@ from rnn_exp.networks.network import ENGINES, Network, shapes
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
 from rnn_exp.randomness import generator
+from rnn_exp.schema import KERNEL_CELLS
 from rnn_exp.tasks import Adding, Memorization, TemporalOrder
+from rnn_exp.theory.edge import initial_weights
+from rnn_exp.training.batch import RunBatch
 from rnn_exp.training.experiment import train_runs
-from rnn_exp.training.run import Run
+from rnn_exp.training.recorder import Recorder
+from rnn_exp.training.run import Run, run_from
 from rnn_exp.training.settings import Recording, Training
 from tests import reference
 from tests.builders import asked_for, normal, random_network, squares
@@ -33,7 +40,7 @@ WITHOUT_BIASES = [
 @pytest.mark.dosed
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
-def test_both_engines_give_the_same_tables_over_many_updates(activation, num_layers):
+def test_all_engines_give_the_same_tables_over_many_updates(activation, num_layers):
     training = Training(updates=dose(20, 50), batch_size=5, optimizer="adam", clip_norm=1.0)
     outcomes = [
         train_runs(
@@ -46,15 +53,16 @@ def test_both_engines_give_the_same_tables_over_many_updates(activation, num_lay
                 )
             ]
         )[0]
-        for engine in ("scan", "torch")
+        for engine in ("scan", "kernel", "torch")
     ]
-    assert_close(*outcomes)
+    for other in outcomes[1:]:
+        assert_close(outcomes[0], other)
 
 
 @pytest.mark.parametrize("network", WITHOUT_BIASES, ids=str)
-def test_without_biases_both_engines_train_the_same_network_and_biases_stay_zero(network):
+def test_without_biases_all_engines_train_the_same_network_and_biases_stay_zero(network):
     training = Training(12, 5, "adam", clip_norm=0.1, weight_decay=0.01)
-    scan, genuine = (
+    scan, kernel, genuine = (
         train_runs(
             [
                 Run(
@@ -65,9 +73,10 @@ def test_without_biases_both_engines_train_the_same_network_and_biases_stay_zero
                 )
             ]
         )[0]
-        for engine in ("scan", "torch")
+        for engine in ("scan", "kernel", "torch")
     )
 
+    assert_close(scan, kernel)
     assert_close(scan, genuine)
     for name, value in scan.weights.items():
         assert bool(value.any()) == ("bias" not in name)
@@ -210,7 +219,7 @@ def test_every_gradient_equals_autograd_through_the_unrolled_network(activation,
     ],
     ids=["every", "memorization", "lengths", "penalties"],
 )
-def test_both_engines_agree_with_several_answers_lengths_and_penalties(activation, task, more):
+def test_all_engines_agree_with_several_answers_lengths_and_penalties(activation, task, more):
     training = Training(updates=dose(8, 20), batch_size=4, clip_norm=1.0, **more)
     outcomes = [
         train_runs(
@@ -223,9 +232,10 @@ def test_both_engines_agree_with_several_answers_lengths_and_penalties(activatio
                 )
             ]
         )[0]
-        for engine in ("scan", "torch")
+        for engine in ("scan", "kernel", "torch")
     ]
-    assert_close(*outcomes)
+    for other in outcomes[1:]:
+        assert_close(outcomes[0], other)
 
 
 SIZES = st.tuples(st.integers(1, 10), st.integers(1, 3), st.integers(1, 4), st.integers(1, 5))
@@ -396,3 +406,40 @@ def test_what_overflows_after_the_end_of_a_sequence_reaches_nothing(engine):
         torch.testing.assert_close(gradient, cut.parameters[name], rtol=1e-6, atol=1e-9)
     assert all(states.isfinite().all() for states in found.states)
     assert all((total[6:] == 0).all() for total in found.total)
+
+
+def first_update(run, weights, **network):
+    """What is recorded of a run's first update with some weights, in float64."""
+    run = dataclasses.replace(run, network=dataclasses.replace(run.network, **network))
+    batch = RunBatch([run], Parameters.stack([weights], run.network.torch_dtype))
+    number, data = batch.begin(), batch.draw()
+    found = Recorder([run]).measure(number, batch, data, batch.gradients(data))
+    return {name: values.double() for name, values in found.items() if values.is_floating_point()}
+
+
+def off(found, exact, name):
+    """The largest relative error of a column, where float32 has whole numbers for the gradient."""
+    logs = name.startswith("log10")
+    counted = found.isfinite() & exact.isfinite() & (exact > -30 if logs else True)
+    apart = (found - exact).abs()[counted]
+    most = 10**apart - 1 if logs else apart / exact[counted].abs().clamp(min=1e-30)
+    return float(most.max()) if len(most) else 0.0
+
+
+@pytest.mark.dosed
+def test_of_a_first_update_kernels_record_what_is_as_near_to_float64_as_torchs_numbers():
+    rows = [
+        row
+        for row in map(corpus_runs.settings, corpus_runs.rows().values())
+        if row["network"]["dtype"] == "float32" and row["network"]["cell"] in KERNEL_CELLS
+    ]
+    assert len(rows) > 100
+    for row in rows[:: dose(12, 1)]:
+        run = run_from({**row, "network": {**row["network"], "engine": "scan"}, "device": "cpu"})
+        drawn = initial_weights(run.network, run.init, run.task, run.seed)
+        weights = {name: value.float() for name, value in drawn.items()}
+        exact = first_update(run, weights, dtype="float64")
+        scan, kernel = (first_update(run, weights, engine=engine) for engine in ("scan", "kernel"))
+        for name, values in exact.items():
+            limit = max(1e-5, 4 * off(scan[name], values, name))
+            assert off(kernel[name], values, name) < limit, (row, name)

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 
 from rnn_exp.networks.inits import Identity, Orthogonal
+from rnn_exp.networks.matrices import matrices_of
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS, Free, Parametrization
@@ -18,6 +19,7 @@ from tests import reference
 from tests.builders import normal, random_network
 from tests.dose import dose
 
+MATRICES = {engine: matrices_of(engine) for engine in ("scan", "kernel")}
 NETWORK = Network(hidden_size=6, num_layers=2, parametrization="orthogonal", dtype="float64")
 
 
@@ -62,10 +64,11 @@ def test_a_gain_stays_as_it_is():
     assert distance(2 * outcome.weights["weight_hh_l0"]) < 1e-12
 
 
+@pytest.mark.parametrize("engine", MATRICES)
 @pytest.mark.parametrize("init", [Orthogonal(), Identity(), Orthogonal(0.7)])
-def test_at_the_start_the_weights_are_those_of_the_init(init):
+def test_at_the_start_the_weights_are_those_of_the_init(init, engine):
     given = Parameters.stack([init.draw(shapes(NETWORK, 2, 1), s) for s in (0, 1)], torch.float64)
-    parametrization = PARAMETRIZATIONS[NETWORK.parametrization](given)
+    parametrization = PARAMETRIZATIONS[NETWORK.parametrization](given, MATRICES[engine])
 
     trained = Parameters(parametrization.start(given.flat), given.shapes).views()
 
@@ -75,11 +78,11 @@ def test_at_the_start_the_weights_are_those_of_the_init(init):
         assert torch.equal(value, given.views()[name]), name
 
 
-@given(st.integers(1, 6), st.integers(1, 3), st.integers(0, 10**6))
-def test_the_gradient_by_what_is_trained_equals_autograd_through_the_whole(H, R, seed):
+@given(st.integers(1, 9), st.integers(1, 3), st.sampled_from(list(MATRICES)), st.integers(0, 10**6))
+def test_the_gradient_by_what_is_trained_equals_autograd_through_the_whole(H, R, engine, seed):
     network = Network(hidden_size=H, num_layers=2, parametrization="orthogonal", dtype="float64")
     given = random_network(network, seed, R)
-    parametrization = PARAMETRIZATIONS[network.parametrization](given)
+    parametrization = PARAMETRIZATIONS[network.parametrization](given, MATRICES[engine])
     trained = Parameters(parametrization.start(given.flat), given.shapes).views()
     for place, value in enumerate(trained.values()):
         value += normal(seed + place, *value.shape)
@@ -164,7 +167,7 @@ def test_a_snapshot_holds_what_is_trained_and_not_what_is_made_of_it():
 def test_a_free_parametrisation_is_nothing_in_between():
     network = Network(hidden_size=3)
     parameters = random_network(network, 0)
-    free = PARAMETRIZATIONS[network.parametrization](parameters)
+    free = PARAMETRIZATIONS[network.parametrization](parameters, MATRICES["scan"])
     views = parameters.views()
     assert isinstance(free, Free)
     assert free.network(views) is views
@@ -174,12 +177,13 @@ def test_a_free_parametrisation_is_nothing_in_between():
     assert started.data_ptr() != parameters.flat.data_ptr()
 
 
+@pytest.mark.parametrize("engine", MATRICES)
 @pytest.mark.parametrize("H", [2, 3, 5])
-def test_weights_beyond_all_measure_are_a_divergence_and_no_crash(H):
+def test_weights_beyond_all_measure_are_a_divergence_and_no_crash(H, engine):
     """In float32 1 + S can be singular where S is huge."""
     network = Network(hidden_size=H, parametrization="orthogonal")
     given = random_network(network, 0, runs=2)
-    parametrization = PARAMETRIZATIONS[network.parametrization](given)
+    parametrization = PARAMETRIZATIONS[network.parametrization](given, MATRICES[engine])
     trained = Parameters(parametrization.start(given.flat), given.shapes).views()
     trained["weight_hh_l0"][0] = 1e30 * torch.arange(H * H, dtype=torch.float32).view(H, H)
 
@@ -187,3 +191,35 @@ def test_weights_beyond_all_measure_are_a_divergence_and_no_crash(H):
 
     assert made.shape == (2, H, H)
     assert torch.equal(made[1], given.views()["weight_hh_l0"][1])
+
+
+@given(
+    st.tuples(st.integers(2, 5), st.integers(2, 40)),
+    st.sampled_from([torch.float32, torch.float64]),
+    st.sampled_from(list(MATRICES)),
+    st.integers(0, 10**6),
+)
+def test_a_runs_bits_do_not_depend_on_the_runs_beside_it(sizes, dtype, engine, seed):
+    R, H = sizes
+    A, of_Q = (normal(seed + n, R, H, H, dtype=dtype) for n in range(2))
+    matrices = MATRICES[engine]
+
+    def bits(which):
+        own = A[which].clone(), of_Q[which].clone()
+        return matrices.cayley(own[0]), matrices.before_cayley(*own), matrices.product(*own)
+
+    together = bits(slice(None))
+    for run_number in range(R):
+        for many, one in zip(together, bits(slice(run_number, run_number + 1)), strict=True):
+            assert torch.equal(many[run_number], one[0])
+
+
+@pytest.mark.parametrize("size", [0.1, 10.0, 1e3])
+def test_kernels_invert_as_exactly_as_exchanging_rows_would(size):
+    """Of 1 + S no pivot is below 1, however large S is."""
+    A, one = size * normal(0, 1, 40, 40), torch.eye(40, dtype=torch.float64)
+    errors = {}
+    for engine, matrices in MATRICES.items():
+        [Q] = matrices.cayley(A)
+        errors[engine] = float((Q.T @ Q - one).abs().max())
+    assert errors["kernel"] < 20 * errors["scan"]

@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -36,12 +37,22 @@ LONGEST = dose(1, 6)  # seconds until a sweep of two processes is killed
 LEFTOVERS = (".part", ".lock", ".progress", "unfinished")
 
 
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory) -> dict[str, dict[str, str]]:
-    """The tables of each run of the sweep, uninterrupted."""
+class Sweep(NamedTuple):
+    """The words of a sweep, the tables of each run without a kill, and how often it is killed."""
+
+    words: tuple[str, ...]
+    expected: dict[str, dict[str, str]]
+    kills: int
+
+
+@pytest.fixture(scope="module", params=["kernel", pytest.param("scan", marks=pytest.mark.slow)])
+def sweep(request, tmp_path_factory) -> Sweep:
+    """The sweep by an engine; the one in torch is killed a quarter as often."""
     folder = tmp_path_factory.mktemp("expected")
-    assert begin(folder, *SWEEP).wait().code == 0
-    return {name: tables(run) for name, run in runs(folder).items()}
+    words = (*SWEEP, f"network.engine={request.param}")
+    assert begin(folder, *words).wait().code == 0
+    expected = {name: tables(run) for name, run in runs(folder).items()}
+    return Sweep(words, expected, KILLS if request.param == "kernel" else max(4, KILLS // 4))
 
 
 def statuses(folder: Path) -> dict[str, str]:
@@ -68,11 +79,11 @@ def trains_or_ended(command: Command, folder: Path) -> bool:
 @pytest.mark.kills
 @pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(
-    tmp_path, expected, processes, attempts
+    tmp_path, sweep, processes, attempts
 ):
-    words = (*SWEEP, f"hydra.launcher.processes={processes}")
+    words = (*sweep.words, f"hydra.launcher.processes={processes}")
     draws, kills, lives = random.Random(processes), 0, 0
-    while kills < (3 * KILLS // 4 if processes == 1 else KILLS // 4):  # those take longer
+    while kills < (3 * sweep.kills // 4 if processes == 1 else sweep.kills // 4):  # those are long
         folder = tmp_path / str(lives)
         folder.mkdir(exist_ok=True)
         before = {name for name, status in statuses(folder).items() if status == "finished"}
@@ -88,13 +99,13 @@ def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(
                 assert before <= {name for name, status in after.items() if status == "finished"}
             continue
         assert command.wait().code == 0
-        check_whole(folder, expected)
+        check_whole(folder, sweep.expected)
         lives += 1
     (tmp_path / str(lives)).mkdir(exist_ok=True)
     assert begin(tmp_path / str(lives), *words).wait().code == 0
-    check_whole(tmp_path / str(lives), expected)
+    check_whole(tmp_path / str(lives), sweep.expected)
     resumed = [log for log in tmp_path.rglob("run.log") if "going on" in log.read_text()]
-    assert KILLS < 40 or resumed  # some went on from the middle
+    assert sweep.kills < 40 or resumed  # some went on from the middle
 
 
 def descendants(pid: int) -> list[list[int]]:
@@ -130,11 +141,11 @@ def end(pid: int) -> None:
     ],
 )
 def test_a_sweep_ends_as_if_nothing_had_been_whichever_of_its_processes_is_killed(
-    tmp_path, expected, attempts, victim
+    tmp_path, sweep, attempts, victim
 ):
-    words = (*SWEEP, "hydra.launcher.processes=2")
+    words = (*sweep.words, "hydra.launcher.processes=2")
     draws = random.Random(victim)
-    for number in range(max(1, KILLS // 6)):
+    for number in range(max(1, sweep.kills // 6)):
         folder = tmp_path / str(number)
         folder.mkdir()
         with attempts.of(f"kills of a {victim}"):
@@ -151,11 +162,13 @@ def test_a_sweep_ends_as_if_nothing_had_been_whichever_of_its_processes_is_kille
                 command = begin(folder, *words)
             ended = command.wait()
             assert ended.code == 0, ended.err
-            check_whole(folder, expected)
+            check_whole(folder, sweep.expected)
 
 
-def test_a_single_run_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path):
+@pytest.mark.parametrize("engine", ["scan", "kernel"])
+def test_a_single_run_killed_in_the_middle_goes_on_from_its_checkpoint(tmp_path, engine):
     words = (
+        f"network.engine={engine}",
         "task.length=30",
         "training.updates=400",
         "network.hidden_size=8",

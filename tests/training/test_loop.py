@@ -51,13 +51,14 @@ def usual_loop(run):
     return losses, norms, {**dict(rnn.named_parameters()), "readout.weight": readout.weight}
 
 
+@pytest.mark.parametrize("engine", ["scan", "kernel"])
 @pytest.mark.parametrize("clip_norm", [None, 0.05])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
-def test_training_equals_the_usual_loop(optimizer, clip_norm):
+def test_training_equals_the_usual_loop(optimizer, clip_norm, engine):
     training = Training(20, batch_size=4, optimizer=optimizer, clip_norm=clip_norm)
     run = Run(
         Adding(8),
-        Network(hidden_size=6, dtype="float64"),
+        Network(hidden_size=6, engine=engine, dtype="float64"),
         TorchDefault(),
         training,
         Recording(every=1),
@@ -289,13 +290,13 @@ REMEDIES = {
 }
 
 
-@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize(("engine", "num_layers"), [("kernel", 1), ("kernel", 2), ("scan", 2)])
 @pytest.mark.parametrize("remedy", REMEDIES.values(), ids=REMEDIES)
-def test_training_with_remedies_equals_the_slow_loop(remedy, num_layers):
+def test_training_with_remedies_equals_the_slow_loop(remedy, engine, num_layers):
     more = {"task": Adding(8)} | remedy
     task = more.pop("task")
     training = Training(8, batch_size=4, learning_rate=0.1, **more)
-    network = Network(hidden_size=5, num_layers=num_layers, dtype="float64")
+    network = Network(hidden_size=5, num_layers=num_layers, engine=engine, dtype="float64")
     run = Run(task, network, Gaussian(1.1), training, Recording(every=1), seed=3)
 
     [ours] = train_runs([run])

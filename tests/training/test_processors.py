@@ -9,7 +9,7 @@ import pytest
 
 from tests.networks.test_kernel import features
 
-# What comes from products of MKL and from LAPACK, as docs/architecture.md lists it.
+# What comes from products of MKL and from LAPACK, as docs/developers/architecture.md lists it.
 OTHERS = {
     "updates spectral_radius",
     "updates largest_singular_value",
@@ -21,7 +21,7 @@ PROGRAM = """
 import hashlib, json, sys, warnings
 import torch
 from rnn_exp.networks import Network
-from rnn_exp.networks.inits import Gaussian, TorchDefault
+from rnn_exp.networks.inits import Gaussian, Identity, TorchDefault
 from rnn_exp.tasks import Adding, Memorization, TemporalOrder
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
@@ -42,6 +42,17 @@ cases = {
     "one unit": (Adding(20), Network(hidden_size=1, num_layers=2), Training(7, 1)),
     "lstm": (Adding(20), Network(hidden_size=21, cell="lstm"), Training(7, 5)),
     "double": (Adding(20), Network(hidden_size=33, dtype="float64"), Training(7, 7, "adam")),
+    "omega": (Adding(20), Network(hidden_size=33), Training(7, 5, omega=0.5)),
+    "penalties": (
+        Adding(20),
+        Network("relu", 21, 2, dtype="float64"),
+        Training(7, 5, omega=0.5, omega_form="ratio", orthogonality=0.1),
+    ),
+    "rotations": (
+        Adding(20),
+        Network(hidden_size=33, parametrization="orthogonal"),
+        Training(7, 5, "adam"),
+    ),
 }
 
 
@@ -59,9 +70,11 @@ def digests(outcome):
 found = {}
 for name, (task, network, training) in cases.items():
     inits = TorchDefault(), Gaussian(0.7), Gaussian(1.1)
+    if name in ("lstm", "rotations"):
+        inits = (TorchDefault() if name == "lstm" else Identity(),)
     runs = [
         Run(task, network, init, training, Recording(3), seed, evaluation=Evaluation(6, 30))
-        for init in inits[: 1 if network.cell == "lstm" else 3]
+        for init in inits
         for seed in range(3)
     ]
     assert all(run.network.engine == "kernel" for run in runs)

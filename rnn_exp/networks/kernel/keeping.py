@@ -18,6 +18,7 @@ import torch
 
 from rnn_exp.arithmetic import processor
 from rnn_exp.networks.cells.base import LayerWeights, Measures
+from rnn_exp.networks.matrices import matrices_of
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.readout import reader_of
 from rnn_exp.schema import KERNEL, KERNEL_CELLS
@@ -72,7 +73,7 @@ def _compiled_here() -> set[str]:
 
 
 def _compile(network: Network) -> None:
-    """Compile a network's passes, its read-out and what measures them, by a step of one unit."""
+    """Compile all kernels of a network by a step of one unit."""
     one, cell = torch.ones(1, 1, 1, 1, dtype=network.torch_dtype), network.make_cell()
     weights = LayerWeights(*(one.new_ones(1, *size) for size in network.kind.shapes(1, 1).values()))
     trace = cell.forward(one, weights, one[0])
@@ -81,6 +82,7 @@ def _compile(network: Network) -> None:
         cell.measured(trace, found)
     reader, rows = reader_of(network, one[0], one[0, 0]), trace.states[0]
     reader.add(reader.outputs(rows), rows)
+    matrices_of(network.engine).before_cayley(one[0], one[0])
 
 
 def _mark(what: str) -> Path | None:

@@ -1,14 +1,14 @@
-"""The three products of a read-out, of a run after the other: y = C h + c, ∂L/∂h and ∂L/∂C.
+"""Products and inverses of matrices of every run, a run after the other.
 
-Sums over k are sums of stretches, one stretch after the other. Tensors are given by addresses
-(`memory.addresses`).
+Those of a read-out are y = C h + c, ∂L/∂h and ∂L/∂C. Sums over k are sums of stretches, one stretch
+after the other. Tensors are given by addresses (`memory.addresses`).
 """
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.tiles import add_to, clear, pack, pack_transposed, product
-from rnn_exp.networks.kernel.vectors import arrays_at
+from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
-__all__ = ["add_to_weights", "read_rows", "states_of_rows"]
+__all__ = ["add_to_weights", "invert", "multiply", "read_rows", "states_of_rows"]
 
 _STRETCH = 1024  # rows whose part in ∂L/∂C is one sum; blocks of rows are whole numbers of these
 
@@ -86,6 +86,54 @@ def add_to_weights(like, addresses, distances, sizes):
         _add(own, room, left, right, (outputs, rows, row))
         own, right = (of_c, r * outputs * lanes), (spare, ones, 0)
         _add(own, room, left, right, (outputs, rows, lanes))
+
+
+@kept
+def multiply(like, addresses, distances, sizes):
+    """Fill C with A B.
+
+    Args:
+        like: an array of the precision.
+        addresses: of C (run, M, N) and B, whose rows are whole vectors; of A; of room for a product
+            (M, N) and zeros (N).
+        distances: numbers from one run, one row and one column of A to the next; from one run and
+            one row of B.
+        sizes: R, M, K, N.
+    """
+    (a_run, a_row, a_column, b_run, b_row), (R, M, K, N) = distances, sizes
+    C, B, A, spare = arrays_at(like, addresses)
+    clear(spare, M * N, 1, 0, N)
+    clear(C, 0, R * M, 0, N)
+    for r in range(R):
+        left, right = (A, r * a_run, a_row, a_column), (B, r * b_run, b_row)
+        _add((C, r * M * N), (spare, 0, M * N), left, right, (M, K, N))
+
+
+@kept
+def invert(like, addresses, sizes):
+    """Put M⁻¹ in the place of M = 1 + S, Sᵀ = −S, by elimination (Gauss and Jordan).
+
+    What is left of such a matrix at any time is 1 + S of fewer rows and a matrix whose symmetric
+    part is not negative: no pivot is below 1, and rows need not be exchanged.
+
+    Args:
+        like: an array of the precision.
+        addresses: of M (run, n, row), rows of whole vectors.
+        sizes: R, n, row.
+    """
+    (R, n, row), (M,) = sizes, arrays_at(like, addresses)
+    lanes = BYTES // M.itemsize
+    for start in range(0, R * n * row, n * row):
+        for k in range(start, start + n * row, row):
+            column = (k - start) // row
+            pivot, M[k + column] = 1.0 / M[k + column], 1.0
+            for j in range(0, row, lanes):
+                store(M, k + j, load(M, k + j) * pivot)
+            for i in range(start, start + n * row, row):
+                if i != k:
+                    share, M[i + column] = -M[i + column], 0.0
+                    for j in range(0, row, lanes):
+                        store(M, i + j, fma(load(M, k + j), share, load(M, i + j)))
 
 
 @compiled
