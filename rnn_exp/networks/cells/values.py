@@ -46,22 +46,22 @@ class LayerWeights(tuple[Tensor, ...]):
     @property
     def weight_ih(self) -> Float[Tensor, "run gates_hidden input"]:
         """V."""
-        return self.named()["weight_ih"]
+        return self[self.names.index("weight_ih")]
 
     @property
     def weight_hh(self) -> Float[Tensor, "run gates_hidden hidden"]:
         """W_hh."""
-        return self.named()["weight_hh"]
+        return self[self.names.index("weight_hh")]
 
     @property
     def bias_ih(self) -> Float[Tensor, "run gates_hidden"]:
         """The bias beside V."""
-        return self.named()["bias_ih"]
+        return self[self.names.index("bias_ih")]
 
     @property
     def bias_hh(self) -> Float[Tensor, "run gates_hidden"]:
         """The bias beside W_hh."""
-        return self.named()["bias_hh"]
+        return self[self.names.index("bias_hh")]
 
     def named(self) -> dict[str, Tensor]:
         """Return the parameters by name."""

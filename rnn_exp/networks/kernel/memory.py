@@ -129,8 +129,9 @@ def rows_of(values: Float[Tensor, "time run batch k"], *, whole_vectors: bool = 
 def side_by_side(values: Float[Tensor, "run ..."]) -> tuple[Tensor, int]:
     """Return a parameter of which the numbers of a run lie side by side, and those between runs."""
     shape, strides = values.shape, values.stride()
-    wanted = (shape[2], 1) if len(shape) == 3 else (1,)
-    fits = all(a == b or n == 1 for a, b, n in zip(strides[1:], wanted, shape[1:], strict=True))
+    fits = shape[-1] == 1 or strides[-1] == 1
+    if len(shape) == 3:
+        fits = fits and (shape[1] == 1 or strides[1] == shape[2])
     own = values if fits else values.contiguous()
     return own, own.stride(0)
 
