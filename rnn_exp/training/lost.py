@@ -128,7 +128,7 @@ def _floors(names: Sequence[str], network: Network, B: int) -> Float[Tensor, "co
     return torch.tensor(found, dtype=torch.float64).view(-1, 1, 1, 1)
 
 
-def _there(data: SequenceBatch, values: Float[Tensor, "*any time run"]) -> Tensor:
+def _there(data: SequenceBatch, values: Shaped[Tensor, "*any time run"]) -> Tensor:
     """Say which time steps the longest sequence of each run has."""
     time = torch.arange(1, values.shape[-2] + 1, device=values.device).unsqueeze(-1)
     return time <= torch.tensor(data.lengths, device=values.device)
