@@ -239,17 +239,17 @@ def _scaled(
 def _widened_norm(values: Float[Tensor, "*kept rows columns"]) -> Float[Tensor, "*kept"]:
     # torch widens a copy of what it is given; a cacheful at a time that copy costs little.
     wide = functools.partial(torch.linalg.vector_norm, dim=(-2, -1), dtype=torch.float64)
-    parts = [wide(part) for part in cache_blocks(values)]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    parts = cache_blocks(values)
+    return wide(values) if len(parts) == 1 else torch.cat(list(map(wide, parts)))
 
 
 def norm_statuses(
-    seen: Float[Tensor, "layer time run"],
-    true: Float[Tensor, "layer time run"],
-    small: Shaped[Tensor, "layer time run"],
-    spoilt: Shaped[Tensor, "layer time run"],
-    cut: Shaped[Tensor, "*layer time run"],
-) -> Shaped[Tensor, "layer time run"]:
+    seen: Float[Tensor, "*which time run"],
+    true: Float[Tensor, "*which time run"],
+    small: Shaped[Tensor, "*which time run"],
+    spoilt: Shaped[Tensor, "*which time run"],
+    cut: Shaped[Tensor, "*of_these time run"],
+) -> Shaped[Tensor, "*which time run"]:
     """Return an index into `GRADIENT_STATUSES` for every norm.
 
     ``inf``, ``nan``: what training computed is that. ``cut_off``: zero, behind the cut of truncated
@@ -265,11 +265,12 @@ def norm_statuses(
         cut: what truncated backpropagation does not reach.
     """
     status = torch.zeros_like(seen, dtype=torch.int8)
-    apart = spoilt & ((seen - true).abs() > _APART)
+    lost = small if true is seen else small | (spoilt & ((seen - true).abs() > _APART))
+    nothing = seen == -math.inf
     for word, where in (
-        ("underflow", small | apart),
-        ("zero", small & (true == -math.inf)),
-        ("cut_off", cut & (seen == -math.inf)),
+        ("underflow", lost),
+        ("zero", small & (nothing if true is seen else true == -math.inf)),
+        ("cut_off", cut & nothing),
         ("inf", seen == math.inf),
         ("nan", seen.isnan()),
     ):

@@ -86,7 +86,8 @@ class RunBatch:
         self._stored, self._stored_rows = parameters, list(range(len(runs)))
         seeds = [run.seed for run in runs]
         self._stream = Stream(self.task, seeds, self.training.batch_size, parameters.flat)
-        self._first_weight = parameters.views()[self.network.top_weight].clone()
+        first_weight = parameters.views()[self.network.top_weight].clone()
+        self._first_weights = first_weight, norm_of_parameter(first_weight)
         self._parametrization = self.network.parametrized(parameters)
         self._steps = Steps(self.training, parameters.layout)
         trained = self._parametrization.start(parameters.flat)
@@ -118,7 +119,7 @@ class RunBatch:
         self._trained, self._memory = Parameters(flat, self._stored.shapes), memory
         self._views = self._trained.views()
         self.weights = self._parametrization.network(self._views)
-        self._first = self._first_weight[self._stored_rows]
+        self._first, self._first_norm = (one[self._stored_rows] for one in self._first_weights)
 
     @property
     def top_weight(self) -> Float[Tensor, "run ..."]:
@@ -229,9 +230,8 @@ class RunBatch:
 
     def _targets(self, data: SequenceBatch) -> Tensor:
         """Return the wanted answers at every time step that has a loss."""
-        if self.training.loss_at == "every":
-            return data.targets.expand(-1, self.task.steps, -1)
-        return data.targets
+        is_every = self.training.loss_at == "every"
+        return data.targets.expand(-1, self.task.steps, -1) if is_every else data.targets
 
     def _objective(self, data: SequenceBatch) -> Objective:
         task, targets = self.task, self._targets(data)
@@ -250,8 +250,7 @@ class RunBatch:
 
     def weight_change(self) -> Float[Tensor, " run"]:
         """Return ‖W_hh − W_0‖ / ‖W_0‖ of the top layer, W_0 as it was at first; NaN: W_0 is 0."""
-        first = self._first
-        return norm_of_parameter(self.top_weight - first) / norm_of_parameter(first)
+        return norm_of_parameter(self.top_weight - self._first) / self._first_norm
 
     def remove(self, ended: Container[Run], gradients: BatchGradients) -> BatchGradients:
         """Remove runs and store their weights.
@@ -287,7 +286,8 @@ class RunBatch:
 
     def packed(self) -> Float[Tensor, "run size"]:
         """Return a copy of all parameters of the network, a row a run."""
-        return self._trained.pack(self.weights)
+        is_free = self.weights is self._views  # nothing is between the two
+        return self._trained.flat.clone() if is_free else self._trained.pack(self.weights)
 
     def _store(self) -> None:
         """Put the network's parameters back where they came from."""

@@ -34,7 +34,6 @@ from rnn_exp.networks.norms import (
     norm,
     quick_log10_norm,
 )
-from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.networks.rescaled import LayerGradients
 from rnn_exp.networks.scaled import LOG10_OF_2
 from rnn_exp.networks.truncation import SummedTotals
@@ -69,16 +68,16 @@ def profile(
         state_rms; where there is one log10_memory, log10_late, log10_late_memory.
     """
     given = gradients.forward
-    weights = [
-        layer_weights(given.parameters, number) for number in range(given.network.num_layers)
+    layers = [
+        Recurrent(given.parameters, number, given.network.kind.recurrent)
+        for number in range(given.network.num_layers)
     ]
-    name = given.network.kind.recurrent
     measured = [
         (
             piece.start,
             [
-                _layer_profile(trace, direct, totals, cell, Recurrent(own, name), lags)
-                for trace, direct, totals, own in zip(*piece[1:], weights, strict=True)
+                _layer_profile(trace, direct, totals, cell, layer, lags)
+                for trace, direct, totals, layer in zip(*piece[1:], layers, strict=True)
             ],
         )
         for piece in gradients.pieces
@@ -97,7 +96,7 @@ def joined(
     """
     ordered = [layers for _, layers in sorted(pieces, key=lambda piece: piece[0])]
     return {
-        name: torch.stack([_one([row[name] for row in own]) for own in zip(*ordered, strict=True)])
+        name: _stacked([_one([row[name] for row in own]) for own in zip(*ordered, strict=True)])
         for name in ordered[0][0]
     }
 
@@ -105,6 +104,11 @@ def joined(
 def _one(parts: Sequence[Tensor]) -> Tensor:
     """Return pieces of time as one."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+def _stacked(layers: Sequence[Tensor]) -> Tensor:
+    """Return what layers have, with an axis for them."""
+    return layers[0].unsqueeze(0) if len(layers) == 1 else torch.stack(list(layers))
 
 
 def _layer_late(totals: Totals) -> dict[str, Float[Tensor, "time run"]]:
@@ -126,16 +130,19 @@ def _layer_profile(
         trace, direct = lags.trace(trace), lags.gradient(direct)
         memory = None if totals.memory is None else lags.gradient(totals.memory)
         totals = SummedTotals(lags.gradient(totals.total), memory)
-    by_batch, more = 0.5 * math.log10(direct.shape[-2]), _for_fewer(lags)
+    by_batch = 0.5 * math.log10(direct.shape[-2])
     found = measured(trace, totals, cell, recurrent, alike=lags is None)
     row = {
-        "log10_total": found.total + by_batch + more,
-        "log10_direct": _from_the_end(_log10_per_sequence(direct), len(trace.states)) + more,
+        "log10_total": found.total + by_batch,
+        "log10_direct": _from_the_end(_log10_per_sequence(direct), len(trace.states)),
         "log10_contribution": found.contribution,
         **_of_states(trace, found, cell, lags),
     }
     if found.memory is not None:
-        row["log10_memory"] = found.memory + by_batch + more
+        row["log10_memory"] = found.memory + by_batch
+    if lags is not None:
+        more, means = _for_fewer(lags), ("log10_total", "log10_direct", "log10_memory")
+        row |= {name: row[name] + more for name in means if name in row}
     return row
 
 
@@ -157,10 +164,8 @@ def _of_states(
     }
 
 
-def _for_fewer(lags: ByLag | None) -> Tensor:
+def _for_fewer(lags: ByLag) -> Float[Tensor, "time run"]:
     """Return what a mean over the sequences that have a step adds to log10 of one over all."""
-    if lags is None:
-        return torch.zeros(1, 1, dtype=torch.float64)
     return 0.5 * (lags.there.shape[-1] / lags.counts.double()).log10()
 
 
@@ -257,4 +262,5 @@ def _log10_per_sequence(gradient: Tensor) -> Tensor:
 
 def _from_the_end(norms: Tensor, T: int) -> Tensor:
     """Put −∞, the log of nothing, in front of the norms of the last steps."""
-    return torch.nn.functional.pad(norms, (0, 0, T - len(norms), 0), value=-math.inf)
+    missing = norms.new_full((T - len(norms), *norms.shape[1:]), -math.inf)
+    return torch.cat([missing, norms])

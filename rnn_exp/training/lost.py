@@ -17,7 +17,7 @@ from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.norms import norm_statuses
 from rnn_exp.schema import GRADIENT_STATUSES, TABLES
-from rnn_exp.shapes import Shaped
+from rnn_exp.shapes import Float, Shaped
 from rnn_exp.tasks import SequenceBatch
 from rnn_exp.training.batch import BatchGradients, RunBatch
 from rnn_exp.training.columns import rescaled_late, rescaled_profile
@@ -53,42 +53,22 @@ def with_statuses(
         lags: as `columns.profile` takes them.
     """
     norms = {name: values for name, values in seen.items() if name in _STATUS_OF}
-    T, device = data.inputs.shape[0], data.inputs.device
-    time = torch.arange(1, T + 1, device=device).unsqueeze(-1)
-    there = time <= torch.tensor(data.lengths, device=device)
-    beyond = _beyond_the_cut(batch, data, time) & there
-    floors = _floors(batch.network, batch.training.batch_size)
-    small = {name: values < floors[name] for name, values in norms.items()}
-    odd = {name: small[name] | ~(values < math.inf) for name, values in norms.items()}
-    plain = _plain(odd)
-    lost = {
-        name: odd[name] & there & ~_zero_by_construction(name, batch, time, beyond)
-        for name, values in norms.items()
-    }
-    true = norms | _second_pass(norms, lost, batch, data, gradients.network, lags)
-    passed, result = _passed_by(small), dict(seen)
-    for name, values in norms.items():
-        late = name in _LATE_PASS
-        cut = torch.zeros_like(beyond) if late else beyond
-        if name == _DIRECT:  # what has no loss has no direct part in the top layer, cut or not
-            top = torch.arange(len(values), device=device) == len(values) - 1
-            cut = beyond & ~top.view(-1, 1, 1)
-        spoilt = passed[_LATE if late else _TOTAL]
-        if name in plain:
-            result[_STATUS_OF[name]] = torch.full_like(values, _OK, dtype=torch.int8)
-            continue
-        status = norm_statuses(values, true[name], small[name], spoilt, cut)
-        result[name] = torch.where(status == _OK, values, true[name])
-        result[_STATUS_OF[name]] = status
-    return result
-
-
-def _plain(odd: Mapping[str, Tensor]) -> set[str]:
-    """Return of which columns every norm is ok: none is odd, nor any that it has come through."""
-    none = {name for name, where in odd.items() if not bool(where.any())}
-    totals = {_TOTAL, _MEMORY} & odd.keys()
-    lates = set(_LATE_PASS) & odd.keys()
-    return {name for name in none if (lates if name in _LATE_PASS else totals) <= none}
+    names, values = list(norms), torch.stack(list(norms.values()))
+    small = values < _floors(names, batch.network, batch.training.batch_size).to(values.device)
+    cut = _cut_off(names, values, batch, data)
+    lost = _asking(names, small | ~(values < math.inf), cut, batch, data)
+    true, spoilt = values, small
+    if bool(lost.any()):
+        of = dict(zip(names, lost, strict=True))
+        found = norms | _second_pass(norms, of, batch, data, gradients.network, lags)
+        passed = _passed_by(dict(zip(names, small, strict=True)))
+        true = torch.stack([found[name] for name in names])
+        spoilt = torch.stack([passed[_LATE if name in _LATE_PASS else _TOTAL] for name in names])
+    statuses = norm_statuses(values, true, small, spoilt, cut)
+    kept = values if true is values else torch.where(statuses == _OK, values, true)
+    words = [_STATUS_OF[name] for name in names]
+    own = dict(zip(names, kept, strict=True)) | dict(zip(words, statuses, strict=True))
+    return {**seen, **own}
 
 
 def _second_pass(
@@ -133,7 +113,7 @@ def _concerned(lost: Sequence[Tensor]) -> tuple[list[int], int]:
     return anywhere.any(0).nonzero().flatten().tolist(), max(times, default=-1) + 1
 
 
-def _floors(network: Network, B: int) -> dict[str, float]:
+def _floors(names: Sequence[str], network: Network, B: int) -> Float[Tensor, "column 1 1 1"]:
     """Return log10 of each norm when every entry is the smallest normal number of the precision.
 
     B sequences and H units with entries of size e make a gradient norm √B ‖G‖_F = e B √H; the
@@ -144,34 +124,61 @@ def _floors(network: Network, B: int) -> dict[str, float]:
     of_contribution = tiny + math.log10(H) + 0.5 * math.log10(network.kind.gates)
     if not network.kind.has_matrix:
         of_contribution = tiny + 0.5 * math.log10(network.kind.recurrent_size(H))
-    return dict.fromkeys(_STATUS_OF, floor) | {_CONTRIBUTION: of_contribution}
+    found = [of_contribution if name == _CONTRIBUTION else floor for name in names]
+    return torch.tensor(found, dtype=torch.float64).view(-1, 1, 1, 1)
 
 
-def _beyond_the_cut(
-    batch: RunBatch, data: SequenceBatch, time: Tensor
-) -> Shaped[Tensor, "time run"]:
-    """Say which time steps truncated backpropagation does not reach."""
-    beyond = torch.zeros(len(time), len(data.lengths), dtype=torch.bool, device=time.device)
+def _there(data: SequenceBatch, values: Shaped[Tensor, "*any time run"]) -> Tensor:
+    """Say which time steps the longest sequence of each run has."""
+    time = torch.arange(1, values.shape[-2] + 1, device=values.device).unsqueeze(-1)
+    return time <= torch.tensor(data.lengths, device=values.device)
+
+
+def _cut_off(
+    names: Sequence[str],
+    values: Float[Tensor, "column layer time run"],
+    batch: RunBatch,
+    data: SequenceBatch,
+) -> Shaped[Tensor, "column layer time run"]:
+    """Say which norms truncated backpropagation does not reach.
+
+    What has no loss has no direct part in the top layer, cut or not.
+    """
+    cut = torch.zeros_like(values, dtype=torch.bool)
+    if batch.training.truncation is None:
+        return cut
     for run, windows in enumerate(batch.windows(data)):
-        beyond[:, run] = bool(windows)
+        cut[..., run] = True
         for window in windows:
-            beyond[window.start : window.end, run] = False
-    return beyond
+            cut[:, :, window.start : window.end, run] = False
+    cut &= _there(data, values)
+    for place, name in enumerate(names):
+        if name in _LATE_PASS:
+            cut[place] = False
+        if name == _DIRECT:
+            cut[place, -1] = False
+    return cut
 
 
-def _zero_by_construction(
-    name: str, batch: RunBatch, time: Tensor, beyond: Tensor
-) -> Shaped[Tensor, "#layer time run"]:
-    """Say which norms are zero whatever the weights are."""
-    known = torch.zeros_like(beyond) if name in _LATE_PASS else beyond
-    if name == _CONTRIBUTION and batch.network.initial_state == 0:
-        known = known | (time == 1)
-    layers = known.expand(batch.network.num_layers, -1, -1)
-    if name == _DIRECT:
-        # Of the top layer, what has no loss has no direct part; and what has one is the total's.
-        layers = layers.clone()
-        layers[-1] = True
-    return layers
+def _asking(
+    names: Sequence[str],
+    odd: Shaped[Tensor, "column layer time run"],
+    cut: Shaped[Tensor, "column layer time run"],
+    batch: RunBatch,
+    data: SequenceBatch,
+) -> Shaped[Tensor, "column layer time run"]:
+    """Return the odd norms but those that are zero whatever the weights are, or of no time step."""
+    if batch.training.truncation is not None:
+        odd = odd & ~cut
+    if min(data.lengths) < odd.shape[-2]:
+        odd = odd & _there(data, odd)
+    for place, name in enumerate(names):
+        if name == _CONTRIBUTION and batch.network.initial_state == 0:
+            odd[place, :, 0] = False
+        if name == _DIRECT:
+            # In the top layer, what has no loss has none; and what has one is the total's.
+            odd[place, -1] = False
+    return odd
 
 
 def _passed_by(small: Mapping[str, Tensor]) -> dict[str, Shaped[Tensor, "layer time run"]]:

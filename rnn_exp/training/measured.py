@@ -7,7 +7,6 @@ from torch import Tensor
 
 from rnn_exp.networks.cells import (
     Cell,
-    LayerWeights,
     Measured,
     Measures,
     OwnContributions,
@@ -15,6 +14,7 @@ from rnn_exp.networks.cells import (
     Trace,
 )
 from rnn_exp.networks.norms import MOST_NUMBERS, log10_norm, log10_norm_of_product, norm
+from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.networks.truncation import SummedTotals
 from rnn_exp.shapes import Float
 
@@ -22,9 +22,10 @@ __all__ = ["Recurrent", "as_rows", "log10_contributions", "measured"]
 
 
 class Recurrent(NamedTuple):
-    """The weights of a layer, and the name of those through which h_{t-1} comes in."""
+    """The weights of a layer through which h_{t-1} comes in: all parameters, its number, a name."""
 
-    weights: LayerWeights
+    parameters: dict[str, Tensor]
+    layer: int
     name: str
 
 
@@ -37,7 +38,7 @@ def measured(
         trace: what the forward pass has left.
         totals: the gradients by its states.
         cell: what computes the layer.
-        recurrent: its weights.
+        recurrent: its recurrent weights.
         alike: whether all sequences have all time steps; else the means over them are not wanted.
     """
     if isinstance(cell, Measures):
@@ -63,14 +64,15 @@ def _log10_own_contributions(
     trace: Trace, totals: Totals, cell: OwnContributions, recurrent: Recurrent
 ) -> Float[Tensor, "time run"]:
     """Return log10 ‖C_t‖ of every time step, in a cell that gives the C_t itself."""
-    T, R = trace.states.shape[:2]
-    steps = max(1, MOST_NUMBERS // (R * recurrent.weights.named()[recurrent.name][0].numel()))
+    (T, R), name = trace.states.shape[:2], recurrent.name
+    weights = layer_weights(recurrent.parameters, recurrent.layer)
+    steps = max(1, MOST_NUMBERS // (R * weights.named()[name][0].numel()))
     found = trace.states.new_empty(T, R, dtype=torch.float64)
     for start in range(0, T, steps):
         own = slice(start, start + steps)
         memory = None if totals.memory is None else totals.memory[own]
         part = SummedTotals(totals.total[own], memory)
-        added = cell.contributions(trace.between(start, start + steps), part, *recurrent)
+        added = cell.contributions(trace.between(start, start + steps), part, weights, name)
         found[own] = log10_norm(as_rows(added))
     return found
 

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 
 from rnn_exp.networks.cells import ACTIVATIONS, GRU, LSTM, Elman, Skip
+from rnn_exp.networks.kernel import recording
 from rnn_exp.networks.kernel.cells import kernel_cell
 from rnn_exp.networks.kernel.recording import log10_norms
 from rnn_exp.networks.norms import log10_norm, log10_norm_of_product, norm
@@ -110,3 +111,75 @@ def test_what_is_measured_of_a_run_has_the_same_bits_alone_and_in_company(name, 
             assert (mine is None) == (theirs is None)
             if mine is not None:
                 assert torch.equal(mine, theirs[:, own])
+
+
+def contribution(trace, totals, cell):
+    """The same in float64, from the passes as they are."""
+    deltas = cell.deltas(trace.double(), SummedTotals(*map(doubled, (totals.total, totals.memory))))
+    h, (T, R, B, H) = trace.previous_states.double(), trace.states.shape
+    each = deltas.view(T, R, B, -1, H).movedim(3, 0)
+    return sum((d.mT @ h).square().sum((-2, -1)) for d in each).sqrt().log10()
+
+
+def doubled(values):
+    return None if values is None else values.double()
+
+
+@pytest.mark.parametrize("sizes", [(9, 2, 20, 32), (9, 2, 20, 96), (9, 2, 7, 50), (9, 2, 33, 47)])
+@pytest.mark.parametrize("name", ["tanh", "leaky", "gru", "lstm"])
+@pytest.mark.parametrize("dtype", list(PRECISIONS))
+def test_contributions_are_those_of_float64_to_the_precision_of_what_they_are_made_of(
+    name, sizes, dtype
+):
+    cell, trace, totals = passes(name, sizes, 5, dtype)
+    found = cell.measured(trace, totals).contribution
+    assert off(found, contribution(trace, totals, cell)) <= PRECISIONS[dtype] / 2
+
+
+@pytest.mark.parametrize("units", [8, 90])
+def test_outer_products_that_cancel_keep_their_digits(units):
+    """Two sequences of nearly the same states have opposite gradients: κ is 1e6."""
+    cell, trace, totals = passes("identity", (5, 2, 4, units), 4, torch.float64)
+    like, near = torch.ones_like(totals.total[:, :, :2]), 1 + 1e-6 * totals.total[:, :, :2]
+    before = trace.previous_states[:, :, :2] + 1
+    previous, G = torch.cat([before, before * near], 2), torch.cat([like, -like], 2)
+    trace, totals = trace._replace(previous_states=previous), SummedTotals(G, None)
+    found = cell.measured(trace, totals).contribution
+    assert off(found, contribution(trace, totals, cell)) <= 1e-9
+
+
+@pytest.mark.parametrize("units", [8, 90])
+def test_a_contribution_beyond_float32_is_infinite_and_one_below_it_is_not_zero(units):
+    cell, trace, totals = passes("identity", (5, 2, 4, units), 4, torch.float32)
+    large = trace._replace(previous_states=trace.previous_states * 1e25)
+    found = cell.measured(large, SummedTotals(totals.total * 1e25, None)).contribution
+    assert bool((found == torch.inf).all())
+    small = trace._replace(previous_states=trace.previous_states * 1e-18)
+    found = cell.measured(small, SummedTotals(totals.total * 1e-18, None)).contribution
+    wanted = cell.measured(trace, totals).contribution - 36
+    assert off(found, wanted) <= 1e-2
+
+
+def test_where_no_sequence_adds_anything_squares_are_not_held_for_lost(monkeypatch):
+    """Of two sequences one has no state before, and the other one no gradient."""
+    monkeypatch.setattr(
+        recording, "_of_any_size", lambda *_: pytest.fail("as if squares were lost")
+    )
+    cell, trace, totals = passes("relu", (4, 2, 2, 1), 3, torch.float64)
+    one, other = torch.tensor([[[0.0], [1.0]], [[1.0], [0.0]]], dtype=torch.float64)
+    trace = trace._replace(previous_states=trace.previous_states.abs() * one + one)
+    found = cell.measured(trace, SummedTotals(totals.total * other + other, None))
+    assert bool((found.contribution == -torch.inf).all())
+
+
+@pytest.mark.parametrize("units", [3, 90])
+@pytest.mark.parametrize("bad", [torch.inf, torch.nan])
+def test_no_gradient_times_a_state_that_is_not_finite_is_no_number(units, bad):
+    cell, trace, totals = passes("relu", (4, 2, 2, units), 3, torch.float32)
+    infinite = trace._replace(previous_states=torch.full_like(trace.previous_states, bad))
+    nothing = SummedTotals(torch.zeros_like(totals.total), None)
+    assert bool(cell.measured(infinite, nothing).contribution.isnan().all())
+    stateless = trace._replace(previous_states=torch.zeros_like(trace.previous_states))
+    endless = SummedTotals(torch.full_like(totals.total, bad), None)
+    assert bool(cell.measured(stateless, endless).contribution.isnan().any())
+    assert bool((cell.measured(trace, nothing).contribution == -torch.inf).all())

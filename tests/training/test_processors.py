@@ -13,7 +13,6 @@ from tests.networks.test_kernel import features
 OTHERS = {
     "updates spectral_radius",
     "updates largest_singular_value",
-    "gradients log10_contribution",
     "gradients log10_predicted",
 }
 

@@ -61,8 +61,9 @@ def time_chunks(T: int, B: int, H: int) -> list[slice]:
 
 def cache_blocks(values: Float[Tensor, "first ..."]) -> tuple[Tensor, ...]:
     """Cut a tensor along its first axis into pieces that fit the cache."""
-    steps = max(1, _CACHE_BLOCK // max(1, values[0].numel()))
-    return torch.split(values, steps)
+    if values.numel() <= _CACHE_BLOCK:
+        return (values,)
+    return torch.split(values, max(1, _CACHE_BLOCK // values[0].numel()))
 
 
 def elementwise(

@@ -16,15 +16,15 @@ from rnn_exp.networks.kernel.measures import (
     squares_of,
 )
 from rnn_exp.networks.kernel.memory import flat, row_length, rows_of
+from rnn_exp.networks.kernel.outer import ROWS
 from rnn_exp.networks.kernel.passes import KernelCell, kind_of
 from rnn_exp.networks.norms import log10_norm, log10_norm_of_product, log10_of_norms, norm
 from rnn_exp.shapes import Float
 
 __all__ = ["log10_norms", "measured"]
 
-# The Gram form (`networks.norms`), in torch, is quicker than products by kernels where it has at
-# most this share of the multiplications (measured).
-_GRAM_PAYS = 0.15
+# The Gram form is quicker where it has at most this share of the multiplications (measured).
+_GRAM_PAYS = {torch.float32: 0.6, torch.float64: 1.0}
 
 
 @torch.inference_mode()
@@ -34,27 +34,18 @@ def measured(cell: KernelCell, trace: Trace, totals: Totals) -> Measured:
     row, gates = row_length(H, G.dtype), 1
     if isinstance(cell, GRU | LSTM):
         gates = 3 if isinstance(cell, GRU) else 4
-    multiplied = B * (gates + 1) > _GRAM_PAYS * gates * H
-    found = G.new_empty(5, T, R, dtype=torch.float64)
-    spare = G.new_empty(gates * B * row), G.new_empty(H * row * multiplied), G.new_zeros(row)
-    _fill(cell, trace, totals, tuple(map(flat, spare)), (R, T, B, H, row), flat(found))
-    saturation = found[2] / (gates * B * H)
-    found[2] = 1.0
-    if memory is None:
-        found[4] = 1.0
-    if not multiplied:
-        found[3] = 1.0
-    norms = found.sqrt_()
+    by_gram = B * (gates + 1) <= _GRAM_PAYS[G.dtype] * gates * H
+    found = G.new_empty(4 + (memory is not None), T, R, dtype=torch.float64)
+    ld = row_length(B + ROWS, torch.float64) if by_gram else 0
+    room = found.new_zeros(row + (B + ROWS) * (row + 2 * ld) * by_gram)
+    spare = flat(G.new_empty(gates * B * row)), (flat(room), ld, by_gram)
+    _fill(cell, trace, totals, spare, (R, T, B, H, row), flat(found))
+    saturation, norms = found[0] / (gates * B * H), found[1:].sqrt_()
     logs = log10_of_norms(norms, G.dtype)
     if logs is None:
         return _of_any_size(cell, trace, totals, saturation)
-    return Measured(
-        logs[0],
-        logs[3] if multiplied else _log10_contribution(cell, trace, totals),
-        saturation,
-        norms[1],
-        None if memory is None else logs[4],
-    )
+    total, contribution, _, *of_memory = logs
+    return Measured(total, contribution, saturation, norms[2], *(of_memory or [None]))
 
 
 @torch.inference_mode()

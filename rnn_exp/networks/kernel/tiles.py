@@ -21,9 +21,12 @@ from rnn_exp.networks.kernel.vectors import (
 )
 
 __all__ = [
+    "Tile",
     "add_rows",
     "add_to",
     "clear",
+    "has_wide_registers",
+    "looped",
     "move",
     "pack",
     "pack_transposed",
@@ -34,7 +37,7 @@ __all__ = [
 ]
 
 
-def _has_wide_registers():
+def has_wide_registers():
     """Say whether LLVM compiles for registers of 64 bytes, of which there are 32."""
     asked = config.CPU_FEATURES
     features = binding.get_host_cpu_features().flatten() if asked is None else asked
@@ -54,14 +57,38 @@ def _tile(typing, rows, columns, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb,
     shape = rows.literal_value, columns.literal_value
 
     def emit(context, builder, signature, given):
-        _Tile(context, builder, vector, *shape).emit(given, C, P, A, B)
+        Tile(context, builder, vector, *shape).emit(given, C, P, A, B)
         return context.get_dummy_value()
 
     matrices = C, place, place, P, place, place, A, place, place, place, B, place, place
     return types.void(rows, columns, *matrices, place), emit
 
 
-class _Tile:
+def looped(builder, first, count, step, body):
+    """Emit sums that ``body(k, sums)`` adds to for k = 0, step, 2 step, … below a count."""
+    i64 = ir.IntType(64)
+    head, inside = builder.block, builder.append_basic_block("k")
+    end = builder.append_basic_block("end")
+    builder.cbranch(builder.icmp_signed(">", count, i64(0)), inside, end)
+    builder.position_at_end(inside)
+    k, sums = builder.phi(i64), [builder.phi(one.type) for one in first]
+    new = body(k, sums)
+    following = builder.add(k, i64(step))
+    for phi, start, then in zip([k, *sums], [i64(0), *first], [following, *new], strict=True):
+        phi.add_incoming(start, head)
+        phi.add_incoming(then, inside)
+    builder.cbranch(builder.icmp_signed("<", following, count), inside, end)
+    builder.position_at_end(end)
+    last = []
+    for start, then in zip(first, new, strict=True):
+        found = builder.phi(then.type)
+        found.add_incoming(start, head)
+        found.add_incoming(then, inside)
+        last.append(found)
+    return last
+
+
+class Tile:
     """The instructions of a tile: load the sums, loop over k, store the sums."""
 
     def __init__(self, context, builder, vector, rows, columns):
@@ -72,25 +99,22 @@ class _Tile:
     def emit(self, given, C, P, A, B):
         """Emit all of it."""
         _, _, C_, c, ldc, P_, p, ldp, A_, a, lda, ka, B_, b, ldb, K = given
-        builder, i64 = self.builder, ir.IntType(64)
-        outs = self._places(self._at(C, C_, c), ldc)
-        first = [self._load(one) for one in self._places(self._at(P, P_, p), ldp)]
-        of_b, of_a = self._at(B, B_, b), self._at(A, A_, a)
+        outs = self._places(self.at(C, C_, c), ldc)
+        first = [self._load(one) for one in self._places(self.at(P, P_, p), ldp)]
+        last = self.sums(first, (self.at(A, A_, a), lda, ka), (self.at(B, B_, b), ldb), K)
+        for place, value in zip(outs, last, strict=True):
+            self.builder.store(value, place, align=self.align)
+
+    def sums(self, first, A, B, K):
+        """Emit first + A B: numbers of A from one row and one column, of B from one row on."""
+        (of_a, lda, ka), (of_b, ldb), builder = A, B, self.builder
+        i64 = ir.IntType(64)
         of_row = [builder.gep(of_a, [builder.mul(i64(i), lda)]) for i in range(self.rows)]
-        head, body = builder.block, builder.append_basic_block("k")
-        end = builder.append_basic_block("end")
-        builder.cbranch(builder.icmp_signed(">", K, i64(0)), body, end)
-        builder.position_at_end(body)
-        k, sums = builder.phi(i64), [builder.phi(self.vector) for _ in outs]
-        new = self._step(sums, of_row, builder.mul(k, ka), of_b, builder.mul(k, ldb))
-        following = builder.add(k, i64(1))
-        starts, ends = [i64(0), *first], [following, *new]
-        for phi, start, then in zip([k, *sums], starts, ends, strict=True):
-            phi.add_incoming(start, head)
-            phi.add_incoming(then, body)
-        builder.cbranch(builder.icmp_signed("<", following, K), body, end)
-        builder.position_at_end(end)
-        self._store(outs, first, new, head, body)
+
+        def step(k, sums):
+            return self._step(sums, of_row, builder.mul(k, ka), of_b, builder.mul(k, ldb))
+
+        return looped(builder, first, K, 1, step)
 
     def _step(self, sums, of_row, of_a, of_b, b):
         """Emit sums + A[:, k] B[k]."""
@@ -104,17 +128,8 @@ class _Tile:
             new += [called(self.builder, "fma", x, w, s) for w, s in zip(ws, own, strict=True)]
         return new
 
-    def _store(self, outs, first, new, head, body):
-        last = []
-        for start, then in zip(first, new, strict=True):
-            found = self.builder.phi(self.vector)
-            found.add_incoming(start, head)
-            found.add_incoming(then, body)
-            last.append(found)
-        for place, value in zip(outs, last, strict=True):
-            self.builder.store(value, place, align=self.align)
-
-    def _at(self, type_, array, index):
+    def at(self, type_, array, index):
+        """Emit the place of a number of an array."""
         data = self.context.make_array(type_)(self.context, self.builder, array).data
         return self.builder.gep(data, [index])
 
@@ -190,7 +205,7 @@ def product_of(rows, columns):
 
 
 # As many sums as there are registers for.
-product = product_of(4, 4) if _has_wide_registers() else product_of(6, 1)
+product = product_of(4, 4) if has_wide_registers() else product_of(6, 1)
 
 
 @compiled

@@ -128,8 +128,8 @@ def load(typing, array, index):
 
 @intrinsic
 def store(typing, array, index, value):
-    """Put a vector into a contiguous array, from a number on."""
-    vector = lanes_of(array)
+    """Put a vector, or a number in every lane of one, into a contiguous array from a place on."""
+    vector = value if isinstance(value, Vector) else lanes_of(array)
 
     def emit(context, builder, signature, arguments):
         place = _place(context, builder, array, *arguments[:2], llvm_of(vector))
