@@ -1,6 +1,5 @@
 """Training a sweep: planned jobs are sent to workers in chunks, and their results collected."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from rnn_exp._hydra.composition import Composer, hydra_files
 from rnn_exp._hydra.job import CheckBeforeStart, run_from_config
 from rnn_exp._hydra.plan import PlannedJob
 from rnn_exp._hydra.refusals import RunError
-from rnn_exp._hydra.results import SweepResults
-from rnn_exp.storage.objective import Objective
+from rnn_exp._hydra.results import DoneReturn, SweepResults
 from rnn_exp.sweeps.jobs import Job, JobResult
 from rnn_exp.sweeps.pool import Workers
 from rnn_exp.sweeps.sending import Place, Sender
@@ -121,32 +119,9 @@ def _logging(config: DictConfig) -> dict[str, Any]:
     return logging
 
 
-@dataclasses.dataclass
-class _ObjectiveReturn(JobReturn):
-    """The result of a run that is done; its objective is read when somebody asks for it."""
-
-    objective: Objective = dataclasses.field(default_factory=Objective)
-
-    @property
-    def return_value(self) -> float | None:
-        """The run's objective, None if it has no such number."""
-        return self.objective.of(Path(str(self.working_dir)))
-
-    @return_value.setter
-    def return_value(self, value: object) -> None:
-        """Refuse another one.
-
-        Raises:
-            AttributeError: always.
-        """
-        raise AttributeError(f"the objective is what run.json says, not {value}")
-
-
 def _job_return(job: PlannedJob, result: JobResult) -> JobReturn:
     """Return a job's result for Hydra, without the configuration, which would take memory."""
-    overrides, folder = list(job.overrides), str(job.folder)
     if result.failure:
         failed, error = JobStatus.FAILED, RunError(result.failure)
-        return JobReturn(overrides, None, None, folder, "run", failed, error)
-    done = JobStatus.COMPLETED
-    return _ObjectiveReturn(overrides, None, None, folder, "run", done, objective=job.objective)
+        return JobReturn([*job.overrides], None, None, str(job.folder), "run", failed, error)
+    return DoneReturn.of(job.overrides, job.folder, job.objective)
