@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rnn_exp._hydra.besides import objective_from_config
-from rnn_exp._hydra.composition import Composer, hydra_files
+from rnn_exp._hydra.composition import Composer, HydraFiles
 from rnn_exp._hydra.job import CheckBeforeStart, run_from_config
 from rnn_exp._hydra.plan import PlannedJob
 from rnn_exp._hydra.refusals import RunError
@@ -20,7 +20,9 @@ from rnn_exp.sweeps.sending import Place, Sender
 from rnn_exp.training.memory import Memory
 from rnn_exp.training.run import Run
 
-__all__ = ["Sweep"]
+__all__ = ["Sweep", "logging_of"]
+
+_OF_LOGS: Final = ("runtime.output_dir", "job.name")
 
 
 class Sweep:
@@ -34,6 +36,7 @@ class Sweep:
 
     def __init__(self, context: HydraContext, task: TaskFunction, composer: Composer) -> None:
         self.context, self.task, self.composer = context, task, composer
+        self.files = HydraFiles()
         self.folder = Path(composer.master.hydra.sweep.dir)
         self.configs: dict[Run, DictConfig] = {}
         self.planned: dict[Run, PlannedJob] = {}
@@ -88,7 +91,7 @@ class Sweep:
         if self.has_user_callbacks:
             self.configs[planned.run] = config
             self.context.callbacks.on_job_start(config=config, task_function=self.task)
-        files, logging = hydra_files(config), _logging(config)
+        files, logging = self.files.of(config), logging_of(config)
         return Job(planned.run, folder, files, logging, tracking=planned.tracking)
 
     def _call_back(self, results: Mapping[Run, JobResult]) -> None:
@@ -107,9 +110,14 @@ class Sweep:
             self.context.callbacks.on_job_end(config=config, job_return=_job_return(job, result))
 
 
-def _logging(config: DictConfig) -> dict[str, Any]:
+def logging_of(config: DictConfig) -> dict[str, Any]:
     """Return how a job's log is written, with ``hydra.verbose`` obeyed as Hydra does."""
-    logging: Any = OmegaConf.to_container(config.hydra.job_logging, resolve=True)
+    logging: Any = OmegaConf.to_container(config.hydra.job_logging, resolve=False)
+    if "\\" not in str(logging):  # with it an interpolation may be none
+        usual = {f"${{hydra.{key}}}": str(OmegaConf.select(config.hydra, key)) for key in _OF_LOGS}
+        logging = _replaced(logging, usual)
+    if "${" in str(logging):  # OmegaConf does that as well, but takes a millisecond
+        logging = OmegaConf.to_container(config.hydra.job_logging, resolve=True)
     verbose = config.hydra.verbose
     if verbose is True and logging.get("root"):
         logging["root"]["level"] = "DEBUG"
@@ -117,6 +125,17 @@ def _logging(config: DictConfig) -> dict[str, Any]:
     for name in names:
         logging.setdefault("loggers", {}).setdefault(str(name), {})["level"] = "DEBUG"
     return logging
+
+
+def _replaced(value: Any, texts: Mapping[str, str]) -> Any:  # noqa: ANN401 - plain values
+    """Return values of a configuration with some interpolations replaced by what they stand for."""
+    if isinstance(value, dict):
+        return {key: _replaced(each, texts) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_replaced(each, texts) for each in value]
+    for name, text in texts.items() if isinstance(value, str) else ():
+        value = value.replace(name, text)
+    return value
 
 
 def _job_return(job: PlannedJob, result: JobResult) -> JobReturn:

@@ -14,9 +14,10 @@ from hypothesis import Phase, given, settings
 from omegaconf import OmegaConf, open_dict
 
 from rnn_exp._hydra import plan as planning
-from rnn_exp._hydra.composition import Composer, _whole_number, hydra_files
+from rnn_exp._hydra.composition import Composer, HydraFiles, _whole_number
 from rnn_exp._hydra.job import register_resolvers, run_from_config
 from rnn_exp._hydra.plan import plan
+from rnn_exp._hydra.sweep import logging_of
 from tests.dose import dose
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -143,11 +144,32 @@ def test_the_files_of_a_job_are_the_bytes_that_hydra_writes(hydra, words):
         [*words, "+note='a: \"b\"'"], 0
     )
     task = OmegaConf.masked_copy(job, [key for key in job if key != "hydra"])
-    assert hydra_files(job) == {
+    files = HydraFiles()
+    files.of(Composer(hydra.config_loader, master_of(hydra, [])).compose(["seed=9"], 1))
+    assert files.of(job) == {
         ".hydra/config.yaml": OmegaConf.to_yaml(task),
         ".hydra/hydra.yaml": OmegaConf.to_yaml(OmegaConf.masked_copy(job, "hydra")),
         ".hydra/overrides.yaml": OmegaConf.to_yaml(job.hydra.overrides.task),
     }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["hydra.job_logging.handlers.file.filename=a"],
+        ["hydra.job_logging.formatters.simple.format=${hydra.job.num} ${hydra.job.name}"],
+        [r"hydra.job_logging.formatters.simple.format='\${hydra.job.name}'"],
+        ["hydra/job_logging=stdout"],
+    ],
+    ids=str,
+)
+def test_a_job_writes_its_log_as_hydra_would(hydra, words):
+    job = Composer(hydra.config_loader, master_of(hydra, words)).compose(["seed=1"], 7)
+    with open_dict(job.hydra.runtime):
+        job.hydra.runtime.output_dir = "/a/folder"
+    expected = OmegaConf.to_container(job.hydra.job_logging, resolve=True)
+    assert logging_of(job) == expected
 
 
 @given(jobs=st.lists(JOB, min_size=1, max_size=4, unique_by=tuple))
