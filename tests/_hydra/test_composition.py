@@ -17,6 +17,7 @@ from rnn_exp._hydra import plan as planning
 from rnn_exp._hydra.composition import Composer, HydraFiles, _whole_number
 from rnn_exp._hydra.job import register_resolvers, run_from_config
 from rnn_exp._hydra.plan import plan
+from rnn_exp._hydra.study_files import FileSource
 from rnn_exp._hydra.sweep import logging_of
 from tests.dose import dose
 
@@ -127,6 +128,22 @@ def test_a_revised_configuration_is_the_composed_one(hydra, jobs):
     for number, words in enumerate([*jobs, *alike, *jobs[::-1], *alike]):
         revised = plain(composer.revise(words, number))
         assert revised == plain(composer.compose(words, number))
+
+
+def test_a_file_is_parsed_once_and_again_when_it_has_changed(tmp_path, monkeypatch):
+    file, parsed = tmp_path / "mine.yaml", []
+    load = OmegaConf.load
+    monkeypatch.setattr(OmegaConf, "load", lambda text: parsed.append(text) or load(text))
+
+    def read():
+        return FileSource("me", f"file://{tmp_path}").load_config("mine").config
+
+    file.write_text("task: {length: 10}\n")
+    read().task.length = 11  # what was given is the caller's
+    assert read() == {"task": {"length": 10}}
+    assert len(parsed) == 1
+    file.write_text("task: {length: 100}\n")
+    assert read() == {"task": {"length": 100}}
 
 
 def test_one_job_leaves_no_trace_in_the_next(hydra):
