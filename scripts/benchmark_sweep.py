@@ -46,12 +46,13 @@ from rnn_exp.sweeps import process
 process.settle()
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
+from rnn_exp.tasks import Adding
 from rnn_exp.training.planning import chunks
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 from rnn_exp.sweeps.jobs import Assignment, Job
 from rnn_exp.sweeps.worker import train_assignment
-runs = [Run(network=Network(hidden_size=32), init=Gaussian(gain), training=Training(50), seed=seed)
+runs = [Run(Adding(50), Network(hidden_size=32), Gaussian(gain), Training(50), seed=seed)
         for gain in map(float, sys.argv[1].split(",")) for seed in range(int(sys.argv[2]))]
 for number, chunk in enumerate(chunks(runs)):
     jobs = [Job(run, Path(run.name)) for run in chunk]

@@ -21,7 +21,7 @@ from omegaconf._utils import get_omega_conf_dumper
 
 from rnn_exp._hydra.hydra_settings import refuse_several_folders
 
-__all__ = ["Composer", "Word", "hydra_files"]
+__all__ = ["Composer", "HydraFiles", "Word"]
 
 
 class Word(NamedTuple):
@@ -139,26 +139,49 @@ class Composer:
         return Word(override, is_choice)
 
 
-def hydra_files(job: DictConfig) -> dict[str, str]:
-    """Return the files that Hydra writes for a job, as texts.
+class HydraFiles:
+    """The files that Hydra writes for a job, as texts.
 
-    Args:
-        job: its configuration.
-
-    Returns:
-        The text of each file under its path in the job's folder, byte for byte as Hydra's; nothing
-        if ``hydra.output_subdir`` is null.
+    Most of what one job has in them the next one has as well, and writing YAML takes long: so the
+    text of a section is kept for as long as the section says the same.
     """
-    folder = job.hydra.output_subdir
-    if folder is None:
-        return {}
-    config: Any = OmegaConf.to_container(job, enum_to_str=True)
-    hydra = config.pop("hydra")
-    return {
-        f"{folder}/config.yaml": _yaml(config),
-        f"{folder}/hydra.yaml": _yaml({"hydra": hydra}),
-        f"{folder}/overrides.yaml": _yaml(hydra["overrides"]["task"]),
-    }
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], tuple[str, str]] = {}
+
+    def of(self, job: DictConfig) -> dict[str, str]:
+        """Return the text of each file under its path in the job's folder, byte for byte Hydra's.
+
+        Args:
+            job: its configuration.
+
+        Returns:
+            The texts; nothing if ``hydra.output_subdir`` is null.
+        """
+        folder = job.hydra.output_subdir
+        if folder is None:
+            return {}
+        config: Any = OmegaConf.to_container(job, enum_to_str=True)
+        hydra = config.pop("hydra")
+        own = [self._text((), key, value) for key, value in config.items()]
+        hydras = [self._text(("hydra",), key, value) for key, value in hydra.items()]
+        return {
+            f"{folder}/config.yaml": "".join(own) or _yaml(config),
+            f"{folder}/hydra.yaml": "".join(["hydra:\n", *hydras]),
+            f"{folder}/overrides.yaml": _yaml(hydra["overrides"]["task"]),
+        }
+
+    def _text(self, above: tuple[str, ...], key: str, value: Any) -> str:  # noqa: ANN401 - plain
+        """Return the lines of a section, where it stands below others."""
+        said, known = repr(value), self._known.get((*above, key))
+        if known is not None and known[0] == said:  # not the values: True is 1
+            return known[1]
+        nested = {key: value}
+        for name in reversed(above):
+            nested = {name: nested}
+        text = "".join(_yaml(nested).splitlines(keepends=True)[len(above) :])
+        self._known[*above, key] = said, text
+        return text
 
 
 def _whole_number(text: str) -> Override | None:

@@ -22,7 +22,7 @@ from rnn_exp._hydra.grammar import bare_key, refuse_lists
 from rnn_exp._hydra.loader import CheckedLoader
 from rnn_exp.fields import SettingError, as_typed, choice_error
 
-__all__ = ["check_run", "check_sweep", "is_the_same_for_all", "refuse_several_folders"]
+__all__ = ["check_run", "check_sweep", "is_ours", "is_the_same_for_all", "refuse_several_folders"]
 
 _OURS = "hydra_plugins.rnn_exp_plugins."
 # Interpolations that are the same for all jobs of a sweep.
@@ -80,8 +80,17 @@ def check_sweep(config: DictConfig) -> None:
     for key in _MADE_FOR_EACH_JOB:
         if key in said:
             raise SettingError(key, said[key], "what Hydra makes of each job")
-    if str(config.hydra.launcher._target_).startswith(_OURS):
+    if is_ours(config.hydra.launcher):
         _refuse_for_shared_processes(config)
+
+
+def is_ours(plugin: DictConfig) -> bool:
+    """Say whether a launcher or a sweeper is this package's.
+
+    Args:
+        plugin: the node ``hydra.launcher`` or ``hydra.sweeper``.
+    """
+    return str(plugin._target_).startswith(_OURS)
 
 
 def refuse_several_folders(sweep: DictConfig, folder: str | None = None) -> None:

@@ -24,7 +24,7 @@ from rnn_exp._hydra.besides import (
 )
 from rnn_exp._hydra.grammar import bare_key
 from rnn_exp._hydra.grids import PAIRED, PARAMS
-from rnn_exp._hydra.hydra_settings import check_run, check_sweep
+from rnn_exp._hydra.hydra_settings import check_run, check_sweep, is_ours
 from rnn_exp._hydra.refusals import GO_ON, RunError, refuse
 from rnn_exp._hydra.results import message_of, next_line, run_line
 from rnn_exp._hydra.there import known_to_be_there
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALREADY_THERE_MESSAGE",
     "CheckBeforeStart",
+    "begin_sweep",
     "checkpoint_seconds",
     "has_own_name",
     "job",
@@ -94,8 +95,6 @@ class CheckBeforeStart(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ANN401 - Hydra's
         """Leave with one line and exit code 1 if a setting of Hydra's would have no effect.
 
-        What a sweep needs is imported here, while Ctrl-C still ends the process at once.
-
         Raises:
             SystemExit: Hydra makes warnings of a callback's other exceptions.
         """
@@ -104,10 +103,19 @@ class CheckBeforeStart(Callback):
             check_sweep(config)
         except SettingError as error:
             refuse(error)
-        from rnn_exp.sweeps import worker
+        if not is_ours(config.hydra.sweeper):  # ours may find that there is nothing to train
+            begin_sweep()
 
-        del worker
-        interrupts.interruptible("rnn-exp", GO_ON)
+
+def begin_sweep() -> None:
+    """Import what a sweep needs, while Ctrl-C still ends the process at once.
+
+    From there on Ctrl-C lets files be closed.
+    """
+    from rnn_exp.sweeps import worker
+
+    del worker
+    interrupts.interruptible("rnn-exp", GO_ON)
 
 
 def _checked(config: DictConfig) -> tuple[Path, bool, bool]:

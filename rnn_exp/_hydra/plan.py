@@ -7,17 +7,18 @@ full configuration is composed when a job is sent, and must then describe the sa
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hydra.core.override_parser.types import OverrideType
 from hydra.errors import ConfigCompositionException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rnn_exp._hydra.besides import PAGE, objective_from_config, tracking_from_config
-from rnn_exp._hydra.composition import Composer, Word
+from rnn_exp._hydra.composition import Composer
 from rnn_exp._hydra.grids import union_of
-from rnn_exp._hydra.hydra_settings import is_the_same_for_all, may_be_a_run
+from rnn_exp._hydra.hydra_settings import may_be_a_run
 from rnn_exp._hydra.job import has_own_name, run_from_config, settings_from_config
+from rnn_exp._hydra.plain import OBJECTIVE, TRACKING, PlainSettings, Settings
 from rnn_exp.fields import SettingError, choice_error
 from rnn_exp.recordings.trackers import Tracking
 from rnn_exp.storage.objective import Objective
@@ -29,10 +30,6 @@ from rnn_exp.training.run import Run, run_from
 from rnn_exp.training.trials import refuse_wrong_parts
 
 __all__ = ["PlannedJob", "plan"]
-
-_OBJECTIVE, _TRACKING = "objective", "tracking"
-
-Settings = dict[str, Any]
 
 
 class PlannedJob(NamedTuple):
@@ -72,7 +69,7 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
         SettingError, ConfigCompositionException, …: for the first job that is not possible.
         FileExistsError: if a folder has another run, or two runs would have the same folder.
     """
-    sweep, settings_of_choices = Path(composer.master.hydra.sweep.dir), _PlainSettings(composer)
+    sweep, settings_of_choices = Path(composer.master.hydra.sweep.dir), PlainSettings(composer)
     result, folders, first_places = [], RunFolders(), dict[Run, Path]()
     for number, overrides in enumerate(jobs, start=first):
         settings = settings_of_choices.with_values(overrides)
@@ -82,8 +79,8 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
             folder = folders.of(sweep, run) if own else sweep / str(config.hydra.sweep.subdir)
             objective, tracking = objective_from_config(config), tracking_from_config(config)
         else:
-            objective = Objective(settings.pop(_OBJECTIVE))
-            tracking = Tracking(settings.pop(_TRACKING))
+            objective = Objective(settings.pop(OBJECTIVE))
+            tracking = Tracking(settings.pop(TRACKING))
             run = run_from(settings)
             folder = folders.of(sweep, run)
         # A run may be asked for twice under two names: 1 and 1.0, or two paths of one file.
@@ -174,8 +171,8 @@ def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:
 
     A run that is there twice has one note, one list of tags, one objective and one tracking.
     """
-    _refuse_several(_OBJECTIVE, (job.objective.objective for job in jobs))
-    _refuse_several(_TRACKING, (job.tracking.tracking for job in jobs))
+    _refuse_several(OBJECTIVE, (job.objective.objective for job in jobs))
+    _refuse_several(TRACKING, (job.tracking.tracking for job in jobs))
     owners: dict[Path, Run] = {}
     for job in jobs:
         first = owners.setdefault(job.folder, job.run)
@@ -192,49 +189,3 @@ def _refuse_shared_folders(jobs: Sequence[PlannedJob]) -> None:
                     f"hydra.sweep.subdir gives {job.run.name} the folder {job.folder}, which lies "
                     f"in that of {owners[above].name}; let it be another one"
                 )
-
-
-class _PlainSettings:
-    """The settings of each set of group choices as plain dictionaries, where they are plain.
-
-    Args:
-        composer: composes the choices, once each.
-    """
-
-    def __init__(self, composer: Composer) -> None:
-        self.composer, self.known = composer, dict[int, Settings | None]()
-
-    def with_values(self, overrides: Sequence[str]) -> Settings | None:
-        """Return the settings of a job, its objective and tracking; None: they must be composed."""
-        base = self.composer.base(overrides)
-        if id(base) not in self.known:
-            settings = settings_from_config(base, resolve=False)
-            settings[_OBJECTIVE] = objective_from_config(base).objective
-            settings[_TRACKING] = tracking_from_config(base).tracking
-            sweep: Any = OmegaConf.to_container(base.hydra.sweep)
-            ours = has_own_name(base) and is_the_same_for_all(sweep["dir"])
-            has_interpolation = "${" in str(settings)
-            self.known[id(base)] = settings if ours and not has_interpolation else None
-        settings_of_base = self.known[id(base)]
-        if settings_of_base is None:
-            return None
-        result = {
-            key: dict(value) if isinstance(value, dict) else value
-            for key, value in settings_of_base.items()
-        }
-        words = [self.composer.parse(word) for word in overrides]
-        all_set = all(_set_value(result, word) for word in words if not word.is_choice)
-        return result if all_set else None
-
-
-def _set_value(settings: Settings, word: Word) -> bool:
-    """Replace a plain value by another one; return whether that was possible."""
-    override, value = word.override, word.override.value()
-    group, _, key = override.key_or_group.rpartition(".")
-    place = settings.get(group) if group else settings
-    if not word.is_plain or not isinstance(place, dict) or key not in place:
-        return False
-    if isinstance(place[key], dict) or "${" in str(value):
-        return False
-    place[key] = value
-    return True

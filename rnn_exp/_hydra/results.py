@@ -4,7 +4,9 @@ It is said under any launcher and any sweeper of Hydra's: whoever knows how jobs
 `SweepResults`, a callback, which speaks when the sweep is over.
 """
 
+import dataclasses
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from time import time
 from typing import Any, NamedTuple
@@ -21,7 +23,40 @@ from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.trust import read_json
 from rnn_exp.words import plural
 
-__all__ = ["SweepResults", "message_of", "next_line", "run_line"]
+__all__ = ["DoneReturn", "SweepResults", "message_of", "next_line", "run_line"]
+
+
+@dataclasses.dataclass
+class DoneReturn(JobReturn):
+    """The result of a run that is done; its objective is read when somebody asks for it."""
+
+    objective: Objective = dataclasses.field(default_factory=Objective)
+
+    @classmethod
+    def of(cls, overrides: Sequence[str], folder: Path, objective: Objective) -> "DoneReturn":
+        """Return it without the configuration, which would take memory.
+
+        Args:
+            overrides: the job's words of the command line.
+            folder: of the run.
+            objective: the number of it that a search looks at.
+        """
+        done = JobStatus.COMPLETED
+        return cls([*overrides], None, None, str(folder), "run", done, objective=objective)
+
+    @property
+    def return_value(self) -> float | None:
+        """The run's objective, None if it has no such number."""
+        return self.objective.of(Path(str(self.working_dir)))
+
+    @return_value.setter
+    def return_value(self, value: object) -> None:
+        """Refuse another one.
+
+        Raises:
+            AttributeError: always.
+        """
+        raise AttributeError(f"the objective is what run.json says, not {value}")
 
 
 class _JobEnd(NamedTuple):

@@ -4,6 +4,8 @@ Hydra merges the files of a configuration in silence: a file without a package l
 name of its group, an unknown section is a new one, and a later file overwrites an earlier one.
 """
 
+import copy
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -40,9 +42,17 @@ class FileSource(FileConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """Return the content of a file and its header.
 
+        Hydra asks for a file several times, and parsing it takes longer than all else it does.
+
         Raises:
             OSError: with the file's name, if it is no text.
         """
+        found = self.file(config_path).stat()
+        as_of = found.st_ino, found.st_mtime_ns, found.st_size
+        return copy.deepcopy(_read(self.provider, self.path, config_path, *as_of))
+
+    def read(self, config_path: str) -> ConfigResult:
+        """Return what `load_config` does, read from disk."""
         try:
             result = super().load_config(config_path)
         except UnicodeDecodeError as error:
@@ -53,6 +63,13 @@ class FileSource(FileConfigSource):
             with self.file(config_path).open(encoding="utf-8-sig") as text:
                 result.header = self._get_header_dict(text.read(512))
         return result
+
+
+@functools.lru_cache(maxsize=256)
+def _read(provider: str, path: str, config_path: str, *as_of: int) -> ConfigResult:
+    """Return the content of a file that was last changed then, and was so large."""
+    del as_of
+    return FileSource(provider, path).read(config_path)
 
 
 class LoadedFile(NamedTuple):

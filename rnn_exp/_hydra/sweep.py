@@ -1,28 +1,28 @@
 """Training a sweep: planned jobs are sent to workers in chunks, and their results collected."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rnn_exp._hydra.besides import objective_from_config
-from rnn_exp._hydra.composition import Composer, hydra_files
+from rnn_exp._hydra.composition import Composer, HydraFiles
 from rnn_exp._hydra.job import CheckBeforeStart, run_from_config
 from rnn_exp._hydra.plan import PlannedJob
 from rnn_exp._hydra.refusals import RunError
-from rnn_exp._hydra.results import SweepResults
-from rnn_exp.storage.objective import Objective
+from rnn_exp._hydra.results import DoneReturn, SweepResults
 from rnn_exp.sweeps.jobs import Job, JobResult
 from rnn_exp.sweeps.pool import Workers
 from rnn_exp.sweeps.sending import Place, Sender
 from rnn_exp.training.memory import Memory
 from rnn_exp.training.run import Run
 
-__all__ = ["Sweep"]
+__all__ = ["Sweep", "logging_of"]
+
+_OF_LOGS: Final = ("runtime.output_dir", "job.name")
 
 
 class Sweep:
@@ -36,6 +36,7 @@ class Sweep:
 
     def __init__(self, context: HydraContext, task: TaskFunction, composer: Composer) -> None:
         self.context, self.task, self.composer = context, task, composer
+        self.files = HydraFiles()
         self.folder = Path(composer.master.hydra.sweep.dir)
         self.configs: dict[Run, DictConfig] = {}
         self.planned: dict[Run, PlannedJob] = {}
@@ -90,7 +91,7 @@ class Sweep:
         if self.has_user_callbacks:
             self.configs[planned.run] = config
             self.context.callbacks.on_job_start(config=config, task_function=self.task)
-        files, logging = hydra_files(config), _logging(config)
+        files, logging = self.files.of(config), logging_of(config)
         return Job(planned.run, folder, files, logging, tracking=planned.tracking)
 
     def _call_back(self, results: Mapping[Run, JobResult]) -> None:
@@ -109,9 +110,14 @@ class Sweep:
             self.context.callbacks.on_job_end(config=config, job_return=_job_return(job, result))
 
 
-def _logging(config: DictConfig) -> dict[str, Any]:
+def logging_of(config: DictConfig) -> dict[str, Any]:
     """Return how a job's log is written, with ``hydra.verbose`` obeyed as Hydra does."""
-    logging: Any = OmegaConf.to_container(config.hydra.job_logging, resolve=True)
+    logging: Any = OmegaConf.to_container(config.hydra.job_logging, resolve=False)
+    if "\\" not in str(logging):  # with it an interpolation may be none
+        usual = {f"${{hydra.{key}}}": str(OmegaConf.select(config.hydra, key)) for key in _OF_LOGS}
+        logging = _replaced(logging, usual)
+    if "${" in str(logging):  # OmegaConf does that as well, but takes a millisecond
+        logging = OmegaConf.to_container(config.hydra.job_logging, resolve=True)
     verbose = config.hydra.verbose
     if verbose is True and logging.get("root"):
         logging["root"]["level"] = "DEBUG"
@@ -121,32 +127,20 @@ def _logging(config: DictConfig) -> dict[str, Any]:
     return logging
 
 
-@dataclasses.dataclass
-class _ObjectiveReturn(JobReturn):
-    """The result of a run that is done; its objective is read when somebody asks for it."""
-
-    objective: Objective = dataclasses.field(default_factory=Objective)
-
-    @property
-    def return_value(self) -> float | None:
-        """The run's objective, None if it has no such number."""
-        return self.objective.of(Path(str(self.working_dir)))
-
-    @return_value.setter
-    def return_value(self, value: object) -> None:
-        """Refuse another one.
-
-        Raises:
-            AttributeError: always.
-        """
-        raise AttributeError(f"the objective is what run.json says, not {value}")
+def _replaced(value: Any, texts: Mapping[str, str]) -> Any:  # noqa: ANN401 - plain values
+    """Return values of a configuration with some interpolations replaced by what they stand for."""
+    if isinstance(value, dict):
+        return {key: _replaced(each, texts) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_replaced(each, texts) for each in value]
+    for name, text in texts.items() if isinstance(value, str) else ():
+        value = value.replace(name, text)
+    return value
 
 
 def _job_return(job: PlannedJob, result: JobResult) -> JobReturn:
     """Return a job's result for Hydra, without the configuration, which would take memory."""
-    overrides, folder = list(job.overrides), str(job.folder)
     if result.failure:
         failed, error = JobStatus.FAILED, RunError(result.failure)
-        return JobReturn(overrides, None, None, folder, "run", failed, error)
-    done = JobStatus.COMPLETED
-    return _ObjectiveReturn(overrides, None, None, folder, "run", done, objective=job.objective)
+        return JobReturn([*job.overrides], None, None, str(job.folder), "run", failed, error)
+    return DoneReturn.of(job.overrides, job.folder, job.objective)

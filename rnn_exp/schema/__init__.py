@@ -4,7 +4,7 @@ Whoever writes, reads, draws or documents results takes names, types and words f
 package needs nothing but the standard library, so that a list of columns costs no start-up.
 """
 
-from rnn_exp.schema.added import ADDED_SETTINGS, OF_TASKS, decisive, with_added
+from rnn_exp.schema.added import ADDED_SETTINGS, OF_TASKS, decisive, filled_in, with_added
 from rnn_exp.schema.kernels import (
     ACTIVATION_CODES,
     AUTO,
@@ -67,6 +67,7 @@ __all__ = [
     "decided_engine",
     "decisive",
     "engines_are_decided",
+    "filled_in",
     "status_of",
     "tables_of",
     "with_added",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["ADDED_SETTINGS", "OF_TASKS", "decisive", "with_added"]
+__all__ = ["ADDED_SETTINGS", "OF_TASKS", "decisive", "filled_in", "with_added"]
 
 ADDED_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -50,6 +50,7 @@ OF_TASKS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {"task.label": frozenset({"series"}), "task.lengths": _RANGED, "task.longest": _RANGED}
 )
 """The tasks that each added setting of some tasks belongs to (tested against the dataclasses)."""
+_TAKEN_FROM: Final[Mapping[str, str]] = MappingProxyType({"init.longest": "task.length"})
 
 
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,3 +86,19 @@ def with_added(settings: Mapping[str, Any]) -> dict[str, Any]:
         if key not in settings and (key.startswith(_OF_EVERY_RUN) or task in OF_TASKS.get(key, ()))
     }
     return dict(settings) | missing
+
+
+def filled_in(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with those that a run takes from others where they are null.
+
+    Args:
+        settings: every setting under its key, as it is typed.
+
+    Example:
+        >>> filled_in({"task.length": 30, "init.longest": None})
+        {'task.length': 30, 'init.longest': 30}
+    """
+    return {
+        key: settings[_TAKEN_FROM[key]] if value is None and key in _TAKEN_FROM else value
+        for key, value in settings.items()
+    }

@@ -9,9 +9,10 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from rnn_exp.storage.parts import Parts
+if TYPE_CHECKING:
+    from rnn_exp.storage.parts import Parts
 
 __all__ = [
     "FILE",
@@ -58,7 +59,7 @@ def words_of(folder: Path) -> tuple[dict[str, str], bytes]:
     return {str(key): str(value) for key, value in words.items()}, content
 
 
-def parts_of(folder: Path, names: tuple[str, ...], words: dict[str, str] | None = None) -> Parts:
+def parts_of(folder: Path, names: tuple[str, ...], words: dict[str, str] | None = None) -> "Parts":
     """Return the parts that a run's checkpoint lists; none where there is no checkpoint.
 
     Args:
@@ -69,6 +70,8 @@ def parts_of(folder: Path, names: tuple[str, ...], words: dict[str, str] | None 
     Raises:
         UnusableError: if the checkpoint is damaged.
     """
+    from rnn_exp.storage.parts import Parts  # which needs pyarrow, as runs that are done do not
+
     said = words_of(folder)[0] if words is None else words
     try:
         listed = Parts.from_text(said.get("parts", "[]"))

@@ -109,7 +109,7 @@ class Run:
             described["task"]["file"] = str(self.task.source.paths[0])
         return _run_elsewhere, (texts, described, self.digest)
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """The folder's name: every setting that is not the default in short, and the digest.
 
@@ -126,7 +126,7 @@ class Run:
         asked = dataclasses.replace(self.network, engine=AUTO)
         return asked if asked.decided(self.device) == self.network else self.network
 
-    @property
+    @functools.cached_property
     def command(self) -> str:
         """The shell command that makes this run: what is not the default, its note and tags.
 
@@ -136,7 +136,7 @@ class Run:
         """
         settings = self.settings()
         # Not those of a run: an init may ask for another network than the usual one.
-        usual = Run().settings()
+        usual = dict(_usual_settings())
         for group, part in (("task", self.task), ("init", self.init)):
             usual |= {f"{group}.{key}": value for key, value in defaults_of(type(part)).items()}
         for group in _FIXED:
@@ -208,6 +208,12 @@ def _run_elsewhere(texts: Sequence[SourceText], config: Mapping[str, Any], diges
     if run.digest != digest:
         raise SettingError("use", ", ".join(map(str, run.sources.values())), "the same everywhere")
     return run
+
+
+@functools.cache
+def _usual_settings() -> Mapping[str, Any]:
+    """Return the settings of a run of which nothing is said."""
+    return Run().settings()
 
 
 _NAMED: dict[str, Mapping[str, type]] = {"task": TASKS, "init": INITS}

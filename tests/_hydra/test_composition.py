@@ -14,9 +14,11 @@ from hypothesis import Phase, given, settings
 from omegaconf import OmegaConf, open_dict
 
 from rnn_exp._hydra import plan as planning
-from rnn_exp._hydra.composition import Composer, _whole_number, hydra_files
+from rnn_exp._hydra.composition import Composer, HydraFiles, _whole_number
 from rnn_exp._hydra.job import register_resolvers, run_from_config
 from rnn_exp._hydra.plan import plan
+from rnn_exp._hydra.study_files import FileSource
+from rnn_exp._hydra.sweep import logging_of
 from tests.dose import dose
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -128,6 +130,22 @@ def test_a_revised_configuration_is_the_composed_one(hydra, jobs):
         assert revised == plain(composer.compose(words, number))
 
 
+def test_a_file_is_parsed_once_and_again_when_it_has_changed(tmp_path, monkeypatch):
+    file, parsed = tmp_path / "mine.yaml", []
+    load = OmegaConf.load
+    monkeypatch.setattr(OmegaConf, "load", lambda text: parsed.append(text) or load(text))
+
+    def read():
+        return FileSource("me", f"file://{tmp_path}").load_config("mine").config
+
+    file.write_text("task: {length: 10}\n")
+    read().task.length = 11  # what was given is the caller's
+    assert read() == {"task": {"length": 10}}
+    assert len(parsed) == 1
+    file.write_text("task: {length: 100}\n")
+    assert read() == {"task": {"length": 100}}
+
+
 def test_one_job_leaves_no_trace_in_the_next(hydra):
     composer = Composer(hydra.config_loader, master_of(hydra, []))
     before = plain(composer.compose(["seed=1"], 0))
@@ -143,11 +161,32 @@ def test_the_files_of_a_job_are_the_bytes_that_hydra_writes(hydra, words):
         [*words, "+note='a: \"b\"'"], 0
     )
     task = OmegaConf.masked_copy(job, [key for key in job if key != "hydra"])
-    assert hydra_files(job) == {
+    files = HydraFiles()
+    files.of(Composer(hydra.config_loader, master_of(hydra, [])).compose(["seed=9"], 1))
+    assert files.of(job) == {
         ".hydra/config.yaml": OmegaConf.to_yaml(task),
         ".hydra/hydra.yaml": OmegaConf.to_yaml(OmegaConf.masked_copy(job, "hydra")),
         ".hydra/overrides.yaml": OmegaConf.to_yaml(job.hydra.overrides.task),
     }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["hydra.job_logging.handlers.file.filename=a"],
+        ["hydra.job_logging.formatters.simple.format=${hydra.job.num} ${hydra.job.name}"],
+        [r"hydra.job_logging.formatters.simple.format='\${hydra.job.name}'"],
+        ["hydra/job_logging=stdout"],
+    ],
+    ids=str,
+)
+def test_a_job_writes_its_log_as_hydra_would(hydra, words):
+    job = Composer(hydra.config_loader, master_of(hydra, words)).compose(["seed=1"], 7)
+    with open_dict(job.hydra.runtime):
+        job.hydra.runtime.output_dir = "/a/folder"
+    expected = OmegaConf.to_container(job.hydra.job_logging, resolve=True)
+    assert logging_of(job) == expected
 
 
 @given(jobs=st.lists(JOB, min_size=1, max_size=4, unique_by=tuple))

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from omegaconf import OmegaConf
 
 import rnn_exp
-from rnn_exp._hydra.composition import Composer, hydra_files
+from rnn_exp._hydra.composition import Composer, HydraFiles
 from rnn_exp._hydra.grammar import Parser, values_of
 from rnn_exp._hydra.grids import jobs_of, jobs_of_sweeper
 from rnn_exp._hydra.hydra_settings import check_run, check_sweep
@@ -84,7 +84,7 @@ def planned(*words: str) -> Planned:
         said = OmegaConf.to_container(config.hydra.overrides, resolve=False)
         jobs = jobs_of_sweeper(said["task"], config.hydra.sweeper, loader, said["hydra"])
         found = plan(composer, jobs)
-        files = set(hydra_files(composer.compose(jobs[0], 0)))
+        files = set(HydraFiles().of(composer.compose(jobs[0], 0)))
         return Planned(
             RunMode.MULTIRUN, [it.run for it in found], [str(it.folder) for it in found], files
         )

@@ -53,12 +53,37 @@ def test_a_kept_file_with_a_wrong_byte_is_not_read_and_written_anew(ending, tmp_
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
-    monkeypatch.setattr(FunctionCache, "load_overload", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(FunctionCache, "_load_overload", lambda *_: pytest.fail("it was read"))
     assert kept_in(tmp_path, monkeypatch)(np.ones(1)) == 2
     monkeypatch.undo()
     read = kept_in(tmp_path, monkeypatch)
     assert read(np.ones(1)) == 2
     assert read._cache_hits.total() == 1
+
+
+READ = """
+import sys
+from pathlib import Path
+import numpy as np
+from rnn_exp.networks.kernel import compiling
+from tests.networks.test_keeping import doubled
+compiling.folder = lambda: Path(sys.argv[1])
+kernel = compiling.kept(doubled)
+print(kernel(np.ones(1)), kernel._cache_hits.total(), "numba.typed.typedlist" in sys.modules)
+print(kernel(np.ones(1, np.float32)), "numba.typed.typedlist" in sys.modules)
+"""
+
+
+def test_what_numba_compiles_with_is_imported_where_something_is_compiled(tmp_path, monkeypatch):
+    assert kept_in(tmp_path, monkeypatch)(np.ones(1)) == 2
+    read = subprocess.run(
+        [sys.executable, "-c", READ, tmp_path],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert read.stdout.splitlines() == ["2.0 1 False", "2.0 True"]
 
 
 def test_a_folder_that_takes_no_file_stops_nothing(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from typing import Any
 
 from numba import config, njit
 from numba.core.caching import FunctionCache, NullCache
+from numba.core.runtime.nrt import rtsys
 
 from rnn_exp.networks.kernel.keeping import folder
 
@@ -72,7 +73,10 @@ class _Kept(NullCache):
         if not _is_as_written(place):
             return None
         try:
-            return self._of(place).load_overload(sig, target_context)
+            own = self._of(place)
+            # What numba's load_overload does, but for the import of all that it can compile.
+            rtsys.initialize(target_context)
+            return own._load_overload(sig, target_context)  # noqa: SLF001
         except Exception:  # of another numba, say: it raises whatever it breaks off at
             return None
 
