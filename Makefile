@@ -24,7 +24,7 @@ study: .venv/installed
 	@.venv/bin/rnn-exp-report outputs/decay
 
 test: lint types contracts
-	.venv/bin/pytest -n 2 -q -m "not slow"
+	.venv/bin/pytest -n 2 --dist worksteal -q -m "not slow"
 
 lint: .venv/installed-for-tests
 	.venv/bin/ruff check .
@@ -37,7 +37,7 @@ contracts: .venv/installed-for-tests
 	.venv/bin/lint-imports --no-logo
 
 slow: .venv/installed-for-tests
-	RNN_EXP_DOSE=full RNN_EXP_KILLS=$(KILLS) .venv/bin/pytest -n 2 -q -m "slow or kills or dosed"
+	RNN_EXP_DOSE=full RNN_EXP_KILLS=$(KILLS) .venv/bin/pytest -n 2 --dist worksteal -q -m "slow or kills or dosed"
 
 recipes: .venv/installed-for-tests
 	$(INSTALL) lightning wandb

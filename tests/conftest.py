@@ -32,7 +32,7 @@ read_once.start()
 compile_for(
     [
         Network(cell=cell, dtype=dtype).decided("cpu")
-        for cell in ("rnn", "lstm")
+        for cell in ("rnn", "gru", "lstm")
         for dtype in ("float32", "float64")
     ],
     print,

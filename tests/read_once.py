@@ -1,7 +1,7 @@
 """YAML that is read once in a process: each command reads the same thirty small files, twice.
 
 A text that was read before gives a copy of what it gave; one that cannot be read is read again, and
-refused as before.
+refused as before. So it is with interpolations, of which each command parses the same few.
 """
 
 import copy
@@ -9,6 +9,7 @@ import functools
 from unittest import mock
 
 import yaml
+from omegaconf.grammar_parser import parse
 
 
 def once(load):
@@ -31,3 +32,6 @@ def once(load):
 def start():
     """Let OmegaConf read so, for the whole process."""
     mock.patch("omegaconf.omegaconf.yaml.load", once(yaml.load)).start()
+    parsed = functools.lru_cache(maxsize=1000)(parse)  # nobody changes a tree
+    for place in ("omegaconf.base.parse", "omegaconf._utils.parse"):
+        mock.patch(place, parsed).start()

@@ -50,13 +50,26 @@ def runs_of(name: str) -> list[Run]:
 
 def _run(name: str, choices: Sequence[tuple[str, str]]) -> Run:
     groups = tuple(f"{key}={value}" for key, value in choices if (CONF / key).is_dir())
-    config = composed(f"study={name}", *groups).copy()
+    config = _settings(f"study={name}", *groups).copy()
     for key, value in choices:
         if not (CONF / key).is_dir():
             assert OmegaConf.select(config, key, default="missing") != "missing", key
-            [parsed] = OverridesParser.create().parse_overrides([f"{key}={value}"])
-            OmegaConf.update(config, key, parsed.value())
+            OmegaConf.update(config, key, _value(f"{key}={value}"))
     return run_from_config(config)
+
+
+@functools.cache
+def _settings(*overrides: str) -> DictConfig:
+    """What these words give a run, without Hydra's own settings: most of what is to be copied."""
+    config = composed(*overrides)
+    found: DictConfig = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    return found
+
+
+@functools.cache
+def _value(word: str) -> Any:
+    [parsed] = OverridesParser.create().parse_overrides([word])
+    return parsed.value()
 
 
 PLAIN: Settings = {

@@ -67,7 +67,7 @@ def test_a_search_for_what_is_nowhere_finds_nothing(page):
 
 @pytest.mark.parametrize("place", PAGES, ids=lambda place: str(place.relative_to(BUILT)))
 def test_no_page_is_wider_than_the_window(page, place):
+    page.goto(place.as_uri())
     for width in (1200, 390):
         page.set_viewport_size({"width": width, "height": 800})
-        page.goto(place.as_uri())
         assert page.evaluate(TOO_WIDE) == [], width

@@ -15,8 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.dose import FULL
+
 ROOT = Path(__file__).parents[1]
-SMALL = ("task.length=10", "training.updates=3", "network.hidden_size=4")
+# What is installed compiles kernels of its own, half a minute long.
+ENGINE = f"network.engine={'auto' if FULL else 'scan'}"
+SMALL = ("task.length=10", "training.updates=3", "network.hidden_size=4", ENGINE)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +114,7 @@ def installed(python, tmp_path) -> Callable[..., str]:
     return run
 
 
+@pytest.mark.dosed
 def test_the_installed_commands_work_in_an_unrelated_empty_folder(installed, tmp_path):
     installed("rnn-exp", *SMALL)
 
@@ -169,6 +174,7 @@ def sources(folder: Path) -> set[tuple[str, ...]]:
     return {tuple(source.split()) for run in said for source in run["sources"]}
 
 
+@pytest.mark.dosed
 def test_every_example_runs_with_what_is_installed(installed, tmp_path):
     examples = tmp_path / "examples"
     shutil.copytree(ROOT / "examples", examples)
@@ -179,8 +185,8 @@ def test_every_example_runs_with_what_is_installed(installed, tmp_path):
     paired = f"hydra.sweeper.paired=[{','.join(grids)}]"
 
     installed("rnn-exp", "-m", f"use=[{used}]", paired, "hydra.sweep.dir=outputs/parts", *SMALL)
-    study = ("--config-dir", "examples", "study=np_rnn", "task.length=10", "seed=0")
-    installed("rnn-exp", *study, "training.updates=3", "network.hidden_size=4")
+    study = ("--config-dir", "examples", "study=np_rnn", "seed=0", *SMALL)
+    installed("rnn-exp", *study)
 
     hashes = {name: sha256((examples / f"{name}.py").read_bytes()).hexdigest() for name in PARTS}
     expected = {(word, f"{name}.py", hashes[name]) for name, word in PARTS.items()}

@@ -11,6 +11,7 @@ pytest.importorskip("sphinx", reason="Sphinx is not installed: make docs brings 
 import formulas
 import pages
 import searching
+from sphinx.util.parallel import make_chunks
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -64,6 +65,28 @@ def test_links_of_the_readme_lead_from_the_front_page():
     made = pages.front_page("the end")
     assert "](docs/" not in made
     assert made.endswith("the end")
+
+
+def test_processes_have_as_much_to_execute_and_pages_with_the_same_blocks_one_after_the_other():
+    lesson = [f"print({number})" for number in range(20)]
+    some = {f"a{number:02}": [f"%%typed\nrnn-exp seed={number}"] * 5 for number in range(9)}
+    plain = {f"z{number:02}": [] for number in range(9)}
+    cells = {**plain, **some, "en": lesson, "zh": lesson}
+
+    order = pages.dealt(cells, 2)
+
+    assert sorted(order) == sorted(cells)
+    assert order.index("zh") == order.index("en") + 1
+    first, second, *rest = make_chunks(order, 2)
+    heavy = [sum(name in some for name in piece) + ("en" in piece) for piece in (first, second)]
+    assert heavy == [5, 5]
+    assert {name for piece in rest for name in piece} <= set(plain)
+
+
+def test_a_build_deals_pages_that_have_changed_alone():
+    names = []
+    pages.deal(None, None, names)
+    assert names == []
 
 
 FAILING = {

@@ -20,14 +20,16 @@ What a busy machine shows while a sweep trains is left out. A page has a folder 
 import functools
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docutils import nodes
+from sphinx.util.parallel import make_chunks
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(
@@ -36,6 +38,8 @@ BLOCK = re.compile(
 HIDDEN = re.compile(r"^<!-- python\n(.*?)^-->$", re.DOTALL | re.MULTILINE)
 DRAWN = re.compile(r"^rnn-exp-figure (\w+) (?:.*\\\n)*.*-o (\S+\.png)\b", re.MULTILINE)
 PROGRESS = r"(?m)^(?:\S+: )?\d+/\d+ (?:done|updates), .*\n"
+CELL = re.compile(r"^```\{code-cell\}\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+STARTS = re.compile(r"^(?:rnn-exp|python)\b", re.MULTILINE)  # a process that imports everything
 NOTEBOOK = """\
 ---
 file_format: mystnb
@@ -150,6 +154,50 @@ def front_page(source: str) -> str:
     return text + "\n" + source
 
 
+def dealt(cells: Mapping[str, Sequence[str]], processes: int) -> list[str]:
+    """Return pages in an order in which Sphinx's processes have about as much to execute each.
+
+    Sphinx gives a process a piece at a time, of pages that follow one another. In the order of the
+    alphabet most of what takes long is in one piece, and the other processes wait for it. Here the
+    first pieces have all that takes long, as many pieces as there are processes.
+
+    Args:
+        cells: what each page executes. A page that executes the same as another one comes after
+            it, in the same piece: it finds what the other one has kept.
+        processes: how many there are.
+    """
+    size = len(make_chunks([*cells], processes)[0])
+    pieces: list[list[str]] = [[] for _ in range(processes)]
+    loads = [0] * processes
+    # In seconds, more or less: a page is a process, and each command is one that imports it all.
+    weights = {
+        name: bool(blocks) * 3 + sum(1 + 2 * len(STARTS.findall(block)) for block in blocks)
+        for name, blocks in cells.items()
+    }
+    rest = []
+    for name in sorted(cells, key=lambda name: (-weights[name], name)):
+        free = [place for place in range(processes) if len(pieces[place]) < size]
+        after = [
+            place for place in free if pieces[place] and cells[pieces[place][-1]] == cells[name]
+        ]
+        place = min(after or free, key=loads.__getitem__, default=None)
+        if place is None:
+            rest.append(name)
+        else:
+            loads[place] += 0 if after else weights[name]
+            pieces[place].append(name)
+    return [name for piece in [*pieces, rest] for name in piece]
+
+
+def deal(app: "Sphinx", env: "BuildEnvironment", names: list[str]) -> None:
+    """Change the order in which pages are read."""
+    if not names:  # nothing has changed
+        return
+    sources = {name: Path(env.doc2path(name)).read_text("utf-8") for name in names}
+    cells = {name: CELL.findall(page(source)) for name, source in sources.items()}
+    names[:] = dealt(cells, app.parallel)
+
+
 def read(app: "Sphinx", name: str, source: list[str]) -> None:
     """Change what Sphinx has read of a page."""
     if app.env.doc2path(name).suffix != ".md":
@@ -174,6 +222,7 @@ def as_typed(app: "Sphinx", doctree: nodes.document) -> None:
 
 def setup(app: "Sphinx") -> dict[str, bool]:
     """Tell Sphinx what is done with a page."""
+    app.connect("env-before-read-docs", deal)
     app.connect("source-read", read)
     app.connect("doctree-read", as_typed)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,6 +5,7 @@ studies that are sweeps by what they hold, settings that only some choices of a 
 `use_own_loader` lets Hydra use them.
 """
 
+import copy
 import re
 import warnings
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ from rnn_exp._hydra.grids import PAIRED, PARAMS
 from rnn_exp._hydra.own_parts import RegistrySource, files_named, with_own_settings
 from rnn_exp._hydra.study_files import GROUP, FileSource, LoadedFile, refuse_lost, refuse_unknown
 from rnn_exp.fields import SettingError
-from rnn_exp.registry import load_plugins, use_files
+from rnn_exp.registry import Source, load_plugins, use_files
 from rnn_exp.words import from_here
 
 _SECTIONS = ("network", "training", "recording", "evaluation", "page")
@@ -50,6 +51,13 @@ def use_own_loader() -> None:
 
 class Repository(ConfigRepository):
     """Hydra's search path, where no file hides another one that has the same name."""
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Repository":
+        """Return another list of the same sources: Hydra makes a new list, and changes no source.
+
+        One of them has the whole store of Hydra's own configurations in it.
+        """
+        return copy.copy(self)
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         """Make a source of each folder of the search path."""
@@ -96,6 +104,7 @@ class CheckedLoader(ConfigLoaderImpl):
         self.repository = Repository(config_search_path)
         self.found: IConfigRepository = self.repository
         self.files: list[LoadedFile] = []
+        self._made: tuple[list[str], tuple[list[Override], CachingConfigRepository]] | None = None
 
     def load_configuration(
         self,
@@ -114,12 +123,16 @@ class CheckedLoader(ConfigLoaderImpl):
             SettingError: for studies that do not take effect.
             ConfigCompositionException: for what Hydra refuses.
         """
+        load_plugins()
+        self._made = None
         # The command line may add folders to the search path.
-        self.found = self._parse_overrides_and_create_caching_repo(config_name, overrides)[1]
+        made = self._parse_overrides_and_create_caching_repo(config_name, overrides)
+        self.found = made[1]
         words = Parser(self).parse_overrides(overrides)
         self._refuse_no_choices(words)
         self._refuse_several_studies(words)
-        self._use_files(words)
+        if not self._use_files(words):  # else the primary file has more settings than before
+            self._made = list(overrides), made
         rest = (run_mode, from_shell, validate_sweep_overrides)
         try:
             return self._compose(config_name, overrides, *rest)
@@ -208,13 +221,12 @@ class CheckedLoader(ConfigLoaderImpl):
         found = [self.found.load_config(f"{GROUP}/{name}") for name in names]
         return names, [result.config for result in found if result is not None]
 
-    def _use_files(self, words: Sequence[Override]) -> None:
-        """Run the files of users that the command line and its studies ask for."""
-        load_plugins()
+    def _use_files(self, words: Sequence[Override]) -> list[Source]:
+        """Run the files of users that the command line and its studies ask for; return these."""
         studies = [study for word in words for study in self._studies(word)[1]]
         own = [source for source in self.found.get_sources() if source.provider == "command-line"]
         folders = [Path(source.path) for source in own if isinstance(source, FileSource)]
-        use_files(files_named(words, studies), folders)
+        return use_files(files_named(words, studies), folders)
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         result = repo.load_config(str(default.config_path))
@@ -225,6 +237,9 @@ class CheckedLoader(ConfigLoaderImpl):
     def _parse_overrides_and_create_caching_repo(
         self, config_name: str | None, overrides: list[str]
     ) -> tuple[list[Override], CachingConfigRepository]:
+        known, self._made = self._made, None
+        if known is not None and known[0] == overrides:  # Hydra asks for what was just made
+            return known[1]
         parsed = Parser().parse_overrides(overrides)
         repository = CachingConfigRepository(self.repository)
         with warnings.catch_warnings():  # Hydra warns of a folder that is not there

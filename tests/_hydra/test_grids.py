@@ -29,6 +29,7 @@ from rnn_exp._hydra.job import register_resolvers, run_from_config
 from rnn_exp._hydra.loader import StudyHydra
 from rnn_exp._hydra.plan import PlannedJob, _refuse_shared_folders, plan
 from rnn_exp._hydra.refusals import line_of
+from rnn_exp._hydra.study_files import FileSource
 from rnn_exp.fields import as_typed
 from rnn_exp.storage.objective import Objective
 from rnn_exp.training.run import Run
@@ -102,6 +103,25 @@ def refused(*words: str) -> str:
     assert "\n" not in line
     assert sorted(Path().rglob("*")) == before
     return line
+
+
+def test_a_composition_reads_each_file_once(monkeypatch):
+    read, load = [], FileSource.load_config
+
+    def told(source, config_path):
+        read.append(config_path)
+        return load(source, config_path)
+
+    monkeypatch.setattr(FileSource, "load_config", told)
+    search = create_config_search_path(str(CONF))
+    register_resolvers()
+    hydra = StudyHydra.create_main_hydra2("rnn_exp", search)
+    for seed in (1, 2):  # and the next one reads it anew: it may have been changed
+        read.clear()
+        hydra.compose_config("config", ["study=decay", f"seed={seed}"], RunMode.MULTIRUN)
+
+        assert {"config", "study/decay", "task/temporal_order"} <= set(read)
+        assert len(read) == len(set(read))
 
 
 def values(found: Planned, key: str) -> list[object]:
