@@ -14,7 +14,7 @@ from rnn_exp.figures.parts.recipes import ANY, Recipes, in_list
 from rnn_exp.figures.parts.selection import Plotted, Tables
 from rnn_exp.figures.parts.sheet import Entry, Sheet
 from rnn_exp.figures.parts.style import BLUE, PAGE, REFERENCE, THEORY, VERMILLION, in_style
-from rnn_exp.words import listing, number, plural, rate, sentences
+from rnn_exp.words import listing, number, plural, rate, rate_with_interval, sentences
 
 QUESTION: Final = "Which remedies keep the gradient from vanishing, and which let a network learn?"
 
@@ -223,9 +223,8 @@ def _plain_rate(table: pd.DataFrame) -> str:
     if plain.empty or np.isnan(plain["start"].iloc[0]):
         return ""
     row = plain.iloc[0]
-    middle, low, high = (number(row[f"start{end}"]) for end in ("", "_low", "_high"))
-    known = np.isfinite(row["start_low"])
-    interval = f" (rate {middle}, 95 % over seeds {low} to {high})" if known else ""
+    measured = (float(row[f"start{end}"]) for end in ("", "_low", "_high"))
     after = "" if np.isnan(row["end"]) else f", after training it {rate(float(row['end']))}"
-    begin = f"With the {row['series']} it {rate(float(row['start']))}{interval} before training"
+    before = rate_with_interval(*measured, " over seeds")
+    begin = f"With the {row['series']} it {before} before training"
     return f"{begin}{after}."

@@ -25,7 +25,7 @@ from rnn_exp.figures.parts.style import (
     VERMILLION,
     in_style,
 )
-from rnn_exp.words import listing, number, sentences
+from rnn_exp.words import listing, number, rates, sentences
 
 QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
 
@@ -290,7 +290,7 @@ def _interval(at: dict[str, float]) -> str:
     """Between which gains its interval holds 1."""
     low, high = (at[end] for end in _ENDS)
     if math.isfinite(low) and math.isfinite(high):
-        return f" (its 95 % interval holds 1 from {number(low)} to {number(high)})"
+        return f" (its 95 % interval holds 1 from {' to '.join(rates(low, high, near=math.nan))})"
     return f" (its 95 % interval holds 1 from {number(low)} on)" if math.isfinite(low) else ""
 
 
