@@ -28,7 +28,8 @@ def test_an_interval_as_written_is_on_the_side_of_one_on_which_it_is(
     case: tuple[float, float, float],
 ) -> None:
     for written, end in zip(map(float, rates(*case)), case, strict=True):
-        assert (written > 1) == (end > 1) and (written < 1) == (end < 1)
+        assert (written > 1) == (end > 1)
+        assert (written < 1) == (end < 1)
         assert written == pytest.approx(end, rel=0.01)
 
 
