@@ -25,7 +25,8 @@ __all__ = ["Parser", "bare_key", "refuse_lists", "values_of"]
 _MOST_VALUES = 1_000_000  # of one word
 _LOGSPACE = "logspace(first,last,count) with powers of ten from -300 to 300"
 _CALLS: Final = {
-    "range": "range(stop), range(start,stop) or range(start,stop,step) of numbers: range(3) is 0,1,2",
+    "range": "range(stop), range(start,stop) or range(start,stop,step) of numbers; "
+    "range(3) is 0,1,2",
     "logspace": _LOGSPACE,
     "choice": "the values themselves, with commas between them",
     "glob": "glob(pattern) for what has names to choose from: task=glob(*)",
