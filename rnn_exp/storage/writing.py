@@ -61,7 +61,7 @@ def describe(run: Run) -> dict[str, Any]:
         "chance": {"loss": run.task.chance_loss, "error": run.task.chance_error},
         "network": {
             "recurrent_weights": network.kind.recurrent_size(network.hidden_size),
-            "largest_slope": network.phi.largest_slope,
+            "largest_slope": network.phi.largest_slope if network.kind.takes_phi else None,
             "kernel": KERNEL.version if network.engine == KERNEL.engine else None,
         },
         "versions": versions(),

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rnn_exp.figures.parts import captions, marks, panels
-from rnn_exp.figures.parts.axes import order_activations
+from rnn_exp.figures.parts.axes import order_activations, without_activation
 from rnn_exp.figures.parts.carrier import LAGS, mean_rate, settled_rates
 from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
@@ -79,12 +79,11 @@ def table(tables: Tables) -> Plotted:
 
 
 def _panels(runs: pd.DataFrame) -> pd.Series:
-    """Name the panel of each run by its cell and activation: 'tanh', 'leaky tanh'."""
+    """Name the panel of each run by its cell, and its activation if it has one: 'leaky tanh'."""
     blank = pd.Series("", index=runs.index)
-    cells, activations = (
-        runs.get(key, blank).astype(str) for key in ("network.cell", "network.activation")
-    )
-    return (cells.map(lambda cell: _CELLS.get(cell, cell)) + " " + activations).str.strip()
+    cells = runs.get("network.cell", blank).astype(str).map(lambda cell: _CELLS.get(cell, cell))
+    phi = runs.get("network.activation", blank).astype(str).mask(without_activation(runs), "")
+    return (cells + " " + phi).str.strip()
 
 
 def _point(part: pd.DataFrame) -> dict[str, float]:

@@ -78,6 +78,7 @@ def step_cell(
         candidate=candidate,
         forget_gate=forget_gate,
         only_activation=None if takes_phi else "tanh",
+        takes_phi=takes_phi,
         has_memory=parts == _MOST_PARTS,
         kept=parts - 1,
         recurrent=recurrent,
