@@ -34,6 +34,7 @@ from rnn_exp.storage.trust import read_json
 from rnn_exp.training.devices import resolve_auto
 from rnn_exp.training.outcome import Outcome, in_words
 from rnn_exp.training.run import Run
+from rnn_exp.words import from_here
 
 __all__ = [
     "describe",
@@ -138,7 +139,8 @@ def is_done(folder: Path, run: Run) -> bool:
         return False
     if found.get("digest") != run.digest:
         raise FileExistsError(
-            f"{folder} holds another run ({found.get('run')}); choose another folder or move it"
+            f"{from_here(folder)} holds another run ({found.get('run')}); choose another folder or "
+            "move it"
         )
     return found.get("status") in DONE and not _damaged(folder, found, run)
 
