@@ -74,7 +74,7 @@ def one(settings: Mapping[str, Any] | None = None, /, **named: Any) -> Run:  # n
     return run
 
 
-def _given(settings: Mapping[str, Any] | None, named: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _given(settings: object, named: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return names and values, those of the dictionary first."""
     if settings is not None and not isinstance(settings, Mapping):
         allowed = 'a dictionary such as {"task.length": 30}, or names with values: length=30'

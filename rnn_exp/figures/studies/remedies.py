@@ -223,8 +223,8 @@ def _plain_rate(table: pd.DataFrame) -> str:
     if plain.empty or np.isnan(plain["start"].iloc[0]):
         return ""
     row = plain.iloc[0]
-    measured = (float(row[f"start{end}"]) for end in ("", "_low", "_high"))
+    start, low, high = (float(row[f"start{end}"]) for end in ("", "_low", "_high"))
     after = "" if np.isnan(row["end"]) else f", after training it {rate(float(row['end']))}"
-    before = rate_with_interval(*measured, " over seeds")
+    before = rate_with_interval(start, low, high, " over seeds")
     begin = f"With the {row['series']} it {before} before training"
     return f"{begin}{after}."
