@@ -186,6 +186,8 @@ def _meant(word: str, after: str, last: Sequence[str], conf: Path) -> Iterator[s
         yield f"did you mean {group}={word}?"
     if _KEY.fullmatch(word) and after and "=" not in after:
         yield f"write {word}={after}"
+    if (conf / _literal(word)).is_dir():
+        yield f"write {word}=NAME; rnn-exp --help {word} shows what there is"
 
 
 def _literal(word: str) -> str:

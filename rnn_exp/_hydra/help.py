@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rnn_exp import schema
 from rnn_exp._hydra.described import LAUNCHER, NOT_OF_A_RUN, Setting, chosen_sections, sections
 from rnn_exp._hydra.quick import HELP, HELP_WORDS, help_text
-from rnn_exp.fields import allowed_of
+from rnn_exp.fields import SettingError, allowed_of
 from rnn_exp.registry import files_in, folders_in, load_plugins, use_files
 from rnn_exp.words import versions_line
 
@@ -47,6 +47,9 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
         use_files(files_in(every), folders_in(every))
     if is_help:
         return help_text(plain_help())
+    if "--columns" in words and len(words) > 1:
+        others = " ".join(word for word in words if word != "--columns")
+        raise SettingError("--columns", others, "no other word: it shows all columns")
     if "--columns" in words:
         return list(schema.column_lines())
     if "--settings" in words:

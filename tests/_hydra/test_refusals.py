@@ -27,6 +27,8 @@ WORDS = {
     ("clip=1",): "(did you mean training.clip_norm=1 or training.clip_value=1?)",
     ("study", "decay"): "study: write study=decay",
     ("help",): "help: write --help",
+    ("init",): "init: write init=NAME; rnn-exp --help init shows what there is",
+    ("--columns", "loss"): "--columns=loss is not possible: allowed is no other word",
     ("decay",): "decay: did you mean study=decay?",
     ("seed", "=", "3"): "seed: write seed=3, without spaces",
     ("seed=", "3"): "seed=: write seed=3, without spaces",
