@@ -3,11 +3,12 @@
 import math
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 _PLAIN = re.compile(r"[A-Za-z_][\w./:+-]*", re.ASCII)
 _HYDRAS_OWN = ("null", "true", "false", "nan", "inf")
+_KEPT, _FOLD = 0.0005, 1.5  # so near 1 a rate "keeps"; from here on it is told as "-fold"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -65,13 +66,47 @@ def rate(value: float) -> str:
         >>> rate(1.0)
         'keeps its size'
     """
-    if abs(value - 1) < 0.0005:
+    if abs(value - 1) < _KEPT:
         return "keeps its size"
     if value < 1:
-        return f"keeps {_percent(value)} % of its size per step"
-    if value < 1.5:
+        return f"keeps {rates(100 * value, near=100.0)[0]} % of its size per step"
+    if value < _FOLD:
         return f"grows by {100 * (value - 1):.2g} % per step"
     return f"grows {value:.3g}-fold per step"
+
+
+def rates(*values: float, near: float = 1.0) -> list[str]:
+    """Write rates of one sentence with three digits, and more where three would say nothing.
+
+    They are written so finely that the ends lie at least two units of the last digit apart, and
+    that none looks like 1 that is not; six digits are the most.
+
+    Args:
+        values: a rate and the ends of its interval; NaN: not known.
+        near: the number from which each is to be told; NaN: there is none.
+
+    Example:
+        >>> rates(0.64, 0.6291, 0.6496)
+        ['0.64', '0.629', '0.65']
+        >>> rates(1.0034, 1.0008, 1.0061)
+        ['1.003', '1.0008', '1.006']
+    """
+    known = [value for value in values if math.isfinite(value)]
+    apart = (max(known) - min(known)) / 2 if known else 0.0
+    return [_told(value, (apart, abs(value - near))) for value in values]
+
+
+def _told(value: float, distances: Iterable[float]) -> str:
+    """Write a number with three digits, or as many as these distances need, at most six."""
+    if not (value and math.isfinite(value)):
+        return number(value)
+    size = math.floor(math.log10(abs(value)))
+    needed = [-math.floor(math.log10(each)) for each in distances if 0 < each < math.inf]
+    places = max(needed, default=0)
+    if places <= 2 - size or not -3 <= size <= 5:
+        return number(value)
+    shown = f"{value:.{min(places, 5 - size)}f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
 def rate_with_interval(middle: float, low: float, high: float, of: str = "") -> str:
@@ -89,10 +124,10 @@ def rate_with_interval(middle: float, low: float, high: float, of: str = "") -> 
         >>> rate_with_interval(0.64, math.nan, math.nan)
         'keeps 64 % of its size per step'
     """
-    ends = [number(end) for end in (low, high)]
-    if "undefined" in ends or ends[0] == ends[1]:
+    shown = rates(middle, low, high)
+    if "undefined" in shown or shown[1] == shown[2]:
         return rate(middle)
-    return f"{rate(middle)} (rate {number(middle)}, 95 %{of} {ends[0]} to {ends[1]})"
+    return f"{rate(middle)} (rate {shown[0]}, 95 %{of} {shown[1]} to {shown[2]})"
 
 
 def kept_with_interval(middle: float, low: float, high: float) -> str:
@@ -111,25 +146,25 @@ def kept_with_interval(middle: float, low: float, high: float) -> str:
         >>> kept_with_interval(1.02, 0.99, 1.05)
         'grows by 2 % (95 %: -1 to 5 %) per step'
     """
-    words = rate(middle)
     if not (math.isfinite(low) and math.isfinite(high)):
-        return words
-    if middle >= 1.5:
-        ends = f" (95 %: {number(low)} to {number(high)})"
-    elif words.startswith("grows"):
-        ends = f" (95 %: {100 * (low - 1):.2g} to {100 * (high - 1):.2g} %)"
-    elif _percent(low) == _percent(high):
-        return words
-    else:
-        ends = f" (95 %: {_percent(low)} to {_percent(high)} %)"
-    before = " of its size" if " of its size" in words else " per step"
-    head, found, tail = words.partition(before)
-    return f"{head}{ends}{found}{tail}"
+        return rate(middle)
+    every = (middle, low, high)
+    if abs(middle - 1) < _KEPT:
+        _, *ends = rates(*(100 * each for each in every), near=100.0)
+        return f"keeps its size{_within(ends, ' %')}"
+    if middle < 1:
+        part, *ends = rates(*(100 * each for each in every), near=100.0)
+        return f"keeps {part} %{_within(ends, ' %')} of its size per step"
+    if middle < _FOLD:
+        more, *ends = rates(*(100 * (each - 1) for each in every), near=math.nan)
+        return f"grows by {more} %{_within(ends, ' %')} per step"
+    times, *ends = rates(*every)
+    return f"grows {times}-fold{_within(ends)} per step"
 
 
-def _percent(part: float) -> str:
-    """Write a part of 1 as a percentage, with as many digits as tell it from 100 %."""
-    return f"{100 * part:.3g}" if part < 0.99 or part > 0.9995 else f"{100 * part:.4g}"
+def _within(ends: Sequence[str], unit: str = "") -> str:
+    """Return the interval in a bracket; nothing where its ends are one."""
+    return f" (95 %: {ends[0]} to {ends[1]}{unit})" if ends[0] != ends[1] else ""
 
 
 def change(log10_change: float, lags: int) -> str:

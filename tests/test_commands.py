@@ -249,8 +249,8 @@ def test_an_unknown_figure_is_refused_with_the_list(study, tmp_path, monkeypatch
         call(monkeypatch, draw_figure, NAME, "decai", study, "-o", tmp_path / "picture.png")
 
     assert left.value.code == (
-        f"{NAME}: There is no figure 'decai'; choose one of "
-        f"{', '.join([*figures.names(), *figures.study_names()])}."
+        f"{NAME}: there is no figure decai; choose one of "
+        f"{', '.join([*figures.names(), *figures.study_names()])} (did you mean decay?)"
     )
     assert list(tmp_path.iterdir()) == []
 

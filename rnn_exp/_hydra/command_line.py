@@ -24,6 +24,7 @@ _ONE_RUN: Final = "hydra.mode=RUN"
 _LONGEST: Final = 100_000
 _LONGEST_QUOTED: Final = 200
 _MOST_DIGITS: Final = 4300  # of a whole number that Python reads
+_OPTIONS: Final = ("help", "settings", "columns", "version", "multirun")
 _KEY: Final = re.compile(r"[\w.]+")
 
 
@@ -170,6 +171,8 @@ def _meant(word: str, after: str, last: Sequence[str], conf: Path) -> Iterator[s
     key, equals, _ = word.partition("=")
     if equals and not key:
         return
+    if word in _OPTIONS:
+        yield f"write --{word}"
     if after == "=":
         yield f"write {word}={''.join(last)}, without spaces"
     if after.startswith("="):
@@ -183,6 +186,8 @@ def _meant(word: str, after: str, last: Sequence[str], conf: Path) -> Iterator[s
         yield f"did you mean {group}={word}?"
     if _KEY.fullmatch(word) and after and "=" not in after:
         yield f"write {word}={after}"
+    if (conf / _literal(word)).is_dir():
+        yield f"write {word}=NAME; rnn-exp --help {word} shows what there is"
 
 
 def _literal(word: str) -> str:

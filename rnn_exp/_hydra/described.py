@@ -77,8 +77,9 @@ def chosen_sections(words: Sequence[str]) -> list[Section]:
     """Return the sections that words ask for, each with the settings that are meant.
 
     Args:
-        words: a group (``training``), a choice (``task=copy``), a key (``training.omega``, with a
-            value or without) or its last name (``omega``). None at all ask for everything.
+        words: a group (``training``), a choice (``task=copy`` or ``copy``), a key
+            (``training.omega``, with a value or without), its last name (``omega``) or a word that
+            it can be (``lstm``). None at all ask for everything.
 
     Raises:
         SettingError: for a word that means nothing, with the nearest one that does.
@@ -87,7 +88,7 @@ def chosen_sections(words: Sequence[str]) -> list[Section]:
     if not words:
         return every
     for word in words:
-        meant = _meant(word, every) or _meant(word.partition("=")[0], every)
+        meant = _meant(word, every) or _meant(word.partition("=")[0], every) or _of(word, every)
         if not meant:
             raise SettingError("--settings", word, _hint(word, every))
         found += meant
@@ -98,14 +99,11 @@ def _hint(word: str, every: Sequence[Section]) -> str:
     """Return what is allowed in the place of a word that means nothing."""
     settings = [each for section in every for each in section.settings]
     titles = [title for section in every for title in (section.title, section.group)]
-    chosen = [title for title in titles if title.endswith(f"={word}")]
-    chosen += [f"{each.key}={word}" for each in settings if word in each.options]
-    if chosen:
-        near = f" (did you mean {' or '.join(dict.fromkeys(chosen))}?)"
-    else:
-        names = [each.key.rpartition(".")[2] for each in settings]
-        keys = [each.key for each in settings]
-        near = suggestion(word, dict.fromkeys([*titles, *names, *keys]))
+    names = [each.key.rpartition(".")[2] for each in settings]
+    options = [title.partition("=")[2] for title in titles]
+    options += [option for each in settings for option in each.options]
+    keys = [each.key for each in settings]
+    near = suggestion(word, dict.fromkeys([*titles, *names, *keys, *options]))
     return f"a setting, a group or a choice; rnn-exp --settings lists all{near}"
 
 
@@ -116,6 +114,17 @@ def _meant(word: str, every: Sequence[Section]) -> list[Section]:
         for section in every
         if (kept := [each for each in section.settings if _is_meant(word, section, each)])
     ]
+
+
+def _of(word: str, every: Sequence[Section]) -> list[Section]:
+    """Return the choices of groups that have this name, and the settings that can be this word."""
+    named = [each for each in every if word and each.title.endswith(f"={word}")]
+    able = [
+        section._replace(settings=kept)
+        for section in every
+        if (kept := [each for each in section.settings if word in each.options])
+    ]
+    return [*named, *able]
 
 
 def _is_meant(word: str, section: Section, setting: Setting) -> bool:

@@ -10,7 +10,7 @@ import decimal
 import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Optional, Union
+from typing import Final, Optional, Union
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
@@ -24,6 +24,22 @@ __all__ = ["Parser", "bare_key", "refuse_lists", "values_of"]
 
 _MOST_VALUES = 1_000_000  # of one word
 _LOGSPACE = "logspace(first,last,count) with powers of ten from -300 to 300"
+_CALLS: Final = {
+    "range": "range(stop), range(start,stop) or range(start,stop,step) of numbers; "
+    "range(3) is 0,1,2",
+    "logspace": _LOGSPACE,
+    "choice": "the values themselves, with commas between them",
+    "glob": "glob(pattern) for what has names to choose from: task=glob(*)",
+    "interval": "interval(low,high) of two numbers, for hydra/sweeper=optuna",
+    "shuffle": "the values themselves in it: shuffle(1,2,3) or shuffle(range(3))",
+    "sort": "the values themselves in it: sort(3,1,2)",
+    "tag": "the values themselves, with commas between them",
+    "int": "the number itself",
+    "float": "the number itself",
+    "bool": "true or false",
+}
+"""The functions that a value can be, and what is to be typed where the arguments of one are wrong.
+"""
 
 
 class Parser(OverridesParser):
@@ -60,14 +76,24 @@ class Parser(OverridesParser):
             key, _, value = error.override.partition("=")
             if isinstance(error.__cause__, _NoValuesError):
                 raise SettingError(key, value, str(error.__cause__)) from None
-            if isinstance(error.__cause__, TypeError) and "logspace(" in value:
-                raise SettingError(key, value, _LOGSPACE) from None
+            if form := _form_of(key, value):
+                raise SettingError(key, value, form) from None
             raise
         for word in words:
             if not word.is_sweep_override() and not word.is_delete() and _holds_sweep(word.value()):
                 mend = 'a range within a list or a grid in quotes: {seed: "range(3)"}'
                 raise SettingError(word.get_key_element(), word.get_value_string(), mend)
         return words
+
+
+def _form_of(key: str, value: str) -> str:
+    """Return how the function is written that a value begins with; empty: it is another slip.
+
+    A colon between arguments is named where the word is refused, and a text is to be quoted.
+    """
+    name, bracket, inside = value.partition("(")
+    is_text = key == "note" or key.startswith(("page.", "hydra."))
+    return _CALLS.get(name, "") if bracket and ":" not in inside and not is_text else ""
 
 
 def _holds_sweep(value: object) -> bool:
@@ -97,8 +123,8 @@ def _decimal_range(
     if count < 1:
         raise _NoValuesError("range(start,stop,step) with at least one number from start to stop")
     _refuse_many(count)
-    if all(isinstance(number, int) for number in (low, high, step)):
-        return ChoiceSweep(list=list(range(low, high, step)))  # type: ignore[arg-type]
+    if isinstance(low, int) and isinstance(step, int):
+        return ChoiceSweep(list=[low + i * step for i in range(count)])
     return ChoiceSweep(list=[float(exact[0] + i * exact[2]) for i in range(count)])
 
 
@@ -150,7 +176,7 @@ def values_of(word: Override) -> list[str]:
     if not found:
         options = _options(word)
         what = f"a pattern that fits one of {', '.join(options)}"
-        raise SettingError(key, typed, what if options else "for what has names to choose from")
+        raise SettingError(key, typed, what if options else _CALLS["glob"])
     return found
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rnn_exp import schema
 from rnn_exp._hydra.described import LAUNCHER, NOT_OF_A_RUN, Setting, chosen_sections, sections
-from rnn_exp._hydra.quick import HELP, help_text
-from rnn_exp.fields import allowed_of
+from rnn_exp._hydra.quick import HELP, HELP_WORDS, help_text
+from rnn_exp.fields import SettingError, allowed_of
 from rnn_exp.registry import files_in, folders_in, load_plugins, use_files
 from rnn_exp.words import versions_line
 
@@ -31,19 +31,25 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
 
     Args:
         words: the command line without the program's name. A plain ``--help``, ``--columns``,
-            ``--settings`` (with the settings that are meant, or none) and ``--version`` are
-            answered, and shell completion (``-sc query=…``) of a value that has choices.
+            ``--settings`` (with the settings that are meant, or none; ``--help WORD`` is the same)
+            and ``--version`` are answered, and shell completion (``-sc query=…``) of a value that
+            has choices.
 
     Raises:
         SettingError: if settings are asked for that there are not.
     """
     is_help = list(words) in HELP
+    if _asks_of_words(words):
+        words = ["--settings" if word in HELP_WORDS else word for word in words]
     if is_help or {"--settings", "-sc", "--shell-completion"} & set(words):
         load_plugins()
         every = [*words, *_words_of(os.environ.get("COMP_LINE", ""))]
         use_files(files_in(every), folders_in(every))
     if is_help:
         return help_text(plain_help())
+    if "--columns" in words and len(words) > 1:
+        others = " ".join(word for word in words if word != "--columns")
+        raise SettingError("--columns", others, "no other word: it shows all columns")
     if "--columns" in words:
         return list(schema.column_lines())
     if "--settings" in words:
@@ -53,6 +59,12 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
     if {"-sc", "--shell-completion"} & set(words) and any(w.startswith("query=") for w in words):
         return completions(os.environ.get("COMP_LINE", ""))
     return None
+
+
+def _asks_of_words(words: Sequence[str]) -> bool:
+    """Whether help is asked for on settings or choices, ``--help optimizer``: words of no run."""
+    asked = _asked(words) if HELP_WORDS & set(words) else []
+    return bool(asked) and not any("=" in word for word in asked)
 
 
 def _asked(words: Sequence[str]) -> list[str]:

@@ -48,7 +48,7 @@ def check_run(config: DictConfig) -> None:
     _refuse_folder("hydra.run.dir", config.hydra.run)
     for key in ("hydra.sweep.dir", "hydra.sweep.subdir"):
         if key in said and "hydra.run.dir" not in said:
-            mend = "for sweeps (-m); use hydra.run.dir for a single run"
+            mend = "this for sweeps alone (-m); use hydra.run.dir for a single run"
             raise SettingError(key, said[key], mend)
     alone = {  # how many processes there are is no matter of a run: it is the same with any number
         "hydra.sweeper.max_batch_size": None,
@@ -57,7 +57,7 @@ def check_run(config: DictConfig) -> None:
     }
     for key, only in alone.items():
         if key in said and said[key] not in (None, only):
-            mend = "for sweeps (-m); a single run trains in this process"
+            mend = "this for sweeps alone (-m); a single run trains in this process"
             raise SettingError(key, said[key], mend)
 
 
@@ -73,7 +73,7 @@ def check_sweep(config: DictConfig) -> None:
     said = dict(_said(config))
     _refuse_common(config, said)
     if "hydra.run.dir" in said and not {"hydra.sweep.dir", "hydra.sweep.subdir"} & set(said):
-        mend = "for a single run; use hydra.sweep.dir for a sweep"
+        mend = "this for a single run alone; use hydra.sweep.dir for a sweep"
         raise SettingError("hydra.run.dir", said["hydra.run.dir"], mend)
     _refuse_folder("hydra.sweep.dir", config.hydra.sweep)
     refuse_several_folders(config.hydra.sweep)

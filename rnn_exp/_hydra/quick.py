@@ -22,6 +22,7 @@ from rnn_exp.registry.packages import installed
 __all__ = [
     "CATALOGUE",
     "HELP",
+    "HELP_WORDS",
     "SETTINGS",
     "choices_of_groups",
     "help_text",
@@ -35,6 +36,7 @@ CATALOGUE: Final = Path(__file__).parent / "choices.json"
 
 SETTINGS: Final = Path(__file__).parent / "settings.txt"
 """What ``--help`` says of each setting."""
+HELP_WORDS: Final = frozenset({"--help", "-h"})
 HELP: Final = (["--help"], ["-h"])
 """The command lines that ask for help alone."""
 

@@ -174,6 +174,8 @@ def _not_merged(error: CompactHydraException) -> str:
     found = re.match(r"Ambiguous value for argument '(.*)'", text) or re.match(
         r"Sweep parameters '(.*)' requires --multirun", text
     )
+    if found and "=interval(" in found[1]:
+        return f"{_short(found[1])}: an interval is for a search: rnn-exp -m hydra/sweeper=optuna …"
     if found:
         return f"{_short(found[1])}: several values are a sweep, which needs -m: rnn-exp -m …"
     composed = re.match(r"In '(.*?)': \w+ raised while composing config:\s*(.*)", text, re.DOTALL)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import cast
 
-from rnn_exp.fields import SettingError, choice_error
+from rnn_exp.fields import SettingError, choice_error, suggestion
 from rnn_exp.figures.parts.drawing import Drawing, FigureModule, RecordingFigure
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables
 from rnn_exp.registry import Registry, load_plugins
@@ -95,7 +95,8 @@ def figure(name: str) -> FigureModule:
     if name in OWN:
         return OWN[name]
     if name not in allowed:
-        raise ValueError(f"There is no figure {name!r}; choose one of {', '.join(allowed)}.")
+        near = suggestion(name, allowed)
+        raise ValueError(f"there is no figure {name}; choose one of {', '.join(allowed)}{near}")
     room = "studies" if name in study_names() else "general"
     return cast(FigureModule, importlib.import_module(f"{__name__}.{room}.{name}"))
 
@@ -118,8 +119,10 @@ def of_recording(name: str) -> RecordingFigure:
 
 def __getattr__(name: str) -> Drawing:
     """Return what draws the figure of this name."""
-    if name.startswith("_") or name not in [*names(), *study_names()]:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    known = [] if name.startswith("_") else [*names(), *study_names()]
+    if name not in known:
+        near = suggestion(name, known)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{near}")
     return Drawing(name, figure(name))
 
 

@@ -17,7 +17,7 @@ from rnn_exp.recordings.summary import (
     summary_of,
 )
 from rnn_exp.schema import VERDICTS, status_of
-from rnn_exp.words import listing, number, rate
+from rnn_exp.words import listing, rate, rates
 
 __all__ = ["bars", "parts_of"]
 
@@ -91,7 +91,8 @@ def parts_of(latest: pd.DataFrame) -> list[str]:
 def _rate(found: Summary) -> list[str]:
     if math.isnan(found.rate):
         return [] if found.reason in found.lost else [found.reason]
-    return [rate(found.rate), f"95 % {number(found.rate_low)} to {number(found.rate_high)}"]
+    _, *ends = rates(found.rate, found.rate_low, found.rate_high)
+    return [rate(found.rate), f"95 % {' to '.join(ends)}"]
 
 
 def _order(part: pd.DataFrame, rows: pd.DataFrame) -> tuple[int, int, bool]:

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 import pandas as pd
 
 from rnn_exp.recordings.summary import CASE, case_names
-from rnn_exp.words import half_life, magnitude, number, rate_with_interval
+from rnn_exp.words import half_life, magnitude, rate_with_interval, rates
 
 __all__ = [
     "Said",
@@ -170,7 +170,8 @@ _SMALL: Final = ("verdict", "rate (95 %)", "change", "horizon", "lost")
 def _text(row: Any) -> tuple[str, ...]:  # noqa: ANN401 - a row of a table
     rate = _UNKNOWN
     if not math.isnan(row.rate):
-        rate = f"{number(row.rate)} ({number(row.rate_low)} to {number(row.rate_high)})"
+        rate, low, high = rates(row.rate, row.rate_low, row.rate_high)
+        rate = f"{rate} ({low} to {high})"
     lags = "infinite" if math.isinf(row.half_life) else half_life(row.half_life, row.rate > 1)
     horizon = "beyond the first step" if math.isinf(row.horizon) else _whole(row.horizon)
     return (

@@ -101,7 +101,9 @@ def use(path: str | Path) -> Source:
     known = sys.modules.get(_module_name(source.name))
     if known is not None:
         if known.__file__ != str(file.resolve()):
-            allowed = f"a file with another name; {known.__file__} is in use under this one"
+            used = Path(str(known.__file__))
+            here = used.relative_to(Path.cwd()) if used.is_relative_to(Path.cwd()) else used
+            allowed = f"a file with another name; {here} is in use under this one"
             raise SourceError("use", shown, allowed)
         if known.__dict__["__rnn_exp_text__"] == text:
             return source

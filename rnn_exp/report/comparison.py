@@ -14,7 +14,7 @@ from rnn_exp.report.content import RATE, spread, spread_of
 from rnn_exp.report.paragraphs import statuses_of
 from rnn_exp.report.tables import RunTable
 from rnn_exp.schema import RUN_STATUSES, VERDICTS
-from rnn_exp.words import counted, counts, listing, number, plural, sentences
+from rnn_exp.words import counted, counts, listing, number, plural, rates, sentences
 
 __all__ = ["Comparison", "compare"]
 
@@ -132,7 +132,7 @@ def _mean(part: pd.DataFrame, column: str) -> _Seen:
     mean, low, high = float(known.mean()), float(known.min()), float(known.max())
     if known.size == 1:
         return _Seen(number(mean))
-    return _Seen(spread(*map(number, (mean, low, high))), ends=(low, high))
+    return _Seen(spread(*rates(mean, low, high, near=np.nan)), ends=(low, high))
 
 
 def _differ(seen: list[_Seen]) -> bool:

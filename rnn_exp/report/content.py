@@ -14,7 +14,7 @@ from rnn_exp.figures.parts.carrier import cases, verdict_words
 from rnn_exp.report.paragraphs import statuses_of
 from rnn_exp.report.tables import RunTable
 from rnn_exp.schema import RUN_STATUSES
-from rnn_exp.words import counts, half_life, hydra_word, magnitude, number
+from rnn_exp.words import counts, half_life, hydra_word, magnitude, number, rates
 
 
 def divergences(runs: pd.DataFrame) -> list[dict[str, str]]:
@@ -115,7 +115,7 @@ def _said(case: pd.Series, measured: float) -> list[str]:
 
     ``measured``: log10 of the measured change up to the lag to which theory goes.
     """
-    change = spread(*(magnitude(float(case[key])) for key in _CHANGE))
+    change = spread(*_factors(*(float(case[key]) for key in _CHANGE)))
     theory = _UNKNOWN
     if np.isfinite(case["log10_predicted_change"]):
         theory = magnitude(float(case["log10_predicted_change"]))
@@ -131,7 +131,14 @@ def spread_of(case: pd.Series) -> str:
     Args:
         case: a row of `cases`.
     """
-    return spread(*(number(float(case[key])) for key in RATE))
+    return spread(*rates(*(float(case[key]) for key in RATE)))
+
+
+def _factors(*exponents: float) -> list[str]:
+    """Write numbers given by their log10, those near 1 so that they are told from it."""
+    if all(-1 <= exponent < 1 for exponent in exponents):
+        return rates(*(10.0**exponent for exponent in exponents))
+    return list(map(magnitude, exponents))
 
 
 _RATES: Final = ("decay_rate", "decay_rate_low", "decay_rate_high")
@@ -199,13 +206,20 @@ def _result(run: pd.Series, key: str) -> str:
         "log10_change": _change,
         "predicted_log10_change": _theory_change,
         "half_life": _half_life,
+        "final_decay_rate": _final_rate,
         "status": lambda row: cell(row["status"]),
     }
     return special[key](run) if key in special else cell(run[key])
 
 
 def _rate(run: pd.Series) -> str:
-    return spread(*(_number(_known(run, key)) for key in _RATES))
+    known = (_known(run, key) for key in _RATES)
+    return spread(*rates(*(math.nan if each is None else each for each in known)))
+
+
+def _final_rate(run: pd.Series) -> str:
+    value = _known(run, "final_decay_rate")
+    return _UNKNOWN if value is None else rates(value)[0]
 
 
 def _change(run: pd.Series) -> str:
@@ -237,10 +251,6 @@ def _half_life(run: pd.Series) -> str:
     if low is None or high is None or lost is not None or not low <= 1 <= high:
         return _UNKNOWN
     return "infinite (the interval of the rate holds 1)"
-
-
-def _number(value: float | None) -> str:
-    return number(math.nan) if value is None else number(value)
 
 
 def _end(row: pd.Series) -> str:

@@ -144,7 +144,7 @@ RUN_KEYS: Final = (
     Key("chance.error", "number", "error of that guess", "chance_error"),
     Key("network.recurrent_weights", "number", "numbers in W_hh of a layer", "recurrent_weights"),
     Key("network.kernel", "number", "version of the kernels; none: it was computed without"),
-    Key("network.largest_slope", "number", "γ = sup φ'", "largest_slope"),
+    Key("network.largest_slope", "number", "γ = sup φ'; null: the cell has no φ", "largest_slope"),
     Key("diverged.update", "number", "update of the first NaN or infinity", "diverged_update"),
     Key("diverged.time", "number", "time step of it", "diverged_time"),
     Key("diverged.direction", "text", "forward or backward pass", "diverged_direction"),

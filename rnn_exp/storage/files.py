@@ -11,6 +11,8 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from rnn_exp.words import from_here
+
 __all__ = [
     "ASIDE",
     "LOCK",
@@ -98,7 +100,7 @@ def held(folder: Path, patience: float) -> Iterator[None]:
             finally:
                 path.unlink(missing_ok=True)  # while it is held: whoever waits for it notices
     except Timeout:
-        raise BlockingIOError(f"another process is writing {folder}") from None
+        raise BlockingIOError(f"another process is writing {from_here(folder)}") from None
 
 
 def is_held(folder: Path) -> bool:

@@ -20,6 +20,7 @@ from rnn_exp.storage.writing import versions
 from rnn_exp.theory.edge import initial_weights as drawn_weights
 from rnn_exp.training.batch import RunBatch
 from rnn_exp.training.run import Run, nested, run_from
+from rnn_exp.words import from_here
 
 __all__ = ["FILE", "OtherVersionsWarning", "initial_weights", "run_of", "write_initial_weights"]
 
@@ -51,9 +52,9 @@ def run_of(folder: Path) -> Run:
         OSError: if there is no run.json that can be read.
         ValueError: if it describes no run of this version.
     """
-    path = folder / RUN_JSON
+    path = from_here(folder) / RUN_JSON
     if not path.exists():
-        raise FileNotFoundError(f"{folder} is no run's folder (no {RUN_JSON})")
+        raise FileNotFoundError(f"{path.parent} is no run's folder (no {RUN_JSON})")
     try:
         said: Any = read_json(path)
     except (OSError, ValueError) as error:
@@ -61,13 +62,13 @@ def run_of(folder: Path) -> Run:
     try:
         run, digest = run_from(nested(dict(said["settings"]))), said["digest"]
     except (LookupError, TypeError, ValueError, AttributeError, SettingError) as error:
-        raise ValueError(f"{path} describes no run of this version: {error}") from None
+        raise ValueError(f"{path} describes no run of this version: {_why(said, error)}") from None
     if run.digest != digest:
         raise ValueError(f"{path} describes run {digest}, its settings are those of {run.digest}")
     if said.get("versions") != versions():
         warnings.warn(
-            f"{folder} was made with other versions ({said.get('versions')}): the last bits of its "
-            "initial weights may be others",
+            f"{path.parent} was made with other versions ({said.get('versions')}): the last bits "
+            "of its initial weights may be others",
             OtherVersionsWarning,
             stacklevel=2,
         )
@@ -83,3 +84,12 @@ def write_initial_weights(folder: Path) -> Path:
     weights = {name: each.contiguous() for name, each in initial_weights(run_of(folder)).items()}
     replace_bytes(folder / FILE, safetensors.torch.save(weights))
     return folder / FILE
+
+
+def _why(said: Any, error: Exception) -> str:  # noqa: ANN401 - what a file says
+    """Say why settings are no run's: parts of one's own that nobody has named, or another error."""
+    sources = said.get("sources") if isinstance(said, dict) else None
+    if not sources:
+        return str(error)
+    parts = [str(each).rpartition(" ")[0] for each in sources]  # without the hash
+    return f"it was made with {', '.join(parts)}; name these files with --use"

@@ -36,6 +36,8 @@ def load(folder: str | Path | Iterable[str | Path], *, unfinished: bool = False)
     """
     if isinstance(folder, str | Path) and not _is_pattern(folder):
         return Results(*_read(Path(folder), {}, unfinished=unfinished))
+    if not isinstance(folder, str | Path | Iterable):
+        raise TypeError(f"{folder!r} is no folder, no list of folders, and no pattern of folders")
     folders = _matching(folder) if isinstance(folder, str | Path) else [*map(Path, folder)]
     once: dict[Path, Path] = {}
     for each in folders:
@@ -82,7 +84,8 @@ def _matching(pattern: str | Path) -> list[Path]:
 def _read(folder: Path, also: Mapping[str, str], *, unfinished: bool) -> _Read:
     """Read the runs below a folder, each with some more columns."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}")
+        is_file = ": it is a file" if folder.is_file() else ""
+        raise FileNotFoundError(f"there is no folder {folder}{is_file}")
     places = {place: name_in(folder, place) for place in find(folder)}
     if not places:
         raise FileNotFoundError(

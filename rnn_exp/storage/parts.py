@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from rnn_exp.storage.files import replace_file
 from rnn_exp.storage.hashes import Entry, damage, entry_of
+from rnn_exp.words import from_here
 
 if TYPE_CHECKING:  # loading, which reads parts, needs no torch
     from rnn_exp.training.outcome import Tables
@@ -158,7 +159,7 @@ def _read(path: Path, entry: object) -> pa.Table:
         OSError: if it was changed or removed since it was written.
     """
     if wrong := damage(path, entry):
-        raise OSError(f"{path}: {wrong}")
+        raise OSError(f"{from_here(path)}: {wrong}")
     return pq.read_table(path, use_threads=False, page_checksum_verification=True)
 
 

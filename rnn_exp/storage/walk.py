@@ -8,6 +8,7 @@ from typing import Final
 
 from rnn_exp.schema import RUN_JSON, SWEEP_JSON
 from rnn_exp.storage.files import ASIDE
+from rnn_exp.words import from_here
 
 __all__ = [
     "DEPTH",
@@ -64,15 +65,15 @@ def refuse_hidden(folders: Iterable[Path]) -> None:
                 continue
             if (above / RUN_JSON).exists():
                 raise FileExistsError(
-                    f"{folder} lies in {above}, the folder of a run, in which no other run is "
-                    "looked for; choose another folder"
+                    f"{from_here(folder)} lies in {from_here(above)}, the folder of a run, in "
+                    "which no other run is looked for; choose another folder"
                 )
             empty.add(above)
         held = None if (folder / RUN_JSON).exists() else _first_below(folder)
         if held is not None:
             raise FileExistsError(
-                f"{folder} holds other runs ({held.relative_to(folder)}), which are not looked for "
-                "in the folder of a run; choose another folder"
+                f"{from_here(folder)} holds other runs ({held.relative_to(folder)}), which are not "
+                "looked for in the folder of a run; choose another folder"
             )
 
 

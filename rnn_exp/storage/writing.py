@@ -34,6 +34,7 @@ from rnn_exp.storage.trust import read_json
 from rnn_exp.training.devices import resolve_auto
 from rnn_exp.training.outcome import Outcome, in_words
 from rnn_exp.training.run import Run
+from rnn_exp.words import from_here
 
 __all__ = [
     "describe",
@@ -61,7 +62,7 @@ def describe(run: Run) -> dict[str, Any]:
         "chance": {"loss": run.task.chance_loss, "error": run.task.chance_error},
         "network": {
             "recurrent_weights": network.kind.recurrent_size(network.hidden_size),
-            "largest_slope": network.phi.largest_slope,
+            "largest_slope": network.phi.largest_slope if network.kind.takes_phi else None,
             "kernel": KERNEL.version if network.engine == KERNEL.engine else None,
         },
         "versions": versions(),
@@ -138,7 +139,8 @@ def is_done(folder: Path, run: Run) -> bool:
         return False
     if found.get("digest") != run.digest:
         raise FileExistsError(
-            f"{folder} holds another run ({found.get('run')}); choose another folder or move it"
+            f"{from_here(folder)} holds another run ({found.get('run')}); choose another folder or "
+            "move it"
         )
     return found.get("status") in DONE and not _damaged(folder, found, run)
 

@@ -16,6 +16,7 @@ from rnn_exp.storage import writing
 from rnn_exp.sweeps.available import available
 from rnn_exp.training.memory import allocation_failure
 from rnn_exp.training.run import Run
+from rnn_exp.words import from_here
 
 __all__ = [
     "ALREADY_THERE",
@@ -112,14 +113,14 @@ def reason(error: Exception) -> str:
     """Say in words what an error is."""
     if isinstance(error, OSError):
         why = error.strerror or str(error)
-        return f"{error.filename}: {why}" if error.filename else why
+        return f"{from_here(Path(error.filename))}: {why}" if error.filename else why
     return f"{type(error).__name__}: {error}"
 
 
 def tell(job: Job, message: str) -> None:
     """Write a line to the job's own log and to stderr: something is not as it was left."""
     write_log(job, message)
-    print(f"{job.folder}: {message}", file=sys.stderr)
+    print(f"{from_here(job.folder)}: {message}", file=sys.stderr)
 
 
 def write_log(job: Job, message: str, error: Exception | None = None) -> None:
@@ -130,7 +131,7 @@ def write_log(job: Job, message: str, error: Exception | None = None) -> None:
             logging.config.dictConfig(dict(job.logging))
         log.log(logging.INFO if error is None else logging.ERROR, "%s", message, exc_info=error)
     except (OSError, ValueError) as refusal:  # the log's file could not be opened
-        print(f"{job.folder}: no log can be written: {refusal}", file=sys.stderr)
+        print(f"{from_here(job.folder)}: no log can be written: {refusal}", file=sys.stderr)
     finally:
         logging.raiseExceptions = before
         if job.logging is not None:

@@ -11,6 +11,7 @@ from rnn_exp.schema import SWEEP_JSON
 from rnn_exp.storage.files import replace_bytes
 from rnn_exp.storage.study import StudyPage, command_of_sweep, study_of
 from rnn_exp.storage.trust import read_json
+from rnn_exp.words import from_here
 
 __all__ = ["LAST_SECOND", "declare", "read_run_list", "write_run_list"]
 
@@ -78,5 +79,5 @@ def read_run_list(sweep: Path) -> tuple[float, list[str], str]:
         return begun, names, command_of_sweep(sweep, found)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else error
-        why = f"{path} is damaged ({what}); the same command writes it anew"
+        why = f"{from_here(path)} is damaged ({what}); the same command writes it anew"
         raise ValueError(why) from None

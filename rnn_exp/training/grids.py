@@ -47,7 +47,7 @@ init=torch, which has no gain
     """
     load_plugins()
     values: dict[str, list[Any]] = {}
-    for name, value in (*(settings or {}).items(), *named.items()):
+    for name, value in _given(settings, named):
         key = key_of(name, value)
         if key in values:
             raise SettingError(name, value, f"{key} once: it is given twice")
@@ -66,12 +66,20 @@ def one(settings: Mapping[str, Any] | None = None, /, **named: Any) -> Run:  # n
         SettingError: as `grid` does, and for a setting with several values.
     """
     load_plugins()
-    for name, value in (*(settings or {}).items(), *named.items()):
+    for name, value in _given(settings, named):
         key = key_of(name, value)
         if key not in _LISTS and len(_several(key, value)) > 1:
             raise SettingError(name, value, "one value; rnn_exp.grid makes runs of several")
     [run] = grid(settings, **named)
     return run
+
+
+def _given(settings: object, named: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return names and values, those of the dictionary first."""
+    if settings is not None and not isinstance(settings, Mapping):
+        allowed = 'a dictionary such as {"task.length": 30}, or names with values: length=30'
+        raise SettingError("settings", settings, allowed)
+    return [*(settings or {}).items(), *named.items()]
 
 
 def _several(key: str, value: object) -> list[Any]:

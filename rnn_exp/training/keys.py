@@ -21,6 +21,7 @@ __all__ = ["groups", "key_of", "keys_like", "meaning", "names_of", "plain_fields
 
 _FEW = 3
 _NEAR = 0.75
+_ALL = "rnn-exp --settings lists all"
 # What papers and other programs call a setting, where its own documentation has no symbol for it.
 _OTHER_NAMES = {"length": ("T",), "updates": ("epochs", "iterations")}
 
@@ -86,7 +87,8 @@ def key_of(name: str, value: object) -> str:
         ('init.gain', 'training.updates', 'task')
         >>> key_of("lenght", 10)
         Traceback (most recent call last):
-        rnn_exp.fields.SettingError: lenght=10 is not possible: allowed is task.length in its place
+        rnn_exp.fields.SettingError: lenght=10 is not possible: allowed is the name of a setting \
+(did you mean length?); rnn-exp --settings lists all
     """
     keys, written = _every_key(), name.replace("__", ".")
     choices = [group for group, kinds in groups().items() if "" not in kinds]
@@ -96,8 +98,16 @@ def key_of(name: str, value: object) -> str:
     if len(meant) == 1 and keys[meant[0]] == written:
         return meant[0]
     if meant:
-        raise SettingError(name, value, f"{' or '.join(meant)} in its place")
-    raise SettingError(name, value, f"a setting: {', '.join([*choices, *keys])}")
+        words = " or ".join(key if "." in name else _in_python(key, keys) for key in meant)
+        raise SettingError(name, value, f"the name of a setting (did you mean {words}?); {_ALL}")
+    raise SettingError(name, value, f"the name of a setting; {_ALL}")
+
+
+def _in_python(key: str, keys: Mapping[str, str]) -> str:
+    """Return the word of Python that means a key: its last name, where no other setting has it."""
+    last = keys.get(key, key)
+    alike = _first([other for other, its in keys.items() if its == last])
+    return last if alike == [key] else key.replace(".", "__")
 
 
 def _first(keys: list[str]) -> list[str]:

@@ -140,8 +140,9 @@ def curve_tables(run: Run, rows: Rows) -> Tables:
 
 
 def in_words(outcome: Outcome) -> str:
-    """Say in a line how a run ended, and how far its gradient reaches before and after."""
+    """Say in a line how a run ended: what it learned, how far its gradient reaches, and reached."""
     said = [
+        _about_loss(outcome),
         f"at update 0 {carried_in_words(outcome.first)}",
         theory_in_words(outcome.theory),
         f"at update {outcome.last_update} {carried_in_words(outcome.last)}"
@@ -158,16 +159,31 @@ def in_words(outcome: Outcome) -> str:
     return f"{status}; {'; '.join(filter(None, said))}"
 
 
+def _about_loss(outcome: Outcome) -> str:
+    """Say the loss and the error of the last recorded batch, each beside that of a guess."""
+    loss, error = (float(outcome.updates[name][-1]) for name in ("loss", "error"))
+    if not math.isfinite(loss):
+        return ""
+    task = outcome.run.task
+    at = f"at update {outcome.last_update} the loss is {number(loss)}{_chance(task.chance_loss)}"
+    if not math.isfinite(error):
+        return at
+    guess = _chance(100 * task.chance_error, " %")
+    return f"{at}, wrong on {number(100 * error)} % of the batch{guess}"
+
+
+def _chance(guess: float, unit: str = "") -> str:
+    """Say what a guess that has seen no input would score, where the task knows it."""
+    return f" (chance {number(guess)}{unit})" if math.isfinite(guess) else ""
+
+
 def _about_tests(outcome: Outcome) -> str:
-    """Say how the run does on sequences that training never saw, beside those it saw."""
+    """Say how the run does on sequences that training never saw."""
     tests = outcome.updates.get("test_error")
     if tests is None or math.isnan(tests[-1]):
         return ""
     where = "" if (length := outcome.run.evaluation.length) is None else f" of task.length={length}"
-    error, seen = (
-        f"{100 * float(value):.3g} %" for value in (tests[-1], outcome.updates["error"][-1])
-    )
-    return f"wrong on {error} of the test sequences{where}, on {seen} of the last batch"
+    return f"wrong on {number(100 * float(tests[-1]))} % of the test sequences{where}"
 
 
 def _about_clipping(outcome: Outcome) -> str:

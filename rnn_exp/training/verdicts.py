@@ -11,7 +11,7 @@ from rnn_exp.profiles import Summary, middle, summarize
 from rnn_exp.theory.prediction import Prediction
 from rnn_exp.training.recorder import Rows
 from rnn_exp.training.run import Run
-from rnn_exp.words import change, half_life, magnitude, number, rate
+from rnn_exp.words import change, half_life, magnitude, rate_with_interval
 
 __all__ = [
     "Carried",
@@ -161,10 +161,8 @@ def _rate_in_words(summary: Summary) -> str:
         return ""
     if summary.high - summary.low > _UNKNOWN:
         return "rate not known (its interval spans more than a factor of ten)"
-    middle, low, high = map(number, (summary.rate, summary.rate_low, summary.rate_high))
-    interval = f" (rate {middle}, 95 % {low} to {high})" if low != high else ""
-    lags = half_life(summary.half_life, summary.slope > 0)
-    return f"{rate(summary.rate)}{interval}" + (f", {lags}" if lags else "")
+    said = rate_with_interval(summary.rate, summary.rate_low, summary.rate_high)
+    return ", ".join(filter(None, [said, half_life(summary.half_life, summary.slope > 0)]))
 
 
 def carried_in_words(carried: Carried) -> str:

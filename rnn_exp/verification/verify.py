@@ -88,19 +88,28 @@ def verify(
     """
     load_plugins()
     sources = use_files(map(str, use), folders)
-    for word in words or _words(sources):
-        key, is_choice, name = word.partition("=")
-        if not is_choice:
-            ways = ", ".join(f"{key}=NAME" for key in _KINDS)
-            raise SettingError("word", word, f"use=[mine.py], or one of {ways}")
-        if key not in _KINDS:
-            raise choice_error(key, name, list(_KINDS), typed=key)
-        kind = _KINDS[key]
-        if name not in kind.registry:
-            raise choice_error(key, name, list(kind.registry))
+    asked = list(words or _words(sources))
+    for word, (kind, name) in zip(asked, [*map(_meant, asked)], strict=True):
         with process.settled():
             found = list(_found(word, kind, name))
         yield from found
+
+
+def _meant(word: str) -> tuple[_Kind, str]:
+    """Return the kind of part that a word means, and the part's name.
+
+    Raises:
+        SettingError: if it means none.
+    """
+    key, is_choice, name = word.partition("=")
+    if not is_choice:
+        ways = ", ".join(f"{key}=NAME" for key in _KINDS)
+        raise SettingError("word", word, f"use=[mine.py], or one of {ways}")
+    if key not in _KINDS:
+        raise choice_error(key, name, list(_KINDS), typed=key)
+    if name not in _KINDS[key].registry:
+        raise choice_error(key, name, list(_KINDS[key].registry))
+    return _KINDS[key], name
 
 
 def _found(word: str, kind: _Kind, name: str) -> Iterator[Finding]:

@@ -283,12 +283,19 @@ def test_a_setting_that_there_is_not_is_refused_with_the_nearest(tmp_path):
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("copy", "task=copy"), ("lstm", "network.cell=lstm"), ("decay", "study=decay")],
+    [("copy", "task=copy: "), ("lstm", "  network.cell "), ("decay", "  study ")],
 )
-def test_a_choice_without_its_group_is_refused_with_it(word, meant):
-    with pytest.raises(SettingError, match=rf"\(did you mean {meant}\?\)"):
-        help_lines(["--settings", word])
-    assert help_lines(["--settings", meant])
+def test_a_choice_without_its_group_shows_the_settings_of_it_or_that_can_be_it(word, meant):
+    lines = help_lines(["--settings", word])
+    assert any(line.startswith(meant) for line in lines)
+    with pytest.raises(SettingError, match=rf"\(did you mean {word}\?\)"):
+        help_lines(["--settings", word[:2] + word[1] + word[2:]])
+
+
+@pytest.mark.parametrize("words", [["--help", "omega"], ["omega", "-h"], ["-h", "copy", "omega"]])
+def test_help_on_a_word_shows_what_settings_shows_of_it(words):
+    asked = [word for word in words if not word.startswith("-")]
+    assert help_lines(words) == help_lines(["--settings", *asked])
 
 
 @pytest.mark.parametrize("word", ["", "=", "=copy"])

@@ -26,6 +26,9 @@ WORDS = {
     ("hidden=8",): "(did you mean network.hidden_size=8?)",
     ("clip=1",): "(did you mean training.clip_norm=1 or training.clip_value=1?)",
     ("study", "decay"): "study: write study=decay",
+    ("help",): "help: write --help",
+    ("init",): "init: write init=NAME; rnn-exp --help init shows what there is",
+    ("--columns", "loss"): "--columns=loss is not possible: allowed is no other word",
     ("decay",): "decay: did you mean study=decay?",
     ("seed", "=", "3"): "seed: write seed=3, without spaces",
     ("seed=", "3"): "seed=: write seed=3, without spaces",
@@ -34,6 +37,29 @@ WORDS = {
     ("task.length=range(3,5)",): "several values are a sweep, which needs -m",
     ("hydra.run.dir=梯度",): "'hydra.run.dir=\"梯度\"'",
     ("-m", "init.gain=linspace(0,1,5)"): "there is no linspace; several values are",
+    # a function whose arguments are wrong: quotes would not help
+    **{
+        (*sweep, f"seed={word}"): f"seed={word} is not possible: allowed is {mend}"
+        for word, mend in {
+            "range(a)": "range(stop), range(start,stop) or range(start,stop,step) of numbers",
+            "range()": "range(stop), ",
+            "range(3,)": "range(stop), ",
+            "range(1,2,3,4)": "range(stop), ",
+            "range(1": "range(stop), ",
+            "logspace(a,b,c)": "logspace(first,last,count)",
+            "interval(a,b)": "interval(low,high) of two numbers",
+            "choice()": "the values themselves",
+            "glob(1,2)": "glob(pattern)",
+            "int(a)": "the number itself",
+        }.items()
+        for sweep in ((), ("-m",))
+    },
+    ("note=range(a)",): "the quotes quoted for the shell: 'note=\"range(a)\"'",
+    ("seed=range(1:3)",): "seed=range(1:3): write seed=range(1,3)",
+    ("seed=interval(0,1)",): "an interval is for a search: rnn-exp -m hydra/sweeper=optuna",
+    ("-m", "seed=interval(0,1)"): "an interval is for hydra/sweeper=optuna",
+    ("-m", "seed=glob(*)"): "allowed is glob(pattern) for what has names to choose from",
+    ("-m", "seed=range(-0.5)"): "at least one number from start to stop",
     ("-m", "seed=1,,2"): "a value is missing between commas; write seed=1,2",
     ("network=gru", "network.hidden_size=8"): "(did you mean network.cell=gru?)",
     ("page=x",): "page=x is not possible: allowed is a group of settings\n",

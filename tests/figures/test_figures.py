@@ -313,8 +313,8 @@ def test_settings_other_than_seeds_are_never_pooled() -> None:
     selected = select_runs(both.runs)
     assert selected.left_out == ()
     assert {name.rpartition(", ")[2] for name in selected.runs["activation"]} == {
-        "optimizer adam",
-        "optimizer sgd",
+        "adam optimizer",
+        "sgd optimizer",
     }
     assert selected.runs.groupby(["activation", "length", "series"]).size().eq(3).all()
 

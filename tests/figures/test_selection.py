@@ -58,7 +58,7 @@ def test_recipes_that_differ_in_two_settings_at_once_are_all_shown() -> None:
     init = ["torch"] * 6 + ["chrono"] * 2
     selected = select_runs(pairs.drop(columns="seed_of").assign(init=init))
     assert selected.left_out == ()
-    assert set(selected.runs["activation"]) == {"cell rnn", "cell gru", "cell lstm"}
+    assert set(selected.runs["activation"]) == {"rnn cell", "gru cell", "lstm cell"}
     assert len(selected.runs) == 8
 
 
@@ -109,12 +109,22 @@ def test_names_with_numbers_are_in_the_order_of_the_numbers() -> None:
     both = pd.concat([plain, scaled.assign(run="scaled " + scaled["run"])], ignore_index=True)
 
     assert list(select_runs(both).runs["series"].unique()) == [
-        "chrono",
-        "gaussian, g = 0.5",
-        "gaussian, g = 2",
-        "gaussian, g = 16",
-        "torch",
+        "chrono init",
+        "gaussian init, g = 0.5",
+        "gaussian init, g = 2",
+        "gaussian init, g = 16",
+        "torch init",
     ]
+
+
+def test_a_cell_without_an_activation_is_called_by_its_own_name() -> None:
+    runs = runs_of(network__cell=["rnn", "mine"], network__activation=["tanh"], init__gain=[1.0])
+    runs = runs.assign(largest_slope=runs["network.cell"].map({"rnn": 1.0}))
+
+    shown = select_runs(runs[runs["network.cell"] == "mine"]).runs
+
+    assert set(shown["activation"]) == {"mine"}
+    assert set(select_runs(runs).runs["activation"]) == {"tanh", "mine"}
 
 
 def test_each_panel_shows_gains_that_are_spread_over_its_own() -> None:

@@ -46,7 +46,7 @@ def test_what_is_drawn_is_the_median_and_range_of_the_smoothed_loss():
     assert list(table["series"].cat.categories) == [
         "tanh, default init",
         "tanh, orthogonal init",
-        "tanh, kept orthogonal",
+        "tanh, W kept orthogonal",
     ]
 
 
@@ -70,7 +70,7 @@ def test_the_caption_says_who_learns_first_and_who_stays_at_chance():
 
     assert caption.startswith(
         "Carrying symbols over the delay (T = 20; loss, chance 0.25): learned by tanh with "
-        "kept orthogonal (0.00458, seeds 0.00358 to 0.00558) and tanh with orthogonal init "
+        "W kept orthogonal (0.00458, seeds 0.00358 to 0.00558) and tanh with orthogonal init "
         "(0.0338, seeds 0.0328 to 0.0348); not by tanh with default init. T = 20: the loss ends at "
     )
     assert "tanh, default init 0.25 (chance 0.25)" in caption

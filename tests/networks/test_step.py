@@ -11,6 +11,7 @@ from rnn_exp.networks.cells import LayerWeights
 from rnn_exp.networks.checking import check_cell
 from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.inits import Gaussian
+from rnn_exp.storage.writing import describe
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
@@ -246,3 +247,9 @@ def test_norms_that_are_measured_a_piece_of_time_at_a_time_are_the_same(twins, n
 
     for column, values in norms().items():
         np.testing.assert_allclose(values, whole[column], rtol=1e-12, err_msg=column)
+
+
+def test_run_json_has_no_slope_of_an_activation_that_a_step_does_not_take(twins):
+    for name, slope in (("rnn_twin", 1.0), ("gru_twin", None)):
+        said = describe(Run(task=Adding(5), network=Network(cell=name)))
+        assert said["network"]["largest_slope"] == slope

@@ -85,6 +85,16 @@ def test_a_folder_that_describes_no_run_is_refused(tmp_path, change, why):
         rnn_exp.initial_weights(tmp_path)
 
 
+def test_a_folder_with_parts_of_ones_own_that_are_not_there_says_what_to_name(tmp_path):
+    write(tmp_path, train_runs([KINDS["gaussian"]])[0])
+    path = tmp_path / "run.json"
+    said = json.loads(path.read_text("utf-8")) | {"sources": ["network.cell=mine mine.py 0123"]}
+    path.write_text(json.dumps({**said, "settings": {**said["settings"], "network.cell": "mine"}}))
+
+    with pytest.raises(ValueError, match=r"made with network.cell=mine mine.py; name these files"):
+        rnn_exp.initial_weights(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"NaN"])
 def test_a_run_json_that_cannot_be_read_is_named_with_its_folder(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)

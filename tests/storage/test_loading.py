@@ -355,7 +355,9 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(FileNotFoundError, match=f"^there is no folder {tmp_path}/file$"):
+    with pytest.raises(
+        FileNotFoundError, match=f"^there is no folder {tmp_path}/file: it is a file$"
+    ):
         rnn_exp.load(tmp_path / "file")
 
 

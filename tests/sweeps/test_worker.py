@@ -15,7 +15,7 @@ from rnn_exp.storage.parts import Parts
 from rnn_exp.storage.unfinished import UnusableError
 from rnn_exp.storage.writing import is_done, status_of
 from rnn_exp.sweeps import saving, worker
-from rnn_exp.sweeps.jobs import ALREADY_THERE, Assignment, Job, JobResult
+from rnn_exp.sweeps.jobs import ALREADY_THERE, Assignment, Job, JobResult, tell
 from rnn_exp.sweeps.status import chunks_in_training
 from rnn_exp.sweeps.worker import mark_lost, remove_leftovers, train_assignment, train_jobs
 from rnn_exp.tasks import Adding
@@ -246,6 +246,17 @@ def test_a_folder_of_another_run_is_left_as_it_is(tmp_path):
     assert results(job) == before
 
 
+def test_a_folder_below_the_current_one_is_called_as_it_is_typed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train_jobs([Job(RUNS[2], tmp_path / "mine")])
+
+    [result] = train_jobs([Job(RUNS[0], tmp_path / "mine")])
+    tell(Job(RUNS[0], tmp_path / "other"), "something")
+
+    assert result.failure.removeprefix("FileExistsError: ").startswith("mine holds another run (")
+    assert capsys.readouterr().err.endswith("other: something\n")
+
+
 def test_a_run_that_somebody_else_is_writing_is_waited_for(tmp_path, monkeypatch, expected):
     [job] = jobs_in(tmp_path, RUNS[:1])
     order, holds, asked = [], threading.Event(), threading.Event()
@@ -317,7 +328,7 @@ def test_a_jobs_log_is_its_own_and_is_closed_afterwards(tmp_path):
     train_jobs(jobs)
 
     for job, end in zip(
-        jobs, ("finished; at update 0 ", "diverged (not finite at update 0"), strict=True
+        jobs, ("finished; at update ", "diverged (not finite at update 0"), strict=True
     ):
         first, last = (job.folder / "run.log").read_text().splitlines()
         assert first == job.run.command

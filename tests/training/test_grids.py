@@ -12,7 +12,7 @@ from rnn_exp.fields import SettingError, number
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.tasks import TASKS, TemporalOrder
 from rnn_exp.training import keys
-from rnn_exp.training.grids import grid, one
+from rnn_exp.training.grids import _given, grid, one
 from rnn_exp.training.keys import groups, key_of, names_of
 from rnn_exp.training.run import Run
 from tests.task_files import needs
@@ -78,7 +78,8 @@ def test_every_setting_has_one_key_that_its_last_name_means_or_is_refused_with_a
         if len(of_this_name) == 1:
             assert {key_of(last, 1)} == of_this_name
         else:
-            assert all(other in refused(key_of, last, 1) for other in of_this_name)
+            said = refused(key_of, last, 1)
+            assert all(other.replace(".", "__") in said for other in of_this_name)
 
 
 def test_the_settings_of_evaluation_are_asked_for_in_full_where_another_has_their_name():
@@ -99,16 +100,21 @@ def test_a_name_that_several_settings_have_is_refused_with_their_keys(monkeypatc
     monkeypatch.setattr(keys, "groups", lambda: {**found, "readout": {"": WithGain}})
 
     said = refused(key_of, "gain", 2)
-    assert said == "gain=2 is not possible: allowed is init.gain or readout.gain in its place"
+    assert "allowed is the name of a setting (did you mean init__gain or readout__gain?); " in said
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"lenght": 10}, "lenght=10 is not possible: allowed is task.length in its place"),
-        ({"clip": 1}, r"clip=1 .* training\.clip_norm or training\.clip_value in its place"),
-        ({"T": [10, 20]}, r"T=\[10, 20\] .* task\.length in its place"),
-        ({"qqqq": 1}, "qqqq=1 .* a setting: task, init, seed, .*task.length, .*recording.every"),
+        (
+            {"lenght": 10},
+            r"lenght=10 is not .* \(did you mean length\?\); rnn-exp --settings lists",
+        ),
+        ({"init.gian": 1}, r"init.gian=1 .* \(did you mean init\.gain\?\)"),
+        ({"clip": 1}, r"clip=1 .* \(did you mean clip_norm or clip_value\?\)"),
+        ({"T": [10, 20]}, r"T=\[10, 20\] .* \(did you mean length\?\)"),
+        ({"evry": 1}, r"\(did you mean every\?\)"),
+        ({"qqqq": 1}, "qqqq=1 .* the name of a setting; rnn-exp --settings lists all"),
         ({"init": "torch", "gain": 1}, "init.gain=1 .* nothing with init=torch, .* has no gain"),
         ({"init": ["gaussian", "torch"], "gain": 1}, "nothing with init=torch"),
         ({"task": "latsh"}, r"task.name=latsh .* one of .*\(did you mean latch\?\)"),
@@ -132,3 +138,8 @@ def test_tags_are_one_value():
 def test_one_run_has_one_value_for_each_setting():
     assert one(gain=[2], tags=["a", "b"]) == Run(init=Gaussian(2.0))
     assert "length=[1, 2] is not possible: allowed is one value" in refused(one, length=[1, 2])
+
+
+def test_settings_that_are_no_dictionary_are_refused():
+    with pytest.raises(SettingError, match="allowed is a dictionary such as"):
+        _given("decay", {})

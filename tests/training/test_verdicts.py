@@ -12,11 +12,11 @@ from rnn_exp.networks.network import Network
 from rnn_exp.profiles import mean_interval
 from rnn_exp.schema import RUN_JSON, VERDICTS
 from rnn_exp.storage.writing import write
-from rnn_exp.tasks import Copy, Hold, Noise, TemporalOrder
+from rnn_exp.tasks import Copy, Hold, Latch, Noise, TemporalOrder
 from rnn_exp.training.outcome import in_words
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
-from rnn_exp.words import counted
+from rnn_exp.words import counted, number
 
 ONCE = Training(updates=1)
 
@@ -178,3 +178,24 @@ def test_first_and_last_update_are_summarized_apart():
     )
     assert found.first.summary != found.last.summary
     assert f"at update {found.updates['update'][-1]}" in in_words(found)
+
+
+def test_the_line_of_a_run_says_its_last_loss_and_error_beside_those_of_a_guess():
+    found = outcome(task=Latch(5), training=Training(updates=40), recording=Recording(every=13))
+    loss, wrong = number(found.updates["loss"][-1]), number(100 * found.updates["error"][-1])
+
+    assert in_words(found).startswith(
+        f"finished; at update 39 the loss is {loss} (chance 0.693), wrong on {wrong} % of the "
+        "batch (chance 50 %); at update 0 the gradient is "
+    )
+
+
+def test_a_guess_that_the_task_does_not_know_and_a_loss_that_is_none_are_left_out(monkeypatch):
+    found = outcome(task=Latch(5))
+    monkeypatch.setattr(Latch, "chance_error", math.nan)
+    monkeypatch.setattr(Latch, "chance_loss", math.nan)
+    assert "chance" not in in_words(found)
+    assert "; at update 0 the loss is " in in_words(found)
+
+    found.updates["loss"][-1] = math.inf
+    assert "loss" not in in_words(found)

@@ -250,7 +250,7 @@ def test_a_figure_of_a_user_is_drawn_of_a_few_small_runs(figure, wrong):
 )
 def test_a_word_that_names_nothing_is_refused(words, why):
     with pytest.raises(SettingError, match=why):
-        list(verify(words))
+        next(verify(["task=adding", *words]))  # before anything is compared
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def draw(plotted: Plotted) -> Figure:
         panels.letters(grid.flat)
         norm = f"gradient norm\n{panels.VANISHES_EXPLODES}"
         panels.name_axes(figure, grid, "lag $T-t$ (steps back from the last)", norm)
-        series = [] if all(named) else marks.series_entries(palette)
+        series = [] if all(named) else marks.colour_entries(palette)
         figure.set_legend([*series, *_entries(table, lengths)])
     return figure
 

@@ -17,7 +17,7 @@ from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, require
 from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.starts import distinct_at_start, same_at_start
 from rnn_exp.figures.parts.style import ASYMPTOTE, BLUE, BOUND, REFERENCE, THEORY, in_style
-from rnn_exp.words import case_name, listing, number, plural, sentences
+from rnn_exp.words import case_name, listing, plural, rates, sentences
 
 QUESTION: Final = "Where does the gradient neither vanish nor explode?"
 
@@ -213,11 +213,12 @@ def _crossing(rows: pd.DataFrame) -> str:
         crossed = ((rows["rate"] < 1) != (rows["rate"].iloc[-1] < 1)).any()
         return "not at one gain alone" if crossed else f"at none, all are {side} 1"
     ends = [gain_at_rate_one(rows["x"], rows[name]) for name in ("rate_high", "rate_low")]
-    low, high = (number(end) if np.isfinite(end) else "" for end in ends)
-    if low and high:
-        return f"{number(at)} (95 %: {low} to {high})"
-    open_end = f"from {low} on" if low else f"up to {high}"
-    return number(at) + (f" (95 %: {open_end})" if low or high else "")
+    middle, low, high = rates(at, *ends, near=np.nan)
+    if np.isfinite(ends).all():
+        return f"{middle} (95 %: {low} to {high})"
+    open_ends = [f"from {low} on", f"up to {high}"]
+    told = [word for word, end in zip(open_ends, ends, strict=True) if np.isfinite(end)]
+    return middle + "".join(f" (95 %: {word})" for word in told)
 
 
 def _holding_one(table: pd.DataFrame) -> str:

@@ -26,19 +26,36 @@ __all__ = [
     "series_key",
     "setting_columns",
     "setting_name",
+    "setting_words",
     "settings_of",
     "size_of",
     "varying_settings",
+    "without_activation",
 ]
 
 AXES: Final = ["activation", "length", "series"]
 """The columns that every plotted table begins with."""
 KEYS: Final = [*AXES, "value"]
 """`AXES`, and the number behind the name of a series."""
+_CELL: Final = "network.cell"
 _GROUPS: Final = frozenset({"task", "init", "device", "study"})
 _ACTIVATIONS: Final = ("tanh", "sigmoid", "relu", "identity")
 NAMES: Final = {"network.hidden_size": "units", "network.num_layers": "layers"}
 """Settings that are called otherwise than by the last part of their key."""
+_BEFORE: Final = frozenset(
+    {
+        "init",
+        "init.variant",
+        "network.cell",
+        "network.engine",
+        "network.parametrization",
+        "task",
+        "task.convention",
+        "training.optimizer",
+        "training.schedule",
+    }
+)
+"""Settings whose values are names of kinds, which stand before the word: 'lstm cell'."""
 _NUMBERS: Final = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
 
 
@@ -113,14 +130,25 @@ def axes_of(runs: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
     blank = pd.Series("", index=runs.index)
     lengths = runs.get("task.length", pd.Series(0, index=runs.index))
     label, value = _series(runs, settings)
+    activation = settings.get("network.activation", blank)
     return pd.DataFrame(
         {
-            "activation": settings.get("network.activation", blank),
+            "activation": activation.where(~without_activation(runs), runs.get(_CELL, blank)),
             "length": pd.to_numeric(lengths, errors="coerce").fillna(0).astype(int),
             "series": label,
             "value": value,
         }
     )
+
+
+def without_activation(runs: pd.DataFrame) -> pd.Series:
+    """Return of each run whether its cell has no φ: it is one of its own, whose step takes none.
+
+    Args:
+        runs: the table of runs.
+    """
+    known = runs.reindex(columns=[_CELL, "largest_slope"])
+    return known[_CELL].notna() & known["largest_slope"].isna() & ("largest_slope" in runs)
 
 
 def _series(runs: pd.DataFrame, settings: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
@@ -133,7 +161,8 @@ def _series(runs: pd.DataFrame, settings: pd.DataFrame) -> tuple[pd.Series, pd.S
     value = pd.to_numeric(gain, errors="coerce").astype(float)
     if len(init.unique()) > 1:
         # One number cannot order different kinds of weights.
-        return (init + ", " + label).where(gain != "none", init), value * float("nan")
+        kinds = _named("init", init)
+        return (kinds + ", " + label).where(gain != "none", kinds), value * float("nan")
     return label, value
 
 
@@ -146,11 +175,31 @@ def in_panels(panels: pd.Series, key: str, values: pd.Series) -> pd.Series:
         values: of the setting, as text.
     """
     label = _named(key, values)
-    return label if len(panels.unique()) == 1 else panels + ", " + label
+    if len(panels.unique()) == 1:
+        return label
+    # A cell without φ is its panel's name already: 'mine cell'.
+    pairs = zip(panels, label, strict=True)
+    said = [each if each.startswith(f"{panel} ") else f"{panel}, {each}" for panel, each in pairs]
+    return pd.Series(said, index=panels.index, dtype=object)
 
 
 def _named(key: str, values: pd.Series) -> pd.Series:
-    return setting_name(key) + " " + values
+    return values.map(lambda value: setting_words(key, value)).astype(object)
+
+
+def setting_words(key: str, value: str) -> str:
+    """Return a setting with its value as a phrase.
+
+    Example:
+        >>> setting_words("network.cell", "lstm"), setting_words("training.learning_rate", "0.1")
+        ('lstm cell', 'learning rate 0.1')
+        >>> setting_words("training.clip_norm", "none")
+        'no clip norm'
+    """
+    name = setting_name(key)
+    if value == "none":
+        return f"no {name}"
+    return f"{value} {name}" if key in _BEFORE else f"{name} {value}"
 
 
 def setting_name(key: str) -> str:

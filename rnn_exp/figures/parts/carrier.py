@@ -108,7 +108,7 @@ def carrier_note(runs: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, ...]:
     if any(name.startswith("log10_late") for name in names):
         parts.append("where several steps have a loss, that of the last answer's alone")
     if any(name.endswith("memory") for name in names):
-        parts.append("of an LSTM, ∂L/∂c")
+        parts.append("of a cell with a memory c, ∂L/∂c")
     return (f"The gradient drawn is, {listing(parts)}.",) if parts else ()
 
 

@@ -1,6 +1,7 @@
 """Drawing: a figure as a function of results, as one calls it in Python."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
@@ -181,4 +182,6 @@ class Drawing:
         return f"<figure {self.name}: {self.question}>"
 
     def _plotted(self, results: SomeResults, where: _Where) -> Plotted:
+        if isinstance(results, str | Path):
+            raise TypeError(f"{str(results)!r} is no results; rnn_exp.load reads those of a folder")
         return self._module.table(results.where(where) if where else results)

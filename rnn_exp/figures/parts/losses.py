@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rnn_exp.figures.parts.carrier import mean_rate
-from rnn_exp.figures.parts.recipes import Recipes, name_runs
+from rnn_exp.figures.parts.recipes import Recipes, about_all, name_runs
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.schema import VERDICTS
 from rnn_exp.words import plural
@@ -52,7 +52,7 @@ def final_table(tables: Tables, recipes: Recipes) -> Plotted:
     numbers = _intervals(frame)
     left = int((~ended).sum())
     left_out = (f"{plural(left, 'run')} had not ended: not shown.",) if left else ()
-    return Plotted(numbers, (), left_out)
+    return Plotted(numbers, about_all(tables.runs, recipes), left_out)
 
 
 def _intervals(frame: pd.DataFrame) -> pd.DataFrame:

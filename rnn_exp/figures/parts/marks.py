@@ -214,6 +214,18 @@ def series_entries(palette: dict[str, str], shapes: Mapping[str, str] | None = N
     ]
 
 
+def colour_entries(palette: dict[str, str]) -> list[Entry]:
+    """Return legend entries that say what colours are, beside others that say what lines are.
+
+    Args:
+        palette: the colour of each series; a single one needs no entry.
+    """
+    if len(palette) < 2:
+        return []
+    look: dict[str, Any] = {"marker": "s", "markersize": 5, "linestyle": "none"}
+    return [(Line2D([], [], color=colour, **look), plain(name)) for name, colour in palette.items()]
+
+
 def shapes_of(names: Iterable[str]) -> dict[str, str]:
     """Return a marker for each series, so that colour is not all that tells it."""
     return {name: MARKERS[place % len(MARKERS)] for place, name in enumerate(names)}

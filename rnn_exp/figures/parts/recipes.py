@@ -9,9 +9,10 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
-from rnn_exp.figures.parts.axes import by_size, is_determined_by, setting_name, settings_of
+from rnn_exp.figures.parts.axes import by_size, is_determined_by, setting_words, settings_of
+from rnn_exp.words import listing
 
-__all__ = ["ANY", "Recipe", "Recipes", "in_list", "name_runs"]
+__all__ = ["ANY", "Recipe", "Recipes", "about_all", "in_list", "name_runs"]
 
 ANY: Final = "*"
 """Any value but that of the plain network."""
@@ -67,17 +68,45 @@ def name_runs(runs: pd.DataFrame, recipes: Recipes, apart: Sequence[str] = ()) -
     """
     everything = settings_of(runs)
     settings = everything[_settings_to_name(everything, recipes, [*_NEVER_NAMED, *apart])]
-    usual = {str(key): str(settings[key].value_counts(sort=False).idxmax()) for key in settings}
-    usual |= {key: value for key, value in recipes.plain.items() if key in usual}
-    rows = [
-        {str(key): str(value) for key, value in row.items()} for row in settings.to_dict("records")
-    ]
-    names = pd.Series([_name(row, usual, recipes) for row in rows], index=runs.index, dtype=object)
+    parts = _parts(settings, recipes, _shared(settings, recipes))
+    names = pd.Series(map(", ".join, parts), index=runs.index, dtype=object)
     lengths = everything.get("task.length", pd.Series("", index=runs.index))
     names = _part_pooled(names, settings, lengths)
     known = [name for name in (recipes.plain_name, *recipes.known) if (names == name).any()]
     order = [*known, *sorted(set(names) - set(known), key=by_size)]
     return names.astype(pd.CategoricalDtype(order, ordered=True))
+
+
+def about_all(runs: pd.DataFrame, recipes: Recipes) -> tuple[str, ...]:
+    """Say which settings all runs have beside the plain network's, where no name says them.
+
+    Args:
+        runs: the table of runs.
+        recipes: the names that the figure knows.
+    """
+    everything = settings_of(runs)
+    shared = _shared(everything[_settings_to_name(everything, recipes, _NEVER_NAMED)], recipes)
+    words = [setting_words(key, value) for key, value in shared.items()]
+    return (f"All runs have {listing(words)}.",) if words else ()
+
+
+def _shared(settings: pd.DataFrame, recipes: Recipes) -> dict[str, str]:
+    """The settings of training that all runs have, where these make names worse.
+
+    With a clipped gradient in all runs an LSTM would be "clipping by norm, lstm cell": a remedy and
+    a rest. What all have is then no difference. Where every name is known it is a recipe.
+    """
+    values = {str(key): list(settings[key].unique()) for key in settings}
+    same = {key: str(found[0]) for key, found in values.items() if len(found) == 1}
+    shared = {
+        key: same[key]
+        for key, value in recipes.plain.items()
+        if key.startswith("training.") and same.get(key, value) != value
+    }
+    apart, together = (
+        sum(len(parts) for parts in _parts(settings, recipes, each)) for each in ({}, shared)
+    )
+    return shared if together < apart else {}
 
 
 def in_list(name: object) -> str:
@@ -109,21 +138,27 @@ def _follows_from_init(settings: pd.DataFrame, key: str) -> bool:
     return of_init and is_determined_by(settings, key, ["init"])
 
 
-def _name(row: Recipe, usual: Recipe, recipes: Recipes) -> str:
+def _parts(settings: pd.DataFrame, recipes: Recipes, shared: Recipe) -> list[list[str]]:
+    """The name of each run in parts: the best recipe, and what it leaves unexplained."""
+    usual = {str(key): str(settings[key].value_counts(sort=False).idxmax()) for key in settings}
+    usual |= {key: value for key, value in recipes.plain.items() if key in usual} | {**shared}
+    return [
+        _name({str(key): str(value) for key, value in row.items()}, usual, recipes)
+        for row in settings.to_dict("records")
+    ]
+
+
+def _name(row: Recipe, usual: Recipe, recipes: Recipes) -> list[str]:
     differences = {key: value for key, value in row.items() if value != usual[key]}
     best = recipes.best_match(row, differences)
     explained = recipes.known.get(best, {})
     # What one init has and the other lacks is no difference of its own.
     left = [
-        _words(key, value)
+        setting_words(key, value)
         for key, value in differences.items()
         if key not in explained and not (key.startswith("init.") and _NONE in (value, usual[key]))
     ]
-    return ", ".join([best, *left])
-
-
-def _words(key: str, value: str) -> str:
-    return f"{setting_name(key)} {value}"
+    return [best, *left]
 
 
 def _part_pooled(names: pd.Series, settings: pd.DataFrame, lengths: pd.Series) -> pd.Series:
@@ -133,5 +168,5 @@ def _part_pooled(names: pd.Series, settings: pd.DataFrame, lengths: pd.Series) -
         at = lengths[rows.index]
         for key in (key for key in rows if rows[key].groupby(at).nunique().max() > 1):
             for place, value in rows[key].items():
-                result[place] += f", {_words(str(key), str(value))}"
+                result[place] += f", {setting_words(str(key), str(value))}"
     return pd.Series(result, dtype=object)

@@ -20,7 +20,7 @@ RECIPES: Final = Recipes(
     plain_name="tanh, default init",
     known={
         "tanh, orthogonal init": {"init": "orthogonal"},
-        "tanh, kept orthogonal": {"init": "orthogonal", "network.parametrization": "orthogonal"},
+        "tanh, W kept orthogonal": {"init": "orthogonal", "network.parametrization": "orthogonal"},
         "GRU": {"network.cell": "gru"},
         "LSTM": {"network.cell": "lstm"},
         "GRU, chrono init": {"network.cell": "gru", "init": "chrono"},

@@ -84,7 +84,7 @@ def draw(plotted: Plotted) -> Figure:
         panels.letters(grid.flat)
         size = r"$|\partial h_T / \partial h_{T-n}|$" + f"\n{panels.VANISHES_EXPLODES}"
         panels.name_axes(figure, grid, "lag $n$ (steps back from the last)", size)
-        entries = marks.series_entries({f"w = {w:g}": c for w, c in palette.items()})
+        entries = marks.colour_entries({f"w = {w:g}": c for w, c in palette.items()})
         measured = marks.line_entry("measured", MEASURED)
         product = marks.line_entry("$\\Pi\\,|\\varphi$′$(z_t)\\,w|$", THEORY)
         figure.set_legend([*entries, measured, product])

@@ -19,7 +19,7 @@ from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required
 from rnn_exp.figures.parts.style import MEASURED, THEORY, in_style
 from rnn_exp.profiles import mean_interval
-from rnn_exp.words import listing, number, plural, sentences
+from rnn_exp.words import listing, number, plural, rates, sentences
 
 QUESTION: Final = "How far does the input move the gain at which the gradient explodes?"
 
@@ -222,9 +222,9 @@ def _theory_words(found: pd.DataFrame) -> str:
 
 
 def _edge(row: pd.Series) -> str:
-    low, high = number(row["low"]), number(row["high"])
+    at, low, high = rates(row["measured"], row["low"], row["high"], near=math.nan)
     interval = "" if np.isnan(row["low"]) else f" (95 % over seeds: {low} to {high})"
-    return f"g = {number(row['measured'])}{interval} at a drive of {number(row['drive'])}"
+    return f"g = {at}{interval} at a drive of {number(row['drive'])}"
 
 
 def _predicted(row: pd.Series) -> str:

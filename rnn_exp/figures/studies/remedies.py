@@ -14,7 +14,7 @@ from rnn_exp.figures.parts.recipes import ANY, Recipes, in_list
 from rnn_exp.figures.parts.selection import Plotted, Tables
 from rnn_exp.figures.parts.sheet import Entry, Sheet
 from rnn_exp.figures.parts.style import BLUE, PAGE, REFERENCE, THEORY, VERMILLION, in_style
-from rnn_exp.words import listing, number, plural, rate, sentences
+from rnn_exp.words import listing, number, plural, rate, rate_with_interval, sentences
 
 QUESTION: Final = "Which remedies keep the gradient from vanishing, and which let a network learn?"
 
@@ -39,17 +39,17 @@ RECIPES: Final = Recipes(
     },
     plain_name="plain tanh network",
     known={
-        "clip by norm": {"training.clip_norm": ANY},
-        "clip by value": {"training.clip_value": ANY},
+        "clipping by norm": {"training.clip_norm": ANY},
+        "clipping by value": {"training.clip_value": ANY},
         "Ω (squared)": {"training.omega": ANY, "training.omega_form": "squared"},
         "Ω (ratio)": {"training.omega": ANY, "training.omega_form": "ratio"},
         "truncated BPTT": {"training.truncate_every": ANY, "training.truncate_back": ANY},
         "soft orthogonality": {"training.orthogonality": ANY},
         "critical init": {_INIT: "critical"},
         "orthogonal init": {_INIT: "orthogonal"},
-        "kept orthogonal": {_INIT: "orthogonal", "network.parametrization": "orthogonal"},
-        "leaky": {_CELL: "leaky", "network.leak": ANY},
-        "residual": {_CELL: "residual", "network.leak": ANY},
+        "W kept orthogonal": {_INIT: "orthogonal", "network.parametrization": "orthogonal"},
+        "leaky cell": {_CELL: "leaky", "network.leak": ANY},
+        "residual cell": {_CELL: "residual", "network.leak": ANY},
         "layer norm": {_CELL: "normed"},
         "GRU": {_CELL: "gru"},
         "LSTM": {_CELL: "lstm"},
@@ -223,9 +223,8 @@ def _plain_rate(table: pd.DataFrame) -> str:
     if plain.empty or np.isnan(plain["start"].iloc[0]):
         return ""
     row = plain.iloc[0]
-    middle, low, high = (number(row[f"start{end}"]) for end in ("", "_low", "_high"))
-    known = np.isfinite(row["start_low"])
-    interval = f" (rate {middle}, 95 % over seeds {low} to {high})" if known else ""
+    start, low, high = (float(row[f"start{end}"]) for end in ("", "_low", "_high"))
     after = "" if np.isnan(row["end"]) else f", after training it {rate(float(row['end']))}"
-    begin = f"With the {row['series']} it {rate(float(row['start']))}{interval} before training"
+    before = rate_with_interval(start, low, high, " over seeds")
+    begin = f"With the {row['series']} it {before} before training"
     return f"{begin}{after}."

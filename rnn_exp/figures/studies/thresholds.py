@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rnn_exp.figures.parts import captions, marks, panels
-from rnn_exp.figures.parts.axes import order_activations
+from rnn_exp.figures.parts.axes import order_activations, without_activation
 from rnn_exp.figures.parts.carrier import LAGS, mean_rate, settled_rates
 from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
@@ -25,7 +25,7 @@ from rnn_exp.figures.parts.style import (
     VERMILLION,
     in_style,
 )
-from rnn_exp.words import listing, number, sentences
+from rnn_exp.words import listing, number, rates, sentences
 
 QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
 
@@ -79,12 +79,11 @@ def table(tables: Tables) -> Plotted:
 
 
 def _panels(runs: pd.DataFrame) -> pd.Series:
-    """Name the panel of each run by its cell and activation: 'tanh', 'leaky tanh'."""
+    """Name the panel of each run by its cell, and its activation if it has one: 'leaky tanh'."""
     blank = pd.Series("", index=runs.index)
-    cells, activations = (
-        runs.get(key, blank).astype(str) for key in ("network.cell", "network.activation")
-    )
-    return (cells.map(lambda cell: _CELLS.get(cell, cell)) + " " + activations).str.strip()
+    cells = runs.get("network.cell", blank).astype(str).map(lambda cell: _CELLS.get(cell, cell))
+    phi = runs.get("network.activation", blank).astype(str).mask(without_activation(runs), "")
+    return (cells + " " + phi).str.strip()
 
 
 def _point(part: pd.DataFrame) -> dict[str, float]:
@@ -290,7 +289,7 @@ def _interval(at: dict[str, float]) -> str:
     """Between which gains its interval holds 1."""
     low, high = (at[end] for end in _ENDS)
     if math.isfinite(low) and math.isfinite(high):
-        return f" (its 95 % interval holds 1 from {number(low)} to {number(high)})"
+        return f" (its 95 % interval holds 1 from {' to '.join(rates(low, high, near=math.nan))})"
     return f" (its 95 % interval holds 1 from {number(low)} on)" if math.isfinite(low) else ""
 
 

@@ -187,11 +187,11 @@ class CellKind:
         gates: pre-activations a unit has: W_hh has so many blocks of rows.
         candidate: the block of W_hh that makes the candidate for the new state; its spectrum is
             the one that is recorded.
-        forget_gate: the block of the gate that keeps the old state when it is 1; None: there is
-            none.
+        forget_gate: the block of the gate that keeps the old state when it is 1; None: no gate.
         input_gate: the block of the gate that lets new content in; None: there is none, or it is
             one minus the forget gate.
         only_activation: the word of the only activation it can have; None: any.
+        takes_phi: whether it has an activation at all; an own step may have none.
         has_memory: whether it has a memory c beside the state h.
         kept: how many numbers a unit keeps for its adjoint beside its state (`Trace.kept`).
         kept_with_input: the same with an activation whose slope needs its pre-activation; None: the
@@ -220,6 +220,7 @@ class CellKind:
     forget_gate: int | None = None
     input_gate: int | None = None
     only_activation: str | None = None
+    takes_phi: bool = True
     has_memory: bool = False
     kept: int = 0
     kept_with_input: int | None = None

@@ -13,13 +13,13 @@ Example:
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.activations import Activation
-from rnn_exp.networks.cells.base import TORCHS, CellKind, Shape
+from rnn_exp.networks.cells.base import TORCHS, Cell, CellKind, Shape
 from rnn_exp.networks.cells.step import Once, StepCell
 from rnn_exp.networks.cells.traced import StepFunction
 
@@ -32,7 +32,23 @@ Shapes = Callable[[int, int], Mapping[str, Shape]]
 Draw = Callable[[Mapping[str, Shape], torch.Generator], Mapping[str, Tensor]]
 
 
-_Kind = functools.partial(CellKind, no_edge="nobody knows its theory", is_bounded=False)
+def _kind(
+    name: str,
+    build: Callable[[Activation, Any], Cell],
+    *,
+    takes_phi: bool,
+    **more: Any,  # noqa: ANN401 - other fields of a kind
+) -> CellKind:
+    """Return a kind of cell of which no theory is known; without φ the word of one stays tanh."""
+    return CellKind(
+        name,
+        build,
+        only_activation=None if takes_phi else "tanh",
+        takes_phi=takes_phi,
+        no_edge="nobody knows its theory",
+        is_bounded=False,
+        **more,
+    )
 
 
 def step_cell(
@@ -71,13 +87,13 @@ def step_cell(
     """
     _refuse(name, parts, shapes, recurrent)
     takes_phi, takes_own = _takes(name, step, options)
-    return _Kind(
+    return _kind(
         name,
         _builder(step, parts, once, takes_phi=takes_phi, takes_own=takes_own),
         gates=gates,
         candidate=candidate,
         forget_gate=forget_gate,
-        only_activation=None if takes_phi else "tanh",
+        takes_phi=takes_phi,
         has_memory=parts == _MOST_PARTS,
         kept=parts - 1,
         recurrent=recurrent,

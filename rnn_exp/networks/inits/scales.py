@@ -166,9 +166,9 @@ class SpectralRadius(Gaussian):
 class Critical(Gaussian):
     """W_hh ~ N(0, g²/n), g = ``gain`` times the critical gain under the drive of the run's inputs.
 
-    With gain 1 theory says that the gradient of the first state is as large as that of the last.
-    What drives each time step is measured on the run's task, layer by layer (`initial_weights`);
-    `draw` gives g = 1.
+    With gain 1 theory says that the gradient of the first state is as large as that of the last:
+    the mean of wide networks, around which one of a few units scatters by decades. What drives each
+    time step is measured on the run's task, layer by layer (`initial_weights`); `draw` gives g = 1.
 
     Args:
         gain: the multiple of the critical gain.

@@ -196,14 +196,14 @@ function ended(run) {
 
 function writeFacts() {
   const run = state.run;
-  const rate = RUNS.rate[run];
-  const interval = RUNS.rate_low[run] === null ? "" : ` (95 % ${short(RUNS.rate_low[run])} to ${short(RUNS.rate_high[run])})`;
+  const [rate, ...ends] = rates(RUNS.rate[run], RUNS.rate_low[run], RUNS.rate_high[run]);
+  const interval = RUNS.rate_low[run] === null ? "" : ` (95 % ${ends[0]} to ${ends[1]})`;
   const start = [RUNS.verdict[run] || "no verdict", RUNS.why[run]].filter(Boolean).join(": ");
   const facts = [
     ["gradient at update 0", start],
-    ["rate", rate === null ? "-" : `${short(rate)} per step back${interval}`],
+    ["rate", RUNS.rate[run] === null ? "-" : `${rate} per step back${interval}`],
     ["change", RUNS.change[run] === null ? "-" : `${magnitude(RUNS.change[run])} times, from the last step to the first`],
-    ["at the end", [RUNS.verdict_end[run] || "-", RUNS.rate_end[run] === null ? "" : `rate ${short(RUNS.rate_end[run])}`].filter(Boolean).join(", ")],
+    ["at the end", [RUNS.verdict_end[run] || "-", RUNS.rate_end[run] === null ? "" : `rate ${rates(RUNS.rate_end[run])[0]}`].filter(Boolean).join(", ")],
     ["final loss", short(RUNS.loss_end[run])],
     ["status", ended(run)],
   ];

@@ -26,16 +26,17 @@ const COLUMNS = [
   { name: "rate", text: rateText, key: (runs) => geometric(known(runs, "rate")) },
   { name: "change", text: (runs) => magnitude(average(runs, "change")), key: (runs) => average(runs, "change") },
   { name: "at the end", text: (runs) => words(runs, "verdict_end", DATA.verdicts) },
-  { name: "final rate", text: (runs) => short(geometric(known(runs, "rate_end"))), key: (runs) => geometric(known(runs, "rate_end")) },
+  { name: "final rate", text: (runs) => rates(geometric(known(runs, "rate_end")))[0], key: (runs) => geometric(known(runs, "rate_end")) },
   { name: "final loss", text: (runs) => short(average(runs, "loss_end")), key: (runs) => average(runs, "loss_end") },
   { name: "status", text: (runs) => words(runs, "status", []) },
 ];
 
 function rateText(runs) {
-  const rate = short(geometric(known(runs, "rate")));
-  if (runs.length > 1 || rate === "-") return rate;
+  const rate = geometric(known(runs, "rate"));
   const [low, high] = [RUNS.rate_low[runs[0]], RUNS.rate_high[runs[0]]];
-  return low === null || high === null ? rate : `${rate} (${short(low)} to ${short(high)})`;
+  if (runs.length > 1 || rate === null || low === null || high === null) return rates(rate)[0];
+  const said = rates(rate, low, high);
+  return `${said[0]} (${said[1]} to ${said[2]})`;
 }
 
 const table = { rows: [], body: null, heads: [] };

@@ -137,6 +137,20 @@ function short(value) {
   return exponential(digits, Number(power));
 }
 
+// Rates of one cell as the page writes them: three digits, and more where their distance from each
+// other or from 1 needs them, six at most.
+function rates(...values) {
+  if (values.includes(null)) return values.map(short);
+  const apart = (Math.max(...values) - Math.min(...values)) / 2;
+  return values.map((value) => {
+    const size = Math.floor(Math.log10(Math.abs(value)));
+    const distances = [apart, Math.abs(value - 1)].filter((each) => each > 0 && Number.isFinite(each));
+    const places = Math.max(0, ...distances.map((each) => -Math.floor(Math.log10(each))));
+    if (!(size >= -3 && size <= 5) || places <= 2 - size) return short(value);
+    return String(Number(value.toFixed(Math.min(places, 5 - size))));
+  });
+}
+
 // A number given by its log10, however small: 0.251, 3.2e-71.
 function magnitude(exponent) {
   if (exponent === null || Number.isNaN(exponent)) return "-";

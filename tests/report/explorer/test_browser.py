@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from rnn_exp.report import page as page_module
+from rnn_exp.report.explorer import embedding
 from rnn_exp.storage.study import Study as StudySaid
-from rnn_exp.words import magnitude
+from rnn_exp.words import magnitude, rates
 from tests.report.explorer.browser import chromium
 from tests.tables import Study, concatenated, diverged, study
+from tests.test_words import CASES as RATES
 
 EVIL = "<img src=x onerror=hacked=1><script>hacked=1</script>"
 ENDED = "tanh-2.0-30-1"
@@ -491,3 +493,13 @@ def test_the_maps_change_their_colours_with_the_scheme_while_the_page_is_open(
 def test_nothing_on_the_page_moves_by_itself(opened: Opened) -> None:
     opened.slide("update", 2)
     assert opened.page.evaluate("document.getAnimations().length") == 0
+
+
+def test_rates_are_written_as_the_page_writes_them(opened: Opened) -> None:
+    source = (Path(embedding.__file__).parent / "study.js").read_text(encoding="utf-8")
+    functions = source[source.index("const exponential") :]
+    every = [*RATES, (1.0,), (0.99996,), (2.5e7, 1e7, 3e7), (3.1e-5, 3e-5, 3.2e-5)]
+    said = opened.page.evaluate(
+        f"(all) => {{ {functions}; return all.map((each) => rates(...each)); }}", every
+    )
+    assert said == [rates(*each) for each in every]
