@@ -444,7 +444,7 @@ def _patient() -> None:
 
 
 def test_of_two_commands_for_one_run_the_second_waits_and_finds_it_there(tmp_path):
-    words = ("task.length=10", "training.updates=700", "network.hidden_size=8")
+    words = ("task.length=10", "training.updates=1500", "network.hidden_size=8")
     first = begin(tmp_path, *words, "hydra.run.dir=own")
     first.wait_until((tmp_path / "own" / "run.json").exists, "the run has begun")
 
