@@ -97,7 +97,9 @@ def test_figures_are_found_by_name() -> None:
 
 
 def test_an_unknown_figure_is_refused_with_the_names_of_all() -> None:
-    with pytest.raises(ValueError, match=r"'decays'.*decay, heatmap, learning, parameters, rates"):
+    with pytest.raises(
+        ValueError, match=r"figure decays; .*decay, heatmap, learning, parameters, rates"
+    ):
         figures.figure("decays")
 
 

@@ -1,5 +1,6 @@
 """What is kept of compiled kernels: one index for each precision, and files that may be damaged."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -149,3 +150,22 @@ def test_a_process_says_once_that_it_compiles(is_kept, tmp_path, monkeypatch):
     [line] = said
     assert line.startswith("compiling the rnn kernels in float32, some seconds; they ")
     assert line.endswith("they are kept") == is_kept
+
+
+def test_another_copy_of_a_source_reads_what_the_first_one_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiling, "folder", lambda: tmp_path / "kept")
+    found = []
+    for name in ("first", "second"):
+        place = tmp_path / name / "kernels.py"
+        place.parent.mkdir()
+        place.write_text("def doubled(values):\n    return values[0] * 2\n", "utf-8")
+        spec = importlib.util.spec_from_file_location("kernels", place)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        made = compiling.kept(module.doubled)
+        if found:
+            monkeypatch.setattr(type(made._cache), "save_overload", lambda *_: pytest.fail("anew"))
+        assert made(np.ones(1)) == 2
+        found.append([(one, one.stat().st_mtime_ns) for one in files(tmp_path / "kept", "nb?")])
+    assert found[0] == found[1]
+    assert len(found[0]) == 2  # an index, and machine code

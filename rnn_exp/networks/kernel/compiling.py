@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from numba import config, njit
-from numba.core.caching import FunctionCache, NullCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 from numba.core.runtime.nrt import rtsys
 
 from rnn_exp.networks.kernel.keeping import folder
@@ -90,14 +90,18 @@ class _Kept(NullCache):
             _written(place)
 
     def _folder_of(self, sig: Any, target: Any) -> Path:  # noqa: ANN401
-        what = f"{sig} {target.magic_tuple()}"
+        what = f"{self._function.__qualname__} {sig} {target.magic_tuple()}"
         return self._place / hashlib.sha256(what.encode()).hexdigest()[:16]
 
     def _of(self, place: Path) -> Any:  # noqa: ANN401
         place.mkdir(parents=True, exist_ok=True)  # else numba goes beside the source
         of_numba: Any = FunctionCache  # without types
         with _keeping_in(place):
-            return of_numba(self._function)
+            own = of_numba(self._function)
+        # numba asks where the source lies and of when it is, but the folder for all kernels is
+        # named by what is written in it: another copy of the package need not compile again.
+        own._cache_file = IndexDataCacheFile(str(place), own._impl.filename_base, _SUM)  # noqa: SLF001
+        return own
 
 
 def _hash_of(place: Path) -> str:
