@@ -95,12 +95,13 @@ class _Kept(NullCache):
 
     def _of(self, place: Path) -> Any:  # noqa: ANN401
         place.mkdir(parents=True, exist_ok=True)  # else numba goes beside the source
-        of_numba: Any = FunctionCache  # without types
+        cache_of: Any = FunctionCache  # without types
+        index_of: Any = IndexDataCacheFile
         with _keeping_in(place):
-            own = of_numba(self._function)
+            own = cache_of(self._function)
         # numba asks where the source lies and of when it is, but the folder for all kernels is
         # named by what is written in it: another copy of the package need not compile again.
-        own._cache_file = IndexDataCacheFile(str(place), own._impl.filename_base, _SUM)  # noqa: SLF001
+        own._cache_file = index_of(str(place), own._impl.filename_base, _SUM)  # noqa: SLF001
         return own
 
 
