@@ -28,11 +28,11 @@ __all__ = [
     "largest_singular_value",
     "log10_norm",
     "log10_norm_of_product",
-    "log10_of_norms",
     "norm",
     "norm_of_parameter",
     "norm_statuses",
     "quick_log10_norm",
+    "which_fit",
 ]
 
 MOST_NUMBERS: Final = 1 << 20
@@ -91,24 +91,21 @@ def quick_log10_norm(values: Float[Tensor, "*kept rows columns"]) -> Float[Tenso
     return torch.where(moderate, found.log10(), log10_norm(values))
 
 
-def log10_of_norms(
-    norms: Float[Tensor, "*kept"], dtype: torch.dtype
-) -> Float[Tensor, "*kept"] | None:
-    """Return log10 of roots of sums of squares; None: one did not fit, and it is no norm.
+def which_fit(norms: Float[Tensor, "*kept"], dtype: torch.dtype) -> Shaped[Tensor, "*kept"] | None:
+    """Say which roots of sums of squares are norms, as no square was lost; None: all are.
 
     Args:
         norms: √(Σ v²), in float64; 0 where all v are.
         dtype: of the numbers v; squares of float32 all fit float64.
 
     Example:
-        >>> log10_of_norms(torch.tensor([100.0], dtype=torch.float64), torch.float64).item()
-        2.0
+        >>> which_fit(torch.tensor([100.0, 1e-150], dtype=torch.float64), torch.float64).tolist()
+        [True, False]
     """
-    if dtype == torch.float64:
-        fits = (norms == 0) | ((norms > 1 / _MODERATE) & (norms < _MODERATE))
-        if not bool(fits.all()):
-            return None
-    return norms.log10()
+    if dtype != torch.float64:
+        return None
+    fits = (norms == 0) | ((norms > 1 / _MODERATE) & (norms < _MODERATE))
+    return None if bool(fits.all()) else fits
 
 
 def log10_norm_of_product(

@@ -36,8 +36,8 @@ def settle() -> None:
     on the runs beside it. So MKL's strict reproducibility is asked for (``MKL_CBWR``), unless the
     user has set something else; a variable that is set but empty is as one that is not set.
 
-    Memory that one update frees is kept for the next one, but for blocks above 32 MiB, until
-    `return_memory`: to return it to the system and ask for it again takes up to a third of an
+    Memory that one update frees is kept for the next one until `return_memory` (blocks above 32 MiB
+    by the kernels alone, `networks.kernel.blocks`): to return it to the system and ask for it again takes up to a third of an
     update of 32 runs. Python looks for reference cycles less often: torch and the configurations
     have so many objects that this takes an eighth of a sweep's time otherwise.
     """

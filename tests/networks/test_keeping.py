@@ -169,3 +169,28 @@ def test_another_copy_of_a_source_reads_what_the_first_one_kept(tmp_path, monkey
         found.append([(one, one.stat().st_mtime_ns) for one in files(tmp_path / "kept", "nb?")])
     assert found[0] == found[1]
     assert len(found[0]) == 2  # an index, and machine code
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_what_an_update_calls_is_compiled_before_it(cell):
+    program = f"""
+import torch
+from numba.core.caching import NullCache
+from rnn_exp.networks.kernel import compiling, keeping
+from rnn_exp.networks.network import Network
+network = Network(hidden_size=5, cell="{cell}").decided("cpu")
+compiled = []
+compiling._Kept.load_overload = lambda self, *_: None
+compiling._Kept.save_overload = lambda self, *_: compiled.append(self._function.__qualname__)
+keeping._compile(network)
+before = list(compiled)
+import rnn_exp
+rnn_exp.outcomes([rnn_exp.Run(network=network, training=rnn_exp.Training(updates=1))])
+print(len(before), compiled[len(before):])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    count, later = done.stdout.split(" ", 1)
+    assert int(count) >= 6
+    assert later.strip() == "[]"

@@ -113,6 +113,25 @@ def test_what_is_measured_of_a_run_has_the_same_bits_alone_and_in_company(name, 
                 assert torch.equal(mine, theirs[:, own])
 
 
+@pytest.mark.parametrize("name", ["tanh", "gru", "lstm"])
+@pytest.mark.parametrize("beside", [1e-120, 1e120, torch.nan])
+def test_a_run_whose_squares_do_not_fit_changes_no_bit_of_what_is_measured_of_another(name, beside):
+    x, weights, start, direct = drawn(4, 7, 2, 4, 2, 9, torch.float64, GATES.get(name, 1))
+    direct[:, 1] *= beside
+    cell = kernel_cell(CELLS[name])
+
+    def measured(runs):
+        own = weights.each(lambda one: one[runs].clone())
+        trace = cell.forward(x[:, runs].clone(), own, start[runs].clone())
+        totals = cell.adjoint(direct[:, runs].clone(), trace, x[:, runs].clone(), own)
+        return cell.measured(trace, totals)
+
+    for mine, theirs in zip(measured([0]), measured([0, 1]), strict=True):
+        assert (mine is None) == (theirs is None)
+        if mine is not None:
+            assert torch.equal(mine, theirs[:, :1])
+
+
 def contribution(trace, totals, cell):
     """The same in float64, from the passes as they are."""
     deltas = cell.deltas(trace.double(), SummedTotals(*map(doubled, (totals.total, totals.memory))))

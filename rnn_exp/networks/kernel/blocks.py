@@ -5,6 +5,7 @@ of the time of an update of 32 runs with T = 500. (To forbid it to map them, `M_
 heap grow where a block does not fit between others.)
 """
 
+import contextlib
 import functools
 import math
 import mmap
@@ -30,10 +31,10 @@ class _Blocks:
     def take(self, size: int) -> mmap.mmap:
         """Return a free block that is not much larger, or a new one in the place of all of them."""
         fitting = [one for one in self._free if size <= len(one) <= _MOST_SPARE * size]
-        if fitting:
-            found = min(fitting, key=len)
-            self._free = [one for one in self._free if one is not found]
-            return found
+        for found in sorted(fitting, key=len):
+            with contextlib.suppress(ValueError):  # another thread has taken it meanwhile
+                self._free.remove(found)  # in one step, so that no two threads have it
+                return found
         self.clear()
         return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE)
 
@@ -43,7 +44,7 @@ class _Blocks:
 
     def clear(self) -> None:
         """Return all of them to the system."""
-        self._free = []
+        self._free.clear()
 
 
 @functools.cache

@@ -81,7 +81,9 @@ def _compile(network: Network) -> None:
     if isinstance(cell, Measures):
         cell.measured(trace, found)
     reader, rows = reader_of(network, one[0], one[0, 0]), trace.states[0]
-    reader.add(reader.outputs(rows), rows)
+    outputs = reader.outputs(rows)
+    reader.add(outputs, rows)
+    reader.of_states(outputs)
     matrices_of(network.engine).before_cayley(one[0], one[0])
 
 

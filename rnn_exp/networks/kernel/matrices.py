@@ -52,5 +52,6 @@ def _inverse(A: Square) -> Float[Tensor, "run hidden hidden"]:
     """Return (1 + A − Aᵀ)⁻¹ in float64."""
     own = A.double()
     made = widened(own - own.mT + torch.eye(A.shape[-1], dtype=torch.float64))
-    invert(array_like(made.dtype), addresses(made.dtype, made), tuple(made.shape))
+    order = made.new_empty(A.shape[-1])
+    invert(array_like(made.dtype), addresses(made.dtype, made, order), tuple(made.shape))
     return made[..., : A.shape[-1]]

@@ -111,21 +111,26 @@ def multiply(like, addresses, distances, sizes):
 
 @kept
 def invert(like, addresses, sizes):
-    """Put M⁻¹ in the place of M = 1 + S, Sᵀ = −S, by elimination (Gauss and Jordan).
-
-    What is left of such a matrix at any time is 1 + S of fewer rows and a matrix whose symmetric
-    part is not negative: no pivot is below 1, and rows need not be exchanged.
+    """Put M⁻¹ in the place of M by elimination (Gauss and Jordan), rows exchanged for the pivots.
 
     Args:
         like: an array of the precision.
-        addresses: of M (run, n, row), rows of whole vectors.
+        addresses: of M (run, n, row), rows of whole vectors; of room for n numbers.
         sizes: R, n, row.
     """
-    (R, n, row), (M,) = sizes, arrays_at(like, addresses)
+    (R, n, row), (M, order) = sizes, arrays_at(like, addresses)
     lanes = BYTES // M.itemsize
     for start in range(0, R * n * row, n * row):
-        for k in range(start, start + n * row, row):
-            column = (k - start) // row
+        for column in range(n):
+            k, best = start + column * row, column
+            for i in range(column + 1, n):
+                if abs(M[start + i * row + column]) > abs(M[start + best * row + column]):
+                    best = i
+            order[column] = best
+            for j in range(0, row, lanes):
+                own, other = load(M, k + j), load(M, start + best * row + j)
+                store(M, start + best * row + j, own)
+                store(M, k + j, other)
             pivot, M[k + column] = 1.0 / M[k + column], 1.0
             for j in range(0, row, lanes):
                 store(M, k + j, load(M, k + j) * pivot)
@@ -134,6 +139,10 @@ def invert(like, addresses, sizes):
                     share, M[i + column] = -M[i + column], 0.0
                     for j in range(0, row, lanes):
                         store(M, i + j, fma(load(M, k + j), share, load(M, i + j)))
+        for column in range(n - 1, -1, -1):  # rows were exchanged: now the inverse's columns are
+            other = int(order[column])
+            for i in range(start, start + n * row, row):
+                M[i + column], M[i + other] = M[i + other], M[i + column]
 
 
 @compiled

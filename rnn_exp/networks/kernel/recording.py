@@ -18,8 +18,8 @@ from rnn_exp.networks.kernel.measures import (
 from rnn_exp.networks.kernel.memory import flat, row_length, rows_of
 from rnn_exp.networks.kernel.outer import ROWS
 from rnn_exp.networks.kernel.passes import KernelCell, kind_of
-from rnn_exp.networks.norms import log10_norm, log10_norm_of_product, log10_of_norms, norm
-from rnn_exp.shapes import Float
+from rnn_exp.networks.norms import log10_norm, log10_norm_of_product, norm, which_fit
+from rnn_exp.shapes import Float, Shaped
 
 __all__ = ["log10_norms", "measured"]
 
@@ -41,11 +41,28 @@ def measured(cell: KernelCell, trace: Trace, totals: Totals) -> Measured:
     spare = flat(G.new_empty(gates * B * row)), (flat(room), ld, by_gram)
     _fill(cell, trace, totals, spare, (R, T, B, H, row), flat(found))
     saturation, norms = found[0] / (gates * B * H), found[1:].sqrt_()
-    logs = log10_of_norms(norms, G.dtype)
-    if logs is None:
-        return _of_any_size(cell, trace, totals, saturation)
-    total, contribution, _, *of_memory = logs
-    return Measured(total, contribution, saturation, norms[2], *(of_memory or [None]))
+    total, contribution, _, *of_memory = norms.log10()
+    mine = Measured(total, contribution, saturation, norms[2], *(of_memory or [None]))
+    fits = which_fit(norms, G.dtype)
+    if fits is None:
+        return mine
+    # A run must have the same bits whatever runs are beside it: one's own time steps decide.
+    return _where(fits, mine, _of_any_size(cell, trace, totals, saturation))
+
+
+def _where(fits: Shaped[Tensor, "what time run"], mine: Measured, other: Measured) -> Measured:
+    """Return what was measured, and of time steps and runs whose squares do not fit the other."""
+    total, contribution, states, *of_memory = fits
+    memory = mine.memory
+    if memory is not None and other.memory is not None:
+        memory = torch.where(of_memory[0], memory, other.memory)
+    return Measured(
+        torch.where(total, mine.total, other.total),
+        torch.where(contribution, mine.contribution, other.contribution),
+        mine.saturation,
+        torch.where(states, mine.states, other.states),
+        memory,
+    )
 
 
 @torch.inference_mode()
@@ -54,8 +71,8 @@ def log10_norms(values: Float[Tensor, "time run batch hidden"]) -> Float[Tensor,
     (T, R, B, H), rows = values.shape, rows_of(values, whole_vectors=True)
     found = values.new_empty(T, R, dtype=torch.float64)
     squares_of((rows.flat, rows.run), (R, T, B, H, row_length(H, values.dtype)), flat(found))
-    logs = log10_of_norms(found.sqrt_(), values.dtype)
-    return log10_norm(values) if logs is None else logs
+    fits, logs = which_fit(found.sqrt_(), values.dtype), found.log10()
+    return logs if fits is None else torch.where(fits, logs, log10_norm(values))
 
 
 def _of_any_size(
