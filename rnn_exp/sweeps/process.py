@@ -38,8 +38,9 @@ def settle() -> None:
 
     Memory that one update frees is kept for the next one until `return_memory` (blocks above 32 MiB
     by the kernels alone, `networks.kernel.blocks`): to return it to the system and ask for it again
-    takes up to half of an update of 32 runs. Python looks for reference cycles less often: torch and
-    the configurations have so many objects that this takes an eighth of a sweep's time otherwise.
+    takes up to half of an update of 32 runs. Python looks for reference cycles less often: torch
+    and the configurations have so many objects that this takes an eighth of a sweep's time
+    otherwise.
     """
     ask_for_strict_products()
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
