@@ -12,9 +12,8 @@ from rnn_exp.networks.kernel.blocks import empty
 from rnn_exp.networks.kernel.gru import gru_adjoint, gru_forward
 from rnn_exp.networks.kernel.lstm import lstm_adjoint, lstm_forward
 from rnn_exp.networks.kernel.memory import (
-    addresses,
-    array_like,
     begun,
+    handed,
     room,
     rows_of,
     spare_room,
@@ -83,8 +82,8 @@ def lstm_states(x: Tensor, weights: LayerWeights, initial: Tensor, before: Trace
     matrices = of_x[:, :-1].contiguous(), of_x[:, -1].contiguous(), _transposed_gates(W, row, 4)
     sizes = R, T, B, inputs, H, row
     own = rows_of(x)
-    given = addresses(x.dtype, own.values, *matrices, S, C, U, squashed)
-    lstm_forward(array_like(x.dtype), given, (own.run, own.row), sizes)
+    given = handed(x.dtype, own.values, *matrices, S, C, U, squashed)
+    lstm_forward(*given, (own.run, own.row), sizes)
     kept = Kept(U[..., :H].transpose(0, 1), cells[1:], cells[:-1], tanh_c)
     return Trace(states[1:], states[:-1], kept)
 
@@ -103,13 +102,13 @@ def lstm_back(
     row = G.shape[-1]
     sizes = R, T, B, inputs, H, row, T - len(direct), stretch_length(T, B, row)
     rooms, (V, W) = _Rooms.of(direct, later, sizes, 4, with_inputs), inside(weights)
+    V = widened(V[..., :-1]) if with_inputs else rooms.of_x
     whole = trace.previous_states, kept.c_before, whole_gates(kept.gates, row), kept.tanh_c
     steps = rows_of(x), *(rows_of(one, whole_vectors=True) for one in whole)
     in_row = rooms.of_x.shape[-1] * with_inputs
-    read = *(one.values for one in steps), widened(W), widened(V[..., :-1])
+    read = *(one.values for one in steps), widened(W), V
     lstm_adjoint(
-        array_like(G.dtype),
-        addresses(G.dtype, *read, G, M, *rooms.all()),
+        *handed(G.dtype, *read, G, M, *rooms.all()),
         (*(one.run for one in steps), steps[0].row, in_row),
         sizes,
     )
@@ -133,8 +132,8 @@ def gru_states(x: Tensor, weights: LayerWeights, initial: Tensor) -> Trace:
     matrices = of_x, _transposed_gates(bias, row, 4), _transposed_gates(weights.weight_hh, row, 3)
     sizes = R, T, B, inputs, H, row
     own = rows_of(x)
-    given = addresses(x.dtype, own.values, *matrices, S, U)
-    gru_forward(array_like(x.dtype), given, (own.run, own.row), sizes)
+    given = handed(x.dtype, own.values, *matrices, S, U)
+    gru_forward(*given, (own.run, own.row), sizes)
     return Trace(states[1:], states[:-1], (U[..., :H].transpose(0, 1),))
 
 
@@ -158,8 +157,7 @@ def gru_back(
     in_row = rooms.of_x.shape[-1] * with_inputs
     read = *(one.values for one in steps), widened(weights.weight_hh), V
     gru_adjoint(
-        array_like(G.dtype),
-        addresses(G.dtype, *read, G, *rooms.all()),
+        *handed(G.dtype, *read, G, *rooms.all()),
         (*(one.run for one in steps), steps[0].row, in_row),
         sizes,
     )

@@ -7,7 +7,7 @@ is −2 Mᵀ G Mᵀ by S. M is computed in float64.
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.kernel.memory import addresses, array_like, row_length, rows_of, widened
+from rnn_exp.networks.kernel.memory import handed, row_length, rows_of, widened
 from rnn_exp.networks.kernel.products import invert, multiply
 from rnn_exp.shapes import Float
 
@@ -27,8 +27,8 @@ class KernelMatrices:
         row = row_length(N, dtype)
         made, spare = left.new_empty(R, M, row), left.new_empty((M + 1) * row)
         rows, (own, distances) = rows_of(right.unsqueeze(0), whole_vectors=True), _left(left)
-        given = addresses(dtype, made, rows.values, own, spare)
-        multiply(array_like(dtype), given, (*distances, rows.run, rows.row), (R, M, K, row))
+        given = handed(dtype, made, rows.values, own, spare)
+        multiply(*given, (*distances, rows.run, rows.row), (R, M, K, row))
         return made[..., :N]
 
     def cayley(self, A: Square) -> Square:
@@ -53,5 +53,5 @@ def _inverse(A: Square) -> Float[Tensor, "run hidden hidden"]:
     own = A.double()
     made = widened(own - own.mT + torch.eye(A.shape[-1], dtype=torch.float64))
     order = made.new_empty(A.shape[-1])
-    invert(array_like(made.dtype), addresses(made.dtype, made, order), tuple(made.shape))
+    invert(*handed(made.dtype, made, order), tuple(made.shape))
     return made[..., : A.shape[-1]]

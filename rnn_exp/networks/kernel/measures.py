@@ -11,6 +11,7 @@ from rnn_exp.networks.kernel.lstm import lstm_deltas
 from rnn_exp.networks.kernel.outer import outer_squares
 from rnn_exp.networks.kernel.vectors import (
     BYTES,
+    arrays_at,
     filled,
     first_lanes,
     fma,
@@ -26,35 +27,37 @@ _TOO_SMALL = 1e-300  # for squares that are lost in float64
 
 
 @kept
-def squares_of(values, sizes, found):
+def squares_of(like, addresses, run, sizes, found):
     """Fill ``found`` (time, run) with Σ v².
 
     Args:
-        values: the array, and numbers from one run to the next.
+        like: an array of the precision.
+        addresses: of the numbers v.
+        run: numbers from one run to the next.
         sizes: R, T, B, units, row.
+        found: the places.
     """
-    (values, run), (R, T, B, units, row) = values, sizes
+    (values,), (R, T, B, units, row) = arrays_at(like, addresses), sizes
     for r in range(R):
         for t in range(T):
             found[t * R + r] = _squares(values, r * run + t * B * row, B, units, row)
 
 
 @kept
-def elman_measures(states, before, source, totals, spare, kind, sizes, found):
+def elman_measures(like, addresses, runs, spare, kind, sizes, found):
     """Fill ``found`` (what, time, run) with Σ φ', Σ g², ‖Σ_b δ_b h_bᵀ‖² and Σ h².
 
     Args:
-        states: h_t, and numbers from one run to the next; as the three that follow.
-        before: h_{t-1}.
-        source: φ(u_t).
-        totals: ∂L/∂h_t.
-        spare: room for δ of a step, and what `outer_squares` takes.
+        like: an array of the precision.
+        addresses: of h_t, h_{t-1}, φ(u_t) and ∂L/∂h_t, and of room for δ of a step.
+        runs: numbers from one run to the next of the first four.
+        spare: what `outer_squares` takes.
         kind: the activation's code, whether the cell skips φ, k, a.
         sizes: R, T, B, units, row.
         found: the places.
     """
-    (S, s_run), (h, h_run), (source, o_run), (G, g_run) = states, before, source, totals
-    (D, room), (code, _, _, add), (R, T, B, units, row) = spare, kind, sizes
+    (S, h, source, G, D), (s_run, h_run, o_run, g_run) = arrays_at(like, addresses), runs
+    (code, _, _, add), (R, T, B, units, row) = kind, sizes
     step, some, rows = B * row, R * T, (B, units, row)
     for r in range(R):
         for t in range(T):
@@ -62,7 +65,7 @@ def elman_measures(states, before, source, totals, spare, kind, sizes, found):
             s, o, g = r * s_run + t * step, r * o_run + t * step, r * g_run + t * step
             sums = _elman_sums(code, add, (S, s), (source, o), (G, g), D, rows)
             found[some + at], found[3 * some + at], found[at] = sums
-            found[2 * some + at] = _outer(D, 1, of_h, rows, room)
+            found[2 * some + at] = _outer(D, 1, of_h, rows, spare)
 
 
 @compiled
@@ -104,20 +107,19 @@ def _turned(sums):
 
 
 @kept
-def gru_measures(states, before, gates, totals, spare, sizes, found):
-    """Do as `elman_measures`; ``gates`` are n, r, z, m, and a block of δ has three rows of units.
+def gru_measures(like, addresses, runs, spare, sizes, found):
+    """Do as `elman_measures`; a block of δ has three rows of units.
 
     Args:
-        states: h_t, and numbers from one run to the next; as the three that follow.
-        before: h_{t-1}.
-        gates: n, r, z, m.
-        totals: ∂L/∂h_t.
-        spare: room for δ of a step, and what `outer_squares` takes.
+        like: an array of the precision.
+        addresses: of h_t, h_{t-1}, the gates n, r, z, m and ∂L/∂h_t, and of room for δ of a step.
+        runs: numbers from one run to the next of the first four.
+        spare: what `outer_squares` takes.
         sizes: R, T, B, units, row.
         found: the places.
     """
-    (S, s_run), (h, h_run), (U, u_run), (G, g_run) = states, before, gates, totals
-    (D, room), (R, T, B, units, row) = spare, sizes
+    (S, h, U, G, D), (s_run, h_run, u_run, g_run) = arrays_at(like, addresses), runs
+    R, T, B, units, row = sizes
     step, some, rows, lanes = B * row, R * T, (B, units, row), BYTES // G.itemsize
     for r in range(R):
         for t in range(T):
@@ -137,23 +139,24 @@ def gru_measures(states, before, gates, totals, spare, sizes, found):
                     store(D, step + i, first_lanes(dz, own))
                     store(D, 2 * step + i, first_lanes(dm, own))
             found[at] = lane_sum(slopes)
-            found[2 * some + at] = _outer(D, 3, (h, k), rows, room)
+            found[2 * some + at] = _outer(D, 3, (h, k), rows, spare)
 
 
 @kept
-def lstm_measures(trace, runs, totals, spare, sizes, found):
+def lstm_measures(like, addresses, runs, spare, sizes, found):
     """Do as `elman_measures`, with Σ (∂L/∂c)² as the last of what is found.
 
     Args:
-        trace: h_t, h_{t-1}, c_{t-1}, gates and tanh c.
-        runs: numbers from one run to the next of each of them.
-        totals: ∂L/∂h_t, numbers from one run to the next, ∂L/∂c_t, and numbers again.
-        spare: room for δ of a step, and what `outer_squares` takes.
+        like: an array of the precision.
+        addresses: of h_t, h_{t-1}, c_{t-1}, gates, tanh c, ∂L/∂h_t and ∂L/∂c_t, and of room for δ
+            of a step.
+        runs: numbers from one run to the next of the first seven.
+        spare: what `outer_squares` takes.
         sizes: R, T, B, units, row.
         found: the places.
     """
-    (S, h, c, U, squashed), (s_run, h_run, c_run, u_run, q_run) = trace, runs
-    (G, g_run, M, m_run), (D, room), (R, T, B, units, row) = totals, spare, sizes
+    S, h, c, U, squashed, G, M, D = arrays_at(like, addresses)
+    (s_run, h_run, c_run, u_run, q_run, g_run, m_run), (R, T, B, units, row) = runs, sizes
     step, some, rows = B * row, R * T, (B, units, row)
     for r in range(R):
         for t in range(T):
@@ -164,7 +167,7 @@ def lstm_measures(trace, runs, totals, spare, sizes, found):
             of_c, of_tanh = (c, r * c_run + first), (squashed, r * q_run + first)
             of_gates = U, r * u_run + 4 * first
             found[at] = _lstm_slopes(of_gates, of_c, of_tanh, (G, g, M, m), D, rows)
-            found[2 * some + at] = _outer(D, 4, (h, k), rows, room)
+            found[2 * some + at] = _outer(D, 4, (h, k), rows, spare)
 
 
 @compiled

@@ -13,10 +13,8 @@ __all__ = [
     "BYTES",
     "Room",
     "Rows",
-    "addresses",
-    "array_like",
     "begun",
-    "flat",
+    "handed",
     "room",
     "row_length",
     "rows_of",
@@ -53,23 +51,12 @@ class Rows(NamedTuple):
     row: int
     run: int
 
-    @property
-    def flat(self) -> Any:  # noqa: ANN401 - numpy's arrays have no plain type
-        """The numbers from the first one to the end of the memory, as a flat array on it."""
-        values = self.values
-        end = values.untyped_storage().nbytes() // values.element_size()
-        return values.as_strided((end - values.storage_offset(),), (1,)).numpy()
 
+def handed(dtype: torch.dtype, *values: Tensor) -> tuple[Any, tuple[int, ...]]:
+    """Return tensors as kernels take them: an array of their precision, and their addresses.
 
-def array_like(dtype: torch.dtype) -> Any:  # noqa: ANN401 - numpy's arrays have no plain type
-    """Return an array of a precision, by which kernels know it."""
-    return _ARRAYS[dtype]
-
-
-def addresses(dtype: torch.dtype, *values: Tensor) -> tuple[int, ...]:
-    """Return where the first numbers of tensors lie; the caller keeps the tensors alive.
-
-    An address costs a tenth of what an array does: torch makes a tensor for every array.
+    An address, where the first number of a tensor lies, costs a tenth of what an array does: torch
+    makes a tensor for every array. The caller keeps the tensors alive.
 
     Raises:
         TypeError: for a tensor that is not on the processor, or of another precision.
@@ -79,7 +66,7 @@ def addresses(dtype: torch.dtype, *values: Tensor) -> tuple[int, ...]:
             raise TypeError(
                 f"a kernel in {dtype} on the processor cannot read {one.dtype}, {one.device}"
             )
-    return tuple([one.data_ptr() for one in values])
+    return _ARRAYS[dtype], tuple([one.data_ptr() for one in values])
 
 
 def row_length(size: int, dtype: torch.dtype) -> int:
@@ -91,11 +78,6 @@ def row_length(size: int, dtype: torch.dtype) -> int:
     """
     lanes = BYTES // dtype.itemsize
     return -(-size // lanes) * lanes
-
-
-def flat(values: Tensor) -> Any:  # noqa: ANN401 - numpy's arrays have no plain type
-    """Return a contiguous tensor's numbers as a flat array on the same memory."""
-    return values.view(-1).numpy()
 
 
 def room(like: Tensor, R: int, T: int, B: int, size: int) -> Room:

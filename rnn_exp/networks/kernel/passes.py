@@ -13,8 +13,7 @@ from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Trace
 from rnn_exp.networks.kernel.elman import elman_adjoint, elman_forward
 from rnn_exp.networks.kernel.gated import gru_back, gru_states, lstm_back, lstm_states
 from rnn_exp.networks.kernel.memory import (
-    addresses,
-    array_like,
+    handed,
     room,
     rows_of,
     side_by_side,
@@ -41,7 +40,7 @@ def forward(
         return lstm_states(x, weights, initial, before)
     if isinstance(cell, GRU):
         return gru_states(x, weights, initial)
-    (T, R, B, inputs), H, dtype = x.shape, weights.weight_hh.shape[-1], x.dtype
+    (T, R, B, inputs), H = x.shape, weights.weight_hh.shape[-1]
     _, skips, _, _ = kind = kind_of(cell)
     made, states = room(initial, R, T + 1, B, H)
     states[0] = initial
@@ -49,9 +48,9 @@ def forward(
     row, own = made.shape[-1], rows_of(x)
     packed = initial.new_empty((inputs + H + 1) * row)
     named, between = zip(*map(side_by_side, weights), strict=True)
-    given = addresses(dtype, own.values, *named, packed, made, of_values)
+    given = handed(x.dtype, own.values, *named, packed, made, of_values)
     sizes = R, T, B, inputs, H, row
-    elman_forward(array_like(dtype), given, (own.run, *between, own.row), kind, sizes)
+    elman_forward(*given, (own.run, *between, own.row), kind, sizes)
     return Trace(states[1:], states[:-1], (values,) if skips else ())
 
 
@@ -70,7 +69,7 @@ def adjoint(
         return lstm_back(direct, trace, x, weights, with_inputs, later)
     if isinstance(cell, GRU):
         return gru_back(direct, trace, x, weights, with_inputs, later)
-    (T, R, B, H), inputs, dtype = trace.states.shape, x.shape[-1], direct.dtype
+    (T, R, B, H), inputs = trace.states.shape, x.shape[-1]
     _, skips, _, _ = kind = kind_of(cell)
     made, total = room(direct, R, T, B, H)
     row, known = made.shape[-1], T - len(direct)
@@ -87,8 +86,7 @@ def adjoint(
     (W, W_run), (V, V_run) = side_by_side(weights.weight_hh), side_by_side(weights.weight_ih)
     read = own.values, before.values, source.values, W, V
     elman_adjoint(
-        array_like(dtype),
-        addresses(dtype, *read, made, handed_on, spare, found, of_x),
+        *handed(direct.dtype, *read, made, handed_on, spare, found, of_x),
         (own.run, before.run, source.run, W_run, V_run, own.row, in_row),
         kind,
         (R, T, B, inputs, H, row, known, stretch),

@@ -1,7 +1,7 @@
 """Products and inverses of matrices of every run, a run after the other.
 
 Those of a read-out are y = C h + c, ∂L/∂h and ∂L/∂C. Sums over k are sums of stretches, one stretch
-after the other. Tensors are given by addresses (`memory.addresses`).
+after the other. Tensors are given by addresses (`memory.handed`).
 """
 
 from rnn_exp.networks.kernel.compiling import compiled, kept

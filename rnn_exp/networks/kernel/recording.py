@@ -15,7 +15,7 @@ from rnn_exp.networks.kernel.measures import (
     lstm_measures,
     squares_of,
 )
-from rnn_exp.networks.kernel.memory import flat, row_length, rows_of
+from rnn_exp.networks.kernel.memory import handed, row_length, rows_of
 from rnn_exp.networks.kernel.outer import ROWS
 from rnn_exp.networks.kernel.passes import KernelCell, kind_of
 from rnn_exp.networks.norms import log10_norm, log10_norm_of_product, norm, which_fit
@@ -38,8 +38,8 @@ def measured(cell: KernelCell, trace: Trace, totals: Totals) -> Measured:
     found = G.new_empty(4 + (memory is not None), T, R, dtype=torch.float64)
     ld = row_length(B + ROWS, torch.float64) if by_gram else 0
     room = found.new_zeros(row + (B + ROWS) * (row + 2 * ld) * by_gram)
-    spare = flat(G.new_empty(gates * B * row)), (flat(room), ld, by_gram)
-    _fill(cell, trace, totals, spare, (R, T, B, H, row), flat(found))
+    of_deltas, spare = G.new_empty(gates * B * row), (room.numpy(), ld, by_gram)
+    _fill(cell, trace, totals, of_deltas, spare, (R, T, B, H, row), found.view(-1).numpy())
     saturation, norms = found[0] / (gates * B * H), found[1:].sqrt_()
     total, contribution, _, *of_memory = norms.log10()
     mine = Measured(total, contribution, saturation, norms[2], *(of_memory or [None]))
@@ -70,7 +70,8 @@ def log10_norms(values: Float[Tensor, "time run batch hidden"]) -> Float[Tensor,
     """Return log10 of the norms over batch and units (`log10_norm`)."""
     (T, R, B, H), rows = values.shape, rows_of(values, whole_vectors=True)
     found = values.new_empty(T, R, dtype=torch.float64)
-    squares_of((rows.flat, rows.run), (R, T, B, H, row_length(H, values.dtype)), flat(found))
+    sizes = R, T, B, H, row_length(H, values.dtype)
+    squares_of(*handed(values.dtype, rows.values), rows.run, sizes, found.view(-1).numpy())
     fits, logs = which_fit(found.sqrt_(), values.dtype), found.log10()
     return logs if fits is None else torch.where(fits, logs, log10_norm(values))
 
@@ -98,39 +99,33 @@ def _fill(
     cell: KernelCell,
     trace: Trace,
     totals: Totals,
+    of_deltas: Tensor,
     spare: tuple[Any, ...],
     sizes: tuple[int, ...],
     found: Any,  # noqa: ANN401 - numpy's arrays have no plain type
 ) -> None:
     """Have the kernel of a cell measure its passes."""
-    states, before, G = (
-        rows_of(one, whole_vectors=True)
-        for one in (trace.states, trace.previous_states, totals.total)
-    )
-    of_states, of_before = (states.flat, states.run), (before.flat, before.run)
-    of_total = G.flat, G.run
+    rows = [rows_of(one, whole_vectors=True) for one in _read(cell, trace, totals, sizes[-1])]
+    given = handed(of_deltas.dtype, *(one.values for one in rows), of_deltas)
+    runs = tuple([one.run for one in rows])
+    if isinstance(cell, LSTM):
+        lstm_measures(*given, runs, spare, sizes, found)
+    elif isinstance(cell, GRU):
+        gru_measures(*given, runs, spare, sizes, found)
+    else:
+        elman_measures(*given, runs, spare, kind_of(cell), sizes, found)
+
+
+def _read(cell: KernelCell, trace: Trace, totals: Totals, row: int) -> tuple[Tensor, ...]:
+    """Return what the kernel of a cell reads of its passes."""
+    states = trace.states, trace.previous_states
     if isinstance(cell, LSTM):
         if totals.memory is None:
             raise ValueError("the adjoint is of another cell: an LSTM's has ∂L/∂c_t")
         kept = Kept(*trace.kept)
-        c, U, squashed, M = (
-            rows_of(one, whole_vectors=True)
-            for one in (
-                kept.c_before,
-                whole_gates(kept.gates, sizes[-1]),
-                kept.tanh_c,
-                totals.memory,
-            )
-        )
-        steps = states, before, c, U, squashed
-        arrays, runs = tuple(one.flat for one in steps), tuple(one.run for one in steps)
-        lstm_measures(arrays, runs, (*of_total, M.flat, M.run), spare, sizes, found)
-    elif isinstance(cell, GRU):
-        U = rows_of(whole_gates(trace.kept[0], sizes[-1]), whole_vectors=True)
-        gru_measures(of_states, of_before, (U.flat, U.run), of_total, spare, sizes, found)
-    else:
-        kind = kind_of(cell)
-        _, skips, _, _ = kind
-        source = rows_of(trace.kept[0], whole_vectors=True) if skips else states
-        given = of_states, of_before, (source.flat, source.run), of_total
-        elman_measures(*given, spare, kind, sizes, found)
+        gates = whole_gates(kept.gates, row)
+        return *states, kept.c_before, gates, kept.tanh_c, totals.total, totals.memory
+    if isinstance(cell, GRU):
+        return *states, whole_gates(trace.kept[0], row), totals.total
+    _, skips, _, _ = kind_of(cell)
+    return *states, trace.kept[0] if skips else trace.states, totals.total
