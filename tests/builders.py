@@ -1,5 +1,6 @@
-"""Small random networks of several runs, for whatever is asked of them."""
+"""Small random networks of several runs, for whatever is asked of them; outcomes compared."""
 
+import numpy as np
 import torch
 
 from rnn_exp.networks.inits import Gaussian
@@ -41,3 +42,14 @@ def ends_of(ends, batch):
         return None
     found = torch.tensor(ends)
     return found.unsqueeze(1).expand(-1, batch) if found.ndim == 1 else found
+
+
+def assert_tables_close(found, wanted, rtol, atol):
+    """Columns of two outcomes are the same: fractions to rounding, all others exactly."""
+    for table in ("updates", "gradients"):
+        for column, values in getattr(wanted, table).items():
+            other = getattr(found, table)[column]
+            if values.dtype.kind == "f":
+                np.testing.assert_allclose(other, values, rtol=rtol, atol=atol, err_msg=column)
+            else:
+                np.testing.assert_array_equal(other, values, err_msg=column)

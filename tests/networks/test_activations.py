@@ -18,7 +18,7 @@ from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from rnn_exp.training.sizes import Sizes
 from tests import reference
-from tests.builders import asked_for, normal, random_network
+from tests.builders import asked_for, assert_tables_close, normal, random_network
 from tests.networks.test_cells import by_autograd, close, problem, run_of
 
 FREE = CELLS.where(lambda kind: kind.only_activation is None)
@@ -186,13 +186,7 @@ def test_a_phi_alone_trains_to_the_tables_of_what_is_built_in(monkeypatch, cell,
 
     [known], [own] = (train_runs([run_with(one, cell=cell, **more)]) for one in (name, alone.name))
 
-    for table in ("updates", "gradients"):
-        for column, values in getattr(known, table).items():
-            other = getattr(own, table)[column]
-            if values.dtype.kind == "f":
-                np.testing.assert_allclose(other, values, rtol=1e-7, atol=1e-7, err_msg=column)
-            else:
-                np.testing.assert_array_equal(other, values, err_msg=column)
+    assert_tables_close(own, known, rtol=1e-7, atol=1e-7)
     assert own.theory.because == known.theory.because
     if known.theory.holds:
         assert own.theory.rate == pytest.approx(known.theory.rate, rel=1e-6)

@@ -25,6 +25,7 @@ from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 from tests import reference
+from tests.builders import assert_tables_close
 
 
 def skip_of(phi, keep, add):
@@ -369,13 +370,7 @@ def test_all_engines_give_the_same_tables(cell, num_layers):
         for engine in ("scan", "kernel", "torch")
     )
     for outcome in others:
-        for name in ("updates", "gradients"):
-            for column, values in getattr(scan, name).items():
-                other = getattr(outcome, name)[column]
-                if values.dtype.kind == "f":
-                    np.testing.assert_allclose(other, values, rtol=1e-6, atol=1e-9, err_msg=column)
-                else:
-                    assert (values == other).all(), column
+        assert_tables_close(outcome, scan, rtol=1e-6, atol=1e-9)
         for name, weights in scan.weights.items():
             torch.testing.assert_close(outcome.weights[name], weights, rtol=1e-6, atol=1e-9)
 

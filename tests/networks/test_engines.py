@@ -4,7 +4,6 @@ import dataclasses
 
 import corpus_runs
 import hypothesis.strategies as st
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -26,7 +25,7 @@ from rnn_exp.training.recorder import Recorder
 from rnn_exp.training.run import Run, run_from
 from rnn_exp.training.settings import Recording, Training
 from tests import reference
-from tests.builders import asked_for, normal, random_network, squares
+from tests.builders import asked_for, assert_tables_close, normal, random_network, squares
 from tests.dose import dose
 
 WITHOUT_BIASES = [
@@ -145,13 +144,7 @@ def last_state(network, leaves, x):
 
 def assert_close(scan, genuine):
     """All tables and weights are the same, to rounding."""
-    for name in ("updates", "gradients"):
-        for column, values in getattr(scan, name).items():
-            other = getattr(genuine, name)[column]
-            if values.dtype.kind == "f":
-                np.testing.assert_allclose(other, values, rtol=1e-10, atol=1e-12, err_msg=column)
-            else:
-                assert (values == other).all(), column
+    assert_tables_close(genuine, scan, rtol=1e-10, atol=1e-12)
     for name, weights in scan.weights.items():
         torch.testing.assert_close(genuine.weights[name], weights, rtol=1e-10, atol=1e-12)
 
