@@ -72,7 +72,7 @@ def rate(value: float) -> str:
         return f"keeps {rates(100 * value, near=100.0)[0]} % of its size per step"
     if value < _FOLD:
         return f"grows by {100 * (value - 1):.2g} % per step"
-    return f"grows {value:.3g}-fold per step"
+    return f"grows {number(value)}-fold per step"
 
 
 def rates(*values: float, near: float = 1.0) -> list[str]:

@@ -40,6 +40,9 @@ def test_a_rate_near_one_is_told_from_it_in_words_too() -> None:
     assert kept_with_interval(0.9993, 0.9991, 0.9999) == (
         "keeps 99.93 % (95 %: 99.91 to 99.99 %) of its size per step"
     )
+    assert rate_with_interval(1e8, 9e7, 1.1e8) == (
+        "grows 1e8-fold per step (rate 1e8, 95 % 9e7 to 1.1e8)"
+    )
     assert kept_with_interval(1.0, 0.995, 1.005) == "keeps its size (95 %: 99.5 to 100.5 %)"
 
 

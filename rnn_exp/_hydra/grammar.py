@@ -174,9 +174,9 @@ def values_of(word: Override) -> list[str]:
         return [word.get_value_element_as_str()]
     found = list(word.sweep_string_iterator())
     if not found:
-        options = _options(word)
+        options = _options(word) if typed.startswith("glob(") else []
         what = f"a pattern that fits one of {', '.join(options)}"
-        raise SettingError(key, typed, what if options else _CALLS["glob"])
+        raise SettingError(key, typed, what if options else _form_of(key, typed) or _CALLS["glob"])
     return found
 
 

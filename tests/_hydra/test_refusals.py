@@ -58,6 +58,8 @@ WORDS = {
     ("seed=range(1:3)",): "seed=range(1:3): write seed=range(1,3)",
     ("seed=interval(0,1)",): "an interval is for a search: rnn-exp -m hydra/sweeper=optuna",
     ("-m", "seed=interval(0,1)"): "an interval is for hydra/sweeper=optuna",
+    ("-m", "seed=shuffle()"): "allowed is the values themselves in it: shuffle(1,2,3)",
+    ("-m", "task=sort()"): "allowed is the values themselves in it: sort(3,1,2)",
     ("-m", "seed=glob(*)"): "allowed is glob(pattern) for what has names to choose from",
     ("-m", "seed=range(-0.5)"): "at least one number from start to stop",
     ("-m", "seed=1,,2"): "a value is missing between commas; write seed=1,2",
