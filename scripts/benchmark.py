@@ -65,6 +65,7 @@ def own_update(
     training = Training(optimizer="adam")
     memory = optimizer.memory(parameters.flat, training)
     own = optimizer.arguments(training, parameters.layout)
+    step = optimizer.step_of(network.engine)
     views = parameters.views()
     batch = task.draw(B, torch.Generator().manual_seed(0))
     x = batch.inputs.unsqueeze(1).expand(-1, runs, -1, -1).contiguous().to(network.torch_dtype)
@@ -75,7 +76,7 @@ def own_update(
         gradients = scan_engine(views, x, asked, network)
         norms = profile(gradients, network.make_cell()) if everything else norms_of(gradients)
         gradient = parameters.pack(gradients.parameters)
-        optimizer.step(parameters.flat, gradient, memory, 1e-4, **own)
+        step(parameters.flat, gradient, memory, 1e-4, **own)
         return norms
 
     return update

@@ -89,7 +89,7 @@ class RunBatch:
         first_weight = parameters.views()[self.network.top_weight].clone()
         self._first_weights = first_weight, norm_of_parameter(first_weight)
         self._parametrization = self.network.parametrized(parameters)
-        self._steps = Steps(self.training, parameters.layout)
+        self._steps = Steps(self.training, parameters.layout, self.network.engine)
         trained = self._parametrization.start(parameters.flat)
         memory = self._steps.memory(trained)
         for row, state in enumerate(states):

@@ -1,6 +1,6 @@
 """Optimisers over many runs: torch's own arithmetic, with a memory that is plain tensors.
 
-The functions are those that ``torch.optim.SGD``, ``Adam`` and ``RMSprop`` call, with their
+Beside kernels those with a square root are kernels, too (`networks.kernel.steps`). The functions are those that ``torch.optim.SGD``, ``Adam`` and ``RMSprop`` call, with their
 defaults. The classes themselves would import torch's compiler when the first one is made, which
 takes longer than a small sweep, and would hide what a checkpoint has to hold.
 """
@@ -19,6 +19,7 @@ from torch.optim.sgd import sgd
 from rnn_exp.fields import SettingError, as_typed, pairs_of
 from rnn_exp.networks.parameters import Layout
 from rnn_exp.registry import Registry
+from rnn_exp.schema import KERNEL
 from rnn_exp.shapes import Float
 from rnn_exp.words import listing
 
@@ -43,6 +44,7 @@ class Optimizer:
         remembers_for: what the memory has besides, by the setting that asks for it if it is not 0.
         options: a frozen dataclass of settings ``training.…``, given to the argument ``own`` of the
             step; None: it has none of its own.
+        by_kernel: the step where passes are kernels, from the same arguments; None: it is ``step``.
 
     Raises:
         ValueError: if there are options and no argument ``own``, or the other way round.
@@ -54,6 +56,7 @@ class Optimizer:
     takes: tuple[str, ...] = ()
     remembers_for: Mapping[str, str] = dataclasses.field(default_factory=dict)
     options: type | None = None
+    by_kernel: Callable[..., None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse options that the step does not take."""
@@ -88,6 +91,15 @@ class Optimizer:
         names = self.remembered(training)
         memory = {"step": torch.zeros(())} if names else {}
         return memory | {name: torch.zeros_like(flat) for name in names}
+
+    def step_of(self, engine: str) -> Callable[..., None]:
+        """Return the step where an engine computes the gradients.
+
+        Args:
+            engine: the word of ``network.engine``.
+        """
+        own = self.by_kernel if engine == KERNEL.engine else None
+        return self.step if own is None else own
 
     def settings_of(self, training: object) -> dict[str, Any]:
         """Return the settings that `step` takes, by name; those of its own as ``own``.
@@ -198,6 +210,18 @@ def _rmsprop(
     )
 
 
+def _adam_by_kernel(*given: Any, **settings: float) -> None:  # noqa: ANN401 - as `_adam`
+    from rnn_exp.networks.kernel.steps import adam as own
+
+    own(*given, **settings)
+
+
+def _rmsprop_by_kernel(*given: Any, **settings: float) -> None:  # noqa: ANN401 - as `_rmsprop`
+    from rnn_exp.networks.kernel.steps import rmsprop as own
+
+    own(*given, **settings)
+
+
 _VELOCITY = {"momentum": "velocity"}
 
 OPTIMIZERS: Registry[Optimizer] = Registry("optimizer")
@@ -215,6 +239,7 @@ OPTIMIZERS.register(
         _adam,
         remembers=("mean", "square"),
         takes=("adam_beta1", "adam_beta2", "weight_decay"),
+        by_kernel=_adam_by_kernel,
     )
 )
 OPTIMIZERS.register(
@@ -224,6 +249,7 @@ OPTIMIZERS.register(
         remembers=("square",),
         takes=("rmsprop_alpha", "momentum", "weight_decay"),
         remembers_for=_VELOCITY,
+        by_kernel=_rmsprop_by_kernel,
     )
 )
 

@@ -40,10 +40,12 @@ class Steps:
     Args:
         training: how they are trained.
         layout: of a row of all that is trained.
+        engine: of the network.
     """
 
-    def __init__(self, training: Training, layout: Layout) -> None:
+    def __init__(self, training: Training, layout: Layout, engine: str) -> None:
         self._training, self._optimizer = training, OPTIMIZERS[training.optimizer]
+        self._step = self._optimizer.step_of(engine)
         self._arguments = self._optimizer.arguments(training, layout)
 
     def memory(self, trained: Float[Tensor, "run size"]) -> Memory:
@@ -92,4 +94,4 @@ class Steps:
         if value is not None:
             gradient.clamp_(-value, value)
         rate = rate_at(self._training, update)
-        self._optimizer.step(trained, gradient, memory, rate, **self._arguments)
+        self._step(trained, gradient, memory, rate, **self._arguments)

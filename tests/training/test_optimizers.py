@@ -51,6 +51,46 @@ def test_an_optimiser_takes_the_steps_of_torchs_own(name, ours, theirs, dtype):
     assert torch.equal(flat, leaf.detach())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("name", "ours"), GIVEN)
+def test_steps_beside_kernels_are_those_of_torchs_arithmetic_but_for_rounding(name, ours, dtype):
+    draws = torch.Generator().manual_seed(0)
+    weights = torch.randn(3, 37, generator=draws, dtype=dtype)
+    training, own = Training(optimizer=name, **ours), OPTIMIZERS[name]
+    settings, moved, remembered = own.settings_of(training), [], []
+    gradients = 10 * torch.randn(20, 3, 37, generator=draws, dtype=dtype)
+    gradients[:, 1, 5] = 0.0
+    for engine in ("kernel", "scan"):
+        flat, memory = weights.clone(), own.memory(weights, training)
+        for gradient in gradients:
+            given = gradient.clone()
+            own.step_of(engine)(flat, given, memory, 0.03, **settings)
+            assert torch.equal(given, gradient)
+        moved.append(flat)
+        remembered.append(memory)
+
+    few = 20 * torch.finfo(dtype).eps  # a rounding or two in each of twenty steps
+    torch.testing.assert_close(*moved, rtol=few, atol=few)
+    for kernels, torchs in zip(*(one.values() for one in remembered), strict=True):
+        torch.testing.assert_close(kernels, torchs, rtol=few, atol=few * float(torchs.abs().max()))
+
+
+@pytest.mark.parametrize(("name", "ours"), GIVEN)
+def test_a_step_beside_kernels_is_the_same_alone_and_does_not_spread_what_is_no_number(name, ours):
+    draws = torch.Generator().manual_seed(0)
+    weights, gradient = torch.randn(2, 3, 37, generator=draws)
+    gradient[0, 3], gradient[2, 4] = torch.nan, torch.inf
+    training, own = Training(optimizer=name, **ours), OPTIMIZERS[name]
+    settings, step = own.settings_of(training), own.step_of("kernel")
+    together = weights.clone()
+    step(together, gradient.clone(), own.memory(weights, training), 0.03, **settings)
+    alone = weights[1:2].clone()
+    step(alone, gradient[1:2].clone(), own.memory(alone, training), 0.03, **settings)
+
+    assert torch.equal(together[1:2], alone)
+    assert together.isfinite().sum() == together.numel() - 2
+
+
 @pytest.mark.parametrize(("name", "ours"), GIVEN)
 def test_what_an_optimiser_remembers_goes_on_from_a_snapshot_bit_for_bit(name, ours):
     training = Training(7, 3, name, **ours)

@@ -74,6 +74,8 @@ def _compiled_here() -> set[str]:
 
 def _compile(network: Network) -> None:
     """Compile all kernels of a network by a step of one unit."""
+    from rnn_exp.networks.kernel import steps
+
     one, cell = torch.ones(1, 1, 1, 1, dtype=network.torch_dtype), network.make_cell()
     weights = LayerWeights(*(one.new_ones(1, *size) for size in network.kind.shapes(1, 1).values()))
     trace = cell.forward(one, weights, one[0])
@@ -85,6 +87,9 @@ def _compile(network: Network) -> None:
     reader.add(outputs, rows)
     reader.of_states(outputs)
     matrices_of(network.engine).before_cayley(one[0], one[0])
+    flat, memory = one[0, 0], {name: one[0, 0].clone() for name in ("step", "mean", "square")}
+    steps.adam(flat, flat, memory, 0.0, adam_beta1=0.9, adam_beta2=0.9, weight_decay=0.0)
+    steps.rmsprop(flat, flat, memory, 0.0, rmsprop_alpha=0.9, momentum=0.0, weight_decay=0.0)
 
 
 def _mark(what: str) -> Path | None:
