@@ -17,10 +17,10 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from rnn_exp.networks.gradients import Gradients, scan_engine
+from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.kernel.recording import log10_norms
-from rnn_exp.networks.network import DTYPES, Network, shapes
+from rnn_exp.networks.network import DTYPES, ENGINES, Network, shapes
 from rnn_exp.networks.norms import log10_norm
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
@@ -73,7 +73,7 @@ def own_update(
 
     def update() -> object:
         asked = Objective(TaskLoss(task, y))
-        gradients = scan_engine(views, x, asked, network)
+        gradients = ENGINES[network.engine].run(views, x, asked, network)
         norms = profile(gradients, network.make_cell()) if everything else norms_of(gradients)
         gradient = parameters.pack(gradients.parameters)
         step(parameters.flat, gradient, memory, 1e-4, **own)

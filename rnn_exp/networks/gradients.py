@@ -25,7 +25,7 @@ from rnn_exp.networks.truncation import Truncation
 from rnn_exp.schema import ACTIVATION_CODES, KERNEL_CELLS
 from rnn_exp.shapes import Float
 
-__all__ = ["Gradients", "scan_engine", "torch_engine"]
+__all__ = ["Gradients", "kernel_engine", "scan_engine", "torch_engine"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +113,22 @@ def scan_engine(
     return Gradients(reading.loss, reading.outputs, by_name, forward, pieces)
 
 
+@torch.inference_mode()
+def kernel_engine(
+    parameters: dict[str, Tensor],
+    x: Float[Tensor, "time run batch input"],
+    objective: Objective,
+    network: Network,
+    truncation: Truncation | None = None,
+    grid: Grid | None = None,
+) -> Gradients:
+    """Do as `scan_engine` with cells that are kernels: torch keeps no book for autograd.
+
+    A loss that autograd differentiates does so by itself (`readout.differentiated`).
+    """
+    return scan_engine(parameters, x, objective, network, truncation, grid)
+
+
 def torch_engine(
     parameters: dict[str, Tensor],
     x: Float[Tensor, "time 1 batch input"],
@@ -182,7 +198,7 @@ def _kernel_refusals(network: Network) -> Iterator[Refusal]:
 
 
 ENGINES.register(
-    Engine("kernel", scan_engine, many_runs=True, truncates=True, refusals=_kernel_refusals)
+    Engine("kernel", kernel_engine, many_runs=True, truncates=True, refusals=_kernel_refusals)
 )
 ENGINES.register(Engine("scan", scan_engine, many_runs=True, truncates=True, refusals=_no_refusals))
 ENGINES.register(

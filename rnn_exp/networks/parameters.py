@@ -5,6 +5,7 @@ norm and clipping are then one operation each, whatever the number of runs and l
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 
@@ -84,10 +85,17 @@ class Parameters:
 
 def layer_weights(parameters: dict[str, Tensor], number: int) -> LayerWeights:
     """Return one layer's weights from the named parameters; layer 0 reads the inputs."""
+    keys, names = _names_of_layer(tuple(parameters), number)
+    return LayerWeights(*[parameters[key] for key in keys], names=names)
+
+
+@functools.cache
+def _names_of_layer(
+    parameters: tuple[str, ...], number: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of one layer's parameters among all, and what the layer calls them."""
     end = f"_l{number}"
-    own = {
-        name.removesuffix(end): value for name, value in parameters.items() if name.endswith(end)
-    }
+    own = {name.removesuffix(end): name for name in parameters if name.endswith(end)}
     if own.keys() == set(TORCHS):
-        return LayerWeights(*(own[name] for name in TORCHS))
-    return LayerWeights(*own.values(), names=tuple(own))
+        own = {name: own[name] for name in TORCHS}
+    return tuple(own.values()), tuple(own)

@@ -242,11 +242,13 @@ def differentiated(
     found = None if written_out is None else written_out(y)
     if found is not None:
         return found[0], found[1].flatten(1, 2)
-    y = y.requires_grad_()
-    loss = loss_of(y)
-    # The loss of a run depends on its own outputs alone: the sum's gradient has that of each. To
-    # give ones in the place of a sum is the same, but lets torch import sympy, half a second.
-    (of_y,) = torch.autograd.grad(loss.sum(), y)
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        y = y.clone().requires_grad_()
+        loss = loss_of(y)
+        # The loss of a run depends on its own outputs alone: the sum's gradient has that of each.
+        # To give ones in the place of a sum is the same, but lets torch import sympy, half a
+        # second.
+        (of_y,) = torch.autograd.grad(loss.sum(), y)
     return loss.detach(), of_y.flatten(1, 2)
 
 

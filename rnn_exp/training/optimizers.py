@@ -1,8 +1,9 @@
 """Optimisers over many runs: torch's own arithmetic, with a memory that is plain tensors.
 
-Beside kernels those with a square root are kernels, too (`networks.kernel.steps`). The functions are those that ``torch.optim.SGD``, ``Adam`` and ``RMSprop`` call, with their
+The functions are those that ``torch.optim.SGD``, ``Adam`` and ``RMSprop`` call, with their
 defaults. The classes themselves would import torch's compiler when the first one is made, which
-takes longer than a small sweep, and would hide what a checkpoint has to hold.
+takes longer than a small sweep, and would hide what a checkpoint has to hold. Where the passes are
+kernels, so are the steps of those with a square root (`networks.kernel.steps`).
 """
 
 import dataclasses
@@ -210,13 +211,13 @@ def _rmsprop(
     )
 
 
-def _adam_by_kernel(*given: Any, **settings: float) -> None:  # noqa: ANN401 - as `_adam`
+def _adam_by_kernel(*given: Any, **settings: Any) -> None:  # noqa: ANN401 - as `_adam`
     from rnn_exp.networks.kernel.steps import adam as own
 
     own(*given, **settings)
 
 
-def _rmsprop_by_kernel(*given: Any, **settings: float) -> None:  # noqa: ANN401 - as `_rmsprop`
+def _rmsprop_by_kernel(*given: Any, **settings: Any) -> None:  # noqa: ANN401 - as `_rmsprop`
     from rnn_exp.networks.kernel.steps import rmsprop as own
 
     own(*given, **settings)

@@ -98,7 +98,7 @@ class Trace(NamedTuple):
 
     def between(self, start: int, stop: int) -> "Trace":
         """Return the trace of time steps start + 1 … stop."""
-        if (start, stop) == (0, len(self.states)):
+        if (start, stop) == (0, self.states.shape[0]):
             return self
         kept = tuple(tensor[start:stop] for tensor in self.kept)
         return Trace(self.states[start:stop], self.previous_states[start:stop], kept)

@@ -11,6 +11,7 @@ from rnn_exp.networks.kernel.tiles import (
     add_rows,
     add_to,
     clear,
+    halves_of,
     move,
     pack,
     pack_transposed,
@@ -39,6 +40,7 @@ def elman_forward(like, addresses, distances, kind, sizes):
     x_run, V_run, W_run, b_run, c_run, x_row = distances
     (code, skips, keep, add), (R, T, B, inputs, units, row) = kind, sizes
     step, of_V, of_W = B * row, (packed, 0, row), (packed, inputs * row, row)
+    wide = halves_of(units, S.itemsize)
     of_b = packed, (inputs + units) * row, 0
     for r in range(R):
         pack_transposed(packed, 0, row, V, r * V_run, units, inputs)
@@ -51,8 +53,8 @@ def elman_forward(like, addresses, distances, kind, sizes):
             before = (r * (T + 1) + t) * step
             out, o = (U, (r * T + t) * step) if skips else (S, before + step)
             of_x = x, r * x_run + t * B * x_row, x_row, 1
-            product((out, o, row), of_b, of_x, of_V, (B, inputs, row))
-            product((out, o, row), (out, o, row), (S, before, row, 1), of_W, (B, units, row))
+            product((out, o, row), of_b, of_x, of_V, (B, inputs, wide))
+            product((out, o, row), (out, o, row), (S, before, row, 1), of_W, (B, units, wide))
             activate(code, out, o, step)
             if skips:
                 _add_kept(S, before + step, out, o, add, S, before, keep, step)
@@ -78,7 +80,7 @@ def elman_adjoint(like, addresses, distances, kind, sizes):
     x_run, b_run, s_run, W_run, V_run, x_row, in_row = distances
     weights, (code, skips, keep, add) = (W, W_run, V, V_run, in_row), kind
     R, T, B, inputs, units, row, known, chunk = sizes
-    step, D, ahead = B * row, spare, R * B * row
+    step, D, ahead, wide = B * row, spare, R * B * row, halves_of(units, G.itemsize)
     part, own_W, own_V, nothing = _laid_out(spare, (chunk + 1) * step, units, inputs, row, in_row)
     for r in range(R):
         _pack_both(own_W, own_V, weights, r, units, inputs)
@@ -93,7 +95,7 @@ def elman_adjoint(like, addresses, distances, kind, sizes):
             for t in range(stop - 1, start - 1, -1):
                 g, now = (r * T + t) * step, (t - start) * step
                 direct = (G, g, row) if t >= known else nothing
-                product((G, g, row), direct, (D, last, row, 1), own_W, (B, units, row))
+                product((G, g, row), direct, (D, last, row, 1), own_W, (B, units, wide))
                 if skips:
                     next_, n = (G, g + step) if t + 1 < T else (later, ahead + r * step)
                     _add_kept(G, g, next_, n, keep, G, g, 1.0, step)
@@ -143,8 +145,9 @@ def _sum_up(sums, D, part, nothing, h, of_x, shape, is_first):
     """Add what a stretch of time gives to the gradients of the weights of a run."""
     (found, R, r), (units, inputs, rows, row), (x, at, x_row) = sums, shape, of_x
     dV, db = R * units * row, R * (units + inputs) * row
-    product((D, part, row), nothing, (D, 0, 1, row), (*h, row), (units, rows, row))
+    wide = halves_of(units, D.itemsize)
+    product((D, part, row), nothing, (D, 0, 1, row), (*h, row), (units, rows, wide))
     add_to(found, r * units * row, D, part, units * row, is_first)
-    product((D, part, row), nothing, (x, at, 1, x_row), (D, 0, row), (inputs, rows, row))
+    product((D, part, row), nothing, (x, at, 1, x_row), (D, 0, row), (inputs, rows, wide))
     add_to(found, dV + r * inputs * row, D, part, inputs * row, is_first)
     add_rows(found, db + r * row, D, rows, row, is_first)

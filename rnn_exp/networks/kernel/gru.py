@@ -6,7 +6,8 @@ vectors, in the order n, r, z, m: the first three read the inputs, the last thre
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.functions import gate_slope, sigmoid, tanh, tanh_slope
-from rnn_exp.networks.kernel.tiles import move, product, sum_gates, through_gates
+from rnn_exp.networks.kernel.gates import sum_gates, through_gates
+from rnn_exp.networks.kernel.tiles import halves_of, move, product
 from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
 __all__ = ["gru_adjoint", "gru_deltas", "gru_forward"]
@@ -74,6 +75,7 @@ def gru_adjoint(like, addresses, distances, sizes):
     x_run, h_run, u_run, x_row, in_row = distances
     R, T, B, inputs, units, row, known, chunk = sizes
     step, wide, matrix, nothing = B * row, 4 * row, units * row, (zeros, 0, 0)
+    of_step = B, units, halves_of(units, G.itemsize)
     for r in range(R):
         last, stop = chunk * 4 * step, T
         move(D, last, after, 4 * r * step, 4 * step)
@@ -87,7 +89,7 @@ def gru_adjoint(like, addresses, distances, sizes):
                 if t >= known:
                     given = (G, (r * T + t) * step, row)
                 deltas, of_W = (D, last + row, row, wide), (W, 3 * r * matrix, matrix, row)
-                through_gates((G, g, row), given, deltas, of_W, 3, (B, units, row))
+                through_gates((G, g, row), given, deltas, of_W, 3, of_step)
                 u, k = r * u_run + 4 * t * step, r * h_run + t * step
                 _make_deltas(G, g, carried, r * step, D, now, U, u, h, k, B, row)
                 last = now

@@ -6,7 +6,8 @@ vectors.
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.functions import gate_slope, sigmoid, tanh, tanh_slope
-from rnn_exp.networks.kernel.tiles import move, product, sum_gates, through_gates
+from rnn_exp.networks.kernel.gates import sum_gates, through_gates
+from rnn_exp.networks.kernel.tiles import halves_of, move, product
 from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
 __all__ = ["lstm_adjoint", "lstm_deltas", "lstm_forward"]
@@ -80,6 +81,7 @@ def lstm_adjoint(like, addresses, distances, sizes):
     x_run, h_run, c_run, u_run, s_run, x_row, in_row = distances
     R, T, B, inputs, units, row, known, chunk = sizes
     step, gates, matrix = B * row, 4 * row, units * row
+    of_step = B, units, halves_of(units, G.itemsize)
     for r in range(R):
         last, stop = chunk * 4 * step, T
         move(D, last, after, 4 * r * step, 4 * step)
@@ -93,7 +95,7 @@ def lstm_adjoint(like, addresses, distances, sizes):
                 if t >= known:
                     given = (G, (r * T + t) * step, row)
                 deltas, of_W = (D, last, row, gates), (W, 4 * r * matrix, matrix, row)
-                through_gates((G, g, row), given, deltas, of_W, 4, (B, units, row))
+                through_gates((G, g, row), given, deltas, of_W, 4, of_step)
                 u, k, s = r * u_run + 4 * t * step, r * c_run + t * step, r * s_run + t * step
                 places = D, now, U, u, c, k, squashed, s
                 _make_deltas(G, M, g, carried, r * step, *places, B, row)

@@ -100,8 +100,10 @@ def rows_of(values: Float[Tensor, "time run batch k"], *, whole_vectors: bool = 
     fits = (k == 1 or by_unit == 1) and (T == 1 or by_time == B * row)
     fits = fits and (row == wide if whole_vectors else row >= wide)
     run = by_run if R > 1 else 0
-    last = values.storage_offset() + (R - 1) * run + (T * B - 1) * row + wide
-    if fits and last * values.element_size() <= values.untyped_storage().nbytes():
+    if fits and wide > k:  # the last row may end where the memory does
+        last = values.storage_offset() + (R - 1) * run + (T * B - 1) * row + wide
+        fits = last * values.element_size() <= values.untyped_storage().nbytes()
+    if fits:
         return Rows(values, row, run)
     made = values.new_zeros(R, T, B, wide)
     made[..., :k] = values.transpose(0, 1)

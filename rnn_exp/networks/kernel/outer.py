@@ -104,7 +104,7 @@ def _add_squares(typing, columns, sums, s, D, d, H, h, row, B):
 
     def emit(context, builder, signature, given):
         _, sums_, s_, D_, d_, H_, h_, ld, K = given
-        tile = Tile(context, builder, vector, ROWS, count)
+        tile = Tile(context, builder, vector, ROWS, 2 * count)
         first = [ir.Constant(tile.vector, [0.0] * vector.lanes)] * (ROWS * count)
         of_d = tile.at(D, D_, d_), ir.IntType(64)(1), ld
         found = tile.sums(first, of_d, (tile.at(H, H_, h_), ld), K)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from rnn_exp.networks.cells.elman import Elman
@@ -27,7 +26,6 @@ __all__ = ["KernelCell", "adjoint", "forward", "kind_of"]
 KernelCell = Elman | Skip | LSTM | GRU
 
 
-@torch.inference_mode()
 def forward(
     cell: KernelCell,
     x: Float[Tensor, "time run batch input"],
@@ -54,7 +52,6 @@ def forward(
     return Trace(states[1:], states[:-1], (values,) if skips else ())
 
 
-@torch.inference_mode()
 def adjoint(
     cell: KernelCell,
     direct: Float[Tensor, "last run batch hidden"],

@@ -1,21 +1,18 @@
-"""Steps of optimisers: weights, gradients and what is remembered of them are gone through once.
+"""Steps of optimisers by kernels: tensors in, tensors changed.
 
-A number's step is computed in float64, and rounded where it is kept; torch rounds each of ten
-operations, and its square root is not the same on all processors.
+torch rounds each of ten operations, and its square root is not rounded correctly; here a step is
+rounded where it is kept, and the same on any processor.
 """
 
 import math
 
 from torch import Tensor
 
-from rnn_exp.networks.kernel.compiling import kept
+from rnn_exp.networks.kernel.descent import adam_step, rmsprop_step
 from rnn_exp.networks.kernel.memory import handed
-from rnn_exp.networks.kernel.vectors import arrays_at
 from rnn_exp.shapes import Float
 
 __all__ = ["adam", "rmsprop"]
-
-_EPSILON = 1e-8  # torch's
 
 
 def adam(
@@ -33,7 +30,7 @@ def adam(
     Args:
         flat: all that is trained, a row a run; changed.
         gradient: by all of it.
-        memory: ``mean`` and ``square`` of the gradients, and ``step``, how many there were; changed.
+        memory: ``mean`` and ``square`` of the gradients, and ``step``, their number; changed.
         rate: the learning rate.
         adam_beta1: what is kept of the mean at each step.
         adam_beta2: what is kept of the square.
@@ -73,48 +70,3 @@ def rmsprop(
     velocity = memory["velocity"] if momentum else flat  # which is not read then
     given = handed(flat.dtype, flat, gradient, memory["square"], velocity)
     rmsprop_step(*given, (rate, rmsprop_alpha, momentum, weight_decay), flat.numel())
-
-
-@kept
-def adam_step(like, addresses, constants, count):
-    """Change weights, means and squares.
-
-    Args:
-        like: an array of the precision.
-        addresses: of weights, their gradient, its mean and its square.
-        constants: η / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ), 1 − β₁, β₂, λ.
-        count: how many weights there are.
-    """
-    weights, gradient, mean, square = arrays_at(like, addresses)
-    size, root, share, keep, decay = constants
-    for i in range(count):
-        w = float(weights[i])
-        g = gradient[i] + decay * w
-        m = mean[i] + share * (g - mean[i])
-        v = keep * square[i] + (1.0 - keep) * g * g
-        mean[i], square[i] = m, v
-        weights[i] = w - size * m / (math.sqrt(v) * root + _EPSILON)
-
-
-@kept
-def rmsprop_step(like, addresses, constants, count):
-    """Change weights, squares and, where there is momentum, velocities.
-
-    Args:
-        like: an array of the precision.
-        addresses: of weights, their gradient, its square and the velocity.
-        constants: η, α, μ, λ.
-        count: how many weights there are.
-    """
-    weights, gradient, square, velocity = arrays_at(like, addresses)
-    rate, keep, momentum, decay = constants
-    for i in range(count):
-        w = float(weights[i])
-        g = gradient[i] + decay * w
-        v = keep * square[i] + (1.0 - keep) * g * g
-        square[i] = v
-        step = g / (math.sqrt(v) + _EPSILON)
-        if momentum != 0.0:
-            step = momentum * velocity[i] + step
-            velocity[i] = step
-        weights[i] = w - rate * step

@@ -13,6 +13,7 @@ from rnn_exp.networks.kernel.compiling import compiled
 from rnn_exp.networks.kernel.vectors import (
     BYTES,
     called,
+    first_half,
     lanes_of,
     llvm_of,
     load,
@@ -25,6 +26,7 @@ __all__ = [
     "add_rows",
     "add_to",
     "clear",
+    "halves_of",
     "has_wide_registers",
     "looped",
     "move",
@@ -32,8 +34,6 @@ __all__ = [
     "pack_transposed",
     "product",
     "product_of",
-    "sum_gates",
-    "through_gates",
 ]
 
 
@@ -45,8 +45,8 @@ def has_wide_registers():
 
 
 @intrinsic
-def _tile(typing, rows, columns, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
-    """Emit C = P + A B for some rows and vectors of C.
+def _tile(typing, rows, halves, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
+    """Emit C = P + A B for some rows and half vectors of C.
 
     Matrices are given by an array, the place of their first number, and the numbers from one row
     to the next; of A also those from one column to the next.
@@ -54,14 +54,14 @@ def _tile(typing, rows, columns, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb,
     if not isinstance(rows, types.IntegerLiteral):
         return None
     vector, place = lanes_of(C), types.intp
-    shape = rows.literal_value, columns.literal_value
+    shape = rows.literal_value, halves.literal_value
 
     def emit(context, builder, signature, given):
         Tile(context, builder, vector, *shape).emit(given, C, P, A, B)
         return context.get_dummy_value()
 
     matrices = C, place, place, P, place, place, A, place, place, place, B, place, place
-    return types.void(rows, columns, *matrices, place), emit
+    return types.void(rows, halves, *matrices, place), emit
 
 
 def looped(builder, first, count, step, body):
@@ -89,12 +89,17 @@ def looped(builder, first, count, step, body):
 
 
 class Tile:
-    """The instructions of a tile: load the sums, loop over k, store the sums."""
+    """The instructions of a tile: load the sums, loop over k, store the sums.
 
-    def __init__(self, context, builder, vector, rows, columns):
-        self.context, self.builder = context, builder
-        self.vector, self.lanes = llvm_of(vector), vector.lanes
-        self.align, self.rows, self.columns = vector.dtype.bitwidth // 8, rows, columns
+    A row of it is so many half vectors: whole ones, and a half one where their number is odd.
+    """
+
+    def __init__(self, context, builder, vector, rows, halves):
+        self.context, self.builder, self.rows = context, builder, rows
+        self.vector, self.align = llvm_of(vector), vector.dtype.bitwidth // 8
+        half = ir.VectorType(self.vector.element, vector.lanes // 2)
+        kinds = [self.vector] * (halves // 2) + [half] * (halves % 2)
+        self.columns = [(j * vector.lanes, kind) for j, kind in enumerate(kinds)]
 
     def emit(self, given, C, P, A, B):
         """Emit all of it."""
@@ -119,13 +124,16 @@ class Tile:
     def _step(self, sums, of_row, of_a, of_b, b):
         """Emit sums + A[:, k] B[k]."""
         row = self.builder.gep(of_b, [b])
-        ws = [self._load(self._vector(row, j * self.lanes)) for j in range(self.columns)]
-        new = []
+        ws = [self._load(one) for one in self._vectors(row)]
+        new, count = [], len(ws)
         for i, one in enumerate(of_row):
             number = self.builder.load(self.builder.gep(one, [of_a]), align=self.align)
             x = splat(self.builder, number, self.vector)
-            own = sums[i * self.columns : (i + 1) * self.columns]
-            new += [called(self.builder, "fma", x, w, s) for w, s in zip(ws, own, strict=True)]
+            own = sums[i * count : (i + 1) * count]
+            new += [
+                called(self.builder, "fma", first_half(self.builder, x, w), w, s)
+                for w, s in zip(ws, own, strict=True)
+            ]
         return new
 
     def at(self, type_, array, index):
@@ -136,54 +144,60 @@ class Tile:
     def _places(self, start, ld):
         i64 = ir.IntType(64)
         rows = [self.builder.gep(start, [self.builder.mul(i64(i), ld)]) for i in range(self.rows)]
-        return [self._vector(row, j * self.lanes) for row in rows for j in range(self.columns)]
+        return [place for row in rows for place in self._vectors(row)]
 
-    def _vector(self, start, offset):
-        place = self.builder.gep(start, [ir.IntType(64)(offset)])
-        return self.builder.bitcast(place, self.vector.as_pointer())
+    def _vectors(self, row):
+        """Emit the places of a row's vectors."""
+        places = [(self.builder.gep(row, [ir.IntType(64)(j)]), kind) for j, kind in self.columns]
+        return [self.builder.bitcast(place, kind.as_pointer()) for place, kind in places]
 
     def _load(self, place):
         return self.builder.load(place, align=self.align)
 
 
-def _band(rows, columns):
-    """Return the function that computes so many rows of tiles of up to so many vectors."""
-    two = min(2, columns)
+def _band(rows, widths):
+    """Return the function that computes so many rows of tiles that are so many half vectors wide.
+
+    Args:
+        rows: how many.
+        widths: the widest one; one less, for the end of a row that is no whole vectors; two more.
+    """
+    most, odd, last, two = widths
 
     @compiled
-    def of_one(left, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
-        _tile(rows, 1, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
-
-    @compiled
-    def of_several(left, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
-        if left >= columns:
-            _tile(rows, columns, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
-        elif left >= two:
-            _tile(rows, two, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+    def band(left, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
+        if left >= most:
+            _tile(rows, most, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+        elif left == odd:
+            _tile(rows, odd, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+        elif left >= last:
+            _tile(rows, last, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
         else:
-            _tile(rows, 1, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+            _tile(rows, two, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
 
-    return of_one if columns == 1 else of_several
+    return band
 
 
-def product_of(rows, columns):
-    """Return what computes products by tiles of so many rows and vectors."""
-    two = min(2, columns)
-    many, pair, single = _band(rows, columns), _band(2, columns), _band(1, columns)
+def product_of(rows, most):
+    """Return what computes products by tiles of so many rows and half vectors."""
+    most, odd, last, two = widths = most, most - 1, min(4, most), 2
+    many, pair, single = _band(rows, widths), _band(2, widths), _band(1, widths)
 
     @compiled
     def product(C, P, A, B, shape):
         """Compute C = P + A B.
 
         Args:
-            C: an array, the place of the first number in it, and numbers from one row to the next.
+            C: an array, the place of the first number in it, and numbers from one row to the next,
+                whole vectors.
             P: the same; 0 numbers from one row to the next: one row for all.
-            A: the same, and numbers from one column to the next.
+            A: the same, and numbers from one column to the next; they may be any.
             B: as C.
-            shape: rows of C, columns of A, columns of C; the last are whole vectors.
+            shape: rows of C, columns of A, columns of C; the last are whole half vectors, and the
+                other half of the last vector may be filled with anything.
         """
         (C, c, ldc), (P, p, ldp), (A, a, lda, ka), (B, b, ldb), (M, K, N) = C, P, A, B, shape
-        lanes = BYTES // C.itemsize
+        lanes = BYTES // C.itemsize // 2
         j = 0
         while j < N:
             left = (N - j) // lanes
@@ -199,13 +213,21 @@ def product_of(rows, columns):
                 else:
                     single(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
                     i += 1
-            j += lanes * (columns if left >= columns else two if left >= two else 1)
+            wide = most if left >= most else odd if left == odd else last if left >= last else two
+            j += lanes * wide
 
     return product
 
 
 # As many sums as there are registers for.
-product = product_of(4, 4) if has_wide_registers() else product_of(6, 1)
+product = product_of(4, 8) if has_wide_registers() else product_of(6, 2)
+
+
+@compiled
+def halves_of(size, itemsize):
+    """Return the numbers of as few half vectors as hold so many numbers."""
+    half = BYTES // itemsize // 2
+    return (size + half - 1) // half * half
 
 
 @compiled
@@ -240,52 +262,6 @@ def pack_transposed(into, i, row, matrix, m, rows, columns):
         for j in range(rows):
             into[i + k * row + j] = matrix[m + j * columns + k]
     clear(into, i, columns, rows, row)
-
-
-@compiled
-def through_gates(C, P, deltas, matrices, count, shape):
-    """Compute C = P + Σ δ M over gates: what they hand back.
-
-    Args:
-        C: as in `product`.
-        P: as in `product`.
-        deltas: δ, the place of the first gate's, numbers from one gate and one row to the next.
-        matrices: M, the place of the first gate's, numbers from one gate and one row to the next.
-        count: how many gates, at least one.
-        shape: rows of C, numbers of δ in a row of a gate, columns of C.
-    """
-    (D, d, by_gate, wide), (M, m, size, row) = deltas, matrices
-    for gate in range(count):
-        own, start = (D, d + gate * by_gate, wide, 1), C if gate else P
-        product(C, start, own, (M, m + gate * size, row), shape)
-
-
-@compiled
-def sum_gates(r, found, D, part, nothing, h, of_x, shape, gates, is_first):
-    """Add what a stretch of time gives to the gradients of the weights of a run.
-
-    Args:
-        r: the run.
-        found: dW (run, gate, unit, row), dV (run, input, gate, row), db (run, 4 row).
-        D: δ, rows of four gates.
-        part: room for a product.
-        nothing: a row of zeros, as P of `product`.
-        h: states before the steps, and the place of the first one.
-        of_x: inputs, the place of the first one, numbers from one row to the next.
-        shape: units, inputs, rows of the stretch, row.
-        gates: how many read inputs, the first ones, and as many states; the first of these.
-        is_first: whether the stretch is the first to be added.
-    """
-    (dW, dV, db), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
-    (count, first), wide, matrix = gates, 4 * row, units * row
-    columns = count * row
-    for gate in range(count):
-        delta = D, (first + gate) * row, 1, wide
-        product((part, 0, row), nothing, delta, (*h, row), (units, rows, row))
-        add_to(dW, (count * r + gate) * matrix, part, 0, matrix, is_first)
-    product((part, 0, columns), nothing, (x, at, 1, x_row), (D, 0, wide), (inputs, rows, columns))
-    add_to(dV, r * inputs * columns, part, 0, inputs * columns, is_first)
-    add_rows(db, r * wide, D, rows, wide, is_first)
 
 
 @compiled

@@ -21,6 +21,7 @@ __all__ = [
     "called",
     "copysign",
     "filled",
+    "first_half",
     "first_lanes",
     "fma",
     "lane_sum",
@@ -202,6 +203,14 @@ _as_operator(operator.gt, _of_two(lambda b, x, y: b.fcmp_ordered(">", x, y), _to
 _as_operator(operator.lt, _of_two(lambda b, x, y: b.fcmp_ordered("<", x, y), _to_mask))
 copysign = _of_two(lambda builder, x, y: called(builder, "copysign", x, y))
 _fused = _lanewise(lambda builder, x, y, z: called(builder, "fma", x, y, z))
+
+
+def first_half(builder, x, like):
+    """Emit the first half of a vector's lanes where another vector has no more."""
+    if x.type == like.type:
+        return x
+    places = ir.Constant(ir.VectorType(_I32, like.type.count), list(range(like.type.count)))
+    return builder.shuffle_vector(x, x, places)
 
 
 @intrinsic
