@@ -63,7 +63,8 @@ def _mark(
 ) -> MarkedSequences:
     """Return the numbers with a marker 1 at two positions, counted from 0, and both ends marked."""
     markers = torch.zeros_like(numbers)
-    markers[[0, -1]] = end_markers
+    if end_markers:
+        markers[[0, -1]] = end_markers
     markers.scatter_(0, positions, 1.0)
     inputs = torch.stack([markers, numbers], dim=-1)
     return MarkedSequences(inputs, numbers.gather(0, positions), positions + 1)
