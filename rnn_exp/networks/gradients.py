@@ -126,7 +126,8 @@ def kernel_engine(
 
     A loss that autograd differentiates does so by itself (`readout.differentiated`).
     """
-    return scan_engine(parameters, x, objective, network, truncation, grid)
+    by_run = x.transpose(0, 1).contiguous().transpose(0, 1)  # as both passes read them
+    return scan_engine(parameters, by_run, objective, network, truncation, grid)
 
 
 def torch_engine(
