@@ -5,7 +5,6 @@ task is registered in `TASKS`. `Regression` and `Classification` score answers t
 classes.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -203,9 +202,9 @@ class Regression(FixedLength):
         targets: Shaped[Tensor, "run answer batch"],
     ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run answer batch 1"]]:
         """Return `loss` and 2 (y − target) / N, N the number of answers, to autograd's bits."""
-        off = outputs.squeeze(-1) - targets
-        slope = (off * (2 / math.prod(off.shape[1:]))).to(outputs.dtype).unsqueeze(-1)
-        return off.square().flatten(1).mean(-1), slope
+        off = outputs - targets.unsqueeze(-1)
+        slope = off * (2 / (off.shape[1] * off.shape[2]))
+        return off.square().flatten(1).mean(-1), slope.to(outputs.dtype)
 
     @with_slope(loss_and_slope)
     def loss(

@@ -82,8 +82,9 @@ def row_length(size: int, dtype: torch.dtype) -> int:
 
 def room(like: Tensor, R: int, T: int, B: int, size: int) -> Room:
     """Return room for rows, and what is seen of it: without what fills rows up."""
-    made = empty(like, R, T, B, row_length(size, like.dtype))
-    return made, made[..., :size].transpose(0, 1)
+    row = row_length(size, like.dtype)
+    made = empty(like, R, T, B, row)
+    return made, made.as_strided((T, R, B, size), (B * row, T * B * row, row, 1))
 
 
 def rows_of(values: Float[Tensor, "time run batch k"], *, whole_vectors: bool = False) -> Rows:

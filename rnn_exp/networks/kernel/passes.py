@@ -72,8 +72,8 @@ def adjoint(
     row, known = made.shape[-1], T - len(direct)
     total[known:] = direct
     handed_on, stretch = direct.new_zeros(2, R, B, row), stretch_length(T, B, row)
-    for mine, given in zip(handed_on, later, strict=False):  # δ, and ∂L/∂h where it skips φ
-        mine[..., :H] = given
+    for place, given in enumerate(later):  # δ, and ∂L/∂h where it skips φ
+        handed_on[place, ..., :H] = given
     of_x, of_inputs = room(direct, R, T, B, inputs) if with_inputs else (handed_on, None)
     in_row, found = of_x.shape[-1] * with_inputs, direct.new_empty(R * (H + inputs + 1) * row)
     most, longest = max(H, inputs), max(row, in_row)
@@ -93,7 +93,7 @@ def adjoint(
     own_V = found.as_strided((R, H, inputs), (inputs * row, 1, row), of_V)
     own_W = found.as_strided((R, H, H), (H * row, row, 1))
     gradients = LayerWeights(own_V, own_W, bias, bias)
-    earlier = tuple(handed_on[: 1 + skips, ..., :H])
+    earlier = tuple([handed_on[place, ..., :H] for place in range(1 + skips)])
     return Adjoint(total, None, gradients, of_inputs, earlier)
 
 
