@@ -1,12 +1,13 @@
 """The loss of a task as networks take it: a function of the outputs that knows its gradient."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
 from rnn_exp.shapes import Float, Shaped
-from rnn_exp.tasks.task import Task
+from rnn_exp.tasks.task import Regression, Task
 
 __all__ = ["TaskLoss"]
 
@@ -31,6 +32,15 @@ class TaskLoss:
         self, outputs: Float[Tensor, "run answer batch output"]
     ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run answer batch output"]] | None:
         """Return each run's loss and its gradient by the outputs; None: autograd is to find it."""
+        slope = self._slope()
+        return None if slope is None else slope(self.task, outputs, self.targets)
+
+    def squared_from(self) -> Shaped[Tensor, "run answer batch"] | None:
+        """Return the numbers from which outputs are off by what is squared; None: another loss."""
+        return self.targets if self._slope() is Regression.loss_and_slope else None
+
+    def _slope(self) -> Callable[..., Any] | None:
+        """Return the loss with its gradient written out; None: it is not."""
         loss = getattr(self.task.loss, "__func__", None)  # that of this task, not of its class
         mark: Any = getattr(loss, "and_slope", None)
-        return mark[1](self.task, outputs, self.targets) if mark and mark[0] is loss else None
+        return mark[1] if mark and mark[0] is loss else None

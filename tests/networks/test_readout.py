@@ -1,5 +1,7 @@
 """The read-out: which states are read, and the gradient of a loss by them, against autograd."""
 
+import dataclasses
+
 import hypothesis.strategies as st
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import given
 
 from rnn_exp.networks.kernel.reader import KernelReader
 from rnn_exp.networks.readout import Objective, TorchReader, onto_time, read, states_read
+from rnn_exp.tasks import Adding, TaskLoss, TemporalOrder
 from tests.builders import asked_for, ends_of, normal, squares
 
 SIZES = st.tuples(
@@ -93,3 +96,69 @@ def test_what_is_put_on_the_time_axis_has_the_length_of_the_task_not_of_the_comp
         asked = Objective(squares(gradient), 1, ends_of(ends, 3), shortest=7)
         assert asked.first(10) == 6
         assert len(onto_time(gradient, asked, 10, asked.first(10), 10)) == 4
+
+
+class ByParts:
+    """A loss without what lets a reader take its shorter way."""
+
+    def __init__(self, loss_of):
+        self.and_slope = loss_of.and_slope
+
+    def __call__(self, outputs):
+        return self.and_slope(outputs)[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@given(SIZES, st.integers(0, 10**6))
+def test_a_squared_error_read_at_once_has_the_gradients_of_its_parts_to_the_bit(dtype, sizes, seed):
+    answers, R, B, H, _ = sizes
+    h = 3 * normal(seed, R, answers, B, H).to(dtype)
+    C, c = normal(seed + 1, R, 1, H).to(dtype), normal(seed + 2, R, 1).to(dtype)
+    wanted = normal(seed + 3, R, answers, B).to(dtype)
+    loss_of = TaskLoss(Adding(5), wanted)
+
+    found = read(h, KernelReader(C, c), loss_of)
+    parts = read(h, KernelReader(C, c), ByParts(loss_of))
+
+    assert KernelReader(C, c).at_once(h, loss_of) is not None
+    assert KernelReader(C, c).at_once(h, ByParts(loss_of)) is None
+    for name in ("outputs", "weight", "bias", "states"):
+        assert torch.equal(getattr(found, name), getattr(parts, name)), name
+    few = 4 * torch.finfo(dtype).eps
+    torch.testing.assert_close(found.loss, parts.loss, rtol=few, atol=0)
+    for run in range(R):
+        alone = read(h[[run]], KernelReader(C[[run]], c[[run]]), TaskLoss(Adding(5), wanted[[run]]))
+        assert all(torch.equal(one[0], all_[run]) for one, all_ in zip(alone, found, strict=True))
+
+
+def test_a_run_that_is_no_number_is_read_at_once_without_touching_the_others():
+    h, C, c = normal(0, 3, 1, 4, 5), normal(1, 3, 1, 5), normal(2, 3, 1)
+    wanted, spoilt = normal(3, 3, 1, 4), h.clone()
+    spoilt[1, 0, 2, 3] = torch.inf
+
+    clean = read(h, KernelReader(C, c), TaskLoss(Adding(5), wanted))
+    found = read(spoilt, KernelReader(C, c), TaskLoss(Adding(5), wanted))
+
+    assert not found.loss[1].isfinite()
+    for mine, expected in zip(found, clean, strict=True):
+        assert torch.equal(mine[[0, 2]], expected[[0, 2]])
+
+
+@dataclasses.dataclass(frozen=True)
+class Halved(Adding):
+    """A loss of its own."""
+
+    def loss(self, outputs, targets):
+        return super().loss(outputs, targets) / 2
+
+
+def test_only_the_mean_squared_error_itself_is_read_as_one():
+    wanted = normal(0, 2, 1, 3)
+    assert TaskLoss(Adding(5), wanted).squared_from() is wanted
+    assert TaskLoss(Halved(5), wanted).squared_from() is None
+    assert TaskLoss(TemporalOrder(24), wanted.abs().long()).squared_from() is None
+    h, C, c = normal(1, 2, 1, 3, 4), normal(2, 2, 1, 4), normal(3, 2, 1)
+    halved, whole = (
+        read(h, KernelReader(C, c), TaskLoss(kind(5), wanted)) for kind in (Halved, Adding)
+    )
+    torch.testing.assert_close(2 * halved.weight, whole.weight)

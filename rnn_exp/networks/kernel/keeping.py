@@ -20,7 +20,6 @@ from rnn_exp.arithmetic import processor
 from rnn_exp.networks.cells.base import LayerWeights, Measures
 from rnn_exp.networks.matrices import matrices_of
 from rnn_exp.networks.network import Network
-from rnn_exp.networks.readout import reader_of
 from rnn_exp.schema import KERNEL, KERNEL_CELLS
 
 __all__ = ["compile_for", "folder"]
@@ -75,6 +74,7 @@ def _compiled_here() -> set[str]:
 def _compile(network: Network) -> None:
     """Compile all kernels of a network by a step of one unit."""
     from rnn_exp.networks.kernel import steps
+    from rnn_exp.networks.kernel.reader import KernelReader
 
     one, cell = torch.ones(1, 1, 1, 1, dtype=network.torch_dtype), network.make_cell()
     weights = LayerWeights(*(one.new_ones(1, *size) for size in network.kind.shapes(1, 1).values()))
@@ -82,7 +82,8 @@ def _compile(network: Network) -> None:
     found = cell.adjoint(one, trace, one, weights)
     if isinstance(cell, Measures):
         cell.measured(trace, found)
-    reader, rows = reader_of(network, one[0], one[0, 0]), trace.states[0]
+    reader, rows = KernelReader(one[0], one[0, 0]), trace.states[0]
+    reader.squared(one, one[0])
     outputs = reader.outputs(rows)
     reader.add(outputs, rows)
     reader.of_states(outputs)

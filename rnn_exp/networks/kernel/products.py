@@ -8,7 +8,14 @@ from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.tiles import add_to, clear, pack, pack_transposed, product
 from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
-__all__ = ["add_to_weights", "invert", "multiply", "read_rows", "states_of_rows"]
+__all__ = [
+    "add_to_weights",
+    "invert",
+    "multiply",
+    "read_rows",
+    "read_squared",
+    "states_of_rows",
+]
 
 _STRETCH = 1024  # rows whose part in ∂L/∂C is one sum; blocks of rows are whole numbers of these
 
@@ -86,6 +93,36 @@ def add_to_weights(like, addresses, distances, sizes):
         _add(own, room, left, right, (outputs, rows, row))
         own, right = (of_c, r * outputs * lanes), (spare, ones, 0)
         _add(own, room, left, right, (outputs, rows, lanes))
+
+
+@kept
+def read_squared(like, addresses, distances, sizes):
+    """Read rows out, and differentiate the mean square of what the outputs are off.
+
+    Args:
+        like: an array of the precision.
+        addresses: of y and ∂L/∂y (run, row), and L (run); of ∂L/∂h as in `states_of_rows`; of ∂L/∂C
+            and ∂L/∂c as in `add_to_weights`; of h, C, c and the targets (run, row); of room.
+        distances: as in `read_rows`.
+        sizes: R, rows, units, length of a row, numbers of a vector.
+    """
+    y, of_y, loss, of_h, of_C, of_c, h, C, c, target, room = addresses
+    (h_run, C_run, _, h_row), (R, rows, units, row, lanes) = distances, sizes
+    spare = room + R * rows * lanes * like.itemsize
+    read_rows(like, (room, h, C, c, spare), distances, (R, rows, units, 1, lanes))
+    wide, values, slopes, losses, wanted = arrays_at(like, (room, y, of_y, loss, target))
+    share = like.dtype.type(2.0 / rows)
+    for r in range(R):
+        total = 0.0
+        for i in range(r * rows, r * rows + rows):
+            values[i] = wide[i * lanes]
+            off = values[i] - wanted[i]
+            slopes[i] = off * share
+            total += (1.0 * off) * off
+        losses[r] = total / rows
+    states_of_rows(like, (of_h, of_y, C, room), (rows, C_run), (R, rows, units, 1, row))
+    given = of_C, of_c, of_y, h, room
+    add_to_weights(like, given, (rows, h_run, h_row), (R, rows, 1, row, lanes))
 
 
 @kept

@@ -1,9 +1,17 @@
 """The read-out by kernels: a run has the same bits in any company, and on any processor."""
 
+import itertools
+
 from torch import Tensor
 
-from rnn_exp.networks.kernel.memory import handed, row_length, rows_of, side_by_side
-from rnn_exp.networks.kernel.products import add_to_weights, read_rows, states_of_rows
+from rnn_exp.networks.kernel.memory import Rows, handed, row_length, rows_of, side_by_side
+from rnn_exp.networks.kernel.products import (
+    add_to_weights,
+    read_rows,
+    read_squared,
+    states_of_rows,
+)
+from rnn_exp.networks.readout import LossOf, Reading
 from rnn_exp.shapes import Float
 
 __all__ = ["KernelReader"]
@@ -23,9 +31,9 @@ class KernelReader:
         (self._weight, self._of_run), (self._bias, self._of_bias) = map(
             side_by_side, (weight, bias)
         )
-        (R, outputs, hidden), self._dtype = weight.shape, weight.dtype
-        self._row, lanes = row_length(hidden, weight.dtype), row_length(1, weight.dtype)
-        self._found = weight.new_zeros(R, outputs, self._row), weight.new_zeros(R, outputs, lanes)
+        hidden, self._dtype = weight.shape[-1], weight.dtype
+        self._row, self._lanes = row_length(hidden, weight.dtype), row_length(1, weight.dtype)
+        self._found: tuple[Tensor, Tensor] | None = None
 
     def rows(
         self, states: Float[Tensor, "run answer batch hidden"]
@@ -61,15 +69,72 @@ class KernelReader:
             of_y: the loss's gradient by the outputs.
             h: the rows.
         """
-        (R, outputs, lanes), own = self._found[1].shape, of_y.contiguous()
-        states = rows_of(h.unsqueeze(0), whole_vectors=True)
+        (R, outputs, _), own = self._weight.shape, of_y.contiguous()
+        if self._found is None:
+            shapes = (R, outputs, self._row), (R, outputs, self._lanes)
+            self._found = own.new_zeros(shapes[0]), own.new_zeros(shapes[1])
+        states = self._whole_rows(h)
         spare = own.new_empty((outputs + 2) * self._row)
         given = handed(self._dtype, *self._found, own, states.values, spare)
         distances = own.stride(0), states.run, states.row
-        sizes = R, own.shape[1], outputs, self._row, lanes
+        sizes = R, own.shape[1], outputs, self._row, self._lanes
         add_to_weights(*given, distances, sizes)
 
+    def at_once(
+        self, states: Float[Tensor, "run answer batch hidden"], loss_of: LossOf
+    ) -> Reading | None:
+        """Do all that `readout.read` does for a mean squared error; None: it is another loss."""
+        squared_from = getattr(loss_of, "squared_from", None)
+        targets = None if squared_from is None else squared_from()
+        if targets is None or targets.dtype is not self._dtype or self._weight.shape[1] != 1:
+            return None
+        return self.squared(states, targets)
+
+    def squared(
+        self,
+        states: Float[Tensor, "run answer batch hidden"],
+        targets: Float[Tensor, "run answer batch"],
+    ) -> Reading:
+        """Read states out and differentiate the mean square of what the outputs are off.
+
+        Args:
+            states: as `readout.states_read` returns them.
+            targets: what the one output is to be.
+        """
+        (R, answers, B, H), row, lanes = states.shape, self._row, self._lanes
+        rows, own, wanted = answers * B, self._whole_rows(self.rows(states)), targets.contiguous()
+        spare = own.values.new_empty(
+            max(R * rows * lanes + (H + rows + 1) * lanes, (rows + 3) * row)
+        )
+        # Of these, one behind the other: ∂L/∂h, y, ∂L/∂y, L, ∂L/∂C, ∂L/∂c.
+        sizes = (R * rows * row, R * rows, R * rows, R, R * row, R * lanes)
+        of_h, y, of_y, loss, of_C, of_c, end = itertools.accumulate(sizes, initial=0)
+        made = spare.new_empty(end)
+        made[of_C:] = 0  # what is read is added
+        read = own.values, self._weight, self._bias, wanted, spare
+        like, (start, *given) = handed(self._dtype, made, *read)
+        size = made.element_size()
+        places = [start + size * one for one in (y, of_y, loss, of_h, of_C, of_c)]
+        distances = own.run, self._of_run, self._of_bias, own.row
+        read_squared(like, (*places, *given), distances, (R, rows, H, row, lanes))
+        return Reading(
+            made.as_strided((R, answers, B, 1), (rows, B, 1, 1), y),
+            made.as_strided((R,), (1,), loss),
+            made.as_strided((R, 1, H), (row, row, 1), of_C),
+            made.as_strided((R, 1), (lanes, 1), of_c),
+            made.as_strided((R, answers, B, H), (rows * row, B * row, row, 1), of_h),
+        )
+
     def of_weights(self) -> tuple[Float[Tensor, "run out hidden"], Float[Tensor, "run out"]]:
-        """Return the gradients of C and c, when `add` has had all rows."""
+        """Return the gradients of C and c, when `add` has had all rows.
+
+        Raises:
+            ValueError: if it had none.
+        """
+        if self._found is None:
+            raise ValueError("no rows were read, so there is no gradient of the read-out")
         of_weight, of_bias = self._found
         return of_weight[..., : self._weight.shape[-1]], of_bias[..., 0]
+
+    def _whole_rows(self, h: Float[Tensor, "run row hidden"]) -> Rows:
+        return rows_of(h.unsqueeze(0), whole_vectors=True)
