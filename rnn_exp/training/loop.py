@@ -5,6 +5,7 @@ errs on fewer than 1 % of 10,000 fresh sequences (Pascanu, Mikolov & Bengio 2013
 sequences are the run's own and no part of its training, and the same at every look.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -145,8 +146,10 @@ def find_divergences(
         gradients: of the update.
     """
     found = gradients.network
-    fine = found.loss.isfinite() & gradients.norm.isfinite()
     states_fine = found.forward.finite()
+    if states_fine is None and math.isfinite(float((found.loss + gradients.norm).sum())):
+        return {}
+    fine = found.loss.isfinite() & gradients.norm.isfinite()
     if states_fine is not None:  # an infinite relu state may be cut to 0 by a later step
         fine &= states_fine
     if bool(fine.all()):
