@@ -245,7 +245,7 @@ def norm_statuses(
     true: Float[Tensor, "*which time run"],
     small: Shaped[Tensor, "*which time run"],
     spoilt: Shaped[Tensor, "*which time run"],
-    cut: Shaped[Tensor, "*of_these time run"],
+    cut: Shaped[Tensor, "*of_these time run"] | None,
 ) -> Shaped[Tensor, "*which time run"]:
     """Return an index into `GRADIENT_STATUSES` for every norm.
 
@@ -259,7 +259,7 @@ def norm_statuses(
         small: where training's is below the floor under which digits are lost.
         spoilt: where training's is made of gradients that had lost digits; it is then ok only if
             it agrees with the true one.
-        cut: what truncated backpropagation does not reach.
+        cut: what truncated backpropagation does not reach; None: nothing is truncated.
     """
     status = torch.zeros_like(seen, dtype=torch.int8)
     lost = small if true is seen else small | (spoilt & ((seen - true).abs() > _APART))
@@ -267,7 +267,7 @@ def norm_statuses(
     for word, where in (
         ("underflow", lost),
         ("zero", small & (nothing if true is seen else true == -math.inf)),
-        ("cut_off", cut & nothing),
+        *(() if cut is None else [("cut_off", cut & nothing)]),
         ("inf", seen == math.inf),
         ("nan", seen.isnan()),
     ):

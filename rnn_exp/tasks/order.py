@@ -81,5 +81,7 @@ class TemporalOrder(LengthRange, Classification):
         )
         cues = torch.randint(0, 2, (self.cues, batch_size), generator=generator)
         symbols.scatter_(0, positions, cues)
-        classes = (cues * 2 ** torch.arange(self.cues).unsqueeze(1)).sum(0, keepdim=True)
+        classes, *later = torch.split(cues, 1)
+        for place, cue in enumerate(later, 1):
+            classes = torch.add(classes, cue, alpha=2**place)
         return Batch(one_hot(symbols, self.input_size), classes, positions + 1, L)

@@ -103,7 +103,10 @@ class Chunk:
         """Yield every update when it is made, and the runs that ended with it."""
         for update in self._updates():
             ending = {*update.divergences, *update.solved}
-            yield update, [run for run in update.runs if self._batch.is_done or run in ending]
+            if self._batch.is_done:
+                yield update, update.runs
+            else:
+                yield update, [run for run in update.runs if run in ending] if ending else []
 
     def _updates(self) -> Iterator[Update]:
         """Yield every update; in the first ones own parts are watched for draws from elsewhere."""

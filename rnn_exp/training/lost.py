@@ -56,7 +56,7 @@ def with_statuses(
     names, values = list(norms), torch.stack(list(norms.values()))
     small = values < _floors(names, batch.network, batch.training.batch_size).to(values.device)
     cut = _cut_off(names, values, batch, data)
-    lost = _asking(names, small | ~(values < math.inf), cut, batch, data)
+    lost = _asking(names, small | (values < math.inf).logical_not_(), cut, batch, data)
     true, spoilt = values, small
     if bool(lost.any()):
         of = dict(zip(names, lost, strict=True))
@@ -67,8 +67,8 @@ def with_statuses(
     statuses = norm_statuses(values, true, small, spoilt, cut)
     kept = values if true is values else torch.where(statuses == _OK, values, true)
     words = [_STATUS_OF[name] for name in names]
-    own = dict(zip(names, kept, strict=True)) | dict(zip(words, statuses, strict=True))
-    return {**seen, **own}
+    own = dict(zip(names, kept.unbind(), strict=True))
+    return {**seen, **own, **dict(zip(words, statuses.unbind(), strict=True))}
 
 
 def _second_pass(
@@ -139,14 +139,14 @@ def _cut_off(
     values: Float[Tensor, "column layer time run"],
     batch: RunBatch,
     data: SequenceBatch,
-) -> Shaped[Tensor, "column layer time run"]:
-    """Say which norms truncated backpropagation does not reach.
+) -> Shaped[Tensor, "column layer time run"] | None:
+    """Say which norms truncated backpropagation does not reach; None: nothing is truncated.
 
     What has no loss has no direct part in the top layer, cut or not.
     """
-    cut = torch.zeros_like(values, dtype=torch.bool)
     if batch.training.truncation is None:
-        return cut
+        return None
+    cut = torch.zeros_like(values, dtype=torch.bool)
     for run, windows in enumerate(batch.windows(data)):
         cut[..., run] = True
         for window in windows:
@@ -163,21 +163,21 @@ def _cut_off(
 def _asking(
     names: Sequence[str],
     odd: Shaped[Tensor, "column layer time run"],
-    cut: Shaped[Tensor, "column layer time run"],
+    cut: Shaped[Tensor, "column layer time run"] | None,
     batch: RunBatch,
     data: SequenceBatch,
 ) -> Shaped[Tensor, "column layer time run"]:
     """Return the odd norms but those that are zero whatever the weights are, or of no time step."""
-    if batch.training.truncation is not None:
+    if cut is not None:
         odd = odd & ~cut
     if min(data.lengths) < odd.shape[-2]:
         odd = odd & _there(data, odd)
     for place, name in enumerate(names):
         if name == _CONTRIBUTION and batch.network.initial_state == 0:
-            odd[place, :, 0] = False
+            odd[place, :, 0].zero_()
         if name == _DIRECT:
             # In the top layer, what has no loss has none; and what has one is the total's.
-            odd[place, -1] = False
+            odd[place, -1].zero_()
     return odd
 
 

@@ -16,6 +16,7 @@ from rnn_exp.training.verdicts import (
     Theory,
     carried,
     carried_in_words,
+    carrier_of,
     theory_in_words,
     theory_of,
 )
@@ -94,16 +95,17 @@ def outcome_of(
         solved: whether it ended because it has solved its task.
     """
     first = carried(first_row, 0)
+    theory = theory_of(run, prediction, first.carrier, first_row)
     return Outcome(
         run=run,
         status="diverged" if divergence is not None else "solved" if solved else "finished",
         divergence=divergence,
-        theory=theory_of(run, prediction, first.carrier, first_row),
+        theory=theory,
         first=first,
         last=carried(rows, -1),
         last_update=int(rows["update"][-1]),
         clipped_norm=float(first_row["grad_norm"][0]) if first_row["clipped"][0] else None,
-        **tables_from(run, rows, first_row, prediction),
+        **_tables(run, rows, first_row, theory),
         weights=weights,
     )
 
@@ -117,10 +119,14 @@ def tables_from(run: Run, rows: Rows, first_row: Rows, prediction: Prediction) -
         first_row: of the run's first recorded update.
         prediction: what theory said of the run.
     """
-    carrier = carried(first_row, 0).carrier
-    theory = theory_of(run, prediction, carrier, first_row)
+    theory = theory_of(run, prediction, carrier_of(first_row), first_row)
+    return _tables(run, rows, first_row, theory)
+
+
+def _tables(run: Run, rows: Rows, first_row: Rows, theory: Theory) -> Tables:
+    """Return the tables of some recorded updates; ``theory`` is that of the first one."""
     return {
-        **curve_tables(run, rows | _predicted(rows, first_row, carrier, theory)),
+        **curve_tables(run, rows | _predicted(rows, first_row, theory)),
         "exponents": _exponent_table(rows),
         "jacobians": _jacobian_table(run, rows),
     }
@@ -221,10 +227,11 @@ def _gradient_table(run: Run, rows: Rows) -> Table:
     return {name: values[there] for name, values in columns.items()}
 
 
-def _predicted(rows: Rows, first_row: Rows, carrier: str, theory: Theory) -> Rows:
+def _predicted(rows: Rows, first_row: Rows, theory: Theory) -> Rows:
     """Return theory's norms of the top layer at update 0, from the measured one at lag 0 on."""
     if not theory.holds:
         return {}
+    carrier = carrier_of(first_row)
     predicted = np.full(rows[carrier].shape, math.nan)
     if rows["update"][0] == first_row["update"][0]:
         end, profile = int(first_row["length"][0]), theory.log10_profile

@@ -5,6 +5,7 @@ Norms of gradients are `columns`; where training has lost one, `lost` says what 
 The names of what is measured are columns of `schema`. A new column is a line there and one here.
 """
 
+import functools
 import math
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from rnn_exp.training.columns import profile
 from rnn_exp.training.evaluation import score, test_sequences, test_task
 from rnn_exp.training.lost import with_statuses
 from rnn_exp.training.run import Run
-from rnn_exp.training.spectra import exponents, sigma_max, singular_values, spectral_radius
+from rnn_exp.training.spectra import Candidate, exponents, singular_values
 from rnn_exp.training.steps import rate_at
 
 __all__ = [
@@ -49,8 +50,7 @@ class Recorder:
         self._recording, self._updates = runs[0].recording, runs[0].training.updates
         self._evaluation = runs[0].evaluation
         self._first = dict(zip(runs, first, strict=True)) if first else {}
-        # What was measured, and the run's place in it: reading numbers makes a GPU wait.
-        self._held: dict[Run, list[tuple[int, Mapping[str, Tensor]]]] = {run: [] for run in runs}
+        self._held: dict[Run, list[tuple[int, _Kept]]] = {run: [] for run in runs}
 
     @property
     def held(self) -> int:
@@ -78,7 +78,8 @@ class Recorder:
             Jacobians.
         """
         network, found = batch.network, gradients.network
-        W, wants_spectrum = batch.top_weight, self._recording.spectrum_wanted(number, self._updates)
+        candidate = Candidate(batch.top_weight, network)
+        wants_spectrum = self._recording.spectrum_wanted(number, self._updates)
         of_recurrent = found.parameters[network.top_weight]
         unused = torch.full_like(found.loss, math.nan)
         no_spectrum = unused.double()
@@ -94,10 +95,10 @@ class Recorder:
             "grad_norm": gradients.norm,
             "clipped": batch.clipped(gradients),
             "recurrent_grad_norm": norm_of_parameter(of_recurrent),
-            "spectral_radius": spectral_radius(W, network) if wants_spectrum else no_spectrum,
+            "spectral_radius": candidate.spectral_radius() if wants_spectrum else no_spectrum,
             # At update 0 theory's bound is made of it.
             "largest_singular_value": (
-                sigma_max(W, network) if wants_spectrum or not number else no_spectrum
+                candidate.sigma_max() if wants_spectrum or not number else no_spectrum
             ),
             "omega": gradients.penalties.get("omega", unused),
             "weight_change": batch.weight_change(),
@@ -146,11 +147,12 @@ class Recorder:
             runs: the runs that it has entries for, in order.
             only: whose rows are kept; None: all.
         """
+        kept = _Kept(measured)
         for place, run in enumerate(runs):
             if only is None or run in only:
-                self._held[run].append((place, measured))
+                self._held[run].append((place, kept))
                 if run not in self._first:
-                    self._first[run] = rows_of(measured, place)
+                    self._first[run] = _rows([kept.row_of(place)])
 
     def first(self, run: Run) -> Rows:
         """Return what was recorded of a run at its first recorded update, also if it was taken."""
@@ -162,7 +164,7 @@ class Recorder:
         Returns:
             An array a column, an entry a recorded update; no column where nothing was recorded.
         """
-        new = [row_of(measured, place) for place, measured in self._held[run]]
+        new = [kept.row_of(place) for place, kept in self._held[run]]
         self._held[run] = []
         return _rows(new) if new else {}
 
@@ -181,15 +183,48 @@ def of_step(
         left: these runs.
         runs: all runs of the update.
     """
-    found = after.new_full((2, len(runs)), math.nan, dtype=torch.float64)
-    if places := [runs.index(run) for run in left]:
-        moved = norm((after - before).unsqueeze(1))
-        found[:, places] = torch.stack([moved, moved / norm(before.unsqueeze(1))])
-    return dict(zip(("update_norm", "update_ratio"), found, strict=True))
+    found = torch.stack(_moved(before, after))
+    if len(left) < len(runs):
+        place_of, of_left = {run: place for place, run in enumerate(runs)}, found
+        found = of_left.new_full((2, len(runs)), math.nan)
+        if left:
+            found[:, [place_of[run] for run in left]] = of_left
+    return {"update_norm": found[0], "update_ratio": found[1]}
+
+
+def _moved(
+    before: Float[Tensor, "left size"], after: Float[Tensor, "left size"]
+) -> tuple[Float[Tensor, " left"], Float[Tensor, " left"]]:
+    """Return how far weights have moved, and that over how large they were."""
+    moved = norm((after - before).unsqueeze(1))
+    return moved, moved / norm(before.unsqueeze(1))
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> Rows:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+class _Kept:
+    """What was measured of many runs at one update: as tensors, until the rows of a run are taken.
+
+    Args:
+        measured: as `Recorder.measure` returns it.
+    """
+
+    def __init__(self, measured: Mapping[str, Tensor]) -> None:
+        self._tensors = measured
+
+    @functools.cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        # All runs at once, and not before somebody asks: reading numbers makes a GPU wait.
+        return {name: values.cpu().numpy() for name, values in self._tensors.items()}
+
+    def row_of(self, place: int) -> dict[str, Any]:
+        """Return the numbers and arrays of the run in a place."""
+        return {
+            name: own if (own := values[..., place]).ndim else own.item()
+            for name, values in self._arrays.items()
+        }
 
 
 def row_of(measured: Mapping[str, Tensor], place: int) -> dict[str, Any]:
@@ -199,11 +234,7 @@ def row_of(measured: Mapping[str, Tensor], place: int) -> dict[str, Any]:
         measured: as `Recorder.measure` returns it.
         place: of the run.
     """
-    row: dict[str, Any] = {}
-    for name, values in measured.items():
-        own = values[..., place]
-        row[name] = own.cpu().numpy() if own.ndim else own.item()
-    return row
+    return _Kept(measured).row_of(place)
 
 
 def rows_of(measured: Mapping[str, Tensor], place: int) -> Rows:

@@ -1,5 +1,6 @@
 """Eigenvalues, exponents and singular values of the top layer at a recorded update."""
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -11,48 +12,52 @@ from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.norms import largest_singular_value
 from rnn_exp.networks.parameters import layer_weights
-from rnn_exp.shapes import Float
+from rnn_exp.shapes import Float, Shaped
 from rnn_exp.tasks import SequenceBatch
 from rnn_exp.theory.directions import log10_singular_values, log10_singular_values_of_cell
 from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import RunBatch
 
-__all__ = ["exponents", "sigma_max", "singular_values", "spectral_radius"]
+__all__ = ["Candidate", "exponents", "singular_values"]
 
 
-def spectral_radius(weight_hh: Float[Tensor, "run ..."], network: Network) -> Float[Tensor, " run"]:
-    """Return the largest modulus of an eigenvalue of W_hh.
+class Candidate:
+    """The square block of W_hh that makes the candidate for the new state, and its spectrum.
 
-    Of a gated cell it is that of the block that makes the candidate for the new state. NaN: it is
-    not finite, or the cell has recurrent weights that are no such matrix.
-
-    Args:
-        weight_hh: of one layer.
-        network: what the network is.
-    """
-    return _of_candidate(weight_hh, network, _largest_modulus)
-
-
-def sigma_max(weight_hh: Float[Tensor, "run ..."], network: Network) -> Float[Tensor, " run"]:
-    """Return the largest singular value of W_hh, of the same block; NaN as in `spectral_radius`.
+    Of a cell without gates it is W_hh itself. A spectrum is NaN where the block is not finite, or
+    where the cell has recurrent weights that are no such matrix.
 
     Args:
         weight_hh: of one layer.
         network: what the network is.
     """
-    return _of_candidate(weight_hh, network, largest_singular_value)
 
+    def __init__(self, weight_hh: Float[Tensor, "run ..."], network: Network) -> None:
+        self._weight_hh, self._network = weight_hh, network
 
-def _of_candidate(
-    weight_hh: Tensor, network: Network, measure: Callable[[Tensor], Tensor]
-) -> Float[Tensor, " run"]:
-    """Return what is measured of the block that makes the candidate, in float64."""
-    if not network.kind.has_matrix:
-        return weight_hh.new_full(weight_hh.shape[:1], math.nan, dtype=torch.float64)
-    W = network.kind.candidate_block(weight_hh)
-    sane = W.isfinite().all(-1).all(-1)
-    found = measure(torch.where(sane[:, None, None], W, 0.0).double())
-    return torch.where(sane, found, torch.full_like(found, math.nan))
+    def spectral_radius(self) -> Float[Tensor, " run"]:
+        """Return the largest modulus of an eigenvalue."""
+        return self._measured(_largest_modulus)
+
+    def sigma_max(self) -> Float[Tensor, " run"]:
+        """Return the largest singular value."""
+        return self._measured(largest_singular_value)
+
+    @functools.cached_property
+    def _blocks(self) -> tuple[Float[Tensor, "run n n"], Shaped[Tensor, " run"]]:
+        """The blocks in float64, zeros where one is not finite, and which are."""
+        W = self._network.kind.candidate_block(self._weight_hh)
+        sane = W.isfinite().all(-1).all(-1)
+        return torch.where(sane[:, None, None], W, 0.0).double(), sane
+
+    def _measured(self, measure: Callable[[Tensor], Tensor]) -> Float[Tensor, " run"]:
+        """Return what is measured of the blocks, in float64."""
+        if not self._network.kind.has_matrix:
+            runs = self._weight_hh.shape[:1]
+            return self._weight_hh.new_full(runs, math.nan, dtype=torch.float64)
+        W, sane = self._blocks
+        found = measure(W)
+        return torch.where(sane, found, torch.full_like(found, math.nan))
 
 
 def _largest_modulus(W: Float[Tensor, "run n n"]) -> Float[Tensor, " run"]:

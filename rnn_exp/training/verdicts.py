@@ -1,7 +1,7 @@
 """What is said of a run: how far back its gradient reaches, and what theory says of that."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ __all__ = [
     "carried",
     "carried_by",
     "carried_in_words",
+    "carrier_of",
     "theory_in_words",
     "theory_of",
 ]
@@ -118,12 +119,20 @@ def carried_by(row: Mapping[str, Any]) -> Carried:
     Args:
         row: by column what was recorded of it (`recorder.row_of`).
     """
-    state = LATE if LATE in row else STATE
-    memory = LATE_MEMORY if LATE in row else MEMORY
+    state, carrier = LATE if LATE in row else STATE, carrier_of(row)
     of_state = _summary(row, state)
-    if memory not in row:
+    if carrier == state:
         return Carried(state, of_state)
-    return Carried(memory, _summary(row, memory), of_state)
+    return Carried(carrier, _summary(row, carrier), of_state)
+
+
+def carrier_of(columns: Container[str]) -> str:
+    """Return the column whose profile shows how far back the gradient reaches.
+
+    Args:
+        columns: the names of what was recorded.
+    """
+    return next(name for name in schema.CARRIERS if name in columns)
 
 
 def _summary(row: Mapping[str, Any], column: str) -> Summary:

@@ -64,14 +64,15 @@ class Normed:
         if self.activation.needs_input:
             inputs, input_block = allocate_steps(T, (R, B, H), like=x, padded=padded)
         normed, scales = x.new_empty(T, R, B, H), x.new_empty(T, R, B, 1)
+        means, squares = torch.empty_like(scales[0]), torch.empty_like(normed[0])
         input_projection(x, weights.weight_ih, normed)
         h = states[0]
         ahead = states[1:].unbind(), block[1:].unbind(), inputs.unbind(), input_block.unbind()
         steps = zip(normed.unbind(), scales.unbind(), *ahead, strict=True)
         for n, scale, h_next, numbers, u, input_numbers in steps:
             n.baddbmm_(h, WT)
-            n -= n.mean(-1, keepdim=True)
-            torch.mean(n * n, dim=-1, keepdim=True, out=scale)
+            n -= torch.mean(n, dim=-1, keepdim=True, out=means)
+            torch.mean(torch.mul(n, n, out=squares), dim=-1, keepdim=True, out=scale)
             n *= scale.add_(_EPSILON).rsqrt_()
             torch.add(n, bias, out=u)
             if self.activation.needs_input:
@@ -101,10 +102,11 @@ class Normed:
         delta = allocate_by_run(total, H)
         errors = self._slopes(trace)
         (passed,) = later or (torch.zeros_like(total[0]),)
-        for t in range(T - 1, -1, -1):
-            total[t].baddbmm_(passed, W)
-            errors[t] *= total[t]
-            passed = delta[t].copy_(_through_norm(errors[t], normed[t], scales[t]))
+        room = torch.empty_like(scales[0]), torch.empty_like(total[0])
+        steps = (each.unbind() for each in (total, errors, normed, scales, delta))
+        for g, e, n, scale, own in reversed(list(zip(*steps, strict=True))):
+            e *= g.baddbmm_(passed, W)
+            passed = _through_norm(e, n, scale, own, room)
         by_run = flatten_time_batch(delta)
         of_W = torch.bmm(by_run.transpose(1, 2), flatten_time_batch(trace.previous_states))
         of_V = torch.bmm(by_run.transpose(1, 2), flatten_time_batch(x))
@@ -127,14 +129,14 @@ class Normed:
         """Return Wᵀ δ_t and Vᵀ δ_t."""
         del carried
         errors = self._slopes(trace).mul_(total)
-        by_run, B = flatten_time_batch(_through_norm(errors, *trace.kept[:2])), total.shape[2]
+        by_run, B = flatten_time_batch(_deltas(errors, trace)), total.shape[2]
         of_inputs = input_gradient(by_run, weights.weight_ih, B) if with_inputs else None
         return StepBack(onto_previous(by_run, weights.weight_hh, B), None, None, of_inputs)
 
     @torch.inference_mode()
     def deltas(self, trace: Trace, adjoint: Totals) -> Float[Tensor, "time run batch hidden"]:
         """Return ∂L/∂(W h_{t-1}), which has no part of the biases here."""
-        return _through_norm(self._slopes(trace).mul_(adjoint.total), *trace.kept[:2])
+        return _deltas(self._slopes(trace).mul_(adjoint.total), trace)
 
     def saturation(self, trace: Trace) -> Float[Tensor, "time run"]:
         """Return the mean of φ' over batch and units."""
@@ -167,7 +169,18 @@ NORMED_KIND = CellKind(
 )
 
 
-def _through_norm(e: Tensor, n: Tensor, scale: Tensor) -> Tensor:
-    """Return δ of e = ∂L/∂n."""
-    missing = e - e.mean(-1, keepdim=True)
-    return missing.sub_(n * (e * n).mean(-1, keepdim=True)).mul_(scale)
+def _deltas(e: Tensor, trace: Trace) -> Tensor:
+    """Return δ of e = ∂L/∂n of all time steps of a trace."""
+    n, scales = trace.kept[:2]
+    room = torch.empty_like(scales), torch.empty_like(e)
+    return _through_norm(e, n, scales, torch.empty_like(e), room)
+
+
+def _through_norm(
+    e: Tensor, n: Tensor, scale: Tensor, into: Tensor, room: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Put δ of e = ∂L/∂n into a tensor, and return that; the room is for means and products."""
+    means, products = room
+    torch.sub(e, torch.mean(e, dim=-1, keepdim=True, out=means), out=into)
+    torch.mean(torch.mul(e, n, out=products), dim=-1, keepdim=True, out=means)
+    return into.sub_(torch.mul(n, means, out=products)).mul_(scale)
