@@ -16,14 +16,18 @@ INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint
 # One thread a process: two spinning threads on a busy machine are many times slower than one.
 export OMP_NUM_THREADS = 1
 
-.PHONY: study test lint types contracts slow recipes results figures docs links bench corpus clean
+.PHONY: study test lint types contracts suite slow recipes results figures docs links bench corpus clean
 
 study: .venv/installed
 	.venv/bin/rnn-exp study=decay 'seed=range(3)'
 	@echo "The report:"
 	@.venv/bin/rnn-exp-report outputs/decay
 
-test: lint types contracts
+# Types take most of a minute where mypy has kept nothing: beside the suite, which often waits.
+test: lint contracts
+	@$(MAKE) --no-print-directory --jobs=2 types suite
+
+suite: .venv/installed-for-tests
 	.venv/bin/pytest -n 2 --dist worksteal -q -m "not slow"
 
 lint: .venv/installed-for-tests

@@ -1,5 +1,6 @@
 """Every test: the process as the command line settles it, no use of torch's global generator."""
 
+import functools
 import gc
 import os
 import signal
@@ -10,6 +11,7 @@ import hypothesis
 import matplotlib
 import pytest
 import torch
+from matplotlib.mathtext import MathTextParser
 
 import rnn_exp
 import tests.typecheck  # noqa: F401 - before the package, whose functions it checks
@@ -40,6 +42,8 @@ compile_for(
 # Hydra looks for plugins once in a process, whichever test is the first to compose something.
 sys.path.append(str(Path(rnn_exp.__file__).parent / "_hydra"))
 matplotlib.use("agg")
+# Formulas are parsed once in a process: matplotlib remembers fifty, and all figures have hundreds.
+MathTextParser._parse_cached = functools.cache(MathTextParser._parse_cached.__wrapped__)
 # No limits of time: how long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile(
     "quick",

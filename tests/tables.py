@@ -115,10 +115,19 @@ def _study(
 def measured(runs: pd.DataFrame, updates: tuple[int, ...] = (0, 10)) -> Study:
     """The study of these runs: what each would have recorded at these updates."""
     chosen = runs.to_dict("records")
-    profiles = [gradients(r, u) for r in chosen for u in updates]
     losses = [row(r, u) for r in chosen for u in updates]
     broken = pd.DataFrame({"run": ["half"], "why": ["run.json is not readable"]})
-    return Study(runs, pd.DataFrame(losses), pd.concat(profiles, ignore_index=True), broken)
+    return Study(runs, pd.DataFrame(losses), _gradients(chosen, updates), broken)
+
+
+def _gradients(runs: Sequence[dict[str, object]], updates: Sequence[int]) -> pd.DataFrame:
+    """The profiles of runs at these updates: one frame, not one for each, of which most is time."""
+    asked = [(run, update) for run in runs for update in updates]
+    profiles = [profile(run, update) for run, update in asked]
+    settings = pd.DataFrame([run for run, _ in asked], columns=["run", *SETTINGS])
+    repeated = settings.loc[np.repeat(np.arange(len(asked)), [len(p["lag"]) for p in profiles])]
+    joined = {name: np.concatenate([p[name] for p in profiles]) for name in profiles[0]}
+    return repeated.reset_index(drop=True).assign(**joined)
 
 
 def run(
@@ -141,8 +150,8 @@ def run(
         **chosen,
         "digest": f"{activation}-{gain}"[:8],
         "status": "finished",
-        **said(gradients(chosen, 0)),
-        **ended(gradients(chosen, 40)),
+        **said(pd.DataFrame(profile(chosen, 0))),
+        **ended(pd.DataFrame(profile(chosen, 40))),
         "theory_holds": theory,
         "theory_because": None if theory else "no synthetic theory was asked for",
         "theory_form": "mean field" if theory else None,
@@ -188,10 +197,11 @@ def said(rows: pd.DataFrame, carrier: str = "log10_total") -> dict[str, object]:
 def ended(rows: pd.DataFrame) -> dict[str, object]:
     """What a run says of the profile of its last update."""
     kept = ("decay_rate", "half_life", "log10_change", "verdict", "verdict_reason")
-    return {f"final_{key}": said(rows)[key] for key in kept}
+    found = said(rows)
+    return {f"final_{key}": found[key] for key in kept}
 
 
-def gradients(run: dict[str, object], update: int) -> pd.DataFrame:
+def profile(run: dict[str, object], update: int) -> dict[str, np.ndarray]:
     """The profile of one run at one update: a straight line of known slope, and a small wave."""
     length, seed = int(run["task.length"]), int(run["seed"])
     lag = np.arange(length - 1, -1, -1)
@@ -200,19 +210,19 @@ def gradients(run: dict[str, object], update: int) -> pd.DataFrame:
     exact = -0.5 + 0.1 * seed + lag * slope + 0.1 * np.sin(lag + seed)
     theory = exact[-1] + lag * np.log10(predicted)
     drawn = (lag <= run.get("theory_lags", np.nan)) & (update == 0)
-    frame = pd.DataFrame({key: run[key] for key in ("run", *SETTINGS)}, index=lag)
-    return frame.assign(
-        update=update,
-        layer=0,
-        time=length - lag,
-        lag=lag,
-        log10_total=exact,
-        log10_direct=np.where(lag == 0, exact, -np.inf),
-        log10_predicted=np.where(drawn, theory, np.nan),
-        saturation=0.8,
-        state_rms=0.4,
-        status=np.where(exact < SMALLEST, "underflow", "ok"),
-    )
+    columns = {
+        "update": update,
+        "layer": 0,
+        "time": length - lag,
+        "lag": lag,
+        "log10_total": exact,
+        "log10_direct": np.where(lag == 0, exact, -np.inf),
+        "log10_predicted": np.where(drawn, theory, np.nan),
+        "saturation": 0.8,
+        "state_rms": 0.4,
+        "status": np.where(exact < SMALLEST, "underflow", "ok"),
+    }
+    return {name: np.broadcast_to(values, lag.shape) for name, values in columns.items()}
 
 
 def row(run: dict[str, object], update: int) -> dict[str, object]:

@@ -19,7 +19,8 @@ from rnn_exp.storage.study import StudyPage, study_of
 from rnn_exp.sweeps import saving, worker
 from rnn_exp.sweeps.overview import overview
 from rnn_exp.training.experiment import UnsettledWarning, train_runs
-from tests._hydra.test_app import FORKS, start
+from tests._hydra.test_app import start
+from tests.forks import forks
 
 
 def small(seed=0):
@@ -264,8 +265,8 @@ def _said(steps, before, told):
 
 def test_a_process_that_has_multiplied_before_is_told_that_it_is_too_late():
     def said(*steps, **before):
-        ours, theirs = FORKS.Pipe(duplex=False)
-        process = FORKS.Process(target=_said, args=(steps, before, theirs))
+        ours, theirs = forks().Pipe(duplex=False)
+        process = forks().Process(target=_said, args=(steps, before, theirs))
         process.start()
         theirs.close()
         answer = ours.recv()

@@ -9,18 +9,20 @@ from tests.read_once import once
 
 def test_a_text_is_read_once_and_each_reader_has_a_copy(tmp_path):
     path, calls = tmp_path / "a.yaml", []
-    path.write_text("a: {b: [1]}")
+    path.write_text("a: {b: [1], c: '${a.b}'}")
 
-    def load(stream, Loader):
-        calls.append(stream)
-        return yaml.load(stream.read(), Loader)
+    def load(file_):
+        calls.append(file_)
+        return OmegaConf.create(path.read_text())
 
+    read = once(load)
     with path.open() as one, path.open() as two:
-        read = once(load)
-        first, second = read(one, yaml.SafeLoader), read(two, yaml.SafeLoader)
+        found = [read(one), read(two), read(path)]
 
-    assert first == second == {"a": {"b": [1]}}
-    assert first["a"]["b"] is not second["a"]["b"]
+    assert found == 3 * [{"a": {"b": [1], "c": [1]}}]
+    found[0].a.b.append(2)
+    assert found[0].a.c == [1, 2]
+    assert found[1] == found[2] == read(path) == {"a": {"b": [1], "c": [1]}}
     assert len(calls) == 1
 
 

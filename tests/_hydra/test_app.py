@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 import re
 import shlex
@@ -24,6 +23,7 @@ from rnn_exp.app import main
 from rnn_exp.networks.inits import INITS
 from rnn_exp.sweeps import line
 from rnn_exp.tasks import TASKS
+from tests.forks import forks
 from tests.in_process import command
 from tests.sealing import write_sealed
 from tests.waiting import PATIENCE, wait_until
@@ -44,37 +44,14 @@ class CommandResult(NamedTuple):
 
 Prepare = Callable[[], object] | None
 
-# Processes of their own, forked from one that has imported torch already: quick, and honest about
-# exit codes, streams and the working directory.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    [
-        "pytest",
-        "pandas",
-        "pyarrow.parquet",
-        "hypothesis",
-        "hydra.main",
-        "rnn_exp.app",
-        "rnn_exp._hydra.sweep",
-        "rnn_exp.sweeps.worker",
-        "rnn_exp.sweeps.pool",
-        "rnn_exp.sweeps.progress",
-        "rnn_exp.training.run",
-        "scipy.special",
-        "pyarrow.pandas_compat",
-        "tests.composed_once",
-        "optuna",
-    ]
-)
-
 
 class Command:
-    """A command that has been started, in a process of its own."""
+    """A command in a process of its own: honest about exit codes, streams and where it works."""
 
     def __init__(self, folder: Path, words: tuple[str, ...], prepare: Prepare) -> None:
         self.streams = tempfile.TemporaryDirectory()
         self.out, self.err = (Path(self.streams.name) / name for name in ("out", "err"))
-        self.process = FORKS.Process(
+        self.process = forks().Process(
             target=_child, args=(folder, words, self.out, self.err, prepare)
         )
         self.process.start()

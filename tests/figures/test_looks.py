@@ -340,10 +340,13 @@ def test_the_first_sentence_is_short_enough_for_an_alternative_text(name, traine
 
 @pytest.mark.parametrize("name", figures.names())
 def test_the_same_table_is_the_same_picture_in_every_width(name, lengths):
+    module = figures.figure(name)
+    plotted = module.table(lengths)
+
     def picture(width: float) -> bytes:
         buffer = io.BytesIO()
         with in_style():
-            in_width(drawn(name, lengths), width).savefig(
+            in_width(module.draw(plotted), width).savefig(
                 buffer, format="svg", metadata={"Date": None}
             )
         return buffer.getvalue()

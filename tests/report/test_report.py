@@ -1,6 +1,7 @@
 """The page names every run, escapes what it did not write, and is the same every time."""
 
 import base64
+import functools
 import html
 import re
 import subprocess
@@ -45,6 +46,13 @@ def folder(tables: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("a") / "reach" / "report"
     report.write(tables, place, dpi=60)
     return place
+
+
+@pytest.fixture
+def page_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a report draw what is in its page, and no other files, which take longer."""
+    alone = functools.partial(page_module.rendered, formats=("svg",))
+    monkeypatch.setattr(page_module, "rendered", alone)
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +178,7 @@ def figures_of(page: str) -> list[str]:
     return [str(found["alt"]) for tag, found in Elements(page).tags if tag == "img"]
 
 
+@pytest.mark.usefixtures("page_alone")
 def test_a_study_declares_its_question_and_figures_whatever_its_folder_is_called(
     tables: Study, tmp_path: Path
 ) -> None:
@@ -209,6 +218,7 @@ def test_a_question_of_ones_own_is_answered_by_the_figures_that_are_named(tables
     assert '<li><a href="#rates">Which?</a> This one.</li>' in free
 
 
+@pytest.mark.usefixtures("page_alone")
 def test_only_words_that_the_page_uses_are_explained(tables: Study, tmp_path: Path) -> None:
     shown = StudySaid("a", StudyPage(None, ("decay",)))
     written = report.write(tables, tmp_path, shown, dpi=40).read_text("utf-8")
@@ -246,6 +256,7 @@ def test_a_single_run_is_told_as_one() -> None:
     assert told in standing(clipped, pd.DataFrame())
 
 
+@pytest.mark.usefixtures("page_alone")
 def test_what_a_figure_leaves_out_is_above_the_picture(tmp_path: Path) -> None:
     many = study(("tanh",), (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0), (10,), 1, (0,))
     shown = StudySaid("a", StudyPage(None, ("decay",)))
@@ -316,6 +327,7 @@ def test_broken_runs_are_listed_with_the_reason(page: str) -> None:
     assert "<code>half</code>: run.json is not readable" in page
 
 
+@pytest.mark.usefixtures("page_alone")
 def test_a_refused_figure_leaves_its_reason_and_no_stale_file(tmp_path: Path) -> None:
     (tmp_path / "heatmap.png").write_bytes(b"old")
     written = report.write(study(("tanh",), (0.5,), (10,), 1, (0,)), tmp_path, dpi=40).read_text()
@@ -359,6 +371,7 @@ def test_runs_made_with_code_from_elsewhere_are_marked() -> None:
 
 
 @pytest.mark.dosed
+@pytest.mark.usefixtures("page_alone")
 def test_two_studies_are_compared_in_settings_and_outcomes(tmp_path: Path) -> None:
     def named(name: str, **settings: object) -> Study:
         whole = study(("tanh",), (0.5, 2.0), (10,), 2, (0, 10), **settings)

@@ -14,8 +14,8 @@ from rnn_exp.tasks import TASKS, Adding, TemporalOrder
 from rnn_exp.training.devices import resolve_auto, torch_device
 from rnn_exp.training.planning import chunks
 from rnn_exp.training.run import Run, run_from
-from tests._hydra.test_app import FORKS
 from tests._hydra.test_conf import NETWORKS
+from tests.forks import forks
 from tests.task_files import needs
 
 USUAL = {
@@ -74,7 +74,7 @@ def refusal(config: dict) -> str:
 @pytest.fixture(scope="module")
 def refused():
     """`refusal` in a process without the tests' type checker, which would speak up first."""
-    with ProcessPoolExecutor(1, mp_context=FORKS) as pool:
+    with ProcessPoolExecutor(1, mp_context=forks()) as pool:
         yield lambda config: pool.submit(refusal, config).result()
 
 
