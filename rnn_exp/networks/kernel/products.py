@@ -5,7 +5,14 @@ after the other. Tensors are given by addresses (`memory.handed`).
 """
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
-from rnn_exp.networks.kernel.tiles import add_to, clear, pack, pack_transposed, product
+from rnn_exp.networks.kernel.tiles import (
+    add_to,
+    clear,
+    narrow_product,
+    pack,
+    pack_transposed,
+    product,
+)
 from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
 __all__ = [
@@ -18,6 +25,34 @@ __all__ = [
 ]
 
 _STRETCH = 1024  # rows whose part in ∂L/∂C is one sum; blocks of rows are whole numbers of these
+
+
+def _adding(of_stretch):
+    """Return what adds products that another function computes."""
+
+    @compiled
+    def add(C, spare, A, B, shape):
+        """Add A B to C.
+
+        Args:
+            C: an array and the place of its first number; (M, N), rows of whole vectors.
+            spare: an array, where in it there is room for a product, and where zeros are.
+            A: as in `product`.
+            B: as in `product`.
+            shape: M, K, N.
+        """
+        (A, a, a_row, a_column), (B, b, b_row), (M, K, N), (part, p, zeros) = A, B, shape, spare
+        (C, first) = C
+        for k in range(0, K, _STRETCH):
+            of_a, of_b = (A, a + k * a_column, a_row, a_column), (B, b + k * b_row, b_row)
+            of_part = M, min(_STRETCH, K - k), N
+            of_stretch((part, p, N), (part, zeros, 0), of_a, of_b, of_part)
+            add_to(C, first, part, p, M * N, False)
+
+    return add
+
+
+_add, _add_narrow = _adding(product), _adding(narrow_product)
 
 
 @kept
@@ -43,7 +78,7 @@ def read_rows(like, addresses, distances, sizes):
                 y[i + j] = c[r * c_run + j]
         clear(y, own, rows, outputs, width)
         left, right = (h, r * h_run, h_row, 1), (spare, 0, width)
-        _add((y, own), (spare, part, zeros), left, right, (rows, units, width))
+        _add_narrow((y, own), (spare, part, zeros), left, right, (rows, units, width))
 
 
 @kept
@@ -65,7 +100,7 @@ def states_of_rows(like, addresses, distances, sizes):
     for r in range(R):
         pack((spare, 0, row), C, r * C_run, outputs, units)
         left, into = (of_y, r * y_run, outputs, 1), (found, r * rows * row)
-        _add(into, (spare, part, zeros), left, (spare, 0, row), (rows, outputs, row))
+        _add_narrow(into, (spare, part, zeros), left, (spare, 0, row), (rows, outputs, row))
 
 
 @kept
@@ -90,9 +125,9 @@ def add_to_weights(like, addresses, distances, sizes):
     for r in range(R):
         left, room = (of_y, r * y_run, 1, outputs), (spare, 0, zeros)
         own, right = (of_C, r * outputs * row), (h, r * h_run, h_row)
-        _add(own, room, left, right, (outputs, rows, row))
+        _add_narrow(own, room, left, right, (outputs, rows, row))
         own, right = (of_c, r * outputs * lanes), (spare, ones, 0)
-        _add(own, room, left, right, (outputs, rows, lanes))
+        _add_narrow(own, room, left, right, (outputs, rows, lanes))
 
 
 @kept
@@ -104,12 +139,13 @@ def read_squared(like, addresses, distances, sizes):
         addresses: of y and ∂L/∂y (run, row), and L (run); of ∂L/∂h as in `states_of_rows`; of ∂L/∂C
             and ∂L/∂c as in `add_to_weights`; of h, C, c and the targets (run, row); of room.
         distances: as in `read_rows`.
-        sizes: R, rows, units, length of a row, numbers of a vector.
+        sizes: R, rows, units, outputs (1: as a number that is written here it would have all that
+            is called compiled a second time), length of a row, numbers of a vector.
     """
     y, of_y, loss, of_h, of_C, of_c, h, C, c, target, room = addresses
-    (h_run, C_run, _, h_row), (R, rows, units, row, lanes) = distances, sizes
+    (h_run, C_run, _, h_row), (R, rows, units, outputs, row, lanes) = distances, sizes
     spare = room + R * rows * lanes * like.itemsize
-    read_rows(like, (room, h, C, c, spare), distances, (R, rows, units, 1, lanes))
+    read_rows(like, (room, h, C, c, spare), distances, (R, rows, units, outputs, lanes))
     wide, values, slopes, losses, wanted = arrays_at(like, (room, y, of_y, loss, target))
     share = like.dtype.type(2.0 / rows)
     for r in range(R):
@@ -120,9 +156,9 @@ def read_squared(like, addresses, distances, sizes):
             slopes[i] = off * share
             total += (1.0 * off) * off
         losses[r] = total / rows
-    states_of_rows(like, (of_h, of_y, C, room), (rows, C_run), (R, rows, units, 1, row))
+    states_of_rows(like, (of_h, of_y, C, room), (rows, C_run), (R, rows, units, outputs, row))
     given = of_C, of_c, of_y, h, room
-    add_to_weights(like, given, (rows, h_run, h_row), (R, rows, 1, row, lanes))
+    add_to_weights(like, given, (rows, h_run, h_row), (R, rows, outputs, row, lanes))
 
 
 @kept
@@ -180,22 +216,3 @@ def invert(like, addresses, sizes):
             other = int(order[column])
             for i in range(start, start + n * row, row):
                 M[i + column], M[i + other] = M[i + other], M[i + column]
-
-
-@compiled
-def _add(C, spare, A, B, shape):
-    """Add A B to C.
-
-    Args:
-        C: an array and the place of its first number; (M, N), rows of whole vectors.
-        spare: an array, where in it there is room for a product, and where zeros are.
-        A: as in `product`.
-        B: as in `product`.
-        shape: M, K, N.
-    """
-    (A, a, a_row, a_column), (B, b, b_row), (M, K, N), (part, p, zeros) = A, B, shape, spare
-    (C, first) = C
-    for k in range(0, K, _STRETCH):
-        of_a, of_b = (A, a + k * a_column, a_row, a_column), (B, b + k * b_row, b_row)
-        product((part, p, N), (part, zeros, 0), of_a, of_b, (M, min(_STRETCH, K - k), N))
-        add_to(C, first, part, p, M * N, False)

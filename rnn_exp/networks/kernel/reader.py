@@ -116,7 +116,7 @@ class KernelReader:
         size = made.element_size()
         places = [start + size * one for one in (y, of_y, loss, of_h, of_C, of_c)]
         distances = own.run, self._of_run, self._of_bias, own.row
-        read_squared(like, (*places, *given), distances, (R, rows, H, row, lanes))
+        read_squared(like, (*places, *given), distances, (R, rows, H, 1, row, lanes))
         return Reading(
             made.as_strided((R, answers, B, 1), (rows, B, 1, 1), y),
             made.as_strided((R,), (1,), loss),

@@ -30,6 +30,7 @@ __all__ = [
     "has_wide_registers",
     "looped",
     "move",
+    "narrow_product",
     "pack",
     "pack_transposed",
     "product",
@@ -57,11 +58,31 @@ def _tile(typing, rows, halves, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, 
     shape = rows.literal_value, halves.literal_value
 
     def emit(context, builder, signature, given):
-        Tile(context, builder, vector, *shape).emit(given, C, P, A, B)
+        _, _, C_, c, ldc, P_, p, ldp, A_, a, lda, ka, B_, b, ldb, K = given
+        at = Tile(context, builder, vector, *shape).at
+        places = at(C, C_, c), ldc, at(P, P_, p), ldp, at(A, A_, a), lda, ka, at(B, B_, b), ldb, K
+        builder.call(_tile_function(context, builder.module, vector, shape), places)
         return context.get_dummy_value()
 
     matrices = C, place, place, P, place, place, A, place, place, place, B, place, place
     return types.void(rows, halves, *matrices, place), emit
+
+
+def _tile_function(context, module, vector, shape):
+    """Return the function of a tile, emitted once in a module: in each place it would take long."""
+    number, i64 = llvm_of(vector).element.as_pointer(), ir.IntType(64)
+    given = number, i64, number, i64, number, i64, i64, number, i64, i64
+    name = "_".join(["tile", vector.dtype.name, *map(str, shape)])
+    if name in module.globals:
+        return module.globals[name]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), given), name)
+    function.linkage = "internal"
+    for attribute in ("noinline", "nounwind"):
+        function.attributes.add(attribute)
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    Tile(context, builder, vector, *shape).emit(function.args)
+    builder.ret_void()
+    return function
 
 
 def looped(builder, first, count, step, body):
@@ -101,12 +122,12 @@ class Tile:
         kinds = [self.vector] * (halves // 2) + [half] * (halves % 2)
         self.columns = [(j * vector.lanes, kind) for j, kind in enumerate(kinds)]
 
-    def emit(self, given, C, P, A, B):
-        """Emit all of it."""
-        _, _, C_, c, ldc, P_, p, ldp, A_, a, lda, ka, B_, b, ldb, K = given
-        outs = self._places(self.at(C, C_, c), ldc)
-        first = [self._load(one) for one in self._places(self.at(P, P_, p), ldp)]
-        last = self.sums(first, (self.at(A, A_, a), lda, ka), (self.at(B, B_, b), ldb), K)
+    def emit(self, given):
+        """Emit all of it, from the places of matrices and the numbers between rows and columns."""
+        C, ldc, P, ldp, A, lda, ka, B, ldb, K = given
+        outs = self._places(C, ldc)
+        first = [self._load(one) for one in self._places(P, ldp)]
+        last = self.sums(first, (A, lda, ka), (B, ldb), K)
         for place, value in zip(outs, last, strict=True):
             self.builder.store(value, place, align=self.align)
 
@@ -156,32 +177,50 @@ class Tile:
 
 
 def _band(rows, widths):
-    """Return the function that computes so many rows of tiles that are so many half vectors wide.
-
-    Args:
-        rows: how many.
-        widths: the widest one; one less, for the end of a row that is no whole vectors; two more.
-    """
-    most, odd, last, two = widths
+    """Return the function that computes so many rows of a tile of one of some widths."""
+    width = widths[0]
+    other = _band(rows, widths[1:]) if len(widths) > 1 else None
 
     @compiled
-    def band(left, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
-        if left >= most:
-            _tile(rows, most, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
-        elif left == odd:
-            _tile(rows, odd, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
-        elif left >= last:
-            _tile(rows, last, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+    def last(wide, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
+        _tile(rows, width, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+
+    @compiled
+    def band(wide, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
+        if wide == width:
+            _tile(rows, width, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
         else:
-            _tile(rows, two, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+            other(wide, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
 
-    return band
+    return last if other is None else band
 
 
-def product_of(rows, most):
-    """Return what computes products by tiles of so many rows and half vectors."""
-    most, odd, last, two = widths = most, most - 1, min(4, most), 2
-    many, pair, single = _band(rows, widths), _band(2, widths), _band(1, widths)
+def _tail(rows, most):
+    """Return the function that computes the last rows of tiles up to a width, by two tiles.
+
+    Of few rows these do as well: fewer tiles are compiled in less time. A half vector is rounded up
+    to a whole one.
+    """
+
+    @compiled
+    def tail(wide, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K):
+        if wide > most - 2:
+            _tile(rows, most, C, c, ldc, P, p, ldp, A, a, lda, ka, B, b, ldb, K)
+        else:
+            for j in range(0, wide * (BYTES // C.itemsize // 2), BYTES // C.itemsize):
+                _tile(rows, 2, C, c + j, ldc, P, p + j, ldp, A, a, lda, ka, B, b + j, ldb, K)
+
+    return tail
+
+
+def product_of(rows, *widths):
+    """Return what computes products by tiles of so many rows.
+
+    Args:
+        rows: of a tile, but for the last ones.
+        widths: of tiles in half vectors, from the widest; the last one is taken where none fits.
+    """
+    many, pair, single = _band(rows, widths), _tail(2, widths[0]), _tail(1, widths[0])
 
     @compiled
     def product(C, P, A, B, shape):
@@ -197,30 +236,33 @@ def product_of(rows, most):
                 other half of the last vector may be filled with anything.
         """
         (C, c, ldc), (P, p, ldp), (A, a, lda, ka), (B, b, ldb), (M, K, N) = C, P, A, B, shape
-        lanes = BYTES // C.itemsize // 2
+        half = BYTES // C.itemsize // 2
         j = 0
         while j < N:
-            left = (N - j) // lanes
+            wide = widths[-1]
+            for width in widths[::-1]:
+                wide = width if (N - j) // half >= width else wide
             i = 0
             while i < M:
                 c0, p0, a0, b0 = c + i * ldc + j, p + i * ldp + j, a + i * lda, b + j
                 if M - i >= rows:
-                    many(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
+                    many(wide, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
                     i += rows
                 elif M - i >= 2:
-                    pair(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
+                    pair(wide, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
                     i += 2
                 else:
-                    single(left, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
+                    single(wide, C, c0, ldc, P, p0, ldp, A, a0, lda, ka, B, b0, ldb, K)
                     i += 1
-            wide = most if left >= most else odd if left == odd else last if left >= last else two
-            j += lanes * wide
+            j += wide * half
 
     return product
 
 
-# As many sums as there are registers for.
-product = product_of(4, 8) if has_wide_registers() else product_of(6, 2)
+# As many sums as there are registers for; one half vector less, for a row that ends with a half.
+product = product_of(4, 8, 7, 4, 2) if has_wide_registers() else product_of(6, 2, 1)
+# For a read-out, whose products are small: it is compiled in a fraction of the time.
+narrow_product = product_of(4, 2)
 
 
 @compiled
