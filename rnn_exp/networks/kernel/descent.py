@@ -15,7 +15,10 @@ _EPSILON = 1e-8  # torch's
 
 @kept
 def adam_step(like, addresses, constants, count):
-    """Change weights, means and squares.
+    """Change weights, means and squares: the step t of Adam.
+
+    g' = g + λ w, m ← m + (1 − β₁) (g' − m), v ← β₂ v + (1 − β₂) g'²,
+    w ← w − η / (1 − β₁ᵗ) m / (√v / √(1 − β₂ᵗ) + ε).
 
     Args:
         like: an array of the precision.
@@ -36,7 +39,9 @@ def adam_step(like, addresses, constants, count):
 
 @kept
 def rmsprop_step(like, addresses, constants, count):
-    """Change weights, squares and, where there is momentum, velocities.
+    """Change weights, squares and, where there is momentum, velocities: a step of RMSprop.
+
+    g' = g + λ w, v ← α v + (1 − α) g'², u ← μ u + g' / (√v + ε), w ← w − η u.
 
     Args:
         like: an array of the precision.
