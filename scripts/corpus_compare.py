@@ -38,6 +38,7 @@ Columns = Mapping[str, np.ndarray]
 # What a run says of its machine and its clock, and files that hold paths and times.
 _EXEMPT_KEYS: Final = ("versions", "started", "ended", "seconds")
 _RUN_JSON: Final = "run.json"
+_SEAL: Final = "sha256"
 _EXEMPT_FILES: Final = ("run.log", ".hydra/hydra.yaml")
 _OF_REPORTS: Final = (".csv", ".svg", ".html")
 _EXAMPLE: Final = 50
@@ -286,9 +287,12 @@ def _json(before: Path, after: Path) -> Iterator[Change]:
 def _flat(value: Mapping[str, object], path: str = "") -> Iterator[tuple[str, object]]:
     """Return the values of nested objects by their dotted paths, without those that may differ."""
     for key, inner in value.items():
-        if isinstance(inner, dict) and inner and key not in _EXEMPT_KEYS:
+        is_seal = not path and key == _SEAL  # of all else, what may differ included
+        if key in (*_EXEMPT_KEYS, *_EXEMPT_FILES) or is_seal:
+            continue
+        if isinstance(inner, dict) and inner:
             yield from _flat(inner, f"{path}{key}.")
-        elif key not in _EXEMPT_KEYS:
+        else:
             yield f"{path}{key}", inner
 
 

@@ -7,7 +7,7 @@ another row.
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.functions import activate, make_deltas
-from rnn_exp.networks.kernel.tiles import (
+from rnn_exp.networks.kernel.rows import (
     add_rows,
     add_to,
     clear,
@@ -15,8 +15,8 @@ from rnn_exp.networks.kernel.tiles import (
     move,
     pack,
     pack_transposed,
-    product,
 )
+from rnn_exp.networks.kernel.tiles import product
 from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
 __all__ = ["elman_adjoint", "elman_forward"]

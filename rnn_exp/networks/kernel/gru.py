@@ -7,7 +7,8 @@ vectors, in the order n, r, z, m: the first three read the inputs, the last thre
 from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.functions import gate_slope, sigmoid, tanh, tanh_slope
 from rnn_exp.networks.kernel.products import sum_gates, through_gates
-from rnn_exp.networks.kernel.tiles import halves_of, move, product
+from rnn_exp.networks.kernel.rows import halves_of, move
+from rnn_exp.networks.kernel.tiles import product
 from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
 __all__ = ["gru_adjoint", "gru_deltas", "gru_forward"]

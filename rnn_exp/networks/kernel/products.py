@@ -6,16 +6,8 @@ over k are sums of stretches, one stretch after the other. Tensors are given by 
 """
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
-from rnn_exp.networks.kernel.tiles import (
-    add_rows,
-    add_to,
-    clear,
-    halves_of,
-    narrow_product,
-    pack,
-    pack_transposed,
-    product,
-)
+from rnn_exp.networks.kernel.rows import add_rows, add_to, clear, halves_of, pack, pack_transposed
+from rnn_exp.networks.kernel.tiles import narrow_product, product
 from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
 __all__ = [

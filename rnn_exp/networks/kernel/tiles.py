@@ -16,23 +16,14 @@ from rnn_exp.networks.kernel.vectors import (
     first_half,
     lanes_of,
     llvm_of,
-    load,
     splat,
-    store,
 )
 
 __all__ = [
     "Tile",
-    "add_rows",
-    "add_to",
-    "clear",
-    "halves_of",
     "has_wide_registers",
     "looped",
-    "move",
     "narrow_product",
-    "pack",
-    "pack_transposed",
     "product",
     "product_of",
 ]
@@ -263,62 +254,3 @@ def product_of(rows, *widths):
 product = product_of(4, 8, 7, 4, 2) if has_wide_registers() else product_of(6, 2, 1)
 # For a read-out, whose products are small: it is compiled in a fraction of the time.
 narrow_product = product_of(4, 2)
-
-
-@compiled
-def halves_of(size, itemsize):
-    """Return the numbers of as few half vectors as hold so many numbers."""
-    half = BYTES // itemsize // 2
-    return (size + half - 1) // half * half
-
-
-@compiled
-def move(into, i, source, s, count):
-    """Copy so many numbers, whole vectors."""
-    for k in range(0, count, BYTES // into.itemsize):
-        store(into, i + k, load(source, s + k))
-
-
-@compiled
-def clear(values, start, rows, size, row):
-    """Put 0 behind the first numbers of each row."""
-    for b in range(rows):
-        for j in range(start + b * row + size, start + (b + 1) * row):
-            values[j] = 0.0
-
-
-@compiled
-def pack(place, matrix, m, rows, columns):
-    """Copy a matrix whose rows lie side by side; rows are filled up with zeros."""
-    into, i, row = place
-    for k in range(rows):
-        for j in range(columns):
-            into[i + k * row + j] = matrix[m + k * columns + j]
-    clear(into, i, rows, columns, row)
-
-
-@compiled
-def pack_transposed(into, i, row, matrix, m, rows, columns):
-    """Copy the transpose of a matrix whose rows lie side by side, as `pack` does."""
-    for k in range(columns):
-        for j in range(rows):
-            into[i + k * row + j] = matrix[m + j * columns + k]
-    clear(into, i, columns, rows, row)
-
-
-@compiled
-def add_to(sums, i, part, p, count, first):
-    """Add so many numbers to sums, or, the first time, put them there."""
-    for k in range(0, count, BYTES // sums.itemsize):
-        own = load(part, p + k)
-        store(sums, i + k, own if first else load(sums, i + k) + own)
-
-
-@compiled
-def add_rows(sums, i, D, rows, row, first):
-    """Add the sum of rows to a row of sums, or, the first time, put it there."""
-    for k in range(0, row, BYTES // sums.itemsize):
-        own = load(D, k)
-        for b in range(1, rows):
-            own = own + load(D, b * row + k)
-        store(sums, i + k, own if first else load(sums, i + k) + own)
