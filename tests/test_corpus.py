@@ -152,7 +152,7 @@ def write_run(folder, table=TABLE, said=None, weight=1.0, config="seed: 0\n"):
     pq.write_table(pa.table(table), folder / "updates.parquet")
     save_file({"W": np.full((2, 2), weight)}, folder / "weights.safetensors")
     said = {"status": "finished", "final": {"rate": 0.5}, **(said or {})}
-    # What tells of the folder and so differs: versions, the hash of hydra.yaml, and the seal of all.
+    # What tells of the folder: versions, the hash of hydra.yaml, and the seal of all.
     of_place = {"sha256": str(folder)}
     differs = {"versions": {"here": str(folder)}, "files": {".hydra/hydra.yaml": of_place}}
     (folder / "run.json").write_text(json.dumps(said | differs | of_place))
