@@ -91,6 +91,17 @@ def test_a_step_beside_kernels_is_the_same_alone_and_does_not_spread_what_is_no_
     assert together.isfinite().sum() == together.numel() - 2
 
 
+@pytest.mark.parametrize("name", ["adam", "rmsprop"])
+def test_a_step_by_kernels_refuses_rows_with_gaps_between_their_numbers(name):
+    flat, own = torch.zeros(2, 6)[:, ::2], OPTIMIZERS[name]
+    training = Training(optimizer=name)
+    with pytest.raises(ValueError, match="one behind the other"):
+        own.step_of("kernel")(
+            flat, flat, own.memory(flat, training), 0.1, **own.settings_of(training)
+        )
+    assert not flat.any()
+
+
 @pytest.mark.parametrize(("name", "ours"), GIVEN)
 def test_what_an_optimiser_remembers_goes_on_from_a_snapshot_bit_for_bit(name, ours):
     training = Training(7, 3, name, **ours)

@@ -5,6 +5,7 @@ rounded where it is kept, and the same on any processor.
 """
 
 import math
+from typing import Any
 
 from torch import Tensor
 
@@ -40,7 +41,7 @@ def adam(
     step, mean, square = memory["step"].item(), memory["mean"], memory["square"]
     size = rate / (1 - adam_beta1**step)
     root = 1 / math.sqrt(1 - adam_beta2**step)
-    given = handed(flat.dtype, flat, gradient, mean, square)
+    given = _handed(flat, gradient, mean, square)
     adam_step(*given, (size, root, 1 - adam_beta1, adam_beta2, weight_decay), flat.numel())
 
 
@@ -68,5 +69,16 @@ def rmsprop(
     """
     memory["step"] += 1
     velocity = memory["velocity"] if momentum else flat  # which is not read then
-    given = handed(flat.dtype, flat, gradient, memory["square"], velocity)
+    given = _handed(flat, gradient, memory["square"], velocity)
     rmsprop_step(*given, (rate, rmsprop_alpha, momentum, weight_decay), flat.numel())
+
+
+def _handed(*rows: Float[Tensor, "run size"]) -> tuple[Any, tuple[int, ...]]:
+    """Return rows as kernels take them.
+
+    Raises:
+        ValueError: if their numbers do not lie one behind the other.
+    """
+    if not all([one.is_contiguous() for one in rows]):
+        raise ValueError("the numbers of a step by kernels must lie one behind the other")
+    return handed(rows[0].dtype, *rows)
