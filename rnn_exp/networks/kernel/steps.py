@@ -79,6 +79,6 @@ def _handed(*rows: Float[Tensor, "run size"]) -> tuple[Any, tuple[int, ...]]:
     Raises:
         ValueError: if their numbers do not lie one behind the other.
     """
-    if not all([one.is_contiguous() for one in rows]):
+    if not all(one.is_contiguous() for one in rows):
         raise ValueError("the numbers of a step by kernels must lie one behind the other")
     return handed(rows[0].dtype, *rows)
