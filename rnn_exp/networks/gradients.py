@@ -25,7 +25,7 @@ from rnn_exp.networks.truncation import Truncation
 from rnn_exp.schema import ACTIVATION_CODES, KERNEL_CELLS
 from rnn_exp.shapes import Float
 
-__all__ = ["Gradients", "kernel_engine", "scan_engine", "torch_engine"]
+__all__ = ["Gradients", "scan_engine", "torch_engine"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +122,7 @@ def kernel_engine(
     truncation: Truncation | None = None,
     grid: Grid | None = None,
 ) -> Gradients:
-    """Do as `scan_engine` with cells that are kernels: torch keeps no book for autograd.
+    """Do as `scan_engine` with cells that are kernels; torch records nothing for autograd.
 
     A loss that autograd differentiates does so by itself (`readout.differentiated`).
     """

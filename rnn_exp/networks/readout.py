@@ -250,11 +250,13 @@ def differentiated(
 ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run row out"]]:
     """Return each run's loss, and its gradient by the outputs, a row an answer and sequence."""
     written_out = getattr(loss_of, "and_slope", None)
-    found = None if written_out is None else written_out(y)
-    if found is not None:
-        return found[0], found[1].flatten(1, 2)
     with torch.inference_mode(mode=False), torch.enable_grad():
-        y = y.clone().requires_grad_()
+        # A loss of a user's may do with the outputs what it can with any tensor.
+        y = y.clone() if y.is_inference() else y
+        found = None if written_out is None else written_out(y)
+        if found is not None:
+            return found[0], found[1].flatten(1, 2)
+        y = y.requires_grad_()
         loss = loss_of(y)
         # The loss of a run depends on its own outputs alone: the sum's gradient has that of each.
         # To give ones in the place of a sum is the same, but lets torch import sympy, half a

@@ -36,7 +36,7 @@ class TaskLoss:
         return None if slope is None else slope(self.task, outputs, self.targets)
 
     def squared_from(self) -> Shaped[Tensor, "run answer batch"] | None:
-        """Return the numbers from which outputs are off by what is squared; None: another loss."""
+        """Return the targets, if the loss is the mean squared error of `Regression`; else None."""
         return self.targets if self._slope() is Regression.loss_and_slope else None
 
     def _slope(self) -> Callable[..., Any] | None:

@@ -242,7 +242,8 @@ class RunBatch:
 
     def error(self, data: SequenceBatch, gradients: Gradients) -> Float[Tensor, " run"]:
         """Return the share of each run's sequences that are answered wrong."""
-        return self.task.error(gradients.outputs[:, -self.task.answers :], data.targets)
+        outputs = gradients.outputs[:, -self.task.answers :].clone()  # a task may change its own
+        return self.task.error(outputs, data.targets)
 
     def clipped(self, gradients: BatchGradients) -> Shaped[Tensor, " run"]:
         """Say whose gradient will be clipped, by norm or by value."""

@@ -45,7 +45,6 @@ class Optimizer:
         remembers_for: what the memory has besides, by the setting that asks for it if it is not 0.
         options: a frozen dataclass of settings ``training.…``, given to the argument ``own`` of the
             step; None: it has none of its own.
-        by_kernel: the step where passes are kernels, from the same arguments; None: it is ``step``.
 
     Raises:
         ValueError: if there are options and no argument ``own``, or the other way round.
@@ -57,7 +56,6 @@ class Optimizer:
     takes: tuple[str, ...] = ()
     remembers_for: Mapping[str, str] = dataclasses.field(default_factory=dict)
     options: type | None = None
-    by_kernel: Callable[..., None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse options that the step does not take."""
@@ -99,8 +97,7 @@ class Optimizer:
         Args:
             engine: the word of ``network.engine``.
         """
-        own = self.by_kernel if engine == KERNEL.engine else None
-        return self.step if own is None else own
+        return _BY_KERNEL.get(self.step, self.step) if engine == KERNEL.engine else self.step
 
     def settings_of(self, training: object) -> dict[str, Any]:
         """Return the settings that `step` takes, by name; those of its own as ``own``.
@@ -223,6 +220,11 @@ def _rmsprop_by_kernel(*given: Any, **settings: Any) -> None:  # noqa: ANN401 - 
     own(*given, **settings)
 
 
+# Of steps, not of words: another step under one of these words has no kernel.
+_BY_KERNEL: dict[Callable[..., None], Callable[..., None]] = {
+    _adam: _adam_by_kernel,
+    _rmsprop: _rmsprop_by_kernel,
+}
 _VELOCITY = {"momentum": "velocity"}
 
 OPTIMIZERS: Registry[Optimizer] = Registry("optimizer")
@@ -240,7 +242,6 @@ OPTIMIZERS.register(
         _adam,
         remembers=("mean", "square"),
         takes=("adam_beta1", "adam_beta2", "weight_decay"),
-        by_kernel=_adam_by_kernel,
     )
 )
 OPTIMIZERS.register(
@@ -250,7 +251,6 @@ OPTIMIZERS.register(
         remembers=("square",),
         takes=("rmsprop_alpha", "momentum", "weight_decay"),
         remembers_for=_VELOCITY,
-        by_kernel=_rmsprop_by_kernel,
     )
 )
 

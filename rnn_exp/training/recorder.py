@@ -23,7 +23,7 @@ from rnn_exp.training.columns import profile
 from rnn_exp.training.evaluation import score, test_sequences, test_task
 from rnn_exp.training.lost import with_statuses
 from rnn_exp.training.run import Run
-from rnn_exp.training.spectra import Candidate, exponents, singular_values
+from rnn_exp.training.spectra import CandidateBlock, exponents, singular_values
 from rnn_exp.training.steps import rate_at
 
 __all__ = [
@@ -50,7 +50,7 @@ class Recorder:
         self._recording, self._updates = runs[0].recording, runs[0].training.updates
         self._evaluation = runs[0].evaluation
         self._first = dict(zip(runs, first, strict=True)) if first else {}
-        self._held: dict[Run, list[tuple[int, _Kept]]] = {run: [] for run in runs}
+        self._held: dict[Run, list[tuple[int, _MeasuredUpdate]]] = {run: [] for run in runs}
 
     @property
     def held(self) -> int:
@@ -78,7 +78,7 @@ class Recorder:
             Jacobians.
         """
         network, found = batch.network, gradients.network
-        candidate = Candidate(batch.top_weight, network)
+        candidate = CandidateBlock(batch.top_weight, network)
         wants_spectrum = self._recording.spectrum_wanted(number, self._updates)
         of_recurrent = found.parameters[network.top_weight]
         unused = torch.full_like(found.loss, math.nan)
@@ -147,7 +147,7 @@ class Recorder:
             runs: the runs that it has entries for, in order.
             only: whose rows are kept; None: all.
         """
-        kept = _Kept(measured)
+        kept = _MeasuredUpdate(measured)
         for place, run in enumerate(runs):
             if only is None or run in only:
                 self._held[run].append((place, kept))
@@ -204,7 +204,7 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> Rows:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-class _Kept:
+class _MeasuredUpdate:
     """What was measured of many runs at one update: as tensors, until the rows of a run are taken.
 
     Args:
@@ -234,7 +234,7 @@ def row_of(measured: Mapping[str, Tensor], place: int) -> dict[str, Any]:
         measured: as `Recorder.measure` returns it.
         place: of the run.
     """
-    return _Kept(measured).row_of(place)
+    return _MeasuredUpdate(measured).row_of(place)
 
 
 def rows_of(measured: Mapping[str, Tensor], place: int) -> Rows:

@@ -18,10 +18,10 @@ from rnn_exp.theory.directions import log10_singular_values, log10_singular_valu
 from rnn_exp.theory.lyapunov import spectrum
 from rnn_exp.training.batch import RunBatch
 
-__all__ = ["Candidate", "exponents", "singular_values"]
+__all__ = ["CandidateBlock", "exponents", "singular_values"]
 
 
-class Candidate:
+class CandidateBlock:
     """The square block of W_hh that makes the candidate for the new state, and its spectrum.
 
     Of a cell without gates it is W_hh itself. A spectrum is NaN where the block is not finite, or

@@ -11,6 +11,7 @@ from torch import Tensor
 from rnn_exp.networks import Network
 from rnn_exp.networks.network import shapes
 from rnn_exp.networks.parameters import Layout
+from rnn_exp.schema import KERNEL
 from rnn_exp.training.attempts import try_optimizer
 from rnn_exp.training.optimizers import Memory, Optimizer
 from rnn_exp.training.settings import Training
@@ -35,6 +36,7 @@ class _Case:
         layout: of a row.
         start: what is trained, a row a run.
         gradients: of each step.
+        engine: of the network.
     """
 
     optimizer: Optimizer
@@ -42,15 +44,16 @@ class _Case:
     layout: Layout
     start: Tensor
     gradients: Sequence[Tensor]
+    engine: str
 
     @classmethod
-    def draw(cls, optimizer: Optimizer, training: Training, units: int) -> "_Case":
+    def draw(cls, optimizer: Optimizer, training: Training, units: int, engine: str) -> "_Case":
         """Draw weights and gradients."""
         layout = Layout(shapes(Network(hidden_size=units), _INPUTS, _OUTPUTS))
         size = sum(map(math.prod, layout.shapes.values()))
         draw = torch.Generator().manual_seed(0)
         start, *gradients = torch.randn(_STEPS + 1, _RUNS, size, generator=draw)
-        return cls(optimizer, training, layout, start, gradients)
+        return cls(optimizer, training, layout, start, gradients, engine)
 
     def begin(self) -> tuple[Tensor, Memory]:
         """Return what is trained and what is remembered before the first step."""
@@ -58,7 +61,7 @@ class _Case:
 
     def go_on(self, flat: Tensor, memory: Memory, first: int, last: int) -> Tensor:
         """Make some steps; what is trained, and what is remembered, is changed."""
-        step: Callable[..., object] = self.optimizer.step
+        step: Callable[..., object] = self.optimizer.step_of(self.engine)
         arguments = self.optimizer.arguments(self.training, self.layout)
         for gradient in self.gradients[first:last]:
             step(flat, gradient.clone(), memory, _RATE, **arguments)
@@ -82,7 +85,10 @@ def check_optimizer(part: str, optimizer: Optimizer) -> Iterator[Finding]:
     try_optimizer(optimizer.name, training, Network(hidden_size=4), _INPUTS, _OUTPUTS)
     yield truth(part, "a step changes what is trained in place, and keeps its shapes", True)
     for words, variant in _variants(optimizer, training):
-        yield from _check(f"{part} {words}".strip(), optimizer, variant)
+        yield from _check(f"{part} {words}".strip(), optimizer, variant, "scan")
+        if optimizer.step_of(KERNEL.engine) != optimizer.step_of("scan"):
+            what = f"{part} {words}".strip() + " by kernels"
+            yield from _check(what, optimizer, variant, KERNEL.engine)
 
 
 def _variants(optimizer: Optimizer, training: Training) -> Iterator[tuple[str, Training]]:
@@ -94,8 +100,8 @@ def _variants(optimizer: Optimizer, training: Training) -> Iterator[tuple[str, T
             yield words, dataclasses.replace(training, more=dataclasses.asdict(own))
 
 
-def _check(part: str, optimizer: Optimizer, training: Training) -> Iterator[Finding]:
-    cases = [_Case.draw(optimizer, training, units) for units in _UNITS]
+def _check(part: str, optimizer: Optimizer, training: Training, engine: str) -> Iterator[Finding]:
+    cases = [_Case.draw(optimizer, training, units, engine) for units in _UNITS]
     ends = [_end_of(case) for case in cases]
     yield truth(part, "every number is finite", all(bool(end.isfinite().all()) for end in ends))
     unmoved = {

@@ -124,6 +124,7 @@ def test_a_squared_error_read_at_once_has_the_gradients_of_its_parts_to_the_bit(
     assert KernelReader(C, c).at_once(h, ByParts(loss_of)) is None
     for name in ("outputs", "weight", "bias", "states"):
         assert torch.equal(getattr(found, name), getattr(parts, name)), name
+    assert found.loss.untyped_storage().nbytes() == found.loss.nbytes  # it is kept for the tables
     few = 4 * torch.finfo(dtype).eps
     torch.testing.assert_close(found.loss, parts.loss, rtol=few, atol=0)
     for run in range(R):
@@ -150,6 +151,12 @@ class Halved(Adding):
 
     def loss(self, outputs, targets):
         return super().loss(outputs, targets) / 2
+
+
+def test_targets_of_another_shape_are_not_read_at_once():
+    h, C, c = normal(0, 2, 1, 3, 4), normal(1, 2, 1, 4), normal(2, 2, 1)
+    assert KernelReader(C, c).at_once(h, TaskLoss(Adding(5), normal(3, 1, 1, 3))) is None
+    assert KernelReader(C, c).at_once(h, TaskLoss(Adding(5), normal(3, 2, 1, 1))) is None
 
 
 def test_only_the_mean_squared_error_itself_is_read_as_one():

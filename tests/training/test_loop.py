@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.torch_modules import from_torch
 from rnn_exp.randomness import generator
 from rnn_exp.tasks import Adding, Memorization
+from rnn_exp.tasks.task import with_slope
 from rnn_exp.training.batch import RunBatch
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.loop import train
@@ -463,3 +465,28 @@ def test_it_is_said_where_clipping_binds_from_the_first_update():
     assert "first update: a number of the gradient above clip_value 0.0001" in by_value
     assert "clipping" not in message(clip_norm=1000)[0]
     assert "clipping" not in message()[0]
+
+
+class Careless(Adding):
+    """A task that changes the outputs it is given, and differentiates its loss itself."""
+
+    def slope(self, outputs, targets):
+        leaf = outputs.requires_grad_()
+        loss = ((leaf.squeeze(-1) - targets) ** 4).flatten(1).mean(-1)
+        return loss.detach(), torch.autograd.grad(loss.sum(), leaf)[0]
+
+    @with_slope(slope)
+    def loss(self, outputs, targets):
+        return ((outputs.squeeze(-1) - targets) ** 4).flatten(1).mean(-1)
+
+    def error(self, outputs, targets):
+        outputs.clamp_(0, 2)
+        return super().error(outputs, targets)
+
+
+@pytest.mark.parametrize("engine", ["kernel", "scan"])
+def test_a_task_may_change_its_outputs_and_use_autograd_with_any_engine(engine):
+    network = Network(hidden_size=5, engine=engine, dtype="float64")
+    [found] = train_runs([Run(Careless(6), network, training=Training(updates=3, batch_size=4))])
+    assert np.isfinite(found.tables["updates"]["error"].astype(float)).all()
+    assert found.weights["weight_hh_l0"].isfinite().all()

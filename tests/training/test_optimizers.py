@@ -1,5 +1,6 @@
 """Optimisers: torch's arithmetic bit for bit, for many runs at once, without its compiler."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -89,6 +90,15 @@ def test_a_step_beside_kernels_is_the_same_alone_and_does_not_spread_what_is_no_
 
     assert torch.equal(together[1:2], alone)
     assert together.isfinite().sum() == together.numel() - 2
+
+
+def test_an_optimiser_with_a_step_of_its_own_makes_that_step_beside_kernels_as_well():
+    def stay(flat, gradient, memory, rate, **settings):
+        del flat, gradient, memory, rate, settings
+
+    mine = dataclasses.replace(OPTIMIZERS["adam"], name="mine", step=stay)
+    assert mine.step_of("kernel") is mine.step_of("scan") is stay
+    assert OPTIMIZERS["adam"].step_of("kernel") is not OPTIMIZERS["adam"].step_of("scan")
 
 
 @pytest.mark.parametrize("name", ["adam", "rmsprop"])

@@ -23,7 +23,7 @@ from rnn_exp.training.columns import profile
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
-from rnn_exp.training.spectra import Candidate
+from rnn_exp.training.spectra import CandidateBlock
 from tests import reference
 
 
@@ -136,7 +136,7 @@ def test_recorded_spectra_do_not_depend_on_the_runs_beside(H):
     network = Network(hidden_size=H)
 
     def spectra(weights):
-        candidate = Candidate(weights, network)
+        candidate = CandidateBlock(weights, network)
         return candidate.spectral_radius(), candidate.sigma_max()
 
     for start in range(0, 200, 13):
@@ -158,7 +158,7 @@ def test_the_spectrum_of_a_cell_is_that_of_the_block_that_makes_its_candidate(ce
     blocks[place] = 0.5 * torch.eye(4).unsqueeze(0)
 
     W = torch.cat(blocks, dim=1)
-    candidate = Candidate(W, network)
+    candidate = CandidateBlock(W, network)
     radius, largest = candidate.spectral_radius(), candidate.sigma_max()
 
     assert (radius.item(), largest.item()) == (0.5, 0.5)

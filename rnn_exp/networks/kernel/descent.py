@@ -1,6 +1,6 @@
-"""Steps of optimisers: weights, gradients and what is remembered of them are gone through once.
+"""Steps of optimisers, each as one loop over the weights.
 
-A number's step is computed in float64, and rounded where it is kept. Arrays are flat.
+All is computed in float64; in float32 each number that is kept is rounded once. Arrays are flat.
 """
 
 import math

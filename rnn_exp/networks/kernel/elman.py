@@ -11,7 +11,7 @@ from rnn_exp.networks.kernel.rows import (
     add_rows,
     add_to,
     clear,
-    halves_of,
+    in_half_vectors,
     move,
     pack,
     pack_transposed,
@@ -40,7 +40,7 @@ def elman_forward(like, addresses, distances, kind, sizes):
     x_run, V_run, W_run, b_run, c_run, x_row = distances
     (code, skips, keep, add), (R, T, B, inputs, units, row) = kind, sizes
     step, of_V, of_W = B * row, (packed, 0, row), (packed, inputs * row, row)
-    wide = halves_of(units, S.itemsize)
+    wide = in_half_vectors(units, S.itemsize)
     of_b = packed, (inputs + units) * row, 0
     for r in range(R):
         pack_transposed(packed, 0, row, V, r * V_run, units, inputs)
@@ -80,7 +80,7 @@ def elman_adjoint(like, addresses, distances, kind, sizes):
     x_run, b_run, s_run, W_run, V_run, x_row, in_row = distances
     weights, (code, skips, keep, add) = (W, W_run, V, V_run, in_row), kind
     R, T, B, inputs, units, row, known, chunk = sizes
-    step, D, ahead, wide = B * row, spare, R * B * row, halves_of(units, G.itemsize)
+    step, D, ahead, wide = B * row, spare, R * B * row, in_half_vectors(units, G.itemsize)
     part, own_W, own_V, nothing = _laid_out(spare, (chunk + 1) * step, units, inputs, row, in_row)
     for r in range(R):
         _pack_both(own_W, own_V, weights, r, units, inputs)
@@ -145,7 +145,7 @@ def _sum_up(sums, D, part, nothing, h, of_x, shape, is_first):
     """Add what a stretch of time gives to the gradients of the weights of a run."""
     (found, R, r), (units, inputs, rows, row), (x, at, x_row) = sums, shape, of_x
     dV, db = R * units * row, R * (units + inputs) * row
-    wide = halves_of(units, D.itemsize)
+    wide = in_half_vectors(units, D.itemsize)
     product((D, part, row), nothing, (D, 0, 1, row), (*h, row), (units, rows, wide))
     add_to(found, r * units * row, D, part, units * row, is_first)
     product((D, part, row), nothing, (x, at, 1, x_row), (D, 0, row), (inputs, rows, wide))

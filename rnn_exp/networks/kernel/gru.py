@@ -7,7 +7,7 @@ vectors, in the order n, r, z, m: the first three read the inputs, the last thre
 from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.functions import gate_slope, sigmoid, tanh, tanh_slope
 from rnn_exp.networks.kernel.products import sum_gates, through_gates
-from rnn_exp.networks.kernel.rows import halves_of, move
+from rnn_exp.networks.kernel.rows import in_half_vectors, move
 from rnn_exp.networks.kernel.tiles import product
 from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
@@ -76,7 +76,7 @@ def gru_adjoint(like, addresses, distances, sizes):
     x_run, h_run, u_run, x_row, in_row = distances
     R, T, B, inputs, units, row, known, chunk = sizes
     step, wide, matrix, nothing = B * row, 4 * row, units * row, (zeros, 0, 0)
-    of_step = B, units, halves_of(units, G.itemsize)
+    of_step = B, units, in_half_vectors(units, G.itemsize)
     for r in range(R):
         last, stop = chunk * 4 * step, T
         move(D, last, after, 4 * r * step, 4 * step)

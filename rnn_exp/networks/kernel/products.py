@@ -6,7 +6,14 @@ over k are sums of stretches, one stretch after the other. Tensors are given by 
 """
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
-from rnn_exp.networks.kernel.rows import add_rows, add_to, clear, halves_of, pack, pack_transposed
+from rnn_exp.networks.kernel.rows import (
+    add_rows,
+    add_to,
+    clear,
+    in_half_vectors,
+    pack,
+    pack_transposed,
+)
 from rnn_exp.networks.kernel.tiles import narrow_product, product
 from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, fma, load, store
 
@@ -136,8 +143,8 @@ def read_squared(like, addresses, distances, sizes):
         addresses: of y and ∂L/∂y (run, row), and L (run); of ∂L/∂h as in `states_of_rows`; of ∂L/∂C
             and ∂L/∂c as in `add_to_weights`; of h, C, c and the targets (run, row); of room.
         distances: as in `read_rows`.
-        sizes: R, rows, units, outputs (1: as a number that is written here it would have all that
-            is called compiled a second time), length of a row, numbers of a vector.
+        sizes: R, rows, units, outputs, length of a row, numbers of a vector. There is one output;
+            it is an argument because of a literal 1 numba compiles what is called once more.
     """
     y, of_y, loss, of_h, of_C, of_c, h, C, c, target, room = addresses
     (h_run, C_run, _, h_row), (R, rows, units, outputs, row, lanes) = distances, sizes
@@ -251,7 +258,7 @@ def sum_gates(r, found, D, part, nothing, h, of_x, shape, gates, is_first):
     """
     (dW, dV, db), (units, inputs, rows, row), (x, at, x_row) = found, shape, of_x
     (count, first), wide, matrix = gates, 4 * row, units * row
-    columns, of_part = count * row, (units, rows, halves_of(units, D.itemsize))
+    columns, of_part = count * row, (units, rows, in_half_vectors(units, D.itemsize))
     for gate in range(count):
         delta = D, (first + gate) * row, 1, wide
         product((part, 0, row), nothing, delta, (*h, row), of_part)

@@ -88,6 +88,8 @@ class KernelReader:
         targets = None if squared_from is None else squared_from()
         if targets is None or targets.dtype is not self._dtype or self._weight.shape[1] != 1:
             return None
+        if targets.shape != states.shape[:3]:  # torch may stretch them
+            return None
         return self.squared(states, targets)
 
     def squared(
@@ -110,7 +112,7 @@ class KernelReader:
         sizes = (R * rows * row, R * rows, R * rows, R, R * row, R * lanes)
         of_h, y, of_y, loss, of_C, of_c, end = itertools.accumulate(sizes, initial=0)
         made = spare.new_empty(end)
-        made[of_C:] = 0  # what is read is added
+        made[of_C:] = 0  # ∂L/∂C and ∂L/∂c are added to
         read = own.values, self._weight, self._bias, wanted, spare
         like, (start, *given) = handed(self._dtype, made, *read)
         size = made.element_size()
@@ -119,7 +121,7 @@ class KernelReader:
         read_squared(like, (*places, *given), distances, (R, rows, H, 1, row, lanes))
         return Reading(
             made.as_strided((R, answers, B, 1), (rows, B, 1, 1), y),
-            made.as_strided((R,), (1,), loss),
+            made.as_strided((R,), (1,), loss).clone(),  # it is kept; the rest would be with it
             made.as_strided((R, 1, H), (row, row, 1), of_C),
             made.as_strided((R, 1), (lanes, 1), of_c),
             made.as_strided((R, answers, B, H), (rows * row, B * row, row, 1), of_h),

@@ -1,16 +1,17 @@
 """Rows of numbers in flat arrays: copied, cleared, added; a row is whole vectors.
 
-A row of units is filled up to whole vectors; what fills it up is never read as a number.
+A row of units is filled up to whole vectors with any numbers: they never change
+those of a unit (`first_lanes` leaves them out of sums).
 """
 
 from rnn_exp.networks.kernel.compiling import compiled
 from rnn_exp.networks.kernel.vectors import BYTES, load, store
 
-__all__ = ["add_rows", "add_to", "clear", "halves_of", "move", "pack", "pack_transposed"]
+__all__ = ["add_rows", "add_to", "clear", "in_half_vectors", "move", "pack", "pack_transposed"]
 
 
 @compiled
-def halves_of(size, itemsize):
+def in_half_vectors(size, itemsize):
     """Return the numbers of as few half vectors as hold so many numbers."""
     half = BYTES // itemsize // 2
     return (size + half - 1) // half * half

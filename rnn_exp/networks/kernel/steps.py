@@ -1,7 +1,7 @@
 """Steps of optimisers by kernels: tensors in, tensors changed.
 
-torch rounds each of ten operations, and its square root is not rounded correctly; here a step is
-rounded where it is kept, and the same on any processor.
+torch rounds each of ten operations, and its square root is not rounded correctly; here each number
+that is kept is rounded once, and the loop gives the same bits on any processor.
 """
 
 import math

@@ -187,10 +187,10 @@ def _band(rows, widths):
 
 
 def _tail(rows, most):
-    """Return the function that computes the last rows of tiles up to a width, by two tiles.
+    """Return the function that computes the last rows, with tiles of two widths only.
 
-    Of few rows these do as well: fewer tiles are compiled in less time. A half vector is rounded up
-    to a whole one.
+    With few rows it is as quick, and there is less to compile. A half vector is rounded up to a
+    whole one.
     """
 
     @compiled
@@ -250,7 +250,7 @@ def product_of(rows, *widths):
     return product
 
 
-# As many sums as there are registers for; one half vector less, for a row that ends with a half.
+# As many sums as there are registers for. Width 7 is for rows of which the last vector is half.
 product = product_of(4, 8, 7, 4, 2) if has_wide_registers() else product_of(6, 2, 1)
 # For a read-out, whose products are small: it is compiled in a fraction of the time.
 narrow_product = product_of(4, 2)
