@@ -148,7 +148,7 @@ def test_a_process_says_once_that_it_compiles(is_kept, tmp_path, monkeypatch):
     for _ in range(2):
         keeping.compile_for([Network(hidden_size=3, engine="kernel")] * 2, said.append)
     [line] = said
-    assert line.startswith("compiling the rnn kernels in float32, some seconds; they ")
+    assert line.startswith("compiling the rnn kernels in float32, about half a minute; they ")
     assert line.endswith("they are kept") == is_kept
 
 

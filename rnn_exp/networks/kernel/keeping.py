@@ -1,6 +1,6 @@
 """Where compiled kernels are kept, and having them compiled before they are needed.
 
-They are compiled once for a processor and a precision, which takes some seconds. numba keeps what
+They are compiled once for a processor and a precision, which takes half a minute. numba keeps what
 it has compiled of a function until that function's own file changes, but what it calls may lie in
 other files: so the folder's name tells the source of all kernels.
 """
@@ -58,7 +58,7 @@ def compile_for(networks: Iterable[Network], tell: Callable[[str], object]) -> N
         mark = _mark(what)
         if what not in here and (mark is None or not mark.exists()):
             kept = "they are kept" if mark else "they cannot be kept: no folder can be written"
-            tell(f"compiling the {kernels} kernels in {precision}, some seconds; {kept}")
+            tell(f"compiling the {kernels} kernels in {precision}, about half a minute; {kept}")
             _compile(network)
             if mark is not None:
                 mark.touch()
