@@ -147,6 +147,7 @@ def find_divergences(
     """
     found = gradients.network
     states_fine = found.forward.finite()
+    # A sum is finite where all of its terms are; next to the largest number each is asked below.
     if states_fine is None and math.isfinite(float((found.loss + gradients.norm).sum())):
         return {}
     fine = found.loss.isfinite() & gradients.norm.isfinite()

@@ -97,7 +97,14 @@ class Optimizer:
         Args:
             engine: the word of ``network.engine``.
         """
-        return _BY_KERNEL.get(self.step, self.step) if engine == KERNEL.engine else self.step
+        if engine != KERNEL.engine:
+            return self.step
+        from rnn_exp.networks.kernel import steps
+
+        # Of steps, not of words: another step under one of these words has no kernel.
+        own: dict[Callable[..., None], Callable[..., None]]
+        own = {_adam: steps.adam, _rmsprop: steps.rmsprop}
+        return own.get(self.step, self.step)
 
     def settings_of(self, training: object) -> dict[str, Any]:
         """Return the settings that `step` takes, by name; those of its own as ``own``.
@@ -208,23 +215,6 @@ def _rmsprop(
     )
 
 
-def _adam_by_kernel(*given: Any, **settings: Any) -> None:  # noqa: ANN401 - as `_adam`
-    from rnn_exp.networks.kernel.steps import adam as own
-
-    own(*given, **settings)
-
-
-def _rmsprop_by_kernel(*given: Any, **settings: Any) -> None:  # noqa: ANN401 - as `_rmsprop`
-    from rnn_exp.networks.kernel.steps import rmsprop as own
-
-    own(*given, **settings)
-
-
-# Of steps, not of words: another step under one of these words has no kernel.
-_BY_KERNEL: dict[Callable[..., None], Callable[..., None]] = {
-    _adam: _adam_by_kernel,
-    _rmsprop: _rmsprop_by_kernel,
-}
 _VELOCITY = {"momentum": "velocity"}
 
 OPTIMIZERS: Registry[Optimizer] = Registry("optimizer")

@@ -1,7 +1,7 @@
 """Rows of numbers in flat arrays: copied, cleared, added; a row is whole vectors.
 
-A row of units is filled up to whole vectors with any numbers: they never change
-those of a unit (`first_lanes` leaves them out of sums).
+A row of units is filled up to whole vectors with any numbers: they never change those of a unit
+(`first_lanes` leaves them out of sums).
 """
 
 from rnn_exp.networks.kernel.compiling import compiled

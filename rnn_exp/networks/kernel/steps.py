@@ -37,11 +37,11 @@ def adam(
         adam_beta2: what is kept of the square.
         weight_decay: λ; λ w is added to the gradient.
     """
+    given = _handed(flat, gradient, memory["mean"], memory["square"])
     memory["step"] += 1
-    step, mean, square = memory["step"].item(), memory["mean"], memory["square"]
+    step = memory["step"].item()
     size = rate / (1 - adam_beta1**step)
     root = 1 / math.sqrt(1 - adam_beta2**step)
-    given = _handed(flat, gradient, mean, square)
     adam_step(*given, (size, root, 1 - adam_beta1, adam_beta2, weight_decay), flat.numel())
 
 
@@ -67,9 +67,9 @@ def rmsprop(
         momentum: what is kept of the velocity.
         weight_decay: λ; λ w is added to the gradient.
     """
-    memory["step"] += 1
     velocity = memory["velocity"] if momentum else flat  # which is not read then
     given = _handed(flat, gradient, memory["square"], velocity)
+    memory["step"] += 1
     rmsprop_step(*given, (rate, rmsprop_alpha, momentum, weight_decay), flat.numel())
 
 
