@@ -6,7 +6,7 @@
 # make figures the page of all figures (docs/gallery.md), from the studies that are in outputs
 # make docs    the documentation as pages, docs/_build/html/index.html (every block of code is run)
 # make links   do the links of the documentation to other sites still lead somewhere?
-# make bench   updates and a whole sweep beside torch, NumPy, JAX and the usual way: docs/background/benchmarks.md, twelve minutes
+# make bench   updates and a whole sweep beside torch, NumPy, JAX and the usual way: docs/background/benchmarks.md, a quarter of an hour
 # make corpus  the files as they are against a commit (BASE=HEAD~1): the same results to the last bit?
 PYTHON ?= python3
 KILLS ?= 60
@@ -61,7 +61,7 @@ links: .venv/installed-for-docs
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sphinx-build -W -q -b linkcheck docs docs/_build/links
 
 bench: .venv/installed
-	$(INSTALL) --editable '.[bench]'
+	$(INSTALL) --editable '.[bench,dask]'
 	.venv/bin/python scripts/benchmark_page.py docs/background/benchmarks.md
 
 corpus: .venv/installed-for-tests

@@ -4,9 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-from jupyter_cache import get_cache
-from sphinx.application import Sphinx
-
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "extensions"))
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # as rnn-exp asks for it: the same bits
@@ -22,6 +19,7 @@ extensions = [
     "formulas",
     "from_program",
     "pages",
+    "running",
     "searching",
 ]
 exclude_patterns = ["extensions", "_build"]
@@ -52,13 +50,3 @@ nb_execution_show_tb = True  # a page that fails is a warning, and with -W the b
 nb_execution_timeout = 900
 nb_merge_streams = True
 nb_output_stderr = "remove"  # progress bars; what commands print is shown
-
-
-def make_cache(app: Sphinx) -> None:
-    """Make the table of pages that have run: two processes would make it at once."""
-    get_cache(app.outdir.parent / ".jupyter_cache").db  # noqa: B018 - it is made when it is read
-
-
-def setup(app: Sphinx) -> None:
-    """Tell Sphinx what is done before pages are read."""
-    app.connect("builder-inited", make_cache)

@@ -1,9 +1,9 @@
 """Run the benchmarks and write what they print as a page, with the machine, the day, the versions.
 
-    python scripts/benchmark_page.py docs/background/benchmarks.md   all (twelve minutes)
+    python scripts/benchmark_page.py docs/background/benchmarks.md   all (a quarter of an hour)
     python scripts/benchmark_page.py docs/background/benchmarks.md --quick  small ones
 
-It needs JAX (the extra ``bench``). What misses its goal is printed as MISSED, and counted.
+It needs JAX and Dask (the extras ``bench`` and ``dask``). What misses its goal is printed as MISSED, and counted.
 """
 
 import argparse
@@ -58,6 +58,19 @@ _PARTS = (
         "From the shell to the last file: 96 small runs.",
         "benchmark_sweep.py",
         quick=("--quick",),
+    ),
+    Part(
+        "Ten thousand runs",
+        "Tiny ones, from one command on two processes, by the clock.",
+        "benchmark_scale.py",
+        quick=("--runs", "300"),
+    ),
+    Part(
+        "Ten thousand runs on Dask",
+        "The same on a cluster of two workers on this machine.",
+        "benchmark_scale.py",
+        ("--dask",),
+        ("--dask", "--runs", "300"),
     ),
 )
 

@@ -174,7 +174,7 @@ def sources(folder: Path) -> set[tuple[str, ...]]:
     return {tuple(source.split()) for run in said for source in run["sources"]}
 
 
-@pytest.mark.dosed
+@pytest.mark.slow
 def test_every_example_runs_with_what_is_installed(installed, tmp_path):
     examples = tmp_path / "examples"
     shutil.copytree(ROOT / "examples", examples)
@@ -214,6 +214,7 @@ def test_every_example_runs_with_what_is_installed(installed, tmp_path):
     assert told.startswith("Each line is one of 3 runs.")
 
 
+@pytest.mark.slow
 def test_what_is_begun_with_what_is_installed_passes_its_test(installed, tmp_path):
     kinds = ("task", "activation", "cell", "init", "penalty", "optimizer", "figure", "study")
     installed("rnn-exp-new", kinds[0], f"my_{kinds[0]}")

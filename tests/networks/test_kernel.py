@@ -240,7 +240,7 @@ def product_by_tiles(*shape):
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (4, 8, 7, 4, 2)])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @given(seed=st.integers(0, 10**6), sizes=st.tuples(*map(st.integers, (1, 1, 1), (14, 9, 19))))
 def test_a_tiles_shape_changes_no_bit(dtype, shape, seed, sizes):
     M, K, halves = sizes

@@ -253,7 +253,7 @@ def test_a_fork_server_that_is_killed_between_two_processes_is_started_again():
 @pytest.mark.kills
 def test_a_fork_server_that_is_killed_at_any_moment_costs_no_item(attempts):
     draws = random.Random(0)
-    for _ in range(dose(2, KILLS)):
+    for _ in range(dose(1, KILLS)):
         kill_fork_server()
         stop = threading.Event()
 
