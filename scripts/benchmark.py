@@ -17,20 +17,19 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from rnn_exp.networks.cells import Cell
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.inits import Gaussian
-from rnn_exp.networks.kernel.recording import log10_norms
 from rnn_exp.networks.network import DTYPES, ENGINES, Network, shapes
-from rnn_exp.networks.norms import log10_norm
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
-from rnn_exp.schema import KERNEL
 from rnn_exp.sweeps import process
 from rnn_exp.tasks import Adding, TaskLoss
 from rnn_exp.theory.edge import initial_weights
 from rnn_exp.training.batch import RunBatch
 from rnn_exp.training.columns import profile
 from rnn_exp.training.loop import find_divergences
+from rnn_exp.training.measured import log10_norms
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.recorder import Recorder, of_step
 from rnn_exp.training.run import Run
@@ -74,7 +73,8 @@ def own_update(
     def update() -> object:
         asked = Objective(TaskLoss(task, y))
         gradients = ENGINES[network.engine].run(views, x, asked, network)
-        norms = profile(gradients, network.make_cell()) if everything else norms_of(gradients)
+        layer = network.make_cell()
+        norms = profile(gradients, layer) if everything else norms_of(gradients, layer)
         gradient = parameters.pack(gradients.parameters)
         step(parameters.flat, gradient, memory, 1e-4, **own)
         return norms
@@ -82,12 +82,11 @@ def own_update(
     return update
 
 
-def norms_of(gradients: Gradients) -> list[torch.Tensor]:
+def norms_of(gradients: Gradients, cell: Cell) -> list[torch.Tensor]:
     """Return log10 of the norms of ∂L/∂h_t and, of an LSTM, of ∂L/∂c_t; of one layer."""
-    [totals], engine = gradients.whole.totals, gradients.forward.network.engine
+    [totals] = gradients.whole.totals
     recorded = [totals.total] if totals.memory is None else [totals.total, totals.memory]
-    measure = log10_norms if engine == KERNEL.engine else log10_norm
-    return [measure(tensor) for tensor in recorded]
+    return [log10_norms(tensor, cell) for tensor in recorded]
 
 
 class _Fused(nn.Module):

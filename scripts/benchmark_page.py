@@ -3,7 +3,8 @@
     python scripts/benchmark_page.py docs/background/benchmarks.md   all (a quarter of an hour)
     python scripts/benchmark_page.py docs/background/benchmarks.md --quick  small ones
 
-It needs JAX and Dask (the extras ``bench`` and ``dask``). What misses its goal is printed as MISSED, and counted.
+It needs JAX and Dask (the extras ``bench`` and ``dask``). What misses its goal is printed as
+MISSED, and counted.
 """
 
 import argparse

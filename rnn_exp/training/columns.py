@@ -30,7 +30,6 @@ from rnn_exp.networks.ends import ByLag
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.norms import (
     MOST_NUMBERS,
-    log10_norm,
     norm,
     quick_log10_norm,
 )
@@ -38,7 +37,13 @@ from rnn_exp.networks.rescaled import LayerGradients
 from rnn_exp.networks.scaled import LOG10_OF_2
 from rnn_exp.networks.truncation import SummedTotals
 from rnn_exp.shapes import Float
-from rnn_exp.training.measured import Recurrent, as_rows, log10_contributions, measured
+from rnn_exp.training.measured import (
+    Recurrent,
+    as_rows,
+    log10_contributions,
+    log10_norms,
+    measured,
+)
 
 __all__ = [
     "log10_contributions",
@@ -82,7 +87,7 @@ def profile(
         )
         for piece in gradients.pieces
     ]
-    of_late = [(start, list(map(_layer_late, layers))) for start, layers in late]
+    of_late = [(start, [_layer_late(one, cell) for one in layers]) for start, layers in late]
     return joined(measured) | (joined(of_late) if of_late else {})
 
 
@@ -111,10 +116,10 @@ def _stacked(layers: Sequence[Tensor]) -> Tensor:
     return layers[0].unsqueeze(0) if len(layers) == 1 else torch.stack(list(layers))
 
 
-def _layer_late(totals: Totals) -> dict[str, Float[Tensor, "time run"]]:
-    row = {"log10_late": _log10_per_sequence(totals.total)}
+def _layer_late(totals: Totals, cell: Cell) -> dict[str, Float[Tensor, "time run"]]:
+    row = {"log10_late": _log10_per_sequence(totals.total, cell)}
     if totals.memory is not None:
-        row["log10_late_memory"] = _log10_per_sequence(totals.memory)
+        row["log10_late_memory"] = _log10_per_sequence(totals.memory, cell)
     return row
 
 
@@ -134,7 +139,7 @@ def _layer_profile(
     found = measured(trace, totals, cell, recurrent, alike=lags is None)
     row = {
         "log10_total": found.total + by_batch,
-        "log10_direct": _from_the_end(_log10_per_sequence(direct), len(trace.states)),
+        "log10_direct": _from_the_end(_log10_per_sequence(direct, cell), len(trace.states)),
         "log10_contribution": found.contribution,
         **_of_states(trace, found, cell, lags),
     }
@@ -255,9 +260,9 @@ def _log10_scaled(values: Tensor, exponents: Tensor) -> Tensor:
     return quick_log10_norm(values) + (by_batch + exponents * LOG10_OF_2)
 
 
-def _log10_per_sequence(gradient: Tensor) -> Tensor:
+def _log10_per_sequence(gradient: Tensor, cell: Cell) -> Tensor:
     """Return log10 of the root mean square over the batch of each sequence's gradient norm."""
-    return log10_norm(gradient) + 0.5 * math.log10(gradient.shape[-2])
+    return log10_norms(gradient, cell) + 0.5 * math.log10(gradient.shape[-2])
 
 
 def _from_the_end(norms: Tensor, T: int) -> Tensor:

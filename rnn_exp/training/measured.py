@@ -18,7 +18,7 @@ from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.networks.truncation import SummedTotals
 from rnn_exp.shapes import Float
 
-__all__ = ["Recurrent", "as_rows", "log10_contributions", "measured"]
+__all__ = ["Recurrent", "as_rows", "log10_contributions", "log10_norms", "measured"]
 
 
 class Recurrent(NamedTuple):
@@ -53,6 +53,13 @@ def measured(
         norm(trace.states) if alike else nothing,
         None if totals.memory is None else log10_norm(totals.memory),
     )
+
+
+def log10_norms(
+    values: Float[Tensor, "time run batch hidden"], cell: Cell
+) -> Float[Tensor, "time run"]:
+    """Return log10 of the norms over batch and units, of gradients by the states of a cell."""
+    return cell.log10_norms(values) if isinstance(cell, Measures) else log10_norm(values)
 
 
 def as_rows(weights: Float[Tensor, "time run ..."]) -> Float[Tensor, "time run one k"]:

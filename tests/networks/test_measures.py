@@ -8,7 +8,6 @@ from hypothesis import given
 from rnn_exp.networks.cells import ACTIVATIONS, GRU, LSTM, Elman, Skip
 from rnn_exp.networks.kernel import recording
 from rnn_exp.networks.kernel.cells import kernel_cell
-from rnn_exp.networks.kernel.recording import log10_norms
 from rnn_exp.networks.norms import log10_norm, log10_norm_of_product, norm
 from rnn_exp.networks.truncation import SummedTotals
 from rnn_exp.schema import ACTIVATION_CODES
@@ -81,7 +80,7 @@ def test_where_the_gram_form_is_quicker_it_is_taken(name, dtype):
 def test_gradients_of_float64_are_measured_whatever_their_size(name, scale):
     cell, trace, totals = passes(name, (6, 2, 3, 9), 1, torch.float64, scale)
     assert off(cell.measured(trace, totals).total, log10_norm(totals.total)) <= 1e-12
-    assert off(log10_norms(totals.total), log10_norm(totals.total)) <= 1e-12
+    assert off(cell.log10_norms(totals.total), log10_norm(totals.total)) <= 1e-12
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, 3e38])

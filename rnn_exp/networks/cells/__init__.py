@@ -13,9 +13,6 @@ from rnn_exp.networks.cells.base import (
     CellKind,
     Jacobian,
     LayerWeights,
-    Measured,
-    Measures,
-    OwnContributions,
     StepBack,
     Totals,
     Trace,
@@ -26,6 +23,7 @@ from rnn_exp.networks.cells.known_activations import KNOWN
 from rnn_exp.networks.cells.lstm import LSTM, LSTM_KIND
 from rnn_exp.networks.cells.normed import NORMED_KIND, Normed
 from rnn_exp.networks.cells.own import step_cell
+from rnn_exp.networks.cells.recorded import Measured, Measures, OwnContributions
 from rnn_exp.networks.cells.skip import LEAKY_KIND, RESIDUAL_KIND, Skip
 
 __all__ = [

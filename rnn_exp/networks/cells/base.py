@@ -6,7 +6,6 @@ a stack of one (hidden, hidden) block a gate, in torch's order.
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -20,7 +19,6 @@ from rnn_exp.networks.cells.values import (
     Adjoint,
     Jacobian,
     LayerWeights,
-    Measured,
     StepBack,
     Totals,
     Trace,
@@ -36,9 +34,6 @@ __all__ = [
     "CellKind",
     "Jacobian",
     "LayerWeights",
-    "Measured",
-    "Measures",
-    "OwnContributions",
     "StepBack",
     "Totals",
     "Trace",
@@ -140,37 +135,6 @@ class Cell(Protocol):
             it is sufficient for vanishing; above 1 it is only necessary for exploding.
         """
         ...
-
-
-@runtime_checkable
-class OwnContributions(Protocol):
-    """A cell in which weights enter in such a way that there is no δ."""
-
-    def contributions(
-        self, trace: Trace, totals: Totals, weights: LayerWeights, name: str
-    ) -> Float[Tensor, "time run ..."]:
-        """Return what each time step adds to the gradient of one parameter.
-
-        Args:
-            trace: what the forward pass has left of these time steps.
-            totals: the gradients by their states.
-            weights: the layer's parameters.
-            name: of the parameter.
-        """
-        ...
-
-
-class Measures(ABC):
-    """A cell that has a quicker way to what is recorded of its passes."""
-
-    @abstractmethod
-    def measured(self, trace: Trace, totals: Totals) -> Measured:
-        """Return what is recorded of a layer's passes.
-
-        Args:
-            trace: what the forward pass has left.
-            totals: the gradients by its states.
-        """
 
 
 Shape = tuple[int, ...]

@@ -16,7 +16,6 @@ __all__ = [
     "Adjoint",
     "Jacobian",
     "LayerWeights",
-    "Measured",
     "StepBack",
     "Totals",
     "Trace",
@@ -155,24 +154,6 @@ class Totals(Protocol):
     def memory(self) -> Float[Tensor, "time run batch hidden"] | None:
         """∂L/∂c_t; None: the cell has no c."""
         ...
-
-
-class Measured(NamedTuple):
-    """What is recorded of a layer's passes, in float64.
-
-    Args:
-        total: log10 ‖∂L/∂h_t‖ (Frobenius, over the batch).
-        contribution: log10 ‖Σ_b δ_b h_bᵀ‖, of what a time step adds to ∂L/∂W_hh.
-        saturation: the mean of φ' over batch, units and gates.
-        states: ‖h_t‖.
-        memory: log10 ‖∂L/∂c_t‖; None: the cell has no c.
-    """
-
-    total: Float[Tensor, "time run"]
-    contribution: Float[Tensor, "time run"]
-    saturation: Float[Tensor, "time run"]
-    states: Float[Tensor, "time run"]
-    memory: Float[Tensor, "time run"] | None
 
 
 class StepBack(NamedTuple):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from rnn_exp.networks.cells.base import Measures
 from rnn_exp.networks.cells.elman import Elman
 from rnn_exp.networks.cells.gru import GRU, Kept
 from rnn_exp.networks.cells.lstm import LSTM
+from rnn_exp.networks.cells.recorded import Measured, Measures
 from rnn_exp.networks.cells.skip import Skip
-from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Measured, Totals, Trace
+from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Totals, Trace
 from rnn_exp.shapes import Float
 
 if TYPE_CHECKING:
@@ -60,6 +60,14 @@ class _ByKernels(Measures):
 
         cell: Any = self
         return recording.measured(cell, trace, totals)
+
+    def log10_norms(
+        self, values: Float[Tensor, "time run batch hidden"]
+    ) -> Float[Tensor, "time run"]:
+        """Return log10 of the norms over batch and units, in float64."""
+        from rnn_exp.networks.kernel import recording
+
+        return recording.log10_norms(values)
 
 
 @dataclasses.dataclass(frozen=True)

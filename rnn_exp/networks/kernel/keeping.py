@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 
 from rnn_exp.arithmetic import processor
-from rnn_exp.networks.cells.base import LayerWeights, Measures
+from rnn_exp.networks.cells.recorded import Measures
+from rnn_exp.networks.cells.values import LayerWeights
 from rnn_exp.networks.matrices import matrices_of
 from rnn_exp.networks.network import Network
 from rnn_exp.schema import KERNEL, KERNEL_CELLS
@@ -82,6 +83,7 @@ def _compile(network: Network) -> None:
     found = cell.adjoint(one, trace, one, weights)
     if isinstance(cell, Measures):
         cell.measured(trace, found)
+        cell.log10_norms(found.total)
     reader, rows = KernelReader(one[0], one[0, 0]), trace.states[0]
     reader.squared(one, one[0])
     outputs = reader.outputs(rows)

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from rnn_exp.networks.cells.gru import GRU
 from rnn_exp.networks.cells.lstm import LSTM, Kept
-from rnn_exp.networks.cells.values import Measured, Totals, Trace
+from rnn_exp.networks.cells.recorded import Measured
+from rnn_exp.networks.cells.values import Totals, Trace
 from rnn_exp.networks.kernel.gated import whole_gates
 from rnn_exp.networks.kernel.measures import (
     elman_measures,
