@@ -9,6 +9,7 @@ from rnn_exp import interrupts
 __all__ = ["main"]
 
 _NAME = "rnn-exp"
+_SHOWN_BY_HYDRA = {"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i"}
 
 
 def main() -> None:
@@ -40,12 +41,17 @@ def main() -> None:
         _print(lines)
 
 
-def _print(lines: list[str]) -> None:
-    """Print lines; end quietly if the reader has enough of them, as ``head`` has."""
+def _end_with_the_reader() -> None:
+    """End quietly if the reader of what is shown has enough of it, as ``head`` has."""
     import signal
 
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def _print(lines: list[str]) -> None:
+    """Print lines."""
+    _end_with_the_reader()
     try:
         print("\n".join(lines), flush=True)
     except OSError as error:
@@ -71,6 +77,8 @@ def _run_hydra() -> None:
     from rnn_exp.sweeps import process
 
     process.settle()
+    if _SHOWN_BY_HYDRA & {word.partition("=")[0] for word in sys.argv[1:]}:
+        _end_with_the_reader()
     refusals.WITH_TRACEBACK.set(os.environ.get("HYDRA_FULL_ERROR") == "1")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     here = Path(__file__).parent

@@ -47,9 +47,10 @@ def help_lines(words: Sequence[str]) -> list[str] | None:
         use_files(files_in(every), folders_in(every))
     if is_help:
         return help_text(plain_help())
-    if "--columns" in words and len(words) > 1:
-        others = " ".join(word for word in words if word != "--columns")
-        raise SettingError("--columns", others, "no other word: it shows all columns")
+    for alone, shown in (("--columns", "all columns"), ("--version", "all versions")):
+        if alone in words and len(words) > 1:
+            others = " ".join(word for word in words if word != alone)
+            raise SettingError(alone, others, f"no other word: it shows {shown}")
     if "--columns" in words:
         return list(schema.column_lines())
     if "--settings" in words:

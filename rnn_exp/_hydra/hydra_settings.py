@@ -8,8 +8,8 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from pathlib import PurePath
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePath
 from typing import Any
 
 from hydra.conf import HydraConf
@@ -21,8 +21,16 @@ from omegaconf.errors import OmegaConfBaseException
 from rnn_exp._hydra.grammar import bare_key, refuse_lists
 from rnn_exp._hydra.loader import CheckedLoader
 from rnn_exp.fields import SettingError, as_typed, choice_error
+from rnn_exp.program import line_of
 
-__all__ = ["check_run", "check_sweep", "is_ours", "is_the_same_for_all", "refuse_several_folders"]
+__all__ = [
+    "check_run",
+    "check_sweep",
+    "is_ours",
+    "is_the_same_for_all",
+    "naming_the_setting",
+    "refuse_several_folders",
+]
 
 _OURS = "hydra_plugins.rnn_exp_plugins."
 # Interpolations that are the same for all jobs of a sweep.
@@ -31,6 +39,26 @@ _OF_THE_SWEEP = re.compile(
 )
 _MADE_BY_HYDRA = ("hydra.runtime", "hydra.overrides")
 _MADE_FOR_EACH_JOB = ("hydra.job.num", "hydra.job.id", "hydra.job.override_dirname")
+
+
+@contextmanager
+def naming_the_setting(key: str, folder: Path) -> Iterator[None]:
+    """A context that looks into a folder or makes it, and says by which setting it is another one.
+
+    Args:
+        key: the setting.
+        folder: the folder.
+
+    Raises:
+        SettingError: where the operating system refuses the folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # of this package, and says what to do
+            raise
+        why = f"a folder that can be made and read ({line_of(error)})"
+        raise SettingError(key, str(folder), why) from error
 
 
 def check_run(config: DictConfig) -> None:

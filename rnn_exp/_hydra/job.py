@@ -24,7 +24,7 @@ from rnn_exp._hydra.besides import (
 )
 from rnn_exp._hydra.grammar import bare_key
 from rnn_exp._hydra.grids import PAIRED, PARAMS
-from rnn_exp._hydra.hydra_settings import check_run, check_sweep, is_ours
+from rnn_exp._hydra.hydra_settings import check_run, check_sweep, is_ours, naming_the_setting
 from rnn_exp._hydra.refusals import GO_ON, RunError, refuse
 from rnn_exp._hydra.results import message_of, next_line, run_line
 from rnn_exp._hydra.there import known_to_be_there
@@ -146,7 +146,8 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     refuse_without_compiler(run.network.engine)
     checkpoint_seconds(config.hydra)
     folder = Path(config.hydra.run.dir)
-    done = is_done(folder, run)
+    with naming_the_setting("hydra.run.dir", folder):
+        done = is_done(folder, run)
     if not done:
         refuse_hidden([folder])
         refuse_too_large([run], available())
@@ -154,7 +155,8 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     if not done and run.init.critical_scale is not None:
         initial_weights(run.network, run.init, run.task, run.seed)  # whether there is a gain
     interrupts.interruptible("rnn-exp", GO_ON)
-    folder.mkdir(parents=True, exist_ok=True)
+    with naming_the_setting("hydra.run.dir", folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder, done, done and relabel(folder, run)
 
 

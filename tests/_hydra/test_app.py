@@ -630,3 +630,18 @@ def test_kernels_that_may_not_be_compiled_are_refused_in_one_line(tmp_path, monk
     assert ended.err.count("\n") == 1
     assert "allowed is scan or torch: NUMBA_DISABLE_JIT=1 in the environment" in ended.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["--help", "-m"], ["--cfg", "job"]])
+def test_what_hydra_shows_ends_quietly_with_its_reader(tmp_path, words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as into:
+        ended = subprocess.run(
+            [sys.executable, "-m", "rnn_exp", *words],
+            cwd=tmp_path,
+            stdout=into,
+            stderr=subprocess.PIPE,
+        )
+    assert ended.stderr == b""
+    assert ended.returncode == -signal.SIGPIPE

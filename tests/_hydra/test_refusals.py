@@ -29,6 +29,7 @@ WORDS = {
     ("help",): "help: write --help",
     ("init",): "init: write init=NAME; rnn-exp --help init shows what there is",
     ("--columns", "loss"): "--columns=loss is not possible: allowed is no other word",
+    ("--version", "loss"): "--version=loss is not possible: allowed is no other word",
     ("decay",): "decay: did you mean study=decay?",
     ("seed", "=", "3"): "seed: write seed=3, without spaces",
     ("seed=", "3"): "seed=: write seed=3, without spaces",
@@ -92,8 +93,14 @@ WORDS = {
     ("network.activation=" + 200_000 * "x",): "letters; at most 100000",
     ("hydra.run.dir=" + 300 * "x",): "File name too long",
     ("hydra.run.dir=null",): "hydra.run.dir=null is not possible",
-    ("hydra.run.dir=/dev/null/x",): "/dev/null/x: Not a directory",
-    ("-m", "hydra.sweep.dir=/dev/null/x", "seed=0,1"): "/dev/null/x",
+    (
+        "hydra.run.dir=/dev/null/x",
+    ): "allowed is a folder that can be made and read (/dev/null/x: Not",
+    (
+        "-m",
+        "hydra.sweep.dir=/dev/null/x",
+        "seed=0,1",
+    ): "hydra.sweep.dir=/dev/null/x is not possible: allowed is a folder",
     ("-m", "page.figures=[decya]", "seed=0,1"): "(did you mean decay?)",
     ("-m", "page.answer=[decya]", "seed=0,1"): "(did you mean decay?)",
     (

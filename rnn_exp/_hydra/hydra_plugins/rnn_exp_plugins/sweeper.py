@@ -120,10 +120,13 @@ def _begun(composer: "Composer", folders: Sequence[Path], page: "StudyPage") -> 
         folders: of its runs.
         page: what its page asks and shows.
     """
+    from rnn_exp._hydra.hydra_settings import naming_the_setting
     from rnn_exp.sweeps.run_list import write_run_list
     from rnn_exp.sweeps.status import worked_on
 
     sweep = Path(composer.folder)
+    with naming_the_setting("hydra.sweep.dir", sweep):
+        sweep.mkdir(parents=True, exist_ok=True)
     with worked_on(sweep):
         OmegaConf.save(composer.master, sweep / "multirun.yaml")
         names = dict.fromkeys(str(folder.relative_to(sweep)) for folder in folders)
