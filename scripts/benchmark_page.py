@@ -37,13 +37,14 @@ class Part(NamedTuple):
 _PARTS = (
     Part(
         "One update",
-        "An update that records against one that does not, at one size.",
+        "Updates that record, beside others' and beside our own that record nothing.",
         "benchmark.py",
         ("--seconds", "1.5"),
     ),
     Part(
         "Beside NumPy and JAX",
-        "The same update with all norms, written by hand.",
+        "An update with all norms, and the same network by hand. There the weights move by clipped "
+        "SGD; ours, and torch's, by Adam.",
         "benchmark_peers.py",
         ("--seconds", "1.5"),
     ),
@@ -108,9 +109,10 @@ def page(sections: list[str]) -> str:
 Made by `make bench` on {day}, on {processor()} ({os.cpu_count()} cores, {system}), one thread a
 process. {versions}.
 
-Ratios are ours over theirs: below 1 we are quicker. Rivals take turns in one process, and what is
-counted is the processor's time, so that a busy machine disturbs ratios little; milliseconds are
-those of this machine as busy as it was. Goals met: {met}; missed: {missed}.
+Ratios are ours over theirs: below 1 we are quicker. Updates take turns with their rivals in one
+process, and what is counted is the processor's time, so that a busy machine disturbs ratios little;
+milliseconds are those of this machine as busy as it was. Commands are processes of their own, timed
+by the clock where nothing else is said. Goals met: {met}; missed: {missed}.
 
 {text}"""
 

@@ -2,8 +2,9 @@
 
     python -m pip install jax; python scripts/benchmark_peers.py
 
-Every rival computes one update of a plain tanh network on the adding task: states, the exact
-∂L/∂h_t of every time step and its norm, the gradients of all weights, their norm clipped, a step.
+Every rival by hand computes one update of a plain tanh network on the adding task: states, the
+exact ∂L/∂h_t of every time step and its norm, the gradients of all weights, their norm clipped, a
+step of SGD. Ours and torch's fused module take a step of Adam, and clip nothing.
 In JAX ∂L/∂h_t comes as the gradient by a perturbation of the states that is zero, or from the
 adjoint written out; of many runs by ``vmap`` or one after the other by ``lax.map``. Numbers are
 medians of paired rounds, as in `benchmark`; compile times are apart.

@@ -23,7 +23,8 @@ from rnn_exp.shapes import Float, Shaped
 __all__ = ["ForwardPass", "Grid", "forward", "grid_of", "outputs"]
 
 # Numbers that a stretch has at least, of a layer and run. Shorter ones would save little memory,
-# and sequences of up to two of them are held whole. It must not depend on the number of runs.
+# and sequences of up to one and a half of them are held whole. It must not depend on how many runs
+# there are.
 _LEAST = 1 << 19
 # From one stretch to the next there are so many borders: what is computed again before the wanted
 # states is less than such a part of a stretch.

@@ -1,8 +1,9 @@
 r"""From a loss to all gradients: of the parameters, and ∂L/∂h_t of every layer and time step.
 
-Autograd sees the loss as a function of the outputs alone (`readout`); the rest is the adjoint
-recursion of the cells. Two engines give the same numbers: `scan_engine` runs this package's cells
-over many runs at once, `torch_engine` the genuine torch module for one run.
+A loss whose gradient is not written out is differentiated by autograd, as a function of the outputs
+(`readout`); the rest is the adjoint recursion of the cells. Three engines give the same numbers but
+for rounding: `scan_engine` runs this package's cells over many runs at once, `kernel_engine` does
+so with compiled ones, `torch_engine` runs the genuine torch module of one run.
 
 What belongs to time steps comes in pieces of time (`backward`): one, which is kept, unless long
 sequences are truncated.
@@ -25,7 +26,7 @@ from rnn_exp.networks.truncation import Truncation
 from rnn_exp.schema import ACTIVATION_CODES, KERNEL_CELLS
 from rnn_exp.shapes import Float
 
-__all__ = ["Gradients", "scan_engine", "torch_engine"]
+__all__ = ["Gradients", "kernel_engine", "scan_engine", "torch_engine"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +88,7 @@ def scan_engine(
 ) -> Gradients:
     """Differentiate each run's loss by its parameters and by the states of every layer.
 
-    Autograd sees the loss as a function of the outputs only; the rest is the adjoint recursion.
+    g_t = d_t + (∂h_{t+1}/∂h_t)ᵀ g_{t+1}, d_t the loss's own gradient by the states h_t.
     With a truncation, all gradients (the recorded ones too) are those of its windows, summed.
 
     Args:
@@ -97,6 +98,9 @@ def scan_engine(
         network: what the network is.
         truncation: the windows of truncated backpropagation; None: none.
         grid: how the time is cut with a truncation; None: not at all.
+
+    Returns:
+        The losses, the outputs, and the gradients of both kinds.
     """
     forward = ForwardPass(parameters, x, network, objective.ends, grid if truncation else None)
     reading = read_along(forward, objective)

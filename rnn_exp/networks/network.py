@@ -97,8 +97,8 @@ class Network:
         engine: ``auto`` (decided when a run is planned: ``kernel`` where its cell and activation
             have one and the device is the processor, else ``scan``), ``kernel`` (compiled loops,
             many runs at once), ``scan`` (the same in torch, of every cell, on every device) or
-            ``torch`` (the genuine module, one run at a time). All give the same tables, but for
-            rounding.
+            ``torch`` (the genuine module, one run at a time). The first update is the same but
+            for rounding, which grows in training.
         dtype: the precision of states and weights.
         bias: whether layers and read-out have biases; without them they are 0 and stay 0.
         more: the settings that the cell itself brings, where it is one of your own.

@@ -1,5 +1,6 @@
 """What is kept of compiled kernels: one index for each precision, and files that may be damaged."""
 
+import ast
 import importlib.util
 import os
 import subprocess
@@ -34,6 +35,27 @@ def test_precisions_share_no_file(tmp_path, monkeypatch):
         assert kept_in(tmp_path, monkeypatch)(np.ones(1, dtype)) == 2
     for ending in ("nbi", "nbc"):
         assert len({one.parent for one in files(tmp_path, ending)}) == 2
+
+
+def test_numbers_that_kernels_take_from_elsewhere_are_in_the_folders_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    taken = set()
+    for path in Path(keeping.__file__).parent.glob("*.py"):
+        imports = [
+            one for one in ast.parse(path.read_text()).body if isinstance(one, ast.ImportFrom)
+        ]
+        names = {one.module: [each.name for each in one.names] for one in imports}
+        compiles = {"compiled", "kept"} & set(names.get("rnn_exp.networks.kernel.compiling", ()))
+        for module in names if compiles else ():
+            if module.startswith("rnn_exp.") and not module.startswith("rnn_exp.networks.kernel."):
+                taken |= set(names[module])
+    assert taken == {"ACTIVATION_CODES", "LEAK"}
+    before = keeping.folder.__wrapped__()
+    assert keeping.folder.__wrapped__() == before
+    for name, other in ("ACTIVATION_CODES", {"tanh": 1}), ("LEAK", 0.5):
+        with monkeypatch.context() as changed:
+            changed.setattr(keeping, name, other)
+            assert keeping.folder.__wrapped__() != before
 
 
 @pytest.mark.parametrize("ending", ["nbi", "nbc"])

@@ -118,6 +118,6 @@ def test_a_sweep_into_a_folder_that_cannot_be_made_is_refused_in_a_line(tmp_path
 
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 1
-    assert ended.err.startswith(f"rnn-exp: {place}")
+    assert ended.err.startswith(f"rnn-exp: hydra.sweep.dir={place} is not possible: ")
     assert set(files(tmp_path)) == {"file"}
     assert not Path("/proc/grid").exists()

@@ -2,7 +2,8 @@
 
 They are compiled once for a processor and a precision, which takes half a minute. numba keeps what
 it has compiled of a function until that function's own file changes, but what it calls may lie in
-other files: so the folder's name tells the source of all kernels.
+other files: so the folder's name tells the source of all kernels, and the numbers that they take
+from elsewhere, which are compiled into them.
 """
 
 import functools
@@ -17,11 +18,12 @@ from pathlib import Path
 import torch
 
 from rnn_exp.arithmetic import processor
+from rnn_exp.networks.cells.known_activations import LEAK
 from rnn_exp.networks.cells.recorded import Measures
 from rnn_exp.networks.cells.values import LayerWeights
 from rnn_exp.networks.matrices import matrices_of
 from rnn_exp.networks.network import Network
-from rnn_exp.schema import KERNEL, KERNEL_CELLS
+from rnn_exp.schema import ACTIVATION_CODES, KERNEL, KERNEL_CELLS
 
 __all__ = ["compile_for", "folder"]
 
@@ -33,7 +35,8 @@ def folder() -> Path | None:
     """Return the folder for what these sources are compiled to; None: none can be written."""
     text = b"".join(one.read_bytes() for one in sorted(Path(__file__).parent.glob("*.py")))
     versions = f"{platform.python_version()} {version('numba')} {version('llvmlite')}"
-    digest = hashlib.sha256(versions.encode() + text).hexdigest()[:16]
+    taken = f"{LEAK} {sorted(ACTIVATION_CODES.items())}"
+    digest = hashlib.sha256(f"{versions} {taken}".encode() + text).hexdigest()[:16]
     try:
         asked = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
         found = Path(asked or Path.home() / ".cache") / "rnn-exp" / f"kernels-{digest}"
