@@ -45,12 +45,7 @@ from rnn_exp.training.measured import (
     measured,
 )
 
-__all__ = [
-    "log10_contributions",
-    "profile",
-    "rescaled_late",
-    "rescaled_profile",
-]
+__all__ = ["profile", "rescaled_late", "rescaled_profile"]
 
 
 def profile(

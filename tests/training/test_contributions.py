@@ -12,7 +12,7 @@ from rnn_exp.networks import norms as module
 from rnn_exp.networks.gradients import scan_engine
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.norms import log10_norm_of_product
-from rnn_exp.training.columns import log10_contributions
+from rnn_exp.training.measured import log10_contributions
 from tests import reference
 from tests.builders import asked_for, normal, random_network
 
