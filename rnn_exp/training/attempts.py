@@ -83,6 +83,10 @@ def try_task(task: Task) -> None:
     for word, score in (("loss", task.loss), ("error", task.error)):
         found = score(outputs, targets.unsqueeze(0))
         _want_shape(found, (1,), f"whose {word} is (run)", "of 1 run it is")
+    with torch.enable_grad():
+        loss = task.loss(outputs.clone().requires_grad_(), targets.unsqueeze(0))
+    by_outputs = "whose loss can be differentiated by the outputs"
+    _want(loss.requires_grad, by_outputs, "it does not depend on them (was it detached?)")
 
 
 def try_init(init: Init, network: Network, input_size: int, output_size: int) -> None:

@@ -4,12 +4,16 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+import torch
+
 from rnn_exp.networks import ENGINES, INITS, PARAMETRIZATIONS
 from rnn_exp.networks.network import Refusal
 from rnn_exp.schema import KERNEL
 from rnn_exp.training.evaluation import refusals as evaluation_refusals
+from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.penalties import PENALTIES
 from rnn_exp.training.settings import beyond_precision
+from rnn_exp.training.steps import rate_at
 
 if TYPE_CHECKING:
     from rnn_exp.training.run import Run
@@ -51,6 +55,7 @@ def refusals_of(run: "Run") -> Iterator[Refusal]:
     yield from evaluation_refusals(run.task, run.evaluation, run.recording)
     fixed = {group: getattr(run, group) for group in _FIXED}
     yield from beyond_precision(fixed, network)  # task and init are used in double precision
+    yield from _about_rate(run)
     if not _DEVICES.fullmatch(run.device):
         yield "device", run.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
     if network.engine == KERNEL.engine and run.device != "cpu":
@@ -67,6 +72,23 @@ def _about_weights(run: "Run") -> Iterator[Refusal]:
         others = INITS.where(lambda init: not init.needs_matrix)
         able = [name for name in others if not any(INITS[name]().refusals(run.network, 1))]
         yield "init", run.init.name, f"{' or '.join(able)} {given}: its {kind.not_square}"
+
+
+def _about_rate(run: "Run") -> Iterator[Refusal]:
+    """Yield that a learning rate becomes larger than a step can take."""
+    network, training = run.network, run.training
+    last = training.updates - 1
+    largest = max(rate_at(training, update) for update in {0, min(training.warm_up, last), last})
+    # Adam divides the rate by 1 − β₁ᵗ.
+    corrected = "adam_beta1" in OPTIMIZERS[training.optimizer].takes
+    share = 1 - training.adam_beta1 if corrected else 1.0
+    most = share * torch.finfo(network.torch_dtype).max
+    if largest > most:
+        grows = rate_at(training, last) > training.learning_rate
+        name = "schedule_factor" if grows else "learning_rate"
+        reason = f"the largest learning rate is {largest:.4g}, and with training.optimizer="
+        reason += f"{training.optimizer} and network.dtype={network.dtype} it is at most {most:.4g}"
+        yield f"training.{name}", getattr(training, name), f"less: {reason}"
 
 
 def _about_loss(run: "Run") -> Iterator[Refusal]:

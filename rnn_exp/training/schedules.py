@@ -54,7 +54,10 @@ def _constant(made: int, of: int) -> float:
 def _step(made: int, of: int, *, schedule_every: int, schedule_factor: float) -> float:
     """Return the factor to the power of how often so many updates have been made."""
     del of
-    return float(schedule_factor ** (made // schedule_every))
+    try:
+        return float(schedule_factor ** (made // schedule_every))
+    except OverflowError:  # a run with such a rate is refused
+        return math.inf
 
 
 def _cosine(made: int, of: int) -> float:

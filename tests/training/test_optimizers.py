@@ -101,6 +101,17 @@ def test_an_optimiser_with_a_step_of_its_own_makes_that_step_beside_kernels_as_w
     assert OPTIMIZERS["adam"].step_of("kernel") is not OPTIMIZERS["adam"].step_of("scan")
 
 
+@pytest.mark.parametrize("engine", ["kernel", "scan"])
+def test_adam_without_a_memory_of_gradients_forgets_the_large_one_before(engine):
+    training, adam = Training(optimizer="adam", adam_beta1=0.0), OPTIMIZERS["adam"]
+    flat = torch.ones(1, 16, dtype=torch.float64)
+    memory = adam.memory(flat, training)
+    for size in (1e20, 1.0):
+        gradient = torch.full_like(flat, size)
+        adam.step_of(engine)(flat, gradient, memory, 0.01, **adam.settings_of(training))
+    assert (memory["mean"] == 1.0).all()
+
+
 @pytest.mark.parametrize("name", ["adam", "rmsprop"])
 def test_a_step_by_kernels_refuses_rows_with_gaps_between_their_numbers(name):
     flat, own = torch.zeros(2, 6)[:, ::2], OPTIMIZERS[name]

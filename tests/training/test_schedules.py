@@ -6,6 +6,7 @@ from torch.optim import lr_scheduler
 
 from rnn_exp.fields import SettingError
 from rnn_exp.networks import Network
+from rnn_exp.networks.inits import Gaussian
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
@@ -133,4 +134,28 @@ def test_updates_have_the_learning_rate_of_torchs_schedule(schedule):
     recorded = outcome.updates["update"]
     assert outcome.updates["learning_rate"].tolist() == pytest.approx(
         [rates[update] for update in recorded], rel=1e-12
+    )
+
+
+GROWING = {"schedule": "step", "schedule_every": 1}
+
+
+@pytest.mark.parametrize(
+    ("engine", "settings", "key"),
+    [
+        ("kernel", {"schedule_factor": 1e30, **GROWING}, "schedule_factor"),
+        ("scan", {"schedule_factor": 1e20, **GROWING}, "schedule_factor"),
+        ("scan", {"optimizer": "adam", "learning_rate": 3e38}, "learning_rate"),
+    ],
+)
+def test_a_rate_that_grows_beyond_the_precision_is_refused(engine, settings, key):
+    training = Training(updates=400, batch_size=2, **settings)
+    with pytest.raises(SettingError, match=f"training.{key}=.* less: the largest learning rate"):
+        Run(Adding(5), Network(hidden_size=3, engine=engine), Gaussian(), training)
+
+
+def test_a_rate_that_grows_within_the_precision_is_none_to_refuse():
+    training = Training(updates=3, learning_rate=1e-30, schedule_factor=1e30, **GROWING)
+    assert rate_at(Run(Adding(5), Network(), Gaussian(), training).training, 2) == pytest.approx(
+        1e30
     )

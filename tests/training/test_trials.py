@@ -1,5 +1,6 @@
 """Trials: a part of a user that returns the wrong thing is refused before anything is written."""
 
+import dataclasses
 import re
 
 import pytest
@@ -11,7 +12,14 @@ from rnn_exp.networks import ACTIVATIONS, CELLS, INITS, Network
 from rnn_exp.tasks import TASKS, Adding
 from rnn_exp.tasks.files import FileTask
 from rnn_exp.training import trials
-from rnn_exp.training.attempts import try_activation, try_cell, try_init, try_optimizer, try_task
+from rnn_exp.training.attempts import (
+    PartError,
+    try_activation,
+    try_cell,
+    try_init,
+    try_optimizer,
+    try_task,
+)
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.settings import Training
 from rnn_exp.verification.weights import _network_for
@@ -230,3 +238,14 @@ def test_a_trial_leaves_the_numbers_of_a_run_alone(own):
     mine, usual = (rx.outcomes(rx.grid(settings, optimizer=name))[0] for name in ("mine", "sgd"))
 
     assert all(torch.equal(mine.weights[name], usual.weights[name]) for name in usual.weights)
+
+
+@dataclasses.dataclass(frozen=True)
+class Detached(Adding):
+    def loss(self, outputs, targets):
+        return super().loss(outputs.detach(), targets)
+
+
+def test_a_task_whose_loss_autograd_cannot_follow_is_refused():
+    with pytest.raises(PartError, match="whose loss can be differentiated by the outputs; it does"):
+        try_task(Detached(5))

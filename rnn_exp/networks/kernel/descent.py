@@ -31,7 +31,9 @@ def adam_step(like, addresses, constants, count):
     for i in range(count):
         w = float(weights[i])
         g = gradient[i] + decay * w
-        m = mean[i] + share * (g - mean[i])
+        # Of a large share the second form is the exact one (torch's choice): of 1 it is g.
+        off = g - mean[i]
+        m = mean[i] + share * off if share < 0.5 else g - (1.0 - share) * off
         v = keep * square[i] + (1.0 - keep) * g * g
         mean[i], square[i] = m, v
         weights[i] = w - size * m / (math.sqrt(v) * root + _EPSILON)

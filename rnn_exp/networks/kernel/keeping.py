@@ -6,6 +6,7 @@ other files: so the folder's name tells the source of all kernels, and the numbe
 from elsewhere, which are compiled into them.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -27,6 +28,8 @@ from rnn_exp.schema import ACTIVATION_CODES, KERNEL, KERNEL_CELLS
 
 __all__ = ["compile_for", "folder"]
 
+# Relative paths count as none, as the XDG specification has it: jobs may change their folder.
+_FOLDERS = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
 _CHOICES = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_OPT")
 
 
@@ -38,8 +41,9 @@ def folder() -> Path | None:
     taken = f"{LEAK} {sorted(ACTIVATION_CODES.items())}"
     digest = hashlib.sha256(f"{versions} {taken}".encode() + text).hexdigest()[:16]
     try:
-        asked = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
-        found = Path(asked or Path.home() / ".cache") / "rnn-exp" / f"kernels-{digest}"
+        asked = [Path(os.environ.get(name, "")) for name in _FOLDERS]
+        chosen = next((one for one in asked if one.is_absolute()), None)
+        found = (chosen or Path.home() / ".cache") / "rnn-exp" / f"kernels-{digest}"
         found.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=found):
             return found
@@ -65,7 +69,8 @@ def compile_for(networks: Iterable[Network], tell: Callable[[str], object]) -> N
             tell(f"compiling the {kernels} kernels in {precision}, about half a minute; {kept}")
             _compile(network)
             if mark is not None:
-                mark.touch()
+                with contextlib.suppress(OSError):  # full, or tidied away meanwhile
+                    mark.touch()
             here.add(what)
 
 
