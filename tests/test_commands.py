@@ -271,7 +271,7 @@ def test_drawing_from_a_missing_folder_is_one_clear_line(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("picture.docx", "docx"), ("none/picture.png", "No such file")]
+    ("name", "why"), [("picture.docx", "docx"), ("none/picture.png", "none; make it first")]
 )
 def test_a_picture_that_cannot_be_written_is_one_clear_line(
     study, tmp_path, monkeypatch, name, why

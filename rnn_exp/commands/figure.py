@@ -44,6 +44,8 @@ def _figure() -> None:
     if suffix not in PICTURES:
         endings = ", ".join(f".{each}" for each in PICTURES)
         leave(_NAME, f"{given.out}: the name of a picture ends with one of {endings}")
+    if not given.out.parent.exists():
+        leave(_NAME, f"{given.out}: there is no folder {given.out.parent}; make it first")
     wanted = dict(_wanted(given.where))
     with styled(_style(given.style)), damage_told(_NAME):
         results = load_or_leave(_NAME, *given.folder)
