@@ -281,8 +281,28 @@ def test_a_process_that_has_multiplied_before_is_told_that_it_is_too_late():
 
 def test_what_cannot_be_settled_is_a_warning(monkeypatch):
     monkeypatch.setattr("rnn_exp.sweeps.process.was_asked_too_late", lambda: True)
-    with pytest.warns(UnsettledWarning, match="start anew and train first, or .*MKL_CBWR"):
+    monkeypatch.setattr("rnn_exp.sweeps.process._told", set())
+    with pytest.warns(UnsettledWarning, match="start Python anew and call .*MKL_CBWR"):
         rnn_exp.train([small()])
+
+
+def test_what_cannot_be_settled_is_told_once_at_the_line_of_the_user(monkeypatch):
+    monkeypatch.setattr("rnn_exp.sweeps.process.was_asked_too_late", lambda: True)
+    calls = (
+        lambda: rnn_exp.run(updates=1, length=10, hidden_size=4),
+        lambda: rnn_exp.train([small()]),
+        lambda: rnn_exp.outcomes([small()]),
+        lambda: rnn_exp.initial_weights(small()),
+    )
+    for call in calls:
+        monkeypatch.setattr("rnn_exp.sweeps.process._told", set())
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            call()
+            call()
+        [warning] = [each for each in told if each.category is UnsettledWarning]
+        assert warning.filename == __file__
+        assert warning.lineno == call.__code__.co_firstlineno
 
 
 def test_the_lines_of_the_page_about_python_run(capsys, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from rnn_exp.fields import suggestion
 from rnn_exp.program import Options
 
-__all__ = ["CommandLineError", "in_hydras_order", "likely_word", "quoted"]
+__all__ = ["CommandLineError", "in_hydras_order", "likely_word", "quoted", "separate_words"]
 
 _EXAMPLE: Final = "a setting is written key=value, such as task.length=100"
 _ONE_RUN: Final = "hydra.mode=RUN"
@@ -25,6 +25,8 @@ _LONGEST: Final = 100_000
 _LONGEST_QUOTED: Final = 200
 _MOST_DIGITS: Final = 4300  # of a whole number that Python reads
 _OPTIONS: Final = ("help", "settings", "columns", "version", "multirun")
+_TEXTS: Final = ("note", "tags", "page.question")
+_SECTIONS: Final = ("study", "use", "objective", "page", "tracking", "hydra")  # beside a run's
 _KEY: Final = re.compile(r"[\w.]+")
 
 
@@ -62,7 +64,17 @@ def in_hydras_order(words: Sequence[str], conf: Path) -> list[str]:
     options = [word for word in words if word != "--" and not _taken(word, left)]
     # Where there is a grid, Hydra would take --run for nothing; its mode is refused by name.
     mode = [_ONE_RUN] if given.run and _ONE_RUN not in settings else []
+    if given.help:  # it shows one run: several values are none of it
+        settings = [word for word in settings if not _has_several(word)]
     return [*settings, *mode, *options]
+
+
+def _has_several(word: str) -> bool:
+    """Whether a setting has several values, as in a sweep; what Hydra cannot read has not."""
+    try:
+        return OverridesParser.create().parse_override(word).is_sweep_override()
+    except HydraException:
+        return False
 
 
 def _refuse_contradictions(given: Any) -> None:  # noqa: ANN401 - argparse's
@@ -94,6 +106,25 @@ def likely_word(typed: str) -> str:
     key, equals, value = typed.lstrip("+~").partition("=")
     meant = [likely for likely in keys_like(key) if likely != key]
     return f" (did you mean {' or '.join(f'{k}{equals}{value}' for k in meant)}?)" if meant else ""
+
+
+def separate_words(word: str) -> list[str]:
+    """Return the settings that stand in one word, as quotes around several make it; else the word.
+
+    What follows a blank is a setting only if it is called as one; texts and paths are left whole.
+
+    Example:
+        >>> separate_words("task.length=10 init.gain=2"), separate_words("note=with a=1")
+        (['task.length=10', 'init.gain=2'], ['note=with a=1'])
+    """
+    from rnn_exp.training.keys import groups, plain_fields
+
+    parts = re.split(r"\s+(?=[A-Za-z_][\w.]*=)", word.strip())
+    keys = [part.partition("=")[0] for part in parts]
+    if keys[0] in _TEXTS or keys[0].endswith("dir"):
+        return [word]
+    sections = {*groups(), *plain_fields(), *_SECTIONS}
+    return parts if all(key.partition(".")[0] in sections for key in keys[1:]) else [word]
 
 
 def quoted(word: str) -> str | None:

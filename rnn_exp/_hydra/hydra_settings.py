@@ -87,6 +87,18 @@ def check_run(config: DictConfig) -> None:
         if key in said and said[key] not in (None, only):
             mend = "this for sweeps alone (-m); a single run trains in this process"
             raise SettingError(key, said[key], mend)
+    if "hydra.launcher.processes" in said and is_ours(config.hydra.launcher):
+        _refuse_processes(config.hydra.launcher.processes)
+
+
+def _refuse_processes(processes: Any) -> None:  # noqa: ANN401 - as it came
+    """Refuse a number of processes that no sweep can have, though a single run needs none."""
+    from rnn_exp.sweeps.pool import Pool
+
+    try:
+        Pool(processes=1 if processes is None else processes)
+    except SettingError as error:
+        raise error.under("hydra.launcher") from None
 
 
 def check_sweep(config: DictConfig) -> None:

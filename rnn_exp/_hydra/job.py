@@ -20,6 +20,7 @@ from rnn_exp._hydra.besides import (
     BESIDES,
     objective_from_config,
     page_from_config,
+    refuse_unknown_figures,
     tracking_from_config,
 )
 from rnn_exp._hydra.grammar import bare_key
@@ -129,7 +130,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     """
     check_run(config)
     objective_from_config(config)
-    page_from_config(config)
+    refuse_unknown_figures(page_from_config(config), config.hydra.runtime.choices.get("study"))
     tracking_from_config(config)
     if (there := known_to_be_there(config)) is not None:
         return there, True, False

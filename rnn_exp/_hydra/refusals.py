@@ -24,7 +24,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from rnn_exp import program
-from rnn_exp._hydra.command_line import CommandLineError, likely_word, quoted
+from rnn_exp._hydra.command_line import CommandLineError, likely_word, quoted, separate_words
+from rnn_exp._hydra.files_here import file_here
 from rnn_exp.fields import SettingError, suggestion
 from rnn_exp.registry import SourceError
 from rnn_exp.words import from_here
@@ -120,6 +121,9 @@ def _unparsable(error: OverrideParseException) -> str:
         )
     if re.fullmatch(r"[\w.+-]*(,[\w.+-]*)+", value) and "" in value.split(","):
         return f"{_short(error.override)}: a value is missing between commas; write {key}=1,2"
+    words = separate_words(error.override)
+    if len(words) > 1:
+        return f"{_short(error.override)}: settings are separate words: {_short(' '.join(words))}"
     word = quoted(error.override)
     if word is None:
         return f"{_short(error.override)}: this is not key=value as Hydra reads it"
@@ -140,10 +144,15 @@ def _unknown_choice(error: MissingConfigException) -> str:
     if (group, name) in _PLUGINS:
         bring = f"pip install '{_PLUGINS[group, name]}'"
         return f"{group}={name} is not installed: {bring} brings it"
-    return (
-        f"{group}={name} is not there: allowed is one of {', '.join(options)}"
-        f"{suggestion(name, options)}"
-    )
+    hint = file_here(name, group) or suggestion(name, options)
+    return f"{group}={name} is not there: allowed is one of {', '.join(options)}{hint}"
+
+
+def _not_allowed(error: SettingError) -> str:
+    """Return what is said of a value, and where a file of its name is, if it is no choice."""
+    said = str(error)
+    is_choice = error.allowed.startswith("one of ")
+    return f"{said}{file_here(error.value)}" if is_choice and "(did you" not in said else said
 
 
 def _option_values(*options: str) -> list[str]:
@@ -163,7 +172,8 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     options = sorted(str(option) for option in parent if option != "hydra")
     prefix = key.removesuffix(name)
     typed = next((word for word in sys.argv[1:] if word.lstrip("+~").startswith(key)), key)
-    hint = suggestion(name, options, prefix) or likely_word(typed)
+    of_part = file_here(name) if prefix == "training." else ""  # a penalty of one's own
+    hint = of_part or suggestion(name, options, prefix) or likely_word(typed)
     allowed = f"; allowed is one of {', '.join(f'{prefix}{o}' for o in options)}" if options else ""
     return f"{_short(typed)}: there is no such setting{allowed}{hint}"
 
@@ -217,7 +227,7 @@ def _short(word: str) -> str:
 # In the order in which the causes are asked: the first that has a line is taken.
 _WORDS: Final[dict[type[BaseException], Callable[[Any], str]]] = {
     SourceError: str,  # before what it comes from: it knows the line
-    SettingError: str,
+    SettingError: _not_allowed,
     CommandLineError: str,
     RunError: str,
     yaml.YAMLError: _broken_yaml,

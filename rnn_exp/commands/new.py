@@ -87,8 +87,8 @@ def _new() -> None:
     add_version(options)
     given = options.parse_args()
     kind, name = _KINDS[given.kind], given.name
-    if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii():
-        leave(options.prog, f"{name}: a name has letters, digits and _, such as my_{given.kind}")
+    if why := _not_a_name(name):
+        leave(options.prog, f"{why}, such as my_{given.kind}")
     if kind.word and importlib.util.find_spec(name) is not None and not Path(f"{name}.py").exists():
         leave(
             options.prog,
@@ -108,6 +108,17 @@ def _new() -> None:
     print(f"next: {kind.try_it.format(name=name)}")
     if kind.word:
         print(f"      rnn-exp-verify use=[{name}.py]")
+
+
+def _not_a_name(name: str) -> str:
+    """Say why nothing of one's own can be called so; "": it can."""
+    if keyword.iskeyword(name):
+        return f"{name} is a word of Python; choose another name"
+    if name.isascii() and f"_{name}".isidentifier() and name[:1].isdigit():
+        return f"{name}: a name begins with a letter"
+    if name.isascii() and name.isidentifier():
+        return ""
+    return f"{name}: a name has letters, digits and _"
 
 
 def _holder(kind: str, name: str) -> str:

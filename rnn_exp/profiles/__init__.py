@@ -1,6 +1,6 @@
 """Profiles: what can be said of one gradient norm against lag, and how sure that is."""
 
-from rnn_exp.profiles.summary import RULE, Summary, middle, summarize
+from rnn_exp.profiles.summary import RULE, Summary, has_one_rate, middle, summarize
 from rnn_exp.profiles.walk import (
     CONFIDENCE,
     Drift,
@@ -18,6 +18,7 @@ __all__ = [
     "Interval",
     "Summary",
     "drift",
+    "has_one_rate",
     "mean_interval",
     "middle",
     "rate_over_lags",

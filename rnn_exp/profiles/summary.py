@@ -15,7 +15,7 @@ import numpy as np
 
 from rnn_exp.profiles.walk import NO_DRIFT, ROUNDING, Drift, drift
 
-__all__ = ["RULE", "Summary", "middle", "summarize"]
+__all__ = ["RULE", "Summary", "has_one_rate", "middle", "summarize"]
 
 RULE: Final = (
     "Change: the norm at the first time step over that at the last, measured. Rate: the mean "
@@ -32,6 +32,7 @@ _TENFOLD = math.log(10)
 _FEWEST_LAGS = 5
 _FEWEST_IN_A_THIRD = 5
 _BENT = 0.2
+_NO_ONE_RATE = "bent: "  # so begin the reasons of a verdict that no one rate describes
 _HORIZON = -2.0
 
 
@@ -170,6 +171,23 @@ def _unseen(known: Sequence[str], words: Sequence[str]) -> str:
     return f"{what} from lag {lag} on"
 
 
+def has_one_rate(rate: float, reason: str) -> bool:
+    """Say whether words may give one rate of a profile: it is known, and the profile is not bent.
+
+    Where the verdict is undetermined as the profile is bent, columns keep the mean rate, but no
+    sentence gives it.
+
+    Args:
+        rate: the factor per step back in time; NaN: not known.
+        reason: that of the verdict.
+
+    Example:
+        >>> has_one_rate(0.9, "bent: no one rate describes the profile"), has_one_rate(0.9, "")
+        (False, True)
+    """
+    return not math.isnan(rate) and not reason.startswith(_NO_ONE_RATE)
+
+
 def middle(by_lag: np.ndarray) -> np.ndarray:
     """Return the middle 80 % of the lags, over which rates are measured and predicted.
 
@@ -241,7 +259,7 @@ def _verdict(
         return _verdict_of_lost(lost, end)
     side = "vanishing" if change < -1 else "exploding" if change > 1 else "stable"
     if side == "stable" and np.abs(by_lag - by_lag[0]).max() > 1:
-        return "undetermined", "bent: the norm leaves a factor of ten on its way"
+        return "undetermined", f"{_NO_ONE_RATE}the norm leaves a factor of ten on its way"
     if not rate.is_known:
         few = f"fewer than {_FEWEST_LAGS} lags in the middle of the profile for a rate"
         return side, f"from the change alone: {few}"
@@ -249,7 +267,7 @@ def _verdict(
         lags = by_lag.size - 1
         steep = thirds and max(abs(third.mean) * lags for third in thirds) > _TENFOLD
         if steep:
-            return "undetermined", "bent: no one rate describes the profile"
+            return "undetermined", f"{_NO_ONE_RATE}no one rate describes the profile"
         return side, "the norm changes less than tenfold over the sequence"
     if (rate.high if side == "vanishing" else -rate.low) < 0:
         bent = ", though bent" if thirds else ""

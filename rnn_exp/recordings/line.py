@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from rnn_exp.profiles import Summary
+from rnn_exp.profiles import Summary, has_one_rate
 from rnn_exp.recordings.summary import (
     CASE,
     NO_VALUE,
@@ -89,7 +89,7 @@ def parts_of(latest: pd.DataFrame) -> list[str]:
 
 
 def _rate(found: Summary) -> list[str]:
-    if math.isnan(found.rate):
+    if not has_one_rate(found.rate, found.reason):
         return [] if found.reason in found.lost else [found.reason]
     _, *ends = rates(found.rate, found.rate_low, found.rate_high)
     return [rate(found.rate), f"95 % {' to '.join(ends)}"]

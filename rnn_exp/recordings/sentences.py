@@ -5,6 +5,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import pandas as pd
 
+from rnn_exp.profiles import has_one_rate
 from rnn_exp.recordings.summary import CASE, case_names
 from rnn_exp.words import half_life, magnitude, rate_with_interval, rates
 
@@ -67,7 +68,8 @@ class Said(Protocol):
 def verdict_words(said: Said) -> str:
     """Say the verdict on a profile, where the gradient is lost, and the rate with its interval.
 
-    Without a rate, or a verdict, it says why.
+    Without a rate, or a verdict, it says why. Of a bent profile that no one rate describes it gives
+    none.
 
     Args:
         said: of one profile.
@@ -88,7 +90,7 @@ def verdict_words(said: Said) -> str:
     why = said.reason if unsure and said.reason not in said.lost else ""
     clauses = "; ".join(filter(None, [why, said.lost]))
     words = f"{said.verdict} ({clauses})" if clauses else said.verdict
-    if math.isnan(said.rate):
+    if not has_one_rate(said.rate, said.reason):
         return words
     return f"{words}, {rate_with_interval(said.rate, said.rate_low, said.rate_high)}"
 
@@ -168,11 +170,12 @@ _SMALL: Final = ("verdict", "rate (95 %)", "change", "horizon", "lost")
 
 
 def _text(row: Any) -> tuple[str, ...]:  # noqa: ANN401 - a row of a table
-    rate = _UNKNOWN
-    if not math.isnan(row.rate):
+    rate = lags = _UNKNOWN
+    if has_one_rate(row.rate, row.reason):
         rate, low, high = rates(row.rate, row.rate_low, row.rate_high)
         rate = f"{rate} ({low} to {high})"
-    lags = "infinite" if math.isinf(row.half_life) else half_life(row.half_life, row.rate > 1)
+        infinite = math.isinf(row.half_life)
+        lags = "infinite" if infinite else half_life(row.half_life, row.rate > 1) or _UNKNOWN
     horizon = "beyond the first step" if math.isinf(row.horizon) else _whole(row.horizon)
     return (
         str(row.update),
@@ -182,7 +185,7 @@ def _text(row: Any) -> tuple[str, ...]:  # noqa: ANN401 - a row of a table
         row.verdict,
         rate,
         _UNKNOWN if math.isnan(row.log10_change) else magnitude(row.log10_change),
-        lags or _UNKNOWN,
+        lags,
         horizon,
         _whole(row.steps_with_loss),
         row.lost or _UNKNOWN,

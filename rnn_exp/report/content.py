@@ -11,6 +11,7 @@ import pandas as pd
 from rnn_exp.fields import as_typed
 from rnn_exp.figures.parts.axes import axes_of, setting_columns, settings_of, varying_settings
 from rnn_exp.figures.parts.carrier import cases, verdict_words
+from rnn_exp.profiles import has_one_rate
 from rnn_exp.report.paragraphs import statuses_of
 from rnn_exp.report.tables import RunTable
 from rnn_exp.schema import RUN_STATUSES
@@ -213,13 +214,23 @@ def _result(run: pd.Series, key: str) -> str:
 
 
 def _rate(run: pd.Series) -> str:
+    if not _has_one_rate(run, "decay_rate", "verdict_reason"):
+        return _UNKNOWN
     known = (_known(run, key) for key in _RATES)
     return spread(*rates(*(math.nan if each is None else each for each in known)))
 
 
 def _final_rate(run: pd.Series) -> str:
     value = _known(run, "final_decay_rate")
-    return _UNKNOWN if value is None else rates(value)[0]
+    if value is None or not _has_one_rate(run, "final_decay_rate", "final_verdict_reason"):
+        return _UNKNOWN
+    return rates(value)[0]
+
+
+def _has_one_rate(run: pd.Series, rate: str, reason: str) -> bool:
+    """Whether words may give a run's rate; a table of before has no reason."""
+    value, why = _known(run, rate), run.get(reason)
+    return value is not None and has_one_rate(value, why if isinstance(why, str) else "")
 
 
 def _change(run: pd.Series) -> str:
@@ -246,6 +257,8 @@ def _half_life(run: pd.Series) -> str:
     """Half-life or doubling time, in the right word; infinite where the interval holds 1."""
     ends = ("half_life", "decay_rate", "decay_rate_low", "decay_rate_high", "lost_at")
     lags, rate, low, high, lost = (_known(run, key) for key in ends)
+    if rate is not None and not _has_one_rate(run, "decay_rate", "verdict_reason"):
+        return _UNKNOWN
     if lags is not None:
         return half_life(lags, rate is not None and rate > 1)
     if low is None or high is None or lost is not None or not low <= 1 <= high:

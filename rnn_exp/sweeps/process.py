@@ -5,6 +5,7 @@ The entry points call these functions; importing a module changes nothing.
 
 import ctypes
 import gc
+import inspect
 import os
 import platform
 import sys
@@ -27,6 +28,7 @@ _M_TRIM_THRESHOLD, _FREE_AT_END = -1, 512 * 1024**2
 _M_MMAP_THRESHOLD, _MAPPED_FROM = -3, 32 * 1024**2
 # How many new objects make Python look for reference cycles; its own default is 700.
 _OBJECTS_PER_COLLECTION = 100_000
+_told: set[str] = set()  # of what this process has been warned
 
 
 def settle() -> None:
@@ -68,21 +70,13 @@ def settled() -> Iterator[None]:
     """A context in which arithmetic is settled; torch has as many threads as before afterwards.
 
     Warns:
-        UnsettledWarning: if torch has multiplied before: it is too late then.
+        UnsettledWarning: once, if torch has multiplied before: it is too late then.
     """
     import torch
 
-    from rnn_exp.training.experiment import UnsettledWarning
-
     settle()
-    if was_asked_too_late():
-        warnings.warn(
-            "torch has multiplied matrices in this process before its arithmetic was settled, so "
-            "a run's last bits may depend on the runs beside it: start anew and train first, or "
-            "start Python with MKL_CBWR=AUTO,STRICT in its environment",
-            UnsettledWarning,
-            stacklevel=5,
-        )
+    if "unsettled" not in _told and was_asked_too_late():
+        _warn_that_it_is_too_late()
     before = torch.get_num_threads()
     use_one_thread()
     try:
@@ -90,6 +84,29 @@ def settled() -> Iterator[None]:
     finally:
         torch.set_num_threads(before)
         return_memory()
+
+
+def _warn_that_it_is_too_late() -> None:
+    """Warn at the line of the user's that has called this package, and not again."""
+    from rnn_exp.training.experiment import UnsettledWarning
+
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and _is_on_the_way(frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(
+        "this Python has multiplied matrices with torch before rnn_exp could ask for the same "
+        "digits everywhere. Results are right, but the last digits of a run may differ with the "
+        "runs that train beside it. Where these digits matter, start Python anew and call rnn_exp "
+        "before anything multiplies, or start it with MKL_CBWR=AUTO,STRICT in its environment",
+        UnsettledWarning,
+        stacklevel=level,
+    )
+    _told.add("unsettled")  # where warnings are errors, each call is one
+
+
+def _is_on_the_way(module: str) -> bool:
+    """Whether a module is this package's, or enters its contexts."""
+    return module.partition(".")[0] in ("rnn_exp", "contextlib")
 
 
 def use_one_thread() -> None:

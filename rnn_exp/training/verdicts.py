@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnn_exp import schema
-from rnn_exp.profiles import Summary, middle, summarize
+from rnn_exp.profiles import Summary, has_one_rate, middle, summarize
 from rnn_exp.theory.prediction import Prediction
 from rnn_exp.training.recorder import Rows
 from rnn_exp.training.run import Run
@@ -165,8 +165,8 @@ def theory_of(run: Run, prediction: Prediction, carrier: str, rows: Rows) -> The
 
 
 def _rate_in_words(summary: Summary) -> str:
-    """Say what a step back does to the norm, with its interval; nothing where there is no rate."""
-    if math.isnan(summary.slope):
+    """Say what a step back does to the norm, with its interval; "": there is no one rate."""
+    if not has_one_rate(summary.rate, summary.reason):
         return ""
     if summary.high - summary.low > _UNKNOWN:
         return "rate not known (its interval spans more than a factor of ten)"

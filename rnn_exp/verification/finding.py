@@ -15,12 +15,14 @@ class Finding:
         claim: what should be so, and where it was looked.
         off: how far it is off, in units of the claim; NaN counts as off.
         allowed: how far it may be off.
+        is_truth: whether the claim is true or false, and nothing was measured.
     """
 
     part: str
     claim: str
     off: float
     allowed: float
+    is_truth: bool = False
 
     @property
     def holds(self) -> bool:
@@ -29,9 +31,8 @@ class Finding:
 
     def __str__(self) -> str:
         word = "ok " if self.holds else "OFF"
-        return (
-            f"{word} {self.part}: {self.claim} (off by {self.off:.2g}, allowed {self.allowed:.2g})"
-        )
+        how = "" if self.is_truth else f" (off by {self.off:.2g}, allowed {self.allowed:.2g})"
+        return f"{word} {self.part}: {self.claim}{how}"
 
 
 def truth(part: str, claim: str, holds: bool) -> Finding:
@@ -42,4 +43,4 @@ def truth(part: str, claim: str, holds: bool) -> Finding:
         claim: what should be so.
         holds: whether it is.
     """
-    return Finding(part, claim, 0.0 if holds else math.inf, 0.0)
+    return Finding(part, claim, 0.0 if holds else math.inf, 0.0, is_truth=True)

@@ -103,6 +103,15 @@ WORDS = {
     ): "hydra.sweep.dir=/dev/null/x is not possible: allowed is a folder",
     ("-m", "page.figures=[decya]", "seed=0,1"): "(did you mean decay?)",
     ("-m", "page.answer=[decya]", "seed=0,1"): "(did you mean decay?)",
+    ("page.figures=[decya]",): "(did you mean decay?)",
+    ("page.answer=[decya]",): "(did you mean decay?)",
+    (
+        "hydra.launcher.processes=0",
+    ): "hydra.launcher.processes=0 is not possible: allowed is a whole",
+    ("task.length=10 init.gain=2",): "settings are separate words: task.length=10 init.gain=2\n",
+    ("-m", "seed=0,1 task=copy"): "settings are separate words: seed=0,1 task=copy\n",
+    ("hydra.run.dir=my runs/a=1 b=2",): "the quotes quoted for the shell: 'hydra.run.dir=",
+    ("note=with (init.gain=2",): "the quotes quoted for the shell: 'note=",
     (
         "-m",
         "page.question=a,b",
@@ -209,6 +218,40 @@ def test_an_option_keeps_its_value_wherever_it_stands(tmp_path):
     assert in_hydras_order(words, CONF) == [
         *("study=x", "seed=3", "--config-dir", str(tmp_path), "--config-name=n", "-m")
     ]
+
+
+def test_help_beside_several_values_is_shown(tmp_path):
+    for words in (("-m", "--help", "seed=0,1"), ("task=copy,latch", "-h", "--multirun")):
+        ended = command(tmp_path, *words)
+        assert ended.code in (0, None), ended
+        assert ended.out.startswith("rnn-exp trains recurrent networks")
+
+
+@pytest.mark.parametrize("sweep", [(), ("-m",)])
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    {
+        "task=echo": "(echo.py is here: add use=[echo.py])",
+        "init=echo": "(echo.py is here: add use=[echo.py])",
+        "network.cell=echo": "(echo.py is here: add use=[echo.py])",
+        "training.echo=0.1": "(echo.py is here: add use=[echo.py])",
+        "study=mine": "(study/mine.yaml is here: add --config-dir .)",
+    }.items(),
+)
+def test_a_name_whose_file_is_in_the_current_folder_is_refused_with_the_word_that_brings_it(
+    tmp_path, sweep, word, hint
+):
+    assert "is here" not in command(tmp_path, *sweep, word).err
+    (tmp_path / "study").mkdir()
+    for file in ("echo.py", "study/mine.yaml"):
+        (tmp_path / file).touch()
+
+    ended = command(tmp_path, *sweep, word)
+
+    assert ended.code == 1
+    assert ended.err.endswith(f"{hint}\n")
+    if "use=" in hint:  # it is used, and has nothing of this name
+        assert "is here" not in command(tmp_path, *sweep, "use=[echo.py]", word).err
 
 
 def test_a_quoted_word_is_what_was_meant(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnn_exp.recordings.line import parts_of
 from rnn_exp.recordings.sentences import answers_of, html_of, sentences_of, text_of
 from rnn_exp.recordings.summary import (
     carrier_of,
@@ -106,6 +107,19 @@ def test_what_is_undetermined_says_why():
     [answer] = answers_of(summary(rows(lost={3: (math.nan, "nan")})))
 
     assert "undetermined (not a number from lag 3 on)" in answer
+
+
+def test_words_give_no_rate_where_no_one_rate_describes_the_profile():
+    bent = rows(steps=50, lost={lag: (abs(lag / 49 - 0.6) - 0.6, "ok") for lag in range(50)})
+    said = summary(bent)
+    assert np.isfinite(said["rate"]).all()  # columns keep it
+
+    [sentence] = sentences_of(said)
+    [text] = text_of(said).to_dict("records")
+
+    assert sentence.endswith("undetermined (bent: no one rate describes the profile)")
+    assert (text["rate (95 %)"], text["half-life or doubling time"]) == ("-", "-")
+    assert parts_of(bent)[2] == "bent: no one rate describes the profile"
 
 
 @pytest.mark.parametrize(

@@ -309,6 +309,21 @@ def test_a_run_says_half_life_or_doubling_time_and_infinite_only_where_1_is_poss
     assert found.headings.index("gradient") < found.headings.index("why")
 
 
+def test_of_a_run_whose_profile_is_bent_the_table_of_runs_gives_no_rate() -> None:
+    runs = study(("tanh",), (0.5,), (60,), 1, (0,)).runs
+    bent = "bent: no one rate describes the profile"
+    of_start = runs.assign(run="start", verdict_reason=bent, final_decay_rate=0.8)
+    of_end = of_start.assign(run="end", verdict_reason="", final_verdict_reason=bent)
+
+    found = run_table(pd.concat([of_start, of_end], ignore_index=True))
+
+    names = ("rate (95 %)", "half-life or doubling time", "final rate")
+    start, end = ([row[found.headings.index(name)] for name in names] for row in found.rows)
+    assert start == ["-", "-", "0.8"]
+    assert "-" not in end[:2]
+    assert end[2] == "-"
+
+
 def test_one_run_is_told_as_one_setting() -> None:
     runs = study(("tanh",), (4.0,), (60,), 1, (0, 40)).runs
     assert done(runs).endswith("One setting, one seed.")

@@ -9,13 +9,14 @@ import pytest
 from rnn_exp.api import outcomes
 from rnn_exp.networks.inits import Chrono, Gaussian, Identity, Orthogonal, TorchDefault
 from rnn_exp.networks.network import Network
-from rnn_exp.profiles import mean_interval
+from rnn_exp.profiles import mean_interval, summarize
 from rnn_exp.schema import RUN_JSON, VERDICTS
 from rnn_exp.storage.writing import write
 from rnn_exp.tasks import Copy, Hold, Latch, Noise, TemporalOrder
 from rnn_exp.training.outcome import in_words
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from rnn_exp.training.verdicts import Carried, carried_in_words
 from rnn_exp.words import counted, number
 
 ONCE = Training(updates=1)
@@ -74,6 +75,18 @@ def test_what_truncation_cuts_off_is_undetermined_and_has_no_half_life():
     assert (found.gradients["status"] == "cut_off").sum() == 180
     assert not found.theory.holds
     assert "truncates" in found.theory.because
+
+
+def test_of_a_bent_profile_the_line_gives_what_is_left_and_no_one_rate():
+    by_lag = -0.9 * (np.arange(50) / 49) ** 2
+    summary = summarize(by_lag[::-1], ["ok"] * 50)
+    assert math.isfinite(summary.rate)
+    assert math.isfinite(summary.half_life)
+
+    assert carried_in_words(Carried("log10_total", summary)) == (
+        "the gradient is undetermined (bent: no one rate describes the profile): "
+        "49 steps back 0.126 of it is left"
+    )
 
 
 def test_a_late_loss_is_never_truncated_and_has_its_theory():

@@ -20,6 +20,7 @@ from rnn_exp.training.optimizers import OPTIMIZERS, Optimizer
 from rnn_exp.training.own_penalties import OwnPenalty
 from rnn_exp.verification import verify
 from rnn_exp.verification.figures import check_figure
+from rnn_exp.verification.finding import Finding, truth
 from rnn_exp.verification.tasks import check_task
 from rnn_exp.verification.weights import check_init, check_penalties, check_penalty
 from tests.using import forget_used_files
@@ -298,11 +299,19 @@ def test_the_command_ends_with_1_if_something_is_off_and_says_where(typed, tmp_p
     assert "OFF task=mine: chance_loss 0.7 is what guessing scores" in out
 
 
+def test_of_a_claim_that_is_true_or_false_no_distance_is_printed():
+    assert str(truth("task=mine", "equal seeds", True)) == "ok  task=mine: equal seeds"
+    assert str(truth("task=mine", "equal seeds", False)) == "OFF task=mine: equal seeds"
+    assert str(Finding("a", "b", 0.0, 0.0)) == "ok  a: b (off by 0, allowed 0)"
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
         (("task", "two words"), "a name has letters"),
-        (("task", "class"), "a name has letters"),
+        (("task", "class"), "class is a word of Python"),
+        (("task", "1bad"), "a name begins with a letter, such as my_task"),
+        (("task", "schön"), "a name has letters"),
         (("task", "mine"), "mine.py is there already"),
         (("task", "adding"), "rnn-exp has a task of this name (task=adding)"),
         (("activation", "tanh"), "rnn-exp has an activation of this name"),
