@@ -138,6 +138,21 @@ def test_harm_has_the_loss_of_solved_runs_to_the_end():
     assert "still training and the last values of solved ones" in caption
 
 
+@pytest.mark.parametrize("is_tested", [False, True])
+def test_curves_of_recipes_go_on_with_what_solved_runs_ended_with(is_tested):
+    tables = of_gain(solved({"tanh-1.0-10-0": 20, "tanh-1.0-10-1": 30}))
+    if is_tested:
+        tested = tables.updates.assign(test_loss=tables.updates["loss"])
+        tables = dataclasses.replace(tables, updates=tested)
+    module = figures.figure("adding")
+    plotted = module.table(tables)
+
+    assert plotted.table["seeds"].tolist() == [3] * 5
+    np.testing.assert_allclose(plotted.table["median"].iloc[-1], 0.001)
+    caption = module.caption(plotted)
+    assert "2 runs solved the task and stopped: their last loss counts to the end." in caption
+
+
 @pytest.mark.parametrize("gains", [(0.5,), (8.0,), (0.5, 8.0)])
 def test_parameters_answer_apart_for_what_vanishes_and_what_explodes(gains):
     module = figures.figure("parameters")

@@ -58,7 +58,9 @@ def carried_on(
     return pd.concat([frame, more.merge(known, on="run")[[*frame]]], ignore_index=True)
 
 
-def is_due(frame: pd.DataFrame, own: pd.DataFrame, column: str) -> pd.Series:
+def is_due(
+    frame: pd.DataFrame, own: pd.DataFrame, column: str, by: Sequence[str] = KEYS
+) -> pd.Series:
     """Return which rows are of updates at which runs are tested, not only those that end there.
 
     A run that has solved its task is tested where it ends: the loss of it alone is not that of all.
@@ -67,12 +69,13 @@ def is_due(frame: pd.DataFrame, own: pd.DataFrame, column: str) -> pd.Series:
         frame: as `carried_on` returns it.
         own: the rows that it was given.
         column: the result of the test, NaN where there was none.
+        by: the columns that make a case.
     """
     last = own.groupby("run")["update"].transform("max")
-    last_of_case = own.groupby(KEYS, dropna=False)["update"].transform("max")
+    last_of_case = own.groupby(list(by), dropna=False, observed=True)["update"].transform("max")
     is_regular = (own["update"] < last) | (own["update"] == last_of_case)
-    due = own.loc[is_regular & own[column].notna(), [*KEYS, "update"]].drop_duplicates()
-    found = frame[[*KEYS, "update"]].merge(due, how="left", on=[*KEYS, "update"], indicator=True)
+    due = own.loc[is_regular & own[column].notna(), [*by, "update"]].drop_duplicates()
+    found = frame[[*by, "update"]].merge(due, how="left", on=[*by, "update"], indicator=True)
     return pd.Series((found["_merge"] == "both").to_numpy(), index=frame.index)
 
 
