@@ -31,14 +31,10 @@ process.settle()
 process.use_one_thread()
 read_once.start()
 # Kernels are compiled once for a processor, before a test looks at what a command says meanwhile.
-compile_for(
-    [
-        Network(cell=cell, dtype=dtype).decided("cpu")
-        for cell in ("rnn", "gru", "lstm")
-        for dtype in ("float32", "float64")
-    ],
-    print,
-)
+# Of two processes of pytest one begins at the end, and each finds what the other has compiled.
+for dtype in ("float32", "float64")[:: -1 if os.environ.get("PYTEST_XDIST_WORKER") == "gw1" else 1]:
+    for cell in ("rnn", "gru", "lstm"):
+        compile_for([Network(cell=cell, dtype=dtype).decided("cpu")], print)
 # Hydra looks for plugins once in a process, whichever test is the first to compose something.
 sys.path.append(str(Path(rnn_exp.__file__).parent / "_hydra"))
 matplotlib.use("agg")

@@ -156,3 +156,24 @@ def test_what_all_runs_have_is_no_part_of_a_name_and_is_said_once():
 def test_a_recipe_that_all_runs_follow_keeps_its_name():
     one = FIGURE.table(mended({**PLAIN, "training.clip_norm": 1.0}))
     assert list(one.table["series"]) == ["clipping by norm"]
+
+
+def test_a_plain_network_is_called_by_its_own_activation():
+    relu = {**PLAIN, "network.activation": "relu", "init": "identity"}
+    sigmoid = {**PLAIN, "network.activation": "sigmoid"}
+    table = FIGURE.table(mended(PLAIN, relu, sigmoid)).table
+
+    assert set(map(str, table["series"])) == {
+        "plain tanh network",
+        "plain relu network, identity init",
+        "plain sigmoid network",
+    }
+    assert str(table["series"].iloc[0]) == "plain tanh network"
+
+
+def test_a_study_of_another_activation_has_its_own_plain_network():
+    relu = {"network.activation": "relu"}
+    plotted = FIGURE.table(mended({**LSTM, **relu}, {**PLAIN, **relu}))
+
+    assert list(map(str, plotted.table["series"])) == ["plain relu network", "LSTM"]
+    assert "With the plain relu network it keeps 60 %" in whole_caption(FIGURE, plotted)

@@ -24,7 +24,7 @@ from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
 from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import in_style
-from rnn_exp.words import case_name, magnitude, sentences
+from rnn_exp.words import case_name, magnitude, plural, sentences
 
 QUESTION: Final = "Does training change how far back the gradient reaches?"
 
@@ -173,6 +173,7 @@ def _answer(finite: pd.DataFrame) -> str:
     updates = f"from update {most['update_first']:.0f} to {most['update_last']:.0f}"
     sizes = f"{_size(most, 'first')} to {_size(most, 'last')} times its norm at lag 0"
     back = f"{most['lag_first']:.0f} steps back"
+    sizes += _who_is_left(most)
     if len(trained) == 1:
         verdict = "Yes" if changed else "No, less than tenfold"
         return f"{verdict}: {back} the gradient goes {updates} from {sizes}."
@@ -197,6 +198,14 @@ def _size(row: pd.Series, end: str) -> str:
         magnitude(float(row[f"log10_{name}_{end}"])) for name in ("median", "low", "high")
     )
     return middle if row[f"seeds_{end}"] == 1 else f"{middle} (seeds {low} to {high})"
+
+
+def _who_is_left(case: pd.Series) -> str:
+    """Of how many seeds the last gradient is: those that solved their task have no later one."""
+    if case["seeds_last"] == case["seeds_first"]:
+        return ""
+    seeds = f"{case['seeds_last']} of {plural(int(case['seeds_first']), 'seed')}"
+    return f" ({seeds} trained to update {case['update_last']:.0f})"
 
 
 def _diverged(table: pd.DataFrame) -> list[str]:

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.axes import KEYS
 from rnn_exp.figures.parts.captions import points_and_seeds
+from rnn_exp.figures.parts.endings import carried_on, is_due, last_losses, last_rows, solved_runs
 from rnn_exp.figures.parts.losses import LEARNED, STUCK
 from rnn_exp.figures.parts.seeds import interval, limit_updates
 from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables, required, select_runs
@@ -33,7 +34,9 @@ def table(tables: Tables) -> Plotted:
     """Return the median and range over seeds of loss and error at each recorded update.
 
     Where runs were tested, the column ``test`` has the median loss on their test sequences. A run
-    counts in ``ceiling`` at the update at which its loss is not finite or it diverged.
+    counts in ``ceiling`` at the update at which its loss is not finite or it diverged. One that has
+    solved its task keeps its last values to the end of its case. Beside them stand, the same in all
+    rows of a case, how its ``runs`` ended (`last_losses`).
     """
     selected = select_runs(tables.runs)
     more = [name for name in (_TEST, "error") if name in tables.updates]
@@ -45,8 +48,13 @@ def table(tables: Tables) -> Plotted:
     ended = _endings(tables.runs)
     kept, note = limit_updates(rows["update"], _UPDATES)
     last = rows.merge(ended, on="run").query("update == diverged_update")["update"]
-    rows = rows[rows["update"].isin([*kept, *last])]
-    frame = selected.runs.merge(rows, on="run").merge(ended, on="run")
+    solved = last_rows(rows, solved_runs(tables.runs))
+    shown = rows[rows["update"].isin([*kept, *last, *solved["update"]])]
+    frame = selected.runs.merge(shown, on="run").merge(ended, on="run")
+    own = frame
+    frame = carried_on(own, solved, KEYS)
+    if _TEST in more and len(solved):
+        frame[_TEST] = frame[_TEST].where(is_due(frame, own, _TEST))
     frame = frame.astype({"loss": float}).sort_values("update", kind="stable")
     numbers = interval(frame, _BY, "loss")
     lost = ~np.isfinite(frame["loss"]) | (frame["update"] == frame["diverged_update"])
@@ -61,6 +69,7 @@ def table(tables: Tables) -> Plotted:
     for name in _CHANCE:
         numbers[name] = grouped[name].median().to_numpy()
     numbers = selected.runs[KEYS].drop_duplicates().merge(numbers, on=KEYS)
+    numbers = numbers.merge(last_losses(tables.runs, selected.runs, rows), on=KEYS)
     return Plotted(numbers, (*selected.notes, *note), selected.left_out)
 
 
@@ -157,11 +166,13 @@ def _test_look(colour: object) -> dict[str, Any]:
 def _say_stuck(axes: Axes, part: pd.DataFrame) -> None:
     """Write into a panel that none of its lines leaves chance: lines that are flat say nothing."""
     ends = _ends(part)
-    first = part.groupby(KEYS, dropna=False, sort=False)["seeds"].first()
     if len(ends) and (ends["last"] > STUCK * ends["chance"]).all():
         kept = f"{100 * STUCK:.0f} % of chance"
         which = f"ends above\n{kept}" if len(ends) == 1 else f"all end above\n{kept}"
-        which = "every run\ndiverged" if part["ceiling"].sum() == first.sum() else which
+        if ends["solved"].any():
+            count = f"{ends['solved'].sum()} of {ends['seeds'].sum()} solved"
+            which = f"median {which},\n{count}".replace("median all", "medians")
+        which = "every run\ndiverged" if ends["lost"].sum() == ends["seeds"].sum() else which
         level = float(ends["chance"].median())
         height = float((axes.transScale + axes.transLimits).transform((0.0, level))[1])
         at: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center"}
@@ -201,11 +212,7 @@ def caption(plotted: Plotted) -> str:
     ends = _ends(table)
     if ends.empty:
         return sentences("No loss was finite.", *plotted.notes)
-    return sentences(
-        _answer(table, ends),
-        *_course(ends),
-        *plotted.notes,
-    )
+    return sentences(_answer(table, ends), *_course(ends), *plotted.notes)
 
 
 def _answer(table: pd.DataFrame, ends: pd.DataFrame) -> str:
@@ -213,14 +220,17 @@ def _answer(table: pd.DataFrame, ends: pd.DataFrame) -> str:
     known = ends[ends["chance"] > 0]
     if known.empty:
         return ""
-    parts = known["last"] / known["chance"]
+    # Where most runs diverged, the loss of the others is not that of the case.
+    parts = (known["last"] / known["chance"]).mask(2 * known["lost"] > known["seeds"], np.inf)
     learned = int((parts < LEARNED).sum())
     best = known.loc[[parts.idxmin()]].iloc[0]
-    spread = f", seeds {number(best['low'])} to {number(best['high'])}" if best["seeds"] > 1 else ""
+    spread = f", seeds {number(best['low'])} to {number(best['high'])}"
+    spread = spread if best["seeds"] - best["lost"] > 1 else ""
     loss = f"{number(best['last'])}{spread}; chance {number(best['chance'])}"
-    bad = int(table["ceiling"].sum())
-    runs = int(table.groupby(KEYS, dropna=False, sort=False)["seeds"].first().sum())
-    lost = f"; {bad} of {plural(runs, 'run')} diverged" if bad else ""
+    of = f"of {plural(int(table.drop_duplicates(KEYS)['runs'].sum()), 'run')}"
+    bad, solved = int(table["ceiling"].sum()), int(known["solved"].sum())
+    lost = f"; {solved} {of} solved the task" if solved else ""
+    lost += f"; {bad} {of} diverged" if bad else ""
     if len(known) == 1:
         verdict = "Yes" if learned else "No"
         return f"{verdict}: the loss ends at {loss}{lost}."
@@ -240,8 +250,9 @@ def _verdict(learned: int, count: int) -> str:
 def reading(plotted: Plotted) -> str:
     """Say how to read it."""
     table = plotted.table
+    solved = " and the last loss of solved ones" if table["solved"].any() else ""
     return sentences(
-        "Line: median over the seeds still training; "
+        f"Line: median over the seeds still training{solved}; "
         f"{'bars' if _is_sparse(table) else 'band'}: lowest to highest.",
         "Dashed: what guessing gives without having seen the input."
         if table["chance"].notna().any()
@@ -253,18 +264,21 @@ def reading(plotted: Plotted) -> str:
 
 
 def _ends(table: pd.DataFrame) -> pd.DataFrame:
+    """The loss of each case at first and at the end, and how its runs ended."""
+    lost = table.groupby(KEYS, dropna=False, sort=False)["ceiling"].sum().rename("lost")
     finite = table[np.isfinite(table["median"])]
     grouped = finite.groupby(KEYS, dropna=False, sort=False)
     ends = grouped.agg(
         first=("median", "first"),
-        last=("median", "last"),
+        last=("end", "last"),
         at=("update", "last"),
-        low=("low", "last"),
-        high=("high", "last"),
-        seeds=("seeds", "last"),
+        low=("end_low", "last"),
+        high=("end_high", "last"),
+        seeds=("runs", "last"),
+        solved=("solved", "last"),
         chance=("chance", "last"),
     )
-    ends = ends.reset_index()
+    ends = ends.reset_index().merge(lost.reset_index(), on=KEYS)
     ends["part"] = ends["last"] / ends["first"]
     known: pd.DataFrame = ends.dropna(subset="part")
     return known

@@ -1,5 +1,6 @@
 """Why parameter gradients hide the effect: what the optimiser sees beside what reaches step 1."""
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ QUANTITIES: Final = {
 """What each column of panels says, and the quantity of its axis."""
 _WEIGHTS: Final = ["run", "update", "recurrent_grad_norm"]
 _TENFOLD: Final = 1.0
+_KINDS: Final = {"vanishing": -1, "exploding": 1}
 
 
 def table(tables: Tables) -> Plotted:
@@ -127,11 +129,11 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str]) -> None:
 
 
 class _Course(NamedTuple):
-    """What becomes of both quantities along a line: log10 at its first and its last place.
+    """What becomes of both quantities from one place of a line to another: log10 at both.
 
     Args:
         line: its name.
-        places: its first and its last place, in words.
+        places: both places, in words.
         weights: of the gradient of W_hh.
         ratio: of the gradient at the first step over that at the last.
     """
@@ -143,25 +145,50 @@ class _Course(NamedTuple):
 
     @property
     def change(self) -> float:
-        """Decades by which what reaches step 1 goes up along the line."""
+        """Decades by which what reaches step 1 goes up from one place to the other."""
         return self.ratio[1] - self.ratio[0]
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the gradient of the weights goes along with what reaches step 1."""
+        weights = (self.weights[1] - self.weights[0]) * np.sign(self.change)
+        return bool(weights > abs(self.change) / 2)
 
 
 def _widest(part: pd.DataFrame) -> _Course | None:
     """The line along which what reaches step 1 changes most, where both quantities are known."""
+    courses = [_course(*line, 0, -1) for line in _lines(part)]
+    return max(courses, key=lambda course: abs(course.change), default=None)
+
+
+def _lines(part: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
+    """Each line of a panel: its name, both quantities where they are known, its places in words."""
     finite = part[np.isfinite(part["log10_median"])].sort_values("x", kind="stable")
-    courses = []
     for line, rows in finite.groupby("line", sort=False):
         both = rows.pivot_table(index="x", columns="quantity", values="log10_median").dropna()
         if set(both) == set(QUANTITIES) and len(both) > 1:
-            ends = {
-                str(name): (float(values.iloc[0]), float(values.iloc[-1]))
-                for name, values in both.items()
-            }
-            places = rows.drop_duplicates("x").set_index("x").loc[[both.index[0], both.index[-1]]]
-            named = tuple(_place(row, part) for _, row in places.iterrows())
-            courses.append(_Course(str(line), (named[0], named[1]), **ends))
-    return max(courses, key=lambda course: abs(course.change), default=None)
+            places = rows.drop_duplicates("x").set_index("x").loc[both.index]
+            yield str(line), both, [_place(row, part) for _, row in places.iterrows()]
+
+
+def _course(line: str, both: pd.DataFrame, places: list[str], first: int, last: int) -> _Course:
+    """Both quantities from one place of a line to another, counted from its left end."""
+    ends = {
+        str(name): (float(values.iloc[first]), float(values.iloc[last]))
+        for name, values in both.items()
+    }
+    return _Course(line, (places[first], places[last]), **ends)
+
+
+def _far_courses(part: pd.DataFrame, sign: int) -> list[_Course]:
+    """From where a line is nearest 1 to where it is lowest (-1) or highest (1), if far from 1."""
+    found = []
+    for line, both, places in _lines(part):
+        ratio = sign * both["ratio"].to_numpy()
+        course = _course(line, both, places, int(np.abs(ratio).argmin()), int(ratio.argmax()))
+        if ratio.max() > _TENFOLD and sign * course.change > _TENFOLD:
+            found.append(course)
+    return found
 
 
 def _write_headline(axes: Axes, course: _Course | None, quantity: str) -> None:
@@ -193,27 +220,45 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
 
 
 def caption(plotted: Plotted) -> str:
-    """Say whether the weights' gradient shows what becomes of the states', panel by panel."""
+    """Say whether the weights' gradient shows what vanishes and what explodes, each for itself."""
     table = plotted.table
-    parts = table.groupby("activation", sort=False)
-    found = [(str(name), _widest(part)) for name, part in parts]
-    known = [(name, course) for name, course in found if course is not None]
+    parts = [(str(name), part) for name, part in table.groupby("activation", sort=False)]
+    far = {
+        word: [(name, course) for name, part in parts for course in _far_courses(part, sign)]
+        for word, sign in _KINDS.items()
+    }
+    each = [one for found in far.values() for one in found]
+    if len(each) == 1:
+        verdict = "Yes" if each[0][1].is_shown else "No"
+        return sentences(f"{verdict}: {_told(*each[0])}.", *plotted.notes)
+    if not each:
+        return sentences(_nothing(parts), *plotted.notes)
+    answer = "; ".join(_verdict(word, found) for word, found in far.items() if found)
+    most = {word: max(found, key=_size) for word, found in far.items() if found}
+    told = (f"{word.capitalize()} most: {_told(*one)}." for word, one in most.items())
+    return sentences(f"{answer[0].upper()}{answer[1:]}.", *told, *plotted.notes)
+
+
+def _nothing(parts: list[tuple[str, pd.DataFrame]]) -> str:
+    """Say that nothing vanishes or explodes, and where what reaches step 1 changes most."""
+    known = [(name, course) for name, part in parts if (course := _widest(part)) is not None]
     if not known:
-        return sentences("At no two places are both gradients finite.", *plotted.notes)
-    # What vanishes most comes first: what explodes is seen in both.
-    known.sort(key=lambda one: one[1].change)
-    told = [_told(*one) for one in known]
-    verdict = _verdict(known[0][1])
-    others = (f"And {words}." for words in told[1:])
-    return sentences(f"{verdict}: {told[0]}.", *others, *plotted.notes)
+        return "At no two places are both gradients finite."
+    return f"There was nothing to show: {_told(*max(known, key=_size))}."
 
 
-def _verdict(course: _Course) -> str:
-    """Whether the weights' gradient goes along with what reaches step 1."""
-    if abs(course.change) <= _TENFOLD:
-        return "There was nothing to show"
-    weights = (course.weights[1] - course.weights[0]) * np.sign(course.change)
-    return "Yes" if weights > abs(course.change) / 2 else "No"
+def _size(one: tuple[str, _Course]) -> float:
+    return abs(one[1].change)
+
+
+def _verdict(word: str, found: list[tuple[str, _Course]]) -> str:
+    """Along how many of the lines that vanish, or explode, the weights' gradient shows it."""
+    shown, count = sum(course.is_shown for _, course in found), len(found)
+    if shown == count:
+        return f"{word}: yes, along {f'all {count} lines' if count > 1 else 'its 1 line'}"
+    if count == 1:
+        return f"{word}: no, not along its 1 line"
+    return f"{word}: {f'along {shown}' if shown else 'no, along none'} of {count} lines"
 
 
 def _place(row: pd.Series, part: pd.DataFrame) -> str:

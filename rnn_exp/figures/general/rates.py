@@ -195,7 +195,18 @@ def _answer(table: pd.DataFrame) -> str:
     label = series_label(table)
     what = "gain" if str(table["series"].iloc[0]).startswith("g = ") else label
     what = f"number of {label}" if label in ("units", "layers") else what
-    return f"The gradient keeps its size at this {what}: {'; '.join(said)}."
+    where = _lengths_used([part for _, part in parts], len(panels.lengths_of(table)))
+    return f"{where} gradient keeps its size at this {what}: {'; '.join(said)}."
+
+
+def _lengths_used(parts: list[pd.DataFrame], count: int) -> str:
+    """Begin a sentence that is of the longest sequences of each place, where lengths differ."""
+    used = sorted({length for part in parts for length in panels.lengths_of(_longest(part))})
+    if count == 1 or not used:
+        return "The"
+    if len(used) == 1:
+        return f"At T = {used[0]} the"
+    return f"At the longest sequences (T = {used[0]} to {used[-1]}) the"
 
 
 def _longest(part: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts.endings import carried_on, is_due, last_rows, solved_runs
 from rnn_exp.figures.parts.losses import LEARNED, STUCK
 from rnn_exp.figures.parts.panels import lengths_of
 from rnn_exp.figures.parts.recipes import Recipes, in_list, name_runs
@@ -56,6 +57,8 @@ def curve_table(tables: Tables, recipes: Recipes) -> Plotted:
     if len(rows["update"].unique()) < 2:
         raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
     is_tested = bool(tests) and bool((rows.groupby("run")[_TEST].count() > 1).all())
+    solved = set(solved_runs(tables.runs)) & set(runs["run"])
+    rows = _with_ends(runs, rows, solved) if solved else rows
     rows = _tests(rows) if is_tested else _smoothed(rows)
     kept, note = limit_updates(rows["update"], _UPDATES)
     frame = runs.merge(rows[rows["update"].isin(kept)], on="run").sort_values([*_BY, "update"])
@@ -68,7 +71,20 @@ def curve_table(tables: Tables, recipes: Recipes) -> Plotted:
     numbers["tested"] = _sequences(tables.runs) if is_tested else 0
     bad = runs["status"].eq("diverged").groupby([runs[key] for key in _BY], observed=True).sum()
     numbers = numbers.merge(bad.rename("diverged").reset_index(), on=_BY, how="left")
+    if solved:
+        many = len(solved) > 1
+        stopped = f"{plural(len(solved), 'run')} solved the task and stopped"
+        note = [*note, f"{stopped}: {'their' if many else 'its'} last loss counts to the end."]
     return Plotted(numbers, (*note,), tuple(left_out))
+
+
+def _with_ends(runs: pd.DataFrame, rows: pd.DataFrame, solved: set[str]) -> pd.DataFrame:
+    """The rows, and at later updates what the runs that solved their task ended with."""
+    own = runs[["run", *_BY]].merge(rows, on="run")
+    frame = carried_on(own, last_rows(own, solved), _BY)
+    if _TEST in frame:
+        frame[_TEST] = frame[_TEST].where(is_due(frame, own, _TEST, _BY))
+    return frame.drop(columns=_BY)
 
 
 def _shown(runs: pd.DataFrame, recipes: Recipes) -> tuple[pd.DataFrame, list[str]]:

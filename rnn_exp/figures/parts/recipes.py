@@ -18,6 +18,7 @@ ANY: Final = "*"
 """Any value but that of the plain network."""
 _NEVER_NAMED: Final = ("task.length", "recording.every", "device")
 _NONE: Final = "none"
+_ACTIVATION: Final = "network.activation"
 
 Recipe = Mapping[str, str]
 """Settings as text, by their configuration key."""
@@ -30,11 +31,20 @@ class Recipes(NamedTuple):
         plain: the settings of the plain network, with which all others are compared.
         plain_name: what runs with these settings are called.
         known: every other combination by its name; of settings that differ from the plain ones.
+        plain_activation: the word of the plain name that is an activation, which is no setting of
+            the plain network: one with another activation has that word in its place.
     """
 
     plain: Recipe
     plain_name: str
     known: Mapping[str, Recipe]
+    plain_activation: str = ""
+
+    def plain_with(self, activation: str) -> str:
+        """Return what a plain network with this activation is called."""
+        if not self.plain_activation:
+            return self.plain_name
+        return self.plain_name.replace(self.plain_activation, activation)
 
     def best_match(self, settings: Recipe, differences: Recipe) -> str:
         """Return the name of the recipe that explains most of a run's differences.
@@ -72,7 +82,9 @@ def name_runs(runs: pd.DataFrame, recipes: Recipes, apart: Sequence[str] = ()) -
     names = pd.Series(map(", ".join, parts), index=runs.index, dtype=object)
     lengths = everything.get("task.length", pd.Series("", index=runs.index))
     names = _part_pooled(names, settings, lengths)
-    known = [name for name in (recipes.plain_name, *recipes.known) if (names == name).any()]
+    plain = map(recipes.plain_with, sorted(set(everything.get(_ACTIVATION, ()))))
+    first = dict.fromkeys((recipes.plain_name, *plain, *recipes.known))
+    known = [name for name in first if (names == name).any()]
     order = [*known, *sorted(set(names) - set(known), key=by_size)]
     return names.astype(pd.CategoricalDtype(order, ordered=True))
 
@@ -125,7 +137,8 @@ def _settings_to_name(settings: pd.DataFrame, recipes: Recipes, never: Sequence[
     What the length or the init decides (their own number of updates, their own gain) is no
     difference.
     """
-    of_recipes = {*recipes.plain, *(key for recipe in recipes.known.values() for key in recipe)}
+    of_recipes = {_ACTIVATION} if recipes.plain_activation else set()
+    of_recipes |= {*recipes.plain, *(key for recipe in recipes.known.values() for key in recipe)}
     length = [key for key in ("task.length",) if key in settings]
     keys = [str(key) for key in settings if key not in never]
     varying = [key for key in keys if not is_determined_by(settings, key, length)]
@@ -152,6 +165,8 @@ def _name(row: Recipe, usual: Recipe, recipes: Recipes) -> list[str]:
     differences = {key: value for key, value in row.items() if value != usual[key]}
     best = recipes.best_match(row, differences)
     explained = recipes.known.get(best, {})
+    if best == recipes.plain_name and recipes.plain_activation and _ACTIVATION in row:
+        best, explained = recipes.plain_with(row[_ACTIVATION]), {_ACTIVATION: ""}
     # What one init has and the other lacks is no difference of its own.
     left = [
         setting_words(key, value)

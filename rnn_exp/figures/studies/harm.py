@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from rnn_exp.figures.parts import marks, panels
 from rnn_exp.figures.parts.captions import points_and_seeds, rate_words
 from rnn_exp.figures.parts.carrier import carrier_rows, cases, column_rows, verdict_words
+from rnn_exp.figures.parts.endings import carried_on, last_rows, solved_runs
 from rnn_exp.figures.parts.seeds import gradient_interval, limit_updates, statuses
 from rnn_exp.figures.parts.selection import (
     CannotDraw,
@@ -55,7 +56,7 @@ def table(tables: Tables) -> Plotted:
     frame = named.merge(known.astype({"run": str}), on="run")
     if frame["case"].nunique() > _CASES:
         raise CannotDraw(f"The study has more than {_CASES} cases: a line each cannot be read.")
-    rows, note = _losses_and_changes(tables, frame["run"])
+    rows, note = _losses_and_changes(tables, frame[["run", "case"]])
     at_lags = [_gradients(tables, frame["run"]), _contributions(tables, frame["run"])]
     long = pd.concat([rows, *at_lags], ignore_index=True)
     long = frame[["run", "case"]].merge(long, on="run")
@@ -68,15 +69,19 @@ def _case_names(chosen: pd.DataFrame) -> pd.Series:
     return (chosen["activation"] + ", " + chosen["series"]).str.strip(", ")
 
 
-def _losses_and_changes(tables: Tables, runs: pd.Series) -> tuple[pd.DataFrame, list[str]]:
-    """Loss and change of W_hh in long form; the change of 0 at update 0 is not drawn."""
+def _losses_and_changes(tables: Tables, runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Loss and change of W_hh in long form; the change of 0 at update 0 is not drawn.
+
+    A run that has solved its task keeps its last values to the end of its case.
+    """
     rows = required(tables.updates, ["run", "update", "loss", "weight_change"], "updates")
-    rows = rows.astype({"run": str})
-    rows = rows[rows["run"].isin(runs)]
+    rows = rows.astype({"run": str}).merge(runs, on="run")
     if len(rows["update"].unique()) < 2:
         raise CannotDraw("Fewer than two updates were recorded: nothing was trained.")
     kept, note = limit_updates(rows["update"], _UPDATES)
-    rows = rows[rows["update"].isin(kept)].rename(columns={"update": "x"})
+    solved = last_rows(rows, solved_runs(tables.runs))
+    rows = rows[rows["update"].isin([*kept, *solved["update"]])]
+    rows = carried_on(rows, solved, ["case"]).rename(columns={"update": "x"})
     long = rows.melt(["run", "x"], ["loss", "weight_change"], "panel", "value").sort_values("x")
     return _logarithms(long[(long["panel"] == "loss") | (long["x"] > 0)]), note
 
@@ -124,6 +129,7 @@ def _case_end(runs: pd.DataFrame) -> dict[str, object]:
         where = f"at update {update:.0f}, time step {time:.0f}, in the {way} pass"
     return {
         "runs": len(runs),
+        "solved": int((runs["status"] == "solved").sum()),
         "diverged": len(bad),
         "where": where,
         "chance": runs["chance_loss"].astype(float).median(),
@@ -232,10 +238,11 @@ def _answer(table: pd.DataFrame) -> str:
 def reading(plotted: Plotted) -> str:
     """Say how to read it."""
     return sentences(
-        "Line: median over the seeds still training; band: lowest to highest seed. In the last "
-        "panel each step's contribution is divided by the largest; below the grey line single "
-        "precision loses it in the sum. An exploded gradient meets states that are small at the "
-        "early steps: its contributions may be even.",
+        "Line: median over the seeds still training"
+        f"{' and the last values of solved ones' if (plotted.table['solved'] > 0).any() else ''}; "
+        "band: lowest to highest seed. In the last panel each step's contribution is divided by "
+        "the largest; below the grey line single precision loses it in the sum. An exploded "
+        "gradient meets states that are small at the early steps: its contributions may be even.",
         points_and_seeds(plotted.table),
     )
 
@@ -271,7 +278,8 @@ def _loss_words(part: pd.DataFrame) -> str:
         is_chance = AT_CHANCE < part < 2 - AT_CHANCE
         chance = f", {'which' if is_chance else 'where chance'} is "
         chance += f"chance ({number(row['chance'])})" if is_chance else number(row["chance"])
-    return f"the loss ends at {number(loss)}{chance}"
+    solved = f"; {row['solved']} of {plural(int(row['runs']), 'run')} solved the task"
+    return f"the loss ends at {number(loss)}{chance}{solved if row['solved'] else ''}"
 
 
 def _change_words(part: pd.DataFrame) -> str:

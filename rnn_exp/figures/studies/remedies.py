@@ -38,6 +38,7 @@ RECIPES: Final = Recipes(
         "network.leak": "none",
     },
     plain_name="plain tanh network",
+    plain_activation="tanh",
     known={
         "clipping by norm": {"training.clip_norm": ANY},
         "clipping by value": {"training.clip_value": ANY},
@@ -69,10 +70,19 @@ def table(tables: Tables) -> Plotted:
         [f"Only T = {longest} is shown (not {listing(map(str, shorter))})."] if shorter else []
     )
     numbers = numbers[numbers["length"] == longest]
-    numbers = numbers.assign(rest=numbers["series"].astype(str) != RECIPES.plain_name)
+    numbers = numbers.assign(rest=~_is_plain(numbers))
     numbers = numbers.sort_values(["rest", "loss"], kind="stable").drop(columns="rest")
     numbers = numbers.reset_index(drop=True)
     return Plotted(numbers, every.notes, (*every.left_out, *left_out))
+
+
+def _is_plain(table: pd.DataFrame) -> pd.Series:
+    """Which row is the plain network; with another activation, if that is the only one."""
+    names = table["series"].astype(str)
+    before, after = RECIPES.plain_name.split(RECIPES.plain_activation)
+    plain = names.str.fullmatch(rf"{before}\S+{after}")
+    known = names == RECIPES.plain_name
+    return known if known.any() or plain.sum() > 1 else plain
 
 
 def draw(plotted: Plotted) -> Figure:
@@ -138,7 +148,7 @@ def _draw_losses(axes: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
 
 def _mark_plain(axes: Axes, table: pd.DataFrame, column: str) -> None:
     """A line at the value of the plain network."""
-    value = table.loc[table["series"].astype(str) == RECIPES.plain_name, column]
+    value = table.loc[_is_plain(table), column]
     if len(value) and np.isfinite(value.iloc[0]):
         axes.axvline(value.iloc[0], zorder=0, gid="plain", **_PLAIN)
 
@@ -151,7 +161,7 @@ def _entries(table: pd.DataFrame) -> list[Entry]:
         (Line2D([], [], **{**point, "marker": "D", "color": VERMILLION}), "final loss"),
         marks.line_entry("chance", THEORY),
     ]
-    if (table["series"].astype(str) == RECIPES.plain_name).any():
+    if _is_plain(table).any():
         entries.append((Line2D([], [], **_PLAIN), "plain network"))
     return entries
 
@@ -190,10 +200,9 @@ def reading(plotted: Plotted) -> str:
 
 def _answer(table: pd.DataFrame, learned: pd.DataFrame) -> str:
     """Count the remedies that keep the gradient and those that learn, and name some."""
-    plain = table["series"].astype(str) == RECIPES.plain_name
-    others = table[~plain]
+    others = table[~_is_plain(table)]
     keep = others[(others["vanishing"] == 0) & (others["seeds"] > 0)]
-    learn = learned[learned["series"].astype(str) != RECIPES.plain_name].sort_values("loss")
+    learn = learned[learned.index.isin(others.index)].sort_values("loss")
     return (
         f"Of the {len(others)} remedies {_count(len(keep), 'keep')} the gradient from vanishing "
         f"before training{_named(keep['series'])}; {_count(len(learn), 'let')} the network learn"
@@ -219,7 +228,7 @@ def _name_and_loss(row: pd.Series) -> str:
 
 def _plain_rate(table: pd.DataFrame) -> str:
     """What a step back does to the gradient of the plain network, before and after training."""
-    plain = table[table["series"].astype(str) == RECIPES.plain_name]
+    plain = table[_is_plain(table)]
     if plain.empty or np.isnan(plain["start"].iloc[0]):
         return ""
     row = plain.iloc[0]
