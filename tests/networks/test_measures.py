@@ -83,6 +83,14 @@ def test_gradients_of_float64_are_measured_whatever_their_size(name, scale):
     assert off(cell.log10_norms(totals.total), log10_norm(totals.total)) <= 1e-12
 
 
+def test_norms_of_a_long_sequence_are_those_of_its_stretches(monkeypatch):
+    cell, _, totals = passes("tanh", (50, 3, 4, 9), 1, torch.float32)
+    whole = cell.log10_norms(totals.total)
+    monkeypatch.setattr(recording, "_COPIED", 7 * 3 * 4 * 9)
+    assert torch.equal(cell.log10_norms(totals.total), whole)
+    assert torch.equal(cell.log10_norms(totals.total.contiguous()), whole)
+
+
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, 3e38])
 @pytest.mark.parametrize("name", ["relu", "gru"])
 def test_what_is_not_finite_is_measured_so_and_stays_with_its_run(name, bad):
