@@ -74,7 +74,7 @@ def log10_norms(values: Float[Tensor, "time run batch hidden"]) -> Float[Tensor,
     # What does not lie as kernels read it is copied: a cacheful at a time costs little memory.
     lies_by_run = values.stride(0) == B * values.stride(2)
     steps = T if lies_by_run else max(1, _COPIED // max(1, values[:1].numel()))
-    parts = [_log10_norms(part) for part in values.split(max(1, steps))]
+    parts = [_log10_norms(part) for part in torch.split(values, max(1, steps))]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
