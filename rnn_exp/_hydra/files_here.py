@@ -6,6 +6,9 @@ from pathlib import Path
 
 __all__ = ["file_here"]
 
+_FOLDERS = ("--config-dir", "-cd")
+_USE = re.compile(r"\+*use=")
+
 
 def file_here(name: object, group: str = "") -> str:
     """Return " (echo.py is here: add use=[echo.py])" for the name ``echo``; "" without such a file.
@@ -25,7 +28,3 @@ def file_here(name: object, group: str = "") -> str:
         is_used = any(_USE.match(each) and file in each for each in typed)
         word = f"use=[{file}]"
     return f" ({file} is here: add {word})" if not is_used and Path(file).is_file() else ""
-
-
-_FOLDERS = ("--config-dir", "-cd")
-_USE = re.compile(r"\+*use=")

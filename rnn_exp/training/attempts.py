@@ -18,7 +18,7 @@ from rnn_exp.networks.inits import own_parameters
 from rnn_exp.networks.network import shapes
 from rnn_exp.networks.parameters import Layout
 from rnn_exp.randomness import generator
-from rnn_exp.tasks import Batch, Task
+from rnn_exp.tasks import Batch, Task, TaskLoss
 from rnn_exp.tasks.task import Classification
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.own_penalties import OwnPenalty
@@ -83,10 +83,12 @@ def try_task(task: Task) -> None:
     for word, score in (("loss", task.loss), ("error", task.error)):
         found = score(outputs, targets.unsqueeze(0))
         _want_shape(found, (1,), f"whose {word} is (run)", "of 1 run it is")
-    with torch.enable_grad():
-        loss = task.loss(outputs.clone().requires_grad_(), targets.unsqueeze(0))
-    by_outputs = "whose loss can be differentiated by the outputs"
-    _want(loss.requires_grad, by_outputs, "it does not depend on them (was it detached?)")
+    loss_of = TaskLoss(task, targets.unsqueeze(0))
+    if loss_of.and_slope(outputs.clone()) is None:  # its gradient is left to autograd
+        with torch.enable_grad():
+            loss = loss_of(outputs.clone().requires_grad_())
+        by_outputs = "whose loss can be differentiated by the outputs"
+        _want(loss.requires_grad, by_outputs, "it does not depend on them (was it detached?)")
 
 
 def try_init(init: Init, network: Network, input_size: int, output_size: int) -> None:

@@ -11,6 +11,7 @@ from rnn_exp.fields import SettingError
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS, Network
 from rnn_exp.tasks import TASKS, Adding
 from rnn_exp.tasks.files import FileTask
+from rnn_exp.tasks.task import with_slope
 from rnn_exp.training import trials
 from rnn_exp.training.attempts import (
     PartError,
@@ -244,6 +245,16 @@ def test_a_trial_leaves_the_numbers_of_a_run_alone(own):
 class Detached(Adding):
     def loss(self, outputs, targets):
         return super().loss(outputs.detach(), targets)
+
+
+class WrittenOut(Detached):
+    @with_slope(Adding.loss_and_slope)
+    def loss(self, outputs, targets):
+        return super().loss(outputs, targets)
+
+
+def test_a_loss_whose_gradient_is_written_out_need_not_be_one_that_autograd_can_follow():
+    try_task(WrittenOut(5))
 
 
 def test_a_task_whose_loss_autograd_cannot_follow_is_refused():
