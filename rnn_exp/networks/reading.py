@@ -18,7 +18,6 @@ from rnn_exp.networks.readout import (
     Objective,
     Reader,
     at_ends,
-    differentiated,
     onto_time,
     read,
     reader_of,
@@ -154,7 +153,7 @@ class ReadInBlocks:
             found += map(reader.outputs, self._rows.add(rows, last=stop == T))
         y = torch.cat(found, dim=1)
         y = y.view(len(y), objective.answers, self._batch, -1)
-        self.loss, self._of_y = differentiated(y, objective.loss_of)
+        self.loss, self._of_y = reader.differentiated(y, objective.loss_of)
         self.outputs, self._done = y.detach(), 0
 
     def _rows_of(self, start: int, stop: int, top: Tensor) -> Tensor:

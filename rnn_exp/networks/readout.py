@@ -34,8 +34,8 @@ LossOf = Callable[[Tensor], Tensor]
 """The loss of each run as a function of the outputs (run, answer, batch, output).
 
 It may have a function ``and_slope`` that returns the loss and its gradient, or None: autograd is to
-find it; and ``squared_from``, which returns the targets (run, answer, batch) of a mean squared
-error of one output, or None: it is another loss.
+find it; and ``squared_from`` and ``classes_from``, which return the targets (run, answer, batch) of
+a mean squared error and of a mean cross-entropy, or None: it is another loss.
 """
 
 
@@ -146,6 +146,18 @@ class Reader(Protocol):
         """Return the outputs of rows of states."""
         ...
 
+    def losses(
+        self, y: Float[Tensor, "run answer batch out"], loss_of: LossOf
+    ) -> Float[Tensor, " run"]:
+        """Return each run's loss."""
+        ...
+
+    def differentiated(
+        self, y: Float[Tensor, "run answer batch out"], loss_of: LossOf
+    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run row out"]]:
+        """Return each run's loss, and its gradient by the outputs (`differentiated`)."""
+        ...
+
     def of_states(self, of_y: Float[Tensor, "run row out"]) -> Float[Tensor, "run row hidden"]:
         """Return the gradient by the states, from that by the outputs."""
         ...
@@ -211,6 +223,18 @@ class TorchReader:
     def outputs(self, h: Float[Tensor, "run row hidden_and_one"]) -> Float[Tensor, "run row out"]:
         """Return the outputs of rows of states."""
         return torch.bmm(h, self._matrix.transpose(1, 2))[..., : self._outputs].contiguous()
+
+    def losses(
+        self, y: Float[Tensor, "run answer batch out"], loss_of: LossOf
+    ) -> Float[Tensor, " run"]:
+        """Return each run's loss."""
+        return loss_of(y)
+
+    def differentiated(
+        self, y: Float[Tensor, "run answer batch out"], loss_of: LossOf
+    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run row out"]]:
+        """Return each run's loss, and its gradient by the outputs."""
+        return differentiated(y, loss_of)
 
     def of_states(self, of_y: Float[Tensor, "run row out"]) -> Float[Tensor, "run row hidden"]:
         """Return the gradient by the states, from that by the outputs."""
@@ -280,7 +304,7 @@ def read(
         return found
     h = reader.rows(states)
     y = reader.outputs(h).view(*states.shape[:3], -1)
-    loss, of_y = differentiated(y, loss_of)
+    loss, of_y = reader.differentiated(y, loss_of)
     reader.add(of_y, h)
     of_states = reader.of_states(of_y).reshape(states.shape)
     return Reading(y.detach(), loss, *reader.of_weights(), of_states)

@@ -31,7 +31,7 @@ class KernelVersion(NamedTuple):
     version: int
 
 
-KERNEL: Final = KernelVersion("kernel", 4)
+KERNEL: Final = KernelVersion("kernel", 5)
 KERNEL_CELLS: Final[Mapping[str, str]] = MappingProxyType(
     {"rnn": "rnn", "leaky": "rnn", "residual": "rnn", "gru": "gru", "lstm": "lstm"}
 )

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from rnn_exp.shapes import Float, Shaped
-from rnn_exp.tasks.task import Regression, Task
+from rnn_exp.tasks.task import Classification, Regression, Task
 
 __all__ = ["TaskLoss"]
 
@@ -39,8 +39,12 @@ class TaskLoss:
         """Return the targets, if the loss is the mean squared error of `Regression`; else None."""
         return self.targets if self._slope() is Regression.loss_and_slope else None
 
+    def classes_from(self) -> Shaped[Tensor, "run answer batch"] | None:
+        """Return the targets, if the loss is the cross-entropy of `Classification`; else None."""
+        return self.targets if self._slope() is Classification.loss_and_slope else None
+
     def _slope(self) -> Callable[..., Any] | None:
         """Return the loss with its gradient written out; None: it is not."""
         loss = getattr(self.task.loss, "__func__", None)  # that of this task, not of its class
         mark: Any = getattr(loss, "and_slope", None)
-        return mark[1] if mark and mark[0] is loss else None
+        return mark[1](self.task) if mark and mark[0] is loss else None

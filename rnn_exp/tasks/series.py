@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from rnn_exp.tasks.files import (
     table_of,
     text,
 )
-from rnn_exp.tasks.task import Batch, Classification, Regression
+from rnn_exp.tasks.task import Batch, Classification, Regression, with_slope_of
 
 __all__ = ["Series"]
 
@@ -184,15 +184,14 @@ class Series(FileTask, Regression):
         found: np.ndarray = (answers.double() if self.label is None else answers).numpy()
         return found
 
+    @with_slope_of(lambda series: series._scores.loss_and_slope)  # noqa: SLF001 - its own
     def loss(
         self,
         outputs: Float[Tensor, "run answer batch output"],
         targets: Shaped[Tensor, "run answer batch"],
     ) -> Float[Tensor, " run"]:
         """Return each run's mean squared error, or mean cross-entropy in nats."""
-        if self.label is None:
-            return super().loss(outputs, targets)
-        return Classification().loss(outputs, targets)
+        return self._scores.loss(self, outputs, targets)
 
     def error(
         self,
@@ -200,9 +199,12 @@ class Series(FileTask, Regression):
         targets: Shaped[Tensor, "run answer batch"],
     ) -> Float[Tensor, " run"]:
         """Return the share of windows with a number off by the tolerance, or another label."""
-        if self.label is None:
-            return super().error(outputs, targets)
-        return Classification().error(outputs, targets)
+        return self._scores.error(self, outputs, targets)
+
+    @property
+    def _scores(self) -> Any:  # noqa: ANN401 - what scores numbers takes other shapes than labels
+        """What scores the answers."""
+        return Regression if self.label is None else Classification
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw windows of the training part, with replacement."""

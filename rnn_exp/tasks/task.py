@@ -24,6 +24,7 @@ __all__ = [
     "Task",
     "one_hot",
     "with_slope",
+    "with_slope_of",
 ]
 
 _Loss = TypeVar("_Loss", bound=Callable[..., Any])
@@ -167,19 +168,31 @@ class FixedLength:
         return 1
 
 
-def with_slope(slope: Callable[..., tuple[Tensor, Tensor] | None]) -> Callable[[_Loss], _Loss]:
-    """Mark a loss as one whose gradient by the outputs is written out.
+_Slope = Callable[..., tuple[Tensor, Tensor] | None]
 
-    The mark is on the function and names it, so that a loss that replaces it has none, not even
-    one that is given what belongs to the other (`functools.wraps`).
+
+def with_slope(slope: _Slope) -> Callable[[_Loss], _Loss]:
+    """Mark a loss as one whose gradient by the outputs is written out.
 
     Args:
         slope: a method that returns the same loss, and the gradient of their sum by the outputs;
             None: it does not know this one.
     """
+    return with_slope_of(lambda _: slope)
+
+
+def with_slope_of(slope_of: Callable[[Any], _Slope]) -> Callable[[_Loss], _Loss]:
+    """Mark a loss whose gradient is written out, of some tasks in one way, of others in another.
+
+    The mark is on the function and names it, so that a loss that replaces it has none, not even
+    one that is given what belongs to the other (`functools.wraps`).
+
+    Args:
+        slope_of: returns, of a task, what `with_slope` takes.
+    """
 
     def marked(loss: _Loss) -> _Loss:
-        vars(loss)["and_slope"] = loss, slope
+        vars(loss)["and_slope"] = loss, slope_of
         return loss
 
     return marked

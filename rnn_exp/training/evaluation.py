@@ -14,8 +14,9 @@ from torch import Tensor
 from rnn_exp.fields import SettingError
 from rnn_exp.networks.forward import outputs
 from rnn_exp.networks.network import Network, Refusal
+from rnn_exp.networks.readout import reader_of
 from rnn_exp.randomness import generator
-from rnn_exp.tasks import Batch, HoldsOut, Task, at_length
+from rnn_exp.tasks import Batch, HoldsOut, Task, TaskLoss, at_length
 from rnn_exp.training.settings import Evaluation, Recording
 
 __all__ = ["TESTED_TOGETHER", "refusals", "score", "test_sequences", "test_task"]
@@ -105,6 +106,7 @@ def score(
         answers: at how many of the last time steps there is a loss.
     """
     like = parameters["readout.weight"]
+    reader = reader_of(network, like, parameters["readout.bias"])
     count, loss, wrong = 0, 0.0, 0.0
     for test in tests:
         inputs = test.inputs[: test.length].unsqueeze(1).to(like)
@@ -114,7 +116,7 @@ def score(
         found = outputs(parameters, inputs, network, answers, ends)
         own = found[:, -task.answers :]
         size = inputs.shape[2]
-        loss += size * float(task.loss(found, targets.expand(-1, answers, -1)))
+        loss += size * float(reader.losses(found, TaskLoss(task, targets.expand(-1, answers, -1))))
         wrong += size * float(task.error(own, targets))
         count += size
     return loss / count, wrong / count

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 
 from rnn_exp.networks.readout import differentiated
-from rnn_exp.tasks import Adding, TaskLoss, TemporalOrder
+from rnn_exp.tasks import Adding, Series, TaskLoss, TemporalOrder
 
 SIZES = st.tuples(*(st.integers(1, most) for most in (4, 6, 30)))
 
@@ -85,3 +85,24 @@ def test_an_answer_that_is_not_scored_has_no_gradient():
 
     assert torch.equal(slope, by_autograd(task, outputs, targets)[1].flatten(1, 2))
     assert (slope[0].norm(dim=-1) == 0).tolist() == (targets < 0).flatten().tolist()
+
+
+@pytest.mark.parametrize("label", [None, "kind"])
+def test_the_loss_of_a_series_is_that_of_its_answers_with_its_gradient(label, tmp_path):
+    file = tmp_path / "series.csv"
+    rows = "".join(f"{i / 7},{'abc'[i % 3]}\n" for i in range(60))
+    file.write_text("value,kind\n" + rows)
+    own = {"label": label, "inputs": "value"} if label else {"column": "value"}
+    task = Series(length=5, file=str(file), **own)
+    outputs = torch.linspace(-1, 2, 6 * task.output_size, dtype=torch.float64)
+    outputs = outputs.view(2, 1, 3, task.output_size)
+    targets = torch.tensor([[[0, 1, 2]], [[2, 0, 1]]])
+    targets = targets if label else targets.double()
+    loss_of = TaskLoss(task, targets)
+
+    loss, slope = loss_of.and_slope(outputs)
+    wanted, slope_wanted = by_autograd(task, outputs, targets)
+
+    assert torch.equal(loss, wanted)
+    assert torch.equal(slope, slope_wanted)
+    assert (loss_of.classes_from() if label else loss_of.squared_from()) is targets

@@ -21,7 +21,7 @@ import hashlib, json, sys, warnings
 import torch
 from rnn_exp.networks import Network
 from rnn_exp.networks.inits import Gaussian, Identity, TorchDefault
-from rnn_exp.tasks import Adding, Memorization, TemporalOrder
+from rnn_exp.tasks import Adding, Copy, Memorization, Permutation, TemporalOrder
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Evaluation, Recording, Training
@@ -32,6 +32,8 @@ cases = {
     "adam": (Adding(20), Network(hidden_size=33), Training(7, 5, "adam")),
     "answers": (Memorization(4, positions=2), Network(hidden_size=21), Training(7, 5)),
     "classes": (TemporalOrder(24), Network(hidden_size=21), Training(7, 5, clip_value=0.01)),
+    "many classes": (Copy(3, symbols=2, values=8), Network(hidden_size=21), Training(7, 5)),
+    "many doubles": (Permutation(4), Network(hidden_size=21, dtype="float64"), Training(7, 5)),
     "every": (Adding(20), Network("relu", 33, 2), Training(7, 5, loss_at="every")),
     "windows": (
         Adding(20),

@@ -24,6 +24,7 @@ from rnn_exp.schema import ACTIVATION_CODES
 
 __all__ = [
     "activate",
+    "exponential",
     "gate_slope",
     "make_deltas",
     "sigmoid",
@@ -97,18 +98,23 @@ def tanh(x):
 
 
 @compiled
-def sigmoid(x):
-    """Return 1 / (1 + e^-x), or e^x / (1 + e^x); far below 0 that is e^x, scaled to the end."""
-    a = absolute(x)
+def exponential(x):
+    """Return e^x of x ≤ 0, or NaN; far below 0 it is scaled to the end."""
+    a = 0.0 - x
     small, none, shift, scale = _limits(x)
     a = where(a > none, none, a)
     low = a > small
     p, s, t = _exponential(0.0 - a)
     s = where(low, power_of_two(t + shift), s)
     e = fma(p, s, s)
-    negative = where(low, e * scale, e / (1.0 + e))
-    positive = where(low, 1.0, 1.0 / (1.0 + e))
-    return where(x < 0.0, negative, positive)
+    return where(low, e * scale, e)
+
+
+@compiled
+def sigmoid(x):
+    """Return 1 / (1 + e^-x), or e^x / (1 + e^x)."""
+    e = exponential(0.0 - absolute(x))
+    return where(x < 0.0, e, 1.0) / (1.0 + e)
 
 
 @compiled

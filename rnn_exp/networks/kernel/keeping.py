@@ -95,6 +95,7 @@ def _compile(network: Network) -> None:
     reader, rows = KernelReader(one[0], one[0, 0]), trace.states[0]
     reader.squared(one, one[0])
     outputs = reader.outputs(rows)
+    reader.of_classes(one, one[0].long())
     reader.add(outputs, rows)
     reader.of_states(outputs)
     matrices_of(network.engine).before_cayley(one[0], one[0])

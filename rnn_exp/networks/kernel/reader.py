@@ -2,8 +2,11 @@
 
 import itertools
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from rnn_exp.networks.kernel.classes import cross_entropy
 from rnn_exp.networks.kernel.memory import Rows, handed, row_length, rows_of, side_by_side
 from rnn_exp.networks.kernel.products import (
     add_to_weights,
@@ -11,8 +14,8 @@ from rnn_exp.networks.kernel.products import (
     read_squared,
     states_of_rows,
 )
-from rnn_exp.networks.readout import LossOf, Reading
-from rnn_exp.shapes import Float
+from rnn_exp.networks.readout import LossOf, Reading, differentiated
+from rnn_exp.shapes import Float, Shaped
 
 __all__ = ["KernelReader"]
 
@@ -79,6 +82,49 @@ class KernelReader:
         distances = own.stride(0), states.run, states.row
         sizes = R, own.shape[1], outputs, self._row, self._lanes
         add_to_weights(*given, distances, sizes)
+
+    def losses(
+        self, y: Float[Tensor, "run answer batch out"], loss_of: LossOf
+    ) -> Float[Tensor, " run"]:
+        """Return each run's loss."""
+        found = self._of_classes(y, loss_of)
+        return loss_of(y) if found is None else found[0]
+
+    def differentiated(
+        self, y: Float[Tensor, "run answer batch out"], loss_of: LossOf
+    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run row out"]]:
+        """Return each run's loss, and its gradient by the outputs; that of classes by a kernel."""
+        found = self._of_classes(y, loss_of)
+        return differentiated(y, loss_of) if found is None else found
+
+    def _of_classes(
+        self, y: Float[Tensor, "run answer batch out"], loss_of: LossOf
+    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run row out"]] | None:
+        """Return what `differentiated` does; None: it is no cross-entropy, or not of classes."""
+        classes_from = getattr(loss_of, "classes_from", None)
+        targets = None if classes_from is None else classes_from()
+        if targets is None or targets.dtype is not torch.int64 or targets.shape != y.shape[:3]:
+            return None
+        return self.of_classes(y.contiguous(), targets.contiguous())
+
+    def of_classes(
+        self, y: Float[Tensor, "run answer batch out"], targets: Shaped[Tensor, "run answer batch"]
+    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run row out"]] | None:
+        """Return each run's mean cross-entropy and its gradient by the outputs.
+
+        Args:
+            y: the outputs.
+            targets: the right classes.
+
+        Returns:
+            Both; None: a target is no class.
+        """
+        R, answers, B, classes = y.shape
+        loss, of_y = y.new_empty(R), y.new_empty(R, answers * B, classes)
+        row = np.empty(row_length(classes, torch.float64))
+        given, sizes = (targets.view(-1).numpy(), row), (R, answers * B, classes)
+        is_done = cross_entropy(*handed(self._dtype, y, of_y, loss), given, sizes)
+        return (loss, of_y) if is_done else None
 
     def at_once(
         self, states: Float[Tensor, "run answer batch hidden"], loss_of: LossOf

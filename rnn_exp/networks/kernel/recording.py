@@ -70,12 +70,13 @@ def _where(fits: Shaped[Tensor, "what time run"], mine: Measured, other: Measure
 @torch.inference_mode()
 def log10_norms(values: Float[Tensor, "time run batch hidden"]) -> Float[Tensor, "time run"]:
     """Return log10 of the norms over batch and units (`log10_norm`)."""
-    T, _, B, _ = values.shape
+    B = values.shape[2]
     # What does not lie as kernels read it is copied: a cacheful at a time costs little memory.
     lies_by_run = values.stride(0) == B * values.stride(2)
-    steps = T if lies_by_run else max(1, _COPIED // max(1, values[:1].numel()))
-    parts = [_log10_norms(part) for part in torch.split(values, max(1, steps))]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    if lies_by_run:
+        return _log10_norms(values)
+    steps = max(1, _COPIED // max(1, values[:1].numel()))
+    return torch.cat([_log10_norms(part) for part in torch.split(values, steps)])
 
 
 def _log10_norms(values: Float[Tensor, "time run batch hidden"]) -> Float[Tensor, "time run"]:
