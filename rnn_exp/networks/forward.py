@@ -17,7 +17,6 @@ from rnn_exp.networks.ends import clear_after
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.parameters import layer_weights
 from rnn_exp.networks.readout import reader_of, states_read
-from rnn_exp.schema import KERNEL
 from rnn_exp.shapes import Float, Shaped
 
 __all__ = ["ForwardPass", "Grid", "forward", "grid_of", "outputs"]
@@ -216,7 +215,7 @@ def outputs(
     """
     h = states_read(forward(parameters, x, network, ends)[-1].states, answers, ends)
     weight, bias = parameters["readout.weight"], parameters["readout.bias"]
-    if network.engine == KERNEL.engine:
+    if network.by_kernels:
         reader = reader_of(network, weight, bias)
         y = reader.outputs(reader.rows(h))
     else:

@@ -149,6 +149,11 @@ class Network:
         return CELLS[self.cell]
 
     @property
+    def by_kernels(self) -> bool:
+        """Whether its passes are kernels."""
+        return self.engine == KERNEL.engine
+
+    @property
     def top_weight(self) -> str:
         """The name of the recurrent weights of the highest layer, which is read out."""
         return f"{self.kind.recurrent}_l{self.num_layers - 1}"
@@ -181,7 +186,7 @@ class Network:
         """Return what computes a layer."""
         own = self.kind.options
         made = self.kind.build(self.phi, self.leak if own is None else own(**dict(self.more)))
-        return kernel_cell(made) if self.engine == KERNEL.engine else made
+        return kernel_cell(made) if self.by_kernels else made
 
     def parametrized(self, given: Parameters) -> Parametrization:
         """Return what is between the weights and what is trained.

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from rnn_exp.networks.cells.layout import flatten_time_batch, with_ones
 from rnn_exp.networks.network import Network
-from rnn_exp.schema import KERNEL
 from rnn_exp.shapes import Float, Shaped
 
 __all__ = [
@@ -187,7 +186,7 @@ def reader_of(
         weight: C, in the network's precision, or any.
         bias: c.
     """
-    if network.engine == KERNEL.engine and weight.dtype == network.torch_dtype:
+    if network.by_kernels and weight.dtype == network.torch_dtype:
         from rnn_exp.networks.kernel.reader import KernelReader
 
         return KernelReader(weight, bias)

@@ -63,7 +63,7 @@ def describe(run: Run) -> dict[str, Any]:
         "network": {
             "recurrent_weights": network.kind.recurrent_size(network.hidden_size),
             "largest_slope": network.phi.largest_slope if network.kind.takes_phi else None,
-            "kernel": KERNEL.version if network.engine == KERNEL.engine else None,
+            "kernel": KERNEL.version if network.by_kernels else None,
         },
         "versions": versions(),
         "arithmetic": arithmetic(),

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from rnn_exp.networks.network import ENGINES
-from rnn_exp.schema import KERNEL
 from rnn_exp.training.devices import is_gpu
 from rnn_exp.training.memory import Memory, most_runs, needed
 from rnn_exp.training.run import Run
@@ -57,7 +56,7 @@ def _chunk_size(run: Run, members: int, processes: int, memory: int | None) -> i
     network = run.network
     if not ENGINES[network.engine].many_runs:
         return 1
-    if network.hidden_size == 1 and network.engine != KERNEL.engine:
+    if network.hidden_size == 1 and not network.by_kernels:
         return 1
     if is_gpu(run.device):
         return members  # what does not fit the device's memory is halved when that shows
@@ -113,7 +112,7 @@ def seconds(run: Run) -> float:
     updates, H = run.training.updates, run.network.hidden_size
     states = run.task.steps * run.training.batch_size * run.network.num_layers * H
     states *= run.network.kind.gates
-    speed = _KERNELS if run.network.engine == KERNEL.engine else _IN_TORCH
+    speed = _KERNELS if run.network.by_kernels else _IN_TORCH
     operations = 6 * states * (H + run.task.input_size)
     an_update = _AN_UPDATE + operations / speed.operations + states / speed.states
     recorded = run.recording.records(updates) * (_AN_UPDATE + states / _RECORDED)

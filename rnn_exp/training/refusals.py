@@ -8,7 +8,6 @@ import torch
 
 from rnn_exp.networks import ENGINES, INITS, PARAMETRIZATIONS
 from rnn_exp.networks.network import Refusal
-from rnn_exp.schema import KERNEL
 from rnn_exp.training.evaluation import refusals as evaluation_refusals
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.penalties import PENALTIES
@@ -58,7 +57,7 @@ def refusals_of(run: "Run") -> Iterator[Refusal]:
     yield from _about_rate(run)
     if not _DEVICES.fullmatch(run.device):
         yield "device", run.device, "one of cpu, auto, cuda, cuda:0, cuda:1, …"
-    if network.engine == KERNEL.engine and run.device != "cpu":
+    if network.by_kernels and run.device != "cpu":
         reason = f"scan with device={run.device}: kernels are of the processor"
         yield "network.engine", network.engine, reason
 

@@ -89,7 +89,7 @@ class Run:
         """
         own = {what: source.identity for what, source in self.sources.items()}
         decides = decisive(self.settings()) | ({"sources": own} if own else {})
-        if self.network.engine == KERNEL.engine:
+        if self.network.by_kernels:
             decides |= {"kernel": KERNEL.version}
         what = json.dumps(decides, sort_keys=True)
         return hashlib.sha256(what.encode()).hexdigest()[:16]

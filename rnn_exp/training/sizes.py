@@ -15,7 +15,6 @@ from rnn_exp.networks.kernel.memory import row_length
 from rnn_exp.networks.network import ENGINES, Network
 from rnn_exp.networks.norms import MOST_NUMBERS
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
-from rnn_exp.schema import KERNEL
 from rnn_exp.tasks.lengths import has_own_ends
 from rnn_exp.theory.drive import SAMPLE, sequences_for_jacobians
 from rnn_exp.training.evaluation import TESTED_TOGETHER, test_task
@@ -99,7 +98,7 @@ class Sizes(NamedTuple):
             has_jacobians=bool(run.recording.jacobian_lags),
             is_step=isinstance(network.make_cell(), StepCell),
             has_own_ends=has_own_ends(task),
-            has_kernels=network.engine == KERNEL.engine,
+            has_kernels=network.by_kernels,
         )
 
     @property
@@ -112,7 +111,7 @@ class Sizes(NamedTuple):
 def _row(network: Network) -> int:
     """Return how many numbers the states of a sequence take at a time step."""
     H = network.hidden_size
-    return row_length(H, network.torch_dtype) if network.engine == KERNEL.engine else H
+    return row_length(H, network.torch_dtype) if network.by_kernels else H
 
 
 def _held_steps(run: Run) -> int:

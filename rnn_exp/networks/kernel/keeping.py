@@ -24,7 +24,7 @@ from rnn_exp.networks.cells.recorded import Measures
 from rnn_exp.networks.cells.values import LayerWeights
 from rnn_exp.networks.matrices import matrices_of
 from rnn_exp.networks.network import Network
-from rnn_exp.schema import ACTIVATION_CODES, KERNEL, KERNEL_CELLS
+from rnn_exp.schema import ACTIVATION_CODES, KERNEL_CELLS
 
 __all__ = ["compile_for", "folder"]
 
@@ -58,9 +58,7 @@ def compile_for(networks: Iterable[Network], tell: Callable[[str], object]) -> N
         networks: any networks; those of other engines need nothing.
         tell: is called with a line before it takes a while.
     """
-    wanted = {
-        (KERNEL_CELLS[one.cell], one.dtype): one for one in networks if one.engine == KERNEL.engine
-    }
+    wanted = {(KERNEL_CELLS[one.cell], one.dtype): one for one in networks if one.by_kernels}
     for (kernels, precision), network in sorted(wanted.items(), key=lambda item: item[0]):
         what, here = f"{kernels}-{precision}", _compiled_here()
         mark = _mark(what)
