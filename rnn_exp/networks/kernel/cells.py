@@ -4,6 +4,7 @@ Which networks have kernels is told in `schema`; nothing is compiled before the 
 """
 
 import dataclasses
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -14,16 +15,22 @@ from rnn_exp.networks.cells.lstm import LSTM
 from rnn_exp.networks.cells.recorded import Measured, Measures
 from rnn_exp.networks.cells.skip import Skip
 from rnn_exp.networks.cells.values import Adjoint, LayerWeights, Totals, Trace
+from rnn_exp.schema import ACTIVATION_CODES
 from rnn_exp.shapes import Float
 
 if TYPE_CHECKING:
     from rnn_exp.networks.cells.base import Cell
+    from rnn_exp.networks.kernel.passes import Passes
 
 __all__ = ["KernelElman", "KernelGRU", "KernelLSTM", "KernelSkip", "kernel_cell"]
 
 
 class _ByKernels(Measures):
     """The passes of a cell as kernels, with the arguments that `Cell` gives them."""
+
+    @abstractmethod
+    def _passes(self) -> "Passes":
+        """Return the passes, which import numba."""
 
     def forward(
         self,
@@ -33,10 +40,7 @@ class _ByKernels(Measures):
         before: Trace | None = None,
     ) -> Trace:
         """Return the states h_1…h_T."""
-        from rnn_exp.networks.kernel import passes
-
-        cell: Any = self
-        return passes.forward(cell, x, weights, initial, before)
+        return self._passes().forward(x, weights, initial, before)
 
     def adjoint(
         self,
@@ -49,17 +53,14 @@ class _ByKernels(Measures):
         later: tuple[Tensor, ...] = (),
     ) -> Adjoint:
         """Return the total gradient of every step and the gradients of the parameters."""
-        from rnn_exp.networks.kernel import passes
-
-        cell: Any = self
-        return passes.adjoint(cell, direct, trace, x, weights, with_inputs, later)
+        return self._passes().adjoint(direct, trace, x, weights, with_inputs, later)
 
     def measured(self, trace: Trace, totals: Totals) -> Measured:
         """Return what is recorded of a layer's passes."""
         from rnn_exp.networks.kernel import recording
 
         cell: Any = self
-        return recording.measured(cell, trace, totals)
+        return recording.measured(self._passes(), cell, trace, totals)
 
     def log10_norms(
         self, values: Float[Tensor, "time run batch hidden"]
@@ -74,15 +75,30 @@ class _ByKernels(Measures):
 class KernelElman(_ByKernels, Elman):
     """`Elman` by kernels."""
 
+    def _passes(self) -> "Passes":
+        from rnn_exp.networks.kernel.passes import ElmanPasses
+
+        return ElmanPasses(ACTIVATION_CODES[self.activation.name])
+
 
 @dataclasses.dataclass(frozen=True)
 class KernelSkip(_ByKernels, Skip):
     """`Skip` by kernels."""
 
+    def _passes(self) -> "Passes":
+        from rnn_exp.networks.kernel.passes import ElmanPasses
+
+        return ElmanPasses(ACTIVATION_CODES[self.activation.name], self.keep, self.add)
+
 
 @dataclasses.dataclass(frozen=True)
 class KernelLSTM(_ByKernels, LSTM):
     """`LSTM` by kernels; of the last gate the candidate itself is kept."""
+
+    def _passes(self) -> "Passes":
+        from rnn_exp.networks.kernel.gated import LSTMPasses
+
+        return LSTMPasses()
 
     def _candidate(self, last: Float[Tensor, "*any hidden"]) -> Float[Tensor, "*any hidden"]:
         """Return g, which is what is kept."""
@@ -92,6 +108,11 @@ class KernelLSTM(_ByKernels, LSTM):
 @dataclasses.dataclass(frozen=True)
 class KernelGRU(_ByKernels, GRU):
     """`GRU` by kernels; one tensor is kept, with n, r, z and m."""
+
+    def _passes(self) -> "Passes":
+        from rnn_exp.networks.kernel.gated import GRUPasses
+
+        return GRUPasses()
 
     def _kept(self, trace: Trace) -> Kept:
         [gates] = trace.kept

@@ -1,24 +1,15 @@
 """What is recorded of a layer's passes by kernels: tensors in, tensors out."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.cells.gru import GRU
-from rnn_exp.networks.cells.lstm import LSTM, Kept
+from rnn_exp.networks.cells.base import Cell
 from rnn_exp.networks.cells.recorded import Measured
 from rnn_exp.networks.cells.values import Totals, Trace
-from rnn_exp.networks.kernel.gated import whole_gates
-from rnn_exp.networks.kernel.measures import (
-    elman_measures,
-    gru_measures,
-    lstm_measures,
-    squares_of,
-)
+from rnn_exp.networks.kernel.measures import squares_of
 from rnn_exp.networks.kernel.memory import handed, row_length, rows_of
 from rnn_exp.networks.kernel.outer import ROWS
-from rnn_exp.networks.kernel.passes import KernelCell, kind_of
+from rnn_exp.networks.kernel.passes import Passes
 from rnn_exp.networks.norms import log10_norm, log10_norm_of_product, norm, which_fit
 from rnn_exp.shapes import Float, Shaped
 
@@ -30,18 +21,26 @@ _COPIED = 1 << 18  # numbers
 
 
 @torch.inference_mode()
-def measured(cell: KernelCell, trace: Trace, totals: Totals) -> Measured:
-    """Return what `Measures.measured` does."""
+def measured(passes: Passes, cell: Cell, trace: Trace, totals: Totals) -> Measured:
+    """Return what `Measures.measured` does.
+
+    Args:
+        passes: of the cell.
+        cell: what computes the layer.
+        trace: what the forward pass has left.
+        totals: the gradients by its states.
+    """
     (T, R, B, H), G, memory = trace.states.shape, totals.total, totals.memory
-    row, gates = row_length(H, G.dtype), 1
-    if isinstance(cell, GRU | LSTM):
-        gates = 3 if isinstance(cell, GRU) else 4
+    row, gates = row_length(H, G.dtype), passes.gates
     by_gram = B * (gates + 1) <= _GRAM_PAYS[G.dtype] * gates * H
     found = G.new_empty(4 + (memory is not None), T, R, dtype=torch.float64)
     ld = row_length(B + ROWS, torch.float64) if by_gram else 0
     room = found.new_zeros(row + (B + ROWS) * (row + 2 * ld) * by_gram)
     of_deltas, spare = G.new_empty(gates * B * row), (room.numpy(), ld, by_gram)
-    _fill(cell, trace, totals, of_deltas, spare, (R, T, B, H, row), found.view(-1).numpy())
+    rows = [rows_of(one, whole_vectors=True) for one in passes.read(trace, totals, row)]
+    given = handed(G.dtype, *(one.values for one in rows), of_deltas)
+    runs = tuple([one.run for one in rows])
+    passes.measure(*given, runs, spare, (R, T, B, H, row), found.view(-1).numpy())
     saturation, norms = found[0] / (gates * B * H), found[1:].sqrt_()
     total, contribution, _, *of_memory = norms.log10()
     mine = Measured(total, contribution, saturation, norms[2], *(of_memory or [None]))
@@ -89,7 +88,7 @@ def _log10_norms(values: Float[Tensor, "time run batch hidden"]) -> Float[Tensor
 
 
 def _of_any_size(
-    cell: KernelCell, trace: Trace, totals: Totals, saturation: Float[Tensor, "time run"]
+    cell: Cell, trace: Trace, totals: Totals, saturation: Float[Tensor, "time run"]
 ) -> Measured:
     """Return what is recorded where squares may not fit."""
     return Measured(
@@ -101,43 +100,5 @@ def _of_any_size(
     )
 
 
-def _log10_contribution(
-    cell: KernelCell, trace: Trace, totals: Totals
-) -> Float[Tensor, "time run"]:
+def _log10_contribution(cell: Cell, trace: Trace, totals: Totals) -> Float[Tensor, "time run"]:
     return log10_norm_of_product(cell.deltas(trace, totals), trace.previous_states)
-
-
-def _fill(
-    cell: KernelCell,
-    trace: Trace,
-    totals: Totals,
-    of_deltas: Tensor,
-    spare: tuple[Any, ...],
-    sizes: tuple[int, ...],
-    found: Any,  # noqa: ANN401 - numpy's arrays have no plain type
-) -> None:
-    """Have the kernel of a cell measure its passes."""
-    rows = [rows_of(one, whole_vectors=True) for one in _read(cell, trace, totals, sizes[-1])]
-    given = handed(of_deltas.dtype, *(one.values for one in rows), of_deltas)
-    runs = tuple([one.run for one in rows])
-    if isinstance(cell, LSTM):
-        lstm_measures(*given, runs, spare, sizes, found)
-    elif isinstance(cell, GRU):
-        gru_measures(*given, runs, spare, sizes, found)
-    else:
-        elman_measures(*given, runs, spare, kind_of(cell), sizes, found)
-
-
-def _read(cell: KernelCell, trace: Trace, totals: Totals, row: int) -> tuple[Tensor, ...]:
-    """Return what the kernel of a cell reads of its passes."""
-    states = trace.states, trace.previous_states
-    if isinstance(cell, LSTM):
-        if totals.memory is None:
-            raise ValueError("the adjoint is of another cell: an LSTM's has ∂L/∂c_t")
-        kept = Kept(*trace.kept)
-        gates = whole_gates(kept.gates, row)
-        return *states, kept.c_before, gates, kept.tanh_c, totals.total, totals.memory
-    if isinstance(cell, GRU):
-        return *states, whole_gates(trace.kept[0], row), totals.total
-    _, skips, _, _ = kind_of(cell)
-    return *states, trace.kept[0] if skips else trace.states, totals.total
