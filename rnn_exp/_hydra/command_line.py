@@ -188,6 +188,8 @@ def _refuse_slips(settings: Sequence[str], conf: Path) -> None:
         if re.search(rf"\d{{{_MOST_DIGITS + 1}}}", word):
             raise CommandLineError(f"{word[:60]}…: a number of more than {_MOST_DIGITS} digits")
         key, equals, value = word.partition("=")
+        if chosen := _choice(key, value, conf):
+            raise CommandLineError(f"{word}: write {chosen}")
         after = settings[place + 1] if place + 1 < len(settings) else ""
         if equals and key and not (value == "" and after and "=" not in after):
             continue
@@ -195,6 +197,15 @@ def _refuse_slips(settings: Sequence[str], conf: Path) -> None:
             continue  # Hydra's own way to leave something out
         hint = next(_meant(word, after, settings[place + 2 : place + 3], conf), _EXAMPLE)
         raise CommandLineError(f"{word or repr(word)}: {hint}")
+
+
+def _choice(key: str, value: str, conf: Path) -> str | None:
+    """Return ``task=latch`` for ``task.name=latch``, which would leave another task's settings."""
+    group, dot, name = key.lstrip("+").partition(".")
+    if not dot or name != "name":
+        return None
+    files = [conf / _literal(group) / f"{_literal(one)}.yaml" for one in value.split(",")]
+    return f"{group}={value}" if all(file.is_file() for file in files) else None
 
 
 def _meant(word: str, after: str, last: Sequence[str], conf: Path) -> Iterator[str]:

@@ -169,6 +169,7 @@ class Processes:
 
         Raises:
             NoProcess: if that fails time after time.
+            ProcessEnded: if the pool is closed meanwhile.
         """
         for attempt in range(_MOST_STARTS):
             if self.closed.wait(_SECONDS_BETWEEN_STARTS * attempt):

@@ -71,9 +71,9 @@ def train_jobs(
 ) -> list[JobResult]:
     """Train the jobs of one chunk together; write each folder as soon as its run ends.
 
-    If another process is writing a run's folder, this one waits until it has finished. A run that
-    is done by then is left as it is; a run with a checkpoint goes on from there. A failure is the
-    result of one job, never an exception.
+    If another process is writing a run's folder, this one waits a minute for it, and then the job
+    has failed. A run that is done by then is left as it is; a run with a checkpoint goes on from
+    there. A failure is the result of one job, never an exception.
 
     Args:
         jobs: runs that can train together.

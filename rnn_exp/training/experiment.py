@@ -67,6 +67,7 @@ class Chunk:
 
     Raises:
         SettingError: for a device or a compiler that this machine does not have.
+        StateError: for a snapshot that is not one of such a run.
         ValueError: if an own part draws random numbers from a generator that is not the run's.
     """
 
@@ -182,7 +183,8 @@ def train_runs(runs: Iterable[Run], watch: Callable[[Update], None] | None = Non
         watch: is called with every update when it is made.
 
     Raises:
-        SettingError: for a device that this machine does not have.
+        SettingError: for a device or a compiler that this machine does not have.
+        ValueError: if an own part draws random numbers from a generator that is not the run's.
 
     Example:
         >>> from rnn_exp.training.settings import Training

@@ -52,9 +52,10 @@ class OwnPenalty(abc.ABC):
         Args:
             network: what the network is; here, one whose W_hh is no square matrix is refused.
         """
-        if network.kind.gated:
+        kind = network.kind
+        if not kind.is_square:
             allowed = f"a cell whose W_hh is one square matrix, as the penalty {self.name} needs"
-            yield "network.cell", network.cell, allowed
+            yield "network.cell", network.cell, f"{allowed} (its {kind.not_square})"
 
     def with_gradient(
         self, weight_hh: Float[Tensor, "run rows hidden"]

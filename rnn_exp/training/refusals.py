@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from rnn_exp.networks import ENGINES, INITS, PARAMETRIZATIONS
-from rnn_exp.networks.network import Refusal
+from rnn_exp.networks.network import Network, Refusal
 from rnn_exp.training.evaluation import refusals as evaluation_refusals
 from rnn_exp.training.optimizers import OPTIMIZERS
 from rnn_exp.training.penalties import PENALTIES
@@ -43,12 +43,10 @@ def refusals_of(run: "Run") -> Iterator[Refusal]:
     for penalty in PENALTIES.values():
         if penalty.weight(training):
             yield from penalty.refusals(network, training)
-            if not network.kind.has_matrix:
-                reason = f"the penalty {penalty.name} speaks of W_hh"
-                allowed = f"another cell: its {network.kind.not_square}, and {reason}"
-                yield "network.cell", network.cell, allowed
+            yield from _about_matrix(penalty.name, network)
     for own in training.own_penalties:
         yield from own.refusals(network)
+        yield from _about_matrix(own.name, network)
     yield from _about_loss(run)
     yield from run.recording.refusals(network, run.task.shortest)
     yield from evaluation_refusals(run.task, run.evaluation, run.recording)
@@ -62,8 +60,19 @@ def refusals_of(run: "Run") -> Iterator[Refusal]:
         yield "network.engine", network.engine, reason
 
 
+def _about_matrix(penalty: str, network: Network) -> Iterator[Refusal]:
+    """Yield that a cell has no W_hh, which penalties are about."""
+    if not network.kind.has_matrix:
+        reason = f"the penalty {penalty} speaks of W_hh"
+        yield (
+            "network.cell",
+            network.cell,
+            f"another cell: its {network.kind.not_square}, and {reason}",
+        )
+
+
 def _about_weights(run: "Run") -> Iterator[Refusal]:
-    """Yield that a cell has no W_hh, where an init or a penalty is about that."""
+    """Yield that a cell has no W_hh, where an init is about that."""
     kind, given = run.network.kind, f"with network.cell={run.network.cell}"
     if kind.has_matrix:
         return

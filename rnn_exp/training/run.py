@@ -82,10 +82,11 @@ class Run:
 
     @functools.cached_property
     def digest(self) -> str:
-        """16 hex digits of what decides the results: every setting but the device.
+        """16 hex digits of what decides the results: all settings but the device and paths of files.
 
         A setting that came after the first digests were given counts where it is not the default.
-        Of what is no part of this package the source counts as well: its name, version and hash.
+        Of what is no part of this package the source counts as well: its name, version and hash;
+        and of kernels their version.
         """
         own = {what: source.identity for what, source in self.sources.items()}
         decides = decisive(self.settings()) | ({"sources": own} if own else {})

@@ -7,6 +7,7 @@ they go to disk. Nor is what a GPU holds.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 from rnn_exp.networks.cells.step import StepCell
@@ -15,6 +16,7 @@ from rnn_exp.networks.kernel.memory import row_length
 from rnn_exp.networks.network import ENGINES, Network
 from rnn_exp.networks.norms import MOST_NUMBERS
 from rnn_exp.networks.parametrizations import PARAMETRIZATIONS
+from rnn_exp.tasks import Task
 from rnn_exp.tasks.lengths import has_own_ends
 from rnn_exp.theory.drive import SAMPLE, sequences_for_jacobians
 from rnn_exp.training.evaluation import TESTED_TOGETHER, test_task
@@ -42,7 +44,8 @@ class Sizes(NamedTuple):
     """What decides how much memory a run needs; counts, but ``item`` in bytes.
 
     ``row`` is ``hidden``, filled up to whole vectors where there are kernels. ``held`` of the
-    ``steps`` are held at once: fewer than all where backpropagation is truncated.
+    ``steps`` are held at once: fewer than all where backpropagation is truncated. ``parameters``
+    are those of a run, ``recurrent`` those of a layer through which its own states come in.
     """
 
     steps: int
@@ -69,6 +72,9 @@ class Sizes(NamedTuple):
     is_step: bool
     has_own_ends: bool
     has_kernels: bool
+    parameters: int
+    recurrent: int
+    has_spectrum: bool
 
     @classmethod
     def of(cls, run: Run) -> "Sizes":
@@ -99,13 +105,17 @@ class Sizes(NamedTuple):
             is_step=isinstance(network.make_cell(), StepCell),
             has_own_ends=has_own_ends(task),
             has_kernels=network.by_kernels,
+            parameters=_parameters(network, task),
+            recurrent=network.kind.recurrent_size(network.hidden_size),
+            has_spectrum=network.kind.has_matrix,
         )
 
-    @property
-    def parameters(self) -> int:
-        """How many numbers the weights of a run are."""
-        per_unit = self.inputs + self.hidden + 2 + (self.layers - 1) * (2 * self.hidden + 2)
-        return self.gates * self.hidden * per_unit + self.outputs * (self.hidden + 1)
+
+def _parameters(network: Network, task: Task) -> int:
+    """Return how many numbers the weights of a run are; layers above the first are alike."""
+    H, own = network.hidden_size, network.kind.shapes
+    first, other = (sum(map(math.prod, own(H, size).values())) for size in (task.input_size, H))
+    return first + (network.num_layers - 1) * other + task.output_size * (H + 1)
 
 
 def _row(network: Network) -> int:
@@ -135,14 +145,15 @@ def bytes_of(s: Sizes, runs: int) -> int:
         runs: how many train together.
     """
     weights = runs * s.parameters * s.item
-    first = runs * s.gates * s.hidden**2
+    first = runs * s.recurrent
     # The network's and the trained weights, those at first, the optimiser's memory, gradients by
     # name and as one row, and a spare row for a step.
     held = weights * (5 + s.remembered) + first * s.item
     if s.is_orthogonal:
         held += first * s.item * (2 * s.layers + 8)
     held += _sequences(s, runs) + _states(s, runs)
-    spectrum = runs * s.hidden**2 * (20 + s.item)  # in float64, and what LAPACK needs
+    # In float64, and what LAPACK needs.
+    spectrum = runs * s.hidden**2 * (20 + s.item) * s.has_spectrum
     if s.has_jacobians:
         spectrum = max(spectrum, _jacobians(s))
     one_step = max(MOST_NUMBERS, first) * (s.item + _DOUBLE)

@@ -107,7 +107,7 @@ def carried(rows: Rows, which: int) -> Carried:
     """Summarize the top layer's gradient at one of the recorded updates.
 
     Args:
-        rows: as `Recorder.rows` returns them.
+        rows: as `Recorder.take` returns them.
         which: the place of the update among the recorded ones.
     """
     return carried_by({name: values[which] for name, values in rows.items()})
@@ -148,7 +148,7 @@ def theory_of(run: Run, prediction: Prediction, carrier: str, rows: Rows) -> The
         run: the run.
         prediction: of its network before its first update.
         carrier: the column that it is compared with.
-        rows: as `Recorder.rows` returns them.
+        rows: as `Recorder.take` returns them.
     """
     length = int(rows["length"][0])
     because = prediction.because

@@ -68,7 +68,10 @@ WORDS = {
     ("page=x",): "page=x is not possible: allowed is a group of settings\n",
     ("task=5",): "task=5 is not possible: allowed is one of adding,",
     ("study=null",): "study=null is not possible: allowed is one of adding,",
-    ("task.name=latch",): "task.noise, task.longest, task.lengths with task=latch\n",
+    ("task.name=latch",): "task.name=latch: write task=latch\n",
+    ("task=temporal_order", "task.name=latch"): "task.name=latch: write task=latch\n",
+    ("-m", "init.name=torch,identity"): "write init=torch,identity\n",
+    ("task.name=latsh",): "(did you mean latch?)",
     # options
     ("--package", "task"): "--package task: that is for --cfg",
     ("--nope",): "there is no option --nope",

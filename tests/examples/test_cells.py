@@ -1,8 +1,10 @@
 """The cells of examples/ compute what their docstrings say: against slow programs in float64."""
 
+import dataclasses
 import importlib.util
 import math
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,8 +19,10 @@ from rnn_exp.networks.network import shapes
 from rnn_exp.tasks import Adding
 from rnn_exp.theory.edge import initial_weights
 from rnn_exp.training.experiment import train_runs
+from rnn_exp.training.own_penalties import OWN_PENALTIES, OwnPenalty
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from rnn_exp.training.sizes import Sizes, bytes_of
 from tests.builders import normal
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -214,6 +218,50 @@ def test_what_makes_no_sense_without_a_matrix_is_refused_by_name(load):
         )
     with pytest.raises(SettingError, match=r"hidden_size=7.*an even number with cell=lru"):
         Network(cell="lru", hidden_size=7)
+
+
+def test_a_penalty_of_a_user_is_refused_where_there_is_no_matrix(load, monkeypatch):
+    load("indrnn")
+    monkeypatch.setattr(OWN_PENALTIES, "_things", dict(OWN_PENALTIES._things))
+    load("spectral_margin")
+
+    @dataclasses.dataclass(frozen=True)
+    class Lenient(OwnPenalty):
+        lenient: float = 0.0
+        name: ClassVar[str] = "lenient"
+
+        @property
+        def weight(self):
+            return self.lenient
+
+        def value(self, weight_hh):
+            return weight_hh.square().sum((1, 2))
+
+        def refusals(self, network):
+            return iter(())
+
+    OWN_PENALTIES.register(Lenient)
+    for name in ("spectral_margin", "lenient"):
+        with pytest.raises(SettingError, match=r"network.cell=indrnn .*u, no matrix W_hh"):
+            Run(
+                network=network_of("indrnn"),
+                init=TorchDefault(),
+                training=Training(more={name: 0.5}),
+            )
+
+
+@EVERY
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_memory_that_a_run_needs_is_counted_from_its_own_weights(load, name, layers):
+    load(name)
+    network = Network(cell=name, hidden_size=8, num_layers=layers)
+    run = Run(Adding(5), network, TorchDefault())
+    own = Sizes.of(run)
+    assert own.parameters == sum(map(math.prod, shapes(network, 2, 1).values()))
+    assert own.has_spectrum == ("weight_hh_l0" in shapes(network, 2, 1))
+    if name == "indrnn":
+        large = Run(Adding(5), Network(cell=name, hidden_size=20_000), TorchDefault())
+        assert bytes_of(Sizes.of(large), 1) < 2e9
 
 
 def test_a_cell_without_a_matrix_has_no_spectrum(load):

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import locale
 import re
+from pathlib import Path
 
 import pytest
 
@@ -145,3 +146,11 @@ def test_the_digest_of_a_run_is_what_it_was(digest):
     assert (labelled.digest, labelled.name) == (run.digest, run.name)
     assert labelled == run
     assert hash(labelled) == hash(run)
+
+
+def test_the_name_on_the_page_about_files_is_that_of_its_run():
+    page = (Path(__file__).parents[2] / "docs/reference/files.md").read_text("utf-8")
+    run = Run(
+        Adding(30), Network(num_layers=3).decided("cpu"), training=Training(learning_rate=0.1)
+    )
+    assert f"`{run.name}`" in page

@@ -8,8 +8,9 @@ So a run has the same bits alone, in company and resumed, by construction.
 
 ``vectors`` (a vector and what can be done with it), ``rows`` of numbers, ``tiles`` (products of
 matrices), ``functions`` (φ and φ'), ``elman``, ``gru`` and ``lstm`` (the passes), ``products`` (and
-inverses), ``measures`` (what is recorded of the passes) and ``descent`` (steps of optimisers) are
-compiled by numba (``compiling``) and kept (``keeping``). ``memory`` says where numbers lie,
+inverses), ``losses`` of what is read, ``measures`` (what is recorded of the passes) with
+``outer`` (norms of contributions), and ``descent`` (steps of optimisers) are compiled by numba
+(``compiling``) and kept (``keeping``). ``memory`` says where numbers lie,
 ``blocks`` keeps large blocks of it between updates, ``passes`` (of cells with gates: ``gated``) and
 ``recording`` put tensors in and take them out, ``cells`` are the cells that do so, ``reader`` is
 the read-out, ``matrices`` computes penalties and rotations, and ``steps`` makes steps. numba is

@@ -1,4 +1,4 @@
-"""Cells whose two passes are kernels; all else is inherited from the cells in torch.
+"""Cells whose two passes, and what is recorded of them, are kernels; the rest is inherited.
 
 Which networks have kernels is told in `schema`; nothing is compiled before the first pass.
 """

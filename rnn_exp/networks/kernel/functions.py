@@ -187,7 +187,12 @@ def make_deltas(code, source, s, G, g, D, d, add, count):
 
     Args:
         code: of the activation.
-        source: h = φ(u), from which φ' comes, from index s on; so G and D, from g and d on.
+        source: h = φ(u), from which φ' comes.
+        s: the index of its first number.
+        G: g.
+        g: the index of its first number.
+        D: δ.
+        d: the index of its first number.
         add: a.
         count: how many numbers.
     """

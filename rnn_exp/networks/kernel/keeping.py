@@ -44,6 +44,8 @@ def folder() -> Path | None:
         asked = [Path(os.environ.get(name, "")) for name in _FOLDERS]
         chosen = next((one for one in asked if one.is_absolute()), None)
         found = (chosen or Path.home() / ".cache") / "rnn-exp" / f"kernels-{digest}"
+        if not found.is_absolute():
+            return None
         found.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=found):
             return found
@@ -94,6 +96,7 @@ def _compile(network: Network) -> None:
     reader.squared(one, one[0])
     outputs = reader.outputs(rows)
     reader.of_classes(one, one[0].long())
+    reader.of_squares(one, one[0])
     reader.add(outputs, rows)
     reader.of_states(outputs)
     matrices_of(network.engine).before_cayley(one[0], one[0])

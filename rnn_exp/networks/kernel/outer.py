@@ -50,7 +50,7 @@ def outer_squares(D, gates, h, rows, spare):
         gates: how many.
         h: the states' array, and the place of the first one.
         rows: B, units, row.
-        spare: room for `_sums` and, for the Gram form, for rows in float64 and their products; how
+        spare: room for sums of columns and, for the Gram form, for rows in float64 and their products; how
             many numbers of that are from one row of products to the next; whether to take that.
     """
     (H, at), (B, _, row), (room, ld, by_gram), found = h, rows, spare, 0.0

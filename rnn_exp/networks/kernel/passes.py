@@ -61,7 +61,7 @@ class Passes(ABC):
 
     @abstractmethod
     def measure(self, *given: Any) -> None:  # noqa: ANN401 - arrays and tuples of numbers
-        """Fill in what is recorded; the arguments are those of the kernels in `measures`."""
+        """Fill in what is recorded; it is given what `measures.gru_measures` is."""
 
 
 class ElmanPasses(Passes):

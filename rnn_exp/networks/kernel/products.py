@@ -6,6 +6,7 @@ over k are sums of stretches, one stretch after the other. Tensors are given by 
 """
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
+from rnn_exp.networks.kernel.losses import squared_error
 from rnn_exp.networks.kernel.rows import (
     add_rows,
     add_to,
@@ -150,16 +151,10 @@ def read_squared(like, addresses, distances, sizes):
     (h_run, C_run, _, h_row), (R, rows, units, outputs, row, lanes) = distances, sizes
     spare = room + R * rows * lanes * like.itemsize
     read_rows(like, (room, h, C, c, spare), distances, (R, rows, units, outputs, lanes))
-    wide, values, slopes, losses, wanted = arrays_at(like, (room, y, of_y, loss, target))
-    share = like.dtype.type(2.0 / rows)
-    for r in range(R):
-        total = 0.0
-        for i in range(r * rows, r * rows + rows):
-            values[i] = wide[i * lanes]
-            off = values[i] - wanted[i]
-            slopes[i] = off * share
-            total += (1.0 * off) * off
-        losses[r] = total / rows
+    wide, values = arrays_at(like, (room, y))
+    for i in range(R * rows):
+        values[i] = wide[i * lanes]
+    squared_error(like, (y, of_y, target, loss), (R, rows))
     states_of_rows(like, (of_h, of_y, C, room), (rows, C_run), (R, rows, units, outputs, row))
     given = of_C, of_c, of_y, h, room
     add_to_weights(like, given, (rows, h_run, h_row), (R, rows, outputs, row, lanes))

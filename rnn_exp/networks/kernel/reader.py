@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.kernel.classes import cross_entropy
+from rnn_exp.networks.kernel.losses import cross_entropy, squared_error
 from rnn_exp.networks.kernel.memory import Rows, handed, row_length, rows_of, side_by_side
 from rnn_exp.networks.kernel.products import (
     add_to_weights,
@@ -34,7 +34,8 @@ class KernelReader:
         (self._weight, self._of_run), (self._bias, self._of_bias) = map(
             side_by_side, (weight, bias)
         )
-        hidden, self._dtype = weight.shape[-1], weight.dtype
+        _, self._outputs, hidden = weight.shape
+        self._dtype = weight.dtype
         self._row, self._lanes = row_length(hidden, weight.dtype), row_length(1, weight.dtype)
         self._found: tuple[Tensor, Tensor] | None = None
 
@@ -87,25 +88,44 @@ class KernelReader:
         self, y: Float[Tensor, "run answer batch out"], loss_of: LossOf
     ) -> Float[Tensor, " run"]:
         """Return each run's loss."""
-        found = self._of_classes(y, loss_of)
+        found = self._written_out(y, loss_of)
         return loss_of(y) if found is None else found[0]
 
     def differentiated(
         self, y: Float[Tensor, "run answer batch out"], loss_of: LossOf
     ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run row out"]]:
-        """Return each run's loss, and its gradient by the outputs; that of classes by a kernel."""
-        found = self._of_classes(y, loss_of)
+        """Return each run's loss, and its gradient by the outputs; by a kernel, if it is known."""
+        found = self._written_out(y, loss_of)
         return differentiated(y, loss_of) if found is None else found
 
-    def _of_classes(
+    def _written_out(
         self, y: Float[Tensor, "run answer batch out"], loss_of: LossOf
     ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run row out"]] | None:
-        """Return what `differentiated` does; None: it is no cross-entropy, or not of classes."""
-        classes_from = getattr(loss_of, "classes_from", None)
-        targets = None if classes_from is None else classes_from()
-        if targets is None or targets.dtype is not torch.int64 or targets.shape != y.shape[:3]:
-            return None
-        return self.of_classes(y.contiguous(), targets.contiguous())
+        """Return what `differentiated` does; None: it is another loss, or its targets are odd."""
+        squares, classes = _targets(loss_of, "squared_from"), _targets(loss_of, "classes_from")
+        if squares is not None and self._fits(squares, y.shape):
+            return self.of_squares(y.contiguous(), squares.contiguous())
+        if classes is not None and classes.dtype is torch.int64 and classes.shape == y.shape[:3]:
+            return self.of_classes(y.contiguous(), classes.contiguous())
+        return None
+
+    def _fits(self, targets: Tensor, shape: torch.Size) -> bool:
+        """Say whether targets are those of one output; torch may stretch others."""
+        return targets.dtype is self._dtype and shape[-1] == 1 and targets.shape == shape[:3]
+
+    def of_squares(
+        self, y: Float[Tensor, "run answer batch 1"], targets: Float[Tensor, "run answer batch"]
+    ) -> tuple[Float[Tensor, " run"], Float[Tensor, "run row 1"]]:
+        """Return each run's mean squared error and its gradient by the one output.
+
+        Args:
+            y: the outputs.
+            targets: what they are to be.
+        """
+        R, rows = len(y), y[0].numel()
+        loss, of_y = y.new_empty(R), y.new_empty(R, rows, 1)
+        squared_error(*handed(self._dtype, y, of_y, targets, loss), (R, rows))
+        return loss, of_y
 
     def of_classes(
         self, y: Float[Tensor, "run answer batch out"], targets: Shaped[Tensor, "run answer batch"]
@@ -130,11 +150,8 @@ class KernelReader:
         self, states: Float[Tensor, "run answer batch hidden"], loss_of: LossOf
     ) -> Reading | None:
         """Do all that `readout.read` does for a mean squared error; None: it is another loss."""
-        squared_from = getattr(loss_of, "squared_from", None)
-        targets = None if squared_from is None else squared_from()
-        if targets is None or targets.dtype is not self._dtype or self._weight.shape[1] != 1:
-            return None
-        if targets.shape != states.shape[:3]:  # torch may stretch them
+        targets, shape = _targets(loss_of, "squared_from"), (*states.shape[:3], self._outputs)
+        if targets is None or not self._fits(targets, torch.Size(shape)):
             return None
         return self.squared(states, targets)
 
@@ -186,3 +203,9 @@ class KernelReader:
 
     def _whole_rows(self, h: Float[Tensor, "run row hidden"]) -> Rows:
         return rows_of(h.unsqueeze(0), whole_vectors=True)
+
+
+def _targets(loss_of: LossOf, which: str) -> Tensor | None:
+    """Return the targets of a loss, if it is of a kind; None: it is not, or does not say so."""
+    found = getattr(loss_of, which, None)
+    return None if found is None else found()

@@ -102,8 +102,9 @@ def test_what_is_no_number_is_where_torch_has_it_and_other_runs_are_clean(dtype,
 
 
 @PRECISIONS
-def test_an_answer_that_is_not_scored_is_left_to_torch(dtype):
+def test_an_answer_that_is_not_scored_counts_as_in_torch_and_changes_no_other_run(dtype):
     y, targets = drawn((2, 1, 3, 4), 7, dtype, 1.0)
+    clean = by_kernel(y, targets)
     targets[0, 0, 1] = -100
     loss_of = TaskLoss(TemporalOrder(24), targets)
 

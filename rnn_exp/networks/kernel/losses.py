@@ -1,23 +1,46 @@
-"""The cross-entropy of classes, and its gradient: the same bits on any processor.
+"""The two losses and their gradients, computed in float64: the same bits on any processor.
 
-All is computed in float64 and rounded once. With o = Σ e^(y_j − y_k) over all classes but the most
-likely one, k, the loss of an answer t is log(1 + o) + y_k − y_t: no digit of a small loss is lost.
+With o = Σ e^(y_j − y_k) over all classes but the most likely one, k, the cross-entropy of an answer
+t is log(1 + o) + y_k − y_t: no digit of a small loss is lost.
 """
 
 from rnn_exp.networks.kernel.compiling import compiled, kept
 from rnn_exp.networks.kernel.functions import exponential
 from rnn_exp.networks.kernel.vectors import BYTES, arrays_at, filled, lane_sum, load, store
 
-__all__ = ["cross_entropy"]
+__all__ = ["cross_entropy", "squared_error"]
 
 _LANES = BYTES // 8
 _ROOT, _LOG_OF_2 = 1.4142135623730951, 0.6931471805599453
 _NOTHING = -1e4  # e^ of it is 0
+_UNSCORED = -100  # torch's word for an answer that is not scored
+
+
+@kept
+def squared_error(like, addresses, sizes):
+    """Fill in each run's mean squared error, and its gradient by the outputs.
+
+    Args:
+        like: an array of the precision.
+        addresses: of the outputs, their gradient and the targets (run, row), and of losses (run).
+        sizes: R, rows.
+    """
+    (y, of_y, wanted, losses), (R, rows) = arrays_at(like, addresses), sizes
+    share = like.dtype.type(2.0 / rows)
+    for r in range(R):
+        total = 0.0
+        for i in range(r * rows, r * rows + rows):
+            off = y[i] - wanted[i]
+            of_y[i] = off * share
+            total += (1.0 * off) * off
+        losses[r] = total / rows
 
 
 @kept
 def cross_entropy(like, addresses, targets, sizes):
-    """Fill in each run's loss and its gradient by the outputs; say whether targets are classes.
+    """Fill in each run's mean cross-entropy and its gradient; say whether targets are classes.
+
+    An answer that is not scored has neither loss nor gradient; it counts in the mean, as in torch.
 
     Args:
         like: an array of the precision.
@@ -28,14 +51,18 @@ def cross_entropy(like, addresses, targets, sizes):
     (y, of_y, losses), (wanted, row) = arrays_at(like, addresses), targets
     R, rows, classes = sizes
     for i in range(R * rows):
-        if not 0 <= wanted[i] < classes:
+        if not (0 <= wanted[i] < classes or wanted[i] == _UNSCORED):
             return False
     for j in range(classes, row.size):
         row[j] = _NOTHING
     for r in range(R):
         total = 0.0
         for i in range(r * rows, r * rows + rows):
-            total += _of_row(y, of_y, i * classes, wanted[i], row, (rows, classes))
+            if wanted[i] == _UNSCORED:
+                for j in range(i * classes, (i + 1) * classes):
+                    of_y[j] = 0.0
+            else:
+                total += _of_row(y, of_y, i * classes, wanted[i], row, (rows, classes))
         losses[r] = total / rows
     return True
 
