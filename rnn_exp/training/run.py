@@ -82,7 +82,7 @@ class Run:
 
     @functools.cached_property
     def digest(self) -> str:
-        """16 hex digits of what decides the results: all settings but the device and paths of files.
+        """16 hex digits of what decides the results: all settings but device and paths of files.
 
         A setting that came after the first digests were given counts where it is not the default.
         Of what is no part of this package the source counts as well: its name, version and hash;
