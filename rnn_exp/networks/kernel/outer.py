@@ -50,8 +50,9 @@ def outer_squares(D, gates, h, rows, spare):
         gates: how many.
         h: the states' array, and the place of the first one.
         rows: B, units, row.
-        spare: room for sums of columns and, for the Gram form, for rows in float64 and their products;
-            how many numbers of that are from one row of products to the next; whether to take that.
+        spare: room for sums of columns and, for the Gram form, for rows in float64 and their
+            products; how many numbers of that are from one row of products to the next; whether
+            to take that.
     """
     (H, at), (B, _, row), (room, ld, by_gram), found = h, rows, spare, 0.0
     of_wide = row
