@@ -345,7 +345,7 @@ def test_a_damaged_run_is_one_line_of_the_report_and_listed_on_its_page(
     assert told.err.count("\n") == 1
     page = (damaged / "report" / "index.html").read_text(encoding="utf-8")
     assert f"<li><code>{run}</code>: gradients.parquet: " in page
-    assert "1 folder could not be read" in page
+    assert "Left out: 1 folder (listed below)." in page
     assert (damaged / "report" / "decay.png").exists()
 
 

@@ -16,7 +16,16 @@ from omegaconf import DictConfig, OmegaConf
 from rnn_exp._hydra.besides import BESIDES
 from rnn_exp.registry.loading import NO_PLUGINS
 from rnn_exp.registry.packages import installed
-from rnn_exp.schema import DONE, ENGINE, KERNEL, RUN_JSON, decided_engine, filled_in, with_added
+from rnn_exp.schema import (
+    DONE,
+    ENGINE,
+    KERNEL,
+    RUN_JSON,
+    decided_engine,
+    filled_in,
+    kernel_of,
+    with_added,
+)
 from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.unfinished import FOLDER
 from rnn_exp.storage.verifying import verify
@@ -206,15 +215,9 @@ def _done_in(folder: Path) -> _Done | None:
     if not isinstance(settings, dict) or said.get("sources") or not said.get("files"):
         return None
     settings = with_added(settings)
-    if settings.get(ENGINE) == KERNEL.engine and _kernel_of(said) != KERNEL.version:
+    if settings.get(ENGINE) == KERNEL.engine and kernel_of(said) != KERNEL.version:
         return None
     return _Done(folder, settings, str(said.get("digest")))
-
-
-def _kernel_of(said: Mapping[str, Any]) -> object:
-    """Return the version of the kernels that a run.json tells."""
-    network = said.get("network")
-    return network.get("kernel") if isinstance(network, dict) else None
 
 
 def _is_same(typed: object, stored: object) -> bool:

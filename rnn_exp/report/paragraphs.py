@@ -157,9 +157,9 @@ def standing(runs: pd.DataFrame, broken: pd.DataFrame) -> str:
 
     Args:
         runs: the table of runs.
-        broken: a row a folder that could not be read.
+        broken: a row a folder that was left out.
     """
-    unread = f"{plural(len(broken), 'folder')} could not be read (listed below)."
+    unread = f"Left out: {plural(len(broken), 'folder')} (listed below)."
     return sentences(
         _ended(runs), clipped(runs), from_elsewhere(runs), unread if len(broken) else ""
     )

@@ -13,6 +13,7 @@ from rnn_exp.schema.kernels import (
     KERNEL_CELLS,
     decided_engine,
     engines_are_decided,
+    kernel_of,
     with_its_engine,
 )
 from rnn_exp.schema.run_keys import RUN_KEYS, Key, column_lines
@@ -68,6 +69,7 @@ __all__ = [
     "decisive",
     "engines_are_decided",
     "filled_in",
+    "kernel_of",
     "status_of",
     "tables_of",
     "with_added",

@@ -14,6 +14,7 @@ __all__ = [
     "KernelVersion",
     "decided_engine",
     "engines_are_decided",
+    "kernel_of",
     "with_its_engine",
 ]
 
@@ -86,6 +87,16 @@ def engines_are_decided(runs: Any) -> bool:  # noqa: ANN401 - a mapping, or a ta
         return False
     found = {tuple(map(str, each)) for each in zip(*(runs[key] for key in keys), strict=True)}
     return all(decided_engine(AUTO, *others) == engine for engine, *others in found)
+
+
+def kernel_of(said: Mapping[str, Any]) -> object:
+    """Return the version of the kernels that a run.json tells; None: it was made without.
+
+    Args:
+        said: what run.json says.
+    """
+    network = said.get("network")
+    return network.get("kernel") if isinstance(network, dict) else None
 
 
 def with_its_engine(command: str, settings: object) -> str:

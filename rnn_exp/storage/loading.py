@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from rnn_exp.data.parquet_table import reason
+from rnn_exp.schema import WITHOUT_RESULTS
 from rnn_exp.storage.results import DamagedWarning, Results
 from rnn_exp.storage.run_json import RunFolder, read
 from rnn_exp.storage.trust import without_place
@@ -24,6 +25,9 @@ def load(folder: str | Path | Iterable[str | Path], *, unfinished: bool = False)
     ``run`` they have their path below it. So one that holds several studies can be loaded as well.
     Of several folders all tables have a column ``study`` with the folder's name (and as many
     folders above it as tell two apart), which begins the run's name as well.
+
+    Of runs with the same settings that kernels of two versions have made, the later one counts; the
+    other is listed in ``broken``.
 
     Args:
         folder: of a study or a run, or one that holds several; a list of such folders (each counts
@@ -105,4 +109,21 @@ def _read_runs(places: Mapping[Path, str], also: Mapping[str, str], *, unfinishe
             found.append(run._replace(row=run.row | dict(also)))
         except (OSError, ValueError, ArithmeticError, RecursionError, pa.ArrowException) as error:
             broken.append({"run": name, "why": without_place(place, reason(error))})
-    return found, broken
+    return _of_one_kernel(found, broken)
+
+
+def _of_one_kernel(found: list[RunFolder], broken: list[dict[str, str]]) -> _Read:
+    """Leave out runs that later kernels have made again: one seed would count as two."""
+    if len({run.kernel for run in found} - {None}) <= 1:
+        return found, broken
+    ended = [run for run in found if run.row["status"] not in WITHOUT_RESULTS]
+    latest = {run.settings: run for run in sorted(ended, key=lambda one: one.kernel or 0)}
+    kept = list[RunFolder]()
+    for run in found:
+        last = latest.get(run.settings, run)
+        if (run.kernel or 0) >= (last.kernel or 0):
+            kept.append(run)
+            continue
+        why = f"made by kernels of version {run.kernel}; {last.row['run']} is the same run by those"
+        broken.append({"run": run.row["run"], "why": f"{why} of version {last.kernel}"})
+    return kept, broken

@@ -127,7 +127,7 @@ def _outline(runs: pd.DataFrame, broken: Broken) -> Iterator[tuple[str, str]]:
     if len(failed) > _MOST_FAILURES:
         yield "failed", f"and {len(failed) - _MOST_FAILURES} more (column failure of .runs)"
     if broken:
-        yield "not read", f"{plural(len(broken), 'folder')} (.broken says why)"
+        yield "left out", f"{plural(len(broken), 'folder')} (.broken says why)"
 
 
 def _values(column: pd.Series) -> list[Any]:

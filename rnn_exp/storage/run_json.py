@@ -14,6 +14,7 @@ from rnn_exp.schema import (
     RUN_KEYS,
     TABLES,
     WITHOUT_RESULTS,
+    kernel_of,
     tables_of,
     with_added,
     with_its_engine,
@@ -43,6 +44,7 @@ _NOT_NEGATIVE: Final = (
     "predicted_rate",
     "theory_rate",
 )
+_NOT_SETTINGS: Final = {*RESULTS, "run"}
 _TAKEN: Final = {*RESULTS, *(name for table in TABLES.values() for name in table.names)}
 
 
@@ -55,12 +57,20 @@ class RunFolder(NamedTuple):
             has not ended.
         rule: the rule by which its verdicts were given; None: it has none.
         versions: of what made it, in words; None: it does not say.
+        kernel: the version of the kernels that made it; None: it was made without.
     """
 
     row: dict[str, Any]
     tables: dict[str, list[Source]]
     rule: str | None = None
     versions: str | None = None
+    kernel: int | None = None
+
+    @property
+    def settings(self) -> str:
+        """All its settings, as a text that is the same for the same settings."""
+        own = {key: value for key, value in self.row.items() if key not in _NOT_SETTINGS}
+        return repr(sorted(own.items()))
 
     def in_memory(self) -> "RunFolder":
         """Return the same with its tables read, so that the folder may be removed.
@@ -103,7 +113,7 @@ def _read(place: Path, name: str, *, unfinished: bool) -> RunFolder:
         tables = _parts(place, names, version) if unfinished else {}
         if unfinished and read_json(place / RUN_JSON)["status"] != said["status"]:
             raise FileNotFoundError(f"{place.name} ended while it was read")
-        return RunFolder(row, tables, rule, _versions(said))
+        return RunFolder(row, tables, rule, _versions(said), _kernel(said))
     files = said.get("files")
     entries = files if isinstance(files, dict) else {}
     if version >= HASHES_SINCE and not {TABLES[name].file for name in names} <= set(entries):
@@ -116,7 +126,12 @@ def _read(place: Path, name: str, *, unfinished: bool) -> RunFolder:
     check_rows(said, rows, {name: table.path.stat().st_size for name, table in ends.items()})
     _agree(said, ends)
     sources = {name: [source] for name, source in ends.items()}
-    return RunFolder(row, sources, rule, _versions(said))
+    return RunFolder(row, sources, rule, _versions(said), _kernel(said))
+
+
+def _kernel(said: Mapping[str, Any]) -> int | None:
+    found = kernel_of(said)
+    return found if isinstance(found, int) else None
 
 
 def _versions(said: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic, time
 from typing import NamedTuple
 
-from rnn_exp.schema import DONE, RUN_JSON
+from rnn_exp.schema import DONE, KERNEL, RUN_JSON, kernel_of
 from rnn_exp.storage.files import held, is_held, remove_half_written, replace_bytes
 from rnn_exp.storage.trust import read_json
 from rnn_exp.sweeps.run_list import LAST_SECOND, read_run_list
@@ -71,6 +71,7 @@ class SweepStatus(NamedTuple):
         in_progress: whether a process works on the sweep.
         command: the command that began it, for a shell.
         label: the note and the tags that all its runs have, in words.
+        outdated: runs that kernels of an earlier version have begun; they begin anew.
     """
 
     runs: int
@@ -83,6 +84,7 @@ class SweepStatus(NamedTuple):
     in_progress: bool = True
     command: str = ""
     label: str = ""
+    outdated: int = 0
 
     @property
     def left(self) -> int:
@@ -216,6 +218,7 @@ def sweep_status(sweep: Path) -> SweepStatus:
         in_progress=in_progress,
         command=command,
         label=_label_in_words(end.label for end in ends),
+        outdated=sum(end.is_outdated and end.status not in DONE for end in ends),
     )
 
 
@@ -264,20 +267,21 @@ class _RunEnd(NamedTuple):
     status: str = "planned"
     when: float = 0.0
     label: tuple[str, str] | None = None
+    is_outdated: bool = False
 
     @classmethod
     def of(cls, path: Path) -> "_RunEnd":
         """Read a run.json."""
         try:
             when, said = path.stat().st_mtime, read_json(path)
-            status = str(said["status"])
+            status, is_outdated = str(said["status"]), kernel_of(said) not in (None, KERNEL.version)
         except (OSError, ValueError, KeyError, TypeError):
             return cls()
         try:
             label = str(said["note"] or ""), ", ".join(map(str, said["tags"]))
         except (KeyError, TypeError):  # written by an earlier version
             label = None
-        return cls(status, when, label)
+        return cls(status, when, label, is_outdated)
 
 
 def _label_in_words(labels: Iterable[tuple[str, str] | None]) -> str:

@@ -170,7 +170,7 @@ def test_the_page_begins_with_the_question_the_answer_and_what_was_done(page: st
         paragraph
     )
     assert "How the runs ended: 7 finished and 1 diverged." in paragraph
-    assert "1 folder could not be read" in paragraph
+    assert "Left out: 1 folder (listed below)." in paragraph
 
 
 def figures_of(page: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ import rnn_exp
 from rnn_exp.networks.inits import Gaussian, TorchDefault
 from rnn_exp.networks.network import Network
 from rnn_exp.profiles import RULE
-from rnn_exp.schema import FORMAT, RUN_KEYS, TABLES
+from rnn_exp.schema import FORMAT, KERNEL, RUN_KEYS, TABLES
 from rnn_exp.storage.loading import DamagedWarning, Results
 from rnn_exp.storage.writing import is_done, write, write_status
 from rnn_exp.tasks import Adding
@@ -281,6 +282,39 @@ def test_a_broken_run_is_listed_with_a_reason_and_harms_no_other(study, break_it
     assert results.broken["why"].str.match(BREAKS[break_it]).all(), results.broken["why"].item()
     for table in (results.runs, results.updates, results.gradients):
         assert set(table["run"]) == {RUNS[1].name, RUNS[2].name}
+
+
+def of_other_kernels(study: Path, number: int, version: int | None, status: str = "") -> Path:
+    """Lay a copy of a run beside it that kernels of another version have made."""
+    run = folder_of(study, number)
+    other = Path(shutil.copytree(run, run.with_name(f"{run.name}-{version}")))
+    network = json.loads((run / "run.json").read_text(encoding="utf-8"))["network"]
+    ended = {"status": status} if status else {}
+    edit(other, digest=f"{version}" * 16, network=network | {"kernel": version}, **ended)
+    return other
+
+
+def test_of_a_run_that_later_kernels_made_again_the_later_one_counts(study):
+    earlier = of_other_kernels(study, 0, KERNEL.version - 1)
+    begun = of_other_kernels(study, 1, KERNEL.version + 1, "running")
+
+    results = rnn_exp.load(study)
+
+    assert sorted(results.runs["run"]) == sorted([*(run.name for run in RUNS), begun.name])
+    assert not set(results.updates["run"]) & {earlier.name, begun.name}
+    [[run, why]] = results.broken.to_numpy().tolist()
+    assert run == earlier.name
+    assert why == (
+        f"made by kernels of version {KERNEL.version - 1}; {RUNS[0].name} is the same run by those "
+        f"of version {KERNEL.version}"
+    )
+    assert "left out: 1 folder" in repr(results)
+
+
+def test_runs_of_other_settings_count_whatever_kernels_made_them(study):
+    edit(folder_of(study, 0), network={"kernel": KERNEL.version - 1})
+    assert len(rnn_exp.load(study)) == len(RUNS)
+    assert rnn_exp.load(study).broken.empty
 
 
 def test_a_study_of_broken_runs_alone_has_empty_tables(study):

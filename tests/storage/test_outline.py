@@ -79,7 +79,7 @@ def test_what_failed_and_what_cannot_be_read_is_said(study, tmp_path):
     assert lines[-3:] == [
         "  ended: 3 finished, 1 failed",
         f"  failed: {run.name}: no memory",
-        "  not read: 1 folder (.broken says why)",
+        "  left out: 1 folder (.broken says why)",
     ]
 
 

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from rnn_exp.commands import status as command
+from rnn_exp.schema import KERNEL
 from rnn_exp.storage.files import held, is_held
 from rnn_exp.sweeps import overview as looking
 from rnn_exp.sweeps import run_list, status
@@ -184,6 +185,24 @@ def test_a_sweep_in_progress_says_so_and_one_that_was_stopped_how_to_go_on(tmp_p
     assert lines(sweep) == ["3/3 done, 1 diverged; all have ended"]
 
 
+def test_of_a_stopped_sweep_it_is_told_what_kernels_of_another_version_have_begun(tmp_path):
+    sweep = tmp_path / "decay"
+    sweep.mkdir()
+    write_run_list(sweep, ["a", "b", "c"], COMMAND)
+    for name, status, version in (
+        ("a", "finished", 1),
+        ("b", "running", 1),
+        ("c", "running", None),
+    ):
+        put(sweep, name, status)
+        said = {"status": status, "network": {"kernel": version}}
+        (sweep / name / "run.json").write_text(json.dumps(said))
+
+    [now] = overview(sweep)
+
+    assert now.parts[-1] == "1 begins anew (kernels of another version began)"
+
+
 def test_a_run_alone_is_told_done_failed_in_training_or_stopped(tmp_path):
     run = tmp_path / "own"
     write_run(run, "finished", message="finished; at update 0 the gradient is vanishing")
@@ -196,6 +215,10 @@ def test_a_run_alone_is_told_done_failed_in_training_or_stopped(tmp_path):
     assert lines(run) == [f"failed: No space left on device; {again}"]
 
     write_run(run, "running")
+    assert lines(run) == [f"stopped; {again}"]
+    write_run(run, "running", network={"kernel": KERNEL.version - 1})
+    assert lines(run) == [f"stopped; {again} (it begins anew: kernels of another version began)"]
+    write_run(run, "running", network={"kernel": KERNEL.version})
     assert lines(run) == [f"stopped; {again}"]
     with held(run, patience=0):
         assert lines(run) == ["in training"]
