@@ -1,6 +1,6 @@
 # make study   train the study `decay` with three seeds, write its report (all it needs goes into .venv)
 # make test    lint, types, import contracts, doctests and the test suite
-# make slow    sweeps killed at sixty random moments (KILLS=60) and started again; clusters that die
+# make slow    sweeps killed at sixty random moments (KILLS=60) and started again; clusters that die; many examples (EXAMPLES=few)
 # make recipes the recipes of docs/how-to/trackers.md for Lightning and W&B (brings both: 100 MB)
 # make results published results made again, as a table (DOSE=--quick: three minutes)
 # make figures the page of all figures (docs/gallery.md), from the studies that are in outputs
@@ -10,6 +10,7 @@
 # make corpus  the files as they are against a commit (BASE=HEAD~1): the same results to the last bit?
 PYTHON ?= python3
 KILLS ?= 60
+EXAMPLES ?= full
 DOSE ?=
 BASE ?= HEAD
 INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -41,7 +42,7 @@ contracts: .venv/installed-for-tests
 	.venv/bin/lint-imports --no-logo
 
 slow: .venv/installed-for-tests
-	RNN_EXP_DOSE=full RNN_EXP_KILLS=$(KILLS) .venv/bin/pytest -n 2 --dist worksteal -q -m "slow or kills or dosed"
+	RNN_EXP_DOSE=$(EXAMPLES) RNN_EXP_KILLS=$(KILLS) .venv/bin/pytest -n 2 --dist worksteal -q -m "slow or kills or dosed"
 
 recipes: .venv/installed-for-tests
 	$(INSTALL) lightning wandb

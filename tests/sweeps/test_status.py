@@ -189,13 +189,13 @@ def test_of_a_stopped_sweep_it_is_told_what_kernels_of_another_version_have_begu
     sweep = tmp_path / "decay"
     sweep.mkdir()
     write_run_list(sweep, ["a", "b", "c"], COMMAND)
-    for name, status, version in (
+    for name, how, version in (
         ("a", "finished", 1),
         ("b", "running", 1),
         ("c", "running", None),
     ):
-        put(sweep, name, status)
-        said = {"status": status, "network": {"kernel": version}}
+        put(sweep, name, how)
+        said = {"status": how, "network": {"kernel": version}}
         (sweep / name / "run.json").write_text(json.dumps(said))
 
     [now] = overview(sweep)

@@ -25,6 +25,7 @@ from rnn_exp.training.memory import (
 from rnn_exp.training.planning import chunks, processes_for, stages
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from tests.dose import FULL
 from tests.networks.test_step import TWINS
 
 GB = 1000**3
@@ -195,6 +196,7 @@ CONFIGS = {
     ),
 }
 QUICK = ("many", "long")
+SOME = list(CONFIGS) if FULL else list(dict.fromkeys([*QUICK, *list(CONFIGS)[::4]]))
 STEP_CELLS = {kind.name: kind for kind in TWINS.values()}
 
 
@@ -229,7 +231,7 @@ def _train(settings, count, pipe):
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize(
     "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS],
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SOME],
 )
 def test_a_chunk_takes_about_what_is_estimated(name, monkeypatch):
     monkeypatch.setattr(CELLS, "_things", CELLS._things | STEP_CELLS)
