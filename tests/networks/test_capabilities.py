@@ -9,10 +9,11 @@ import torch
 from rnn_exp.fields import SettingError
 from rnn_exp.networks import ACTIVATIONS, CELLS, ENGINES, INITS, PARAMETRIZATIONS, Network
 from rnn_exp.networks.network import shapes
-from rnn_exp.networks.torch_modules import empty_module, states_of, to_torch
+from rnn_exp.networks.torch_modules import empty_module, states_of
 from rnn_exp.theory.quadrature import gaussian_mean, nodes
 from rnn_exp.theory.stationary import mean_field
 from tests.builders import normal, random_network
+from tests.modules import to_torch
 
 EVERY_ACTIVATION = pytest.mark.parametrize("phi", ACTIVATIONS.values(), ids=list(ACTIVATIONS))
 EVERY_CELL = pytest.mark.parametrize("kind", CELLS.values(), ids=list(CELLS))

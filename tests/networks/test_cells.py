@@ -18,7 +18,6 @@ from rnn_exp.networks.kernel.cells import kernel_cell
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.parameters import Parameters
 from rnn_exp.networks.readout import Objective
-from rnn_exp.networks.torch_modules import to_torch
 from rnn_exp.schema import KERNEL_CELLS
 from rnn_exp.tasks import Adding, TemporalOrder
 from rnn_exp.training.experiment import train_runs
@@ -26,6 +25,7 @@ from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Training
 from tests import reference
 from tests.builders import assert_tables_close
+from tests.modules import to_torch
 
 
 def skip_of(phi, keep, add):

@@ -16,6 +16,10 @@ from rnn_exp.networks.kernel.tiles import product_of
 from rnn_exp.networks.network import Network
 
 
+def tripled(x):
+    return 3 * x
+
+
 def doubled(values):
     return values[0] * 2
 
@@ -172,6 +176,37 @@ def test_a_process_says_once_that_it_compiles(is_kept, tmp_path, monkeypatch):
     [line] = said
     assert line.startswith("compiling the rnn kernels in float32, about half a minute; they ")
     assert line.endswith("they are kept") == is_kept
+
+
+def test_kernels_that_could_not_be_kept_are_told_and_not_taken_for_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeping, "folder", lambda: tmp_path)
+    monkeypatch.setattr(compiling, "folder", lambda: tmp_path)
+    keeping._compiled_here.cache_clear()
+
+    def full(self, sig, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FunctionCache, "save_overload", full)
+    monkeypatch.setattr(keeping, "_compile", lambda network: compiling.kept(tripled)(2))
+    said = []
+    keeping.compile_for([Network(hidden_size=3, engine="kernel")], said.append)
+    keeping._compiled_here.cache_clear()
+
+    wanted = f"the kernels could not be kept in {tmp_path}: each process compiles its own"
+    assert said[1:] == [wanted]
+    assert not [*tmp_path.glob("rnn-float32-*")]
+
+
+def test_a_home_that_is_no_absolute_path_keeps_nothing(monkeypatch):
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "here")
+    keeping.folder.cache_clear()
+    try:
+        assert keeping.folder() is None
+    finally:
+        keeping.folder.cache_clear()
+    assert not Path("here").exists()
 
 
 def test_another_copy_of_a_source_reads_what_the_first_one_kept(tmp_path, monkeypatch):

@@ -7,9 +7,12 @@ import pytest
 import torch
 from hypothesis import given
 
+from rnn_exp.networks import reading
+from rnn_exp.networks.kernel import products
 from rnn_exp.networks.kernel.reader import KernelReader
 from rnn_exp.networks.readout import Objective, TorchReader, onto_time, read, states_read
 from rnn_exp.tasks import Adding, TaskLoss, TemporalOrder
+from rnn_exp.theory import drive
 from tests.builders import asked_for, ends_of, normal, squares
 
 SIZES = st.tuples(
@@ -169,3 +172,8 @@ def test_only_the_mean_squared_error_itself_is_read_as_one():
         read(h, KernelReader(C, c), TaskLoss(kind(5), wanted)) for kind in (Halved, Adding)
     )
     torch.testing.assert_close(2 * halved.weight, whole.weight)
+
+
+def test_blocks_of_rows_are_whole_numbers_of_what_kernels_add_up_at_a_time():
+    assert reading._ROWS % products._STRETCH == 0
+    assert drive._ROWS % reading._ROWS == 0

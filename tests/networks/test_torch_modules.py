@@ -6,9 +6,9 @@ import torch
 from rnn_exp.fields import SettingError
 from rnn_exp.networks.inits import TorchDefault
 from rnn_exp.networks.network import Network, shapes
-from rnn_exp.networks.torch_modules import from_torch, to_torch
 from rnn_exp.randomness import generator
 from tests import reference
+from tests.modules import from_torch, to_torch
 
 X = torch.randn(30, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 

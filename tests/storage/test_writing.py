@@ -20,7 +20,6 @@ from rnn_exp.networks.gradients import torch_engine
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
 from rnn_exp.networks.readout import Objective
-from rnn_exp.networks.torch_modules import from_torch, to_torch
 from rnn_exp.profiles import RULE
 from rnn_exp.storage import files, parts
 from rnn_exp.storage.verifying import verify
@@ -30,6 +29,7 @@ from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.outcome import Outcome
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
+from tests.modules import from_torch, to_torch
 from tests.sealing import write_sealed
 
 FILES = ["gradients.parquet", "run.json", "updates.parquet", "weights.safetensors"]

@@ -10,7 +10,6 @@ import torch
 from rnn_exp.networks.inits import Gaussian, Orthogonal, TorchDefault
 from rnn_exp.networks.network import Network, shapes
 from rnn_exp.networks.parameters import Parameters
-from rnn_exp.networks.torch_modules import from_torch
 from rnn_exp.randomness import generator
 from rnn_exp.tasks import Adding, Memorization
 from rnn_exp.tasks.task import with_slope
@@ -22,6 +21,7 @@ from rnn_exp.training.recorder import Recorder
 from rnn_exp.training.run import Run
 from rnn_exp.training.settings import Recording, Training
 from tests import reference
+from tests.modules import from_torch
 
 
 def usual_loop(run):

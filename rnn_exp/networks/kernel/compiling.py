@@ -1,6 +1,7 @@
 """How kernels are compiled: without liberties, and kept for later processes."""
 
 import contextlib
+import functools
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from numba.core.runtime.nrt import rtsys
 
 from rnn_exp.networks.kernel.keeping import folder
 
-__all__ = ["compiled", "kept", "named"]
+__all__ = ["compiled", "kept", "named", "not_kept"]
 
 _SUM = "sha256"
 
@@ -31,6 +32,12 @@ def named(function: Any, *of: object) -> Any:  # noqa: ANN401 - any function
     """
     function.__qualname__ = "_".join([function.__qualname__, *map(str, of)])
     return function
+
+
+@functools.cache
+def not_kept() -> set[str]:
+    """Return the functions that this process has compiled and could not keep, for it to fill in."""
+    return set()
 
 
 def compiled(function: Any) -> Any:  # noqa: ANN401 - what numba makes of a function
@@ -82,12 +89,14 @@ class _Kept(NullCache):
 
     def save_overload(self, sig: Any, data: Any) -> None:  # noqa: ANN401
         """Keep what was compiled, if the disk takes it: else it is compiled again next time."""
-        with contextlib.suppress(OSError, RuntimeError):  # full, or of somebody else
+        try:
             place = self._folder_of(sig, data.codegen)
             own = self._of(place)
             own.flush()  # without reading an index, which may end early
             own.save_overload(sig, data)
             _written(place)
+        except (OSError, RuntimeError):  # full, or of somebody else
+            not_kept().add(self._function.__qualname__)
 
     def _folder_of(self, sig: Any, target: Any) -> Path:  # noqa: ANN401
         what = f"{self._function.__qualname__} {sig} {target.magic_tuple()}"

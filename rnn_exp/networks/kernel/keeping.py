@@ -67,11 +67,24 @@ def compile_for(networks: Iterable[Network], tell: Callable[[str], object]) -> N
         if what not in here and (mark is None or not mark.exists()):
             kept = "they are kept" if mark else "they cannot be kept: no folder can be written"
             tell(f"compiling the {kernels} kernels in {precision}, about half a minute; {kept}")
-            _compile(network)
-            if mark is not None:
+            lost = _compiled_and_lost(network)
+            here.add(what)
+            if mark is not None and lost:
+                where = mark.parent
+                tell(f"the kernels could not be kept in {where}: each process compiles its own")
+            elif mark is not None:
                 with contextlib.suppress(OSError):  # full, or tidied away meanwhile
                     mark.touch()
-            here.add(what)
+
+
+def _compiled_and_lost(network: Network) -> set[str]:
+    """Compile all kernels of a network; return those that could not be kept."""
+    from rnn_exp.networks.kernel.compiling import not_kept
+
+    lost = not_kept()
+    lost.clear()
+    _compile(network)
+    return lost
 
 
 @functools.cache
