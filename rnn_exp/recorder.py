@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,14 +11,15 @@ import pandas as pd
 import torch
 from torch import nn
 
-from rnn_exp.fields import SettingError
 from rnn_exp.probe import BadValue, Recorder, StepsOf, Watching
 from rnn_exp.probe.modules import paths_of, refuse_other
-from rnn_exp.probe.rows import Entry, Rows, folder_of, frame_of
+from rnn_exp.probe.rows import Rows, folder_of, frame_of
+from rnn_exp.probe.tables import cuts_of, recorded_of, updates_of
+from rnn_exp.probe.updates import bool_of, watching_of
 from rnn_exp.recordings.curves import curves_of
 from rnn_exp.recordings.line import parts_of
 from rnn_exp.recordings.sentences import html_of, many_losses, sentences_of
-from rnn_exp.recordings.summary import Recorded, clipping, summary
+from rnn_exp.recordings.summary import clipping, summary
 from rnn_exp.recordings.trackers import Tracker, refuse_other_than_tracker
 from rnn_exp.sweeps.line import Line, Stream
 from rnn_exp.words import plural
@@ -30,6 +31,10 @@ __all__ = ["GradientRecording", "RecordingWarning", "record_gradients"]
 
 Reduction = Literal["mean", "sum"]
 _SECONDS = 0.5  # between two drawings of the live line on a terminal
+_NOT_ENTERED = (
+    "this recording was never entered, so nothing was recorded{since}: put the calls of the model "
+    "and the backward pass inside `with record_gradients(…) as recording:`"
+)
 
 
 class RecordingWarning(UserWarning):
@@ -62,7 +67,7 @@ def record_gradients(
         every: the first update of so many is recorded.
         steps_of: the names (``model.named_modules()``) of modules called once a time step; or with
             each the place of its state in what it returns, as ``{"decoder": 1}``; else it is found.
-        reduction: of the loss over the batch, so that norms are each sequence's: "mean" or "sum".
+        reduction: of the loss over the batch of one call, "mean" or "sum" (see ``to_frame``).
         optimizer: whose steps end updates, and are measured; None: weights that move end them.
         scaler: of the loss (mixed precision); its factor is taken out of all that is recorded.
         stop_on_nonfinite: record every update; stop with a `NonFiniteError` that says where.
@@ -83,22 +88,15 @@ def record_gradients(
         7
     """
     refuse_other(model, optimizer, scaler)
-    shown = _Latest(path, sys.stderr if live else None, tracker)
-    watching = _watching(every, reduction, stop_on_nonfinite)
+    shown = _Latest(path, sys.stderr if bool_of("live", live) else None, tracker)
+    watching = watching_of(every, reduction, stop_on_nonfinite)
     return _recording(model, watching, paths_of(steps_of), optimizer, scaler, shown)
-
-
-def _watching(every: int, reduction: str, stop_on_nonfinite: bool) -> Watching:
-    """Return what is recorded, or refuse a reduction that is none."""
-    if reduction not in ("mean", "sum"):
-        raise SettingError("reduction", reduction, "'mean' or 'sum'")
-    return Watching(every, reduction == "mean", stop_on_nonfinite)
 
 
 def _recording(
     model: nn.Module,
     watching: Watching,
-    steps_of: Mapping[str, str | None],
+    steps_of: Mapping[str, str | int | None],
     optimizer: torch.optim.Optimizer | None,
     scaler: torch.amp.GradScaler | None,
     shown: "_Latest",
@@ -116,18 +114,6 @@ def _recording(
     return GradientRecording(recorder, shown)
 
 
-class _LatestRows(Rows):
-    """Rows of which those of the latest update are at hand, without going through all others."""
-
-    def __init__(self, folder: Path | None) -> None:
-        super().__init__(folder)
-        self.latest: Sequence[Entry] = ()
-
-    def add(self, entries: Sequence[Entry]) -> None:
-        super().add(entries)
-        self.latest = entries
-
-
 class _Latest:
     """Hands on the latest recorded update: to a tracker, and to a line where it is time to.
 
@@ -139,7 +125,7 @@ class _Latest:
 
     def __init__(self, folder: object, stream: Stream | None, tracker: Tracker | None) -> None:
         refuse_other_than_tracker(tracker)
-        self.rows = _LatestRows(folder_of(folder))
+        self.rows = Rows(folder_of(folder))
         self._tracker = tracker
         self._line = None if stream is None else Line(stream, "", _SECONDS)
 
@@ -192,7 +178,7 @@ class GradientRecording:
 
     def next_update(self) -> None:
         """End an update by hand: for programs that move weights where torch cannot see it."""
-        self._recorder.next_update()
+        self._asked().next_update()
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row an update, call, module, layer, direction and time step.
@@ -201,14 +187,16 @@ class GradientRecording:
         ``module``, ``direction`` and ``call`` (of the module in that update, from 0) beside them.
         Calls of nn.RNN, nn.GRU and nn.LSTM that hand on their state in the graph are one sequence,
         with the number of its first call.
+
+        A norm is the root mean square over the sequences of its call, each sequence's gradient
+        times their number if ``reduction`` is "mean": of a mean over n equal calls it is 1/n.
         """
-        return self._recorder.rows.to_frame()
+        return self._asked().rows.to_frame()
 
     @property
     def updates(self) -> pd.DataFrame:
         """A row a recorded update, where an optimizer was given: norms, and whether it clipped."""
-        columns = ["update", "grad_norm", "clipped", "update_norm", "update_ratio"]
-        return pd.DataFrame(self._recorder.updates, columns=columns)
+        return updates_of(self._asked())
 
     @property
     def cuts(self) -> pd.DataFrame:
@@ -216,12 +204,12 @@ class GradientRecording:
 
         ``call`` is its number among the calls of its module in that update, from 0.
         """
-        return pd.DataFrame(self._recorder.cuts, columns=["update", "module", "call", "why"])
+        return cuts_of(self._asked())
 
     @property
     def first_bad(self) -> BadValue | None:
         """The first recorded value that was not finite; None: all were."""
-        return self._recorder.bad[0] if self._recorder.bad else None
+        return next(iter(self._asked().bad), None)
 
     def summary(self) -> pd.DataFrame:
         """Return what is said of the first and the last recorded update: a row a layer.
@@ -231,7 +219,7 @@ class GradientRecording:
         1 % of its largest value, ``steps_with_loss`` the time steps with a direct part: where these
         are many, a flat profile says little of how far back any one loss reaches.
         """
-        return summary(self.to_frame())
+        return summary(self._asked().rows.to_frame())
 
     def line(self) -> str:
         """Return the latest recorded update as one line: a curve of bars over lag, and the verdict.
@@ -239,11 +227,12 @@ class GradientRecording:
         Of the bars, from left to right over the lags, each step down is ten times less than the
         largest; the lowest is less still.
         """
+        self._asked()
         return ", ".join(self._live.parts())
 
     def clipping(self) -> dict[str, Any]:
         """Return how often the gradient was clipped, where an optimizer was given."""
-        return clipping(self.updates)
+        return clipping(updates_of(self._asked()))
 
     def figure(self, name: str = "profile", *, width: float | None = None) -> "Figure":
         """Draw what was recorded.
@@ -258,48 +247,61 @@ class GradientRecording:
         """
         from rnn_exp.report.recordings import figure  # here: who records may not want to draw
 
-        return figure(self._recorded(), name, width)
+        return figure(recorded_of(self._asked()), name, width)
 
     def report(self, path: str | Path) -> Path:
         """Write a page with the summary, the figures and what else was found.
 
         Args:
-            path: of the HTML file.
+            path: of the HTML file, in a folder that is there.
 
         Returns:
             The path.
+
+        Raises:
+            SettingError: for what is no path.
+            FileNotFoundError, IsADirectoryError: if no file can have that path.
         """
         from rnn_exp.report.recordings import write  # here: who records may not want to draw
 
-        return write(self._recorded(), Path(path))
-
-    def _recorded(self) -> Recorded:
-        bad = None if self.first_bad is None else str(self.first_bad)
-        modules = {name: type(each).__name__ for each, name in self._recorder.names.items()}
-        every = 1 if self._recorder.watching.stop_on_nonfinite else self._recorder.watching.every
-        return Recorded(self.to_frame(), self.updates, self.cuts, bad, modules, every)
+        return write(recorded_of(self._asked()), path)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a recording needs to go on in another process, to be saved with the model."""
-        return self._recorder.state()
+        return self._asked().state()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on after a state, before recording begins: rows written after it are removed."""
         self._recorder.go_on(state)
 
+    def _asked(self) -> Recorder:
+        """Return what has recorded; where nothing can have been, a warning says why."""
+        if not self._recorder.was_opened and not self._recorder.has_gone_on:
+            warnings.warn(self._not_entered(), RecordingWarning, stacklevel=3)
+        return self._recorder
+
+    def _not_entered(self) -> str:
+        """Say that the recording was never entered; empty: it was."""
+        if self._recorder.was_opened:
+            return ""
+        since = " since load_state_dict" if self._recorder.has_gone_on else ""
+        return _NOT_ENTERED.format(since=since)
+
     def __repr__(self) -> str:
-        frame = self.to_frame()
+        frame = self._recorder.rows.to_frame()
         said = [f"Gradients of {plural(frame['update'].nunique(), 'update')}"]
-        summary = self.summary()
-        said += [f"  {sentence}" for sentence in sentences_of(summary) + many_losses(summary)]
+        said += [f"  {self._not_entered()}"] if self._not_entered() else []
+        found = summary(frame)
+        said += [f"  {sentence}" for sentence in sentences_of(found) + many_losses(found)]
         if self._recorder.cuts:
             said.append(
                 f"  the gradient is cut at {plural(len(self._recorder.cuts), 'call')}: `cuts` has "
                 "where and why"
             )
-        if self.first_bad is not None:
-            said.append(f"  first value that is not finite: {self.first_bad}")
+        if self._recorder.bad:
+            said.append(f"  first value that is not finite: {self._recorder.bad[0]}")
         return "\n".join(said)
 
     def _repr_html_(self) -> str:
-        return html_of(self.summary())
+        why = self._not_entered()
+        return html_of(summary(self._recorder.rows.to_frame())) + (why and f"<p>{why}</p>")

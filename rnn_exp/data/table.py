@@ -13,6 +13,7 @@ Label = int | str
 """A label of a row: a whole number, or a word."""
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _WHOLE: Final = re.compile(r"[+-]?\d{1,300}(\.0*)?", re.ASCII)
+_PLAIN: Final = re.compile(r"-?(0|[1-9]\d*)(\.0*)?", re.ASCII)  # as programs write whole numbers
 _MISSING: Final = ("", "nan")
 _LONGEST_CELL: Final = 40
 
@@ -73,24 +74,47 @@ class Table(abc.ABC):
         """
 
     def labels(self, name: str) -> list[Label]:
-        """Return a column as labels: whole numbers if all of them are, else words.
+        """Return a column as labels: whole numbers if all are written as these, else words.
+
+        A zero in front or a plus sign makes codes: each of them, and all others beside them, is the
+        word that it is written as.
 
         Args:
             name: of the column, one of ``names``.
 
         Raises:
-            DataError: if a cell is empty, or is a number with a fraction.
+            DataError: if a cell is empty, or is a number with a fraction; if a label is written in
+                two ways.
         """
-        cells = [cell.strip() for cell in self.texts(name)]
+        written = list(self.texts(name))
+        cells = [cell.strip() for cell in written]
         for cell in dict.fromkeys(cells):  # each once: a label stands in many rows
             is_fraction = number_in(cell) is not None and _WHOLE.fullmatch(cell) is None
             if cell.lower() in _MISSING or is_fraction:
                 place = self.place(cells.index(cell))
                 allowed = "a column with a label, a whole number or a word, in every row"
                 raise DataError(f"{allowed}; {place} has {shown_cell(cell)}", name)
-        if all(_WHOLE.fullmatch(cell) for cell in set(cells)):
-            return [int(cell.partition(".")[0]) for cell in cells]
-        return list(cells)
+        label_of: dict[str, Label] = {cell: cell for cell in cells}
+        if all(_WHOLE.fullmatch(cell) and _PLAIN.fullmatch(cell) for cell in label_of):
+            label_of = {cell: int(cell.partition(".")[0]) for cell in label_of}
+        labels = [label_of[cell] for cell in cells]
+        self._check_one_spelling(name, written, labels)
+        return labels
+
+    def _check_one_spelling(
+        self, name: str, written: Sequence[str], labels: Sequence[Label]
+    ) -> None:
+        """Refuse a label that is written in two ways: they may be meant as two, or as one."""
+        first: dict[Label, str] = {}
+        for row, (label, cell) in enumerate(zip(labels, written, strict=True)):
+            if first.setdefault(label, cell) != cell:
+                before, here = self.place(written.index(first[label])), self.place(row)
+                raise DataError(
+                    f"a column that writes each label in one way; {before} has "
+                    f"{shown_cell(first[label])} and {here} {shown_cell(cell)}: write them alike "
+                    "if they are one class, or differ in more than spaces or .0",
+                    name,
+                )
 
 
 def check_different(names: Sequence[str], what: str) -> None:

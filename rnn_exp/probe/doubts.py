@@ -57,8 +57,8 @@ class Doubts:
             return
         if left := self._shown(self._kept - self._reached):
             yield (
-                f"no gradient came to {left}: was there a backward pass, and does the loss depend "
-                "on what it returns?"
+                f"no gradient came to {left}: was there a backward pass inside the `with` block, "
+                "and does the loss depend on what it returns?"
             )
         if left := self._shown(self._empty - self._kept):
             yield (
@@ -68,8 +68,9 @@ class Doubts:
         if left := self._shown(self._names.keys() - self._seen):
             yield (
                 f"no call of {left} with a graph was seen: is it frozen, was it called under "
-                "no_grad, or not called at all? What torch.compile has put into its graph calls "
-                "no hooks: let some updates call the model itself, not what torch.compile returned"
+                "no_grad, or not called inside the `with` block? What torch.compile has put into "
+                "its graph calls no hooks: let some updates call the model itself, not what "
+                "torch.compile returned"
             )
         if self._steps is not None and self._steps.divided_by:
             yield (

@@ -9,6 +9,7 @@ from torch import nn
 
 from rnn_exp.probe.hooks import watch_gradient
 from rnn_exp.probe.torch_names import in_transform, is_batched
+from rnn_exp.words import listing
 
 __all__ = [
     "FUSED",
@@ -17,6 +18,7 @@ __all__ = [
     "called_modules",
     "fused_modules",
     "modules_that_came",
+    "names_for_steps",
     "paths_of",
     "refuse_call",
     "refuse_gradient",
@@ -101,8 +103,8 @@ def fused_modules(model: nn.Module) -> dict[nn.Module, str]:
     return found
 
 
-def paths_of(steps_of: object) -> dict[str, str | None]:
-    """Return the names of step modules, with the path to the state in what each returns.
+def paths_of(steps_of: object) -> dict[str, str | int | None]:
+    """Return the names of step modules, with the place of the state in what each returns, as typed.
 
     Args:
         steps_of: names; or with each the place of its state: a number, a key, a path such as "1.0".
@@ -111,7 +113,7 @@ def paths_of(steps_of: object) -> dict[str, str | None]:
         RecorderError: for what is no name, or no place.
     """
     given = steps_of if isinstance(steps_of, Mapping) else dict.fromkeys(_names(steps_of))
-    found = {}
+    found: dict[str, str | int | None] = {}
     for name, place in given.items():
         if not isinstance(name, str):
             raise RecorderError(
@@ -123,7 +125,7 @@ def paths_of(steps_of: object) -> dict[str, str | None]:
                 f"steps_of={{{name!r}: …}}: a {type(place).__name__} came, and what is allowed is "
                 "the place of the state in what the module returns: 1, 'state', '1.0'"
             )
-        found[name] = None if place is None else str(place)
+        found[name] = place
     return found
 
 
@@ -150,16 +152,41 @@ def called_modules(model: nn.Module, names: Iterable[str]) -> dict[nn.Module, st
     found: dict[nn.Module, str] = {}
     for name in names:
         if name not in there:
-            near = ", ".join(repr(each) for each in there if each) or "none, it has no parts"
-            raise RecorderError(f"steps_of={name!r}: the model has no such module; it has {near}")
+            raise RecorderError(
+                f"steps_of={name!r}: the model has no such module; {names_for_steps(model)}"
+            )
         if isinstance(there[name], FUSED):
             what = type(there[name]).__name__
             raise RecorderError(
                 f"steps_of={name!r}: a nn.{what} computes all time steps in one call and is found "
-                "without being named"
+                "without being named; leave it out of steps_of"
             )
         found.setdefault(there[name], name)
     return found
+
+
+def names_for_steps(model: nn.Module) -> str:
+    """Say what may stand in steps_of, and what is found without it.
+
+    Args:
+        model: any module.
+
+    Example:
+        >>> names_for_steps(nn.GRUCell(3, 4))
+        "what can be named is the model itself: steps_of=''"
+        >>> names_for_steps(nn.GRU(3, 4))
+        'the model (GRU) is found without being named; leave steps_of out'
+    """
+    there = dict(model.named_modules(remove_duplicate=False))
+    found = [shown(name, each) for name, each in there.items() if isinstance(each, FUSED)]
+    names = [repr(name) for name, each in there.items() if name and not isinstance(each, FUSED)]
+    itself = "the model itself: steps_of=''"
+    if isinstance(model, FUSED):
+        return f"{found[0]} is found without being named; leave steps_of out"
+    are = "are" if len(found) > 1 else "is"
+    without = f"; {listing(found)} {are} found without being named" if found else ""
+    named = f"{', '.join(names)}, or {itself}" if names else itself
+    return f"what can be named is {named}{without}"
 
 
 def modules_that_came(model: nn.Module, known: Mapping[nn.Module, str]) -> list[str]:

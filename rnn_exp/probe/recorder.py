@@ -20,6 +20,7 @@ from rnn_exp.probe.modules import (
     RecorderError,
     called_modules,
     fused_modules,
+    names_for_steps,
     refuse_hidden,
 )
 from rnn_exp.probe.moves import Counter
@@ -40,7 +41,7 @@ class Recorder:
         model: any module.
         watching: what is recorded.
         rows: where rows go as they come; None: they stay in memory.
-        steps_of: the names of modules that are called once a time step, with the path to the state
+        steps_of: the names of modules that are called once a time step, with the place of the state
             in what each returns, or None (`modules.paths_of`).
         optimizer: whose steps end updates; None: an update ends when weights have moved.
         scaler: of the loss; it is taken out of all gradients. None: the loss is not scaled.
@@ -54,24 +55,23 @@ class Recorder:
         watching: Watching,
         *,
         rows: Rows | None = None,
-        steps_of: Mapping[str, str | None] = MappingProxyType({}),
+        steps_of: Mapping[str, str | int | None] = MappingProxyType({}),
         optimizer: torch.optim.Optimizer | None = None,
         scaler: torch.amp.GradScaler | None = None,
         ended: Callable[[int, Mapping[str, Any]], None] = lambda *_: None,
     ) -> None:
         fused, stepped = fused_modules(model), called_modules(model, steps_of)
         if not fused and not stepped:
-            there = ", ".join(name for name, _ in model.named_modules() if name) or "none"
             raise RecorderError(
                 "there is no nn.RNN, nn.GRU or nn.LSTM in the model; name the module that is "
-                f"called once a time step in steps_of; its modules are: {there}"
+                f"called once a time step in steps_of; {names_for_steps(model)}"
             )
         self.watching, self.model, self.names = watching, model, {**fused, **stepped}
         self._stepped_names = stepped
         scale = Scale(scaler)
         self._fused = FusedCalls(fused, watching.is_mean, scale, self._check)
         given = {
-            each: path for each, name in stepped.items() if (path := steps_of[name]) is not None
+            each: place for each, name in stepped.items() if (place := steps_of[name]) is not None
         }
         self._stepped = SteppedCalls(stepped, given, watching.is_mean, scale, self._check_step)
         self._hooks = Hooks(self.names, self._before, self._after)
@@ -89,25 +89,18 @@ class Recorder:
         self.updates: list[dict[str, Any]] = []
         self.cuts: list[dict[str, Any]] = []
         self.bad: list[BadValue] = []
-        self.is_open = False
+        self.is_open = self.was_opened = self.has_gone_on = False
 
     def open(self) -> None:
         """Begin to record.
 
         Raises:
-            RecorderError: if it records already.
-            FileExistsError: if the folder has parts of another recording.
+            RecorderError: if it records already, or rows cannot go to the folder.
         """
         if self.is_open:
             raise RecorderError("this recording is open already")
-        if self.rows.folder is not None:
-            self.rows.folder.mkdir(parents=True, exist_ok=True)
-            if self.rows.has_parts and not self.rows.parts:
-                raise FileExistsError(
-                    f"{self.rows.folder} has a recording already: choose another folder, or go on "
-                    "with it by load_state_dict"
-                )
-        self.is_open = True
+        self.rows.begin()
+        self.is_open = self.was_opened = True
         self._hooks.open()
         self._ends.open()
 
@@ -146,7 +139,7 @@ class Recorder:
         """Go on after a state, as if nothing had been.
 
         Raises:
-            RecorderError: for what is no such state.
+            RecorderError: for what is no such state, or if the folder lacks rows of it.
         """
         keys = ("update", "parts", "rows", "updates", "cuts", "bad")
         if not isinstance(state, Mapping) or (missing := [key for key in keys if key not in state]):
@@ -157,9 +150,10 @@ class Recorder:
                 f"load_state_dict: {came} came, and what is allowed is what state_dict() of a "
                 "recording returned"
             )
+        self.rows.go_on_after(int(state["parts"]))
+        self.has_gone_on = True
         self.update, self.updates = int(state["update"]), list(state["updates"])
         self.cuts, self.bad = list(state["cuts"]), [BadValue(**each) for each in state["bad"]]
-        self.rows.go_on_after(int(state["parts"]))
         if state["rows"]:
             self.rows.add_frame(pd.DataFrame(state["rows"]))
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from rnn_exp.fields import SettingError
+from rnn_exp.probe.modules import RecorderError
 from rnn_exp.probe.profile import Profile
 from rnn_exp.schema import GRADIENT_STATUSES, TABLES, status_of
 from rnn_exp.storage.files import replace_file
+from rnn_exp.words import listing, plural
 
 __all__ = ["DIRECTIONS", "Entry", "Rows", "folder_of", "frame_of"]
 
@@ -31,6 +34,8 @@ _WORDS: Final = np.array([*GRADIENT_STATUSES, None], dtype=object)
 _NO_WORD: Final = np.int8(len(GRADIENT_STATUSES))
 _ROWS_OF_A_PART: Final = 1 << 15
 _SECONDS_OF_A_PART: Final = 30.0
+_PART: Final = re.compile(r"part-(\d{5,})\.parquet", re.ASCII)
+_PASSED_OVER: Final = (".", "_")  # how names begin of files that pandas.read_parquet leaves out
 
 
 class Entry(NamedTuple):
@@ -129,13 +134,50 @@ class Rows:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder, self.parts = folder, 0
+        self.latest: Sequence[Entry] = ()  # of the latest recorded update
         self._frames: list[pd.DataFrame] = []
         self._entries: list[Entry] = []  # what came after the frames
         self._waiting = 0  # rows that are on no disk
         self._written_at = -math.inf  # the first update goes to disk at once
 
+    def begin(self) -> None:
+        """Make the folder, if there is to be one, before anything is recorded.
+
+        Raises:
+            RecorderError: if it cannot be made or written, or has something else in it.
+        """
+        if self.folder is None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            names = sorted(each.name for each in self.folder.iterdir())
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+            why = (isinstance(error, OSError) and error.strerror) or str(error)
+            if self.folder.is_file():
+                why = "it is a file"
+            raise RecorderError(
+                f"path={self.folder}: rows cannot go there ({why}); give the path of a folder that "
+                "is new or empty"
+            ) from None
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise RecorderError(f"path={self.folder}: you may not write in this folder")
+        if self.parts:  # it goes on with them
+            return
+        if any(map(_PART.fullmatch, names)):
+            raise RecorderError(
+                f"path={self.folder} has a recording already: choose another folder, or go on "
+                "with it by load_state_dict"
+            )
+        if others := [name for name in names if not name.startswith(_PASSED_OVER)]:
+            more = [f"{len(others) - 3} more"] if len(others) > 4 else others[3:]
+            raise RecorderError(
+                f"path={self.folder}: there is {listing(others[:3] + more)} in "
+                "it; rows need a folder that is new or empty, as all in it is read as one table"
+            )
+
     def add(self, entries: Sequence[Entry]) -> None:
         """Take what was measured in an update."""
+        self.latest = entries
         self._entries += entries
         self._waiting += sum(entry.rows for entry in entries)
         is_late = time.monotonic() - self._written_at > _SECONDS_OF_A_PART
@@ -158,22 +200,30 @@ class Rows:
         self._written_at = time.monotonic()
 
     def go_on_after(self, parts: int) -> None:
-        """Remove the parts that were written after a state was saved."""
-        if self.folder is not None:
-            for number in self._numbers():
-                if number >= parts:
-                    self._part(number).unlink()
+        """Remove the parts that were written after a state was saved.
+
+        Args:
+            parts: how many were written when it was saved.
+
+        Raises:
+            RecorderError: if one of these is not there.
+        """
+        numbers = list(self._numbers())
+        if not set(range(parts)) <= set(numbers):
+            where = "path=None" if self.folder is None else f"path={self.folder}"
+            raise RecorderError(
+                f"load_state_dict: the state has {plural(parts, 'part')} on disk, and {where} does "
+                "not have all of them; give path= the folder of the recording that was saved"
+            )
+        for number in numbers:
+            if number >= parts:
+                self._part(number).unlink()
         self.parts = parts
 
     @property
     def in_memory(self) -> bool:
         """Whether there are rows, and no folder has them."""
         return self.folder is None and bool(self._frames or self._entries)
-
-    @property
-    def has_parts(self) -> bool:
-        """Whether the folder has parts already."""
-        return any(True for _ in self._numbers())
 
     def to_frame(self) -> pd.DataFrame:
         """Return all rows; none where nothing was recorded."""
@@ -198,7 +248,8 @@ class Rows:
     def _numbers(self) -> Iterator[int]:
         if self.folder is not None:
             for path in sorted(self.folder.glob("part-*.parquet")):
-                yield int(path.stem.removeprefix("part-"))
+                if found := _PART.fullmatch(path.name):
+                    yield int(found[1])
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -67,7 +67,7 @@ class SteppedCalls:
 
     Args:
         names: of the modules.
-        paths: to the state in what a module returns, where it is given.
+        places: of the state in what a module returns, where it is given.
         is_mean: whether the loss is a mean over the batch.
         scale: the factor of the loss.
         received: is called with a module, the call that has received a gradient, and this.
@@ -76,12 +76,12 @@ class SteppedCalls:
     def __init__(
         self,
         names: Mapping[nn.Module, str],
-        paths: Mapping[nn.Module, str],
+        places: Mapping[nn.Module, str | int],
         is_mean: bool,
         scale: Scale,
         received: Callable[[nn.Module, Step, Tensor], None],
     ) -> None:
-        self._names, self._paths = names, paths
+        self._names, self._places = names, places
         self._is_mean, self._scale, self._received = is_mean, scale, received
         self._steps: dict[nn.Module, list[Step]] = {module: [] for module in names}
         self._chains = {module: itertools.count() for module in names}
@@ -181,19 +181,21 @@ class SteppedCalls:
                 f"{shown(name, module)} cannot be recorded: it returns a {type(result).__name__}, "
                 "and what can be recorded are tensors, in tuples, lists, dicts and dataclasses"
             )
-        if module in self._paths:
-            path, there = self._paths[module], listing(map(repr, tensors))
-            tensors = {each: tensors[each] for each in below(path, tensors)}
-            if not tensors:
-                raise RecorderError(
-                    f"steps_of={{{name!r}: {path!r}}}: {shown(name, module)} returns no tensor "
-                    f"there; it returns {there}"
-                )
-        return tensors
+        if module not in self._places:
+            return tensors
+        place = self._places[module]
+        if found := below(str(place), tensors):
+            return {each: tensors[each] for each in found}
+        what = f"steps_of={{{name!r}: {place!r}}}: {shown(name, module)} returns"
+        if "" in tensors:
+            raise RecorderError(
+                f"{what} one tensor, so its state needs no place; write steps_of=[{name!r}]"
+            )
+        raise RecorderError(f"{what} no tensor there; it returns {listing(map(repr, tensors))}")
 
     def _known(self, module: nn.Module, outputs: Mapping[str, Output]) -> tuple[str, ...] | None:
         """Return the paths of the states, if there is no other choice or it was made before."""
-        if module in self._paths or len(outputs) == 1:
+        if module in self._places or len(outputs) == 1:
             return states_among(outputs, list(outputs))
         states = self._states.get(module)
         return states if states and outputs.keys() >= set(states) else None

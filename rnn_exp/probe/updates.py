@@ -16,7 +16,7 @@ from torch.utils.hooks import RemovableHandle
 from rnn_exp.fields import SettingError
 from rnn_exp.probe.torch_names import after_backward, aside, backward_number
 
-__all__ = ["Scale", "Steps", "Watching"]
+__all__ = ["Scale", "Steps", "Watching", "bool_of", "watching_of"]
 
 _LEAST_SCALE: Final = 1024.0
 _LESS: Final = 1 - 1e-5  # what rounding may take off a norm that nobody has clipped
@@ -44,6 +44,37 @@ class Watching:
     def wanted(self, update: int) -> bool:
         """Say whether an update is recorded."""
         return self.stop_on_nonfinite or update % self.every == 0
+
+
+def watching_of(every: int, reduction: object, stop_on_nonfinite: object) -> Watching:
+    """Return what is recorded.
+
+    Args:
+        every: the first update of so many.
+        reduction: of the loss over the batch: "mean" or "sum".
+        stop_on_nonfinite: raise an error at the first value that is not finite.
+
+    Raises:
+        SettingError: for what is not allowed.
+    """
+    if not isinstance(reduction, str) or reduction not in ("mean", "sum"):
+        raise SettingError("reduction", reduction, "'mean' or 'sum'")
+    return Watching(every, reduction == "mean", bool_of("stop_on_nonfinite", stop_on_nonfinite))
+
+
+def bool_of(name: str, value: object) -> bool:
+    """Return an argument that is True or False: Python takes every word as true.
+
+    Args:
+        name: of the argument.
+        value: what came.
+
+    Raises:
+        SettingError: for anything else.
+    """
+    if not isinstance(value, bool):
+        raise SettingError(name, repr(value), "True or False")
+    return value
 
 
 class Scale:

@@ -1,12 +1,14 @@
 """A recording of somebody's own network, as figures and as a page."""
 
 import math
+import os
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from rnn_exp.fields import SettingError
 from rnn_exp.figures import CannotDraw, of_recording, recording_names
 from rnn_exp.figures.parts.drawing import in_width
 from rnn_exp.profiles import RULE
@@ -41,25 +43,30 @@ def figure(recorded: Recorded, name: str, width: float | None) -> Figure:
     return in_width(module.draw(module.table(recorded.frame)), width)
 
 
-def write(recorded: Recorded, path: Path) -> Path:
+def write(recorded: Recorded, path: object) -> Path:
     """Write a recording as a page, whole or not at all.
 
     Args:
         recorded: the tables of a recording.
-        path: of the HTML file; its folder is made if it is missing.
+        path: of the HTML file, in a folder that is there.
 
     Returns:
         The path.
 
     Raises:
+        SettingError: for what is no path.
         IsADirectoryError: if there is a folder of that name.
+        FileNotFoundError: if the folder for it is not there.
     """
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: name a file, such as {path}/gradients.html")
-    page = render(recorded)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_bytes(path, page.encode())
-    return path
+    if not isinstance(path, str | os.PathLike) or not str(path):
+        raise SettingError("path", path, "the path of an HTML file")
+    place = Path(path)
+    if place.is_dir():
+        raise IsADirectoryError(f"{place} is a folder: name a file, such as {place}/gradients.html")
+    if not place.parent.is_dir():
+        raise FileNotFoundError(f"{place}: there is no folder {place.parent}; make it first")
+    replace_bytes(place, render(recorded).encode())
+    return place
 
 
 def render(recorded: Recorded) -> str:

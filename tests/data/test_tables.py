@@ -81,6 +81,45 @@ def test_what_needs_more_than_a_column_of_numbers_is_refused_by_its_row():
     assert table.labels("truth") == ["true", "false"] * 3
 
 
+def texts(cells, kind):
+    frame = pd.DataFrame({"kind": pd.Series(cells, dtype=str), "a": range(len(cells))})
+    return parquet(frame) if kind == "parquet" else frame.to_csv(index=False).encode()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (["1", "-3", "0", "12"], [1, -3, 0, 12]),
+        (["1.0", "-3.0", "0.0", "12.0"], [1, -3, 0, 12]),
+        (["01", "1", "10", "1"], ["01", "1", "10", "1"]),
+        (["01", "1", "x", "1"], ["01", "1", "x", "1"]),
+        (["+1", "1", "-1", "1"], ["+1", "1", "-1", "1"]),
+        (["007", "7", "07", "00"], ["007", "7", "07", "00"]),
+        ([" a", "b ", " a", " 1"], ["a", "b", "a", "1"]),
+    ],
+)
+def test_codes_are_each_a_label_as_they_are_written_and_whole_numbers_are_numbers(
+    kind, cells, labels
+):
+    assert read_table(texts(cells, kind), "data").labels("kind") == labels
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("cells", [["b", " a", "a"], ["2", "1", "1.0"], ["0", "-0"], ["01", "01 "]])
+def test_a_label_that_is_written_in_two_ways_is_refused_with_both(kind, cells):
+    first, second = cells[-2:]
+    where = ("line 3", "line 4") if kind == "csv" else ("row 2", "row 3")
+    if len(cells) == 2:
+        where = ("line 2", "line 3") if kind == "csv" else ("row 1", "row 2")
+    message = (
+        rf"{where[0]} of data has '{first}' and {where[1]} of data '{second}': write them alike"
+    )
+    with pytest.raises(DataError, match=message) as refused:
+        read_table(texts(cells, kind), "data").labels("kind")
+    assert refused.value.column == "kind"
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [

@@ -164,6 +164,20 @@ def test_several_modules_of_a_model_are_recorded_each_by_its_name_and_with_its_o
             compare(rows[rows["call"] == call], columns(own, is_mean=True))
 
 
+def test_a_batch_that_is_split_over_calls_is_lower_by_the_number_of_calls_alone():
+    """The batch is that of one call, as the documentation has it."""
+    model, x = nn.LSTM(3, 5).double(), torch.randn(9, 8, 3, dtype=torch.float64)
+    frames = []
+    for parts in (1, 4):
+        with record_gradients(model) as recording:
+            returned = torch.cat([model(each)[0] for each in x.chunk(parts, 1)], 1)
+            returned[-1].square().mean().backward()
+        frame = recording.to_frame()
+        norms = 10 ** (2 * frame["log10_total"])
+        frames.append(norms.groupby(frame["time"]).mean().to_numpy() ** 0.5)
+    np.testing.assert_allclose(frames[1] * 4, frames[0], rtol=1e-12)
+
+
 def test_backward_passes_of_one_call_add_up():
     form = Form("lstm", layers=2)
     module, sequences = calls.module_of(form), calls.sequences_of(form)

@@ -14,6 +14,7 @@ from rnn_exp import (
     TensorBoard,
     record_gradients,
 )
+from rnn_exp.figures import CannotDraw
 
 
 class Own(nn.LSTM):
@@ -38,6 +39,13 @@ def in_half(model):
         model(torch.zeros(5, 2, 3, dtype=torch.float16))
 
 
+def in_loop(cell, steps_of):
+    model, h = nn.ModuleDict({"cell": cell}), torch.zeros(2, 6)
+    with record_gradients(model, steps_of=steps_of):
+        for _ in range(3):
+            h = model["cell"](torch.zeros(2, 3), h)
+
+
 def under_transform(model):
     def loss(weights):
         result = torch.func.functional_call(model, weights, (torch.zeros(5, 2, 3),))
@@ -51,14 +59,45 @@ unchecked = inspect.unwrap(record_gradients)  # these tests check types before a
 unchecked_state = inspect.unwrap(GradientRecording.load_state_dict)
 
 REFUSED = {
-    "nothing": (lambda: record_gradients(nn.Linear(3, 4)), "there is no nn.RNN.*modules are: none"),
+    "nothing": (
+        lambda: record_gradients(nn.RNNCell(3, 6)),
+        "there is no nn.RNN.*in steps_of; what can be named is the model itself: steps_of=''$",
+    ),
     "no steps": (
         lambda: record_gradients(nn.Sequential(nn.Linear(3, 4))),
-        "there is no nn.RNN, nn.GRU or nn.LSTM.*modules are: 0",
+        "there is no nn.RNN, nn.GRU or nn.LSTM.*named is '0', or the model itself: steps_of=''",
     ),
     "unknown": (
         lambda: record_gradients(nn.Sequential(nn.GRU(3, 4)), steps_of=["cell"]),
-        "steps_of='cell': the model has no such module; it has '0'",
+        r"steps_of='cell': the model has no such module; .* 0 \(GRU\) is found without being named",
+    ),
+    "unknown in a cell": (
+        lambda: record_gradients(nn.RNNCell(3, 6), steps_of=["cell"]),
+        "steps_of='cell': the model has no such module; what can be named is the model itself",
+    ),
+    "a bare module as a step": (
+        lambda: record_gradients(nn.LSTM(3, 6), steps_of=["lstm"]),
+        r"no such module; the model \(LSTM\) is found without being named; leave steps_of out",
+    ),
+    "a place in one tensor": (
+        lambda: in_loop(nn.RNNCell(3, 6), {"cell": 1}),
+        r"steps_of={'cell': 1}: cell \(RNNCell\) returns one tensor.* write steps_of=\['cell'\]",
+    ),
+    "a word for live": (
+        lambda: unchecked(nn.GRU(3, 4), live="yes"),
+        "live='yes' is not possible: allowed is True or False",
+    ),
+    "a word for stop": (
+        lambda: unchecked(nn.GRU(3, 4), stop_on_nonfinite="x"),
+        "stop_on_nonfinite='x' is not possible: allowed is True or False",
+    ),
+    "a number for stop": (
+        lambda: unchecked(nn.GRU(3, 4), stop_on_nonfinite=1),
+        "stop_on_nonfinite='?1'? is not possible: allowed is True or False",
+    ),
+    "a reduction": (
+        lambda: unchecked(nn.GRU(3, 4), reduction=["mean"]),
+        r"reduction=\['mean'\] is not possible: allowed is 'mean' or 'sum'",
     ),
     "fused": (
         lambda: record_gradients(nn.Sequential(nn.GRU(3, 4)), steps_of="0"),
@@ -221,3 +260,104 @@ def test_an_optimizer_that_makes_no_step_is_warned_of(updates):
 
     with pytest.warns(RecordingWarning, match="made no step"):
         train()
+
+
+def test_a_recording_that_was_never_entered_says_so_however_it_is_asked(tmp_path):
+    model = nn.GRU(3, 4)
+    recording = record_gradients(model)
+    model(torch.randn(5, 2, 3))[0].sum().backward()
+    for text in (str(recording), recording._repr_html_()):
+        assert "this recording was never entered, so nothing was recorded: put" in text
+    asked = {
+        "to_frame": recording.to_frame,
+        "updates": lambda: recording.updates,
+        "cuts": lambda: recording.cuts,
+        "first_bad": lambda: recording.first_bad,
+        "summary": recording.summary,
+        "line": recording.line,
+        "clipping": recording.clipping,
+        "report": lambda: recording.report(tmp_path / "a.html"),
+        "state_dict": recording.state_dict,
+        "next_update": recording.next_update,
+    }
+    for ask in asked.values():
+        with pytest.warns(RecordingWarning, match="never entered"):
+            ask()
+    with pytest.warns(RecordingWarning, match="never entered"), pytest.raises(CannotDraw):
+        recording.figure()
+
+
+def test_a_recording_that_was_entered_says_nothing_of_that():
+    model = nn.GRU(3, 4)
+    with record_gradients(model) as recording:
+        assert "never entered" not in str(recording)
+        model(torch.randn(5, 2, 3))[0].sum().backward()
+    assert len(recording.to_frame()) == 5  # warnings are errors here
+    assert "never entered" not in str(recording) + recording._repr_html_()
+
+
+def test_a_state_can_be_looked_at_and_the_text_says_that_nothing_came_after_it():
+    model = nn.GRU(3, 4)
+    with record_gradients(model) as first:
+        model(torch.randn(5, 2, 3))[0].sum().backward()
+    later = record_gradients(model)
+    later.load_state_dict(first.state_dict())
+    assert len(later.to_frame()) == 5
+    assert "never entered, so nothing was recorded since load_state_dict" in str(later)
+
+
+def test_a_backward_pass_after_the_block_is_told_to_be_inside_it():
+    model = nn.GRU(3, 4)
+
+    def run():
+        with record_gradients(model):
+            loss = model(torch.randn(5, 2, 3))[0].sum()
+        loss.backward()
+
+    with pytest.warns(RecordingWarning, match="was there a backward pass inside the `with` block"):
+        run()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/proc/x", r"^path=/proc/x: rows cannot go there \(No such file"),
+        ("a.txt", r"^path=.*a.txt: rows cannot go there \(it is a file\)"),
+        ("a.txt/rows", r"^path=.*rows: rows cannot go there \(Not a directory\)"),
+        (".", r"^path=.*: there is a.txt and part-1.parquet in it; rows need a folder that is new"),
+    ],
+)
+def test_a_path_to_which_no_rows_can_go_is_refused_with_its_name(tmp_path, path, message):
+    (tmp_path / "a.txt").write_text("mine")
+    (tmp_path / "part-1.parquet").write_text("mine")
+    with (
+        pytest.raises(RecorderError, match=message) as refused,
+        record_gradients(nn.GRU(3, 4), path=tmp_path / path),
+    ):
+        pass
+    assert "\n" not in str(refused.value)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.txt", "part-1.parquet"]
+
+
+def test_of_many_files_in_the_folder_of_rows_some_are_named_and_hidden_ones_do_no_harm(tmp_path):
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / ".hidden").touch()
+    with record_gradients(model := nn.GRU(3, 4), path=tmp_path / "rows"):
+        model(torch.randn(5, 2, 3))[0].sum().backward()
+    for number in range(9):
+        (tmp_path / f"{number}").touch()
+    with (
+        pytest.raises(RecorderError, match="there is 0, 1, 2 and 7 more in it"),
+        record_gradients(nn.GRU(3, 4), path=tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("has_path", [False, True])
+def test_a_state_whose_rows_are_not_in_the_folder_is_refused(tmp_path, has_path):
+    model = nn.GRU(3, 4)
+    with record_gradients(model, path=tmp_path / "rows") as first:
+        model(torch.randn(5, 2, 3))[0].sum().backward()
+    other = record_gradients(model, path=tmp_path / "other" if has_path else None)
+    with pytest.raises(RecorderError, match=r"the state has 1 part on disk, and path=.* does not"):
+        other.load_state_dict(first.state_dict())

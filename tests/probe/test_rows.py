@@ -12,7 +12,7 @@ import torch
 from pandas.testing import assert_frame_equal
 from torch import nn
 
-from rnn_exp import record_gradients
+from rnn_exp import RecorderError, record_gradients
 from rnn_exp.probe import rows
 
 ROOT = Path(__file__).parents[2]
@@ -106,7 +106,7 @@ def test_a_process_that_dies_leaves_the_rows_until_then(tmp_path):
     assert left["update"].tolist() == [0] * 5
     assert left["log10_total"].notna().all()
     with (
-        pytest.raises(FileExistsError, match="has a recording already"),
+        pytest.raises(RecorderError, match="has a recording already"),
         record_gradients(nn.GRU(3, 4), path=tmp_path / "r"),
     ):
         pass

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+from rnn_exp.fields import SettingError
 from rnn_exp.profiles import RULE
 from rnn_exp.report import recordings
 from rnn_exp.report.page import template
@@ -180,11 +181,23 @@ def test_the_first_value_that_is_not_finite_is_named(words):
     assert "No value that was recorded was infinite or NaN." in words(rows())
 
 
-def test_a_page_is_the_same_every_time_and_makes_its_folder(tmp_path, page):
-    first = write(recorded(TWO, every=5), tmp_path / "a" / "gradients.html")
+def test_a_page_is_the_same_every_time(tmp_path, page):
+    first = write(recorded(TWO, every=5), str(tmp_path / "gradients.html"))
 
-    assert first == tmp_path / "a" / "gradients.html"
+    assert first == tmp_path / "gradients.html"
     assert first.read_text("utf-8") == page
+
+
+def test_a_page_in_a_folder_that_is_missing_is_refused_and_the_folder_is_not_made(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"a\.html: there is no folder .*new; make it"):
+        write(recorded(TWO), tmp_path / "new" / "a.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [5, None, "", b"a.html"])
+def test_what_names_no_page_is_refused(path):
+    with pytest.raises(SettingError, match=r"path=.* is not possible: allowed is the path of an H"):
+        write(recorded(TWO), path)
 
 
 def test_a_page_that_cannot_be_made_leaves_the_former_one(tmp_path, monkeypatch):
