@@ -6,7 +6,7 @@ same at every test, and training draws what it draws without tests. The sequence
 nominal length than those of training.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from torch import Tensor
@@ -16,10 +16,11 @@ from rnn_exp.networks.forward import outputs
 from rnn_exp.networks.network import Network, Refusal
 from rnn_exp.networks.readout import reader_of
 from rnn_exp.randomness import generator
+from rnn_exp.shapes import Float, Shaped
 from rnn_exp.tasks import Batch, HoldsOut, Task, TaskLoss, at_length
 from rnn_exp.training.settings import Evaluation, Recording
 
-__all__ = ["TESTED_TOGETHER", "refusals", "score", "test_sequences", "test_task"]
+__all__ = ["TESTED_TOGETHER", "answered", "refusals", "score", "test_sequences", "test_task"]
 
 TESTED_TOGETHER: Final = 100
 """Sequences of a test that are computed at a time; a batch of fresh ones is as large."""
@@ -89,6 +90,26 @@ def test_sequences(task: Task, sequences: int, seed: int) -> Iterator[Batch]:
         yield task.draw(min(TESTED_TOGETHER, sequences - start), draws)
 
 
+def answered(
+    parameters: dict[str, Tensor], network: Network, tests: Iterable[Batch], answers: int
+) -> Iterator[tuple[Float[Tensor, "1 answer batch output"], Shaped[Tensor, "1 right batch"]]]:
+    """Yield what one network answers to test sequences, and the right answers.
+
+    Args:
+        parameters: by torch's names, with a run axis of length 1.
+        network: what the network is.
+        tests: the sequences.
+        answers: at how many of the last time steps it answers.
+    """
+    like = parameters["readout.weight"]
+    for test in tests:
+        inputs = test.inputs[: test.length].unsqueeze(1).to(like)
+        targets = test.targets.unsqueeze(0).to(like.device)
+        targets = targets.to(like.dtype) if targets.is_floating_point() else targets
+        ends = None if test.ends is None else test.ends.unsqueeze(0)
+        yield outputs(parameters, inputs, network, answers, ends), targets
+
+
 def score(
     parameters: dict[str, Tensor],
     network: Network,
@@ -105,17 +126,10 @@ def score(
         tests: the sequences.
         answers: at how many of the last time steps there is a loss.
     """
-    like = parameters["readout.weight"]
-    reader = reader_of(network, like, parameters["readout.bias"])
+    reader = reader_of(network, parameters["readout.weight"], parameters["readout.bias"])
     count, loss, wrong = 0, 0.0, 0.0
-    for test in tests:
-        inputs = test.inputs[: test.length].unsqueeze(1).to(like)
-        targets = test.targets.unsqueeze(0).to(like.device)
-        targets = targets.to(like.dtype) if targets.is_floating_point() else targets
-        ends = None if test.ends is None else test.ends.unsqueeze(0)
-        found = outputs(parameters, inputs, network, answers, ends)
-        own = found[:, -task.answers :]
-        size = inputs.shape[2]
+    for found, targets in answered(parameters, network, tests, answers):
+        own, size = found[:, -task.answers :], found.shape[2]
         loss += size * float(reader.losses(found, TaskLoss(task, targets.expand(-1, answers, -1))))
         wrong += size * float(task.error(own, targets))
         count += size

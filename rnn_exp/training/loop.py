@@ -12,13 +12,13 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from rnn_exp.networks.forward import outputs
 from rnn_exp.networks.gradients import Gradients
 from rnn_exp.networks.network import Network
 from rnn_exp.randomness import generator
 from rnn_exp.shapes import Float
 from rnn_exp.tasks import SequenceBatch, Task
 from rnn_exp.training.batch import BatchGradients, RunBatch
+from rnn_exp.training.evaluation import answered
 from rnn_exp.training.recorder import Recorder, of_step
 from rnn_exp.training.run import Run
 
@@ -121,13 +121,8 @@ def solves(parameters: dict[str, Tensor], network: Network, task: Task, seed: in
         seed: of the run, from which the test sequences follow.
     """
     draws, wrong = generator(seed, "test"), 0.0
-    like = parameters["readout.weight"]
-    for _ in range(_SEQUENCES // TEST_BATCH):
-        test = task.draw(TEST_BATCH, draws)
-        inputs = test.inputs[: test.length].unsqueeze(1).to(like)
-        ends = None if test.ends is None else test.ends.unsqueeze(0)
-        answers = outputs(parameters, inputs, network, task.answers, ends)
-        targets = test.targets.unsqueeze(0).to(like.device)
+    tests = (task.draw(TEST_BATCH, draws) for _ in range(_SEQUENCES // TEST_BATCH))
+    for answers, targets in answered(parameters, network, tests, task.answers):
         wrong += float(task.error(answers, targets)) * TEST_BATCH
         if not wrong < _SOLVED_ERROR * _SEQUENCES:
             return False
