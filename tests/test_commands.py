@@ -210,7 +210,7 @@ def test_some_runs_of_several_folders_are_drawn_in_a_width_and_a_style(
         (["--where", "task.lenght=3"], "task.length"),
         (["--where", "length"], "key=value"),
         (["--where", "init.gain=77"], "init.gain=77"),
-        (["--width", "0.1"], "inches from 1 to 50"),
+        (["--width", "0.1"], "inches from 2.5 to 50"),
         (["--style", "none.mplstyle"], "--style none.mplstyle: No such file"),
         (["--style", "bad.mplstyle"], "a key of matplotlib's styles"),
         (["--style", "worse.mplstyle"], "allowed is what matplotlib takes for font.size (worse.m"),

@@ -64,7 +64,7 @@ def test_where_is_the_figure_of_these_runs_alone(results):
 
 def test_a_legend_fits_the_width_that_was_asked_for(results):
     columns = []
-    for width in (1.5, 3.4, 7):
+    for width in (2.5, 3.4, 7):
         figure = figures.decay(results, width=width)
         figure.savefig(io.BytesIO(), format="png")
         [legend] = figure.legends
@@ -79,7 +79,7 @@ def test_a_legend_fits_the_width_that_was_asked_for(results):
     [
         ({"where": {"lenght": 9}}, r"lenght=9 .*did you mean length\?"),
         ({"where": {"task.length": 7}}, "task.length=7 .* one of 6, 9"),
-        ({"width": 0}, "width=0 is not possible: allowed is inches from 1 to 50"),
+        ({"width": 0}, "width=0 is not possible: allowed is inches from 2.5 to 50"),
         ({"width": float("nan")}, "width=nan"),
     ],
 )

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -285,6 +286,52 @@ def test_the_first_sentence_says_at_which_gain_the_rate_is_one() -> None:
     # The synthetic rates are 0.9 √g and g / 4, less 3 % for the only seed, and lines join them.
     assert caption.startswith("The gradient keeps its size at this gain: 1.3 (95 %: from ")
     assert " with tanh; at none, all are below 1 with sigmoid." in caption
+
+
+@pytest.mark.parametrize(
+    ("activations", "gains", "said"),
+    [
+        (("sigmoid",), (0.5,), r"The rate is 0.122 \(95 %: .*\) at g = 0.5: below 1\."),
+        (("sigmoid", "tanh"), (8.0,), r"The rate is 2.\d* .* at g = 8 with tanh: above 1; 1.\d* "),
+        (
+            ("sigmoid",),
+            (0.5, 2.0),
+            "The gradient keeps its size at none of these gains: all rates are below 1\\.",
+        ),
+    ],
+)
+def test_where_no_gain_has_a_rate_of_1_the_first_sentence_says_so(activations, gains, said) -> None:
+    _, _, caption = drawn("rates", study(activations, gains, (10,), 1))
+    assert re.match(said, caption)
+
+
+def test_a_gradient_that_becomes_nothing_in_training_counts_as_changed() -> None:
+    tables = study(("tanh",), (0.5, 2.0), (30,), 1, (0, 10, 20))
+    late = (tables.gradients["update"] > 0) & (tables.gradients["init.gain"] == 2)
+    lost = late & (tables.gradients["lag"] > 0)
+    gone = {"log10_total": -np.inf, "status": "zero"}
+    rows = tables.gradients.assign(
+        **{k: tables.gradients[k].mask(lost, v) for k, v in gone.items()}
+    )
+
+    caption = drawn("heatmap", altered(tables, rows))[2]
+
+    assert caption.startswith("Yes: 29 steps back the gradient changes more than tenfold in ")
+    assert " of 2 settings; most with tanh, g = 2, T = 30, from update 0 to 20: from " in caption
+    assert " to 0 times its norm at lag 0." in caption
+
+
+def test_settings_of_which_no_change_is_known_are_counted_apart() -> None:
+    tables = study(("tanh",), (0.5, 1.0, 2.0), (30,), 1, (0, 10))
+    late = (tables.gradients["update"] > 0) & (tables.gradients["init.gain"] == 2)
+    lost = {"log10_total": np.nan, "status": "nan"}
+    rows = tables.gradients.assign(
+        **{k: tables.gradients[k].mask(late, v) for k, v in lost.items()}
+    )
+
+    caption = drawn("heatmap", altered(tables, rows))[2]
+
+    assert " of 2 settings (of 1 more it is known at one update at most); most with" in caption
 
 
 def test_parameter_gradients_stand_beside_the_ratio_of_state_gradients() -> None:

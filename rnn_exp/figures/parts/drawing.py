@@ -23,7 +23,8 @@ __all__ = [
 ]
 
 _Where = Mapping[str, Any] | None
-_NARROWEST, _WIDEST = 1.0, 50.0
+# Inches: of less, labels do not fit, however they are broken into lines.
+_NARROWEST, _WIDEST = 2.5, 50.0
 
 
 @runtime_checkable
@@ -103,7 +104,7 @@ def in_width(figure: Figure, width: float | None) -> Figure:
         width: in inches; None: as it is.
 
     Raises:
-        SettingError: for a width that is no number from 1 to 50.
+        SettingError: for a width that is no number from 2.5 to 50.
     """
     if width is None:
         return figure
@@ -153,7 +154,7 @@ class Drawing:
 
         Raises:
             SettingError: for a setting that there is not, if no run is left, or for a width that is
-                no number from 1 to 50.
+                no number from 2.5 to 50.
             CannotDraw: if these runs cannot answer the question.
         """
         return in_width(self._module.draw(self._plotted(results, where)), width)
