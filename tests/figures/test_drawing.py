@@ -101,3 +101,16 @@ def test_a_sheet_without_a_legend_has_a_width_as_well():
     sheet = Sheet(3, 2)
     sheet.set_width(5)
     assert (sheet.get_figwidth(), sheet.get_figheight(), sheet.legends) == (5, 2, [])
+
+
+def test_labels_fit_the_narrowest_width(results):
+    for name in ("decay", "rates", "learning", "heatmap"):
+        figure = getattr(figures, name)(results, width=2.5)
+        figure.draw_without_rendering()
+        labels = [axes.xaxis.label for axes in figure.axes] + [figure._supxlabel]
+        shown = [label for label in labels if label is not None and label.get_text()]
+        for label in shown:
+            box = label.get_window_extent()
+            assert -1 <= box.x0 < box.x1 <= figure.bbox.width + 1, label.get_text()
+    wide = figures.rates(results, width=7)
+    assert not any("\n" in axes.get_xlabel() for axes in wide.axes)

@@ -351,6 +351,64 @@ def test_a_diverged_loss_is_marked_where_it_happened() -> None:
     assert marks(drawn("learning", tables)[1], "ceiling") == [20]
 
 
+def exploded(loss: float, update: int = 20) -> Study:
+    """Three settings, of which one had this loss 10 updates before it diverged."""
+    tables = diverged(study(("tanh",), (0.5, 1.0, 2.0), (10,), 1), "tanh-2.0-10-0", update=update)
+    rows = tables.updates
+    is_there = (rows["run"] == "tanh-2.0-10-0") & (rows["update"] == update - 10)
+    return dataclasses.replace(tables, updates=rows.assign(loss=rows["loss"].mask(is_there, loss)))
+
+
+def test_one_loss_that_explodes_leaves_the_others_readable() -> None:
+    table, figure, caption = drawn("learning", exploded(2e35))
+    calm = table.loc[table["value"] < 2, "high"]
+
+    low, high = figure.axes[0].get_ylim()
+
+    assert calm.max() < high <= 4 * table[["needed", "chance"]].max().max()
+    assert low < calm.min()
+    assert marks(figure, "beyond") == [10]
+    assert "beyond the axis" in [text.get_text() for text in figure.legends[0].get_texts()]
+    said = "With tanh, g = 2, T = 10 the loss goes beyond the axis: to 2e35 at update 10."
+    assert said in caption
+    assert "Arrows: a loss beyond the axis" in caption
+
+
+def test_a_marker_of_a_loss_is_whole_or_not_there() -> None:
+    for loss in (2e35, 5.0, 20.0):
+        _, figure, _ = drawn("learning", exploded(loss))
+        axes = figure.axes[0]
+        figure.draw_without_rendering()
+        for line in axes.lines:
+            if line.get_marker() in ("None", "") or not line.get_clip_on():
+                continue
+            every = line.get_markevery()
+            chosen = every if isinstance(every, list) else slice(*(every or (0,)), None)
+            if isinstance(every, tuple):
+                chosen = slice(every[0], None, every[1])
+            y = np.asarray(line.get_ydata(), dtype=float)[chosen]
+            room = 72 / figure.dpi * (axes.bbox.y1 - axes.transData.transform([(0, v) for v in y]))
+            inside = room[:, 1][np.isfinite(y)]
+            assert (inside > line.get_markersize() / 2).all()
+
+
+def test_a_loss_that_is_little_above_the_others_is_on_the_axis() -> None:
+    most = drawn("learning", exploded(0.5))[0][["needed", "chance"]].max().max()
+    table, figure, caption = drawn("learning", exploded(3 * most))
+
+    assert not marks(figure, "beyond")
+    assert figure.axes[0].get_ylim()[1] > table["high"].replace(np.inf, np.nan).max()
+    assert "beyond the axis" not in caption
+
+
+def test_where_all_runs_diverge_the_axis_shows_what_chance_needs() -> None:
+    tables = diverged(study(("tanh",), (2.0,), (10,), 1), "tanh-2.0-10-0", update=20)
+    table, figure, _ = drawn("learning", tables)
+
+    assert table["needed"].isna().all()
+    assert np.isfinite(figure.axes[0].get_ylim()).all()
+
+
 def test_what_is_left_out_is_said() -> None:
     notes = " ".join(select_runs(CASES["many"]().runs).left_out)
     assert "T = 6 and 8" in notes

@@ -60,6 +60,7 @@ class Sheet(Figure):
         self._share: tuple[Share, Share] = (False, False)
         self._named_again: list[Axes] = []
         self._ticks: dict[Axes, list[str]] = {}
+        self._broken: dict[Text, tuple[str, str]] = {}  # labels as given, and in lines
 
     def set_grid(self, grid: np.ndarray, row: float, share: tuple[Share, Share]) -> None:
         """Say which panels there are: of a narrow sheet they stand below one another.
@@ -116,10 +117,15 @@ class Sheet(Figure):
             if (place := axes.get_subplotspec()) is not None:
                 beside = place.get_gridspec().ncols
                 found.append((axes.xaxis.label, self.get_figwidth() / beside - _BESIDE))
-        if self._supxlabel is not None:
-            found.append((self._supxlabel, self.get_figwidth()))
+        common = self.get_supxlabel()
+        found += [(text, self.get_figwidth()) for text in self.texts if text.get_text() == common]
         for label, room in found:
-            label.set_text(_label_in_lines(label.get_text(), int(room * _PER_INCH)))
+            now = label.get_text()
+            given, broken = self._broken.get(label, (now, now))
+            given = given if now == broken else now
+            lines = [_label_in_lines(line, int(room * _PER_INCH)) for line in given.split("\n")]
+            self._broken[label] = given, "\n".join(lines)
+            label.set_text("\n".join(lines))
         return max((label.get_text().count("\n") for label, _ in found), default=0)
 
     def set_width(self, width: float) -> None:
@@ -226,8 +232,9 @@ def _in_lines(title: str, signs: int) -> str:
 
 def _label_in_lines(label: str, signs: int) -> str:
     """A label of an axis in lines of so many signs; formulas are kept whole."""
-    # Lines end where a space was: joined, they are the label as it was given.
-    words = _WORDS.findall(label.replace("\n", " "))
+    if len(_FORMULA.sub("", label)) <= signs or label.count("$") % 2:
+        return label
+    words = _WORDS.findall(label)
     lines = words[:1]
     for word in words[1:]:
         longer = f"{lines[-1]} {word}"
