@@ -401,12 +401,17 @@ def test_a_loss_that_is_little_above_the_others_is_on_the_axis() -> None:
     assert "beyond the axis" not in caption
 
 
-def test_where_all_runs_diverge_the_axis_shows_what_chance_needs() -> None:
+def test_where_all_runs_diverge_the_axis_shows_all_their_losses() -> None:
     tables = diverged(study(("tanh",), (2.0,), (10,), 1), "tanh-2.0-10-0", update=20)
-    table, figure, _ = drawn("learning", tables)
+    rows = tables.updates.assign(loss=tables.updates["loss"] * 1e9)
+    tables = dataclasses.replace(tables, updates=rows, runs=tables.runs.assign(chance_loss=0.2))
+    table, figure, caption = drawn("learning", tables)
 
     assert table["needed"].isna().all()
-    assert np.isfinite(figure.axes[0].get_ylim()).all()
+    low, high = figure.axes[0].get_ylim()
+    assert high > table["high"].replace(np.inf, np.nan).max()
+    assert low < 0.2
+    assert "beyond the axis" not in caption
 
 
 def test_what_is_left_out_is_said() -> None:

@@ -52,7 +52,10 @@ def limit(table: pd.DataFrame) -> float:
     Args:
         table: with median and high of the loss, needed (as `needed` says) and chance.
     """
-    most = _MARGIN * float(np.nanmax(table[["needed", "chance"]].to_numpy(dtype=float), initial=0))
+    # Where every run diverged, nothing but their losses is there to be read.
+    if table["needed"].isna().all():
+        return math.inf
+    most = _MARGIN * float(np.nanmax(table[["needed", "chance"]].to_numpy(dtype=float)))
     return most if most > 0 and (_reach(table) > most).any() else math.inf
 
 
@@ -110,11 +113,12 @@ def scale(table: pd.DataFrame, axes: Axes, most: float) -> None:
     """Set the limits of the axis of losses: logarithmic where they differ more than tenfold.
 
     Args:
-        table: with median, low and high of the loss, and ceiling.
+        table: with median, low and high of the loss, chance and ceiling.
         axes: one of the panels that share the axis.
         most: the largest loss that it shows; infinite: all.
     """
-    every = table[["low", "median", "high"]].to_numpy(dtype=float).ravel()
+    # The line of chance is to be seen as well.
+    every = table[["low", "median", "high", "chance"]].to_numpy(dtype=float).ravel()
     shown = every[np.isfinite(every) & (every <= most)]
     if not len(shown):
         return
