@@ -16,7 +16,7 @@ from rnn_exp.commands import report, weights
 from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
-from rnn_exp.storage.writing import write
+from rnn_exp.storage.writing import write, write_status
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
@@ -210,7 +210,20 @@ def test_some_runs_of_several_folders_are_drawn_in_a_width_and_a_style(
         (["--where", "task.lenght=3"], "task.length"),
         (["--where", "length"], "key=value"),
         (["--where", "init.gain=77"], "init.gain=77"),
-        (["--width", "0.1"], "inches from 1 to 50"),
+        (
+            ["--where", "init.gain=0.5,3,4"],
+            "init.gain=3, 4 is not possible: allowed is one of 0.5, 2",
+        ),
+        (
+            ["--where", "seed=0", "--where", "seed=1"],
+            "seed=1 is not possible: allowed is seed once, with all its values: seed=0,1",
+        ),
+        (["--width", "2"], "width=2.0 is not possible: allowed is inches from 2.5 to 50"),
+        (["--dpi", "0"], "dpi=0 is not possible: allowed is a whole number from 30 to 1200"),
+        (["--dpi", "-1"], "dpi=-1 is not possible"),
+        (["--dpi", "1"], "dpi=1 is not possible"),
+        (["--dpi", "100000"], "dpi=100000 is not possible"),
+        (["--style", "huge.mplstyle", "--width", "2.5"], "--width 2.5 leaves no room for panels"),
         (["--style", "none.mplstyle"], "--style none.mplstyle: No such file"),
         (["--style", "bad.mplstyle"], "a key of matplotlib's styles"),
         (["--style", "worse.mplstyle"], "allowed is what matplotlib takes for font.size (worse.m"),
@@ -220,6 +233,7 @@ def test_what_cannot_be_drawn_is_refused_in_a_line(study, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.mplstyle").write_text("font.sise: 3\n")
     (tmp_path / "worse.mplstyle").write_text("font.size: large-ish\n")
+    (tmp_path / "huge.mplstyle").write_text("xtick.labelsize: 150\nytick.labelsize: 99\n")
 
     with pytest.raises(SystemExit) as left:
         call(monkeypatch, draw_figure, NAME, "decay", study, *words, "-o", "picture.png")
@@ -228,6 +242,40 @@ def test_what_cannot_be_drawn_is_refused_in_a_line(study, tmp_path, monkeypatch,
     assert why in left.value.code
     assert "\n" not in left.value.code
     assert not (tmp_path / "picture.png").exists()
+
+
+def test_a_figure_that_cannot_be_drawn_is_named_with_the_reason(study, tmp_path, monkeypatch):
+    with pytest.raises(SystemExit) as left:
+        call(monkeypatch, draw_figure, NAME, "phase", study, "-o", tmp_path / "picture.png")
+
+    assert left.value.code == (
+        f"{NAME}: phase cannot be drawn: Whether a task was solved is known with "
+        "training.stop_when_solved=true."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        (("running", "running"), "No run has ended (2 runs stopped or still training): wait, or "),
+        (("running", "failed"), "No run has ended (1 run stopped or still training, 1 failed): "),
+        (("failed", "failed"), "Every run failed (2 of 2): rnn-exp-status FOLDER says why."),
+    ],
+)
+@pytest.mark.parametrize("name", ["decay", "learning"])
+def test_a_folder_in_which_no_run_has_ended_says_so(tmp_path, monkeypatch, statuses, said, name):
+    for seed, status in enumerate(statuses):
+        run = Run(Adding(10), seed=seed)
+        (tmp_path / "study" / run.name).mkdir(parents=True)
+        write_status(tmp_path / "study" / run.name, run, status, failure="it broke")
+
+    with pytest.raises(SystemExit) as left:
+        call(monkeypatch, draw_figure, NAME, name, tmp_path / "study", "-o", tmp_path / "a.png")
+
+    assert f"{NAME}: {name} cannot be drawn: {said}" in left.value.code
+    assert "rnn-exp-status FOLDER" in left.value.code
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_a_folder_may_come_after_the_settings_of_the_runs(study, tmp_path, monkeypatch):

@@ -2,7 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rnn_exp.commands.command import add_version, command
@@ -31,7 +33,7 @@ def figure() -> None:
 
 def _figure() -> None:
     from rnn_exp import figures
-    from rnn_exp.figures.parts.drawing import in_width, whole_caption
+    from rnn_exp.figures.parts.drawing import in_width, plotted_of, whole_caption
     from rnn_exp.figures.parts.style import styled
     from rnn_exp.program import leave, printable
     from rnn_exp.report.page import PICTURES, rendered
@@ -46,12 +48,17 @@ def _figure() -> None:
         leave(_NAME, f"{given.out}: the name of a picture ends with one of {endings}")
     if not given.out.parent.exists():
         leave(_NAME, f"{given.out}: there is no folder {given.out.parent}; make it first")
-    wanted = dict(_wanted(given.where))
+    wanted = _wanted(given.where)
     with styled(_style(given.style)), damage_told(_NAME):
         results = load_or_leave(_NAME, *given.folder)
-        plotted = module.table(results.where(wanted) if wanted else results)
-        drawn = in_width(module.draw(plotted), given.width)
-        content = rendered(drawn, given.dpi, [suffix])[suffix]
+        try:
+            plotted = plotted_of(module, results.where(wanted) if wanted else results)
+            drawn = module.draw(plotted)
+        except figures.CannotDraw as why:
+            leave(_NAME, f"{given.name} cannot be drawn: {why}")
+        drawn = in_width(drawn, given.width)
+        with _room_for_panels(given.width):
+            content = rendered(drawn, given.dpi, [suffix])[suffix]
     try:
         replace_bytes(given.out, content)
     except OSError as error:
@@ -87,9 +94,13 @@ def _options() -> "Options":
         "several settings may follow",
     )
     options.add_argument(
-        "--width", type=float, metavar="INCHES", help="3.4: one column of a paper; 7: the page"
+        "--width",
+        type=float,
+        metavar="INCHES",
+        help="from 2.5 to 50; 3.4: one column of a paper; 7: the page",
     )
-    options.add_argument("--dpi", type=int, default=300, help="of a .png (default: 300)")
+    dots = "dots per inch of a .png, from 30 to 1200 (default: 300)"
+    options.add_argument("--dpi", type=int, default=300, help=dots)
     options.add_argument(
         "--style", type=Path, metavar="FILE", help="a style file of matplotlib, over this style"
     )
@@ -129,20 +140,40 @@ def _style(file: "Path | None") -> Mapping[str, object]:
         leave(_NAME, f"--style {file}: this is no text")
 
 
-def _wanted(words: Iterable[str]) -> Iterable[tuple[str, Any]]:
-    """Yield each key with its value, or with a list of several.
+def _wanted(words: Iterable[str]) -> dict[str, Any]:
+    """Return the value of each key, or a list of several.
 
     Raises:
-        SettingError: for a word that is no ``key=value``.
+        SettingError: for a word that is no ``key=value``, and for a key that is given twice.
     """
     from rnn_exp.fields import SettingError
 
+    wanted: dict[str, Any] = {}
+    told: dict[str, str] = {}
     for word in words:
         key, sign, values = word.partition("=")
         if not key or not sign:
             raise SettingError("--where", word, "key=value, such as task.length=100")
-        found = [_value(text) for text in values.split(",")]
-        yield key, found if len(found) > 1 else found[0]
+        if key in told:
+            both = f"{key} once, with all its values: {key}={told[key]},{values}"
+            raise SettingError("--where", word, both)
+        told[key], found = values, [_value(text) for text in values.split(",")]
+        wanted[key] = found if len(found) > 1 else found[0]
+    return wanted
+
+
+@contextmanager
+def _room_for_panels(width: float | None) -> Iterator[None]:
+    """A context in which a figure whose panels have no room is refused, and not drawn on itself."""
+    from rnn_exp.program import leave
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="constrained_layout not applied")
+        try:
+            yield
+        except UserWarning:
+            what = "this figure" if width is None else f"--width {width:g}"
+            leave(_NAME, f"{what} leaves no room for panels beside the labels: make it wider")
 
 
 def _value(text: str) -> object:

@@ -13,9 +13,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rnn_exp import figures
+from rnn_exp.fields import SettingError
 from rnn_exp.figures import CannotDraw, Tables, of_page
 from rnn_exp.figures.parts.axes import settings_of
-from rnn_exp.figures.parts.drawing import reading_of
+from rnn_exp.figures.parts.drawing import plotted_of, reading_of
 from rnn_exp.figures.parts.style import in_style
 from rnn_exp.report import explorer
 from rnn_exp.report.comparison import compare
@@ -30,6 +31,7 @@ from rnn_exp.words import first_sentence
 PICTURES: Final = ("png", "svg", "pdf")
 FORMATS: Final = (*PICTURES, "csv")
 _DPI: Final = 300
+_FEWEST, _MOST = 30, 1200  # dots per inch: letters can be read, and the sheet fits into memory
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 # Without these a file carries the time at which it was made, and no two reports are the same.
@@ -86,7 +88,7 @@ def draw_all(names: Iterable[str], tables: Tables, folder: Path, dpi: int = _DPI
 def _draw(name: str, tables: Tables, folder: Path, dpi: int) -> Picture:
     module = figures.figure(name)
     try:
-        plotted = module.table(tables)
+        plotted = plotted_of(module, tables)
         files = rendered(module.draw(plotted), dpi)
     except CannotDraw as reason:
         # Files of an earlier report would pretend to belong to this one.
@@ -128,12 +130,22 @@ def _as_text(value: object) -> object:
 def rendered(
     figure: Figure, dpi: int = _DPI, formats: Iterable[str] = PICTURES
 ) -> dict[str, bytes]:
-    """The figure in these picture formats; the same figure gives the same bytes."""
+    """The figure in these picture formats; the same figure gives the same bytes.
+
+    Raises:
+        SettingError: for a resolution that is no whole number from 30 to 1200.
+    """
+    _refuse_dpi(dpi)
     with in_style():
         # Laid out once: the formats then agree in every position, and two layouts are saved.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         return {suffix: _saved(figure, suffix, dpi) for suffix in formats}
+
+
+def _refuse_dpi(dpi: int) -> None:
+    if not isinstance(dpi, int) or isinstance(dpi, bool) or not _FEWEST <= dpi <= _MOST:
+        raise SettingError("dpi", dpi, f"a whole number from {_FEWEST} to {_MOST}")
 
 
 def _saved(figure: Figure, suffix: str, dpi: int) -> bytes:
@@ -174,11 +186,12 @@ def write(
         tables: `runs`, `updates`, `gradients` and `broken` of one study.
         folder: where pictures, plotted tables and the page go; made if it is missing.
         study: what is known of the study; it says which figures there are. None: nothing.
-        dpi: resolution of the PNG files.
+        dpi: resolution of the PNG files, from 30 to 1200.
 
     Raises:
-        SettingError: if the study declares a figure that there is not.
+        SettingError: if the study declares a figure that there is not, or for another resolution.
     """
+    _refuse_dpi(dpi)
     place = Path(folder)
     study = study or Study(_name(place))
     names = of_page(study.page.figures)

@@ -75,20 +75,26 @@ def rows_where(runs: pd.DataFrame, wanted: Mapping[str, Any]) -> list[int]:
             its last name (``length``), where no other has it.
 
     Raises:
-        SettingError: in one line, for a column that there is not, or where no row is left.
+        SettingError: in one line, for a column that there is not, for a value that no row has, or
+            where no row is left.
     """
     kept = list(range(len(runs)))
     for name, value in wanted.items():
         column = runs[_column(runs, name, value)]
         values = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else [*value]
         there = [column.iloc[place] for place in kept]
+        left = _shown(_values(pd.Series(there, dtype=object)))
+        every = {_plain(has) for has in column}
+        # A value that is in no row is a slip, however many other values have rows.
+        unknown = [each for each in values if not any(_is_same(has, each) for has in every)]
+        if unknown:
+            raise SettingError(str(column.name), _shown(unknown), f"one of {left}")
         places = [
             place
             for place, has in zip(kept, there, strict=True)
             if any(_is_same(has, each) for each in values)
         ]
         if not places:
-            left = _shown(_values(pd.Series(there, dtype=object)))
             raise SettingError(str(column.name), _typed(value), f"one of {left}")
         kept = places
     return kept

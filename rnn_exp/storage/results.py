@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import numpy as np
 import pandas as pd
 
+from rnn_exp.fields import SettingError
 from rnn_exp.schema import TABLES
 from rnn_exp.storage import outline
 from rnn_exp.storage.parquet import Wanted, column_of, gather
@@ -81,13 +82,19 @@ class Results:
             **named: the same with ``__`` for the dot (``task__length=30``).
 
         Raises:
-            SettingError: in one line, for a column that there is not, or if no run is left.
+            SettingError: in one line, for a column that there is not, for a value that no run has,
+                for a column that is named twice, or if no run is left.
 
         Example:
             >>> results = load("outputs/decay")  # doctest: +SKIP
             >>> results.where({"task.length": [10, 30]}, init__gain=1.0)  # doctest: +SKIP
         """
-        wanted = {**(settings or {}), **{key.replace("__", "."): v for key, v in named.items()}}
+        wanted = dict(settings or {})
+        for name, value in named.items():
+            key = name.replace("__", ".")
+            if key in wanted:
+                raise SettingError(key, value, f"one value or list: {wanted[key]} is given as well")
+            wanted[key] = value
         kept = outline.rows_where(self._runs, wanted)
         return Results([self._found[place] for place in kept], self._broken)
 

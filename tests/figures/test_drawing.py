@@ -64,7 +64,7 @@ def test_where_is_the_figure_of_these_runs_alone(results):
 
 def test_a_legend_fits_the_width_that_was_asked_for(results):
     columns = []
-    for width in (1.5, 3.4, 7):
+    for width in (2.5, 3.4, 7):
         figure = figures.decay(results, width=width)
         figure.savefig(io.BytesIO(), format="png")
         [legend] = figure.legends
@@ -79,7 +79,7 @@ def test_a_legend_fits_the_width_that_was_asked_for(results):
     [
         ({"where": {"lenght": 9}}, r"lenght=9 .*did you mean length\?"),
         ({"where": {"task.length": 7}}, "task.length=7 .* one of 6, 9"),
-        ({"width": 0}, "width=0 is not possible: allowed is inches from 1 to 50"),
+        ({"width": 0}, "width=0 is not possible: allowed is inches from 2.5 to 50"),
         ({"width": float("nan")}, "width=nan"),
     ],
 )
@@ -101,3 +101,16 @@ def test_a_sheet_without_a_legend_has_a_width_as_well():
     sheet = Sheet(3, 2)
     sheet.set_width(5)
     assert (sheet.get_figwidth(), sheet.get_figheight(), sheet.legends) == (5, 2, [])
+
+
+def test_labels_fit_the_narrowest_width(results):
+    for name in ("decay", "rates", "learning", "heatmap"):
+        figure = getattr(figures, name)(results, width=2.5)
+        figure.draw_without_rendering()
+        labels = [axes.xaxis.label for axes in figure.axes] + [figure._supxlabel]
+        shown = [label for label in labels if label is not None and label.get_text()]
+        for label in shown:
+            box = label.get_window_extent()
+            assert -1 <= box.x0 < box.x1 <= figure.bbox.width + 1, label.get_text()
+    wide = figures.rates(results, width=7)
+    assert not any("\n" in axes.get_xlabel() for axes in wide.axes)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -287,6 +288,52 @@ def test_the_first_sentence_says_at_which_gain_the_rate_is_one() -> None:
     assert " with tanh; at none, all are below 1 with sigmoid." in caption
 
 
+@pytest.mark.parametrize(
+    ("activations", "gains", "said"),
+    [
+        (("sigmoid",), (0.5,), r"The rate is 0.122 \(95 %: .*\) at g = 0.5: below 1\."),
+        (("sigmoid", "tanh"), (8.0,), r"The rate is 2.\d* .* at g = 8 with tanh: above 1; 1.\d* "),
+        (
+            ("sigmoid",),
+            (0.5, 2.0),
+            "The gradient keeps its size at none of these gains: all rates are below 1\\.",
+        ),
+    ],
+)
+def test_where_no_gain_has_a_rate_of_1_the_first_sentence_says_so(activations, gains, said) -> None:
+    _, _, caption = drawn("rates", study(activations, gains, (10,), 1))
+    assert re.match(said, caption)
+
+
+def test_a_gradient_that_becomes_nothing_in_training_counts_as_changed() -> None:
+    tables = study(("tanh",), (0.5, 2.0), (30,), 1, (0, 10, 20))
+    late = (tables.gradients["update"] > 0) & (tables.gradients["init.gain"] == 2)
+    lost = late & (tables.gradients["lag"] > 0)
+    gone = {"log10_total": -np.inf, "status": "zero"}
+    rows = tables.gradients.assign(
+        **{k: tables.gradients[k].mask(lost, v) for k, v in gone.items()}
+    )
+
+    caption = drawn("heatmap", altered(tables, rows))[2]
+
+    assert caption.startswith("Yes: 29 steps back the gradient changes more than tenfold in ")
+    assert " of 2 settings; most with tanh, g = 2, T = 30, from update 0 to 20: from " in caption
+    assert " to 0 times its norm at lag 0." in caption
+
+
+def test_settings_of_which_no_change_is_known_are_counted_apart() -> None:
+    tables = study(("tanh",), (0.5, 1.0, 2.0), (30,), 1, (0, 10))
+    late = (tables.gradients["update"] > 0) & (tables.gradients["init.gain"] == 2)
+    lost = {"log10_total": np.nan, "status": "nan"}
+    rows = tables.gradients.assign(
+        **{k: tables.gradients[k].mask(late, v) for k, v in lost.items()}
+    )
+
+    caption = drawn("heatmap", altered(tables, rows))[2]
+
+    assert " of 2 settings (of 1 more it is known at one update at most); most with" in caption
+
+
 def test_parameter_gradients_stand_beside_the_ratio_of_state_gradients() -> None:
     tables = study(("tanh",), (0.5,), (10, 30), 1)
     table = figures.figure("parameters").table(tables).table
@@ -302,6 +349,69 @@ def test_parameter_gradients_stand_beside_the_ratio_of_state_gradients() -> None
 def test_a_diverged_loss_is_marked_where_it_happened() -> None:
     tables = diverged(study(("tanh",), (2.0,), (10,), 2), "tanh-2.0-10-0", update=20)
     assert marks(drawn("learning", tables)[1], "ceiling") == [20]
+
+
+def exploded(loss: float, update: int = 20) -> Study:
+    """Three settings, of which one had this loss 10 updates before it diverged."""
+    tables = diverged(study(("tanh",), (0.5, 1.0, 2.0), (10,), 1), "tanh-2.0-10-0", update=update)
+    rows = tables.updates
+    is_there = (rows["run"] == "tanh-2.0-10-0") & (rows["update"] == update - 10)
+    return dataclasses.replace(tables, updates=rows.assign(loss=rows["loss"].mask(is_there, loss)))
+
+
+def test_one_loss_that_explodes_leaves_the_others_readable() -> None:
+    table, figure, caption = drawn("learning", exploded(2e35))
+    calm = table.loc[table["value"] < 2, "high"]
+
+    low, high = figure.axes[0].get_ylim()
+
+    assert calm.max() < high <= 4 * table[["needed", "chance"]].max().max()
+    assert low < calm.min()
+    assert marks(figure, "beyond") == [10]
+    assert "beyond the axis" in [text.get_text() for text in figure.legends[0].get_texts()]
+    said = "With tanh, g = 2, T = 10 the loss goes beyond the axis: to 2e35 at update 10."
+    assert said in caption
+    assert "Arrows: a loss beyond the axis" in caption
+
+
+def test_a_marker_of_a_loss_is_whole_or_not_there() -> None:
+    for loss in (2e35, 5.0, 20.0):
+        _, figure, _ = drawn("learning", exploded(loss))
+        axes = figure.axes[0]
+        figure.draw_without_rendering()
+        for line in axes.lines:
+            if line.get_marker() in ("None", "") or not line.get_clip_on():
+                continue
+            every = line.get_markevery()
+            chosen = every if isinstance(every, list) else slice(*(every or (0,)), None)
+            if isinstance(every, tuple):
+                chosen = slice(every[0], None, every[1])
+            y = np.asarray(line.get_ydata(), dtype=float)[chosen]
+            room = 72 / figure.dpi * (axes.bbox.y1 - axes.transData.transform([(0, v) for v in y]))
+            inside = room[:, 1][np.isfinite(y)]
+            assert (inside > line.get_markersize() / 2).all()
+
+
+def test_a_loss_that_is_little_above_the_others_is_on_the_axis() -> None:
+    most = drawn("learning", exploded(0.5))[0][["needed", "chance"]].max().max()
+    table, figure, caption = drawn("learning", exploded(3 * most))
+
+    assert not marks(figure, "beyond")
+    assert figure.axes[0].get_ylim()[1] > table["high"].replace(np.inf, np.nan).max()
+    assert "beyond the axis" not in caption
+
+
+def test_where_all_runs_diverge_the_axis_shows_all_their_losses() -> None:
+    tables = diverged(study(("tanh",), (2.0,), (10,), 1), "tanh-2.0-10-0", update=20)
+    rows = tables.updates.assign(loss=tables.updates["loss"] * 1e9)
+    tables = dataclasses.replace(tables, updates=rows, runs=tables.runs.assign(chance_loss=0.2))
+    table, figure, caption = drawn("learning", tables)
+
+    assert table["needed"].isna().all()
+    low, high = figure.axes[0].get_ylim()
+    assert high > table["high"].replace(np.inf, np.nan).max()
+    assert low < 0.2
+    assert "beyond the axis" not in caption
 
 
 def test_what_is_left_out_is_said() -> None:

@@ -1,6 +1,7 @@
 """The signature figure: known rates, bounds and thresholds, and what it refuses."""
 
 import itertools
+import math
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from rnn_exp import figures
+from rnn_exp.figures.parts import crossings
 from rnn_exp.figures.parts.carrier import settled_rates
 from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.figures.parts.seeds import gain_at_rate_one
@@ -202,7 +204,7 @@ def test_without_theory_the_measured_rates_are_drawn_and_the_caption_says_why():
 
     assert not [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
     caption = whole_caption(thresholds, plotted)
-    assert "No theory holds at these lags" in caption
+    assert "No theory holds at these lags: there is no line of it." in caption
     assert "With tanh no theory is drawn where its premises fail: no synthetic" in caption
 
 
@@ -242,3 +244,52 @@ def test_an_empty_study_is_refused():
     tables = known()
     with pytest.raises(figures.CannotDraw):
         thresholds.table(Study(pd.DataFrame(), *[tables.updates] * 3))
+
+
+def caption_with(**columns: object) -> str:
+    """The caption of the known rates with other columns; those of tanh are named by their gain."""
+    table = thresholds.table(known()).table
+    changed = {name: table["gain"].map(rates).astype(float) for name, rates in columns.items()}
+    return whole_caption(thresholds, figures.Plotted(table.assign(**changed)))
+
+
+def test_the_caption_speaks_of_the_line_of_theory_that_crosses_1():
+    asymptotic = {0.25: 0.5, 1.0: 0.8, 4.0: 1.25, 8.0: 2.0}
+
+    caption = caption_with(predicted={8.0: 1.5}, asymptotic=asymptotic)
+
+    assert "theory of these lags is known at g = 8 alone, above 1 there; " in caption
+    assert "theory's asymptote first rises above 1 at 2; " in caption
+    assert "stays above 1" not in caption
+
+
+def test_theory_that_is_known_at_some_gains_alone_is_said_to_be():
+    some = caption_with(predicted={0.25: 0.5, 8.0: 1.5}, asymptotic={})
+    none = caption_with(predicted={}, asymptotic={0.25: 1.5, 1.0: 0.8, 4.0: 0.9, 8.0: 0.9})
+
+    assert "theory of these lags, known at g = 0.25 and 8 alone, first rises above 1 at" in some
+    assert "theory's asymptote does not rise from below 1 to above it" in none
+    assert "theory of these lags" not in none
+
+
+def test_how_well_the_gains_are_known_is_written_in_plain_numbers():
+    one, several = {"measured": 2.0, "bound": 0.5}, {"measured": 1.0, "bound": math.nan}
+    open_end = {"a": one | {"earliest": 1.0, "latest": 6.0}}
+
+    assert "g = 2 (a) on (95 %: 1 to 6); the" in crossings.explodes(open_end)
+    assert " on (95 %: from 1 on); " in crossings.explodes(
+        {"a": one | {"earliest": 1.0, "latest": math.nan}}
+    )
+    two = open_end | {"b": several | {"earliest": math.nan, "latest": math.nan}}
+    assert crossings.explodes(two) == (
+        "The gradient explodes from g = 2 (a) and 1 (b) on (95 %: within a factor of 3; for one "
+        "network the interval has no lower end; for one network the interval has no upper end); "
+        "the bound guarantees vanishing only up to 25 % of that gain."
+    )
+    assert "e+" not in crossings.explodes({"a": one | {"earliest": 1.003, "latest": 3.99}})
+
+
+def test_rates_above_1_at_every_gain_are_not_said_to_stay_below_it():
+    caption = caption_with(measured={0.25: 1.5, 1.0: 2.0, 4.0: 3.0, 8.0: 4.0})
+
+    assert caption.startswith("The mean measured rate is above 1 at every gain, the smallest one")

@@ -125,12 +125,18 @@ def test_runs_are_chosen_by_value_and_keep_their_rows(study):
         ({"init.gian": 6}, r"did you mean init.gain\?"),
         ({"zzz": 6}, "zzz=6 is .* a column of the table of runs, such as task, "),
         ({"length": []}, "one of 6, 10"),
+        ({"length": [6, 11, 12]}, "task.length=11, 12 is not possible: allowed is one of 6, 10"),
     ],
 )
 def test_what_no_run_has_is_refused_in_one_line(study, wanted, said):
     with pytest.raises(SettingError, match=said) as error:
         load(study).where(wanted)
     assert "\n" not in str(error.value)
+
+
+def test_a_setting_that_is_given_in_both_ways_is_refused(study):
+    with pytest.raises(SettingError, match="seed=1 is not possible: allowed is one value or list"):
+        load(study).where({"seed": 0}, seed=1)
 
 
 def test_results_held_in_memory_are_those_of_the_folder_that_is_gone(study, tmp_path):

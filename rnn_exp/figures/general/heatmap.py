@@ -153,17 +153,17 @@ def caption(plotted: Plotted) -> str:
     """Say what is seen: where training changes the reach of the gradient most, and how often."""
     table = plotted.table
     return sentences(
-        _answer(table[table["kind"] == "value"]),
+        _answer(table),
         *_diverged(table),
         *plotted.notes,
     )
 
 
-def _answer(finite: pd.DataFrame) -> str:
+def _answer(table: pd.DataFrame) -> str:
     """What becomes of the gradient at the far end, where training changes it most."""
-    if finite.empty:
+    if not (table["kind"] == "value").any():
         return "No cell has a finite value."
-    ends = _far_ends(finite)
+    ends = _far_ends(table)
     trained = ends[ends["update_first"] < ends["update_last"]]
     if trained.empty:
         return "Each case has a finite gradient at one update alone: training cannot be seen."
@@ -172,21 +172,40 @@ def _answer(finite: pd.DataFrame) -> str:
     changed = int((apart > _TENFOLD).sum())
     updates = f"from update {most['update_first']:.0f} to {most['update_last']:.0f}"
     sizes = f"{_size(most, 'first')} to {_size(most, 'last')} times its norm at lag 0"
-    back = f"{most['lag_first']:.0f} steps back"
     sizes += _who_is_left(most)
+    unknown = len(table.drop_duplicates(KEYS)) - len(trained)
+    others = f" (of {unknown} more it is known at one update at most)" if unknown else ""
     if len(trained) == 1:
         verdict = "Yes" if changed else "No, less than tenfold"
-        return f"{verdict}: {back} the gradient goes {updates} from {sizes}."
-    much = f"more than tenfold in {changed or 'none'} of {len(trained)} settings"
+        whose = f" with {case_name(most)}{others}" if unknown else ""
+        return f"{verdict}: {_back(trained)} the gradient{whose} goes {updates} from {sizes}."
+    much = f"more than tenfold in {changed or 'none'} of {len(trained)} settings{others}"
     of_most = f"most with {case_name(most)}, {updates}: from {sizes}."
-    return f"{'Yes' if changed else 'No'}: {back} the gradient changes {much}; {of_most}"
+    verdict = "Yes" if changed else "No"
+    return f"{verdict}: {_back(trained)} the gradient changes {much}; {of_most}"
 
 
-def _far_ends(finite: pd.DataFrame) -> pd.DataFrame:
-    """First and last update of each case, at the largest lag that all its updates have."""
+def _back(ends: pd.DataFrame) -> str:
+    """How far back it is looked at: cases whose gradients are cut off earlier have an end there."""
+    nearest, farthest = ends["lag_first"].min(), ends["lag_first"].max()
+    if nearest == farthest:
+        return f"{farthest:.0f} steps back"
+    return f"at the far end of each setting ({nearest:.0f} to {farthest:.0f} steps back)"
+
+
+def _far_ends(table: pd.DataFrame) -> pd.DataFrame:
+    """First and last update of each case, at the largest lag that has a number at the first one.
+
+    At the last one the gradient there may have become 0 or infinite: that is a change as well.
+    """
+    finite = table[table["kind"] == "value"]
+    starts = finite.groupby(KEYS, dropna=False)["update"].transform("min")
+    at_first = finite[finite["update"] == starts].groupby(KEYS, dropna=False)["lag"].max()
     # Sequences of an update may be longer than those of another: the largest lag of all of them.
-    of_updates = finite.groupby([*KEYS, "update"], dropna=False)["lag"].max().rename("farthest")
-    far = finite.merge(of_updates.groupby(KEYS, dropna=False).min().reset_index(), on=KEYS)
+    of_updates = table.groupby([*KEYS, "update"], dropna=False)["lag"].max()
+    in_all = of_updates.groupby(KEYS, dropna=False).min()
+    farthest = pd.concat([at_first, in_all], axis=1, join="inner").min(axis=1).rename("farthest")
+    far = table[table["log10_median"].notna()].merge(farthest.reset_index(), on=KEYS)
     grouped = far[far["lag"] == far["farthest"]].groupby(KEYS, dropna=False, sort=False)
     names = ["update", "lag", "log10_median", "log10_low", "log10_high", "seeds"]
     first, last = grouped[names].first(), grouped[names].last()

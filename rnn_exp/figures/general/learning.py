@@ -1,5 +1,6 @@
 """Loss and error against update: does the network learn what its gradient cannot reach?"""
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from rnn_exp.figures.parts import marks, panels
+from rnn_exp.figures.parts import loss_axis, marks, panels
 from rnn_exp.figures.parts.axes import KEYS
 from rnn_exp.figures.parts.captions import points_and_seeds
 from rnn_exp.figures.parts.endings import carried_on, is_due, last_losses, last_rows, solved_runs
@@ -26,8 +27,7 @@ _UPDATES = 200
 _TEST = "test_loss"
 _CHANCE: Final = {"chance": "chance_loss", "chance_error": "chance_error"}
 _BY: Final = [*KEYS, "update"]
-_COLUMNS: Final = 4
-"""Loss and error stand beside one another in so many columns at most, else below."""
+_COLUMNS: Final = 4  # loss and error stand beside one another in so many at most, else below
 
 
 def table(tables: Tables) -> Plotted:
@@ -36,7 +36,8 @@ def table(tables: Tables) -> Plotted:
     Where runs were tested, the column ``test`` has the median loss on their test sequences. A run
     counts in ``ceiling`` at the update at which its loss is not finite or it diverged. One that has
     solved its task keeps its last values to the end of its case. Beside them stand, the same in all
-    rows of a case, how its ``runs`` ended (`last_losses`).
+    rows of a case, how its ``runs`` ended (`last_losses`), and the largest loss of those that did
+    not diverge (``needed``).
     """
     selected = select_runs(tables.runs)
     more = [name for name in (_TEST, "error") if name in tables.updates]
@@ -57,6 +58,7 @@ def table(tables: Tables) -> Plotted:
         frame[_TEST] = frame[_TEST].where(is_due(frame, own, _TEST))
     frame = frame.astype({"loss": float}).sort_values("update", kind="stable")
     numbers = interval(frame, _BY, "loss")
+    frame["needed"] = loss_axis.needed(frame)
     lost = ~np.isfinite(frame["loss"]) | (frame["update"] == frame["diverged_update"])
     grouped = frame.assign(lost=lost).groupby(_BY, dropna=False, sort=False)
     numbers = numbers.assign(ceiling=grouped["lost"].sum().to_numpy())
@@ -66,7 +68,7 @@ def table(tables: Tables) -> Plotted:
         errors = interval(frame, _BY, "error")
         numbers = numbers.assign(error=errors["median"], error_low=errors["low"])
         numbers["error_high"] = errors["high"]
-    for name in _CHANCE:
+    for name in (*_CHANCE, "needed"):
         numbers[name] = grouped[name].median().to_numpy()
     numbers = selected.runs[KEYS].drop_duplicates().merge(numbers, on=KEYS)
     numbers = numbers.merge(last_losses(tables.runs, selected.runs, rows), on=KEYS)
@@ -87,15 +89,18 @@ def draw(plotted: Plotted) -> Figure:
         activations, lengths = list(table["activation"].unique()), panels.lengths_of(table)
         quantities = ["loss", *(["error"] if "error" in table else [])]
         figure, axes_of = _grid(activations, lengths, quantities)
-        palette = marks.colours(table)
+        palette, most = marks.colours(table), loss_axis.limit(table)
         for (activation, length, quantity), axes in axes_of.items():
             where = (table["activation"] == activation) & (table["length"] == length)
-            _panel(axes, table[where], palette, quantity)
+            _panel(axes, table[where], palette, quantity, most if quantity == "loss" else math.inf)
             panels.title(axes, activation, marks.only_series(table), length)
             axes.set_ylabel(quantity)
         for quantity in quantities:
             same = [axes for (*_, name), axes in axes_of.items() if name == quantity]
-            _scale(table, same[0], quantity)
+            if quantity == "loss":
+                loss_axis.scale(table, same[0], most)
+            else:
+                same[0].set_ylim(-0.04, 1.04 * max(1.0, float(table["error_high"].max())))
         for (activation, length, quantity), axes in axes_of.items():
             where = (table["activation"] == activation) & (table["length"] == length)
             if quantity == "loss":
@@ -125,7 +130,9 @@ def _grid(
     return figure, found
 
 
-def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str], quantity: str) -> None:
+def _panel(
+    axes: Axes, part: pd.DataFrame, palette: dict[str, str], quantity: str, most: float
+) -> None:
     names = {"error": "median", "error_low": "low", "error_high": "high"}
     if quantity == "error":
         shown = part.drop(columns=["median", "low", "high", "ceiling"]).rename(columns=names)
@@ -143,10 +150,16 @@ def _panel(axes: Axes, part: pd.DataFrame, palette: dict[str, str], quantity: st
             spread = rows.loc[ends, ["low", "high"]].to_numpy().T
             axes.vlines(rows.loc[ends, "update"], *spread, color=palette[series], linewidth=0.8)
             rows = rows.assign(low=rows["median"], high=rows["median"])
+        look["markevery"] = loss_axis.markers_within(rows["median"], look["markevery"], most)
         marks.band(axes, rows, "update", palette[series], **look)
-        if quantity == "loss" and "test" in rows:
+        if quantity == "error":
+            continue
+        loss_axis.arrows(axes, rows, most, palette[series])
+        if "test" in rows:
             tested = rows[np.isfinite(rows["test"])]
-            axes.plot(tested["update"], tested["test"], **_test_look(darker(palette[series])))
+            every = loss_axis.markers_within(tested["test"], 1, most)
+            look = _test_look(darker(palette[series])) | {"markevery": every}
+            axes.plot(tested["update"], tested["test"], **look)
     column = "chance" if quantity == "loss" else "chance_error"
     if part[column].notna().any():
         axes.axhline(part[column].median(), linestyle=THEORY, color="0.1", linewidth=0.9)
@@ -182,20 +195,6 @@ def _say_stuck(axes: Axes, part: pd.DataFrame) -> None:
         axes.text(0.5, y, which, **look, **at)
 
 
-def _scale(table: pd.DataFrame, axes: Axes, quantity: str) -> None:
-    if quantity == "error":
-        axes.set_ylim(-0.04, 1.04 * max(1.0, float(table["error_high"].max())))
-        return
-    every = table[["low", "median", "high"]].to_numpy(dtype=float).ravel()
-    finite = every[np.isfinite(every)]
-    if len(finite) and finite.min() > 0 and finite.max() / finite.min() > 10:
-        # Room for the triangles at the upper edge.
-        axes.set_ylim(finite.min() / 2, finite.max() * (4 if table["ceiling"].any() else 2))
-        panels.plain_log(axes, "y")
-    elif len(finite) and finite.min() >= 0:
-        axes.set_ylim(bottom=0)
-
-
 def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
     entries = marks.series_entries(palette, marks.shapes_of(palette))
     if table["chance"].notna().any():
@@ -203,7 +202,8 @@ def _entries(table: pd.DataFrame, palette: dict[str, str]) -> list[Entry]:
     if "test" in table:
         entries.append((Line2D([], [], **_test_look("0.2")), "loss on test sequences"))
     # A run that diverges may have a finite loss to the end.
-    return [*entries, *((mark, "diverged") for mark, _ in marks.lost_entries(table))]
+    lost = ((mark, "diverged") for mark, _ in marks.lost_entries(table))
+    return [*entries, *lost, *loss_axis.entries(table)]
 
 
 def caption(plotted: Plotted) -> str:
@@ -212,7 +212,7 @@ def caption(plotted: Plotted) -> str:
     ends = _ends(table)
     if ends.empty:
         return sentences("No loss was finite.", *plotted.notes)
-    return sentences(_answer(table, ends), *_course(ends), *plotted.notes)
+    return sentences(_answer(table, ends), *_course(ends), loss_axis.words(table), *plotted.notes)
 
 
 def _answer(table: pd.DataFrame, ends: pd.DataFrame) -> str:
@@ -259,6 +259,7 @@ def reading(plotted: Plotted) -> str:
         else "",
         "Dash-dotted with open circles: median loss on test sequences." if "test" in table else "",
         "Triangles: a run diverged there." if (table["ceiling"] > 0).any() else "",
+        loss_axis.reading(table),
         points_and_seeds(table.drop(columns="ceiling")),
     )
 

@@ -24,6 +24,7 @@ QUESTION: Final = "Where does the gradient neither vanish nor explode?"
 MARKERS: Final = ("s", "D", "o")
 _SMALLEST, _LARGER = 3.2, 1.7
 _MOST_NAMED: Final = 4
+_COUNTED: Final = ("units", "layers")
 _LINES: Final[dict[str, marks.Line]] = {
     "predicted_rate": THEORY,
     "asymptotic_rate": ASYMPTOTE,
@@ -187,16 +188,52 @@ def _answer(table: pd.DataFrame) -> str:
     parts = [(str(name), part) for name, part in table.groupby("activation", sort=False)]
     if not is_numeric(table):
         return _holding_one(table)
-    named = {name: _crossing(_longest(part)) for name, part in parts}
-    several = len(named) > 1
-    said = [
-        f"{words}{f' with {name}' if several and name else ''}" for name, words in named.items()
-    ]
+    longest = {name: _longest(part) for name, part in parts}
+    where = _lengths_used([part for _, part in parts], len(panels.lengths_of(table)))
+    if all(len(rows) < 2 for rows in longest.values()):
+        return _at_one(where, longest)
+    several = len(longest) > 1
+    with_name = {name: f" with {name}" if several and name else "" for name in longest}
     label = series_label(table)
     what = "gain" if str(table["series"].iloc[0]).startswith("g = ") else label
-    what = f"number of {label}" if label in ("units", "layers") else what
-    where = _lengths_used([part for _, part in parts], len(panels.lengths_of(table)))
+    sides = {name: _side(rows["rate"]) for name, rows in longest.items()}
+    if all(sides.values()):
+        said = [f"all rates are {side} 1{with_name[name]}" for name, side in sides.items()]
+        which = f"{'numbers' if label in _COUNTED else 'values'} of {label}"
+        which = "gains" if what == "gain" else which
+        return f"{where} gradient keeps its size at none of these {which}: {'; '.join(said)}."
+    what = f"number of {label}" if label in _COUNTED else what
+    said = [f"{_crossing(rows)}{with_name[name]}" for name, rows in longest.items()]
     return f"{where} gradient keeps its size at this {what}: {'; '.join(said)}."
+
+
+def _side(values: pd.Series) -> str:
+    """On which side of 1 all of some rates are; nothing where they are on both, or none is."""
+    if values.empty:
+        return ""
+    return "below" if (values < 1).all() else "above" if (values > 1).all() else ""
+
+
+def _at_one(where: str, longest: dict[str, pd.DataFrame]) -> str:
+    """The rate itself, where each panel has one point: no gain can be read between points."""
+    said = [
+        _rate_of(rows.iloc[0], name if len(longest) > 1 else "")
+        for name, rows in longest.items()
+        if len(rows)
+    ]
+    return f"{where} rate is {'; '.join(said)}." if said else "No rate is a positive number."
+
+
+def _rate_of(row: pd.Series, name: str) -> str:
+    """One rate, of what it is, and on which side of 1, if that is sure."""
+    low, high = row["rate_low"], row["rate_high"]
+    told = rates(row["rate"], low, high)
+    known = bool(np.isfinite([low, high]).all())
+    of = f" (95 %: {told[1]} to {told[2]})" if known else ""
+    side = _side(pd.Series([row["rate"]])) or "exactly"
+    sure = "its interval holds 1" if known and low <= 1 <= high else f"{side} 1"
+    what = " with ".join(filter(None, [str(row["series"]), name]))
+    return f"{told[0]}{of}{f' at {what}' if what else ''}: {sure}"
 
 
 def _lengths_used(parts: list[pd.DataFrame], count: int) -> str:

@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rnn_exp.fields import SettingError
-from rnn_exp.figures.parts.selection import Plotted, Tables
+from rnn_exp.figures.parts.selection import CannotDraw, Plotted, Tables
 from rnn_exp.figures.parts.sheet import Sheet
-from rnn_exp.words import sentences
+from rnn_exp.schema import WITHOUT_RESULTS
+from rnn_exp.words import plural, sentences
 
 __all__ = [
     "Drawing",
@@ -18,12 +19,14 @@ __all__ = [
     "RecordingFigure",
     "SomeResults",
     "in_width",
+    "plotted_of",
     "reading_of",
     "whole_caption",
 ]
 
 _Where = Mapping[str, Any] | None
-_NARROWEST, _WIDEST = 1.0, 50.0
+# Inches: of less, labels do not fit, however they are broken into lines.
+_NARROWEST, _WIDEST = 2.5, 50.0
 
 
 @runtime_checkable
@@ -55,6 +58,40 @@ def reading_of(module: FigureModule, plotted: Plotted) -> str:
     """
     reading = getattr(module, "reading", None)
     return "" if reading is None else str(reading(plotted))
+
+
+def plotted_of(module: FigureModule, tables: Tables) -> Plotted:
+    """Return what a figure shows of these tables.
+
+    Args:
+        module: the figure.
+        tables: of some runs.
+
+    Raises:
+        CannotDraw: if they cannot answer its question; where no run has ended, saying so.
+    """
+    try:
+        return module.table(tables)
+    except CannotDraw as why:
+        if waiting := _waiting(tables.runs):
+            raise CannotDraw(waiting) from why
+        raise
+
+
+def _waiting(runs: pd.DataFrame) -> str:
+    """Say that no run has results, and how to go on; nothing where one has."""
+    statuses = [str(status) for status in runs.get("status", pd.Series(dtype=object))]
+    if not statuses or not set(statuses) <= set(WITHOUT_RESULTS):
+        return ""
+    failed = statuses.count("failed")
+    if failed == len(statuses):
+        return f"Every run failed ({failed} of {failed}): rnn-exp-status FOLDER says why."
+    left = plural(len(statuses) - failed, "run")
+    besides = f", {failed} failed" if failed else ""
+    return (
+        f"No run has ended ({left} stopped or still training{besides}): wait, or type the command "
+        "that began them once more, which goes on; rnn-exp-status FOLDER says how they stand."
+    )
 
 
 def whole_caption(module: FigureModule, plotted: Plotted) -> str:
@@ -103,7 +140,7 @@ def in_width(figure: Figure, width: float | None) -> Figure:
         width: in inches; None: as it is.
 
     Raises:
-        SettingError: for a width that is no number from 1 to 50.
+        SettingError: for a width that is no number from 2.5 to 50.
     """
     if width is None:
         return figure
@@ -153,7 +190,7 @@ class Drawing:
 
         Raises:
             SettingError: for a setting that there is not, if no run is left, or for a width that is
-                no number from 1 to 50.
+                no number from 2.5 to 50.
             CannotDraw: if these runs cannot answer the question.
         """
         return in_width(self._module.draw(self._plotted(results, where)), width)
@@ -184,4 +221,4 @@ class Drawing:
     def _plotted(self, results: SomeResults, where: _Where) -> Plotted:
         if isinstance(results, str | Path):
             raise TypeError(f"{str(results)!r} is no results; rnn_exp.load reads those of a folder")
-        return self._module.table(results.where(where) if where else results)
+        return plotted_of(self._module, results.where(where) if where else results)

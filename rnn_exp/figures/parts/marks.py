@@ -35,13 +35,18 @@ FLOOR: Final = "v"
 """The triangle of a value too small to be drawn, at the lower edge."""
 CEILING: Final = "^"
 """The triangle of a value too large to be drawn, at the upper edge."""
+BEYOND: Final = "$\\uparrow$"
+"""The arrow at the upper edge of a value that is a number, but far beyond the end of the axis."""
 UNSEEN: Final = "o"
 """The open circle on a line where its norm is lost to training: the line goes on as it truly is."""
 _LABELS = {
     FLOOR: "no number: zero, cut off or lost",
     CEILING: "not finite",
     UNSEEN: "lost to training",
+    BEYOND: "beyond the axis",
 }
+_GIDS = {FLOOR: "floor", CEILING: "ceiling", BEYOND: "beyond"}
+_SIZES = {BEYOND: 6.0}
 _FACES = {UNSEEN: "white"}
 # So many triangles show an extent; one a lag would merge into a bar.
 _MOST = 8
@@ -77,13 +82,13 @@ def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
     Args:
         axes: where to draw.
         x: places at which a value is lost; of many, some are drawn.
-        shape: `FLOOR` or `CEILING`, which is also the edge.
+        shape: `FLOOR`, `CEILING` or `BEYOND`, which is also the edge.
         colour: of the series.
     """
     positions = np.sort(np.asarray(x, dtype=float))
     if positions.size == 0:
         return
-    name = "floor" if shape == FLOOR else "ceiling"
+    name = _GIDS[shape]
     before = [line for line in axes.lines if line.get_gid() == name]
     count = min(_MOST, positions.size)
     # Of many places each series shows other ones; of few, those that are taken move aside.
@@ -98,7 +103,7 @@ def mark_lost(axes: Axes, x: ArrayLike, shape: str, colour: str) -> None:
         np.full(few.size, height),
         linestyle="none",
         marker=shape,
-        markersize=3.2,
+        markersize=_SIZES.get(shape, 3.2),
         color=colour,
         markeredgewidth=0,
         # x is data, y a fraction of the axes: the edge stays the edge whatever the limits.
@@ -175,6 +180,12 @@ def lost_entries(table: pd.DataFrame) -> list[Entry]:
         for name, shape in shapes.items()
         if name in table and (table[name] > 0).any()
     ]
+
+
+def beyond_entry() -> Entry:
+    """Return the legend entry for the arrows of values beyond the axis."""
+    look: dict[str, Any] = {"linestyle": "none", "color": "0.35", "markeredgewidth": 0}
+    return Line2D([], [], marker=BEYOND, markersize=_SIZES[BEYOND], **look), _LABELS[BEYOND]
 
 
 def colours(table: pd.DataFrame) -> dict[str, str]:

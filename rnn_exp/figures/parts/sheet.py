@@ -11,6 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator
 
 from rnn_exp.figures.parts.style import in_style
@@ -25,6 +26,8 @@ Share = bool | Literal["none", "all", "row", "col"]
 _Place = Literal["left", "center", "right"]
 _PLACES: Final = get_args(_Place)
 _LITTLE: Final = 1.2
+_WORDS: Final = re.compile(r"(?:\$[^$]*\$|[^ $])+")
+_FORMULA: Final = re.compile(r"\\[a-z]+|[${}\\]")
 _UNBROKEN: Final = "\N{NO-BREAK SPACE}"
 _DPI: Final = 150
 # Characters of 7 pt text in an inch, and those that a handle and its gap take.
@@ -57,6 +60,7 @@ class Sheet(Figure):
         self._share: tuple[Share, Share] = (False, False)
         self._named_again: list[Axes] = []
         self._ticks: dict[Axes, list[str]] = {}
+        self._broken: dict[Text, tuple[str, str]] = {}  # labels as given, and in lines
 
     def set_grid(self, grid: np.ndarray, row: float, share: tuple[Share, Share]) -> None:
         """Say which panels there are: of a narrow sheet they stand below one another.
@@ -76,10 +80,11 @@ class Sheet(Figure):
         """
         self._entries = tuple(entries)
         self._wrap_titles()
+        lines = self._wrap_labels()
         for before in list(self.legends):
             before.remove()
         columns = _columns([label for _, label in entries], self.get_figwidth() * _PER_INCH)
-        self._set_height(-(-len(entries) // columns))
+        self._set_height(-(-len(entries) // columns) + lines)
         if not entries:
             return
         # Matplotlib fills columns from top to bottom; people read rows.
@@ -104,6 +109,24 @@ class Sheet(Figure):
                 # Lines end where a space was: joined, they are the title as it was given.
                 whole = axes.get_title(place).replace("\n", " ")
                 axes.set_title(_in_lines(whole, max(10, int(room / _SIGN))), loc=place)
+
+    def _wrap_labels(self) -> int:
+        """Break labels of x that are wider than their place; return how many lines that adds."""
+        found = list[tuple[Text, float]]()
+        for axes in self.axes:
+            if (place := axes.get_subplotspec()) is not None:
+                beside = place.get_gridspec().ncols
+                found.append((axes.xaxis.label, self.get_figwidth() / beside - _BESIDE))
+        common = self.get_supxlabel()
+        found += [(text, self.get_figwidth()) for text in self.texts if text.get_text() == common]
+        for label, room in found:
+            now = label.get_text()
+            given, broken = self._broken.get(label, (now, now))
+            given = given if now == broken else now
+            lines = [_label_in_lines(line, int(room * _PER_INCH)) for line in given.split("\n")]
+            self._broken[label] = given, "\n".join(lines)
+            label.set_text("\n".join(lines))
+        return max((label.get_text().count("\n") for label, _ in found), default=0)
 
     def set_width(self, width: float) -> None:
         """Make it narrower or wider; panels and legend are set anew, and text keeps its size.
@@ -205,6 +228,18 @@ def _in_lines(title: str, signs: int) -> str:
     room = longest if longest <= _LITTLE * signs else signs
     lines = textwrap.wrap(" ".join(joined), max(room, signs), break_on_hyphens=False)
     return "\n".join(lines).replace(_UNBROKEN, " ")
+
+
+def _label_in_lines(label: str, signs: int) -> str:
+    """A label of an axis in lines of so many signs; formulas are kept whole."""
+    if len(_FORMULA.sub("", label)) <= signs or label.count("$") % 2:
+        return label
+    words = _WORDS.findall(label)
+    lines = words[:1]
+    for word in words[1:]:
+        longer = f"{lines[-1]} {word}"
+        lines[-1:] = [longer] if len(_FORMULA.sub("", longer)) <= signs else [lines[-1], word]
+    return "\n".join(lines)
 
 
 def _columns(labels: list[str], room: float) -> int:

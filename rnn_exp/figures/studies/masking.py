@@ -23,7 +23,7 @@ from rnn_exp.figures.parts.selection import (
 )
 from rnn_exp.figures.parts.sheet import Entry
 from rnn_exp.figures.parts.style import BLUE, MEASURED, VERMILLION, in_style
-from rnn_exp.words import listing, magnitude, number, sentences
+from rnn_exp.words import listing, magnitude, number, plural, sentences
 
 QUESTION: Final = "Does a loss at every time step hide that the gradient vanishes?"
 
@@ -169,10 +169,18 @@ def _agreement(table: pd.DataFrame) -> str:
     wide = table.pivot_table(index=["length", "lag"], columns="loss", values="log10_median")
     if LAST not in wide:
         return ""
-    gap = (wide[LATE] - wide[LAST]).abs().replace(np.inf, np.nan).max()
-    if np.isnan(gap):
+    late, last = wide[LATE], wide[LAST]
+    known = late.notna() & last.notna()
+    if not known.any():
         return ""
+    who = "networks with a loss at the last step only"
+    gap = (late - last)[known & np.isfinite(late) & np.isfinite(last)].abs().max()
+    one = int((known & (np.isfinite(late) != np.isfinite(last))).sum())
+    other = f"; at {plural(one, 'lag')} only one of both is a number above 0" if one else ""
+    if np.isnan(gap) or number(10**gap) == "1":
+        where = "at every other lag" if one else "at every lag"
+        return f"{who.capitalize()} have the same norms as that last answer {where}{other}."
     return (
-        "Networks with a loss at the last step only have the same norms as that last answer: at no "
-        f"lag do they differ by more than a factor of {number(10**gap)}."
+        f"The norms of {who} and those of that last answer differ by a factor of {number(10**gap)} "
+        f"at most, at any lag{other}."
     )

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rnn_exp.figures.parts import captions, marks, panels
+from rnn_exp.figures.parts import captions, crossings, marks, panels
 from rnn_exp.figures.parts.axes import order_activations, without_activation
 from rnn_exp.figures.parts.carrier import LAGS, mean_rate, settled_rates
 from rnn_exp.figures.parts.seeds import bar_lengths, gain_at_rate_one
@@ -25,7 +25,7 @@ from rnn_exp.figures.parts.style import (
     VERMILLION,
     in_style,
 )
-from rnn_exp.words import listing, number, rates, sentences
+from rnn_exp.words import listing, number, sentences
 
 QUESTION: Final = "At which gain does the gradient explode, and what does the bound say of it?"
 
@@ -40,7 +40,6 @@ _REGIONS: Final = (
     (VERMILLION, 0.2, "explodes (measured)"),
 )
 _EDGES: Final = {"measured": "measured", "predicted": "theory"}
-_ENDS: Final = ("earliest", "latest")
 
 
 def table(tables: Tables) -> Plotted:
@@ -227,7 +226,7 @@ def caption(plotted: Plotted) -> str:
         f"From lag {first} to lag {last} theory and the mean measured change of the norm differ by "
         f"at most {listing(gaps)} decades."
         if gaps
-        else "No theory holds at these lags: none is drawn.",
+        else "No theory holds at these lags: there is no line of it.",
         bound if table["bound"].notna().any() else "",
         *plotted.notes,
     )
@@ -247,55 +246,36 @@ def reading(plotted: Plotted) -> str:
 
 
 def _answer(parts: dict[str, pd.DataFrame]) -> str:
-    """From which gain on each network explodes, how well that is known, and what is promised."""
+    """From which gain on each network explodes, or that none begins to within these gains."""
     found = {name: thresholds(part) for name, part in parts.items()}
     found = {name: at for name, at in found.items() if math.isfinite(at["measured"])}
-    if not found:
-        return "Nowhere within these gains does the mean measured rate rise above 1."
-    explodes = listing(f"{number(at['measured'])} ({name})" for name, at in found.items())
-    ends = [math.log(at[end] / at["measured"]) for at in found.values() for end in _ENDS]
-    known = [abs(end) for end in ends if math.isfinite(end)]
-    no_end = f"; {len(ends) - len(known)} without an end" if len(known) < len(ends) else ""
-    within = f" (95 %: within {100 * math.expm1(max(known)):.2g} %{no_end})" if known else ""
-    parts_of = [100 * at["bound"] / at["measured"] for at in found.values()]
-    promised = [f"{part:.2g}" for part in sorted(parts_of) if math.isfinite(part)]
-    span = " to ".join(dict.fromkeys([*promised[:1], *promised[-1:]]))
-    bound = f"; the bound guarantees vanishing only up to {span} % of that gain" if span else ""
-    return f"The gradient explodes from g = {explodes} on{within}{bound}.".replace(" ()", "")
+    if found:
+        return crossings.explodes(found)
+    measured = pd.concat([part["measured"] for part in parts.values()]).dropna()
+    if (measured > 1).all():
+        return "The mean measured rate is above 1 at every gain, the smallest one included."
+    way = "rise above 1" if (measured <= 1).all() else "rise from below 1 to above it"
+    return f"Nowhere within these gains does the mean measured rate {way}."
 
 
 def _thresholds(name: str, part: pd.DataFrame) -> str:
     at = thresholds(part)
-    promise, edge, seen = (number(at[key]) for key in ("bound", "predicted", "measured"))
+    promise, seen = (number(at[key]) for key in ("bound", "measured"))
     said = []
     if math.isfinite(at["bound"]):
         said.append(f"the bound guarantees vanishing below g = {promise}")
     elif part["bound"].notna().any():
-        said.append(f"the bound stays {_side(part['bound'])} 1")
+        said.append(f"the bound {crossings.stays(part['bound'])}")
     else:
         said.append("there is no bound")
-    if math.isfinite(at["predicted"]):
-        said.append(f"theory first rises above 1 at {edge}")
-    elif part["predicted"].notna().any():
-        said.append(f"theory, where it holds, stays {_side(part['predicted'])} 1")
+    drawn = [line for line in _THEORY if _is_drawn(part, line)]
+    said += crossings.of_theory(part, at, drawn)
     if math.isfinite(at["measured"]):
-        said.append(f"the mean measured rate first rises above 1 at {seen}{_interval(at)}")
+        interval = crossings.holds_1(*(at[end] for end in crossings.ENDS))
+        said.append(f"the mean measured rate first rises above 1 at {seen}{interval}")
     elif part["measured"].notna().any():
-        said.append(f"the mean measured rate stays {_side(part['measured'])} 1")
+        said.append(f"the mean measured rate {crossings.stays(part['measured'])}")
     return f"With {name or 'this network'} {'; '.join(said)}."
-
-
-def _interval(at: dict[str, float]) -> str:
-    """Between which gains its interval holds 1."""
-    low, high = (at[end] for end in _ENDS)
-    if math.isfinite(low) and math.isfinite(high):
-        return f" (its 95 % interval holds 1 from {' to '.join(rates(low, high, near=math.nan))})"
-    return f" (its 95 % interval holds 1 from {number(low)} on)" if math.isfinite(low) else ""
-
-
-def _side(rates: pd.Series) -> str:
-    known = rates.dropna()
-    return "above" if (known > 1).all() else "below" if (known < 1).all() else "near"
 
 
 def _gaps(parts: dict[str, pd.DataFrame]) -> list[str]:
