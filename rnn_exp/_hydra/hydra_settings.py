@@ -6,6 +6,7 @@ settings could have no effect; what was said and would be passed over is refused
 
 import dataclasses
 import inspect
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -78,8 +79,11 @@ def check_run(config: DictConfig) -> None:
         if key in said and "hydra.run.dir" not in said:
             mend = "this for sweeps alone (-m); use hydra.run.dir for a single run"
             raise SettingError(key, said[key], mend)
-    alone = {  # how many processes there are is no matter of a run: it is the same with any number
+    if "hydra.launcher.processes" in said and is_ours(config.hydra.launcher):
+        _refuse_processes(config.hydra.launcher.processes)
+    alone = {
         "hydra.sweeper.max_batch_size": None,
+        "hydra.launcher.processes": 1,  # a single run is what that says
         "hydra.launcher.backend": "processes",
         "hydra.launcher.address": None,
     }
@@ -87,8 +91,6 @@ def check_run(config: DictConfig) -> None:
         if key in said and said[key] not in (None, only):
             mend = "this for sweeps alone (-m); a single run trains in this process"
             raise SettingError(key, said[key], mend)
-    if "hydra.launcher.processes" in said and is_ours(config.hydra.launcher):
-        _refuse_processes(config.hydra.launcher.processes)
 
 
 def _refuse_processes(processes: Any) -> None:  # noqa: ANN401 - as it came
@@ -276,6 +278,19 @@ def _is_aside(name: str) -> bool:
 def _refuse_folder(key: str, node: DictConfig) -> None:
     if not node._get_node("dir")._value():  # type: ignore[union-attr]
         raise SettingError(key, "", "the path of a folder")
+    _refuse_shared_folder(key, node)
+
+
+def _refuse_shared_folder(key: str, node: DictConfig) -> None:
+    """Refuse the root of a file system and a user's home: what lies there is not of one study."""
+    raw, folder = str(node._get_node("dir")._value()), None  # type: ignore[union-attr]
+    if "${rnn_exp." in raw or not is_the_same_for_all(raw):
+        return
+    with suppress(OmegaConfBaseException):  # it is refused where it is used
+        folder = Path(str(node.dir)).resolve()
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path's raises an error where there is none
+    if folder is not None and folder in (Path(folder.anchor), Path(home).resolve()):
+        raise SettingError(key, raw, "a folder of its own, below this one")
 
 
 def _refuse_for_shared_processes(config: DictConfig) -> None:
