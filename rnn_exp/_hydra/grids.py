@@ -129,7 +129,9 @@ def _refuse_typed_twice(
         if name in typed and twice:
             key = min(twice)
             typed_as = next(each for each in words if bare_key(each) == key)
-            raise CommandLineError(f"{key} is typed twice, in {name} and as {typed_as}; leave one out")
+            raise CommandLineError(
+                f"{key} is typed twice, in {name} and as {typed_as}; leave one out"
+            )
 
 
 def _of_each_job(resolved: Any, raw: Any) -> Any:  # noqa: ANN401 - values of a configuration

@@ -30,6 +30,7 @@ __all__ = [
     "is_ours",
     "is_the_same_for_all",
     "naming_the_setting",
+    "refuse_folder",
     "refuse_several_folders",
 ]
 
@@ -74,7 +75,7 @@ def check_run(config: DictConfig) -> None:
     refuse_lists(_words(config, "task"))
     said = dict(_said(config))
     _refuse_common(config, said)
-    _refuse_folder("hydra.run.dir", config.hydra.run)
+    refuse_folder("hydra.run.dir", config.hydra.run)
     for key in ("hydra.sweep.dir", "hydra.sweep.subdir"):
         if key in said and "hydra.run.dir" not in said:
             mend = "this for sweeps alone (-m); use hydra.run.dir for a single run"
@@ -117,7 +118,7 @@ def check_sweep(config: DictConfig) -> None:
     if "hydra.run.dir" in said and not {"hydra.sweep.dir", "hydra.sweep.subdir"} & set(said):
         mend = "this for a single run alone; use hydra.sweep.dir for a sweep"
         raise SettingError("hydra.run.dir", said["hydra.run.dir"], mend)
-    _refuse_folder("hydra.sweep.dir", config.hydra.sweep)
+    refuse_folder("hydra.sweep.dir", config.hydra.sweep)
     refuse_several_folders(config.hydra.sweep)
     for key in _MADE_FOR_EACH_JOB:
         if key in said:
@@ -275,22 +276,23 @@ def _is_aside(name: str) -> bool:
     return name.startswith(ASIDE)
 
 
-def _refuse_folder(key: str, node: DictConfig) -> None:
-    if not node._get_node("dir")._value():  # type: ignore[union-attr]
+def refuse_folder(key: str, node: DictConfig) -> None:
+    """Refuse no folder at all, the root of a file system and a user's home.
+
+    Args:
+        key: the setting.
+        node: that has it as ``dir``.
+    """
+    raw = node._get_node("dir")._value()  # type: ignore[union-attr]
+    if not raw:
         raise SettingError(key, "", "the path of a folder")
-    _refuse_shared_folder(key, node)
-
-
-def _refuse_shared_folder(key: str, node: DictConfig) -> None:
-    """Refuse the root of a file system and a user's home: what lies there is not of one study."""
-    raw, folder = str(node._get_node("dir")._value()), None  # type: ignore[union-attr]
-    if "${rnn_exp." in raw or not is_the_same_for_all(raw):
+    if "${rnn_exp." in str(raw) or not is_the_same_for_all(raw):
         return
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path's raises an error where there is none
     with suppress(OmegaConfBaseException):  # it is refused where it is used
         folder = Path(str(node.dir)).resolve()
-    home = os.path.expanduser("~")  # noqa: PTH111 - Path's raises an error where there is none
-    if folder is not None and folder in (Path(folder.anchor), Path(home).resolve()):
-        raise SettingError(key, raw, "a folder of its own, below this one")
+        if folder in (Path(folder.anchor), Path(home).resolve()):
+            raise SettingError(key, raw, "a folder of its own, below this one")
 
 
 def _refuse_for_shared_processes(config: DictConfig) -> None:

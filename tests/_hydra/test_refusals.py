@@ -1,11 +1,12 @@
 """Refusals: one plain line for whatever Hydra, YAML or the system raises, and nothing written."""
 
-from pathlib import Path
-
 import pytest
+from omegaconf import OmegaConf
 
 from rnn_exp import fields
 from rnn_exp._hydra.command_line import in_hydras_order, quoted
+from rnn_exp._hydra.hydra_settings import refuse_folder
+from rnn_exp.fields import SettingError
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS
 from rnn_exp.networks.network import DTYPES
 from rnn_exp.tasks import TASKS
@@ -195,14 +196,6 @@ WORDS = {
     ("--config-dir", ".", "study=scale"): "; there is no study/scale.yaml\n",
     ("+foo=1",): "+foo=1: there is no such setting; allowed is one of device, evaluation, init, ",
     ("foo=1",): "foo=1: there is no such setting; allowed is one of device, evaluation, init, ",
-    **{
-        (
-            *sweep,
-            f"{key}={folder}",
-        ): f"{key}={folder} is not possible: allowed is a folder of its own"
-        for sweep, key in (((), "hydra.run.dir"), (("-m", "seed=0,1"), "hydra.sweep.dir"))
-        for folder in ("/", "/tmp/..", str(Path.home()), "${oc.env:HOME}")
-    },
     ("hydra.launcher.processes=2",): "allowed is this for sweeps alone (-m); a single run trains",
     (
         "study=decay.yaml",
@@ -233,6 +226,19 @@ def test_a_command_line_is_refused_in_one_line_that_says_what_to_write(tmp_path,
     assert ended.is_refusal, ended
     assert ended.err.startswith("rnn-exp: ")
     assert WORDS[words] in ended.err
+
+
+# Without a command: one that is not refused would write there.
+@pytest.mark.parametrize("folder", ["/", "/tmp/..", ".", "${oc.env:HOME}"])
+def test_the_root_and_the_home_of_a_user_are_no_folders_of_results(tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SettingError, match=r"^hydra\.sweep\.dir=.* allowed is a folder of its own"):
+        refuse_folder("hydra.sweep.dir", OmegaConf.create({"dir": folder}))
+
+    for below in ("results", "${oc.env:HOME}/results", "/results", "${rnn_exp.run_name:}"):
+        refuse_folder("hydra.sweep.dir", OmegaConf.create({"dir": below}))
 
 
 FILES = {

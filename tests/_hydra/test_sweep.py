@@ -484,7 +484,10 @@ def test_a_word_that_is_also_in_paired_values_of_the_same_command_is_refused(tmp
     ended = start(tmp_path, "-m", "network.hidden_size=4", "training.updates=1", PAIRED)
 
     assert ended.code == 1
-    assert "training.updates is typed twice, in hydra.sweeper.paired and as training.updates=1" in ended.err
+    assert (
+        "training.updates is typed twice, in hydra.sweeper.paired and as training.updates=1"
+        in ended.err
+    )
     assert not list(tmp_path.iterdir())
 
 
