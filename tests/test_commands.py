@@ -1,5 +1,6 @@
 """Commands on results: rnn-exp-report, rnn-exp-figure and rnn-exp-weights."""
 
+import json
 import runpy
 import shutil
 import signal
@@ -16,7 +17,9 @@ from rnn_exp.commands import report, weights
 from rnn_exp.figures.parts.drawing import whole_caption
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.networks.network import Network
+from rnn_exp.storage.files import held
 from rnn_exp.storage.writing import write, write_status
+from rnn_exp.sweeps.run_list import write_run_list
 from rnn_exp.tasks import Adding
 from rnn_exp.training.experiment import train_runs
 from rnn_exp.training.run import Run
@@ -127,8 +130,63 @@ def test_a_folder_without_runs_is_one_clear_line_of_the_report(tmp_path, monkeyp
 def test_a_report_that_cannot_be_written_is_one_clear_line(study, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(SystemExit, match=r"^rnn-exp-report: .*file/out: Not a directory$"):
-        call(monkeypatch, report, "rnn-exp-report", study, "--out", tmp_path / "file" / "out")
+    for out, why in (
+        ("file/out", r"this folder cannot be made \(Not a directory\); write another one"),
+        ("file", "this is a file; write the name of a folder"),
+    ):
+        with pytest.raises(SystemExit, match=f"^rnn-exp-report: --out .*{out}: {why}$"):
+            call(monkeypatch, report, "rnn-exp-report", study, "--out", tmp_path / out)
+
+
+def test_a_report_of_runs_that_have_not_ended_says_so_and_what_goes_on_with_them(
+    study, tmp_path, monkeypatch, capsys
+):
+    folder, command = tmp_path / "sweep", "rnn-exp -m seed=0,1"
+    shutil.copytree(study, folder)
+    names = sorted(path.name for path in folder.iterdir())
+    write_run_list(folder, names, command)
+    draw_only(monkeypatch, "decay", "learning")
+
+    def told(*ended: str) -> tuple[str, str]:
+        for name in names:
+            if name not in ended:
+                _unend(folder / name)
+        call(monkeypatch, report, "rnn-exp-report", folder)
+        return (folder / "report" / "index.html").read_text("utf-8"), capsys.readouterr().err
+
+    page, line = told(*names[1:])
+    stopped = (
+        f"What has not ended is stopped; the command that began it goes on from there: {command}"
+    )
+    assert f"3 of 4 runs have ended: 3 finished. {stopped}" in page
+    assert line == f"rnn-exp-report: {stopped}\n"
+
+    with held(folder, patience=0):
+        page, line = told()
+    training = "Runs are in training now; once they have ended, the same command draws them too."
+    assert f"No run has ended. {training}" in page
+    assert line == f"rnn-exp-report: {training}\n"
+    assert page.count("Not drawn. No run has ended.") == 2
+    assert "recorded no updates" not in page
+
+
+def _unend(folder: Path) -> None:
+    """Make a run that is done one that has begun."""
+    said = {
+        "status": "running",
+        "settings": json.loads((folder / "run.json").read_text())["settings"],
+    }
+    said |= {"run": folder.name, "digest": "0" * 16, "command": "rnn-exp"}
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / "run.json").write_text(json.dumps(said))
+
+
+def test_weights_of_a_missing_folder_are_one_clear_line(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit) as left:
+        call(monkeypatch, weights, "rnn-exp-weights", tmp_path / "nowhere")
+
+    assert left.value.code == f"rnn-exp-weights: there is no folder {tmp_path}/nowhere"
 
 
 def test_ctrl_c_while_weights_are_written_says_that_some_are(study, monkeypatch, capsys):

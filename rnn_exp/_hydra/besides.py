@@ -1,6 +1,6 @@
 """Settings beside those of a run: the objective, the page and trackers, which decide no result."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -8,12 +8,18 @@ from rnn_exp.recordings.trackers import Tracking
 from rnn_exp.storage.objective import Objective
 from rnn_exp.storage.study import StudyPage, built_in_page
 
+if TYPE_CHECKING:
+    from rnn_exp.training.run import Run
+
 __all__ = [
     "BESIDES",
     "PAGE",
     "objective_from_config",
+    "objective_named",
     "page_from_config",
+    "refuse_for_all_jobs",
     "refuse_unknown_figures",
+    "refuse_without_number",
     "tracking_from_config",
 ]
 
@@ -22,7 +28,7 @@ BESIDES: Final = ("objective", PAGE, "tracking")
 """The sections of a configuration that are read here."""
 
 
-def objective_from_config(config: DictConfig) -> Objective:
+def objective_named(config: DictConfig) -> Objective:
     """Return the objective in a configuration; a configuration of before has the default.
 
     Raises:
@@ -30,6 +36,43 @@ def objective_from_config(config: DictConfig) -> Objective:
     """
     given: Any = config.get("objective", Objective().objective)
     return Objective(given)
+
+
+def objective_from_config(config: DictConfig) -> Objective:
+    """Return the objective of the run that a configuration describes.
+
+    Raises:
+        SettingError: if there is no such number, or the run has no tests and it is one of theirs.
+    """
+    objective = objective_named(config)
+    objective.refuse_for(has_tests=OmegaConf.select(config, "evaluation.every") is not None)
+    return objective
+
+
+def refuse_for_all_jobs(config: DictConfig) -> None:
+    """Refuse an objective that no run of a sweep can have, before a search makes a first trial.
+
+    Args:
+        config: of the sweep itself, without what differs between its jobs.
+
+    Raises:
+        SettingError: if there are no tests, and no word or grid asks for any.
+    """
+    said: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    grids = [said["sweeper"].get(key) for key in ("params", "paired")]
+    if "evaluation" not in str([said["overrides"]["task"], grids]):
+        objective_from_config(config)
+
+
+def refuse_without_number(objective: Objective, run: "Run") -> None:
+    """Refuse an objective that a run cannot have, before it is trained.
+
+    Raises:
+        SettingError: with the setting that it needs.
+    """
+    objective.refuse_for(
+        has_tests=run.evaluation.every is not None, has_memory=run.network.kind.has_memory
+    )
 
 
 def tracking_from_config(config: DictConfig) -> Tracking:

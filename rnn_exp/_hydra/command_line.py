@@ -14,10 +14,20 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from rnn_exp._hydra.quick import settings_of_files
+from rnn_exp._hydra.repeated import deleted, repeated
 from rnn_exp.fields import suggestion
 from rnn_exp.program import Options
 
-__all__ = ["CommandLineError", "in_hydras_order", "likely_word", "quoted", "separate_words"]
+__all__ = [
+    "TEXTS",
+    "CommandLineError",
+    "can_be_read",
+    "in_hydras_order",
+    "likely_word",
+    "quoted",
+    "separate_words",
+]
 
 _EXAMPLE: Final = "a setting is written key=value, such as task.length=100"
 _ONE_RUN: Final = "hydra.mode=RUN"
@@ -25,7 +35,9 @@ _LONGEST: Final = 100_000
 _LONGEST_QUOTED: Final = 200
 _MOST_DIGITS: Final = 4300  # of a whole number that Python reads
 _OPTIONS: Final = ("help", "settings", "columns", "version", "multirun")
-_TEXTS: Final = ("note", "tags", "page.question")
+TEXTS: Final = ("note", "tags", "page.question")
+"""Settings that are text in words."""
+_WITH_A_VALUE: Final = {"-cd": "--config-dir", "-cn": "--config-name", "-cp": "--config-path"}
 _SECTIONS: Final = ("study", "use", "objective", "page", "tracking", "hydra")  # beside a run's
 _KEY: Final = re.compile(r"[\w.]+")
 
@@ -57,9 +69,14 @@ def in_hydras_order(words: Sequence[str], conf: Path) -> list[str]:
         raise CommandLineError(
             "--experimental-rerun: a run is made again by the command in its run.json"
         )
+    if given.config_path is not None:
+        _refuse_no_path(given.config_path)
     _refuse_contradictions(given)
+    _refuse_options_twice(words)
     if not given.shell_completion:
         _refuse_slips(settings, conf)
+        if twice := repeated(settings):
+            raise CommandLineError(twice)
     left = list(settings)
     options = [word for word in words if word != "--" and not _taken(word, left)]
     # Where there is a grid, Hydra would take --run for nothing; its mode is refused by name.
@@ -75,6 +92,21 @@ def _has_several(word: str) -> bool:
         return OverridesParser.create().parse_override(word).is_sweep_override()
     except HydraException:
         return False
+
+
+def _refuse_no_path(path: str) -> None:
+    """Refuse a folder of the settings of whole runs that Hydra would look for elsewhere.
+
+    Raises:
+        CommandLineError: with what was meant.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        mend = "a folder with studies and files of your own is --config-dir"
+        raise CommandLineError(f"--config-path {path}: there is no such folder; {mend}")
+    if not folder.is_absolute():
+        mend = f"write its whole path, --config-path {shlex.quote(str(folder.resolve()))}"
+        raise CommandLineError(f"--config-path {path}: {mend}, or --config-dir for studies")
 
 
 def _refuse_contradictions(given: Any) -> None:  # noqa: ANN401 - argparse's
@@ -93,6 +125,17 @@ def _refuse_contradictions(given: Any) -> None:  # noqa: ANN401 - argparse's
             raise CommandLineError(f"{word}: -m asks for a sweep; leave one of the two out")
         if given.run and mode != "RUN":
             raise CommandLineError(f"{word}: --run asks for one run; leave one of the two out")
+
+
+def _refuse_options_twice(words: Sequence[str]) -> None:
+    """Refuse an option with a value that stands there twice: the last one would win.
+
+    Raises:
+        CommandLineError: with its name.
+    """
+    for short, option in _WITH_A_VALUE.items():
+        if sum(word.partition("=")[0] in (short, option) for word in words) > 1:
+            raise CommandLineError(f"{option} is typed twice; leave one out")
 
 
 def likely_word(typed: str) -> str:
@@ -121,7 +164,7 @@ def separate_words(word: str) -> list[str]:
 
     parts = re.split(r"\s+(?=[A-Za-z_][\w.]*=)", word.strip())
     keys = [part.partition("=")[0] for part in parts]
-    if keys[0] in _TEXTS or keys[0].endswith("dir"):
+    if keys[0] in TEXTS or keys[0].endswith("dir"):
         return [word]
     sections = {*groups(), *plain_fields(), *_SECTIONS}
     return parts if all(key.partition(".")[0] in sections for key in keys[1:]) else [word]
@@ -141,11 +184,16 @@ def quoted(word: str) -> str | None:
         return None  # a list, a dictionary or a quote that was meant, with a slip
     text = value.replace("\\", "\\\\").replace('"', '\\"')
     better = f'{key}="{text}"'
+    return shlex.quote(better) if can_be_read(better) else None
+
+
+def can_be_read(word: str) -> bool:
+    """Say whether Hydra can read a setting."""
     try:
-        OverridesParser.create().parse_override(better)
+        OverridesParser.create().parse_override(word)
     except HydraException:
-        return None
-    return shlex.quote(better)
+        return False
+    return True
 
 
 def _taken(word: str, left: list[str]) -> bool:
@@ -187,16 +235,32 @@ def _refuse_slips(settings: Sequence[str], conf: Path) -> None:
             raise CommandLineError(f"{word[:60]}… has {len(word)} letters; at most {_LONGEST}")
         if re.search(rf"\d{{{_MOST_DIGITS + 1}}}", word):
             raise CommandLineError(f"{word[:60]}…: a number of more than {_MOST_DIGITS} digits")
+        if left_out := deleted(word):
+            raise CommandLineError(left_out)
         key, equals, value = word.partition("=")
+        if unknown := _unknown_section(key):
+            raise CommandLineError(f"{word}: {unknown}{likely_word(word)}")
         if chosen := _choice(key, value, conf):
             raise CommandLineError(f"{word}: write {chosen}")
         after = settings[place + 1] if place + 1 < len(settings) else ""
         if equals and key and not (value == "" and after and "=" not in after):
             continue
         if word.startswith("~") and len(word) > 1:
-            continue  # Hydra's own way to leave something out
+            continue
         hint = next(_meant(word, after, settings[place + 2 : place + 3], conf), _EXAMPLE)
         raise CommandLineError(f"{word or repr(word)}: {hint}")
+
+
+def _unknown_section(key: str) -> str:
+    """Return the refusal of ``+foo``, which Hydra would add: no run has it; else ""."""
+    name = key.lstrip("+")
+    if name == key or not re.fullmatch(r"\w+", name):
+        return ""
+    options = sorted(settings_of_files({})[0])
+    if name in (*options, "study"):
+        return ""
+    listed = ", ".join(options)
+    return f"there is no such setting; allowed is one of {listed}{suggestion(name, options)}"
 
 
 def _choice(key: str, value: str, conf: Path) -> str | None:

@@ -18,6 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser, create_
 from hydra.core.override_parser.types import ChoiceSweep, Override, Sweep
 from hydra.errors import OverrideParseException
 
+from rnn_exp._hydra.brackets import key_twice, left_open
 from rnn_exp.fields import SettingError, allowed_of, as_typed
 
 __all__ = ["Parser", "bare_key", "refuse_lists", "values_of"]
@@ -67,7 +68,8 @@ class Parser(OverridesParser):
         """Return the words as Hydra parses them.
 
         Raises:
-            SettingError: for a range that has no values, or stands within a list.
+            SettingError: for a range that has no values, or stands within a list, and for a
+                dictionary that has a key twice.
             OverrideParseException: for what Hydra refuses.
         """
         try:
@@ -77,9 +79,16 @@ class Parser(OverridesParser):
             if isinstance(error.__cause__, _NoValuesError):
                 raise SettingError(key, value, str(error.__cause__)) from None
             if form := _form_of(key, value):
-                raise SettingError(key, value, form) from None
+                closed = "; the ( is not closed" if left_open(value).startswith("(") else ""
+                raise SettingError(key, value, f"{form}{closed}") from None
             raise
         for word in words:
+            if twice := key_twice(word.input_line or ""):
+                raise SettingError(
+                    word.get_key_element(),
+                    word.get_value_string(),
+                    f"each key once in a dictionary, which has {twice} twice",
+                )
             if not word.is_sweep_override() and not word.is_delete() and _holds_sweep(word.value()):
                 mend = 'a range within a list or a grid in quotes: {seed: "range(3)"}'
                 raise SettingError(word.get_key_element(), word.get_value_string(), mend)

@@ -14,6 +14,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
+from rnn_exp._hydra.command_line import CommandLineError
 from rnn_exp._hydra.grammar import Parser, bare_key, refuse_lists, values_of
 from rnn_exp.fields import SettingError, as_typed
 
@@ -109,7 +110,12 @@ def jobs_of_sweeper(
 def _refuse_typed_twice(
     words: Sequence[str], hydra_words: Sequence[str], params: object, paired: object
 ) -> None:
-    """Refuse a key that one command gives both as a word and in a grid: which one is meant?"""
+    """Refuse a key that one command gives both as a word and in a grid: which one is meant?
+
+    Raises:
+        SettingError: for an empty grid.
+        CommandLineError: with both places.
+    """
     typed, given = {bare_key(word) for word in hydra_words}, {bare_key(word) for word in words}
     pairs = paired if isinstance(paired, list) else []
     for word in Parser().parse_overrides([*hydra_words]) if params else ():
@@ -118,10 +124,14 @@ def _refuse_typed_twice(
             raise SettingError(PARAMS, "{}", mend)
     grids = [(PARAMS, params), *((PAIRED, pair) for pair in pairs)]
     for name, grid in grids:
-        twice = given & {bare_key(str(key)) for key in grid} if isinstance(grid, Mapping) else set()
+        keys = _flat(name, grid) if isinstance(grid, Mapping) else ()
+        twice = given & {bare_key(str(key)) for key in keys}
         if name in typed and twice:
             key = min(twice)
-            raise SettingError(name, key, f"what is not typed as a word as well: {key}=…")
+            typed_as = next(each for each in words if bare_key(each) == key)
+            raise CommandLineError(
+                f"{key} is typed twice, in {name} and as {typed_as}; leave one out"
+            )
 
 
 def _of_each_job(resolved: Any, raw: Any) -> Any:  # noqa: ANN401 - values of a configuration
@@ -188,7 +198,11 @@ def _flat(where: str, content: object) -> dict[str, Any]:
             mend = "{key: value, …}, where several values are written [0.5, 1]"
             raise SettingError(where, dict(content), mend)
         inner = _flat(where, value) if isinstance(value, Mapping) else {"": value}
-        result |= {f"{key}.{below}" if below else key: each for below, each in inner.items()}
+        for below, each in inner.items():
+            full = f"{key}.{below}" if below else key
+            if bare_key(full) in {bare_key(known) for known in result}:
+                raise SettingError(where, full, f"each key once: {bare_key(full)} is there twice")
+            result[full] = each
     return result
 
 

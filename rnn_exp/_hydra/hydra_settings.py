@@ -6,6 +6,7 @@ settings could have no effect; what was said and would be passed over is refused
 
 import dataclasses
 import inspect
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +30,7 @@ __all__ = [
     "is_ours",
     "is_the_same_for_all",
     "naming_the_setting",
+    "refuse_folder",
     "refuse_several_folders",
 ]
 
@@ -73,13 +75,16 @@ def check_run(config: DictConfig) -> None:
     refuse_lists(_words(config, "task"))
     said = dict(_said(config))
     _refuse_common(config, said)
-    _refuse_folder("hydra.run.dir", config.hydra.run)
+    refuse_folder("hydra.run.dir", config.hydra.run)
     for key in ("hydra.sweep.dir", "hydra.sweep.subdir"):
         if key in said and "hydra.run.dir" not in said:
             mend = "this for sweeps alone (-m); use hydra.run.dir for a single run"
             raise SettingError(key, said[key], mend)
-    alone = {  # how many processes there are is no matter of a run: it is the same with any number
+    if "hydra.launcher.processes" in said and is_ours(config.hydra.launcher):
+        _refuse_processes(config.hydra.launcher.processes)
+    alone = {
         "hydra.sweeper.max_batch_size": None,
+        "hydra.launcher.processes": 1,  # a single run is what that says
         "hydra.launcher.backend": "processes",
         "hydra.launcher.address": None,
     }
@@ -87,8 +92,6 @@ def check_run(config: DictConfig) -> None:
         if key in said and said[key] not in (None, only):
             mend = "this for sweeps alone (-m); a single run trains in this process"
             raise SettingError(key, said[key], mend)
-    if "hydra.launcher.processes" in said and is_ours(config.hydra.launcher):
-        _refuse_processes(config.hydra.launcher.processes)
 
 
 def _refuse_processes(processes: Any) -> None:  # noqa: ANN401 - as it came
@@ -115,7 +118,7 @@ def check_sweep(config: DictConfig) -> None:
     if "hydra.run.dir" in said and not {"hydra.sweep.dir", "hydra.sweep.subdir"} & set(said):
         mend = "this for a single run alone; use hydra.sweep.dir for a sweep"
         raise SettingError("hydra.run.dir", said["hydra.run.dir"], mend)
-    _refuse_folder("hydra.sweep.dir", config.hydra.sweep)
+    refuse_folder("hydra.sweep.dir", config.hydra.sweep)
     refuse_several_folders(config.hydra.sweep)
     for key in _MADE_FOR_EACH_JOB:
         if key in said:
@@ -273,9 +276,23 @@ def _is_aside(name: str) -> bool:
     return name.startswith(ASIDE)
 
 
-def _refuse_folder(key: str, node: DictConfig) -> None:
-    if not node._get_node("dir")._value():  # type: ignore[union-attr]
+def refuse_folder(key: str, node: DictConfig) -> None:
+    """Refuse no folder at all, the root of a file system and a user's home.
+
+    Args:
+        key: the setting.
+        node: that has it as ``dir``.
+    """
+    raw = node._get_node("dir")._value()  # type: ignore[union-attr]
+    if not raw:
         raise SettingError(key, "", "the path of a folder")
+    if "${rnn_exp." in str(raw) or not is_the_same_for_all(raw):
+        return
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path's raises an error where there is none
+    with suppress(OmegaConfBaseException):  # it is refused where it is used
+        folder = Path(str(node.dir)).resolve()
+        if folder in (Path(folder.anchor), Path(home).resolve()):
+            raise SettingError(key, raw, "a folder of its own, below this one")
 
 
 def _refuse_for_shared_processes(config: DictConfig) -> None:

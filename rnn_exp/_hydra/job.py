@@ -20,7 +20,9 @@ from rnn_exp._hydra.besides import (
     BESIDES,
     objective_from_config,
     page_from_config,
+    refuse_for_all_jobs,
     refuse_unknown_figures,
+    refuse_without_number,
     tracking_from_config,
 )
 from rnn_exp._hydra.grammar import bare_key
@@ -102,6 +104,7 @@ class CheckBeforeStart(Callback):
         del kwargs
         try:
             check_sweep(config)
+            refuse_for_all_jobs(config)
         except SettingError as error:
             refuse(error)
         if not is_ours(config.hydra.sweeper):  # ours may find that there is nothing to train
@@ -129,7 +132,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
         SettingError, OSError, …: if the run is not possible, or its folder is not.
     """
     check_run(config)
-    objective_from_config(config)
+    objective = objective_from_config(config)
     refuse_unknown_figures(page_from_config(config), config.hydra.runtime.choices.get("study"))
     tracking_from_config(config)
     if (there := known_to_be_there(config)) is not None:
@@ -143,6 +146,7 @@ def _checked(config: DictConfig) -> tuple[Path, bool, bool]:
     from rnn_exp.training.trials import refuse_wrong_parts
 
     run = run_from_config(config)
+    refuse_without_number(objective, run)
     torch_device(run.device)
     refuse_without_compiler(run.network.engine)
     checkpoint_seconds(config.hydra)
@@ -180,6 +184,7 @@ def job(config: DictConfig) -> float | None:
 
     run, hydra = run_from_config(config), HydraConfig.get()
     objective = objective_from_config(config)
+    refuse_without_number(objective, run)
     folder = Path(hydra.runtime.output_dir)
     process.use_one_thread()
     process.compile_kernels([run])
@@ -258,9 +263,6 @@ def _section_of(word: str) -> str:
 
 def checkpoint_seconds(hydra: Any) -> float:  # noqa: ANN401 - Hydra's own node
     """Return the seconds between two checkpoints of a single run, which has any launcher.
-
-    Args:
-        hydra: the node ``hydra`` of the configuration.
 
     Raises:
         SettingError: if it is not a number of at least 0.

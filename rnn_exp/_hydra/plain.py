@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from omegaconf import OmegaConf
 
-from rnn_exp._hydra.besides import objective_from_config, tracking_from_config
+from rnn_exp._hydra.besides import objective_named, tracking_from_config
 from rnn_exp._hydra.composition import Composer, Word
 from rnn_exp._hydra.hydra_settings import is_the_same_for_all
 from rnn_exp._hydra.job import has_own_name, settings_from_config
@@ -36,20 +36,23 @@ def known_results(composer: Composer, jobs: Sequence[Sequence[str]]) -> list[Don
     Raises:
         SettingError: for an objective or a tracking that there is not.
     """
-    settings, besides = PlainSettings(composer), dict[tuple[str, str], None]()
+    settings, besides = PlainSettings(composer), dict[tuple[str, str], bool]()
 
     def each() -> Iterator[Settings | None]:
         for job in jobs:
             found = settings.with_values(job)
             if found is not None:
-                besides[found[OBJECTIVE], found[TRACKING]] = None
+                tested = found["evaluation"]["every"] is not None
+                key = found[OBJECTIVE], found[TRACKING]
+                besides[key] = besides.get(key, True) and tested
             yield found
 
     folders = sweep_known_to_be_there(composer.master, each(), len(jobs))
     if folders is None or len(besides) != 1:
         return None
-    [(objective, tracking)] = besides
+    [((objective, tracking), tested)] = besides.items()
     wanted, _ = Objective(objective), Tracking(tracking)
+    wanted.refuse_for(has_tests=tested)
     return [DoneReturn.of(*each, wanted) for each in zip(jobs, folders, strict=True)]
 
 
@@ -68,7 +71,7 @@ class PlainSettings:
         base = self.composer.base(overrides)
         if id(base) not in self.known:
             settings = settings_from_config(base, resolve=False)
-            settings[OBJECTIVE] = objective_from_config(base).objective
+            settings[OBJECTIVE] = objective_named(base).objective
             settings[TRACKING] = tracking_from_config(base).tracking
             sweep: Any = OmegaConf.to_container(base.hydra.sweep)
             ours = has_own_name(base) and is_the_same_for_all(sweep["dir"])

@@ -13,7 +13,12 @@ from hydra.core.override_parser.types import OverrideType
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
-from rnn_exp._hydra.besides import PAGE, objective_from_config, tracking_from_config
+from rnn_exp._hydra.besides import (
+    PAGE,
+    objective_from_config,
+    refuse_without_number,
+    tracking_from_config,
+)
 from rnn_exp._hydra.composition import Composer
 from rnn_exp._hydra.grids import union_of
 from rnn_exp._hydra.hydra_settings import may_be_a_run
@@ -83,6 +88,7 @@ def plan(composer: Composer, jobs: Sequence[Sequence[str]], first: int = 0) -> l
             tracking = Tracking(settings.pop(TRACKING))
             run = run_from(settings)
             folder = folders.of(sweep, run)
+        refuse_without_number(objective, run)
         # A run may be asked for twice under two names: 1 and 1.0, or two paths of one file.
         folder = first_places.setdefault(run, folder)
         done = is_done(folder, run)

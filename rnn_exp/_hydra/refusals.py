@@ -4,6 +4,7 @@ Whoever refuses a command, before or after Hydra has it, calls `refuse`; the wor
 """
 
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -24,7 +25,15 @@ from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from rnn_exp import program
-from rnn_exp._hydra.command_line import CommandLineError, likely_word, quoted, separate_words
+from rnn_exp._hydra.brackets import left_open
+from rnn_exp._hydra.command_line import (
+    TEXTS,
+    CommandLineError,
+    can_be_read,
+    likely_word,
+    quoted,
+    separate_words,
+)
 from rnn_exp._hydra.files_here import file_here
 from rnn_exp.fields import SettingError, suggestion
 from rnn_exp.registry import SourceError
@@ -121,6 +130,8 @@ def _unparsable(error: OverrideParseException) -> str:
         )
     if re.fullmatch(r"[\w.+-]*(,[\w.+-]*)+", value) and "" in value.split(","):
         return f"{_short(error.override)}: a value is missing between commas; write {key}=1,2"
+    if open_at_the_end := _left_open(key, value):
+        return f"{_short(error.override)}: {open_at_the_end}"
     words = separate_words(error.override)
     if len(words) > 1:
         return f"{_short(error.override)}: settings are separate words: {_short(' '.join(words))}"
@@ -131,6 +142,17 @@ def _unparsable(error: OverrideParseException) -> str:
         f"{_short(error.override)}: a value with such signs must be quoted, and the quotes quoted "
         f"for the shell: {word}"
     )
+
+
+def _left_open(key: str, value: str) -> str:
+    """Return what is said of a value whose quote or bracket at its beginning is not closed."""
+    signs = left_open(value)
+    if not signs or value[0] not in "\"'[{(":
+        return ""
+    closed = "".join({"[": "]", "{": "}", "(": ")"}.get(sign, sign) for sign in reversed(signs))
+    better = f'{key}="{value[1:]}"' if signs == "'" else f"{key}={value}{closed}"
+    mend = f"; write {shlex.quote(better)}" if can_be_read(better) else ""
+    return f"the {signs[-1]} is not closed{mend}"
 
 
 def _unknown_choice(error: MissingConfigException) -> str:
@@ -145,7 +167,9 @@ def _unknown_choice(error: MissingConfigException) -> str:
         bring = f"pip install '{_PLUGINS[group, name]}'"
         return f"{group}={name} is not installed: {bring} brings it"
     hint = file_here(name, group) or suggestion(name, options)
-    return f"{group}={name} is not there: allowed is one of {', '.join(options)}{hint}"
+    looked = [Path(each, group, f"{name}.yaml") for each in _option_values("--config-dir", "-cd")]
+    none = "".join(f"; there is no {file}" for file in looked)
+    return f"{group}={name} is not there: allowed is one of {', '.join(options)}{hint}{none}"
 
 
 def _not_allowed(error: SettingError) -> str:
@@ -159,7 +183,8 @@ def _option_values(*options: str) -> list[str]:
     """Return the values that the command line gives to an option."""
     words = sys.argv[1:]
     after = [word for before, word in pairwise(words) if before in options]
-    return [*after, *(w.partition("=")[2] for w in words if w.partition("=")[0] in options)]
+    joined = (word.partition("=") for word in words if "=" in word)
+    return [*after, *(value for option, _, value in joined if option in options)]
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:
@@ -186,6 +211,8 @@ def _not_merged(error: CompactHydraException) -> str:
     )
     if found and "=interval(" in found[1]:
         return f"{_short(found[1])}: an interval is for a search: rnn-exp -m hydra/sweeper=optuna …"
+    if found and (mend := _as_one_text(found[1])):
+        return f"{_short(found[1])}: {mend}"
     if found:
         return f"{_short(found[1])}: several values are a sweep, which needs -m: rnn-exp -m …"
     composed = re.match(r"In '(.*?)': \w+ raised while composing config:\s*(.*)", text, re.DOTALL)
@@ -196,6 +223,16 @@ def _not_merged(error: CompactHydraException) -> str:
         why = _plain(error.__cause__).partition("\n")[0]
         return f"{_short(merged[1])} is not possible: {why}"
     return ""
+
+
+def _as_one_text(word: str) -> str:
+    """Return how a text with commas is typed; empty: several values were meant."""
+    key, _, value = word.partition("=")
+    name = key.lstrip("+")
+    if name == "tags":
+        return f"several words are a list: {shlex.quote(f'{key}=[{value}]')}"
+    text = quoted(word) if name in TEXTS or name.endswith(("dir", "path")) else None
+    return f"a text with a comma is quoted, and its quotes once more: {text}" if text else ""
 
 
 def _not_made(error: InstantiationException) -> str:

@@ -4,6 +4,7 @@ Each imports what it needs when it is called.
 """
 
 import dataclasses
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from rnn_exp.commands.command import add_version, command, told
 from rnn_exp.commands.reading import add_use, damage_told, load_or_leave, use_given
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rnn_exp.storage.loading import Results
@@ -34,7 +36,7 @@ def report() -> None:
 def _report() -> None:
     from pathlib import Path
 
-    from rnn_exp.program import Options, printable
+    from rnn_exp.program import Options, one_line, printable
 
     options = Options(
         "rnn-exp-report", description="Draw a results folder: figures, their tables, one page."
@@ -61,9 +63,54 @@ def _report() -> None:
         _tell_of_studies(options.prog, first, results)
     study = compared(study_names(given.folder)) if others else study_of(first)
     with damage_told(options.prog):
-        study = dataclasses.replace(study, versions=results.versions)
-        page = reports.write(results, given.out or first / REPORT, study)
+        left = _left(given.folder, results, study.command)
+        study = dataclasses.replace(study, versions=results.versions, left=left)
+        page = reports.write(results, _made(options.prog, given.out) or first / REPORT, study)
     print(printable(page))
+    if left:
+        print(one_line(f"{options.prog}: {left}"), file=sys.stderr)
+
+
+def _made(name: str, out: "Path | None") -> "Path | None":
+    """Return the folder that a page is to be written into, and make it; None: none was named.
+
+    Raises:
+        SystemExit: if it cannot be made.
+    """
+    from rnn_exp.program import leave
+
+    if out is not None and out.exists() and not out.is_dir():
+        leave(name, f"--out {out}: this is a file; write the name of a folder")
+    try:
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        leave(name, f"--out {out}: this folder cannot be made ({why}); write another one")
+    return out
+
+
+def _left(folders: "Sequence[Path]", results: "Results", again: str) -> str:
+    """Return how the runs stand that have not ended, and what goes on with them; "": all have.
+
+    Args:
+        folders: where the runs are.
+        results: of them.
+        again: the command that began them; "": it is not known, or there are several.
+    """
+    from rnn_exp.schema import RUN_JSON
+    from rnn_exp.storage.walk import find
+    from rnn_exp.sweeps.status import is_worked_on
+
+    if not results.runs["status"].eq("running").any():
+        return ""
+    runs = [run for folder in folders for run in find(folder)]
+    if any(map(is_worked_on, {*folders, *runs, *(run.parent for run in runs)})):
+        return "Runs are in training now; once they have ended, the same command draws them too."
+    looked = " and ".join(f"rnn-exp-status {shlex.quote(str(folder))}" for folder in folders)
+    is_known = again and not (folders[0] / RUN_JSON).exists()  # that of a run has no folder
+    how = again if is_known else f"{looked} shows it"
+    return f"What has not ended is stopped; the command that began it goes on from there: {how}"
 
 
 def weights() -> None:
@@ -97,6 +144,8 @@ def _weights() -> None:
     use_given(given)
     process.settle()
     process.use_one_thread()
+    if not given.folder.exists():
+        leave(options.prog, f"there is no folder {given.folder}")
     places = find(given.folder) if given.folder.is_dir() else []
     if not places:
         leave(options.prog, f"there are no runs in {given.folder}")

@@ -4,7 +4,7 @@ import base64
 import importlib.resources
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,7 @@ from rnn_exp.report import explorer
 from rnn_exp.report.comparison import compare
 from rnn_exp.report.content import commands, divergences, run_table, setting_table
 from rnn_exp.report.glossary import task_words, words_in
-from rnn_exp.report.paragraphs import done, question, standing
+from rnn_exp.report.paragraphs import NONE_ENDED, done, none_has_ended, question, standing
 from rnn_exp.report.tables import narrow_style
 from rnn_exp.storage.files import replace_bytes
 from rnn_exp.storage.study import Study, StudyPage
@@ -209,6 +209,8 @@ def _name(folder: Path) -> str:
 
 def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
     """The page as text. Whatever comes from a configuration is escaped."""
+    if none_has_ended(tables.runs):  # what is missing was not left out by the study
+        pictures = [replace(each, refusal=each.refusal and NONE_ENDED) for each in pictures]
     runs, room = tables.runs, explorer.of_study(tables)
     settings, table = (setting_table(runs), run_table(runs)) if len(runs) else (None, None)
     drawn, compared = [each for each in pictures if not each.refusal], compare(runs)
@@ -216,7 +218,7 @@ def render(tables: Tables, pictures: list[Picture], study: Study) -> str:
     said = {
         "title": question(study.page.question, runs),
         "done": done(runs),
-        "standing": standing(runs, tables.broken),
+        "standing": standing(runs, tables.broken, study.left),
     }
     shown = {"settings": settings, "runs": table}
     if compared:

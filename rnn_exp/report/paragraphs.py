@@ -15,7 +15,16 @@ from rnn_exp.figures.parts.axes import (
 from rnn_exp.schema import RUN_STATUSES
 from rnn_exp.words import counts, listing, plural, sentences
 
-__all__ = ["clipped", "done", "from_elsewhere", "question", "standing", "statuses_of"]
+__all__ = [
+    "NONE_ENDED",
+    "clipped",
+    "done",
+    "from_elsewhere",
+    "none_has_ended",
+    "question",
+    "standing",
+    "statuses_of",
+]
 
 _NAMES: Final = {
     "task.length": "length T",
@@ -36,6 +45,8 @@ _ONE_ENDED: Final = {
     "failed": "The run failed.",
     "running": "The run has not ended.",
 }
+_RUNNING: Final = "running"
+NONE_ENDED: Final = "No run has ended."
 _LONG_HASH: Final = 64  # hex digits of a SHA-256
 _SHORT_HASH: Final = 12
 
@@ -152,16 +163,17 @@ def _name(key: str) -> str:
     return _NAMES.get(key) or setting_name(key)
 
 
-def standing(runs: pd.DataFrame, broken: pd.DataFrame) -> str:
+def standing(runs: pd.DataFrame, broken: pd.DataFrame, left: str = "") -> str:
     """Say how the runs ended, and what there is to know before one believes them.
 
     Args:
         runs: the table of runs.
         broken: a row a folder that was left out.
+        left: how the runs stand that have not ended, in a sentence.
     """
     unread = f"Left out: {plural(len(broken), 'folder')} (listed below)."
     return sentences(
-        _ended(runs), clipped(runs), from_elsewhere(runs), unread if len(broken) else ""
+        _ended(runs), clipped(runs), from_elsewhere(runs), unread if len(broken) else "", left
     )
 
 
@@ -171,7 +183,22 @@ def _ended(runs: pd.DataFrame) -> str:
         return ""  # all is as one expects
     if len(words) == 1:
         return _ONE_ENDED.get(words[0], f"Status of the run: {words[0]}.")
-    return f"How the runs ended: {counts(words, RUN_STATUSES)}."
+    ended = [word for word in words if word != _RUNNING]
+    if not ended:
+        return NONE_ENDED
+    if len(ended) == len(words):
+        return f"How the runs ended: {counts(words, RUN_STATUSES)}."
+    said = f"{len(ended)} of {len(words)} runs have ended"
+    return f"{said}: {counts(ended, RUN_STATUSES)}."
+
+
+def none_has_ended(runs: pd.DataFrame) -> bool:
+    """Say whether there are runs, and none of them has ended.
+
+    Args:
+        runs: the table of runs.
+    """
+    return set(statuses_of(runs)) == {_RUNNING}
 
 
 def statuses_of(runs: pd.DataFrame) -> list[str]:

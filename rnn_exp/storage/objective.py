@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import Any, Final
 
-from rnn_exp.fields import check, choice
+from rnn_exp.fields import SettingError, check, choice
 from rnn_exp.schema import RUN_JSON, RUN_KEYS, TABLES
 from rnn_exp.storage.trust import read_json
 
@@ -16,6 +16,8 @@ __all__ = ["Objective"]
 
 _KEYS: Final = {key.column: key for key in RUN_KEYS if key.column and key.type == "number"}
 _UPDATES: Final = TABLES["updates"]
+_OF_TESTS: Final = ("final_test_loss", "final_test_error")
+_OF_MEMORY: Final = ("decay_rate_h", "log10_change_h")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,24 @@ class Objective:
     def __post_init__(self) -> None:
         """Refuse what is no number of the table of runs."""
         check(self)
+
+    def refuse_for(self, *, has_tests: bool, has_memory: bool = True) -> None:
+        """Refuse a number that a run cannot have, by its settings.
+
+        Args:
+            has_tests: whether it is tested on other sequences, ``evaluation.every``.
+            has_memory: whether its cell has a memory; true where that is not known yet.
+
+        Raises:
+            SettingError: with the setting that it needs.
+        """
+        if self.objective in _OF_TESTS and not has_tests:
+            needs = "evaluation.every=…, a multiple of recording.every: this run has no tests"
+        elif self.objective in _OF_MEMORY and not has_memory:
+            needs = "network.cell=lstm: no other cell has a memory beside its state"
+        else:
+            return
+        raise SettingError("objective", self.objective, f"this with {needs}")
 
     def of(self, folder: Path) -> float | None:
         """Return the objective of a run that is done; None where it has no such number.

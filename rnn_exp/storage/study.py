@@ -116,6 +116,7 @@ class Study:
         day: the day on which it was begun (of a sweep in UTC, of a single run by the clock of its
             machine); "": it is not known.
         versions: of what made its runs, in words (`Results.versions`).
+        left: how the runs stand that have not ended, in a sentence; "": nothing is known of them.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Study:
     command: str = ""
     day: str = ""
     versions: tuple[str, ...] = ()
+    left: str = ""
 
 
 def study_of(folder: Path) -> Study:

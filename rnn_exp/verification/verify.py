@@ -81,6 +81,7 @@ def verify(
 
     Raises:
         SettingError: for a word that names nothing that can be checked.
+        ValueError: for one that is not written key=name.
 
     Example:
         >>> all(finding.holds for finding in verify(["task=adding"]))
@@ -100,11 +101,14 @@ def _meant(word: str) -> tuple[_Kind, str]:
 
     Raises:
         SettingError: if it means none.
+        ValueError: if it is not written key=name.
     """
     key, is_choice, name = word.partition("=")
     if not is_choice:
         ways = ", ".join(f"{key}=NAME" for key in _KINDS)
-        raise SettingError("word", word, f"use=[mine.py], or one of {ways}")
+        meant = [f"{key}={word}" for key, kind in _KINDS.items() if word in kind.registry]
+        hint = f" (did you mean {' or '.join(meant)}?)" if meant else ""
+        raise ValueError(f"{word}: what to check is written use=[mine.py], or one of {ways}{hint}")
     if key not in _KINDS:
         raise choice_error(key, name, list(_KINDS), typed=key)
     if name not in _KINDS[key].registry:

@@ -502,7 +502,7 @@ REFUSED = {
         "training.clip_norm=0",
     ): "training.clip_norm=0 is not possible: allowed is a number above 0 or null",
     ("seed=1.5",): "seed=1.5 is not possible: allowed is a whole number of at least 0",
-    ("~seed",): "seed=null is not possible: allowed is a whole number of at least 0",
+    ("~seed",): "~seed: a setting cannot be left out; without a word it has its default",
     (
         "init=torch",
         "init.gain=3",
@@ -540,7 +540,6 @@ UNCHECKED = {
     ("-m", "seed=0,1", "objective=1"),
     ("task.length=ten",),
     ("seed=1.5",),
-    ("~seed",),
     ("-m", "hydra.launcher.address=5"),
     ("sede=1",),
 }

@@ -432,8 +432,14 @@ def test_the_choice_that_lacks_a_setting_is_named_with_what_to_write(words, told
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("hydra.sweeper.paired=[{seed: 3}]", "seed=0,1"), "not typed as a word as well: seed="),
-        (("hydra.sweeper.params={seed: 3}", "seed=0,1"), "not typed as a word as well: seed="),
+        (
+            ("hydra.sweeper.paired=[{seed: 3}]", "seed=0,1"),
+            "seed is typed twice, in hydra.sweeper.paired and as seed=0,1; leave",
+        ),
+        (
+            ("hydra.sweeper.params={seed: 3}", "seed=0,1"),
+            "seed is typed twice, in hydra.sweeper.params and as seed=0,1; leave",
+        ),
         (
             ("hydra.sweeper.paired=[{seed: 3}]", "hydra.sweeper.params={seed: 1}"),
             "not in all of hydra.sweeper.paired as well: write seed in one of them",

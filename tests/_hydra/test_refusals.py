@@ -1,9 +1,12 @@
 """Refusals: one plain line for whatever Hydra, YAML or the system raises, and nothing written."""
 
 import pytest
+from omegaconf import OmegaConf
 
 from rnn_exp import fields
 from rnn_exp._hydra.command_line import in_hydras_order, quoted
+from rnn_exp._hydra.hydra_settings import refuse_folder
+from rnn_exp.fields import SettingError
 from rnn_exp.networks import ACTIVATIONS, CELLS, INITS
 from rnn_exp.networks.network import DTYPES
 from rnn_exp.tasks import TASKS
@@ -125,7 +128,75 @@ WORDS = {
     ("-m", "hydra.mode=RUN", "seed=0,1"): "hydra.mode=RUN: -m asks for a sweep",
     ("--run", "hydra.mode=MULTIRUN"): "hydra.mode=MULTIRUN: --run asks for one run",
     ("--run", "study=decay"): "hydra.mode=RUN is not possible: allowed is MULTIRUN, since there is",
-    ("study=decay", "study=phase"): "study=decay,phase is not possible: allowed is one study",
+    ("study=decay", "study=phase"): "study is typed twice: study=decay and study=phase; leave one",
+    # what is typed twice
+    (
+        "task.length=20,30",
+        "task.length=10",
+    ): "task.length is typed twice: task.length=20,30 and task.length=10; "
+    "write task.length=20,30,10 with -m, or leave one out\n",
+    ("-m", "seed=0", "seed=1,2"): "write seed=0,1,2 with -m, or leave one out\n",
+    ("seed=0", "+seed=0"): "seed is typed twice: seed=0 and +seed=0; leave one out\n",
+    ("seed=0", "seed=1", "++seed=2"): "seed is typed 3 times: ",
+    ("task=adding", "task=latch"): "write task=adding,latch with -m, or leave one out\n",
+    ("init={gain: 2}", "init.gain=3"): "init.gain is typed twice: init={gain: 2} and init.gain=3",
+    ("use=[a.py]", "use=[b.py]"): "write use=[a.py,b.py], or leave one out\n",
+    ("note=a", "note=b"): "note is typed twice: note=a and note=b; leave one out\n",
+    ("hydra.run.dir=a", "hydra.run.dir=b"): "hydra.run.dir is typed twice",
+    ("-cd", ".", "--config-dir=."): "--config-dir is typed twice; leave one out\n",
+    (
+        "-m",
+        "hydra.sweeper.paired=[{task: {length: 10}}]",
+        "task.length=10",
+    ): "task.length is typed twice, in hydra.sweeper.paired and as task.length=10; leave one out\n",
+    ("-m", "hydra.sweeper.paired=[{seed: 1, seed: 2}]"): "a dictionary, which has seed twice\n",
+    ("init={gain: 1, gain: 2}",): "a dictionary, which has gain twice\n",
+    (
+        "-m",
+        "hydra.sweeper.params={task: {length: 5}, task.length: 9}",
+    ): "allowed is each key once: task.length is there twice\n",
+    # what would be left out
+    **{
+        (word, *beside): f"{word}: a setting cannot be left out; without a word it has its default"
+        for word in ("~task.length", "~init.gain", "~seed", "~study", "~task.length=10")
+        for beside in ((), ("task.length=10",))
+    },
+    ("~init",): "~init: a group of settings cannot be left out",
+    ("~nix",): "~nix: there is no such setting, and none can be left out\n",
+    **{
+        (f"~{key}",): f", or write {key}=null\n"
+        for key in ("training.clip_norm", "note", "use", "page.question", "evaluation.every")
+    },
+    # what is not closed
+    ('note="unclosed',): 'note="unclosed: the " is not closed; write \'note="unclosed"\'\n',
+    ("note='unclosed",): "note='unclosed: the ' is not closed; write 'note=\"unclosed\"'\n",
+    ("tags=[a",): "tags=[a: the [ is not closed; write 'tags=[a]'\n",
+    ("init={gain: [1",): "the [ is not closed; write 'init={gain: [1]}'\n",
+    ("init.gain=logspace(1,5",): "powers of ten from -300 to 300; the ( is not closed\n",
+    # one text that looks like several values
+    ("note=a,b",): "a text with a comma is quoted, and its quotes once more: 'note=\"a,b\"'\n",
+    ("tags=a,b",): "tags=a,b: several words are a list: 'tags=[a,b]'\n",
+    ("hydra.run.dir=a,b",): "once more: 'hydra.run.dir=\"a,b\"'\n",
+    # an objective that the run cannot have
+    **{
+        (*sweep, "objective=final_test_loss"): "allowed is this with evaluation.every=…, a multiple"
+        for sweep in ((), ("-m", "seed=0,1"))
+    },
+    ("objective=final_test_error",): "evaluation.every=…",
+    ("objective=decay_rate_h",): "allowed is this with network.cell=lstm",
+    (
+        "-m",
+        "objective=log10_change_h",
+        "network.cell=lstm,gru",
+    ): "allowed is this with network.cell",
+    ("-m", "objective=final_test_loss", "evaluation.every=10,null"): "evaluation.every=…",
+    # folders
+    ("--config-path", "foo"): "--config-path foo: there is no such folder; a folder with studies",
+    ("--config-path", "."): "--config-path .: write its whole path, --config-path /",
+    ("--config-dir", ".", "study=scale"): "; there is no study/scale.yaml\n",
+    ("+foo=1",): "+foo=1: there is no such setting; allowed is one of device, evaluation, init, ",
+    ("foo=1",): "foo=1: there is no such setting; allowed is one of device, evaluation, init, ",
+    ("hydra.launcher.processes=2",): "allowed is this for sweeps alone (-m); a single run trains",
     (
         "study=decay.yaml",
     ): "study=decay.yaml is not possible: allowed is a name without a path: study=",
@@ -155,6 +226,19 @@ def test_a_command_line_is_refused_in_one_line_that_says_what_to_write(tmp_path,
     assert ended.is_refusal, ended
     assert ended.err.startswith("rnn-exp: ")
     assert WORDS[words] in ended.err
+
+
+# Without a command: one that is not refused would write there.
+@pytest.mark.parametrize("folder", ["/", "/tmp/..", ".", "${oc.env:HOME}"])
+def test_the_root_and_the_home_of_a_user_are_no_folders_of_results(tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SettingError, match=r"^hydra\.sweep\.dir=.* allowed is a folder of its own"):
+        refuse_folder("hydra.sweep.dir", OmegaConf.create({"dir": folder}))
+
+    for below in ("results", "${oc.env:HOME}/results", "/results", "${rnn_exp.run_name:}"):
+        refuse_folder("hydra.sweep.dir", OmegaConf.create({"dir": below}))
 
 
 FILES = {

@@ -17,7 +17,6 @@ pytestmark = pytest.mark.skipif(
 WORDS = (
     "-m",
     "hydra/sweeper=optuna",
-    "hydra.sweeper.n_trials=4",
     "init.gain=interval(0.5,2)",
     "hydra.sweep.dir=found",
     *SMALL,
@@ -25,7 +24,7 @@ WORDS = (
 
 
 def test_a_search_is_told_the_final_loss_of_every_trial(tmp_path):
-    ended = start(tmp_path, *WORDS)
+    ended = start(tmp_path, *WORDS, "hydra.sweeper.n_trials=4")
 
     assert ended.code == 0, ended.err
     found = [json.loads((run / "run.json").read_text()) for run in runs(tmp_path).values()]
@@ -50,7 +49,7 @@ def test_the_same_search_again_trains_nothing_and_finds_the_same(tmp_path, launc
     start(tmp_path, *words, "hydra.sweeper.n_trials=2")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
 
-    ended = start(tmp_path, *words)
+    ended = start(tmp_path, *words, "hydra.sweeper.n_trials=4")
 
     assert ended.code == 0, ended.err
     assert "4 runs: 2 done, 0 of them diverged, 0 failed, 2 already there" in ended.out
@@ -75,7 +74,8 @@ def test_a_search_in_a_database_goes_on_with_further_trials(tmp_path):
 
 def test_a_trial_that_diverges_is_the_worst_and_one_without_the_number_fails_alone(tmp_path):
     gains = ("network.activation=relu", "init.gain=choice(0.5,1e30)")
-    words = (*WORDS, *gains, "hydra.sweeper.sampler.seed=1")
+    others = (word for word in WORDS if not word.startswith("init.gain="))
+    words = (*others, *gains, "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.seed=1")
 
     ended = start(tmp_path, *words)
 
@@ -97,3 +97,15 @@ def test_an_objective_that_there_is_not_stops_a_search_in_a_line(tmp_path):
     assert ended.code == 1
     assert ended.err.splitlines()[-1].startswith("rnn-exp: objective=loss is not possible: ")
     assert not runs(tmp_path)
+
+
+@pytest.mark.parametrize("launcher", ["rnn_exp", "basic"])
+def test_an_objective_that_no_trial_can_have_is_refused_before_the_first_one(tmp_path, launcher):
+    ended = start(tmp_path, *WORDS, "objective=final_test_loss", f"hydra/launcher={launcher}")
+
+    assert ended.code == 1
+    assert ended.err == (
+        "rnn-exp: objective=final_test_loss is not possible: allowed is this with "
+        "evaluation.every=…, a multiple of recording.every: this run has no tests\n"
+    )
+    assert not list(tmp_path.iterdir())

@@ -67,7 +67,8 @@ def test_every_run_of_a_sweep_leaves_the_files_of_the_contract(swept):
 def in_another_mode(hydra: dict) -> dict:
     """What .hydra/hydra.yaml says, without what has to differ between a sweep's run and one alone.
 
-    These are paths, the number in the sweep, and the words of the command line about both.
+    These are paths, the number in the sweep, how many processes train, and the words of the
+    command line about them.
     """
     hydra = hydra["hydra"]
     for key in ("mode", "sweep", "run"):
@@ -76,6 +77,7 @@ def in_another_mode(hydra: dict) -> dict:
         del hydra["job"][key]
     for key in ("cwd", "output_dir"):
         del hydra["runtime"][key]
+    del hydra["launcher"]["processes"]
     hydra["overrides"] = sorted(hydra["overrides"]["task"])
     return hydra
 
@@ -112,7 +114,7 @@ def test_file_by_file_a_run_of_a_sweep_is_the_run_alone(tmp_path, processes):
             f"init.gain={settings['init.gain']:g}",
             f"network.activation={settings['network.activation']}",
         )
-        start(tmp_path, *SMALL, *words, f"hydra.launcher.processes={processes}")
+        start(tmp_path, *SMALL, *words)
         alone = tmp_path / "outputs" / "single" / name
         ours, theirs = files(run), files(alone)
         assert ours.keys() == theirs.keys() == FILES
@@ -482,7 +484,10 @@ def test_a_word_that_is_also_in_paired_values_of_the_same_command_is_refused(tmp
     ended = start(tmp_path, "-m", "network.hidden_size=4", "training.updates=1", PAIRED)
 
     assert ended.code == 1
-    assert "allowed is what is not typed as a word as well: training.updates=" in ended.err
+    assert (
+        "training.updates is typed twice, in hydra.sweeper.paired and as training.updates=1"
+        in ended.err
+    )
     assert not list(tmp_path.iterdir())
 
 

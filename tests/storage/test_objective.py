@@ -73,3 +73,14 @@ def test_what_is_no_number_of_a_run_is_refused_with_the_nearest_one():
         Objective("verdict")
     with pytest.raises(SettingError, match=r"\(did you mean final_loss\?\)$"):
         Objective("final_los")
+
+
+def test_a_number_that_the_settings_of_a_run_do_not_give_is_refused_with_what_it_needs():
+    for name in ("final_test_loss", "final_test_error"):
+        Objective(name).refuse_for(has_tests=True, has_memory=False)
+        with pytest.raises(SettingError, match=rf"^objective={name} .* evaluation\.every="):
+            Objective(name).refuse_for(has_tests=False)
+    for name in ("decay_rate_h", "log10_change_h"):
+        Objective(name).refuse_for(has_tests=False, has_memory=True)
+        with pytest.raises(SettingError, match=rf"^objective={name} .* network\.cell=lstm"):
+            Objective(name).refuse_for(has_tests=False, has_memory=False)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from rnn_exp.commands import new
 from rnn_exp.commands import verify as command
-from rnn_exp.fields import SettingError, number
+from rnn_exp.fields import number
 from rnn_exp.figures import CannotDraw, Plotted
 from rnn_exp.networks.inits import Gaussian
 from rnn_exp.tasks import Adding, Latch
@@ -246,11 +246,11 @@ def test_a_figure_of_a_user_is_drawn_of_a_few_small_runs(figure, wrong):
     [
         (["tsk=adding"], "did you mean task"),
         (["task=addin"], "did you mean adding"),
-        (["banana"], r"word=banana .* use=\[mine.py\], or one of task=NAME, .*network.cell=NAME, "),
+        (["banana"], r"^banana: .* use=\[mine.py\], or one of task=NAME, .*network.cell=NAME, "),
     ],
 )
 def test_a_word_that_names_nothing_is_refused(words, why):
-    with pytest.raises(SettingError, match=why):
+    with pytest.raises(ValueError, match=why):
         next(verify(["task=adding", *words]))  # before anything is compared
 
 
