@@ -90,7 +90,7 @@ def entries(table: pd.DataFrame) -> list[Entry]:
 
 def reading(table: pd.DataFrame) -> str:
     """Say what arrows are, if there are any."""
-    said = "Arrows: a loss beyond the axis, which goes as far as runs need it that did not diverge."
+    said = "Arrows: losses beyond the axis, which covers those of the runs that did not diverge."
     return said if entries(table) else ""
 
 
