@@ -201,7 +201,8 @@ def _flat(where: str, content: object) -> dict[str, Any]:
         for below, each in inner.items():
             full = f"{key}.{below}" if below else key
             if bare_key(full) in {bare_key(known) for known in result}:
-                raise SettingError(where, full, f"each key once: {bare_key(full)} is there twice")
+                mend = f"each key once: {bare_key(full)} is there twice"
+                raise SettingError(where, dict(content), mend)
             result[full] = each
     return result
 

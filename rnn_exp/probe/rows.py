@@ -119,7 +119,7 @@ def folder_of(path: object) -> Path | None:
         return None
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise SettingError("path", path, "the path of a folder, or None")
-    return Path(path)
+    return Path(path).expanduser()
 
 
 class Rows:

@@ -60,7 +60,7 @@ def write(recorded: Recorded, path: object) -> Path:
     """
     if not isinstance(path, str | os.PathLike) or not str(path):
         raise SettingError("path", path, "the path of an HTML file")
-    place = Path(path)
+    place = Path(path).expanduser()
     if place.is_dir():
         raise IsADirectoryError(f"{place} is a folder: name a file, such as {place}/gradients.html")
     if not place.parent.is_dir():

@@ -114,7 +114,9 @@ def test_the_loss_that_a_few_runs_ended_with_is_no_answer_where_most_diverged():
     rows = rows.assign(loss=rows["loss"].mask(rows["update"] == 40, 0.001))
     caption = LEARNING.caption(LEARNING.table(dataclasses.replace(tables, runs=runs, updates=rows)))
 
-    assert caption.startswith("No: the loss ends at 0.001; chance 0.69; 2 of 3 runs diverged.")
+    assert caption.startswith(
+        "No: the loss ends at 0.001, 1 of 3 seeds; chance 0.69; 2 of 3 runs diverged."
+    )
 
 
 def test_the_heat_map_says_of_how_many_seeds_its_last_update_is():
@@ -198,3 +200,18 @@ def test_a_gain_at_which_the_rate_is_1_is_of_the_longest_sequences_and_says_so()
     assert first(dataclasses.replace(several, runs=pd.DataFrame(short))) == (
         "At the longest sequences (T = 10 to 30) the gradient keeps its size at this gain"
     )
+
+
+def test_a_loss_begins_and_ends_with_the_same_runs_where_some_diverged():
+    tables = of_gain(solved({}))
+    names = list(tables.runs["run"])
+    status = tables.runs["status"].mask(tables.runs["run"] == names[0], "diverged")
+    runs = tables.runs.assign(status=status, final_loss=[0.69, 0.5, 0.5])
+    runs["diverged_update"] = runs["diverged_update"].mask(runs["run"] == names[0], 20)
+    at, run = tables.updates["update"], tables.updates["run"]
+    rows = tables.updates.assign(loss=np.select([run == names[0], at == 0], [9.0, 0.3], 0.5))
+    rows = rows[(run != names[0]) | (at <= 20)]
+    caption = LEARNING.caption(LEARNING.table(dataclasses.replace(tables, runs=runs, updates=rows)))
+
+    assert "the loss ends at 0.5, seeds 0.5 to 0.5, 2 of 3 seeds; chance 0.69" in caption
+    assert "The loss rises from 0.3 to 0.5 at update 40." in caption  # 0.3 is not of all three

@@ -486,7 +486,7 @@ def test_a_loss_that_was_finite_once_is_said_to_be_so():
 
     _, _, caption = drawn("learning", tables)
 
-    assert "at update 0, the only one at which it is finite." in caption
+    assert "at update 0, the only recorded one at which it is finite." in caption
 
 
 def test_a_rate_of_one_of_several_lengths_names_its_case():

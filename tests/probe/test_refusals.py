@@ -339,6 +339,17 @@ def test_a_path_to_which_no_rows_can_go_is_refused_with_its_name(tmp_path, path,
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.txt", "part-1.parquet"]
 
 
+def test_a_path_in_the_home_is_written_and_read_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    model, x = nn.GRU(3, 4), torch.ones(2, 1, 3)
+    with record_gradients(model, path="~/rows") as recording:
+        model(x)[0].sum().backward()
+    assert len(recording.to_frame()) == 2
+    assert (tmp_path / "rows").is_dir()
+    assert not (tmp_path / "~").exists()
+
+
 def test_of_many_files_in_the_folder_of_rows_some_are_named_and_hidden_ones_do_no_harm(tmp_path):
     (tmp_path / "rows").mkdir()
     (tmp_path / "rows" / ".hidden").touch()

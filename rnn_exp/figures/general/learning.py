@@ -225,15 +225,18 @@ def _answer(table: pd.DataFrame, ends: pd.DataFrame) -> str:
     learned = int((parts < LEARNED).sum())
     best = known.loc[[parts.idxmin()]].iloc[0]
     spread = f", seeds {number(best['low'])} to {number(best['high'])}"
-    spread = spread if best["seeds"] - best["lost"] > 1 else ""
+    left = int(best["seeds"] - best["lost"])
+    spread = spread if left > 1 else ""
+    spread += f", {left} of {plural(int(best['seeds']), 'seed')}" if best["lost"] and left else ""
     loss = f"{number(best['last'])}{spread}; chance {number(best['chance'])}"
     of = f"of {plural(int(table.drop_duplicates(KEYS)['runs'].sum()), 'run')}"
     bad, solved = int(table["ceiling"].sum()), int(known["solved"].sum())
     lost = f"; {solved} {of} solved the task" if solved else ""
     lost += f"; {bad} {of} diverged" if bad else ""
     if len(known) == 1:
-        verdict = "Yes" if learned else "No"
-        return f"{verdict}: the loss ends at {loss}{lost}."
+        verdict, ends_at = "Yes" if learned else "No", "the loss ends at"
+        ends_at = ends_at if left else "the last finite loss that was recorded is"
+        return f"{verdict}: {ends_at} {loss}{lost}."
     return (
         f"{_verdict(learned, len(known))} below half of chance; it ends lowest with "
         f"{case_name(best)} ({loss}){lost}."
@@ -270,7 +273,7 @@ def _ends(table: pd.DataFrame) -> pd.DataFrame:
     finite = table[np.isfinite(table["median"])]
     grouped = finite.groupby(KEYS, dropna=False, sort=False)
     ends = grouped.agg(
-        first=("median", "first"),
+        first=("begin", "last"),
         last=("end", "last"),
         at=("update", "last"),
         low=("end_low", "last"),
@@ -302,7 +305,7 @@ def _course(ends: pd.DataFrame) -> list[str]:
 def _went(row: pd.Series) -> str:
     first, last = number(row["first"]), number(row["last"])
     if row["at"] == 0:
-        return f"is {first} at update 0, the only one at which it is finite"
+        return f"is {first} at update 0, the only recorded one at which it is finite"
     if first == last:
         return f"stays at {first} up to update {row['at']}"
     way = "falls" if row["last"] < row["first"] else "rises"

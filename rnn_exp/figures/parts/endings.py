@@ -91,7 +91,8 @@ def last_losses(runs: pd.DataFrame, shown: pd.DataFrame, rows: pd.DataFrame) -> 
 
     Returns:
         Columns: `KEYS`; end, end_low and end_high (median and range over all seeds of the final
-        loss), runs (so many) and solved (so many of them stopped because they solved their task).
+        loss), begin (the median of the first loss of the same runs), runs (so many) and solved (so
+        many of them stopped because they solved their task).
     """
     columns = ["run", "status", "final_loss"]
     known = runs.reindex(columns=columns).astype({"run": str, "final_loss": float})
@@ -100,11 +101,16 @@ def last_losses(runs: pd.DataFrame, shown: pd.DataFrame, rows: pd.DataFrame) -> 
     recorded = last_rows(finite, finite["run"].unique()).set_index("run")["loss"]
     losses = known["final_loss"].where(np.isfinite(known["final_loss"]))
     known["final_loss"] = losses.fillna(known["run"].map(recorded))
+    first = finite.sort_values("update", kind="stable").groupby("run")["loss"].first()
+    known["first_loss"] = known["run"].map(first)
     frame = shown.merge(known, on="run").assign(solved=lambda f: f["status"].eq("solved"))
     keys = [frame[key] for key in KEYS]
     lost = frame["status"] == "diverged"
     every = lost.groupby(keys, dropna=False, sort=False).transform("all")
-    ends = frame.assign(final_loss=frame["final_loss"].mask(lost & ~every))
+    left_out = lost & ~every
+    ends = frame.assign(final_loss=frame["final_loss"].mask(left_out))
+    begin = frame["first_loss"].mask(left_out | ends["final_loss"].isna())
+    begins = begin.groupby(keys, dropna=False, sort=False).median().to_numpy()
     found = interval(ends, KEYS, "final_loss").rename(columns=_ENDS)
     solved = frame.groupby(KEYS, dropna=False, sort=False)["solved"].sum().to_numpy()
-    return found.assign(solved=solved)
+    return found.assign(begin=begins, solved=solved)
