@@ -371,7 +371,7 @@ def test_one_loss_that_explodes_leaves_the_others_readable() -> None:
     assert "beyond the axis" in [text.get_text() for text in figure.legends[0].get_texts()]
     said = "With tanh, g = 2, T = 10 the loss goes beyond the axis: to 2e35 at update 10."
     assert said in caption
-    assert "Arrows: a loss beyond the axis" in caption
+    assert "Arrows: losses beyond the axis" in caption
 
 
 def test_a_marker_of_a_loss_is_whole_or_not_there() -> None:

@@ -224,19 +224,17 @@ def _answer(table: pd.DataFrame, ends: pd.DataFrame) -> str:
     parts = (known["last"] / known["chance"]).mask(2 * known["lost"] > known["seeds"], np.inf)
     learned = int((parts < LEARNED).sum())
     best = known.loc[[parts.idxmin()]].iloc[0]
-    spread = f", seeds {number(best['low'])} to {number(best['high'])}"
-    left = int(best["seeds"] - best["lost"])
-    spread = spread if left > 1 else ""
-    spread += f", {left} of {plural(int(best['seeds']), 'seed')}" if best["lost"] and left else ""
+    left, seeds = int(best["seeds"] - best["lost"]), plural(int(best["seeds"]), "seed")
+    spread = f", seeds {number(best['low'])} to {number(best['high'])}" if left > 1 else ""
+    spread += f", {left} of {seeds}" if best["lost"] and left else ""
     loss = f"{number(best['last'])}{spread}; chance {number(best['chance'])}"
     of = f"of {plural(int(table.drop_duplicates(KEYS)['runs'].sum()), 'run')}"
     bad, solved = int(table["ceiling"].sum()), int(known["solved"].sum())
     lost = f"; {solved} {of} solved the task" if solved else ""
     lost += f"; {bad} {of} diverged" if bad else ""
     if len(known) == 1:
-        verdict, ends_at = "Yes" if learned else "No", "the loss ends at"
-        ends_at = ends_at if left else "the last finite loss that was recorded is"
-        return f"{verdict}: {ends_at} {loss}{lost}."
+        ends_at = "the loss ends at" if left else "the last finite loss that was recorded is"
+        return f"{'Yes' if learned else 'No'}: {ends_at} {loss}{lost}."
     return (
         f"{_verdict(learned, len(known))} below half of chance; it ends lowest with "
         f"{case_name(best)} ({loss}){lost}."
