@@ -13,6 +13,7 @@ from rnn_exp.schema.kernels import (
     KERNEL_CELLS,
     decided_engine,
     engines_are_decided,
+    is_of_other_kernels,
     kernel_of,
     with_its_engine,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "decisive",
     "engines_are_decided",
     "filled_in",
+    "is_of_other_kernels",
     "kernel_of",
     "status_of",
     "tables_of",

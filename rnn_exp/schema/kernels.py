@@ -14,6 +14,7 @@ __all__ = [
     "KernelVersion",
     "decided_engine",
     "engines_are_decided",
+    "is_of_other_kernels",
     "kernel_of",
     "with_its_engine",
 ]
@@ -97,6 +98,15 @@ def kernel_of(said: Mapping[str, Any]) -> object:
     """
     network = said.get("network")
     return network.get("kernel") if isinstance(network, dict) else None
+
+
+def is_of_other_kernels(said: Mapping[str, Any]) -> bool:
+    """Say whether kernels of another version than today's have made, or begun, a run.
+
+    Args:
+        said: what run.json says.
+    """
+    return kernel_of(said) not in (None, KERNEL.version)
 
 
 def with_its_engine(command: str, settings: object) -> str:

@@ -16,7 +16,7 @@ from time import sleep, time
 from typing import Any, NamedTuple
 
 from rnn_exp.program import printable
-from rnn_exp.schema import DONE, KERNEL, RUN_JSON, SWEEP_JSON, kernel_of, with_its_engine
+from rnn_exp.schema import DONE, RUN_JSON, SWEEP_JSON, is_of_other_kernels, with_its_engine
 from rnn_exp.storage.trust import read_json
 from rnn_exp.storage.walk import find, is_sweep, sweeps_and_runs
 from rnn_exp.sweeps.line import Line
@@ -179,7 +179,7 @@ def _of_run(folder: Path) -> FolderStatus:
             return FolderStatus(folder, (str(said.get("message", status)),), counts=_DONE)
         command = with_its_engine(str(said["command"]), said["settings"])
         again = f"start the same command again: {command}{_place(folder)}"
-        if kernel_of(said) not in (None, KERNEL.version):
+        if is_of_other_kernels(said):
             again += " (it begins anew: kernels of another version began)"
         if status == "failed":
             parts = (f"failed: {said.get('failure', 'it is not known why')}; {again}",)

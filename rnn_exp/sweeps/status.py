@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic, time
 from typing import NamedTuple
 
-from rnn_exp.schema import DONE, KERNEL, RUN_JSON, kernel_of
+from rnn_exp.schema import DONE, RUN_JSON, is_of_other_kernels
 from rnn_exp.storage.files import held, is_held, remove_half_written, replace_bytes
 from rnn_exp.storage.trust import read_json
 from rnn_exp.sweeps.run_list import LAST_SECOND, read_run_list
@@ -274,7 +274,7 @@ class _RunEnd(NamedTuple):
         """Read a run.json."""
         try:
             when, said = path.stat().st_mtime, read_json(path)
-            status, is_outdated = str(said["status"]), kernel_of(said) not in (None, KERNEL.version)
+            status, is_outdated = str(said["status"]), is_of_other_kernels(said)
         except (OSError, ValueError, KeyError, TypeError):
             return cls()
         try:
