@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 PAGE: Final = "page"
+_TESTS: Final = "evaluation"
 BESIDES: Final = ("objective", PAGE, "tracking")
 """The sections of a configuration that are read here."""
 
@@ -58,9 +59,12 @@ def refuse_for_all_jobs(config: DictConfig) -> None:
     Raises:
         SettingError: if there are no tests, and no word or grid asks for any.
     """
+    from rnn_exp._hydra.grammar import bare_key  # which imports Hydra
+
     said: Any = OmegaConf.to_container(config.hydra, resolve=False)
     grids = [said["sweeper"].get(key) for key in ("params", "paired")]
-    if "evaluation" not in str([said["overrides"]["task"], grids]):
+    typed = [bare_key(word) for word in said["overrides"]["task"]]
+    if not any(_TESTS in str(keys) for keys in (typed, grids)):
         objective_from_config(config)
 
 

@@ -101,7 +101,8 @@ def test_an_objective_that_there_is_not_stops_a_search_in_a_line(tmp_path):
 
 @pytest.mark.parametrize("launcher", ["rnn_exp", "basic"])
 def test_an_objective_that_no_trial_can_have_is_refused_before_the_first_one(tmp_path, launcher):
-    ended = start(tmp_path, *WORDS, "objective=final_test_loss", f"hydra/launcher={launcher}")
+    asked = "objective=final_test_loss", "note=evaluation"  # a text asks for no test
+    ended = start(tmp_path, *WORDS, *asked, f"hydra/launcher={launcher}")
 
     assert ended.code == 1
     assert ended.err == (
